@@ -1,0 +1,53 @@
+# Everything a fresh machine needs: Python >= 3.11, git, make.
+#   make run    set up, then run the benchmark on the embedded model      make test       set up, then the tests
+#   make check  linters, types, formatting, generated files               make test-slow  soak, calibration, Slurm, podman, browser
+#   make lock   refresh the hash-pinned lock                              make generate   rewrite generated files
+#   make tasks-audit   recompute the truth of the shipped tasks           make clean      remove the environment and caches
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+CORES  ?= all
+
+.PHONY: run test test-slow check lock generate tasks-audit clean setup
+
+run: setup
+	$(BIN)/snakemake --cores $(CORES)
+
+test: setup
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: setup
+	$(BIN)/python -m pytest -m slow
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/python -m ai_dev_tools.benchmark.generate --check
+
+generate: setup
+	$(BIN)/python -m ai_dev_tools.benchmark.generate
+
+tasks-audit: setup
+	$(BIN)/python -m ai_dev_tools.benchmark.audit
+
+lock: setup
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-emit-index-url --no-header \
+	  --quiet --upgrade --output-file envs/requirements.lock
+
+setup: $(READY)
+
+$(READY): envs/requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python >= 3.11 is needed, but $(PYTHON) is " + sys.version.split()[0] + ": set PYTHON=…" if sys.version_info < (3, 11) else 0)'
+	@echo "Setting up $(VENV) (about a minute) …"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

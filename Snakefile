@@ -1,0 +1,73 @@
+"""AI development tools benchmark: does handing a model a tool's findings save tokens and time at equal quality?
+
+settings -> corpora, weights -> what tools say -> prompts -> plan -> samples (blocks) -> tables -> report
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "config/config.yaml"
+
+
+try:
+    from ai_dev_tools.benchmark import paths
+    from ai_dev_tools.benchmark.workflow import Flow
+except ImportError as error:
+    raise WorkflowError(f"the package of this workflow is not installed ({error}): run `pip install .`") from None
+
+flow = Flow(config, workflow)
+
+
+wildcard_constraints:
+    profile=r"[A-Za-z0-9_-]+",
+    model=r"[A-Za-z0-9._-]+",
+    task=r"[A-Za-z0-9_-]+",
+    tool=r"[A-Za-z0-9_-]+",
+    approach=r"[A-Za-z0-9_-]+",
+    sample=r"[0-9]+",
+
+
+localrules:
+    all,
+    run,
+    tables,
+    report,
+
+
+include: "workflow/rules/fetch.smk"
+include: "workflow/rules/contexts.smk"
+include: "workflow/rules/prompts.smk"
+include: "workflow/rules/run.smk"
+include: "workflow/rules/analyse.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    """Everything for the configured profile: samples, tables, report."""
+    default_target: True
+    input:
+        flow.targets("report"),
+
+
+rule run:
+    """Ask the models: all samples of the configured profile, no tables."""
+    input:
+        flow.targets("blocks"),
+
+
+rule tables:
+    """Tables of the configured profile."""
+    input:
+        flow.targets("tables"),
+
+
+rule report:
+    """Report of the configured profile in every format."""
+    input:
+        flow.targets("report"),
+
+
+onsuccess:
+    flow.say_goodbye()

@@ -1,0 +1,2 @@
+from brewlog.recipe import Recipe
+from brewlog.batch import Batch

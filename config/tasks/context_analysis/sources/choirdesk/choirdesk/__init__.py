@@ -1,0 +1,1 @@
+"""Rehearsals, voices and scores of a choir."""

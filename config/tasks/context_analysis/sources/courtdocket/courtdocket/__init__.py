@@ -1,0 +1,4 @@
+"""Docket of a small arbitration office."""
+from .api import Docket
+
+__all__ = ["Docket"]

@@ -1,0 +1,1 @@
+"""Ticket routing for a small support team."""

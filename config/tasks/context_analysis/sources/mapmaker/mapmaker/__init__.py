@@ -1,0 +1,3 @@
+"""Draws hiking maps from OpenStreetMap extracts."""
+
+VERSION = (1, 4, 0)

@@ -1,0 +1,3 @@
+from .site import build
+
+__all__ = ["build"]

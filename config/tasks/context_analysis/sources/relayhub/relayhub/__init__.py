@@ -1,0 +1,1 @@
+"""Home automation hub for relays, sensors and scenes."""

@@ -1,0 +1,1 @@
+"""Stalls, fees and inspections of a weekly market."""

@@ -1,0 +1,171 @@
+"""Approaches (arms): how the model gets its context. One decorated function each; all ask the same question.
+
+`baseline` and `tools` make the comparison; the others are controls that separate information from brevity and guessing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from ai_dev_tools.benchmark.contexts import ToolResult
+from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, ToolError
+from ai_dev_tools.benchmark.validation import nearest
+
+TOOL_PREFIX = "tools-"
+
+
+@dataclass(frozen=True)
+class Material:
+    """All that an arm may use of one case.
+
+    Attributes:
+        texts: the case's files by relative path, in display order.
+        findings: result of each tool that ran on the case, by tool id.
+        tools: ids of the tools behind the `tools` arm.
+        other: the same tools' results on another case of the task, for the `mismatched` control.
+        given: contexts written by the user instead of files and tools, by approach.
+    """
+
+    case: str
+    texts: Mapping[str, str]
+    findings: Mapping[str, ToolResult]
+    tools: tuple[str, ...]
+    other: Mapping[str, ToolResult] = field(default_factory=dict)
+    given: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the model is shown besides the question; `text` is None in the floor arm. `tool_s`: run time behind it."""
+
+    text: str | None
+    tool_s: float = 0.0
+
+
+ApproachFunction = Callable[[Material], Context]
+
+
+@dataclass(frozen=True)
+class Approach:
+    """A registered arm: its function and what it rules out, for the report."""
+
+    name: str
+    purpose: str
+    build: ApproachFunction
+
+
+APPROACHES: dict[str, Approach] = {}
+DEFAULT_APPROACHES = ("baseline", "tools", "no_context")
+
+
+def approach(name: str, purpose: str) -> Callable[[ApproachFunction], ApproachFunction]:
+    """Register a function as an arm that `approaches` in the config can name."""
+
+    def register(function: ApproachFunction) -> ApproachFunction:
+        APPROACHES[name] = Approach(name, purpose, function)
+        return function
+
+    return register
+
+
+def find_approach(name: str, tools: Mapping[str, object]) -> Approach:
+    """The arm of this name; `tools-NAME` stands for the tool NAME alone.
+
+    Raises:
+        ConfigurationError: no such arm or tool; names the nearest.
+    """
+    if name in APPROACHES:
+        return APPROACHES[name]
+    tool = name.removeprefix(TOOL_PREFIX)
+    if name.startswith(TOOL_PREFIX) and tool in tools:
+        return Approach(name, f"what {tool} alone finds", lambda material: _findings(material.findings, (tool,)))
+    if name.startswith(TOOL_PREFIX):
+        raise ConfigurationError(f"unknown tool '{tool}' in approach '{name}', {nearest(tool, tools)}")
+    raise ConfigurationError(
+        f"unknown approach '{name}', {nearest(name, [*APPROACHES, *(TOOL_PREFIX + t for t in tools)])}"
+    )
+
+
+def build_context(arm: Approach, material: Material) -> Context:
+    """The context of one case in one arm.
+
+    Raises:
+        ToolError: a tool that the arm needs failed on this case.
+        ConfigurationError: the user's own contexts lack this arm.
+    """
+    if material.given is None:
+        return arm.build(material)
+    if arm.name == "no_context":
+        return Context(None)
+    if arm.name not in material.given:
+        raise ConfigurationError(f"case '{material.case}' gives no context for approach '{arm.name}'")
+    return Context(material.given[arm.name])
+
+
+@approach("baseline", "the raw files, as a user without the tool would paste them")
+def baseline(material: Material) -> Context:
+    return Context(_listing(material.texts))
+
+
+@approach("tools", "the condensed findings of the task's tools")
+def tools(material: Material) -> Context:
+    return _findings(material.findings, material.tools)
+
+
+@approach("no_context", "question and answer format alone: what guessing scores (the floor)")
+def no_context(material: Material) -> Context:
+    return Context(None)
+
+
+@approach("excerpt", "raw files cut to the length of the findings: is it the tool, or just brevity?")
+def excerpt(material: Material) -> Context:
+    length = len(_findings(material.findings, material.tools).text or "")
+    raw = _listing(material.texts)
+    lines = raw.splitlines(keepends=True)
+    starts = [0]
+    for line in lines:
+        starts.append(starts[-1] + len(line))
+    possible = [start for start in starts if start + length <= len(raw)] or [0]
+    start = _random(material.case, "excerpt").choice(possible)
+    return Context(raw[start : start + length])
+
+
+@approach("shuffled", "the findings with their lines in random order: does their structure matter?")
+def shuffled(material: Material) -> Context:
+    found = _findings(material.findings, material.tools)
+    lines = (found.text or "").splitlines()
+    _random(material.case, "shuffled").shuffle(lines)
+    return Context("\n".join(lines), found.tool_s)
+
+
+@approach("mismatched", "the findings about another case: is it their content, or just their look?")
+def mismatched(material: Material) -> Context:
+    if not material.other:
+        raise ConfigurationError(f"case '{material.case}': approach 'mismatched' needs a second case in the task")
+    return _findings(material.other, material.tools)
+
+
+def _findings(results: Mapping[str, ToolResult], tools: tuple[str, ...]) -> Context:
+    if not tools:
+        raise ConfigurationError("the task names no tools, so there is no context for this approach")
+    parts, seconds = [], 0.0
+    for tool in tools:
+        result = results[tool]
+        if result.status == "failed":
+            raise ToolError(result.error or f"{tool} failed")
+        if result.status == "skipped":
+            raise BenchmarkError(result.error or f"{tool} did not run")
+        parts.append(f"### {tool}\n{result.text}")
+        seconds += result.wall_s
+    return Context("\n\n".join(parts), seconds)
+
+
+def _listing(texts: Mapping[str, str]) -> str:
+    return "\n\n".join(f"### {path}\n```\n{text.rstrip()}\n```" for path, text in texts.items())
+
+
+def _random(*parts: str) -> random.Random:
+    return random.Random(hashlib.sha256(":".join(parts).encode()).digest())

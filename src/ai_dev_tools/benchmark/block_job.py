@@ -1,0 +1,71 @@
+"""One block (or one sample of it) as a program: `python -m ai_dev_tools.benchmark.block_job`.
+
+A program of its own, not a Snakemake script: those import Snakemake first, which costs more than a block's own work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+
+from ai_dev_tools.benchmark.design import Block
+from ai_dev_tools.benchmark.endpoints.processes import watch_parent
+from ai_dev_tools.benchmark.errors import BenchmarkError
+from ai_dev_tools.benchmark.execution import retryable, run_block
+from ai_dev_tools.benchmark.prompts import read_prompts
+from ai_dev_tools.benchmark.samples import write_atomically, write_block
+
+RUN_PID = "AI_DEV_TOOLS_RUN_PID"
+"""Environment variable with the process id of the Snakemake run, without which a job must not go on."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code 0 when done, 1 when the endpoint is unusable, 130 when stopped."""
+    parser = argparse.ArgumentParser(prog="block_job", description=__doc__)
+    parser.add_argument("--block", required=True, type=Block.from_json, help="the block as JSON")
+    parser.add_argument("--prompts", required=True, type=Path, help="prompts of the task")
+    parser.add_argument("--output", type=Path, help="where the block's samples are collected")
+    parser.add_argument("--only", nargs=2, metavar=("APPROACH", "SAMPLE"), help="ask this one sample alone")
+    given = parser.parse_args(arguments)
+    stop = threading.Event()
+    _stop_on_signals(stop)
+    if (run := os.environ.get(RUN_PID, "")).isdigit():
+        watch_parent(int(run), lambda: os.kill(os.getpid(), signal.SIGTERM))
+    only = (given.only[0], int(given.only[1])) if given.only else None
+    try:
+        samples = run_block(given.block, read_prompts(given.prompts), _log, stop, only)
+        if given.output:
+            write_block(given.output, samples)
+            _note_round(given.output, given.block, retryable(samples, given.block.retry))
+    except BenchmarkError as error:
+        _log(f"error: {error}")
+        return 1
+    return 0
+
+
+def _note_round(output: Path, block: Block, open_samples: int) -> None:
+    if open_samples and block.retry == "default":
+        write_atomically(output.with_suffix(".round"), f"{block.round + 1}\n".encode())
+        _log(f"{block.task} on {block.model}: {open_samples} samples failed in passing; the next run asks them again")
+
+
+def _stop_on_signals(stop: threading.Event) -> None:
+    def end(signum: int, _: FrameType | None) -> None:
+        stop.set()
+        raise SystemExit(128 + signum)
+
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, end)
+
+
+def _log(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,149 @@
+"""Cells of the metrics table: groups of samples with fast access to their columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ai_dev_tools.benchmark.sampletable import ALL, codes
+
+Floats = NDArray[np.float64]
+DIMENSIONS = ("profile", "model", "task", "approach")
+
+
+class Source:
+    """The prepared samples table with its columns as arrays, each converted once."""
+
+    def __init__(self, samples: pd.DataFrame) -> None:
+        self.samples = samples
+        self._columns: dict[str, NDArray[Any]] = {}
+
+    def column(self, name: str) -> NDArray[Any]:
+        """A column as floats (missing = NaN), or as integer codes for text and truth values (missing = -1)."""
+        if name not in self._columns:
+            values = self.samples[name]
+            if isinstance(values.dtype, pd.CategoricalDtype):
+                self._columns[name] = values.cat.codes.to_numpy()
+            elif str(values.dtype) == "boolean":
+                self._columns[name] = values.to_numpy(dtype=np.float64, na_value=np.nan)
+            else:
+                self._columns[name] = values.to_numpy()
+        return self._columns[name]
+
+    def code(self, name: str, category: str) -> int:
+        """The integer that stands for a text value, -2 when it does not occur."""
+        categories = self.samples[name].cat.categories
+        return int(categories.get_loc(category)) if category in categories else -2
+
+    def levels(self, name: str) -> list[str]:
+        """The values of a text column that occur, sorted."""
+        categories = self.samples[name].cat.categories
+        return [str(categories[code]) for code in np.unique(self.column(name)) if code >= 0]
+
+    @cached_property
+    def unit(self) -> NDArray[np.int64]:
+        """The statistical unit of each sample: the cluster (within any task)."""
+        return codes(self.samples, ["cluster"])
+
+    def cells(self) -> Iterator[tuple[tuple[str, ...], Cell]]:
+        """Every combination of profile, model, task, approach that occurs, and every margin of it, in fixed order."""
+        levels = {name: self.samples[name].cat.categories for name in DIMENSIONS}
+        for kept in product((True, False), repeat=len(DIMENSIONS)):
+            names = [name for name, keep in zip(DIMENSIONS, kept, strict=True) if keep]
+            group = codes(self.samples, names)
+            order = np.argsort(group, kind="stable")
+            starts = np.flatnonzero(np.r_[True, np.diff(group[order]) != 0]) if len(order) else np.array([0])
+            for rows in np.split(order, starts[1:]):
+                key = tuple(
+                    str(levels[name][self.column(name)[rows[0]]]) if keep and len(rows) else ALL
+                    for name, keep in zip(DIMENSIONS, kept, strict=True)
+                )
+                yield key, Cell(self, rows)
+
+
+class Cell:
+    """Samples of one cell. A metric reads columns from it; `column` gives all, `completed` those of completed samples."""
+
+    def __init__(self, source: Source, rows: NDArray[np.intp]) -> None:
+        self._source = source
+        self._rows = rows
+        self._cache: dict[str, NDArray[Any]] = {}
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The samples as a DataFrame: convenient, slower than `column`."""
+        return self._source.samples.iloc[self._rows]
+
+    def column(self, name: str) -> NDArray[Any]:
+        """All values of a column: floats with NaN for missing; integer codes for text."""
+        if name not in self._cache:
+            self._cache[name] = self._source.column(name)[self._rows]
+        return self._cache[name]
+
+    def count(self, name: str, category: str) -> int:
+        """How many samples have this text in a column."""
+        return int(np.count_nonzero(self.has(name, category)))
+
+    def has(self, name: str, category: str) -> NDArray[np.bool_]:
+        """Which samples have this text in a column."""
+        return np.asarray(self.column(name) == self._source.code(name, category))
+
+    @cached_property
+    def is_completed(self) -> NDArray[np.bool_]:
+        """Which samples completed."""
+        return self.has("status", "completed")
+
+    @cached_property
+    def is_timeout(self) -> NDArray[np.bool_]:
+        """Which samples timed out."""
+        return self.has("status", "timeout")
+
+    def completed(self, name: str) -> Floats:
+        """Known values of a column among completed samples."""
+        values = self.column(name)[self.is_completed]
+        return np.asarray(values[np.isfinite(values)], dtype=np.float64)
+
+    def sum(self, name: str) -> float:
+        """Sum of a column over completed samples; NaN when none is known."""
+        values = self.completed(name)
+        return float(values.sum()) if len(values) else float("nan")
+
+    @cached_property
+    def clusters(self) -> NDArray[np.int64]:
+        """Integer label of each sample's cluster."""
+        return np.asarray(self._source.unit[self._rows])
+
+    @cached_property
+    def durations(self) -> tuple[Floats, float]:
+        """Sorted durations of completed and timed-out samples, and the shortest timed-out one (inf when none)."""
+        values = self.column("duration_s")
+        known = np.isfinite(values)
+        cut = values[known & self.is_timeout]
+        return np.sort(values[known & (self.is_completed | self.is_timeout)]), float(cut.min()) if len(cut) else float(
+            "inf"
+        )
+
+    @cached_property
+    def activity(self) -> tuple[float, int]:
+        """Seconds during which at least one request of the cell was under way, and the most at one time."""
+        start, length = self.column("start"), self.column("duration_s")
+        known = np.isfinite(start) & np.isfinite(length)
+        if not known.any():
+            return float("nan"), 0
+        start, length = start[known], length[known]
+        times = np.concatenate([start, start + length])
+        change = np.concatenate([np.ones(len(start), dtype=np.int64), -np.ones(len(start), dtype=np.int64)])
+        # at equal times an end comes before a start: back-to-back requests do not overlap
+        order = np.lexsort([change, times])
+        running = np.cumsum(change[order])
+        busy = np.diff(times[order])[running[:-1] > 0].sum()
+        return float(busy), int(running.max())

@@ -1,0 +1,237 @@
+"""Compare two approaches (or models, profiles, runs) over the cases they share.
+
+Ratios are geometric means of per-pair ratios, differences are means; both are averaged over repeats, cases, clusters and
+tasks in that order, and judged on cluster means. Everything here is exploratory: verdicts are made in `verdicts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ai_dev_tools.benchmark.effects import Effect, effect
+from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.pairing import By, costs, pair_up
+from ai_dev_tools.benchmark.plugins import COMPARISONS, Plugin
+from ai_dev_tools.benchmark.sampletable import ALL
+from ai_dev_tools.benchmark.statistics import (
+    RESAMPLES,
+    benjamini_hochberg,
+    effect_size,
+    group_means,
+    minimal_effect,
+    signed_rank_p,
+)
+from ai_dev_tools.benchmark.validity import ValidityThresholds, assess
+
+DESCRIPTIVE_BELOW = 6
+"""Clusters below which nothing is generalised: intervals are shown, for these files only."""
+COLUMNS = [
+    "profile",
+    "model",
+    "task",
+    "stratum",
+    "approach",
+    "reference",
+    "comparison",
+    "unit",
+    "kind",
+    "value",
+    "low",
+    "high",
+    "change_percent",
+    "change_low",
+    "change_high",
+    "bill_ratio",
+    "pairs",
+    "cases",
+    "clusters",
+    "unpaired",
+    "dropped",
+    "flagged",
+    "censored",
+    "d_z",
+    "d_z_low",
+    "d_z_high",
+    "p",
+    "p_adjusted",
+    "p_signed_rank",
+    "mde",
+    "note",
+]
+
+
+def compare(
+    samples: pd.DataFrame,
+    approach: str,
+    reference: str = "baseline",
+    *,
+    by: By = "approach",
+    comparisons: Sequence[str] | None = None,
+    thresholds: ValidityThresholds | None = None,
+    strata: bool = True,
+    resamples: int = RESAMPLES,
+) -> pd.DataFrame:
+    """Compare two values of column `by` pair by pair, for every profile, model, task and margin.
+
+    Args:
+        samples: the samples table, any row order.
+        approach, reference: the two values compared; reference is what the ratio divides by.
+        by: the column they are values of. Comparing profiles or runs uses the cases they share.
+        comparisons: names of registered comparisons; all by default.
+        thresholds: validity thresholds; pairs with a sample that is void for the endpoint are left out.
+        strata: also by thirds of reference size and by declared stratum, over all tasks.
+
+    Returns:
+        One row per scope and comparison. `value` is a ratio (kind "ratio") or a difference (kind "difference") with a
+        95 % interval; `change_percent` is 100 (1 - ratio), positive = cheaper. `p` is two-sided for "no difference",
+        `p_adjusted` Benjamini-Hochberg over the table. `mde` is the smallest ratio below 1 (or difference) found with
+        80 % power at this size and spread. `note` says why something is absent.
+
+    Raises:
+        ConfigurationError: an unknown comparison, or `approach` equals `reference`.
+    """
+    if approach == reference:
+        raise ConfigurationError(f"cannot compare '{approach}' with itself")
+    plugins = [COMPARISONS[name] for name in comparisons] if comparisons is not None else list(COMPARISONS)
+    table = costs(assess(samples, thresholds))
+    pairs = pair_up(table, approach, reference, [plugin.name for plugin in plugins], by)
+    rows = [
+        _row(scope, pairs, inside, plugin, approach, reference, resamples)
+        for scope, inside in scopes(pairs, strata, "tokens_low_ref" if "tokens_low_ref" in pairs else None)
+        for plugin in plugins
+    ]
+    result = pd.DataFrame(rows, columns=COLUMNS)
+    result["p_adjusted"] = benjamini_hochberg(result["p"].to_list())
+    return result
+
+
+Scope = tuple[str, str, str, str]
+Rows = NDArray[np.intp]
+
+
+def scopes(pairs: pd.DataFrame, strata: bool, size: str | None = None) -> Iterator[tuple[Scope, Rows]]:
+    """(profile, model, task, stratum) and the rows in it: every level, then margins; `size` is the column for thirds."""
+    profile, model, task = (np.asarray(pairs[name].astype(str), dtype=object) for name in ("profile", "model", "task"))
+    everything = np.arange(len(pairs))
+    for p in [*sorted(set(profile))] or [ALL]:
+        in_profile = everything[profile == p]
+        for m in [*sorted(set(model[in_profile])), ALL]:
+            in_model = in_profile if m == ALL else in_profile[model[in_profile] == m]
+            for t in [*sorted(set(task[in_model])), ALL]:
+                yield (p, m, t, ALL), (in_model if t == ALL else in_model[task[in_model] == t])
+            if strata:
+                for name, inside in _strata(pairs, in_model, size):
+                    yield (p, m, ALL, name), in_model[inside]
+
+
+def _strata(pairs: pd.DataFrame, rows: Rows, size: str | None) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    """Thirds by the mean size of a case in the reference arm, and what the tasks declare."""
+    if size is not None and len(rows):
+        values, first = group_means(np.nan_to_num(pairs[size].to_numpy()[rows]), pairs["case_number"].to_numpy()[rows])
+        if len(first) >= 3:
+            third = np.minimum(np.argsort(np.argsort(values, kind="stable"), kind="stable") * 3 // len(values), 2)
+            of_row = third[np.unique(pairs["case_number"].to_numpy()[rows], return_inverse=True)[1]]
+            for number, name in enumerate(("smallest third", "middle third", "largest third")):
+                yield name, of_row == number
+    declared = pairs["stratum"].astype(str).to_numpy(dtype=object)[rows]
+    if len(set(declared)) > 1:
+        for name in sorted(set(declared)):
+            yield (name or "no declared stratum"), declared == name
+
+
+def _row(
+    scope: Scope,
+    pairs: pd.DataFrame,
+    rows: Rows,
+    plugin: Plugin,
+    approach: str,
+    reference: str,
+    resamples: int,
+) -> dict[str, Any]:
+    dropped = pairs["lost"].to_numpy()[rows]
+    flagged = pairs[f"void_{plugin.options['endpoint']}"].to_numpy()[rows] & ~dropped
+    usable = rows[~dropped & ~flagged]
+    ratio = plugin.options["kind"] == "ratio"
+    row: dict[str, Any] = dict(zip(("profile", "model", "task", "stratum"), scope, strict=True))
+    row |= {
+        "approach": approach,
+        "reference": reference,
+        "comparison": plugin.name,
+        "unit": "ratio" if ratio else plugin.unit,
+    }
+    row |= {
+        "kind": plugin.options["kind"],
+        "dropped": int(dropped.sum()),
+        "flagged": int(flagged.sum()),
+        "unpaired": int(pairs.attrs["unpaired"]),
+    }
+    row |= {"pairs": 0, "cases": 0, "clusters": 0, "censored": int(pairs["censored"].to_numpy()[usable].sum())}
+    found = effect(pairs, plugin.name, usable, resamples) if len(usable) else None
+    if found is None:
+        return row | {"note": _why_no_pair(pairs.iloc[rows], dropped, flagged, plugin, approach, reference)}
+    e = found.source
+    low, high = found.interval()
+    d_z, d_low, d_high = effect_size(found.seen.source)
+    value = np.exp(e.estimate) if ratio else e.estimate
+    mde = minimal_effect(e.clusters, 0.05) * found.seen.source.spread if found.seen.usable else float("nan")
+    below, above = found.p_below(0.0), found.p_above(0.0)
+    row |= {
+        "value": float(value),
+        "low": float(np.exp(low)) if ratio else low,
+        "high": float(np.exp(high)) if ratio else high,
+        "bill_ratio": found.bill,
+        "pairs": found.pairs,
+        "cases": e.cases,
+        "clusters": e.clusters,
+        "d_z": d_z,
+        "d_z_low": d_low,
+        "d_z_high": d_high,
+        "p": min(1.0, 2 * min(below, above)) if np.isfinite(below) and np.isfinite(above) else float("nan"),
+        "p_signed_rank": signed_rank_p(e.influence) if scope[2] == ALL else float("nan"),
+        "mde": float(np.exp(-mde)) if ratio else float(mde),
+        "note": _notes(found),
+    }
+    if ratio:
+        row |= {
+            "change_percent": 100 * (1 - row["value"]),
+            "change_low": 100 * (1 - row["high"]),
+            "change_high": 100 * (1 - row["low"]),
+        }
+    return row
+
+
+def _why_no_pair(
+    pairs: pd.DataFrame,
+    dropped: NDArray[np.bool_],
+    flagged: NDArray[np.bool_],
+    plugin: Plugin,
+    approach: str,
+    reference: str,
+) -> str:
+    if not len(pairs):
+        return f"no case was asked in both {approach} and {reference}"
+    if dropped.all():
+        return "every pair was dropped: " + str(pairs["dropped"].iloc[0])
+    if (dropped | flagged).all():
+        return "every pair is flagged by a validity check"
+    return f"{plugin.name} is missing, zero or impossible in every pair"
+
+
+def _notes(found: Effect) -> str:
+    e, notes = found.source, []
+    if not found.seen.usable:
+        notes.append(
+            "no interval from one cluster" if e.clusters < 2 else "no interval: all clusters give the same value"
+        )
+    elif e.clusters < DESCRIPTIVE_BELOW:
+        notes.append(f"only {e.clusters} clusters: describes these files only")
+    if e.left_out:
+        notes.append(f"{len(e.left_out)} task(s) with one cluster only are left out")
+    if not (np.isfinite(found.most.source.estimate) and np.isfinite(found.least.source.estimate)):
+        notes.append("a cut-off value has no known limit")
+    return "; ".join(notes)

@@ -1,0 +1,292 @@
+"""The settings of a run: strict models of `config/config.yaml`, parsed once."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
+
+from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.paths import safe_model
+from ai_dev_tools.benchmark.validation import PATH_SAFE, StrictModel, nearest, parse
+
+
+class HardwareProfile(enum.StrEnum):
+    """The shipped hardware profiles; a config can add more."""
+
+    EMBEDDED = "embedded"
+    LIGHT = "light"
+    MEDIUM = "medium"
+    HEAVY = "heavy"
+
+
+class WorkflowType(enum.StrEnum):
+    """What kind of work a task asks for."""
+
+    SAFETY_CHECK = "safety_check"
+    PATTERN_ANALYSIS = "pattern_analysis"
+    CONTEXT_ANALYSIS = "context_analysis"
+    SYSTEMATIC_FIX = "systematic_fix"
+    REPO_ANALYSIS = "repo_analysis"
+    CUSTOM = "custom"
+
+
+class OutputFormat(enum.StrEnum):
+    """What the console prints and the command line returns; every format is always written."""
+
+    JSON = "json"
+    MARKDOWN = "markdown"
+    CSV = "csv"
+    CONSOLE = "console"
+
+
+class ExecutionMode(enum.StrEnum):
+    """How many requests are under way: one in all, one per instance, or `max_concurrent` per instance."""
+
+    SEQUENTIAL = "sequential"
+    PARALLEL = "parallel"
+    ASYNC = "async"
+
+
+def _split(value: Any) -> Any:
+    """`a,b` from a command line means the list [a, b]."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_split), Field(min_length=1)]
+ALL = "all"
+
+
+class Options(StrictModel):
+    """Request options, passed to the model's server as they are."""
+
+    temperature: Annotated[float, Field(ge=0)] = Field(0.0, description="sampling temperature; 0 = greedy")
+    num_ctx: PositiveInt = Field(8192, description="context window in tokens")
+    num_predict: PositiveInt = Field(512, description="most tokens of an answer")
+    top_k: PositiveInt | None = Field(None, description="sample from the k likeliest tokens only")
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = Field(None, description="sample from this probability mass")
+    repeat_penalty: PositiveFloat | None = Field(None, description="penalty for repeated tokens")
+
+
+class Instance(StrictModel):
+    """One model behind one endpoint."""
+
+    model: str = Field(min_length=1, description="model tag as Ollama knows it")
+    host: str = Field("localhost", min_length=1, description="host of its Ollama")
+    port: Annotated[int, Field(ge=1, le=65535)] | None = Field(None, description="port of its Ollama")
+    max_concurrent: PositiveInt | None = Field(None, description="requests under way at once")
+    replicas: tuple[str, ...] = Field((), description="base URLs of further servers with the same model")
+    memory_gb: PositiveFloat | None = Field(None, description="memory a server needs; its start waits until so much is free")
+
+
+class ServerSettings(StrictModel):
+    """What a server gets that a run starts or reaches."""
+
+    image: str | None = Field(None, description="image of the container kind, its tag pinned")
+    gpus: str | None = Field(None, description="GPUs for a container, as `docker run --gpus` takes them")
+    models_dir: str | None = Field(None, description="folder (process) or volume (container) that keeps pulled models")
+    token_env: str | None = Field(None, description="environment variable that holds a bearer token")
+    environment: dict[str, str] = Field({}, description="further environment of a server started here")
+    cache_prompt: bool = Field(False, description="let the server keep prompt prefixes: a declared warm-cache condition")
+
+
+class Profile(StrictModel):
+    """A hardware profile: which instances, how many samples."""
+
+    extends: str | None = Field(None, description="profile whose settings and instances this one starts from")
+    description: str | None = None
+    best_for: str | None = None
+    min_ram_gb: PositiveFloat | None = None
+    min_cores: PositiveInt | None = None
+    samples: PositiveInt | None = Field(None, description="samples per approach")
+    sizes: tuple[Literal["S", "L"], ...] | None = Field(None, description="size classes of the cases asked")
+    endpoint: str | None = Field(None, description="how models are served, see the setting of that name")
+    max_concurrent: PositiveInt | None = Field(None, description="requests under way at once, per instance")
+    task_timeout: PositiveFloat | None = Field(None, description="seconds for one request")
+    instances: dict[Annotated[str, Field(pattern=PATH_SAFE)], Instance] = {}
+
+
+class QualityGate(StrictModel):
+    """When an arm's answers count as not worse."""
+
+    margin: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.10, description="largest acceptable loss of quality, absolute"
+    )
+    task_veto: Annotated[float, Field(gt=0, lt=1)] = Field(0.20, description="loss in any one task that vetoes 'saves'")
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    floor: str = Field("no_context", description="arm that the reference must beat, or quality is not measurable")
+
+
+class PlanSettings(StrictModel):
+    """What a run sets out to show, written down before its first request."""
+
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = Field(0.05, description="family-wise error rate")
+    margin_ratio: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.95, description="'saves' needs a ratio surely below this"
+    )
+    reference: str = Field("baseline", description="arm that the others are compared with")
+    endpoints: tuple[Literal["tokens", "time"], ...] = ("tokens", "time")
+    quality: QualityGate = QualityGate()
+
+
+class Config(StrictModel):
+    """All settings of a run."""
+
+    profile: str = Field("embedded", description="hardware profile")
+    samples: PositiveInt | None = Field(None, description="samples per approach; default: the profile's")
+    tasks: Names = Field((ALL,), description="task ids, or all")
+    approaches: Names = Field(("baseline", "tools", "no_context"), description="arms, or all")
+    models: Names = Field((ALL,), description="model tags or instance names of the profile, or all")
+    tools: Names | None = Field(None, description="tools to judge, each in an arm tools-NAME instead of `tools`")
+    endpoint: str | None = Field(None, description="embedded, auto, external, process, container, replay, or a URL")
+    retry: Literal["default", "all", "none"] = Field("default", description="which failed samples are asked again")
+    partial: bool = Field(False, description="make tables and report of what exists")
+    execution_mode: ExecutionMode = ExecutionMode.ASYNC
+    output_format: OutputFormat = OutputFormat.JSON
+    max_concurrent_batches: PositiveInt = Field(2, description="blocks (model x task) measured at once")
+    container_startup_timeout: PositiveFloat = Field(180.0, description="seconds until an endpoint must be ready")
+    task_timeout: PositiveFloat = Field(30.0, description="seconds for one request")
+    retry_attempts: Annotated[int, Field(ge=1, le=20)] = Field(3, description="tries of a request, the first included")
+    tool_runs: PositiveInt = Field(1, description="cold runs of a tool per case; the median time counts")
+    options: Options = Options()
+    think: bool = Field(False, description="whether a thinking model may think")
+    task_folders: tuple[Path, ...] = Field((), description="further folders of tasks")
+    tool_folders: tuple[Path, ...] = Field((), description="further folders of tools")
+    server: ServerSettings = ServerSettings()
+    endpoint_file: Path | None = Field(None, description="Python file that registers endpoint kinds of your own")
+    plan: PlanSettings = PlanSettings()
+    profiles: dict[Annotated[str, Field(pattern=PATH_SAFE)], Profile]
+
+    @model_validator(mode="after")
+    def _known_names(self) -> Config:
+        if self.endpoint is not None and self.endpoint_file is None:
+            check_endpoint(self.endpoint)
+        if self.profile not in self.profiles:
+            raise ValueError(f"unknown profile '{self.profile}', {nearest(self.profile, self.profiles)}")
+        return self
+
+
+ENDPOINT_KINDS = ("embedded", "auto", "external", "process", "container", "replay")
+
+
+def check_endpoint(value: str) -> str:
+    """An endpoint kind or a base URL, as given; raises ValueError with the nearest kind."""
+    if value in ENDPOINT_KINDS or value.startswith(("http://", "https://")):
+        return value
+    raise ValueError(f"'{value}' is no kind of endpoint, {nearest(value, ENDPOINT_KINDS)} (or a URL)")
+
+
+class ResolvedInstance(StrictModel):
+    """An instance with every default filled in."""
+
+    name: str
+    model: str
+    host: str
+    port: int
+    max_concurrent: int
+    endpoint: str
+    replicas: tuple[str, ...]
+    memory_gb: float | None
+
+
+class ResolvedProfile(StrictModel):
+    """A profile with inheritance and defaults applied."""
+
+    name: str
+    description: str
+    best_for: str
+    min_ram_gb: float
+    min_cores: int
+    samples: int
+    sizes: tuple[str, ...]
+    task_timeout: float
+    instances: tuple[ResolvedInstance, ...]
+
+
+def load_config(data: Mapping[str, Any], where: str = "config") -> Config:
+    """The settings in `data`, as Snakemake or YAML hand them over.
+
+    Raises:
+        ConfigurationErrors: one line per mistake.
+    """
+    return parse(Config, dict(data), where)
+
+
+def resolve_profile(config: Config, name: str) -> ResolvedProfile:
+    """A profile with what it inherits and the run's own settings applied.
+
+    Raises:
+        ConfigurationError: unknown profile, inheritance in a circle, instances that clash, or none.
+    """
+    merged = _inherit(config, name, seen=())
+    endpoint = (config.endpoint or merged.endpoint or "auto").rstrip("/")
+    try:
+        if config.endpoint_file is None:
+            check_endpoint(endpoint)
+    except ValueError as error:
+        raise ConfigurationError(f"config: profiles.{name}.endpoint: {error}") from None
+    slots = merged.max_concurrent or 4
+    instances = tuple(
+        ResolvedInstance(
+            name=key,
+            model=instance.model,
+            host=instance.host,
+            port=instance.port or 11434,
+            max_concurrent=instance.max_concurrent or slots,
+            endpoint=endpoint,
+            replicas=instance.replicas,
+            memory_gb=instance.memory_gb,
+        )
+        for key, instance in merged.instances.items()
+    )
+    _check_instances(name, instances)
+    return ResolvedProfile(
+        name=name,
+        description=merged.description or "",
+        best_for=merged.best_for or "",
+        min_ram_gb=merged.min_ram_gb or 1,
+        min_cores=merged.min_cores or 1,
+        samples=config.samples or merged.samples or 3,
+        sizes=merged.sizes or ("S", "L"),
+        task_timeout=merged.task_timeout or config.task_timeout,
+        instances=instances,
+    )
+
+
+def _inherit(config: Config, name: str, seen: tuple[str, ...]) -> Profile:
+    if name not in config.profiles:
+        raise ConfigurationError(f"unknown profile '{name}', {nearest(name, config.profiles)}")
+    if name in seen:
+        raise ConfigurationError(f"config: profiles.{name}.extends leads in a circle: {' -> '.join([*seen, name])}")
+    profile = config.profiles[name]
+    if profile.extends is None:
+        return profile
+    parent = _inherit(config, profile.extends, (*seen, name))
+    own = {field: getattr(profile, field) for field in profile.model_fields_set - {"instances"}}
+    return parent.model_copy(update=own | {"instances": parent.instances | profile.instances})
+
+
+def _check_instances(profile: str, instances: tuple[ResolvedInstance, ...]) -> None:
+    if not instances:
+        raise ConfigurationError(f"config: profiles.{profile}.instances is empty: name at least one model")
+    places: dict[tuple[str, int], str] = {}
+    models: dict[str, str] = {}
+    for instance in instances:
+        place = (instance.host, instance.port)
+        if place in places:
+            raise ConfigurationError(
+                f"config: profiles.{profile}: instances '{places[place]}' and '{instance.name}' share port "
+                f"{instance.port}: give each its own, or serve all from one with endpoint=http://host:port"
+            )
+        if safe_model(instance.model) in models:
+            raise ConfigurationError(
+                f"config: profiles.{profile}: instances '{models[safe_model(instance.model)]}' and '{instance.name}' "
+                f"both serve {instance.model}: results are kept by model, so name it once"
+            )
+        places[place] = instance.name
+        models[safe_model(instance.model)] = instance.name

@@ -1,0 +1,257 @@
+"""Where the cost goes: components of the difference, break-even of a tool's own run time, the composite score."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ai_dev_tools.benchmark.comparison import scopes
+from ai_dev_tools.benchmark.metrics import efficiency
+from ai_dev_tools.benchmark.pairing import By, Floats, costs, pair_up
+from ai_dev_tools.benchmark.sampletable import codes
+from ai_dev_tools.benchmark.statistics import ClusterEstimate, cluster_estimate, infer
+from ai_dev_tools.benchmark.validity import ValidityThresholds, assess
+
+SCOPE = ["profile", "model", "task", "approach", "reference"]
+_PARTS = (
+    ("tool", "s", "time"),
+    ("earlier attempts", "s", "time"),
+    ("queue", "s", "time"),
+    ("load", "s", "time"),
+    ("prefill", "s", "time"),
+    ("decode", "s", "time"),
+    ("rest", "s", "time"),
+    ("input", "tokens", "tokens"),
+    ("output", "tokens", "tokens"),
+)
+_NEEDED = [
+    "tool_s",
+    "attempts_s",
+    "duration_s",
+    "queue_s",
+    "load_s",
+    "prompt_eval_s",
+    "eval_s",
+    "input_tokens",
+    "output_tokens",
+    "total_tokens",
+    "start",
+]
+DECOMPOSITION = [
+    *SCOPE,
+    "component",
+    "unit",
+    "reference_mean",
+    "approach_mean",
+    "difference",
+    "low",
+    "high",
+    "share_percent",
+    "pairs",
+    "note",
+]
+BREAK_EVEN = [
+    *SCOPE,
+    "tool_s",
+    "saving_s",
+    "saving_low",
+    "saving_high",
+    "uses",
+    "uses_low",
+    "uses_high",
+    "pairs",
+    "note",
+]
+EFFICIENCY = [*SCOPE, "reference_score", "approach_score", "change_percent", "low", "high", "clusters", "note"]
+
+
+def _completed(
+    samples: pd.DataFrame, approach: str, reference: str, by: By, thresholds: ValidityThresholds | None
+) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+    """(scope, pairs) with both samples completed, margins included."""
+    table = costs(assess(samples, thresholds))
+    pairs = pair_up(table, approach, reference, ["time"], by, columns=[*_NEEDED, "status"])
+    for (profile, model, task, _), inside in scopes(pairs, strata=False):
+        part = pairs.iloc[inside]
+        done = (part["status"] == "completed") & (part["status_ref"] == "completed")
+        scope = dict(zip(SCOPE, (profile, model, task, approach, reference), strict=True))
+        yield scope, part[done]
+
+
+def _estimate(values: Floats, pairs: pd.DataFrame) -> ClusterEstimate:
+    keep = np.isfinite(values)
+    return cluster_estimate(
+        values[keep], *(pairs[name].to_numpy()[keep] for name in ("unit", "task_number", "case_number"))
+    )
+
+
+def _components(pairs: pd.DataFrame, suffix: str) -> dict[str, Floats]:
+    def get(name: str) -> Floats:
+        return np.asarray(pairs[f"{name}{suffix}"].to_numpy(), dtype=np.float64)
+
+    phases = {"queue": get("queue_s"), "load": get("load_s"), "prefill": get("prompt_eval_s"), "decode": get("eval_s")}
+    known = sum((np.nan_to_num(part) for part in phases.values()), start=np.zeros(len(pairs)))
+    return {
+        "tool": get("tool_s"),
+        "earlier attempts": get("attempts_s") - get("duration_s"),
+        **phases,
+        "rest": get("duration_s") - known,
+        "input": get("input_tokens"),
+        "output": get("output_tokens"),
+    }
+
+
+def decompose(
+    samples: pd.DataFrame,
+    approach: str,
+    reference: str = "baseline",
+    *,
+    by: By = "approach",
+    thresholds: ValidityThresholds | None = None,
+) -> pd.DataFrame:
+    """Mean cost per case of both arms, part by part, and the difference with its 95 % interval on cluster means.
+
+    Only pairs in which both samples completed, and none is void for the endpoint. The parts of time add up to the whole:
+    "rest" is what the server's own phases leave unexplained. `share_percent` is the part's share of the net difference.
+    """
+    rows = []
+    for scope, part in _completed(samples, approach, reference, by, thresholds):
+        for endpoint in ("time", "tokens"):
+            usable = part[~part[f"void_{endpoint}"]]
+            own, other = _components(usable, ""), _components(usable, "_ref")
+            names = [(name, unit) for name, unit, belongs in _PARTS if belongs == endpoint]
+            differences = {name: _estimate(own[name] - other[name], usable) for name, _ in names}
+            known = [e.estimate for e in differences.values() if np.isfinite(e.estimate)]
+            whole = sum(known)
+            for name, unit in names:
+                e = differences[name]
+                row = {**scope, "component": name, "unit": unit, "pairs": e.pairs if np.isfinite(e.estimate) else 0}
+                if np.isfinite(e.estimate):
+                    both = np.where(np.isfinite(own[name] - other[name]), 0.0, np.nan)
+                    inference = infer(e, resamples=0)
+                    row |= {
+                        "reference_mean": _estimate(other[name] + both, usable).estimate,
+                        "approach_mean": _estimate(own[name] + both, usable).estimate,
+                        "difference": e.estimate,
+                        "low": inference.bound("low", 0.025),
+                        "high": inference.bound("high", 0.025),
+                        "share_percent": 100 * e.estimate / whole if abs(whole) > 1e-12 else float("nan"),
+                        "note": "" if inference.usable else "no interval: no spread between clusters",
+                    }
+                else:
+                    row["note"] = "no completed pair" if not len(usable) else f"{name} is not known in any pair"
+                rows.append(row)
+    return pd.DataFrame(rows, columns=DECOMPOSITION)
+
+
+def break_even(
+    samples: pd.DataFrame, approach: str, reference: str = "baseline", *, thresholds: ValidityThresholds | None = None
+) -> pd.DataFrame:
+    """After how many uses of one tool result the tool's own run time is paid back by faster requests.
+
+    `uses` = tool_s / saving_s, rounded up, where saving_s is the mean time the reference's request takes longer. It is
+    absent when requests save nothing; `uses_high` is infinite when the saving's interval reaches 0. Secondary: verdicts
+    always charge the tool's full run time to every use.
+    """
+    rows = []
+    for scope, part in _completed(samples, approach, reference, "approach", thresholds):
+        usable = part[~part["void_time"]]
+        saved = _estimate((usable["attempts_s_ref"] - usable["attempts_s"]).to_numpy(), usable)
+        tool = _estimate((usable["tool_s"] - usable["tool_s_ref"]).to_numpy(), usable).estimate
+        row: dict[str, Any] = {**scope, "pairs": len(usable), "tool_s": tool, "saving_s": saved.estimate, "note": ""}
+        inference = infer(saved, resamples=0)
+        low, high = inference.bound("low", 0.025), inference.bound("high", 0.025)
+        row |= {"saving_low": low, "saving_high": high}
+        if not np.isfinite(saved.estimate):
+            row["note"] = "no completed pair"
+        elif not tool > 0:
+            row["note"] = "no tool ran"
+        elif saved.estimate <= 0:
+            row["note"] = "never: a request with the tool's findings is not faster"
+        else:
+            row |= {"uses": float(np.ceil(tool / saved.estimate)), "uses_low": np.ceil(tool / high), "note": ""}
+            row["uses_high"] = (
+                float(np.ceil(tool / low)) if low > 0 else (float("inf") if np.isfinite(low) else float("nan"))
+            )
+            row["note"] = "" if not np.isinf(row["uses_high"]) else "perhaps never: the saving is not surely above 0"
+        rows.append(row)
+    return pd.DataFrame(rows, columns=BREAK_EVEN)
+
+
+def _shares(start: Floats, length: Floats) -> Floats:
+    """Each request's share of the time in which any ran: an instant is divided equally among those under way.
+
+    The shares add up to that time, which makes throughput additive over clusters.
+    """
+    if not len(start):
+        return np.empty(0)
+    times = np.concatenate([start, start + length])
+    change = np.concatenate([np.ones(len(start)), -np.ones(len(start))])
+    order = np.lexsort([change, times])
+    running = np.cumsum(change[order])
+    gaps = np.diff(times[order])
+    worth = np.concatenate([[0.0], np.cumsum(np.where(running[:-1] > 0, gaps / np.maximum(running[:-1], 1), 0.0))])
+    at = np.empty(len(times))
+    at[order] = worth
+    return np.asarray(at[len(start) :] - at[: len(start)])
+
+
+def efficiency_change(
+    samples: pd.DataFrame,
+    approach: str,
+    reference: str = "baseline",
+    *,
+    by: By = "approach",
+    thresholds: ValidityThresholds | None = None,
+) -> pd.DataFrame:
+    """Relative change of the composite efficiency score in percent, positive = better, over pairs asked in both arms.
+
+    The interval is a delete-one-cluster jackknife of the logarithm of the ratio of scores; exploratory only.
+    """
+    table = costs(assess(samples, thresholds))
+    pairs = pair_up(table, approach, reference, ["time"], by, columns=[*_NEEDED, "status"])
+    rows = []
+    for (profile, model, task, _), inside in scopes(pairs, strata=False):
+        part = pairs.iloc[inside]
+        row: dict[str, Any] = dict(zip(SCOPE, (profile, model, task, approach, reference), strict=True))
+        cluster = codes(part, ["unit"]) if len(part) else np.empty(0, dtype=np.int64)
+        sums = [_sums(part, suffix, cluster) for suffix in ("", "_ref")]
+        own, other = (_scores(arm.sum(axis=0)[None, :])[0] if len(arm) else float("nan") for arm in sums)
+        row |= {"clusters": len(sums[0]), "note": "" if len(part) else "no case was asked in both arms"}
+        if np.isfinite(own) and np.isfinite(other) and own > 0 and other > 0:
+            row |= {"reference_score": other, "approach_score": own, "change_percent": 100 * (own / other - 1)}
+            n = len(sums[0])
+            if n > 1:
+                left_out = [np.log(_scores(arm.sum(axis=0)[None, :] - arm)) for arm in sums]
+                pseudo = n * np.log(own / other) - (n - 1) * (left_out[0] - left_out[1])
+                jackknife = infer(cluster_estimate(pseudo, np.arange(n)), resamples=0)
+                half = jackknife.source.estimate - jackknife.bound("low", 0.025)
+                row |= {end: 100 * (own / other * np.exp(s * half) - 1) for end, s in (("low", -1), ("high", 1))}
+        elif len(part):
+            row["note"] = "needs throughput, tokens and durations in both arms"
+        rows.append(row)
+    return pd.DataFrame(rows, columns=EFFICIENCY)
+
+
+def _sums(part: pd.DataFrame, suffix: str, cluster: Any) -> Floats:
+    """Per cluster: samples, completed, their seconds, their tokens, share of busy time; shape (clusters, 5)."""
+    done = (part[f"status{suffix}"] == "completed").to_numpy()
+    seconds, start = part[f"duration_s{suffix}"].to_numpy(), part[f"start{suffix}"].to_numpy()
+    known = np.isfinite(seconds) & np.isfinite(start)
+    busy = np.zeros(len(part))
+    busy[known] = _shares(start[known], seconds[known])
+    tokens = np.nan_to_num(part[f"total_tokens{suffix}"].to_numpy())
+    columns = (np.ones(len(part)), done, np.where(done, np.nan_to_num(seconds), 0.0), np.where(done, tokens, 0.0), busy)
+    return np.stack([np.bincount(cluster, weights=np.asarray(column, dtype=np.float64)) for column in columns], axis=1)
+
+
+def _scores(sums: Floats) -> Floats:
+    """The composite score of each row of sums; NaN where a part is missing."""
+    out = np.full(len(sums), np.nan)
+    for number, (samples, done, seconds, tokens, busy) in enumerate(sums):
+        if samples > 0 and done > 0 and seconds > 0 and busy > 0:
+            out[number] = efficiency(done / samples, done / busy, tokens / seconds, seconds / done)
+    return out

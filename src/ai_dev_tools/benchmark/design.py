@@ -1,0 +1,116 @@
+"""The experimental design: which case, repeat, seed and place in the sequence each sample has. Pure functions of names.
+
+Nothing here depends on when or where it runs, so that a rerun asks for exactly the same requests. Light imports: block
+jobs use this module.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+PROTOCOL = 1
+"""Raised by hand when the request code changes meaning: all samples of older protocols are then asked again."""
+
+
+class Block(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """All samples of all approaches for one (profile, model, task): one job. Everything it needs besides the prompts."""
+
+    profile: str
+    results: str
+    instance: str
+    model: str
+    task: str
+    cases: list[str]
+    samples: int
+    approaches: list[str]
+    options: dict[str, Any]
+    think: bool
+    timeout_s: float
+    attempts: int
+    retry: Literal["default", "all", "none"]
+    round: int
+    plan: str | None
+    run_requests: int
+    endpoint: dict[str, Any]
+
+    def to_json(self) -> str:
+        """The block as one line of JSON."""
+        return msgspec.json.encode(self).decode()
+
+    @classmethod
+    def from_json(cls, text: str) -> Block:
+        """The block in a line of JSON; raises msgspec.MsgspecError."""
+        return msgspec.json.decode(text, type=cls)
+
+
+class Cell(msgspec.Struct, frozen=True):
+    """One request to be made: its place in the sequence, its arm and what it asks."""
+
+    order: int
+    sample: int
+    approach: str
+    case: str
+    repeat: int
+    seed: int
+
+
+def case_order(task: str, cases: Iterable[str]) -> list[str]:
+    """Cases in a hash-seeded order, so that the first n are no choice of their author's."""
+    return sorted(cases, key=lambda case: _hash("order", task, case))
+
+
+def seed(task: str, case: str, repeat: int) -> int:
+    """Sampling seed (31 bits), shared by all arms and models."""
+    return int(_hash("seed", task, case, repeat)[:8], 16) & 0x7FFF_FFFF
+
+
+def nonce(cell_seed: int, approach: str, attempt: int) -> str:
+    """Eight digits that open a prompt, so that no server finds its prefix in a cache.
+
+    It differs between arms and attempts, and is the same number of tokens every time: tokenizers cut digits into pieces
+    of fixed length.
+    """
+    return f"{int(_hash('nonce', cell_seed, approach, attempt), 16) % 10**8:08d}"
+
+
+def cells(block: Block) -> list[Cell]:
+    """Every request of a block in the order of sending.
+
+    The arms of a case follow each other; which comes first goes round, and then round in reverse, so that position is
+    balanced over arms.
+    """
+    found: list[Cell] = []
+    for sample in range(block.samples):
+        case = block.cases[sample % len(block.cases)]
+        repeat = sample // len(block.cases)
+        for arm in arm_order(block.approaches, sample):
+            found.append(Cell(len(found), sample, arm, case, repeat, seed(block.task, case, repeat)))
+    return found
+
+
+def arm_order(approaches: Sequence[str], sample: int) -> list[str]:
+    """The arms of one sample, in the order of sending."""
+    arms = sorted(approaches)
+    rounds, shift = divmod(sample, len(arms))
+    turned = arms[shift:] + arms[:shift]
+    return turned[::-1] if rounds % 2 else turned
+
+
+def request_digest(block: Block, cell: Cell, prompt_sha256: str, schema: dict[str, Any]) -> str:
+    """sha256 over all that config and prompts determine of a request; computable without an endpoint."""
+    parts = [PROTOCOL, block.model, request_options(block, cell), block.think, prompt_sha256, cell.approach, schema]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def request_options(block: Block, cell: Cell) -> dict[str, Any]:
+    """The options of one request: the block's, and the seed."""
+    return {**block.options, "seed": cell.seed}
+
+
+def _hash(*parts: object) -> str:
+    return hashlib.sha256(":".join(str(part) for part in parts).encode()).hexdigest()

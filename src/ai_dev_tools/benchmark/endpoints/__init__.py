@@ -1,0 +1,14 @@
+"""Managed model endpoints: `open_endpoint(spec)` starts or reaches a server and yields it ready and identified.
+
+The kinds live in modules of their own, imported when first used, so that importing this package stays cheap.
+"""
+
+from ai_dev_tools.benchmark.endpoints.base import (
+    EndpointSpec,
+    ReadyEndpoint,
+    endpoint_kind,
+    open_endpoint,
+    register_kinds_from,
+)
+
+__all__ = ["EndpointSpec", "ReadyEndpoint", "endpoint_kind", "open_endpoint", "register_kinds_from"]

@@ -1,0 +1,238 @@
+"""Ollama's container image, one container per instance, with Docker or Podman."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ai_dev_tools.benchmark.endpoints import guard, memory, processes
+from ai_dev_tools.benchmark.endpoints.base import EndpointSpec, ReadyEndpoint, endpoint_kind
+from ai_dev_tools.benchmark.endpoints.launching import free_port, launched, log_folder, require_free_port, say
+from ai_dev_tools.benchmark.endpoints.probing import is_ollama
+from ai_dev_tools.benchmark.endpoints.process import server_environment
+from ai_dev_tools.benchmark.errors import ConfigurationError, ModelError, StartupTimeoutError
+
+if TYPE_CHECKING:
+    from python_on_whales import Container, DockerClient
+
+DEFAULT_IMAGE = "docker.io/ollama/ollama:0.12.6"
+DEFAULT_VOLUME = "ai-dev-tools-ollama"
+ENGINES = ("docker", "podman")
+ENGINE_VARIABLE = "AI_DEV_TOOLS_CONTAINER_ENGINE"
+"""Environment variable that chooses the engine's command where both are installed."""
+_OLLAMA_PORT = 11434
+_OWNER = "ai-dev-tools.owner"
+_POLL_S = 0.2
+_STOP_S = 3
+
+
+@endpoint_kind("container")
+def open_container(spec: EndpointSpec) -> Iterator[ReadyEndpoint]:
+    """Run the image on the instance's port, and remove the container afterwards; pulled models stay in their volume."""
+    engine = find_engine()
+    spec = spec if spec.port else replace(spec, port=free_port(spec.host))
+    with log_folder(spec) as folder:
+        log = folder / f"container.{spec.instance}.{spec.port}.log"
+        with launched(_ContainerServer(spec, engine, log), spec, "container") as endpoint:
+            yield endpoint
+
+
+@functools.cache
+def find_engine() -> str:
+    """The command of the first container engine that works.
+
+    Raises:
+        ConfigurationError: none does; the message says why, for each.
+    """
+    wanted = os.environ.get(ENGINE_VARIABLE)
+    problems = []
+    for engine in (wanted,) if wanted else ENGINES:
+        if shutil.which(engine) is None:
+            problems.append(f"{engine} is not installed")
+            continue
+        listing = subprocess.run([engine, "ps", "--quiet"], capture_output=True, text=True, timeout=60, check=False)
+        if listing.returncode == 0:
+            return engine
+        problems.append(f"{engine} {engine_problem(listing.stderr)}")
+    raise ConfigurationError(
+        "; ".join(problems),
+        remedy="Start Docker or Podman, or choose another endpoint, such as profile=embedded",
+    )
+
+
+def engine_problem(stderr: str) -> str:
+    """In a few words, why the engine refuses."""
+    text = stderr.lower()
+    if "permission denied" in text:
+        return "gives you no permission (join its group, or use rootless Podman)"
+    if "cannot connect" in text or "is the docker daemon running" in text:
+        return "does not run"
+    if "no space left" in text:
+        return "has no disk space left"
+    return f"fails ({stderr.strip().splitlines()[-1][:200] if stderr.strip() else 'no message'})"
+
+
+class _ContainerServer:
+    def __init__(self, spec: EndpointSpec, engine: str, log: Path) -> None:
+        self._spec, self._engine, self._log = spec, engine, log
+        self._container: Container | None = None
+        self._remover: subprocess.Popen[bytes] | None = None
+        self._name = f"ai-dev-tools-{spec.instance}-{spec.port}"
+        self.base_url = replace(spec, kind="container").base_url
+        self.pid: int | None = None
+        self.settings: dict[str, Any] = dict(server_environment(spec))
+
+    @functools.cached_property
+    def _client(self) -> DockerClient:
+        from python_on_whales import DockerClient
+
+        return DockerClient(client_call=[self._engine])
+
+    def start(self) -> None:
+        from python_on_whales import DockerException
+
+        spec = self._spec
+        image = spec.image or DEFAULT_IMAGE
+        try:
+            self._remove_stale()
+            require_free_port(spec)
+            self._get_image(image)
+            self.settings["image"] = f"{image}@{self._check_digest(image)}"
+            with memory.reserved(spec):
+                self._run(image)
+                self._await_ready()
+        except DockerException as error:
+            self.stop(failed=True)
+            raise ConfigurationError(
+                f"{spec.instance}: {self._engine} {engine_problem(error.stderr or '')}",
+                remedy=f"The image was {image}",
+            ) from None
+        except BaseException:
+            self.stop(failed=True)
+            raise
+
+    def stop(self, failed: bool = False) -> None:
+        from python_on_whales import DockerException
+
+        if self._container is not None:
+            try:
+                if failed:
+                    self._log.write_text(str(self._container.logs()))
+                self._container.remove(force=True)
+            except DockerException as error:
+                say(
+                    self._spec.instance,
+                    f"cannot remove the container {self._name}: {engine_problem(error.stderr or '')}",
+                )
+            self._container = None
+        if self._remover is not None:
+            processes.stop(self._remover)
+            self._remover = None
+
+    def _run(self, image: str) -> None:
+        spec = self._spec
+        # Started first: from here on a run that is killed leaves no container behind.
+        self._remover = processes.start(
+            guard.command_line(self._engine, "rm", "--force", self._name, afterwards=True), {}, self._log
+        )
+        processes.read_line(self._remover, 30)
+        host = f"{spec.host}:{spec.port}" if spec.host[:1].isdigit() else f"127.0.0.1:{spec.port}"
+        self._container = self._client.container.run(
+            image,
+            detach=True,
+            name=self._name,
+            labels={_OWNER: f"{os.getpid()}@{processes.start_time(os.getpid())}"},
+            publish=[(host, _OLLAMA_PORT)],
+            volumes=[(spec.models_dir or DEFAULT_VOLUME, "/root/.ollama")],
+            envs={key: str(value) for key, value in server_environment(spec).items()},
+            gpus=spec.gpus,
+            stop_timeout=_STOP_S,
+        )
+        self.pid = self._visible_pid()
+
+    def _await_ready(self) -> None:
+        spec, container = self._spec, self._container
+        assert container is not None
+        deadline = time.monotonic() + spec.startup_timeout_s
+        while not is_ollama(self.base_url):
+            container.reload()  # type: ignore[no-untyped-call]
+            if not container.state.running:
+                raise ModelError(
+                    f"{spec.instance}: the container of {spec.image or DEFAULT_IMAGE} ended with exit status "
+                    f"{container.state.exit_code} ({self._last_words()})",
+                    remedy="The image must serve Ollama's API on port 11434",
+                )
+            if time.monotonic() > deadline:
+                raise StartupTimeoutError(
+                    f"{spec.instance}: the container did not answer at {self.base_url} within "
+                    f"{spec.startup_timeout_s:g} s ({self._last_words()})",
+                    remedy=f"See {self._log}, or raise container_startup_timeout" if spec.log_dir else None,
+                )
+            time.sleep(_POLL_S)
+
+    def _last_words(self) -> str:
+        assert self._container is not None
+        lines = str(self._container.logs(tail=20)).strip().splitlines()
+        return lines[-1].strip()[:300] if lines else "it printed nothing"
+
+    def _get_image(self, image: str) -> None:
+        from python_on_whales import DockerException
+
+        if self._client.image.exists(image):
+            return
+        say(self._spec.instance, f"pulling the image {image}")
+        try:
+            self._client.image.pull(image, quiet=not sys.stderr.isatty())
+        except DockerException as error:
+            raise ConfigurationError(
+                f"{self._spec.instance}: {self._engine} cannot pull {image}: {engine_problem(error.stderr or '')}",
+                remedy="Check the image's name and the network",
+            ) from None
+
+    def _check_digest(self, image: str) -> str:
+        """The image's digest, which must be the one it had when it was first used here."""
+        found = self._client.image.inspect(image)
+        digests = [digest.partition("@")[2] for digest in found.repo_digests or []]
+        digest = digests[0] if digests else str(found.id)
+        file = Path(self._spec.image_digests)
+        known = json.loads(file.read_text()) if file.is_file() else {}
+        if known.get(image, digest) not in (digest, *digests):
+            raise ConfigurationError(
+                f"{self._spec.instance}: the image {image} was {known[image][:19]}… at first and is {digest[:19]}…",
+                remedy=f"Results would not be comparable. Delete its line in {file} to accept the new one",
+            )
+        if image not in known:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+            temporary.write_text(json.dumps({**known, image: digest}, indent=1, sort_keys=True) + "\n")
+            os.replace(temporary, file)
+        return digest
+
+    def _remove_stale(self) -> None:
+        """Remove what a run left that was killed with its guard; refuse to take a living run's container."""
+        for container in self._client.container.list(all=True, filters=[("name", f"^{self._name}$")]):
+            pid, _, started = (container.config.labels or {}).get(_OWNER, "0@").partition("@")
+            if pid.isdigit() and str(processes.start_time(int(pid))) == started and int(pid) != os.getpid():
+                raise ConfigurationError(
+                    f"{self._spec.instance}: the container {self._name} belongs to a run under way (process {pid})",
+                    remedy="Wait for it, or give the instance another port",
+                )
+            container.remove(force=True)
+
+    def _visible_pid(self) -> int | None:
+        """The server's process, where the engine runs on this very machine and not in a virtual one."""
+        assert self._container is not None
+        pid = self._container.state.pid
+        try:
+            return pid if pid and self._container.id in Path(f"/proc/{pid}/cgroup").read_text() else None
+        except OSError:
+            return None

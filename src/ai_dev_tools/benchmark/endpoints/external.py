@@ -1,0 +1,102 @@
+"""A server that somebody else runs: reached, checked, given the model, and left as it was."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from urllib.parse import urlsplit
+
+from ai_dev_tools.benchmark.endpoints.base import EndpointSpec, ReadyEndpoint, endpoint_kind, is_url
+from ai_dev_tools.benchmark.endpoints.probing import ask, identify
+from ai_dev_tools.benchmark.endpoints.pulling import ensure_model
+from ai_dev_tools.benchmark.errors import ConfigurationError, EndpointConnectionError
+
+_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+@endpoint_kind("external")
+def open_external(spec: EndpointSpec) -> Iterator[ReadyEndpoint]:
+    """Reach the server, and its replicas, which must serve the same weights."""
+    headers = authorization(spec)
+    urls = [find_url(spec), *(url.rstrip("/") for url in spec.replicas)]
+    endpoints = [_reach(spec, url, headers) for url in urls]
+    first = endpoints[0]
+    for other in endpoints[1:]:
+        if (other.model_digest, other.version) != (first.model_digest, first.version):
+            raise ConfigurationError(
+                f"{spec.instance}: the replica {other.base_url} serves other weights or another version",
+                remedy=f"Pull {spec.model} anew on both and run the same server version",
+            )
+    first.replicas = tuple(urls)
+    yield first
+
+
+def find_url(spec: EndpointSpec) -> str:
+    """The URL in the setting, else OLLAMA_HOST of the environment, else the instance's host and port."""
+    if is_url(spec.kind):
+        return spec.base_url
+    return host_url(os.environ.get("OLLAMA_HOST", "")) or spec.base_url
+
+
+def host_url(host: str) -> str | None:
+    """What OLLAMA_HOST means, as Ollama reads it: scheme and port may be left out; None when it is empty.
+
+    An address to listen on everywhere is one to reach here.
+    """
+    host = host.strip().strip("\"'").rstrip("/")
+    if not host:
+        return None
+    scheme = host.partition("://")[0] if "://" in host else "http"
+    try:
+        parts = urlsplit(host if "://" in host else f"http://{host}")
+        default = {"http": 80, "https": 443}[scheme] if "://" in host else 11434
+        name, port = parts.hostname or "127.0.0.1", parts.port or default
+    except (KeyError, ValueError):
+        raise ConfigurationError(
+            f"OLLAMA_HOST={host} is no address", remedy="Give it as host:port or http://host:port"
+        ) from None
+    name = _WILDCARDS.get(name, name)
+    return f"{scheme}://{f'[{name}]' if ':' in name else name}:{port}{parts.path}"
+
+
+def authorization(spec: EndpointSpec) -> dict[str, str]:
+    """The bearer token's header; the token is only ever read from the environment."""
+    if spec.token_env is None:
+        return {}
+    if not (token := os.environ.get(spec.token_env)):
+        raise ConfigurationError(
+            f"{spec.instance}: the environment variable {spec.token_env} is not set",
+            remedy="It is to hold the bearer token",
+        )
+    return {"Authorization": f"Bearer {token}"}
+
+
+def _reach(spec: EndpointSpec, url: str, headers: Mapping[str, str]) -> ReadyEndpoint:
+    try:
+        status, reply = ask("GET", f"{url}/api/version", headers=headers)
+    except EndpointConnectionError as error:
+        raise EndpointConnectionError(
+            f"{spec.instance}: {error}",
+            remedy="Start Ollama there, or choose endpoint=container or profile=embedded",
+        ) from None
+    if status not in (401, 403) and not (isinstance(reply, dict) and "version" in reply):
+        raise ConfigurationError(
+            f"{spec.instance}: {url} answers, but is not Ollama (HTTP {status} for /api/version)",
+            remedy="Check host and port in the config",
+        )
+    ensure_model(url, spec.model, spec.instance, headers)
+    return identify(url, "external", spec.model, pid=_local_pid(url), headers=headers)
+
+
+def _local_pid(url: str) -> int | None:
+    """The process that listens there, when it is on this machine and may be seen."""
+    parts = urlsplit(url)
+    if parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+        return None
+    import psutil
+
+    try:
+        listening = [c for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN]
+    except psutil.Error:
+        return None
+    return next((c.pid for c in listening if c.laddr and c.laddr.port == parts.port and c.pid), None)

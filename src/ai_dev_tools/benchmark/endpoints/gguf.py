@@ -1,0 +1,65 @@
+"""Reading the metadata of a GGUF model file (format version 2 and 3)."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ai_dev_tools.benchmark.errors import ConfigurationError
+
+_SCALARS = {
+    0: "<B",
+    1: "<b",
+    2: "<H",
+    3: "<h",
+    4: "<I",
+    5: "<i",
+    6: "<f",
+    7: "<?",
+    10: "<Q",
+    11: "<q",
+    12: "<d",
+}
+_STRING, _ARRAY = 8, 9
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """All key-value pairs of the file; arrays are given as None, as Ollama does in `/api/show`.
+
+    Raises:
+        ConfigurationError: the file cannot be read or is not a GGUF file.
+    """
+    try:
+        with path.open("rb") as file:
+            magic, version = file.read(4), _scalar(file, "<I")
+            if magic != b"GGUF" or version not in (2, 3):
+                raise ConfigurationError(f"{path} is not a GGUF model file")
+            _tensor_count, pairs = _scalar(file, "<Q"), _scalar(file, "<Q")
+            return {_string(file): _value(file, _scalar(file, "<I")) for _ in range(pairs)}
+    except (struct.error, KeyError, ValueError, OverflowError, MemoryError):
+        raise ConfigurationError(f"{path} is a damaged GGUF model file") from None
+    except OSError as error:
+        raise ConfigurationError(f"cannot read the model file {path}: {error.strerror}") from None
+
+
+def _scalar(file: BinaryIO, layout: str) -> Any:
+    return struct.unpack(layout, file.read(struct.calcsize(layout)))[0]
+
+
+def _string(file: BinaryIO) -> str:
+    return file.read(_scalar(file, "<Q")).decode()
+
+
+def _value(file: BinaryIO, kind: int) -> Any:
+    if kind == _STRING:
+        return _string(file)
+    if kind != _ARRAY:
+        return _scalar(file, _SCALARS[kind])
+    item_kind, count = _scalar(file, "<I"), _scalar(file, "<Q")
+    if item_kind in _SCALARS:
+        file.seek(count * struct.calcsize(_SCALARS[item_kind]), 1)
+    else:
+        for _ in range(count):
+            _value(file, item_kind)
+    return None

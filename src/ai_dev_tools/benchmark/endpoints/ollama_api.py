@@ -1,0 +1,276 @@
+"""Ollama's API as data: checking requests, mapping options, and the shapes of replies. Pure functions, no I/O."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+import jinja2
+import jinja2.sandbox
+
+GENERATE_FIELDS = {
+    "model": str, "prompt": str, "suffix": str, "system": str, "template": str, "context": list, "stream": bool,
+    "raw": bool, "images": list, "options": dict, "truncate": bool, "shift": bool,
+}  # fmt: skip
+CHAT_FIELDS = {
+    "model": str, "messages": list, "stream": bool, "tools": list, "options": dict, "truncate": bool, "shift": bool,
+}  # fmt: skip
+
+_INTEGER_OPTIONS = {
+    "num_keep": "n_keep", "seed": "seed", "num_predict": "n_predict", "top_k": "top_k",
+    "repeat_last_n": "repeat_last_n", "mirostat": "mirostat", "num_ctx": None, "num_batch": None, "num_gpu": None,
+    "main_gpu": None, "num_thread": None,
+}  # fmt: skip
+_NUMBER_OPTIONS = {
+    "top_p": "top_p", "min_p": "min_p", "typical_p": "typical_p", "temperature": "temperature",
+    "repeat_penalty": "repeat_penalty", "presence_penalty": "presence_penalty",
+    "frequency_penalty": "frequency_penalty", "mirostat_tau": "mirostat_tau", "mirostat_eta": "mirostat_eta",
+}  # fmt: skip
+_DEFAULTS = {
+    "temperature": 0.8, "top_k": 40, "top_p": 0.9, "min_p": 0.0, "typical_p": 1.0, "repeat_last_n": 64,
+    "repeat_penalty": 1.1, "presence_penalty": 0.0, "frequency_penalty": 0.0, "n_predict": -1, "n_keep": 4,
+}  # fmt: skip
+# Without this the grammar lets a weak model emit line ends without limit between two JSON tokens.
+_COMPACT_JSON = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+_JSON_NAMES = {str: "string", dict: "object", list: "array", bool: "bool", int: "number", float: "number"}
+_DURATION = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
+
+
+class ApiError(Exception):
+    """A reply with this status and `{"error": message}`."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+def parse_body(data: bytes, field_types: dict[str, type]) -> dict[str, Any]:
+    """A request body with the fields' types checked; null counts as absent, unknown fields are ignored.
+
+    Raises:
+        ApiError: 400, as Ollama answers, for a missing or malformed body and for a wrong type.
+    """
+    if not data.strip():
+        raise ApiError(400, "missing request body")
+    try:
+        body = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise ApiError(400, f"invalid JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise ApiError(400, f"json: cannot unmarshal {_json_type(body)} into the request, which is an object")
+    body = {key: value for key, value in body.items() if value is not None}
+    for name, expected in field_types.items():
+        if name in body and type(body[name]) is not expected:
+            raise ApiError(
+                400,
+                f"json: cannot unmarshal {_json_type(body[name])} into field {name} of type {_JSON_NAMES[expected]}",
+            )
+    return body
+
+
+def parse_messages(messages: list[Any]) -> list[dict[str, str]]:
+    """Chat messages as role and content.
+
+    Raises:
+        ApiError: 400 for a message of the wrong shape, or with an image.
+    """
+    for message in messages:
+        if not isinstance(message, dict) or not isinstance(message.get("role"), str):
+            raise ApiError(400, "json: cannot unmarshal a message: it must be an object with role and content")
+        if not isinstance(message.get("content") or "", str):
+            raise ApiError(400, "json: cannot unmarshal field messages.content of type string")
+        if message["role"] not in ("system", "user", "assistant", "tool"):
+            raise ApiError(400, f"invalid role {message['role']!r}: it must be one of system, user, assistant, tool")
+        if message.get("images"):
+            raise ApiError(400, "this model does not support images")
+    return [{"role": message["role"], "content": message.get("content") or ""} for message in messages]
+
+
+def keeps_alive(body: dict[str, Any]) -> bool:
+    """Whether the model stays loaded after the request, i.e. `keep_alive` is not zero.
+
+    Raises:
+        ApiError: 400 for something that is neither a number of seconds nor a duration.
+    """
+    value = body.get("keep_alive")
+    if value is None:
+        return True
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value != 0
+    if isinstance(value, str) and (value == "0" or re.fullmatch(f"({_DURATION.pattern})+", value)):
+        return any(float(number) for number, *_ in _DURATION.findall(value))
+    raise ApiError(400, f'time: invalid duration "{value}"')
+
+
+def sampling(options: dict[str, Any]) -> dict[str, Any]:
+    """llama.cpp's sampling parameters for Ollama's options, with Ollama's defaults; unknown options are ignored.
+
+    Raises:
+        ApiError: 400 for an option of the wrong type.
+    """
+    parameters: dict[str, Any] = dict(_DEFAULTS)
+    for name, value in options.items():
+        if value is None:
+            continue
+        if name in _INTEGER_OPTIONS or name in _NUMBER_OPTIONS:
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                kind = "integer" if name in _INTEGER_OPTIONS else "float32"
+                raise ApiError(400, f'option "{name}" must be of type {kind}')
+            target = _INTEGER_OPTIONS.get(name) or _NUMBER_OPTIONS.get(name)
+            if target:
+                parameters[target] = int(value) if name in _INTEGER_OPTIONS else value
+        elif name == "stop":
+            if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
+                raise ApiError(400, 'option "stop" must be of type array of strings')
+            parameters["stop"] = value
+    if parameters["n_predict"] <= 0:  # Ollama: no limit; llama.cpp takes 0 for a limit
+        parameters["n_predict"] = -1
+    return parameters
+
+
+def constraint(format_: Any) -> dict[str, Any]:
+    """llama.cpp's `json_schema` parameter for Ollama's `format`; empty when there is none.
+
+    Raises:
+        ApiError: 500, as Ollama answers, for anything but "json" or a valid JSON schema.
+    """
+    if format_ is None or format_ == "":
+        return {}
+    if format_ == "json":
+        schema: dict[str, Any] = {"type": "object"}
+    elif isinstance(format_, dict):
+        schema = format_
+        if problem := _schema_problem(json.dumps(schema, sort_keys=True)):
+            raise ApiError(500, f"invalid JSON schema in format: {problem}")
+    else:
+        raise ApiError(500, f'invalid format: {json.dumps(format_)}; expected "json" or a valid JSON Schema object')
+    return {"json_schema": {"x-guidance": _COMPACT_JSON, **schema}}
+
+
+@lru_cache(maxsize=256)
+def _schema_problem(schema_json: str) -> str | None:
+    # llama.cpp answers unconstrained when it cannot compile a schema, so what it would reject must be found before.
+    import jsonschema
+
+    schema = json.loads(schema_json)
+    try:
+        jsonschema.Draft202012Validator.check_schema(schema)
+    except jsonschema.SchemaError as error:
+        return str(error.message)
+    unresolved = [reference for reference in _references(schema) if not _resolves(schema, reference)]
+    return f"$ref {unresolved[0]} does not exist in it" if unresolved else None
+
+
+def _resolves(schema: Any, reference: str) -> bool:
+    if not reference.startswith("#"):
+        return False
+    node = schema
+    for part in reference[1:].split("/")[1:]:
+        part = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(node, list) and part.isdigit() and int(part) < len(node):
+            node = node[int(part)]
+        elif isinstance(node, dict) and part in node:
+            node = node[part]
+        else:
+            return False
+    return reference == "#" or reference.startswith("#/")
+
+
+def _references(node: Any) -> list[str]:
+    if isinstance(node, list):
+        return [found for item in node for found in _references(item)]
+    if not isinstance(node, dict):
+        return []
+    here = [node["$ref"]] if isinstance(node.get("$ref"), str) else []
+    return here + [found for value in node.values() for found in _references(value)]
+
+
+class ChatTemplate:
+    """A model's own chat template (Jinja2, as published with the weights)."""
+
+    def __init__(self, source: str, bos: str, eos: str) -> None:
+        environment = jinja2.sandbox.ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+        environment.globals["raise_exception"] = _raise_template_error
+        environment.globals["strftime_now"] = lambda layout: datetime.now().strftime(layout)
+        self._template = environment.from_string(source)
+        self._tokens = {"bos_token": bos, "eos_token": eos}
+
+    def render(self, messages: list[dict[str, str]]) -> str:
+        """The prompt text; a last message by the assistant is left open, so that the model goes on with it.
+
+        Raises:
+            ApiError: 400 when the template refuses the messages.
+        """
+        goes_on = bool(messages) and messages[-1]["role"] == "assistant"
+        try:
+            text = self._template.render(messages=messages, add_generation_prompt=not goes_on, **self._tokens)
+        except jinja2.TemplateError as error:
+            raise ApiError(400, f"template: {error}") from None
+        return text.rstrip().removesuffix(self._tokens["eos_token"]) if goes_on else text
+
+
+def _raise_template_error(message: str) -> None:
+    raise jinja2.TemplateError(message)
+
+
+def fill_template(template: str, system: str, prompt: str) -> str:
+    """A request's own (Go) template with `.System` and `.Prompt` filled in; nothing richer is understood.
+
+    Raises:
+        ApiError: 400 for any other action.
+    """
+    values = {".System": system, ".Prompt": prompt, ".Response": ""}
+
+    def conditional(match: re.Match[str]) -> str:
+        return match[2] if values.get(match[1]) else ""
+
+    text = re.sub(r"\{\{-?\s*if\s+(\.\w+)\s*-?\}\}(.*?)\{\{-?\s*end\s*-?\}\}", conditional, template, flags=re.DOTALL)
+    if unknown := [action for action in re.findall(r"\{\{-?\s*(.*?)\s*-?\}\}", text) if action not in values]:
+        raise ApiError(400, f"template: {{{{ {unknown[0]} }}}} is not supported by the embedded endpoint")
+    return re.sub(r"\{\{-?\s*(\.\w+)\s*-?\}\}", lambda match: values[match[1]], text)
+
+
+def now() -> str:
+    """The time in the form of Ollama's `created_at`."""
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
+
+
+def piece(model: str, text: str, *, chat: bool) -> dict[str, Any]:
+    """The common part of every reply, with a piece of answer."""
+    answer = {"message": {"role": "assistant", "content": text}} if chat else {"response": text}
+    return {"model": model, "created_at": now(), **answer}
+
+
+def final_fields(event: dict[str, Any], total_ns: int, load_ns: int) -> dict[str, Any]:
+    """Ollama's closing fields from llama.cpp's last event; durations in ns, counts in tokens.
+
+    `prompt_eval_count` is the whole prompt, as in Ollama; the cached part of it is told apart.
+    """
+    timings = event.get("timings", {})
+    return {
+        "done": True,
+        "done_reason": "length" if event.get("stop_type") == "limit" else "stop",
+        "total_duration": total_ns,
+        "load_duration": load_ns,
+        "prompt_eval_count": event.get("tokens_evaluated", 0),
+        "prompt_eval_cached_count": timings.get("cache_n", 0),
+        "prompt_eval_duration": round(timings.get("prompt_ms", 0.0) * 1e6),
+        "eval_count": timings.get("predicted_n", 0),
+        "eval_duration": round(timings.get("predicted_ms", 0.0) * 1e6),
+    }
+
+
+def parameter_size(count: int) -> str:
+    """134515008 -> "134.52M", as Ollama writes it."""
+    for unit, size in (("B", 10**9), ("M", 10**6), ("K", 10**3)):
+        if count >= size:
+            return f"{count / size:.1f}B" if unit == "B" else f"{count / size:.2f}{unit}"
+    return str(count)
+
+
+def _json_type(value: Any) -> str:
+    return _JSON_NAMES.get(type(value), "null")

@@ -1,0 +1,181 @@
+"""Asking a server who it is and what it serves, and waiting until it truly answers."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import urllib3
+
+from ai_dev_tools.benchmark.endpoints.base import ReadyEndpoint
+from ai_dev_tools.benchmark.errors import (
+    ConfigurationError,
+    EndpointConnectionError,
+    ModelError,
+    StartupTimeoutError,
+)
+
+_TIMEOUT = urllib3.Timeout(connect=2.0, read=10.0)
+_QUICK_TIMEOUT = urllib3.Timeout(connect=1.0, read=2.0)
+_POLL_S = 0.2
+
+
+@functools.cache
+def _pool() -> urllib3.PoolManager:
+    return urllib3.PoolManager(retries=False)
+
+
+def ask(
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    json: Any = None,
+    timeout: urllib3.Timeout = _TIMEOUT,
+) -> tuple[int, Any]:
+    """One request; the status, and the reply's JSON (None when it is not JSON).
+
+    Raises:
+        EndpointConnectionError: no answer; the message says whether the name, the connection, TLS or the time failed.
+    """
+    try:
+        reply = _pool().request(method, url, headers=dict(headers or {}), json=json, timeout=timeout)
+    except urllib3.exceptions.HTTPError as error:
+        raise EndpointConnectionError(f"{url} does not answer ({reason(error)})") from None
+    except (ValueError, UnicodeError) as error:
+        raise ConfigurationError(f"{url} is not a usable address ({error})") from None
+    try:
+        return reply.status, reply.json()
+    except (ValueError, UnicodeDecodeError):
+        return reply.status, None
+
+
+def reason(error: Exception) -> str:
+    """In two or three words, why a connection failed."""
+    match error:
+        case urllib3.exceptions.NameResolutionError():
+            return "the host does not resolve"
+        case urllib3.exceptions.SSLError():
+            return "TLS error: the certificate or protocol is not accepted"
+        case urllib3.exceptions.NewConnectionError():
+            return "connection refused" if "refused" in str(error) else "no connection"
+        case urllib3.exceptions.TimeoutError():
+            return "no answer in time"
+        case _:
+            return "the connection broke"
+
+
+def is_ollama(base_url: str, headers: Mapping[str, str] | None = None) -> bool:
+    """Whether something that speaks Ollama's API answers there."""
+    try:
+        status, reply = ask("GET", f"{base_url}/api/version", headers=headers, timeout=_QUICK_TIMEOUT)
+    except EndpointConnectionError:
+        return False
+    return status == 200 and isinstance(reply, dict) and "version" in reply
+
+
+def wait_until_ready(base_url: str, timeout_s: float, has_ended: Any = None) -> None:
+    """Return when the server answers `/api/version`; `has_ended()` being true ends the wait early.
+
+    Raises:
+        StartupTimeoutError: it does not within the time.
+        ModelError: it ended instead.
+    """
+    deadline = time.monotonic() + timeout_s
+    while not is_ollama(base_url):
+        if has_ended is not None and has_ended():
+            raise ModelError(f"the server for {base_url} ended while starting")
+        if time.monotonic() > deadline:
+            raise StartupTimeoutError(f"{base_url} was not ready within {timeout_s:g} s")
+        time.sleep(_POLL_S)
+
+
+def installed_models(base_url: str, headers: Mapping[str, str] | None = None) -> dict[str, dict[str, Any]]:
+    """What `/api/tags` lists, by tag.
+
+    Raises:
+        EndpointConnectionError: the server does not answer as Ollama does.
+        ConfigurationError: it wants authentication.
+    """
+    status, reply = ask("GET", f"{base_url}/api/tags", headers=headers)
+    if status in (401, 403):
+        raise ConfigurationError(
+            f"{base_url} refuses access (HTTP {status})",
+            remedy="Name the environment variable that holds the bearer token in the instance's `token_env`",
+        )
+    if status != 200 or not isinstance(reply, dict) or not isinstance(reply.get("models"), list):
+        raise EndpointConnectionError(f"{base_url} answers, but not as Ollama does (HTTP {status} for /api/tags)")
+    return {str(model.get("name")): model for model in reply["models"]}
+
+
+def find_model(models: Mapping[str, dict[str, Any]], tag: str) -> dict[str, Any] | None:
+    """The listed model that a tag means: `name` is `name:latest`."""
+    return models.get(tag) or models.get(f"{tag}:latest")
+
+
+def identify(
+    base_url: str,
+    kind: str,
+    model: str,
+    *,
+    pid: int | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> ReadyEndpoint:
+    """What the server says of itself and of the model, as a ReadyEndpoint.
+
+    Raises:
+        ModelError: the server does not have the model.
+        EndpointConnectionError, ConfigurationError: it does not answer as Ollama does.
+    """
+    models = installed_models(base_url, headers)
+    listed = find_model(models, model)
+    if listed is None:
+        there = ", ".join(sorted(models)) or "none"
+        raise ModelError(
+            f"{base_url} has no model {model!r} (it has: {there})",
+            remedy=f"Pull it with: ollama pull {model}",
+        )
+    _, version = ask("GET", f"{base_url}/api/version", headers=headers)
+    _, shown = ask("POST", f"{base_url}/api/show", headers=headers, json={"model": model})
+    return ReadyEndpoint(
+        base_url=base_url,
+        kind=kind,
+        version=str((version or {}).get("version", "unknown")),
+        model=model,
+        model_digest=listed.get("digest"),
+        pid=pid,
+        details=_details(listed, shown if isinstance(shown, dict) else {}),
+        headers=dict(headers or {}),
+    )
+
+
+def _details(listed: Mapping[str, Any], shown: Mapping[str, Any]) -> dict[str, Any]:
+    details = {**(listed.get("details") or {}), **(shown.get("details") or {})}
+    info = shown.get("model_info") or {}
+    trained = next((value for key, value in info.items() if key.endswith(".context_length")), None)
+    return {
+        "template": shown.get("template"),
+        "quantization": details.get("quantization_level"),
+        "parameter_size": details.get("parameter_size"),
+        "family": details.get("family"),
+        "model_context_length": trained,
+        "model_parameters": shown.get("parameters"),
+        "size_bytes": listed.get("size"),
+        "capabilities": shown.get("capabilities"),
+    }
+
+
+def running(base_url: str, model: str, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """`context_length` (tokens) and `offload_share` (0..1: part in GPU memory) of the model; {} if not loaded."""
+    status, reply = ask("GET", f"{base_url}/api/ps", headers=headers)
+    listed = (reply or {}).get("models") if status == 200 else None
+    loaded = find_model({str(entry.get("name")): entry for entry in listed or []}, model)
+    if loaded is None:
+        return {}
+    size = loaded.get("size") or 0
+    return {
+        "context_length": loaded.get("context_length"),
+        "offload_share": loaded.get("size_vram", 0) / size if size else 0.0,
+    }

@@ -1,0 +1,79 @@
+"""An Ollama of the run's own: `ollama serve` from PATH, on the instance's port, ended with the run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from ai_dev_tools.benchmark.endpoints import guard, memory, processes
+from ai_dev_tools.benchmark.endpoints.base import EndpointSpec, ReadyEndpoint, endpoint_kind
+from ai_dev_tools.benchmark.endpoints.launching import free_port, launched, log_folder, require_free_port
+from ai_dev_tools.benchmark.endpoints.probing import wait_until_ready
+from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
+
+
+@endpoint_kind("process")
+def open_process(spec: EndpointSpec) -> Iterator[ReadyEndpoint]:
+    """Start `ollama serve` with an environment of its own, and stop it afterwards."""
+    executable = shutil.which("ollama")
+    if executable is None:
+        raise ConfigurationError(
+            f"{spec.instance}: there is no `ollama` on PATH",
+            remedy="Install Ollama, or choose endpoint=container",
+        )
+    spec = spec if spec.port else replace(spec, port=free_port(spec.host))
+    with log_folder(spec) as folder:
+        log = folder / f"ollama.{spec.instance}.{spec.port}.log"
+        with launched(_OllamaServe(spec, executable, log), spec, "process") as endpoint:
+            yield endpoint
+
+
+def server_environment(spec: EndpointSpec) -> dict[str, str]:
+    """Settings of an Ollama started by the run: loaded once, as many slots as requests in flight, known context."""
+    return {
+        "OLLAMA_KEEP_ALIVE": "-1",
+        "OLLAMA_NUM_PARALLEL": str(spec.max_concurrent),
+        "OLLAMA_MAX_LOADED_MODELS": "1",
+        "OLLAMA_CONTEXT_LENGTH": str(spec.num_ctx),
+        **spec.environment,
+    }
+
+
+class _OllamaServe:
+    def __init__(self, spec: EndpointSpec, executable: str, log: Path) -> None:
+        self._spec, self._executable, self._log = spec, executable, log
+        self._guard: subprocess.Popen[bytes] | None = None
+        self.settings = server_environment(spec)
+        self.base_url = replace(spec, kind="process").base_url
+        self.pid: int | None = None
+
+    def start(self) -> None:
+        spec = self._spec
+        require_free_port(spec)
+        environment = {**self.settings, "OLLAMA_HOST": f"{spec.host}:{spec.port}"}
+        if spec.models_dir:
+            environment["OLLAMA_MODELS"] = str(Path(spec.models_dir).resolve())
+        with memory.reserved(spec):
+            self._guard = processes.start(guard.command_line(self._executable, "serve"), environment, self._log)
+            try:
+                announced = processes.read_line(self._guard, spec.startup_timeout_s)
+                self.pid = json.loads(announced)["pid"] if announced else None
+                ended = self._guard.poll
+                wait_until_ready(self.base_url, spec.startup_timeout_s, lambda: ended() is not None)
+            except BenchmarkError as error:
+                self.stop(failed=True)
+                raise type(error)(
+                    f"{spec.instance}: {error} ({processes.last_line(self._log) or 'no message'})",
+                    remedy=f"See {self._log}" if spec.log_dir else None,
+                ) from None
+            except BaseException:
+                self.stop(failed=True)
+                raise
+
+    def stop(self, failed: bool = False) -> None:
+        if self._guard:
+            processes.stop(self._guard, guard.GRACE_S + 2)

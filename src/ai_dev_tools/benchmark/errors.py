@@ -1,0 +1,124 @@
+"""Everything that can go wrong, as one tree: each class knows its name in result files and whether a retry can help."""
+
+from __future__ import annotations
+
+
+class BenchmarkError(Exception):
+    """A failure that a user can act on; `str(error)` is one line: what is wrong, where, and what to do.
+
+    Attributes:
+        error_class: name used in sample files, tables and reports.
+        retried: whether the same request is tried again within a run (with backoff).
+        asked_again: whether a later run asks again for a sample that ended so (see `retry` in the config).
+        instance, request, attempts, remedy: where it happened and what to do, when known.
+        retry_after_s: seconds the server asked to wait before the next attempt, or None.
+    """
+
+    error_class = "benchmark"
+    retried = False
+    asked_again = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        instance: str | None = None,
+        request: str | None = None,
+        attempts: int = 1,
+        remedy: str | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(" ".join(message.split()))
+        self.instance = instance
+        self.request = request
+        self.attempts = attempts
+        self.remedy = remedy
+        self.retry_after_s = retry_after_s
+
+    def __str__(self) -> str:
+        message = super().__str__()
+        if self.instance and self.instance not in message:
+            message = f"{self.instance}: {message}"
+        return f"{message}. {self.remedy}" if self.remedy else message
+
+
+class ConfigurationError(BenchmarkError):
+    """An invalid setting, or a missing or unreadable file of the user's."""
+
+    error_class = "configuration"
+
+
+class ConfigurationErrors(ConfigurationError):
+    """Several of them at once, one line each, so that a user mends a file in one go."""
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__(lines[0])
+        self.lines = lines
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+
+class EndpointConnectionError(BenchmarkError):
+    """No connection, or one that broke before the answer was complete."""
+
+    error_class = "connection"
+    retried = True
+    asked_again = True
+
+
+class RequestTimeoutError(BenchmarkError):
+    """The request took longer than `task_timeout`: a measured (censored) result, so it is kept."""
+
+    error_class = "timeout"
+
+
+class StartupTimeoutError(BenchmarkError):
+    """The endpoint was not ready within `container_startup_timeout`."""
+
+    error_class = "timeout"
+
+
+class ModelError(BenchmarkError):
+    """The model does not exist on the endpoint, or failed while answering."""
+
+    error_class = "model"
+
+
+class MalformedResponseError(BenchmarkError):
+    """An answer that does not follow Ollama's protocol, or that broke off without saying that it was done."""
+
+    error_class = "malformed_response"
+    retried = True
+    asked_again = True
+
+
+class OverloadedError(BenchmarkError):
+    """The server is busy (HTTP 429 or 503)."""
+
+    error_class = "overloaded"
+    retried = True
+    asked_again = True
+
+
+class ContextOverflowError(BenchmarkError):
+    """The prompt does not fit the context window; it is never cut silently."""
+
+    error_class = "context_overflow"
+
+
+class ToolError(BenchmarkError):
+    """A tool under test crashed, hung, or printed what cannot be read."""
+
+    error_class = "tool"
+
+
+class InterruptedRequestError(BenchmarkError):
+    """The run was stopped while the request was in flight."""
+
+    error_class = "interrupted"
+    asked_again = True
+
+
+ASKED_AGAIN: frozenset[str] = frozenset(c.error_class for c in BenchmarkError.__subclasses__() if c.asked_again)
+"""Error classes of samples that a plain rerun asks again; the others are results."""

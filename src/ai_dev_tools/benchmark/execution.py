@@ -1,0 +1,265 @@
+"""The block runner: asks what is missing of a block, writes each sample the moment it is there, and reuses the rest.
+
+One job runs one block. A failed request is a sample with an error class; the job itself fails only when the endpoint is
+unusable, and keeps what it has.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ai_dev_tools.benchmark import paths
+from ai_dev_tools.benchmark.client import OllamaClient, Reply
+from ai_dev_tools.benchmark.design import Block, Cell, cells, request_digest
+from ai_dev_tools.benchmark.endpoints import EndpointSpec, ReadyEndpoint, open_endpoint
+from ai_dev_tools.benchmark.errors import ASKED_AGAIN, BenchmarkError, EndpointConnectionError
+from ai_dev_tools.benchmark.measure import ask, sample_of, unasked
+from ai_dev_tools.benchmark.progress import Progress
+from ai_dev_tools.benchmark.prompts import SKIPPED, Prompt
+from ai_dev_tools.benchmark.resources import Meter
+from ai_dev_tools.benchmark.samples import EndpointIdentity, Sample, read_sample, write_sample
+
+FAILURES_IN_A_ROW = 3
+"""Samples that end without a connection one after another before the endpoint counts as gone."""
+MAX_RESTARTS = 2
+
+Log = Callable[[str], None]
+
+
+@dataclass
+class Work:
+    """What a block has and what it lacks."""
+
+    block: Block
+    prompts: dict[tuple[str, str], Prompt]
+    session: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
+    done: dict[tuple[str, int], Sample] = field(default_factory=dict)
+    missing: deque[Cell] = field(default_factory=deque)
+    skipped: int = 0
+
+    def prompt(self, cell: Cell) -> Prompt:
+        return self.prompts[cell.case, cell.approach]
+
+    def path(self, approach: str, sample: int) -> Path:
+        return paths.sample_file(Path(self.block.results), self.block.model, self.block.task, approach, sample)
+
+    def store(self, sample: Sample) -> None:
+        write_sample(self.path(sample.approach, sample.sample), sample)
+        self.done[sample.approach, sample.sample] = sample
+
+
+def run_block(
+    block: Block,
+    prompts: dict[tuple[str, str], Prompt],
+    log: Log,
+    stop: threading.Event,
+    only: tuple[str, int] | None = None,
+) -> list[Sample]:
+    """All samples of a block in the order of sending: those at hand that still match, the others asked now.
+
+    Args:
+        prompts: by (case, approach).
+        log: takes one line for people.
+        stop: set from outside to end early; nothing that was under way is then written.
+        only: (approach, sample) of the single cell that is wanted.
+
+    Raises:
+        BenchmarkError: the endpoint is unusable; samples that were finished are on disk.
+    """
+    work = Work(block, prompts)
+    _take_stock(work, log, only)
+    if work.missing:
+        with open_endpoint(EndpointSpec.from_dict(block.endpoint)) as endpoint:
+            _ask_if_model_changed(work, endpoint, log)
+            _measure(work, endpoint, log, stop)
+    if work.skipped:
+        log(f"{block.task}: {work.skipped} samples skipped, their corpus is not at hand")
+    order = {(cell.approach, cell.sample): cell.order for cell in cells(block)}
+    return sorted(work.done.values(), key=lambda sample: order[sample.approach, sample.sample])
+
+
+def retryable(samples: list[Sample], retry: str) -> int:
+    """How many samples a later run should ask again."""
+    return sum(_asked_again(sample, retry) for sample in samples)
+
+
+def _asked_again(sample: Sample, retry: str) -> bool:
+    if sample.status == "completed" or retry == "none":
+        return False
+    return retry == "all" or (sample.error is not None and sample.error.class_ in ASKED_AGAIN)
+
+
+def _take_stock(work: Work, log: Log, only: tuple[str, int] | None) -> None:
+    """Sort cells into done and missing; what no longer matches is set aside, never deleted."""
+    for cell in cells(work.block):
+        if only is not None and (cell.approach, cell.sample) != only:
+            continue
+        prompt = work.prompt(cell)
+        if prompt.error is not None and prompt.error.class_ == SKIPPED:
+            work.skipped += 1
+            continue
+        path = work.path(cell.approach, cell.sample)
+        found = read_sample(path)
+        if isinstance(found, str):
+            log(f"warning: {found}; set aside and asked again")
+        elif found is not None and _matches(work.block, cell, prompt, found):
+            if not _asked_again(found, work.block.retry):
+                work.done[cell.approach, cell.sample] = found
+                continue
+        if found is not None:
+            _set_aside(work, path)
+        if prompt.error is not None:
+            work.store(unasked(work.block, cell, prompt, work.session))
+        else:
+            work.missing.append(cell)
+
+
+def _matches(block: Block, cell: Cell, prompt: Prompt, sample: Sample) -> bool:
+    place = (block.profile, block.task, cell.approach, cell.sample, cell.case)
+    return place == (sample.profile, sample.task, sample.approach, sample.sample, sample.case) and (
+        sample.request.digest == request_digest(block, cell, prompt.prompt_sha256, prompt.answer_schema)
+    )
+
+
+def _set_aside(work: Work, path: Path) -> None:
+    target = paths.superseded_file(Path(work.block.results), path, f"{time.time_ns()}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(path, target)
+
+
+def _ask_if_model_changed(work: Work, endpoint: ReadyEndpoint, log: Log) -> None:
+    """Answers of other weights under the same name are not comparable: they are asked again, on contact."""
+    stale = {
+        key
+        for key, sample in work.done.items()
+        if sample.model_digest and endpoint.model_digest and sample.model_digest != endpoint.model_digest
+    }
+    if not stale:
+        return
+    log(f"{work.block.model} has other weights than before: {len(stale)} samples are asked again")
+    for key in stale:
+        del work.done[key]
+        _set_aside(work, work.path(*key))
+    wanted = stale | {(cell.approach, cell.sample) for cell in work.missing}
+    work.missing = deque(cell for cell in cells(work.block) if (cell.approach, cell.sample) in wanted)
+
+
+def _measure(work: Work, endpoint: ReadyEndpoint, log: Log, stop: threading.Event) -> None:
+    """Ask all missing cells; restart an endpoint of ours that went away, a bounded number of times."""
+    progress = Progress(work.block, len(work.missing), log)
+    while work.missing and not stop.is_set():
+        crew = _Crew(work, endpoint, progress, stop)
+        with _metered(endpoint) as meter:
+            _warm_up(work, endpoint, crew.clients, log)
+            crew.run(meter)
+        if not crew.gone or stop.is_set():
+            continue
+        if not endpoint.can_restart or endpoint.restarts >= MAX_RESTARTS:
+            raise EndpointConnectionError(
+                f"the endpoint {endpoint.base_url} stopped answering; "
+                f"{len(work.done)} samples are kept, {len(work.missing)} are still to be asked",
+                instance=work.block.instance,
+                remedy="Look to the server and run the same command again: only what is missing is asked",
+            )
+        log(f"{work.block.instance}: the endpoint stopped answering and is restarted")
+        endpoint.restart()
+        work.missing.extendleft(reversed(crew.lost))
+
+
+@contextmanager
+def _metered(endpoint: ReadyEndpoint) -> Iterator[Meter]:
+    meter = Meter(endpoint.pid)
+    try:
+        yield meter
+    finally:
+        meter.close()
+
+
+def _warm_up(work: Work, endpoint: ReadyEndpoint, clients: list[OllamaClient], log: Log) -> None:
+    """Have the model loaded with the very options that follow; not measured, but a failure is said."""
+    body = {
+        "model": work.block.model,
+        "messages": [{"role": "user", "content": "Warm up."}],
+        "format": work.prompt(work.missing[0]).answer_schema,
+        "options": {**work.block.options, "seed": 0, "num_predict": 1},
+        "think": work.block.think,
+        "truncate": False,
+        "shift": False,
+    }
+    for client in clients:
+        try:
+            client.chat(body, max(work.block.timeout_s, float(work.block.endpoint["startup_timeout_s"])), Reply())
+        except BenchmarkError as error:
+            log(f"warning: warm-up of {endpoint.base_url} failed: {error}")
+
+
+class _Crew:
+    """Threads that share the missing cells of a block, `max_concurrent` of them.
+
+    Daemon threads: on an interruption the process ends at once, and what is in flight is not a result.
+    """
+
+    def __init__(self, work: Work, endpoint: ReadyEndpoint, progress: Progress, stop: threading.Event) -> None:
+        self.gone = False
+        self._work = work
+        self._digest = endpoint.model_digest
+        self._identity = EndpointIdentity(endpoint.kind, endpoint.version)
+        self._progress = progress
+        self._stop = stop
+        self._lock = threading.Lock()
+        self._in_flight = 0
+        self.lost: list[Cell] = []
+        self._crash: BaseException | None = None
+        self._size = int(work.block.endpoint["max_concurrent"])
+        self.clients = [OllamaClient(url, self._size, endpoint.headers) for url in endpoint.replicas]
+
+    def run(self, meter: Meter) -> None:
+        """Ask until nothing is missing, the endpoint is gone, or the run is stopped."""
+        threads = [
+            threading.Thread(target=self._guarded, args=(self.clients[i % len(self.clients)], meter), daemon=True)
+            for i in range(self._size * len(self.clients))
+        ]
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads) and not self._stop.is_set():
+            threads[-1].join(0.05)
+            threads.insert(0, threads.pop())
+        if self._crash is not None:
+            raise self._crash
+
+    def _guarded(self, client: OllamaClient, meter: Meter) -> None:
+        try:
+            self._ask_all(client, meter)
+        except BaseException as error:
+            self._crash = error
+            self.gone = True
+
+    def _ask_all(self, client: OllamaClient, meter: Meter) -> None:
+        block, work = self._work.block, self._work
+        while not self._stop.is_set() and not self.gone:
+            with self._lock:
+                if not work.missing:
+                    return
+                cell = work.missing.popleft()
+                self._in_flight += 1
+            prompt = work.prompt(cell)
+            asked = ask(block, cell, prompt, client, meter, self._stop, lambda: self._in_flight)
+            with self._lock:
+                self._in_flight -= 1
+                if self._stop.is_set():
+                    return
+                if isinstance(asked.error, EndpointConnectionError):
+                    self.lost.append(cell)
+                else:
+                    self.lost.clear()
+                self.gone = self.gone or len(self.lost) >= FAILURES_IN_A_ROW
+            work.store(sample_of(block, cell, prompt, asked, work.session, self._digest, self._identity))
+            self._progress.finished(asked.error)

@@ -1,0 +1,272 @@
+"""What the workflow asks for: from settings, tasks and tools to arms, blocks and plans. Contacts no endpoint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ai_dev_tools.benchmark import paths
+from ai_dev_tools.benchmark.approaches import APPROACHES, TOOL_PREFIX, find_approach
+from ai_dev_tools.benchmark.config import ALL, Config, ExecutionMode, ResolvedInstance, ResolvedProfile, resolve_profile
+from ai_dev_tools.benchmark.design import PROTOCOL, Block, case_order
+from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
+from ai_dev_tools.benchmark.plan import plan_hash
+from ai_dev_tools.benchmark.tasks import Task, check_names, find_tasks, load_task
+from ai_dev_tools.benchmark.tools import ToolSpec, find_tools, load_tool
+from ai_dev_tools.benchmark.validation import nearest
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A configured run over any of its profiles; everything is derived from the settings and the task and tool files.
+
+    Raises:
+        ConfigurationError: from the first use of what is wrong; `open_experiment` checks all of it at once.
+    """
+
+    config: Config
+    task_folders: dict[str, Path]
+    tool_files: dict[str, Path]
+    _profiles: dict[str, ResolvedProfile] = field(default_factory=dict)
+
+    @cached_property
+    def tasks(self) -> dict[str, Task]:
+        """The selected tasks by id."""
+        names = self.config.tasks
+        wanted = sorted(self.task_folders) if ALL in names else list(names)
+        check_names(wanted, self.task_folders, "task")
+        loaded = {name: load_task(self.task_folders[name]) for name in wanted}
+        for task in loaded.values():
+            check_names(task.tools, self.tool_files, f"tool in {task.folder / 'task.yaml'}")
+        return loaded
+
+    @cached_property
+    def tools(self) -> dict[str, ToolSpec]:
+        """The tools that the run needs, by id."""
+        used = {tool for task in self.tasks.values() for tool in self.task_tools(task.id)}
+        return {name: load_tool(self.tool_files[name]) for name in sorted(used)}
+
+    @cached_property
+    def judged_tools(self) -> list[str]:
+        """Tools with an arm of their own: from `tools` and from approaches named tools-NAME."""
+        named = [name.removeprefix(TOOL_PREFIX) for name in self.config.approaches if name.startswith(TOOL_PREFIX)]
+        judged = sorted({*(self.config.tools or ()), *named})
+        check_names(judged, self.tool_files, "tool")
+        return judged
+
+    @cached_property
+    def approaches(self) -> list[str]:
+        """The arms of the run, in the order of the config."""
+        names = list(self.config.approaches)
+        if ALL in names:
+            names = [*APPROACHES, *(name for name in names if name.startswith(TOOL_PREFIX))]
+        if self.config.tools:
+            own = [TOOL_PREFIX + tool for tool in self.config.tools]
+            at = names.index("tools") if "tools" in names else len(names)
+            names = [*names[:at], *own, *names[at + 1 :]]
+        for name in names:
+            find_approach(name, self.tool_files)
+        return list(dict.fromkeys(names))
+
+    @property
+    def prompted_approaches(self) -> list[str]:
+        """The arms whose prompts are made: all built-in ones, so that turning on a control renders nothing anew."""
+        return list(dict.fromkeys([*APPROACHES, *(TOOL_PREFIX + tool for tool in self.judged_tools)]))
+
+    def task_tools(self, task: str) -> list[str]:
+        """Tools that run over a task's cases: its own and those judged."""
+        return list(dict.fromkeys([*self.tasks[task].tools, *self.judged_tools]))
+
+    def profile(self, name: str) -> ResolvedProfile:
+        """A profile with everything filled in."""
+        if name not in self._profiles:
+            self._profiles[name] = resolve_profile(self.config, name)
+        return self._profiles[name]
+
+    def instances(self, profile: str) -> list[ResolvedInstance]:
+        """The selected instances of a profile, by model tag or instance name."""
+        every = self.profile(profile).instances
+        if ALL in self.config.models:
+            return list(every)
+        known = {name: instance for instance in every for name in (instance.name, instance.model)}
+        check_names(self.config.models, known, f"model in profile '{profile}'")
+        return list({known[name].model: known[name] for name in self.config.models}.values())
+
+    def blocks(self, profile: str) -> list[tuple[str, str]]:
+        """(path-safe model, task) of every block, model-major."""
+        models = [paths.safe_model(instance.model) for instance in self.instances(profile)]
+        return [(model, task) for model in models for task in self.tasks]
+
+    def cases(self, profile: str, task: str) -> list[str]:
+        """Case ids of a task in this profile's sizes, in the seeded order.
+
+        Raises:
+            ConfigurationError: the task has no case of these sizes.
+        """
+        sizes = self.profile(profile).sizes
+        found = case_order(task, self.tasks[task].case_ids(sizes))
+        if not found:
+            raise ConfigurationError(
+                f"task '{task}' has no case of size {' or '.join(sizes)}, which profile '{profile}' asks",
+                remedy=f"Leave it out with tasks=…, or set profiles.{profile}.sizes",
+            )
+        return found
+
+    def block(self, profile: str, model: str, task: str) -> Block:
+        """Everything a block job needs.
+
+        Args:
+            model: path-safe name.
+        """
+        config, resolved = self.config, self.profile(profile)
+        instance = {paths.safe_model(i.model): i for i in self.instances(profile)}.get(model)
+        if instance is None or task not in self.tasks:
+            known = [f"{m}/{t}" for m, t in self.blocks(profile)]
+            raise ConfigurationError(f"nothing is configured for {model}/{task}, {nearest(f'{model}/{task}', known)}")
+        options = {key: value for key, value in config.options.model_dump().items() if value is not None}
+        return Block(
+            profile=profile,
+            results=paths.RUN.format(profile=profile),
+            instance=instance.name,
+            model=instance.model,
+            task=task,
+            cases=self.cases(profile, task),
+            samples=resolved.samples,
+            approaches=self.approaches,
+            options=options,
+            think=config.think,
+            timeout_s=resolved.task_timeout,
+            attempts=config.retry_attempts,
+            retry=config.retry,
+            round=read_round(profile, model, task),
+            plan=plan_hash(self.plan(profile)),
+            run_requests=resolved.samples * len(self.approaches) * len(self.blocks(profile)),
+            endpoint=self._endpoint(profile, instance),
+        )
+
+    def _endpoint(self, profile: str, instance: ResolvedInstance) -> dict[str, Any]:
+        slots = instance.max_concurrent if self.config.execution_mode is ExecutionMode.ASYNC else 1
+        embedded = instance.endpoint == "embedded"
+        kind_file = self.config.endpoint_file
+        return {
+            **self.config.server.model_dump(mode="json"),
+            "kind": instance.endpoint,
+            "instance": instance.name,
+            "model": instance.model,
+            "host": "127.0.0.1" if embedded else instance.host,
+            "port": 0 if embedded else instance.port,
+            "num_ctx": self.config.options.num_ctx,
+            "max_concurrent": slots,
+            "startup_timeout_s": self.config.container_startup_timeout,
+            "model_file": paths.WEIGHTS if embedded else None,
+            "replicas": list(instance.replicas),
+            "memory_gb": instance.memory_gb,
+            "kind_file": str(kind_file) if kind_file else None,
+            "log_dir": paths.SERVER_LOGS.format(profile=profile),
+            "replay_from": paths.SAMPLES.format(profile=profile),
+        }
+
+    def servers(self, profile: str) -> dict[str, str]:
+        """Which server each model's blocks use; blocks of one server run one after the other."""
+        return {
+            paths.safe_model(i.model): i.endpoint if i.endpoint.startswith("http") else f"{i.host}:{i.port}"
+            for i in self.profile(profile).instances
+        }
+
+    def about(self, profile: str) -> dict[str, Any]:
+        """What a report says of the run besides its tables: settings, profile, tasks, arms."""
+        resolved = self.profile(profile)
+        return {
+            "profile": resolved.model_dump(mode="json"),
+            "models": [instance.model for instance in self.instances(profile)],
+            "tasks": {task.id: task.name for task in self.tasks.values()},
+            "approaches": {name: find_approach(name, self.tool_files).purpose for name in self.approaches},
+            "samples": resolved.samples,
+            "expected": {task: resolved.samples * len(self.approaches) for task in self.tasks},
+            "execution_mode": str(self.config.execution_mode),
+            "plan": plan_hash(self.plan(profile)),
+            "partial": self.config.partial,
+        }
+
+    def plan(self, profile: str) -> dict[str, Any]:
+        """What the run of a profile sets out to show, as it goes into the ledger."""
+        settings, reference = self.config.plan, self.config.plan.reference
+        compared = [name for name in self.approaches if name == "tools" or name.startswith(TOOL_PREFIX)]
+        claims = [
+            {
+                "id": f"{endpoint}:{name}",
+                "endpoint": endpoint,
+                "approach": name,
+                "reference": reference,
+                "margin_ratio": settings.margin_ratio,
+            }
+            for endpoint in settings.endpoints
+            for name in compared
+            if reference in self.approaches
+        ]
+        return {
+            "protocol": PROTOCOL,
+            "profile": profile,
+            "models": [instance.model for instance in self.instances(profile)],
+            "tasks": {task: self.cases(profile, task) for task in self.tasks},
+            "approaches": self.approaches,
+            "samples": self.profile(profile).samples,
+            "alpha": settings.alpha,
+            "claims": claims,
+            "quality": settings.quality.model_dump(),
+            "options": self.config.options.model_dump(exclude_none=True),
+        }
+
+
+def open_experiment(config: Config, root: Path) -> Experiment:
+    """The experiment with its tasks, tools, arms and blocks checked.
+
+    Args:
+        root: folder that holds `config/`.
+
+    Raises:
+        ConfigurationErrors: one line per mistake, as far as they can be seen independently.
+    """
+    experiment = Experiment(
+        config=config,
+        task_folders=find_tasks([root / paths.TASKS, *config.task_folders]),
+        tool_files={
+            name: path
+            for folder in (root / paths.TOOLS, *config.tool_folders)
+            for name, path in find_tools(folder).items()
+        },
+    )
+    lines: list[str] = []
+    for check in (
+        lambda: experiment.tasks,
+        lambda: experiment.judged_tools,
+        lambda: experiment.tools,
+        lambda: experiment.approaches,
+        lambda: experiment.instances(config.profile),
+    ):
+        try:
+            check()
+        except ConfigurationError as error:
+            lines += str(error).splitlines()
+    if lines:
+        raise ConfigurationErrors(list(dict.fromkeys(lines)))
+    experiment.plan(config.profile)
+    return experiment
+
+
+def round_file(profile: str, model: str, task: str) -> Path:
+    """Where a block notes how often it wants to run again."""
+    return Path(paths.BLOCK.format(profile=profile, model=model, task=task)).with_suffix(".round")
+
+
+def read_round(profile: str, model: str, task: str) -> int:
+    """How often a block has asked to be run again, because samples failed in a way that may pass.
+
+    It is among the block's parameters: when a finished block raises it, Snakemake runs the block once more next time.
+    """
+    try:
+        return int(round_file(profile, model, task).read_text())
+    except (OSError, ValueError):
+        return 0

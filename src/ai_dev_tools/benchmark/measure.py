@@ -1,0 +1,217 @@
+"""One measured request: from a cell of the design and its prompt to a sample record, retries included."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from ai_dev_tools.benchmark.client import OllamaClient, Reply
+from ai_dev_tools.benchmark.design import PROTOCOL, Block, Cell, nonce, request_digest, request_options
+from ai_dev_tools.benchmark.errors import BenchmarkError, RequestTimeoutError
+from ai_dev_tools.benchmark.prompts import Prompt
+from ai_dev_tools.benchmark.resources import Meter
+from ai_dev_tools.benchmark.samples import Attempt, EndpointIdentity, Request, Resources, Sample, SampleError
+from ai_dev_tools.benchmark.scoring import parse_answer, score_answer
+
+BACKOFF_BASE_S = 0.5
+BACKOFF_CAP_S = 30.0
+SLOW_LOAD_S = 0.5
+"""A request whose load time is longer waited for the model to be loaded, which is not its own cost."""
+
+
+@dataclass
+class Asked:
+    """What came of one cell: the last reply, the last error if any, and every try."""
+
+    reply: Reply = field(default_factory=Reply)
+    error: BenchmarkError | None = None
+    attempts: list[Attempt] = field(default_factory=list)
+    started_at: str = ""
+    in_flight: int = 0
+    resources: Resources = field(default_factory=Resources)
+
+
+def payload(block: Block, cell: Cell, prompt: Prompt, attempt: int) -> dict[str, Any]:
+    """The body of the chat request; see the explanation of endpoints for why each field is set."""
+    content = f"Request {nonce(cell.seed, cell.approach, attempt)}\n\n{prompt.prompt}"
+    return {
+        "model": block.model,
+        "messages": [{"role": "user", "content": content}],
+        "format": prompt.answer_schema,
+        "options": request_options(block, cell),
+        "think": block.think,
+        "truncate": False,
+        "shift": False,
+    }
+
+
+def ask(
+    block: Block,
+    cell: Cell,
+    prompt: Prompt,
+    client: OllamaClient,
+    meter: Meter,
+    stop: threading.Event,
+    in_flight: Callable[[], int],
+) -> Asked:
+    """Send the request, again after a pause where its error class says that this can help, and record every try."""
+    timeout_s = prompt.timeout_s or block.timeout_s
+    asked = Asked()
+    for attempt in range(block.attempts):
+        asked.reply, asked.error = Reply(), None
+        asked.started_at, asked.in_flight = _now(), in_flight()
+        with meter.measuring() as reading:
+            try:
+                client.chat(payload(block, cell, prompt, attempt), timeout_s, asked.reply)
+            except BenchmarkError as error:
+                asked.error = error
+        asked.resources = reading.result
+        again = asked.error is not None and asked.error.retried and attempt + 1 < block.attempts and not stop.is_set()
+        pause = backoff(attempt, asked.error) if again and asked.error else 0.0
+        failure = _failure(asked.error) if asked.error else None
+        asked.attempts.append(Attempt(asked.started_at, round(asked.reply.duration_s, 6), failure, round(pause, 3)))
+        if not again:
+            break
+        stop.wait(pause)
+    return asked
+
+
+def backoff(attempt: int, error: BenchmarkError) -> float:
+    """Seconds to wait: exponential with full jitter, capped; what the server asks for if that is longer."""
+    jittered = random.uniform(0, min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2**attempt))
+    return max(jittered, min(error.retry_after_s or 0.0, 10 * BACKOFF_CAP_S))
+
+
+def unasked(block: Block, cell: Cell, prompt: Prompt, session: str) -> Sample:
+    """The sample of a cell whose context could not be made: failed, with the tool's error."""
+    asked = Asked(started_at=_now())
+    return _sample(block, cell, prompt, asked, session, None, EndpointIdentity("none", ""), prompt.error)
+
+
+def sample_of(
+    block: Block,
+    cell: Cell,
+    prompt: Prompt,
+    asked: Asked,
+    session: str,
+    model_digest: str | None,
+    endpoint: EndpointIdentity,
+) -> Sample:
+    """The record of an asked cell."""
+    return _sample(
+        block, cell, prompt, asked, session, model_digest, endpoint, _failure(asked.error) if asked.error else None
+    )
+
+
+def _sample(
+    block: Block,
+    cell: Cell,
+    prompt: Prompt,
+    asked: Asked,
+    session: str,
+    model_digest: str | None,
+    endpoint: EndpointIdentity,
+    error: SampleError | None,
+) -> Sample:
+    reply, sent = asked.reply, bool(asked.attempts)
+    timings, flags = _timings(reply)
+    answer = parse_answer(reply.text) if error is None else None
+    status = "completed" if error is None else "timeout" if isinstance(asked.error, RequestTimeoutError) else "failed"
+    return Sample(
+        profile=block.profile,
+        instance=block.instance,
+        model=block.model,
+        model_digest=model_digest,
+        task=block.task,
+        case=cell.case,
+        cluster=prompt.cluster,
+        size=prompt.size,
+        approach=cell.approach,
+        sample=cell.sample,
+        repeat=cell.repeat,
+        seed=cell.seed,
+        status=status,
+        error=error,
+        response=reply.text or (None if error else ""),
+        answer=answer,
+        score=_rounded(score_answer(answer, prompt.truth, prompt.scoring)) if error is None else None,
+        **timings,
+        duration_s=_rounded(reply.duration_s) if sent else None,
+        time_to_first_token_s=_rounded(reply.time_to_first_token_s),
+        tool_s=prompt.tool_s,
+        resources=asked.resources,
+        plan=block.plan,
+        attempts=asked.attempts,
+        order=cell.order,
+        in_flight=asked.in_flight,
+        session=session,
+        started_at=asked.started_at,
+        flags=sorted(flags + (["retried"] if len(asked.attempts) > 1 else [])),
+        request=Request(
+            request_digest(block, cell, prompt.prompt_sha256, prompt.answer_schema),
+            prompt.prompt_sha256,
+            request_options(block, cell),
+            PROTOCOL,
+        ),
+        endpoint=endpoint,
+    )
+
+
+def _timings(reply: Reply) -> tuple[dict[str, Any], list[str]]:
+    """Counts, seconds and flags from Ollama's closing object; what is absent or impossible becomes None and a flag."""
+    final, flags = reply.final, []
+    tokens = {name: _count(final.get(key)) for name, key in (("in", "prompt_eval_count"), ("out", "eval_count"))}
+    seconds = {
+        key: _seconds(final.get(f"{key}_duration"), reply.duration_s)
+        for key in ("load", "prompt_eval", "eval", "total")
+    }
+    if final:
+        if None in tokens.values():
+            flags.append("tokens_missing")
+        if any(isinstance(final.get(f"{k}_duration"), int | float) and v is None for k, v in seconds.items()):
+            flags.append("impossible_duration")
+        if final.get("done_reason") == "length":
+            flags.append("output_capped")
+        if (seconds["load"] or 0) > SLOW_LOAD_S:
+            flags.append("model_loaded")
+    known = [seconds[key] or 0.0 for key in ("load", "prompt_eval", "eval")]
+    both = tokens["in"] is not None and tokens["out"] is not None
+    return {
+        "input_tokens": tokens["in"],
+        "output_tokens": tokens["out"],
+        "total_tokens": (tokens["in"] or 0) + (tokens["out"] or 0) if both else None,
+        "load_s": seconds["load"] if seconds["load"] is not None or not final else 0.0,
+        "prompt_eval_s": seconds["prompt_eval"],
+        "eval_s": seconds["eval"],
+        "queue_s": _rounded(max(0.0, reply.duration_s - sum(known))) if final else None,
+        "prompt_cached_tokens": _count(final.get("prompt_eval_cached_count")),
+        "done_reason": final.get("done_reason") if isinstance(final.get("done_reason"), str) else None,
+    }, flags
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**40 else None
+
+
+def _seconds(nanoseconds: Any, duration_s: float) -> float | None:
+    """Server-side seconds; None where absent, negative, or longer than the client waited (beyond clock noise)."""
+    if not isinstance(nanoseconds, int | float) or isinstance(nanoseconds, bool):
+        return None
+    seconds = nanoseconds / 1e9
+    return _rounded(seconds) if 0 <= seconds <= duration_s * 1.05 + 0.05 else None
+
+
+def _failure(error: BenchmarkError) -> SampleError:
+    return SampleError(error.error_class, str(error)[:1000])
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

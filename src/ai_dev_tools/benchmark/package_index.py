@@ -1,0 +1,159 @@
+"""Reading archives of published packages through the index that pip is configured to use.
+
+pip's own download command is no way to do this: for a source distribution it runs the build back end.
+Nothing here names an index, and no message contains its address, which may hold credentials.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+
+import requests
+import urllib3
+from pypi_simple import (
+    NoSuchProjectError,
+    PyPISimple,
+    UnsupportedContentTypeError,
+    UnsupportedRepoVersionError,
+)
+from remotezip import RangeNotSupported, RemoteZip, RemoteZipError
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase, HTTPBasicAuth
+from urllib3.util import Retry
+
+CHUNK_BYTES = 2**16
+# A host that never answers a connection must not hold up a run that can go on without the corpus.
+MAX_CONNECT_S, MAX_READ_S = 10.0, 60.0
+
+
+class PackageIndexError(Exception):
+    """The index cannot be read; `str(error)` is a reason without any address."""
+
+
+@dataclass(frozen=True)
+class PipSettings:
+    """What pip would use, from its configuration files and environment: index addresses and how to reach them."""
+
+    index_urls: tuple[str, ...]
+    verify: str | bool
+    client_cert: str | None
+    proxy: str | None
+    timeout_s: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class PackageFile:
+    """One archive on the index: `stream` it whole, or read members of a wheel in place."""
+
+    url: str
+    session: requests.Session
+    timeout_s: tuple[float, float]
+
+    def stream(self) -> Iterator[bytes]:
+        """Yield the archive's bytes in chunks."""
+        with _reasons(), self.session.get(self.url, stream=True, timeout=self.timeout_s) as response:
+            response.raise_for_status()
+            yield from response.iter_content(CHUNK_BYTES)
+
+    @contextmanager
+    def open_remote_zip(self) -> Iterator[zipfile.ZipFile]:
+        """Open the archive as a zip read by HTTP range requests: only its directory and the members read travel."""
+        with _reasons(), RemoteZip(self.url, session=self.session, timeout=self.timeout_s) as archive:
+            yield archive
+
+
+def find_package_file(package: str, filename: str) -> PackageFile:
+    """Find an archive by its exact file name on pip's configured indexes, the main one first.
+
+    Raises:
+        PackageIndexError: none of them can be read or offers the file.
+    """
+    settings = read_pip_settings()
+    if not settings.index_urls:
+        raise PackageIndexError("pip is configured to use no index")
+    for index_url in settings.index_urls:
+        session = _session(settings, index_url)
+        with _reasons():
+            try:
+                page = PyPISimple(index_url, session=session).get_project_page(package, timeout=settings.timeout_s)
+            except NoSuchProjectError:
+                continue
+        for offered in page.packages:
+            if offered.filename == filename:
+                return PackageFile(offered.url, session, settings.timeout_s)
+    raise PackageIndexError("the file is not offered there")
+
+
+def read_pip_settings() -> PipSettings:
+    """Ask pip what its configuration files and environment say.
+
+    Raises:
+        PackageIndexError: pip is not installed, or its configuration is broken.
+    """
+    # pip has no public API for this; its option parser is the one place where all its sources are merged.
+    try:
+        from pip._internal.commands import create_command
+
+        options, _ = create_command("download").parse_args([])
+    except (ImportError, SystemExit) as error:
+        raise PackageIndexError(f"pip's settings cannot be read ({type(error).__name__})") from None
+    return PipSettings(
+        index_urls=() if options.no_index else (options.index_url, *options.extra_index_urls),
+        verify=options.cert or True,
+        client_cert=options.client_cert,
+        proxy=options.proxy or None,
+        timeout_s=(min(float(options.timeout), MAX_CONNECT_S), min(float(options.timeout), MAX_READ_S)),
+    )
+
+
+class _HostAuth(AuthBase):
+    """Credentials that an index address holds, sent to that host only."""
+
+    def __init__(self, host: str, user: str, password: str) -> None:
+        self._host = host
+        self._basic = HTTPBasicAuth(user, password)
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if urlsplit(request.url or "").hostname == self._host:
+            self._basic(request)
+        return request
+
+
+def _session(settings: PipSettings, index_url: str) -> requests.Session:
+    """A session that reaches the index as pip would; an unreachable host is not tried again, a busy one is."""
+    session = requests.Session()
+    session.verify = settings.verify
+    session.cert = settings.client_cert
+    if settings.proxy:
+        session.proxies = {"http": settings.proxy, "https": settings.proxy}
+    parts = urlsplit(index_url)
+    if parts.hostname and parts.username:
+        session.auth = _HostAuth(parts.hostname, unquote(parts.username), unquote(parts.password or ""))
+    adapter = HTTPAdapter(max_retries=Retry(3, connect=0, backoff_factor=0.5, status_forcelist=(502, 503)))
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session
+
+
+@contextmanager
+def _reasons() -> Iterator[None]:
+    """Turn the errors of the libraries below into reasons without addresses."""
+    try:
+        yield
+    except requests.HTTPError as error:
+        status = error.response.status_code if error.response is not None else "error"
+        raise PackageIndexError(f"HTTP {status}") from None
+    except requests.Timeout:
+        raise PackageIndexError("no answer in time") from None
+    except (requests.ConnectionError, urllib3.exceptions.HTTPError):
+        raise PackageIndexError("no connection") from None
+    except (requests.RequestException, UnsupportedContentTypeError, UnsupportedRepoVersionError) as error:
+        raise PackageIndexError(f"it does not answer as a package index does ({type(error).__name__})") from None
+    except RangeNotSupported:
+        raise PackageIndexError("its server knows no range requests") from None
+    except RemoteZipError as error:
+        raise PackageIndexError(f"reading a part of the file failed ({type(error).__name__})") from None

@@ -1,0 +1,268 @@
+"""From samples to pairs: what each sample cost (as an interval where it was cut off) and which two belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.plugins import COMPARISONS, ENDPOINTS, Plugin, comparison
+from ai_dev_tools.benchmark.sampletable import PREPARED, codes, prepare
+
+Floats = NDArray[np.float64]
+By = Literal["approach", "model", "profile", "run"]
+FALLBACK = "baseline"
+"""The arm that a user falls back to when a tool crashes; its cost is added and its answer counts."""
+_KEY = ["run", "profile", "instance", "model", "task", "case", "repeat", "approach"]
+
+
+def costs(samples: pd.DataFrame) -> pd.DataFrame:
+    """The prepared samples with `tokens_low/high`, `time_low/high`, `quality`, `censored`, `dropped`.
+
+    A completed sample's ends are equal. A capped or timed-out one spans what was seen up to what it could still have
+    become: tokens to `num_ctx`, time by the slowest rates of its block. A crashed tool costs its own time and the
+    fallback request. `dropped` names why a sample says nothing of its arm (infrastructure), "" otherwise.
+    """
+    table = prepare(samples)
+    if "tokens_low" in table.columns:
+        return table
+    table = table.copy(deep=False)
+    status, reason = table["status"], table["done_reason"]
+    completed, timeout = (status == "completed").to_numpy(), (status == "timeout").to_numpy()
+    capped = completed & (reason == "length").to_numpy()
+    censored = capped | timeout
+    tokens_low, tokens_high = _tokens(table, censored, timeout)
+    spent = table["attempts_s"].to_numpy(copy=True)
+    tool = table["tool_s"].to_numpy()
+    time_low = spent + tool
+    time_high = np.where(censored, time_low + _rest(table, tokens_low), time_low)
+    quality = np.where(timeout & table["score"].isna().to_numpy(), 0.0, table["score"].to_numpy())
+    table = table.assign(
+        tokens_low=tokens_low,
+        tokens_high=tokens_high,
+        time_low=time_low,
+        time_high=time_high,
+        quality=quality,
+        censored=censored,
+        dropped=np.where(status == "failed", "failed: " + table["error_class"].astype(str).replace("", "unknown"), ""),
+    )
+    lost = (status == "failed").to_numpy()
+    for name in ("tokens_low", "tokens_high", "time_low", "time_high", "quality"):
+        table[name] = table[name].where(~lost)
+    table = _fall_back(table, tool)
+    table["dropped"] = table["dropped"].astype("category")
+    table.attrs = {PREPARED: True}
+    return table
+
+
+def _tokens(table: pd.DataFrame, censored: NDArray[np.bool_], timeout: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    total = table["total_tokens"].to_numpy(copy=True)
+    if (timeout & np.isnan(total)).any():
+        known_input = table["input_tokens"].to_numpy(copy=True)
+        for names in (["model", "prompt_sha256"], ["model", "task", "case", "approach"]):
+            if table[names[-1]].notna().all():
+                known_input = np.where(np.isnan(known_input), _group_max(known_input, codes(table, names)), known_input)
+        seen = known_input + np.nan_to_num(table["output_tokens"].to_numpy())
+        # nothing counted: one token is the least a request can have been, so the lower end stays harmless
+        seen = np.where(np.isnan(seen), np.fmax(table["output_tokens"].to_numpy(), 1.0), seen)
+        total = np.where(timeout & np.isnan(total), seen, total)
+    limit = np.where(table["num_ctx"].isna(), np.inf, np.fmax(table["num_ctx"].to_numpy(), total))
+    return total, np.where(censored & ~np.isnan(total), limit, total)
+
+
+def _group_max(values: Floats, group: NDArray[np.int64]) -> Floats:
+    best = np.full(int(group.max()) + 1, -np.inf)
+    np.maximum.at(best, group[~np.isnan(values)], values[~np.isnan(values)])
+    best[np.isinf(best)] = np.nan
+    return np.asarray(best[group])
+
+
+def _rest(table: pd.DataFrame, seen: Floats) -> Floats:
+    """Seconds a cut-off sample could still have taken: the rest of its context at the block's slowest rates."""
+    block = codes(table, ["run", "profile", "instance", "model", "task"])
+    done = (table["status"] == "completed").to_numpy()
+    slowest = {}
+    for phase, tokens, seconds in (("read", "input_tokens", "prompt_eval_s"), ("write", "output_tokens", "eval_s")):
+        time, count = table[seconds].to_numpy(), table[tokens].to_numpy()
+        usable = done & (count > 0) & (time > 0)
+        pace = np.where(usable, time / np.where(usable, count, 1.0), np.nan)
+        slowest[phase] = _group_max(pace, block) if len(pace) else pace
+    started = table["time_to_first_token_s"].notna() | table["prompt_eval_s"].notna()
+    unread = np.where(~started, np.nan_to_num(table["input_tokens"].to_numpy(), nan=np.inf), 0.0)
+    unread = np.where(np.isinf(unread), seen, unread)
+    unwritten = np.fmax(table["num_ctx"].to_numpy() - seen, 0.0)
+    with np.errstate(invalid="ignore"):
+        rest = np.where(unread > 0, unread * slowest["read"], 0.0) + unwritten * slowest["write"]
+    return np.where(np.isnan(rest), np.inf, rest)
+
+
+def _fall_back(table: pd.DataFrame, tool: Floats) -> pd.DataFrame:
+    crashed = (table["error_class"] == "tool").to_numpy() & (table["status"] == "failed").to_numpy()
+    if not crashed.any():
+        return table
+    group = codes(table, _KEY[:-1])
+    rows = np.full(int(group.max()) + 1, -1, dtype=np.int64)
+    plain = np.flatnonzero((table["approach"] == FALLBACK).to_numpy())
+    rows[group[plain]] = plain
+    helper = rows[group]
+    use = crashed & (helper >= 0)
+    table = table.copy(deep=False)
+    for name in ("tokens_low", "tokens_high", "quality", "time_low", "time_high"):
+        values = table[name].to_numpy(copy=True)
+        extra = np.where(np.isfinite(tool), tool, np.nan)[use] if name.startswith("time") else 0.0
+        values[use] = values[helper[use]] + extra
+        table[name] = values
+    dropped, censored = table["dropped"].to_numpy(dtype=object, copy=True), table["censored"].to_numpy(copy=True)
+    dropped[use] = dropped[helper[use]]
+    censored[use] = censored[helper[use]]
+    return table.assign(dropped=dropped, censored=censored)
+
+
+# ------------------------------------------------------------------------------------------------- quantities compared
+
+
+@comparison(
+    "tokens", unit="tokens", endpoint="tokens", description="Input and output tokens of a sample; interval when cut off"
+)
+def _compare_tokens(samples: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    return samples["tokens_low"], samples["tokens_high"]
+
+
+@comparison(
+    "time", unit="s", endpoint="time", description="All attempts and the tools' own run time; interval when cut off"
+)
+def _compare_time(samples: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    return samples["time_low"], samples["time_high"]
+
+
+@comparison(
+    "quality", unit="0..1", endpoint="quality", kind="difference", description="Score of the answer; 0 when timed out"
+)
+def _compare_quality(samples: pd.DataFrame) -> pd.Series:
+    return samples["quality"]
+
+
+@comparison("input_tokens", unit="tokens", endpoint="tokens", description="Prompt tokens of a sample")
+def _compare_input(samples: pd.DataFrame) -> pd.Series:
+    return samples["input_tokens"].where(samples["status"] == "completed")
+
+
+@comparison("output_tokens", unit="tokens", endpoint="tokens", description="Generated tokens of a sample, as seen")
+def _compare_output(samples: pd.DataFrame) -> pd.Series:
+    return samples["output_tokens"].where(samples["status"] == "completed")
+
+
+@comparison("request_time", unit="s", endpoint="time", description="The last attempt of the request, without tools")
+def _compare_request(samples: pd.DataFrame) -> pd.Series:
+    return samples["duration_s"].where(samples["status"] == "completed")
+
+
+@comparison(
+    "time_to_first_token", unit="s", endpoint="time", description="From sending to the first piece of the answer"
+)
+def _compare_first(samples: pd.DataFrame) -> pd.Series:
+    return samples["time_to_first_token_s"].where(samples["status"] == "completed")
+
+
+@comparison("server_cpu", unit="s", endpoint="time", description="CPU time of the server process during the request")
+def _compare_cpu(samples: pd.DataFrame) -> pd.Series:
+    return samples["server_cpu_s"].where(samples["status"] == "completed")
+
+
+def quantity(plugin: Plugin, table: pd.DataFrame) -> tuple[Floats, Floats]:
+    """Lower and upper end of a compared quantity for every sample; impossible values become NaN."""
+    try:
+        result = plugin.function(table)
+        low, high = result if isinstance(result, tuple) else (result, result)
+        ends = [
+            pd.to_numeric(pd.Series(end), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+            for end in (low, high)
+        ]
+    except Exception as error:
+        raise ConfigurationError(
+            f"comparison '{plugin.name}' ({plugin.origin}) failed: {type(error).__name__}: {error}"
+        ) from None
+    if any(len(end) != len(table) for end in ends):
+        raise ConfigurationError(f"comparison '{plugin.name}' ({plugin.origin}) must give one value per sample")
+    low_end, high_end = ends
+    bad = ~np.isfinite(low_end) | np.isnan(high_end) | (high_end < low_end)
+    if plugin.options.get("kind") == "ratio":
+        bad |= low_end <= 0
+    return np.where(bad, np.nan, low_end), np.where(bad, np.nan, high_end)
+
+
+def pair_up(
+    table: pd.DataFrame,
+    approach: str,
+    reference: str,
+    names: Sequence[str],
+    by: By = "approach",
+    columns: Sequence[str] = (),
+) -> pd.DataFrame:
+    """Join the samples of two approaches (or models, profiles, runs) case by case and repeat by repeat.
+
+    Args:
+        table: result of `costs`.
+        names: comparisons wanted; each gives `NAME_low`, `NAME_high`, `NAME_low_ref`, `NAME_high_ref`.
+        columns: further sample columns wanted, as `COLUMN` and `COLUMN_ref`.
+
+    Returns:
+        One row per pair in fixed order: the key columns, cluster, size, stratum, `dropped` ("" when usable, else why; `lost` says whether), the wanted
+        columns, and from validity `void_ENDPOINT` (either side). `attrs["unpaired"]` counts samples without a partner.
+    """
+    # what the two sides must agree in: a profile or run may name its instances as it likes
+    free = {"approach": [], "model": ["instance"], "profile": ["instance"], "run": ["instance", "profile"]}[by]
+    key = [name for name in _KEY if name != by and name not in free]
+    sides = []
+    for value in (approach, reference):
+        rows = np.flatnonzero((table[by] == value).to_numpy())
+        sides.append(rows)
+    shared = codes(table, key)
+    left, right, unpaired = _match(shared, *sides)
+    pairs = table.iloc[left][
+        [*dict.fromkeys([*key, "profile", "model", "instance"]), "cluster", "size", "stratum", "sample"]
+    ]
+    pairs = pairs.reset_index(drop=True)
+    dropped = table["dropped"].to_numpy(dtype=object)
+    pairs["dropped"] = pd.Series(np.where(dropped[left] == "", dropped[right], dropped[left]), dtype="category")
+    pairs["lost"] = (pairs["dropped"] != "").to_numpy()
+    pairs["censored"] = table["censored"].to_numpy()[left] | table["censored"].to_numpy()[right]
+    for name in names:
+        low, high = quantity(COMPARISONS[name], table)
+        for suffix, rows in (("", left), ("_ref", right)):
+            pairs[f"{name}_low{suffix}"], pairs[f"{name}_high{suffix}"] = low[rows], high[rows]
+    for name in columns:
+        values = table[name]
+        pairs[name], pairs[f"{name}_ref"] = (
+            values.iloc[left].reset_index(drop=True),
+            values.iloc[right].reset_index(drop=True),
+        )
+    pairs["row"], pairs["row_ref"] = left, right
+    for name, parts in (
+        ("unit", ["cluster"]),
+        ("task_number", ["task"]),
+        ("case_number", ["model", "instance", "task", "case"]),
+    ):
+        pairs[name] = codes(pairs, parts)
+    for endpoint in ENDPOINTS:
+        if (name := f"void_{endpoint}") in table.columns:
+            void = table[name].to_numpy()
+            pairs[name], pairs[f"{name}_own"], pairs[f"{name}_ref"] = void[left] | void[right], void[left], void[right]
+    pairs.attrs = {"unpaired": unpaired, "by": by}
+    return pairs
+
+
+def _match(key: NDArray[np.int64], left: NDArray[Any], right: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], int]:
+    """Rows of both sides with equal key; of duplicates the last one (the table is sorted, so the latest) counts."""
+    lasts = []
+    for rows in (left, right):
+        last = np.full(int(key.max(initial=-1)) + 1, -1, dtype=np.int64)
+        last[key[rows]] = rows
+        lasts.append(last)
+    both = (lasts[0] >= 0) & (lasts[1] >= 0)
+    either = (lasts[0] >= 0) | (lasts[1] >= 0)
+    return lasts[0][both], lasts[1][both], int(either.sum() - both.sum())

@@ -1,0 +1,47 @@
+"""Every path of a run, declared once. Patterns are Snakemake's; constructors never make a directory."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+CONFIG = "config/config.yaml"
+TASKS = "config/tasks"
+TOOLS = "config/tools"
+CORPORA = "config/corpora.yaml"
+NOTEBOOK = "notebooks/report.ipynb"
+
+CORPORA_FOLDER = "resources/corpora"
+CORPUS_RECEIPT = f"{CORPORA_FOLDER}/{{corpus}}.json"
+WEIGHTS = "resources/models/SmolLM2-135M-Instruct.Q4_1.gguf"
+
+CONTEXTS = "results/contexts/{task}.{tool}.jsonl"
+PROMPTS = "results/prompts/{task}.jsonl"
+
+RUN = "results/{profile}"
+SAMPLES = f"{RUN}/samples"
+SAMPLE = f"{SAMPLES}/{{model}}/{{task}}/{{approach}}/{{sample}}.json"
+SUPERSEDED = f"{RUN}/superseded"
+BLOCK = f"{RUN}/blocks/{{model}}/{{task}}.jsonl"
+PLANS = f"{RUN}/plans.jsonl"
+TABLES = f"{RUN}/tables"
+FIGURES = f"{RUN}/figures"
+REPORT = f"{RUN}/report"
+LOGS = "results/logs"
+SERVER_LOGS = f"{RUN}/logs"
+
+
+def safe_model(model: str) -> str:
+    """A model tag as one path segment: `llama3.2:1b` -> `llama3.2-1b`."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", model)
+
+
+def sample_file(results: Path, model: str, task: str, approach: str, sample: int) -> Path:
+    """The file of one sample below a profile's results folder."""
+    return results / "samples" / safe_model(model) / task / approach / f"{sample}.json"
+
+
+def superseded_file(results: Path, sample_path: Path, stamp: str) -> Path:
+    """Where a sample file goes that no longer matches its request."""
+    relative = sample_path.relative_to(results / "samples")
+    return results / "superseded" / relative.with_name(f"{relative.stem}.{stamp}.json")

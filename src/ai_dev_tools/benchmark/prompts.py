@@ -1,0 +1,154 @@
+"""Every prompt of a task, one row per (case, approach): `results/prompts/{task}.jsonl`.
+
+A row holds all that a block job needs to ask and score, so that the job reads nothing else. Light imports at the top:
+block jobs read these rows; only `render_prompts` needs the task models.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
+from ai_dev_tools.benchmark.samples import SampleError, write_atomically
+
+if TYPE_CHECKING:
+    from ai_dev_tools.benchmark.approaches import Approach, Material
+    from ai_dev_tools.benchmark.contexts import ToolResult
+    from ai_dev_tools.benchmark.tasks import Case, Task
+
+
+class Prompt(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """One case in one arm; `prompt` is None and `error` says why where the arm's context could not be made."""
+
+    task: str
+    case: str
+    cluster: str
+    size: str
+    approach: str
+    prompt: str | None
+    prompt_sha256: str
+    error: SampleError | None = None
+    tool_s: float = 0.0
+    answer_schema: dict[str, Any]
+    scoring: list[dict[str, Any]]
+    truth: dict[str, Any] | None
+    stratum: str
+    timeout_s: float | None = None
+
+
+SKIPPED = "corpus"
+"""Error class of a case whose corpus cannot be fetched: it is left out of the run, and listed."""
+
+_decoder = msgspec.json.Decoder(Prompt)
+
+
+def read_prompts(path: Path) -> dict[tuple[str, str], Prompt]:
+    """Prompts by (case, approach).
+
+    Raises:
+        ConfigurationError: the file is damaged.
+    """
+    try:
+        rows = [_decoder.decode(line) for line in path.read_bytes().splitlines()]
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} cannot be read ({error})", remedy="Delete it; it is made again") from None
+    return {(row.case, row.approach): row for row in rows}
+
+
+def write_prompts(path: Path, rows: Iterable[Prompt]) -> None:
+    """Write prompts as JSON lines, atomically."""
+    write_atomically(path, b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
+
+
+def compose(question: str, context: str | None, schema: Mapping[str, Any]) -> str:
+    """The prompt: the same words in every arm, except for the context itself."""
+    parts = []
+    if context is not None:
+        parts.append(f"## Context\n\n{context}")
+    parts.append(f"## Question\n\n{question}")
+    parts.append(
+        "## Answer format\n\nAnswer with one JSON object that follows this JSON Schema, and nothing else:\n"
+        + json.dumps(schema, separators=(",", ":"))
+    )
+    return "\n\n".join(parts)
+
+
+def render_prompts(
+    task: Task, contexts: Mapping[str, Mapping[str, ToolResult]], arms: Iterable[Approach], corpora: Path
+) -> list[Prompt]:
+    """All prompts of a task, in the order of its cases and the arms.
+
+    Args:
+        contexts: results of each tool, by tool id and case id.
+        corpora: folder of the fetched corpora.
+    """
+    arms = list(arms)
+    return [row for case in task.cases for row in _case_prompts(task, case, contexts, arms, corpora)]
+
+
+def _case_prompts(
+    task: Task, case: Case, contexts: Mapping[str, Mapping[str, ToolResult]], arms: list[Approach], corpora: Path
+) -> list[Prompt]:
+    from ai_dev_tools.benchmark.approaches import Material
+    from ai_dev_tools.benchmark.corpora import CorpusUnavailable
+    from ai_dev_tools.benchmark.tasks import case_texts, render_question
+
+    question = render_question(task, case)
+    try:
+        texts = case_texts(task, case, corpora)
+    except CorpusUnavailable as error:
+        return [_row(task, case, arm, None, 0.0, SampleError(SKIPPED, str(error))) for arm in arms]
+    other = _other_case(task, case)
+    material = Material(
+        case=case.id,
+        texts=texts,
+        findings={tool: results[case.id] for tool, results in contexts.items() if case.id in results},
+        tools=task.tools,
+        other={tool: results[other] for tool, results in contexts.items() if other in results},
+        given=case.contexts,
+    )
+    return [_arm_prompt(task, case, arm, material, question) for arm in arms]
+
+
+def _arm_prompt(task: Task, case: Case, arm: Approach, material: Material, question: str) -> Prompt:
+    from ai_dev_tools.benchmark.approaches import build_context
+
+    try:
+        context = build_context(arm, material)
+    except BenchmarkError as error:
+        spent = sum(result.wall_s for result in material.findings.values() if result.tool in task.tools)
+        return _row(task, case, arm, None, spent, SampleError(error.error_class, str(error)))
+    return _row(task, case, arm, compose(question, context.text, task.answer_schema), context.tool_s, None)
+
+
+def _row(task: Task, case: Case, arm: Approach, prompt: str | None, tool_s: float, error: SampleError | None) -> Prompt:
+    return Prompt(
+        task=task.id,
+        case=case.id,
+        cluster=case.cluster,
+        size=case.size,
+        approach=arm.name,
+        prompt=prompt,
+        prompt_sha256=hashlib.sha256((prompt or "").encode()).hexdigest(),
+        error=error,
+        tool_s=round(tool_s, 6),
+        answer_schema=task.answer_schema,
+        scoring=[rule.as_dict() for rule in task.scoring],
+        truth=case.truth,
+        stratum="tool_states_answer" if case.tool_states_answer else "",
+        timeout_s=task.timeout,
+    )
+
+
+def _other_case(task: Task, case: Case) -> str:
+    """The case whose findings stand in for this one's in the `mismatched` arm: the next one of another cluster."""
+    start = task.cases.index(case)
+    rest = [*task.cases[start + 1 :], *task.cases[:start]]
+    foreign = [other for other in rest if other.cluster != case.cluster]
+    return next(iter(foreign or rest)).id if rest else ""

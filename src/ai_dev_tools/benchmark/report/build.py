@@ -1,0 +1,129 @@
+"""From a run's tables to what its report says."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from ai_dev_tools.benchmark.report.data import REFERENCE, RunData, records
+from ai_dev_tools.benchmark.report.model import Report, Section
+from ai_dev_tools.benchmark.report.sections import analysis, background, headline, operation
+from ai_dev_tools.benchmark.report.text import is_missing
+
+TITLE = "AI Development Tools Benchmark Report"
+SCHEMA_VERSION = 1
+SECTIONS: tuple[Callable[[RunData], Section], ...] = (
+    headline.headline,
+    analysis.comparison,
+    analysis.quality,
+    analysis.distributions,
+    analysis.cost,
+    analysis.metrics,
+    operation.errors,
+    background.browser,
+    operation.timeline,
+    operation.tools,
+    operation.validity,
+    background.provenance,
+    background.methods,
+    background.glossary,
+    background.downloads,
+)
+
+
+def build_report(data: RunData) -> Report:
+    """Everything the report says, free of any format; reads nothing but `data`."""
+    return Report(
+        title=TITLE,
+        header=_header(data),
+        sections=tuple(make(data) for make in SECTIONS),
+        benchmark_info=_info(data),
+        comparison_metrics=comparison_metrics(data, data.compared[0] if data.compared else None),
+        overall_metrics=_overall(data),
+        more=_more(data),
+    )
+
+
+def generated_at() -> str:
+    """Now, or the moment that SOURCE_DATE_EPOCH names, for reproducible builds."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    moment = datetime.fromtimestamp(int(epoch), UTC) if epoch.isdigit() else datetime.now(UTC)
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _header(data: RunData) -> tuple[tuple[str, str], ...]:
+    return (
+        ("Profile", data.profile.upper()),
+        ("Generated", generated_at()),
+        ("Tasks", str(len(data.tasks))),
+        ("Sample Size", str(_sample_size(data))),
+        ("Models", ", ".join(data.models) or "none"),
+    )
+
+
+def _sample_size(data: RunData) -> int:
+    """Samples per approach and task: as configured, else the most there are."""
+    if configured := data.about.get("samples"):
+        return int(configured)
+    counts = data.samples.groupby(["model", "task", "approach"]).size()
+    return int(counts.max()) if len(counts) else 0
+
+
+def _info(data: RunData) -> dict[str, Any]:
+    return {
+        "profile": data.profile,
+        "total_tasks": len(data.tasks),
+        "sample_size": _sample_size(data),
+        "execution_mode": str(data.about.get("execution_mode", "")),
+        "models": data.models,
+        "tasks": data.tasks,
+        "approaches": data.approaches,
+        "total_samples": len(data.samples),
+        "expected_samples": data.expected,
+        "generated": generated_at(),
+    }
+
+
+def comparison_metrics(data: RunData, approach: str | None) -> dict[str, Any]:
+    """The three known percentages for one approach against the baseline; None where they cannot be given."""
+    known = {} if approach is None else {name: data.comparison(name, approach).get("change_percent") for name in ("tokens", "time")}
+    return {
+        "token_reduction_percent": _plain(known.get("tokens")),
+        "time_reduction_percent": _plain(known.get("time")),
+        "efficiency_improvement_percent": _improvement(data, approach),
+    }
+
+
+def _improvement(data: RunData, approach: str | None) -> float | None:
+    """Relative change of the efficiency score, in percent."""
+    if approach is None:
+        return None
+    ours, base = (data.metric("efficiency_score", approach=name).get("value") for name in (approach, REFERENCE))
+    return None if is_missing(ours) or is_missing(base) or base == 0 else float(100 * (ours / base - 1))
+
+
+def _overall(data: RunData) -> dict[str, Any]:
+    names = ("success_rate", "throughput", "efficiency_score", "error_rate", "timeout_rate", "quality", "duration_mean", "total_tokens_sum")
+    return {name: _plain(data.metric(name).get("value")) for name in names}
+
+
+def _more(data: RunData) -> dict[str, Any]:
+    return {
+        "approaches": {name: comparison_metrics(data, name) for name in data.approaches if name != REFERENCE},
+        "plan": dict(data.plans[-1]) if data.plans else None,
+        "verdict_rows": records(data.verdicts),
+        "settings": {key: value for key, value in data.about.items() if key in ("profile", "execution_mode", "partial", "samples")},
+    }
+
+
+def _plain(value: Any) -> float | None:
+    return None if is_missing(value) else float(value)
+
+
+def about_defaults(about: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Settings as given, with the machine and the software filled in where they are not recorded."""
+    from ai_dev_tools.benchmark.report.machine import machine, software
+
+    return {"machine": machine(), "software": software(), **(about or {})}

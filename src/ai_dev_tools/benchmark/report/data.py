@@ -1,0 +1,165 @@
+"""The tables of a run as a report reads them: whatever is missing is empty, never an error."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.sampletable import ALL, REQUIRED, TEXT, prepare
+
+REFERENCE = "baseline"
+DERIVED = ("metrics", "comparisons", "verdicts", "checks", "validity", "skipped")
+
+
+@dataclass(frozen=True)
+class RunData:
+    """Everything a report is made of.
+
+    Attributes:
+        about: what the settings say of the run, see `Experiment.about`; may be empty.
+        samples: one row per sample.
+        metrics, comparisons, verdicts, checks, validity, skipped: derived tables, empty where they do not exist.
+        plans: entries of the plan ledger, oldest first.
+    """
+
+    about: Mapping[str, Any]
+    samples: pd.DataFrame
+    metrics: pd.DataFrame = field(default_factory=pd.DataFrame)
+    comparisons: pd.DataFrame = field(default_factory=pd.DataFrame)
+    verdicts: pd.DataFrame = field(default_factory=pd.DataFrame)
+    checks: pd.DataFrame = field(default_factory=pd.DataFrame)
+    validity: pd.DataFrame = field(default_factory=pd.DataFrame)
+    skipped: pd.DataFrame = field(default_factory=pd.DataFrame)
+    plans: Sequence[Mapping[str, Any]] = ()
+
+    @cached_property
+    def profile(self) -> str:
+        """Name of the hardware profile."""
+        named = self.about.get("profile", {})
+        name = named.get("name") if isinstance(named, Mapping) else named
+        return str(name or (self.samples["profile"].iloc[0] if len(self.samples) else "unknown"))
+
+    @cached_property
+    def models(self) -> list[str]:
+        """Model tags, configured ones first."""
+        return self._levels("model", list(self.about.get("models", [])))
+
+    @cached_property
+    def tasks(self) -> list[str]:
+        """Task ids, configured ones first."""
+        return self._levels("task", list(self.about.get("tasks", {})))
+
+    @cached_property
+    def approaches(self) -> list[str]:
+        """Arms, configured ones first."""
+        return self._levels("approach", list(self.about.get("approaches", {})))
+
+    @cached_property
+    def compared(self) -> list[str]:
+        """Arms that a claim is about: `tools` and the named tools."""
+        return [name for name in self.approaches if name == "tools" or name.startswith("tools-")]
+
+    @cached_property
+    def expected(self) -> int | None:
+        """How many samples the settings ask for; None when they are not known."""
+        per_task = self.about.get("expected")
+        return sum(per_task.values()) * max(1, len(self.about.get("models", []))) if per_task else None
+
+    def task_name(self, task: str) -> str:
+        """A task's name for people."""
+        return str(self.about.get("tasks", {}).get(task, task))
+
+    def metric(self, name: str, *, model: str = ALL, task: str = ALL, approach: str = ALL) -> Mapping[str, Any]:
+        """A row of the metrics table (value, low, high, n, note, unit); empty when there is none."""
+        return self._metrics.get((name, model, task, approach), {})
+
+    def comparison(self, name: str, approach: str, *, model: str = ALL, task: str = ALL) -> Mapping[str, Any]:
+        """A row of the comparisons table against the reference; empty when there is none."""
+        return self._comparisons.get((name, approach, model, task), {})
+
+    @cached_property
+    def _metrics(self) -> dict[tuple[str, ...], Mapping[str, Any]]:
+        rows = records(self.metrics)
+        kept = [row for row in rows if row["profile"] in (self.profile, ALL)]
+        return {(row["metric"], row["model"], row["task"], row["approach"]): row for row in reversed(kept)}
+
+    @cached_property
+    def _comparisons(self) -> dict[tuple[str, ...], Mapping[str, Any]]:
+        rows = [row for row in records(self.comparisons) if row["reference"] == REFERENCE and row["stratum"] == ALL]
+        return {(row["comparison"], row["approach"], row["model"], row["task"]): row for row in reversed(rows)}
+
+    def _levels(self, column: str, known: list[str]) -> list[str]:
+        present = sorted(map(str, self.samples[column].dropna().unique())) if len(self.samples) else []
+        return [*known, *(name for name in present if name not in known)]
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as dictionaries, missing values as None, text columns never NaN."""
+    if not len(table):
+        return []
+    plain = table.astype(object).where(table.notna(), None)
+    return [{str(key): value for key, value in row.items()} for row in plain.to_dict("records")]
+
+
+def plain_samples(samples: pd.DataFrame) -> pd.DataFrame:
+    """The samples table with every column, text as objects ("" where missing), numbers as floats, and `start`."""
+    if not len(samples):
+        samples = pd.DataFrame(columns=list(REQUIRED))
+    table = prepare(samples)
+    texts = {name: table[name].astype(object).where(table[name].notna(), "") for name in TEXT}
+    return table.assign(**texts)
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A table from its Parquet file where there is one beside it, else from CSV; empty where there is neither.
+
+    Raises:
+        ConfigurationError: the file cannot be read.
+    """
+    parquet = path.with_suffix(".parquet")
+    try:
+        if parquet.exists():
+            return pd.read_parquet(parquet)
+        if path.exists() and path.stat().st_size > 1:
+            return pd.read_csv(path, low_memory=False)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{path} cannot be read ({error})", remedy="Delete it; it is made again") from None
+    return pd.DataFrame()
+
+
+def read_plans(path: Path | None) -> list[dict[str, Any]]:
+    """Entries of a plan ledger; lines that are none are left out."""
+    if path is None or not path.exists():
+        return []
+    plans = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict):
+            plans.append(entry)
+    return plans
+
+
+def read_run(tables: Path, about: Mapping[str, Any] | None = None, plans: Path | None = None) -> RunData:
+    """Read what a report is made of.
+
+    Args:
+        tables: folder with samples.csv or .parquet, and whatever derived tables there are.
+        about: what the settings say of the run.
+        plans: the plan ledger.
+
+    Raises:
+        ConfigurationError: a table is there but cannot be read.
+    """
+    samples = read_table(tables / "samples.csv")
+    frames = {name: read_table(tables / f"{name}.csv") for name in DERIVED}
+    return RunData(about=about or {}, samples=plain_samples(samples), plans=read_plans(plans), **frames)

@@ -1,0 +1,1 @@
+"""The report in each format; every module escapes foreign text in the way of its format."""

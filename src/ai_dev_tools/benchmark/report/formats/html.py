@@ -1,0 +1,86 @@
+"""Sections as HTML fragments, and the page around them. Jinja2 escapes everything that a template prints."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from ai_dev_tools.benchmark.report.model import Figure, Report, Section
+from ai_dev_tools.benchmark.report.text import visible
+
+SIGNS = {"saves": "✔", "costs": "▲", "inconclusive": "◐", "invalid": "✖"}
+FOOTER = "Made from the sample files of this run; every number can be traced to a request."
+
+
+def asset(name: str) -> str:
+    """Text of a file of the package's `templates` folder."""
+    return resources.files("ai_dev_tools.benchmark.report").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+@cache
+def environment() -> Environment:
+    """Jinja2 with escaping on, the package's templates, and the filter `visible`."""
+    jinja = Environment(
+        loader=FunctionLoader(asset), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    jinja.filters["visible"] = lambda value: visible(str(value), keep_lines=False)
+    jinja.globals["signs"] = SIGNS
+    jinja.globals["words"] = tuple(SIGNS)
+    return jinja
+
+
+def section_html(section: Section, pictures: Mapping[str, str]) -> str:
+    """One section as an HTML fragment.
+
+    Args:
+        pictures: SVG of each figure by its id, made by `plots.inline_svg`.
+    """
+    blocks = [(type(block).__name__, block) for block in section.blocks]
+    safe = {name: Markup(picture) for name, picture in pictures.items()}  # noqa: S704 (drawn by this package)
+    return environment().get_template("section.html.j2").render(section=section, blocks=blocks, pictures=safe)
+
+
+def figure_title(figure: Figure) -> str:
+    """A figure's title, escaped for an attribute."""
+    return str(escape(figure.title))
+
+
+def script_json(value: Any) -> str:
+    """JSON that is safe inside a <script> element, whatever it holds."""
+    text = json.dumps(value, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def data_script(name: str, value: Any) -> str:
+    """A block of data inside a page, for its script to read."""
+    return f'<script type="application/json" id="{escape(name)}">{script_json(value)}</script>'
+
+
+def page(report: Report, payload: str, own_scripts: bool) -> dict[str, Any]:
+    """What the page template needs besides the notebook's outputs.
+
+    Args:
+        payload: data scripts.
+        own_scripts: whether the page loads side files that lie beside it.
+    """
+    js = asset("report.js")
+    digest = base64.b64encode(hashlib.sha256(js.encode()).digest()).decode()
+    return {
+        "title": f"{report.title}: {report.benchmark_info['profile']}",
+        "heading": report.title,
+        "header": [(term, visible(text, keep_lines=False)) for term, text in report.header],
+        "contents": [(section.id, section.title) for section in report.sections],
+        "footer": FOOTER,
+        "css": asset("report.css"),
+        "js": js,
+        "payload": payload,
+        "script_sources": f"'sha256-{digest}'" + (" 'self' file:" if own_scripts else ""),
+    }

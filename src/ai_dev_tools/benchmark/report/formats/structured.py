@@ -1,0 +1,82 @@
+"""report.json and report.csv: the report for machines."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from ai_dev_tools.benchmark.report import model
+from ai_dev_tools.benchmark.report.text import visible
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def render(report: model.Report, version: int) -> dict[str, Any]:
+    """The content of report.json; every number as the tables have it, missing and infinite ones as None.
+
+    Args:
+        version: of the published schema.
+    """
+    notices = [{"level": b.level, "text": b.text} for s, b in report.blocks() if isinstance(b, model.Notice) and s.id == "verdicts"]
+    content = {
+        "schema_version": version,
+        "title": report.title,
+        "benchmark_info": report.benchmark_info,
+        "comparison_metrics": report.comparison_metrics,
+        "overall_metrics": report.overall_metrics,
+        "notices": notices,
+        "verdicts": [_verdict(v) for v in report.verdicts],
+        "tables": {t.id: _table(t) for t in report.tables},
+        "figures": {f.id: {"title": f.title, "caption": f.caption, "alt": f.alt} for f in report.figures},
+        "facts": {s.id: dict(b.items) for s, b in report.blocks() if isinstance(b, model.Facts) and b.compact},
+        **report.more,
+    }
+    plain: dict[str, Any] = jsonable(content)
+    return plain
+
+
+def _verdict(verdict: model.Verdict) -> dict[str, Any]:
+    return {"claim": verdict.claim, "word": verdict.word, "label": verdict.label, "model": verdict.model, "profile": verdict.profile, "headline": verdict.headline, "detail": verdict.detail, "sentence": verdict.sentence, "reasons": verdict.reasons}
+
+
+def _table(table: model.Table) -> dict[str, Any]:
+    return {"title": table.title, "caption": table.caption, "columns": {c.key: c.label for c in table.columns}, "rows": [{c.key: c.value(row) for c in table.columns} for row in table.rows]}
+
+
+def jsonable(value: Any) -> Any:
+    """The value with JSON's types only: NaN and infinities become None, numpy's numbers Python's."""
+    if isinstance(value, dict):
+        return {str(key): jsonable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [jsonable(item) for item in value]
+    if hasattr(value, "item") and not isinstance(value, str):
+        value = value.item()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, str | int | bool) else str(value)
+
+
+def csv_cell(value: Any) -> Any:
+    """A cell that no spreadsheet takes for a formula; numbers stay numbers."""
+    if not isinstance(value, str):
+        return "" if value is None else value
+    shown = visible(value)
+    return f"'{shown}" if shown.lstrip(" ").startswith(FORMULA) or shown.startswith(FORMULA) else shown
+
+
+def csv_text(names: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    """A CSV file with a header."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(list(names))
+    writer.writerows([csv_cell(cell) for cell in row] for row in rows)
+    return buffer.getvalue()
+
+
+def render_csv(report: model.Report) -> str:
+    """report.csv: the metrics of the report, one row per model, task and approach."""
+    table = next(t for t in report.tables if t.id == "metrics")
+    return csv_text((c.key for c in table.columns), ([c.value(row) for c in table.columns] for row in table.rows))

@@ -1,0 +1,56 @@
+"""What the cells of the report notebook call: open the run once, then show one section per cell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from IPython.display import HTML
+
+from ai_dev_tools.benchmark import plots
+from ai_dev_tools.benchmark.report.build import about_defaults, build_report
+from ai_dev_tools.benchmark.report.data import read_run
+from ai_dev_tools.benchmark.report.formats import html, structured
+from ai_dev_tools.benchmark.report.model import Figure, Report
+
+
+class OpenReport:
+    """A report being shown; `data` are its tables, `report` its content.
+
+    Args:
+        tables: folder of the run's tables.
+        about: what the settings say of the run.
+        plans: the plan ledger, if there is one.
+        figures: folder to write pictures and their data to, if any.
+    """
+
+    def __init__(self, tables: str, about: Mapping[str, Any], plans: str | None = None, figures: str | None = None) -> None:
+        self.data = read_run(Path(tables), about_defaults(about), Path(plans) if plans else None)
+        self.report: Report = build_report(self.data)
+        self._figures = Path(figures) if figures else None
+
+    def show(self, *names: str) -> HTML:
+        """The sections with these ids; all of them without any."""
+        wanted = names or tuple(section.id for section in self.report.sections)
+        return HTML("\n".join(self._section(name) for name in wanted))
+
+    def _section(self, name: str) -> str:
+        section = self.report.section(name)
+        return html.section_html(section, {b.id: self._picture(b) for b in section.blocks if isinstance(b, Figure)})
+
+    def _picture(self, figure: Figure) -> str:
+        drawn = plots.draw(figure.plot, figure.data, figure.options)
+        picture = plots.svg(drawn)
+        if self._figures:
+            plots.save(drawn, self._figures / figure.id, picture)
+            data = structured.csv_text(figure.data.columns, figure.data.itertuples(index=False))
+            (self._figures / f"{figure.id}.csv").write_text(data, encoding="utf-8")
+        return plots.inline_svg(picture, figure.id, html.figure_title(figure), f"{figure.id}-alt")
+
+
+def open_report(
+    tables: str, about: Mapping[str, Any], plans: str | None = None, figures: str | None = None
+) -> OpenReport:
+    """Read a run's tables; see `OpenReport`."""
+    return OpenReport(tables, about, plans, figures)

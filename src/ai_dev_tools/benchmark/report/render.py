@@ -1,0 +1,176 @@
+"""A run's tables in, the report in every format out."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
+from ai_dev_tools.benchmark.report.browser import (
+    FOLDER,
+    MOST_INLINE_BYTES,
+    MOST_INLINE_SAMPLES,
+    SCRIPT_HEAD,
+    BrowserData,
+    browser_data,
+    load_prompts,
+    read_blocks,
+)
+from ai_dev_tools.benchmark.report.build import SCHEMA_VERSION, about_defaults, build_report
+from ai_dev_tools.benchmark.report.data import read_run
+from ai_dev_tools.benchmark.report.formats import badge, console, html, junit, markdown, structured
+from ai_dev_tools.benchmark.report.model import Report
+
+MOST_SOCKET_PATH = 80
+MOST_FIGURE_ROWS = 5000
+
+
+@dataclass(frozen=True)
+class Payload:
+    """Data scripts of a page, and whether further ones lie beside it."""
+
+    scripts: str
+    beside: bool
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Files that a report is made from.
+
+    Attributes:
+        tables: folder of the run's tables.
+        notebook: the report notebook, with a cell tagged `parameters`.
+        plans: the plan ledger, if there is one.
+        blocks, prompts: block files and prompt files, for the sample browser; what is not there is left out.
+        about: what the settings say of the run, see `Experiment.about`.
+    """
+
+    tables: Path
+    notebook: Path
+    plans: Path | None = None
+    blocks: Sequence[Path] = ()
+    prompts: Sequence[Path] = ()
+    about: Mapping[str, Any] | None = None
+
+
+def render_report(inputs: Inputs, folder: Path, figures: Path) -> Report:
+    """Write report.{html,md,json,csv,txt,xml,ipynb} and badges/ into `folder`, pictures and their data into `figures`.
+
+    Raises:
+        BenchmarkError: a table cannot be read, or a cell of the notebook fails.
+    """
+    about = about_defaults(inputs.about)
+    data = read_run(inputs.tables, about, inputs.plans)
+    report = build_report(data)
+    folder.mkdir(parents=True, exist_ok=True)
+    content = structured.render(report, SCHEMA_VERSION)
+    pictures = os.path.relpath(figures, folder)
+    written = {
+        "report.md": markdown.render(report, pictures),
+        "report.json": json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n",
+        "report.csv": structured.render_csv(report),
+        "report.txt": console.render(report, content),
+        "report.xml": junit.render(report),
+        **{f"badges/{badge.file_name(verdict)}": badge.render(verdict) for verdict in report.verdicts},
+    }
+    (folder / "badges").mkdir(exist_ok=True)
+    for old in (folder / "badges").glob("*.svg"):
+        old.unlink()
+    for name, text in written.items():
+        (folder / name).write_text(text, encoding="utf-8", errors="replace")
+    parameters = {"tables": str(inputs.tables), "plans": str(inputs.plans or ""), "figures": str(figures), "about": about}
+    execute_notebook(inputs.notebook, folder / "report.ipynb", structured.jsonable(parameters))
+    payload = page_payload(report, browser_data(read_blocks(inputs.blocks), load_prompts(inputs.prompts)), folder)
+    page = html_page(folder / "report.ipynb", report, payload)
+    (folder / "report.html").write_text(page, encoding="utf-8", errors="replace")
+    return report
+
+
+def page_payload(report: Report, data: BrowserData, folder: Path) -> Payload:
+    """The data inside a page; what is too much for one page is written as script files beside it."""
+    figures = {f.id: structured.csv_text(f.data.columns, f.data.itertuples(index=False)) for f in report.figures if len(f.data) <= MOST_FIGURE_ROWS}
+    scripts = {name: html.script_json(part) for name, part in data.parts.items()}
+    side = folder / FOLDER
+    if side.exists():
+        shutil.rmtree(side)
+    beside = data.samples > MOST_INLINE_SAMPLES or sum(map(len, scripts.values())) > MOST_INLINE_BYTES
+    inline = [html.data_script("figure-data", figures), html.data_script("browser-mode", {"folder": FOLDER if beside else ""})]
+    if not beside:
+        return Payload("\n".join([*inline, *(html.data_script(f"browser-{n}", part) for n, part in data.parts.items())]), False)
+    side.mkdir()
+    for name, text in scripts.items():
+        (side / f"{name}.js").write_text(f'{SCRIPT_HEAD}"{name}",{text});\n', encoding="utf-8")
+    return Payload("\n".join(inline), True)
+
+
+def html_page(notebook: Path, report: Report, payload: Payload) -> str:
+    """The executed notebook as one page without its code, in the package's own template."""
+    from nbconvert.exporters import HTMLExporter
+
+    with resources.as_file(resources.files("ai_dev_tools.benchmark.report") / "templates" / "nbconvert") as templates:
+        exporter = HTMLExporter(template_name="benchmark", extra_template_basedirs=[str(templates)], exclude_input=True)
+        text, _ = exporter.from_filename(str(notebook), resources={"page": html.page(report, payload.scripts, payload.beside)})
+    return str(text)
+
+
+def execute_notebook(notebook: Path, output: Path, parameters: Mapping[str, Any]) -> None:
+    """Run a notebook with parameters by papermill and write the executed one.
+
+    Raises:
+        ConfigurationError: there is no such notebook, or one of its cells fails; names the cell and the error.
+    """
+    if not notebook.exists():
+        raise ConfigurationError(f"there is no notebook {notebook}", remedy="Name an existing one, or restore the file")
+    with _quiet_jupyter():
+        import papermill
+        from papermill.exceptions import PapermillException
+
+        try:
+            papermill.execute_notebook(
+                str(notebook),
+                str(output),
+                dict(parameters),
+                kernel_name="python3",
+                progress_bar=False,
+                log_output=False,
+                config=_transport(Path(os.environ["JUPYTER_RUNTIME_DIR"])),
+            )
+        except PapermillException as error:
+            name, value = getattr(error, "ename", type(error).__name__), getattr(error, "evalue", str(error))
+            raise BenchmarkError(f"{notebook}: a cell failed: {name}: {value}", remedy=f"See {output}") from None
+
+
+def _transport(folder: Path) -> Any:
+    """Talk to the kernel over sockets in a private folder, not over TCP, where the folder's name is short enough for them."""
+    from traitlets.config import Config
+
+    short = len(str(folder)) < MOST_SOCKET_PATH
+    return Config({"KernelManager": {"transport": "ipc", "ip": str(folder.parent / "k")}}) if short else Config()
+
+
+@contextmanager
+def _quiet_jupyter() -> Iterator[None]:
+    """Keep Jupyter, IPython and matplotlib out of the user's home, which may be read-only, and their chatter off the console."""
+    names = ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR", "JUPYTER_PLATFORM_DIRS", "PYDEVD_DISABLE_FILE_VALIDATION")
+    before = {name: os.environ.get(name) for name in names}
+    level = logging.root.manager.disable
+    with tempfile.TemporaryDirectory(prefix="report-") as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        os.environ.update(zip(names, (f"{folder}/ipython", f"{folder}/runtime", f"{folder}/config", "1", "1"), strict=True))
+        logging.disable(logging.WARNING)
+        try:
+            yield
+        finally:
+            logging.disable(level)
+            for name, value in before.items():
+                os.environ.pop(name, None) if value is None else os.environ.update({name: value})

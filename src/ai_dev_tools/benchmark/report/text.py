@@ -1,0 +1,86 @@
+"""Numbers and foreign text as every format prints them, so that all formats agree to the last digit."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from typing import Any
+
+MISSING = "–"
+_KEPT = {"\n", "\t"}
+
+
+def is_missing(value: Any) -> bool:
+    """None, NaN and pandas' NA."""
+    return value is None or value != value or type(value).__name__ in ("NAType", "NaTType")
+
+
+def number(value: Any, digits: int = 0) -> str:
+    """A number with so many decimals; a dash where there is none, ∞ where there is no limit."""
+    if is_missing(value):
+        return MISSING
+    value = float(value)
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    text = f"{value:,.{digits}f}"
+    return text.lstrip("-") if float(text.replace(",", "")) == 0 else text
+
+
+def percent(share: Any, digits: int = 1) -> str:
+    """A share of 1 as a percentage."""
+    return MISSING if is_missing(share) else f"{number(100 * float(share), digits)} %"
+
+
+def interval(low: Any, high: Any, digits: int = 0) -> str:
+    """`low to high`, or a dash where neither end is known."""
+    if is_missing(low) and is_missing(high):
+        return MISSING
+    return f"{number(low, digits)} to {number(high, digits)}"
+
+
+def plural(count: int, noun: str, many: str | None = None) -> str:
+    """`1 sample`, `2 samples`."""
+    return f"{number(count)} {noun if count == 1 else many or noun + 's'}"
+
+
+def listing(words: list[str], most: int = 8) -> str:
+    """`a, b and c`, shortened."""
+    shown = words if len(words) <= most else [*words[:most], f"{len(words) - most} more"]
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}" if shown else "none"
+
+
+def _visible(character: str) -> str:
+    point = ord(character)
+    if point < 0x20:
+        return chr(0x2400 + point)
+    if point == 0x7F:
+        return "␡"
+    return f"⟨U+{point:04X}⟩"
+
+
+def visible(text: str, keep_lines: bool = True) -> str:
+    """Foreign text with everything shown that would otherwise act unseen.
+
+    Control characters (NUL, ANSI's ESC …), marks that turn the writing direction, invisible format characters and lone
+    surrogates become visible signs, so that they can neither steer a terminal nor forge what a reader sees.
+
+    Args:
+        keep_lines: whether line ends and tabs stay; otherwise they become a space.
+    """
+    text = text.replace("\r\n", "\n")
+    if text.isascii() and text.isprintable():
+        return text
+    pieces = []
+    for character in text:
+        if character in _KEPT:
+            pieces.append(character if keep_lines else " ")
+        elif unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp"):
+            pieces.append(_visible(character))
+        else:
+            pieces.append(character)
+    return "".join(pieces)
+
+
+def shorten(text: str, most: int) -> str:
+    """The start of a text, with a note of how much is left out."""
+    return text if len(text) <= most else f"{text[:most]}… ({number(len(text) - most)} more characters)"

@@ -1,0 +1,115 @@
+"""What a request takes from the machine: CPU time and memory of the server's processes, and CPU time of all else."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import psutil
+
+from ai_dev_tools.benchmark.samples import Resources
+
+SAMPLING_INTERVAL_S = 0.5
+TREE_INTERVAL = 10
+"""Readings between two looks for child processes: looking means to scan all processes of the machine."""
+
+
+@dataclass
+class Reading:
+    """Filled when the measurement ends."""
+
+    result: Resources = field(default_factory=Resources)
+
+
+class Meter:
+    """Reads the server's process tree and the machine; `server_pid` None means that the server cannot be seen.
+
+    With several requests in flight the server's CPU time is that of all of them together.
+    """
+
+    def __init__(self, server_pid: int | None) -> None:
+        self._self = psutil.Process()
+        self._server = _process(server_pid)
+        self._tree = _tree(self._server)
+        self._peak = 0
+        self._done = threading.Event()
+        if self._server:
+            threading.Thread(target=self._watch, daemon=True).start()
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._done.set()
+
+    @contextmanager
+    def measuring(self) -> Iterator[Reading]:
+        """Measure while the body runs."""
+        reading = Reading()
+        busy, own, server = _busy_s(), _cpu_s([self._self]), self._server_cpu_s()
+        try:
+            yield reading
+        finally:
+            busy, own = _busy_s() - busy, _cpu_s([self._self]) - own
+            after = self._server_cpu_s()
+            self._look()
+            used = max(0.0, after - server) if server is not None and after is not None else None
+            reading.result = Resources(
+                server_cpu_s=None if used is None else round(used, 3),
+                server_peak_rss_bytes=self._peak or None,
+                other_cpu_s=None if used is None else round(max(0.0, busy - own - used), 3),
+            )
+
+    def _server_cpu_s(self) -> float | None:
+        return _cpu_s(self._tree) if self._server else None
+
+    def _look(self) -> None:
+        self._peak = max(self._peak, sum(_rss(process) for process in self._tree))
+
+    def _watch(self) -> None:
+        for tick in itertools.count(1):
+            if self._done.wait(SAMPLING_INTERVAL_S):
+                return
+            if tick % TREE_INTERVAL == 0:
+                self._tree = _tree(self._server)
+            self._look()
+
+
+def _tree(root: psutil.Process | None) -> list[psutil.Process]:
+    if root is None:
+        return []
+    try:
+        return [root, *root.children(recursive=True)]
+    except psutil.Error:
+        return []
+
+
+def _process(pid: int | None) -> psutil.Process | None:
+    try:
+        return psutil.Process(pid) if pid else None
+    except psutil.Error:
+        return None
+
+
+def _cpu_s(processes: list[psutil.Process]) -> float:
+    total = 0.0
+    for process in processes:
+        try:
+            times = process.cpu_times()
+            total += times.user + times.system
+        except psutil.Error:
+            continue
+    return total
+
+
+def _rss(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.Error:
+        return 0
+
+
+def _busy_s() -> float:
+    times = psutil.cpu_times()
+    return float(sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0))

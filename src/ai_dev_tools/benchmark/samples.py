@@ -1,0 +1,182 @@
+"""The sample: one request and what came of it, one JSON file each; the ground truth of a run.
+
+Everything else (tables, tests, reports) is derived from these records. Decoding is strict about types, and unknown fields
+are refused, so a foreign or damaged file is noticed instead of believed. msgspec is used instead of pydantic because a
+block job starts for every (model, task) and a report reads up to a million of these.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from ai_dev_tools.benchmark.errors import ConfigurationError
+
+Status = Literal["completed", "failed", "timeout"]
+
+
+def _meta(description: str, unit: str = "") -> msgspec.Meta:
+    return msgspec.Meta(description=description, extra={"unit": unit})
+
+
+class SampleError(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Why a sample has no complete answer."""
+
+    class_: Annotated[str, _meta("error class, see the reference of errors")] = msgspec.field(name="class")
+    message: Annotated[str, _meta("one line for people")]
+
+
+class Attempt(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
+    """One try of a request; a sample has one, and one more for each retry."""
+
+    started_at: Annotated[str, _meta("when the try was sent, UTC", "ISO 8601")]
+    duration_s: Annotated[float, _meta("how long it took", "s")]
+    error: Annotated[SampleError | None, _meta("why it failed")] = None
+    backoff_s: Annotated[float, _meta("pause after it, before the next try", "s")] = 0.0
+
+
+class Resources(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """What the request took from the machine; null where the server's process cannot be seen."""
+
+    server_cpu_s: Annotated[float | None, _meta("CPU time of the server process and its children", "s")] = None
+    server_peak_rss_bytes: Annotated[int | None, _meta("largest resident memory of the server so far", "bytes")] = None
+    other_cpu_s: Annotated[float | None, _meta("CPU time of everything else on the machine meanwhile", "s")] = None
+
+
+class Request(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """What was asked, as far as config and prompts determine it."""
+
+    digest: Annotated[str, _meta("sha256 over all that determines the request; a sample is reused while it matches")]
+    prompt_sha256: Annotated[str, _meta("sha256 of the rendered prompt, nonce excluded")]
+    options: Annotated[dict[str, Any], _meta("Ollama request options as sent, seed included")]
+    protocol: Annotated[int, _meta("version of the request code's meaning, raised by hand")]
+
+
+class EndpointIdentity(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Which server answered."""
+
+    kind: Annotated[str, _meta("embedded, external, process, container, replay, or one of the user's own")]
+    version: Annotated[str, _meta("what the server says of its version")]
+
+
+class Sample(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """One request in one arm. Times are of the last try, seen by the client unless said otherwise."""
+
+    profile: Annotated[str, _meta("hardware profile")]
+    instance: Annotated[str, _meta("name of the model instance")]
+    model: Annotated[str, _meta("model tag")]
+    model_digest: Annotated[str | None, _meta("digest of the model's weights as the server reports it")]
+    task: Annotated[str, _meta("task id")]
+    case: Annotated[str, _meta("case id")]
+    cluster: Annotated[str, _meta("project or source file of the case: the statistical unit")]
+    size: Annotated[str, _meta("size class of the case, S or L")]
+    approach: Annotated[str, _meta("arm: how the model got its context")]
+    sample: Annotated[int, _meta("index of the request within its arm")]
+    repeat: Annotated[int, _meta("how often the case had come up before in this arm")]
+    seed: Annotated[int, _meta("sampling seed, shared by all arms and models for a (task, case, repeat)")]
+    status: Annotated[Status, _meta("completed, failed or timeout")]
+    error: Annotated[SampleError | None, _meta("why it is not completed")]
+    response: Annotated[str | None, _meta("the model's answer as text, as far as it came")]
+    answer: Annotated[Any, _meta("the answer parsed as JSON; null when it cannot be parsed")]
+    score: Annotated[float | None, _meta("quality; 0 when unparseable, null without truth or without answer", "0..1")]
+    input_tokens: Annotated[int | None, _meta("prompt tokens, counted by the server", "tokens")]
+    output_tokens: Annotated[int | None, _meta("generated tokens, counted by the server", "tokens")]
+    total_tokens: Annotated[int | None, _meta("sum of both", "tokens")]
+    duration_s: Annotated[float | None, _meta("from sending the request to the last byte", "s")]
+    time_to_first_token_s: Annotated[float | None, _meta("from sending to the first piece of answer", "s")]
+    load_s: Annotated[float | None, _meta("server: waiting for the model to be loaded and scheduled", "s")]
+    prompt_eval_s: Annotated[float | None, _meta("server: reading the prompt (prefill)", "s")]
+    eval_s: Annotated[float | None, _meta("server: generating (decode)", "s")]
+    queue_s: Annotated[float | None, _meta("rest of the duration: waiting for a slot, and transport", "s")]
+    tool_s: Annotated[float, _meta("run time of the tools behind the context; 0 where none ran", "s")]
+    prompt_cached_tokens: Annotated[int | None, _meta("prompt tokens taken from a prefix cache", "tokens")]
+    resources: Annotated[Resources, _meta("CPU and memory while the request ran")]
+    plan: Annotated[str | None, _meta("hash of the plan in force when the request was sent")]
+    done_reason: Annotated[str | None, _meta("stop, or length when the answer was cut")]
+    attempts: Annotated[list[Attempt], _meta("every try, the last one included")]
+    order: Annotated[int, _meta("position in the sequence in which the block sends")]
+    in_flight: Annotated[int, _meta("own requests under way when it was sent, itself included")]
+    session: Annotated[str, _meta("id of the block job that asked; time is compared within a session only")]
+    started_at: Annotated[str, _meta("when the last try was sent, UTC", "ISO 8601")]
+    flags: Annotated[list[str], _meta("what a check should know of, e.g. output_capped, model_loaded")]
+    request: Annotated[Request, _meta("what was asked")]
+    endpoint: Annotated[EndpointIdentity, _meta("who answered")]
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Sample)
+
+
+def encode(sample: Sample) -> bytes:
+    """One JSON object in one line, without a line end."""
+    return _encoder.encode(sample)
+
+
+def decode(data: bytes) -> Sample:
+    """The sample in `data`; raises `msgspec.MsgspecError` or `UnicodeDecodeError` on anything that is not exactly one."""
+    return _decoder.decode(data)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write so that a reader, a kill or a power cut sees the old file or the whole new one.
+
+    Raises:
+        ConfigurationError: the folder cannot be written or the disk is full.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True) if os.access(path.parent, os.W_OK) else None
+        raise ConfigurationError(
+            f"cannot write {path}: {error.strerror}", remedy="Free disk space or make the results folder writable"
+        ) from None
+
+
+def write_sample(path: Path, sample: Sample) -> None:
+    """Write a sample file (indented, for people) atomically and durably."""
+    write_atomically(path, msgspec.json.format(encode(sample), indent=1) + b"\n")
+
+
+def read_sample(path: Path) -> Sample | str | None:
+    """The sample in a file; None where there is no file; one line of why where it cannot be believed."""
+    try:
+        return decode(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        return f"{path} is not a sample of this project ({error})"
+    except OSError as error:
+        return f"{path} cannot be read ({error.strerror})"
+
+
+def read_block(path: Path) -> list[Sample]:
+    """All samples of a block file, in its order.
+
+    Raises:
+        ConfigurationError: a line is not a sample.
+    """
+    samples = []
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+        try:
+            samples.append(decode(line))
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise ConfigurationError(
+                f"{path} line {number} is not a sample ({error})",
+                remedy="Delete the file; it is made again from its samples",
+            ) from None
+    return samples
+
+
+def write_block(path: Path, samples: Iterable[Sample]) -> None:
+    """Write samples as JSON lines, atomically."""
+    write_atomically(path, b"".join(encode(sample) + b"\n" for sample in samples))

@@ -1,0 +1,60 @@
+"""From blocks of sample records to the samples table: one flat row per sample."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pandas as pd
+
+from ai_dev_tools.benchmark.samples import Sample, read_block
+
+SAME_NAME = (
+    "profile instance model task case cluster size approach sample repeat seed order session status score input_tokens "
+    "output_tokens total_tokens duration_s time_to_first_token_s load_s prompt_eval_s eval_s queue_s tool_s "
+    "prompt_cached_tokens done_reason in_flight started_at model_digest plan"
+).split()
+COLUMNS = [
+    *SAME_NAME,
+    *"error_class parsed attempts attempts_s flags server_cpu_s server_peak_rss_bytes other_cpu_s".split(),
+    *"endpoint_kind endpoint_version protocol digest prompt_sha256 num_ctx num_predict stratum".split(),
+]
+
+
+def sample_row(sample: Sample, stratum: str = "") -> dict[str, Any]:
+    """A sample as a flat row; see the reference of the samples table."""
+    row = {name: getattr(sample, name) for name in SAME_NAME}
+    return row | {
+        "error_class": sample.error.class_ if sample.error else None,
+        "parsed": sample.answer is not None,
+        "attempts": len(sample.attempts),
+        "attempts_s": round(sum(attempt.duration_s + attempt.backoff_s for attempt in sample.attempts), 6) or None,
+        "flags": ";".join(sample.flags),
+        **msgspec.structs.asdict(sample.resources),
+        "endpoint_kind": sample.endpoint.kind,
+        "endpoint_version": sample.endpoint.version,
+        "protocol": sample.request.protocol,
+        "digest": sample.request.digest,
+        "prompt_sha256": sample.request.prompt_sha256,
+        "num_ctx": sample.request.options.get("num_ctx"),
+        "num_predict": sample.request.options.get("num_predict"),
+        "stratum": stratum,
+    }
+
+
+def samples_table(blocks: Iterable[Path], strata: dict[tuple[str, str], str]) -> pd.DataFrame:
+    """All samples of the given block files, sorted so that neither the files' order nor their making shows.
+
+    Args:
+        strata: declared stratum by (task, case).
+
+    Raises:
+        ConfigurationError: a block file is damaged.
+    """
+    rows = [
+        sample_row(sample, strata.get((sample.task, sample.case), "")) for path in blocks for sample in read_block(path)
+    ]
+    table = pd.DataFrame(rows, columns=COLUMNS).convert_dtypes()
+    return table.sort_values(["profile", "model", "task", "approach", "sample"], ignore_index=True)

@@ -1,0 +1,337 @@
+"""Tasks and their cases: folders of data, no code. `config/tasks/<task>/` holds task.yaml, cases/ and sources/."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, PositiveFloat, field_validator, model_validator
+
+from ai_dev_tools.benchmark.config import WorkflowType
+from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
+from ai_dev_tools.benchmark.excerpts import Excerpt
+from ai_dev_tools.benchmark.scoring import NORMALISATIONS, SCORERS
+from ai_dev_tools.benchmark.validation import PATH_SAFE, StrictModel, nearest, parse, read_yaml
+
+CORPUS_PREFIX = "corpus:"
+
+
+class ScoringRule(StrictModel):
+    """How one field of the answer is compared with the truth."""
+
+    field: str
+    scorer: str
+    weight: PositiveFloat = 1.0
+    normalise: tuple[str, ...] | None = None
+    tolerance: float | None = None
+    relative: float | None = None
+
+    @field_validator("scorer")
+    @classmethod
+    def _known_scorer(cls, value: str) -> str:
+        if value not in SCORERS:
+            raise ValueError(f"unknown scorer '{value}', {nearest(value, SCORERS)}")
+        return value
+
+    @field_validator("normalise")
+    @classmethod
+    def _known_normalisation(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for name in value or ():
+            if name not in NORMALISATIONS:
+                raise ValueError(f"unknown normalisation '{name}', {nearest(name, NORMALISATIONS)}")
+        return value
+
+    def as_dict(self) -> dict[str, Any]:
+        """The rule as `scoring.score_answer` takes it."""
+        return self.model_dump(exclude_none=True, mode="json")
+
+
+class Case(StrictModel):
+    """One concrete question: real files and the truth about them."""
+
+    id: str = Field(pattern=PATH_SAFE)
+    cluster: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    size: Literal["S", "L"]
+    source: str | None = Field(None, min_length=1)
+    files: tuple[str, ...] = ("**/*",)
+    excerpt: Excerpt | None = None
+    inline: dict[str, str] | None = None
+    contexts: dict[str, str] | None = None
+    vars: dict[str, Any] = {}
+    truth: dict[str, Any] | None = None
+    labels: Any = None
+    established: str | None = None
+    tool_states_answer: bool = False
+    notes: str | None = None
+
+    @field_validator("inline")
+    @classmethod
+    def _inside(cls, value: dict[str, str] | None) -> dict[str, str] | None:
+        for name in value or {}:
+            if not name or name.startswith("/") or ".." in Path(name).parts:
+                raise ValueError(f"'{name}' is no path below the case's folder")
+        return value
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Case:
+        if sum(given is not None for given in (self.source, self.inline, self.contexts)) != 1:
+            raise ValueError("give exactly one of 'source', 'inline' and 'contexts'")
+        if self.truth is not None and not self.established:
+            raise ValueError("'established' is missing: say how the truth was established")
+        return self
+
+    @property
+    def corpus(self) -> str | None:
+        """Id of the corpus that the files come from, if any."""
+        return (
+            self.source.removeprefix(CORPUS_PREFIX) if self.source and self.source.startswith(CORPUS_PREFIX) else None
+        )
+
+
+class Task(StrictModel):
+    """A question family with an answer schema and scorers."""
+
+    id: str = Field(pattern=PATH_SAFE)
+    name: str
+    description: str
+    workflow_type: WorkflowType
+    tools: tuple[str, ...] = ()
+    question: str
+    answer_schema: dict[str, Any]
+    scoring: tuple[ScoringRule, ...] = ()
+    timeout: PositiveFloat | None = None
+    folder: Path = Field(exclude=True)
+    cases: tuple[Case, ...] = Field(exclude=True, min_length=1)
+
+    @property
+    def corpora(self) -> list[str]:
+        """Ids of the corpora that cases of this task read."""
+        return sorted({case.corpus for case in self.cases if case.corpus})
+
+    def case(self, case_id: str) -> Case:
+        """The case with this id; raises KeyError."""
+        return {case.id: case for case in self.cases}[case_id]
+
+    def case_ids(self, sizes: Iterable[str] = ("S", "L")) -> list[str]:
+        """Ids of the cases of these size classes, sorted."""
+        wanted = set(sizes)
+        return sorted(case.id for case in self.cases if case.size in wanted)
+
+    def input_files(self) -> list[Path]:
+        """Every file of the task folder that prompts depend on, sorted."""
+        parts = [
+            self.folder / "task.yaml",
+            *(self.folder / "cases").glob("**/*"),
+            *(self.folder / "sources").glob("**/*"),
+        ]
+        return sorted(path for path in parts if path.is_file())
+
+
+def find_tasks(folders: Iterable[Path]) -> dict[str, Path]:
+    """Task folders by id; a later folder's task replaces an earlier one of the same id.
+
+    Raises:
+        ConfigurationError: a folder to search does not exist.
+    """
+    found: dict[str, Path] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise ConfigurationError(
+                f"task folder {folder} does not exist", remedy="Correct 'task_folders' in the config"
+            )
+        found.update({path.parent.name: path.parent for path in sorted(folder.glob("*/task.yaml"))})
+    return found
+
+
+def load_task(folder: Path) -> Task:
+    """The task in a folder, fully checked except for what needs a corpus.
+
+    Raises:
+        ConfigurationError: anything wrong with it, one line each, naming file and field.
+    """
+    path = folder / "task.yaml"
+    cases = [_load_case(file, folder) for file in sorted((folder / "cases").glob("*.yaml"))]
+    if not cases:
+        raise ConfigurationError(f"{folder / 'cases'}: no case found", remedy="Add at least one <case>.yaml")
+    data = read_yaml(path)
+    data = data | {"folder": folder, "cases": cases} if isinstance(data, dict) else data
+    task = parse(Task, data, str(path))
+    if lines := _task_errors(task, path):
+        raise ConfigurationErrors(lines)
+    return task
+
+
+def _load_case(path: Path, folder: Path) -> Case:
+    case = parse(Case, read_yaml(path), str(path))
+    if case.id != path.stem:
+        raise ConfigurationError(
+            f"{path}: 'id' is '{case.id}' but the file is named '{path.stem}': use one name for both"
+        )
+    if case.source and not case.corpus:
+        source_files(case, folder.resolve() / "sources", case.source, str(path))
+    return case
+
+
+def _task_errors(task: Task, path: Path) -> list[str]:
+    """What is wrong beyond single fields: names, schema, templates, truth."""
+    import jinja2
+    import jsonschema
+    import referencing.exceptions
+
+    if task.id != task.folder.name:
+        return [f"{path}: 'id' is '{task.id}' but the folder is named '{task.folder.name}': use one name for both"]
+    validator_class = jsonschema.validators.validator_for(task.answer_schema)
+    try:
+        validator_class.check_schema(task.answer_schema)
+        question_template(task)
+    except jsonschema.SchemaError as error:
+        return [f"{path}: 'answer_schema' is not JSON Schema: {error.message} at {error.json_path}"]
+    except jinja2.TemplateError as error:
+        return [f"{path}: 'question' is not a valid Jinja2 template: {error.message}"]
+    properties = task.answer_schema.get("properties", {})
+    lines = [
+        f"{path}: 'scoring' names field '{rule.field}' that 'answer_schema' lacks, {nearest(rule.field, properties)}"
+        for rule in task.scoring
+        if rule.field not in properties
+    ]
+    if lines:
+        return lines
+    validator = validator_class(task.answer_schema)
+    for case in task.cases:
+        where = task.folder / "cases" / f"{case.id}.yaml"
+        if case.truth is not None:
+            try:
+                problem = next(validator.iter_errors(case.truth), None)
+            except referencing.exceptions.Unresolvable as error:
+                return [f"{path}: 'answer_schema' cannot be used: {error}"]
+            if problem:
+                lines.append(f"{where}: 'truth' violates the task's answer_schema: {problem.message}")
+            else:
+                lines += [
+                    f"{where}: 'truth' lacks the scored field '{rule.field}'"
+                    for rule in task.scoring
+                    if rule.field not in case.truth
+                ]
+        try:
+            render_question(task, case)
+        except Exception as error:  # a template is the user's code: it can fail in any way
+            lines.append(f"{where}: 'vars' do not fit the question of {path}: {error}")
+    return lines
+
+
+def question_template(task: Task) -> Any:
+    """The compiled question; raises jinja2.TemplateError."""
+    return template_environment().from_string(task.question)
+
+
+def render_question(task: Task, case: Case) -> str:
+    """The question of one case, the same in every arm; raises whatever its template does."""
+    return str(question_template(task).render(**case.vars)).strip()
+
+
+_environment: Any = None
+
+
+def template_environment() -> Any:
+    """Jinja2, sandboxed and strict: templates come from users, and a misspelt variable is an error."""
+    global _environment
+    if _environment is None:
+        import jinja2
+        import jinja2.sandbox
+
+        _environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
+            undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=False
+        )
+    return _environment
+
+
+def source_files(case: Case, base: Path, source: str, where: str) -> list[Path]:
+    """The files of a case below its source folder `base / source`, in the order of its globs.
+
+    Raises:
+        ConfigurationError: a glob matches nothing, or something lies outside its folder (a symlink, `..`).
+    """
+    root = base / source
+    if not root.resolve().is_relative_to(base):
+        raise ConfigurationError(f"{where}: 'source' {source} leads out of {base}")
+    if not root.is_dir():
+        raise ConfigurationError(f"{where}: 'source' folder {root} does not exist")
+    globs = (case.excerpt.file,) if case.excerpt else case.files
+    found: dict[Path, None] = {}
+    for pattern in globs:
+        if pattern.startswith("/") or ".." in Path(pattern).parts:
+            raise ConfigurationError(f"{where}: 'files' entry '{pattern}' leads out of the source folder")
+        try:
+            matches = sorted(path for path in root.glob(pattern) if path.is_file() and "__pycache__" not in path.parts)
+        except ValueError as error:
+            raise ConfigurationError(f"{where}: 'files' entry '{pattern}' is not usable: {error}") from None
+        if not matches:
+            raise ConfigurationError(f"{where}: 'files' entry '{pattern}' matches no file in {root}")
+        found.update(dict.fromkeys(matches))
+    real_root = root.resolve()
+    for path in found:
+        if not path.resolve().is_relative_to(real_root):
+            raise ConfigurationError(f"{where}: {path} is a link that leads out of the source folder")
+    return list(found)
+
+
+def case_texts(task: Task, case: Case, corpora: Path) -> dict[str, str]:
+    """What the case's files say, by path relative to their source folder, in display order.
+
+    Args:
+        corpora: folder of the fetched corpora.
+
+    Raises:
+        ConfigurationError: a file is missing or is not UTF-8 text.
+    """
+    if case.inline is not None:
+        return dict(case.inline)
+    if case.source is None:
+        return {}
+    where = str(task.folder / "cases" / f"{case.id}.yaml")
+    base = corpora.resolve() if case.corpus else task.folder.resolve() / "sources"
+    source = case.corpus or case.source
+    if case.corpus and not (base / source).is_dir():
+        from ai_dev_tools.benchmark.corpora import CorpusUnavailable
+
+        raise CorpusUnavailable(f"corpus '{case.corpus}' is not at hand")
+    texts = {}
+    for path in source_files(case, base, source, where):
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"{where}: {path} is not readable as UTF-8 text ({error})") from None
+        texts[path.relative_to(base / source).as_posix()] = case.excerpt.cut(text) if case.excerpt else text
+    return texts
+
+
+def content_digest(*parts: object) -> str:
+    """sha256 over texts and their boundaries."""
+    digest = hashlib.sha256()
+    for part in parts:
+        data = str(part).encode()
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.hexdigest()
+
+
+def check_names(names: Sequence[str], valid: Iterable[str], what: str) -> None:
+    """Refuse names that do not exist.
+
+    Raises:
+        ConfigurationErrors: one line per wrong name with the nearest valid one.
+    """
+    known = set(valid)
+    lines = [f"unknown {what} '{name}', {nearest(name, known)}" for name in names if name not in known]
+    if lines:
+        raise ConfigurationErrors(lines)
+
+
+def __getattr__(name: str) -> Any:
+    """`get_task_registry`, `create_custom_task` and `TaskRegistry` live in `registry`, which builds on this module."""
+    if name in ("get_task_registry", "create_custom_task", "TaskRegistry"):
+        from ai_dev_tools.benchmark import registry
+
+        return getattr(registry, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

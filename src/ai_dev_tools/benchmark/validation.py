@@ -1,0 +1,113 @@
+"""From a user's YAML to a strict model, with one readable line for each mistake."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
+
+PATH_SAFE = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
+"""What an id of a task, case, tool or profile may be: it becomes part of a path."""
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class StrictModel(BaseModel):
+    """Base of all configuration: unknown keys are mistakes, and nothing changes after parsing."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def nearest(name: object, valid: Iterable[str]) -> str:
+    """A hint for a misspelt name: the nearest valid one, or all of them."""
+    names = sorted(valid)
+    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
+    return f"did you mean '{close[0]}'?" if close else f"valid: {', '.join(names) or 'none'}"
+
+
+def read_yaml(path: Path) -> Any:
+    """The data in a YAML file.
+
+    Raises:
+        ConfigurationError: no such file, not readable, not YAML.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            return yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except OSError as error:
+        raise ConfigurationError(f"cannot read {path}: {error.strerror}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path} line {mark.line + 1}" if mark else str(path)
+        raise ConfigurationError(f"{where} is not valid YAML: {getattr(error, 'problem', None) or error}") from None
+
+
+def parse(model: type[M], data: Any, where: str) -> M:
+    """`data` as a `model`.
+
+    Raises:
+        ConfigurationErrors: one line per mistake, each starting with `where` and the field.
+    """
+    if not isinstance(data, dict):
+        raise ConfigurationError(f"{where}: expected a mapping of settings, found {type(data).__name__}")
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise ConfigurationErrors([" ".join(f"{where}: {line}".split()) for line in _lines(error, model)]) from None
+
+
+def _lines(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    lines = []
+    for item in error.errors(include_url=False):
+        location = [part for part in item["loc"] if not str(part).startswith("function-")]
+        field = ".".join(str(part) for part in location)
+        match item["type"]:
+            case "extra_forbidden":
+                text = f"unknown setting '{field}', {nearest(location[-1], _siblings(model, location))}"
+            case "missing":
+                text = f"'{field}' is missing"
+            case "literal_error" | "enum":
+                valid = [word.strip(" '") for word in item["ctx"]["expected"].replace(" or ", ", ").split(",")]
+                text = f"'{field}' is {item['input']!r}, {nearest(item['input'], valid)}"
+            case "value_error":
+                text = f"'{field}': {item['ctx']['error']}" if field else str(item["ctx"]["error"])
+            case "string_pattern_mismatch":
+                text = (
+                    f"'{field}' is {item['input']!r}: use letters, digits, '-' and '_' only (it becomes part of a path)"
+                )
+            case _:
+                message = item["msg"][0].lower() + item["msg"][1:]
+                text = f"'{field}' is {_short(item['input'])}: {message}"
+        lines.append(text)
+    return lines
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _siblings(model: type[BaseModel], location: list[Any]) -> list[str]:
+    """Names that would have been valid where an unknown key stands; those of the outermost model if in doubt."""
+    current: Any = model
+    for part in location[:-1]:
+        field = getattr(current, "model_fields", {}).get(part) if isinstance(part, str) else None
+        annotation = field.annotation if field else current
+        current = _model_in(annotation) or current
+    return list(current.model_fields)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
+        if found := _model_in(argument):
+            return found
+    return None

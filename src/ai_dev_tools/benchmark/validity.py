@@ -1,0 +1,367 @@
+"""The validity ledger: every sample is machine-checked, and each check says which endpoints a flagged sample is void for.
+
+A check is one function registered with `@check`. Thresholds are a parameter with
+defaults that docs/statistics.md argues for. Cut-off samples are flagged but void nothing: they are bounded instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import Field
+
+from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.plugins import CHECKS, ENDPOINTS, Plugin, check
+from ai_dev_tools.benchmark.sampletable import codes, prepare
+from ai_dev_tools.benchmark.validation import StrictModel
+
+Bools = NDArray[np.bool_]
+Checked = tuple[Any, Any]
+Share = Annotated[float, Field(ge=0, le=1)]
+Amount = Annotated[float, Field(ge=0)]
+LEDGER = ["profile", "instance", "model", "task", "approach", "sample", "case", "check", "status", "value", "voids"]
+REFERENCE = "baseline"
+
+
+class ValidityThresholds(StrictModel):
+    """When a check flags a sample, and when flags make a verdict invalid."""
+
+    truncated_tokens: Amount = Field(
+        16, description="input tokens fewer than the same prompt had elsewhere (and > 2 %)"
+    )
+    cached_tokens: Amount = Field(
+        default=48, description="cached prompt tokens tolerated: a chat template's own prefix"
+    )
+    load_s: Amount = Field(
+        default=0.5, description="seconds of loading from which a request paid for loading the model"
+    )
+    other_cpu_cores: Amount = Field(default=0.25, description="cores that other processes may use during a request")
+    other_cpu_s: Amount = Field(
+        0.2, description="CPU seconds of other processes below which contention is never flagged"
+    )
+    clock_s: Amount = Field(default=1.0, description="seconds by which a clock may appear to run backwards")
+    max_dropped: Share = Field(
+        0.10, description="share of pairs lost to infrastructure above which a verdict is invalid"
+    )
+    max_flagged: Share = Field(default=0.20, description="share of flagged pairs above which a verdict is invalid")
+    max_arm_difference: Share = Field(
+        0.10, description="difference of the arms' flagged shares above which it is invalid"
+    )
+    min_clusters: Annotated[int, Field(ge=2)] = Field(
+        6, description="clusters below which a result is descriptive only"
+    )
+
+
+# ----------------------------------------------------------------------------------------------------- checks of samples
+
+
+def _has_flag(samples: pd.DataFrame, *names: str) -> Bools:
+    column = samples["flags"]
+    hit = np.array([bool(set(str(text).split(";")) & set(names)) for text in column.cat.categories], dtype=bool)
+    return np.append(hit, False)[column.cat.codes.to_numpy()]
+
+
+def _is(samples: pd.DataFrame, column: str, value: str) -> Bools:
+    return np.asarray((samples[column] == value).to_numpy(), dtype=bool)
+
+
+def _answered(samples: pd.DataFrame) -> Bools:
+    return ~_is(samples, "status", "failed")
+
+
+def _known(values: NDArray[Any], flagged: NDArray[Any], applies: NDArray[Any] | None = None) -> Checked:
+    """Values and flags, with the flag missing where the value is, and nothing flagged where the check does not apply."""
+    result = pd.array(np.asarray(flagged, dtype=bool), dtype="boolean")
+    unknown = ~np.isfinite(values)
+    if applies is not None:
+        result[~applies] = False
+        unknown &= applies
+    result[unknown & ~np.asarray(flagged, dtype=bool)] = pd.NA
+    return values, result
+
+
+@check(
+    "prompt_truncated", voids=ENDPOINTS, unit="tokens", description="The server read fewer tokens than the prompt has"
+)
+def prompt_truncated(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Checked:
+    tokens = samples["input_tokens"].to_numpy()
+    if samples["prompt_sha256"].isna().all():
+        most = tokens
+    else:
+        group = codes(samples, ["model", "prompt_sha256"])
+        best = np.zeros(int(group.max(initial=0)) + 1)
+        np.maximum.at(best, group, np.nan_to_num(tokens))
+        most = np.where(samples["prompt_sha256"].isna(), tokens, best[group])
+    missing = most - tokens
+    over = samples["total_tokens"].to_numpy() > samples["num_ctx"].to_numpy()
+    flagged = (
+        (missing > np.maximum(thresholds.truncated_tokens, 0.02 * most)) | over | _has_flag(samples, "prompt_truncated")
+    )
+    return _known(missing, flagged, _answered(samples))
+
+
+@check("token_counts_missing", voids=("tokens",), description="A completed sample without input or output token count")
+def token_counts_missing(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Checked:
+    missing = samples["input_tokens"].isna() | samples["output_tokens"].isna()
+    flagged = missing.to_numpy() & _is(samples, "status", "completed")
+    return flagged.astype(float), flagged
+
+
+@check(
+    "implausible_value",
+    voids=ENDPOINTS,
+    description="An infinite, negative or zero time or count, or a score outside 0..1",
+)
+def implausible_value(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Checked:
+    flagged = samples["implausible"].to_numpy() | _has_flag(samples, "impossible_duration")
+    return flagged.astype(float), flagged
+
+
+@check("output_capped", voids=(), description="The answer was cut at the output cap; bounded as censored, not removed")
+def output_capped(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Checked:
+    flagged = (_is(samples, "done_reason", "length") | _has_flag(samples, "output_capped")) & _answered(samples)
+    return samples["output_tokens"].to_numpy(), flagged
+
+
+@check("timed_out", voids=(), unit="s", description="The request timed out; bounded as censored, not removed")
+def timed_out(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Checked:
+    return samples["duration_s"].to_numpy(), _is(samples, "status", "timeout")
+
+
+@check(
+    "cache_hit", voids=("time",), unit="tokens", description="Prompt tokens came from a prefix cache, which fakes speed"
+)
+def cache_hit(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Checked:
+    cached = samples["prompt_cached_tokens"].to_numpy()
+    return _known(cached, (cached > thresholds.cached_tokens) | _has_flag(samples, "cache_hit"), _answered(samples))
+
+
+@check("model_loaded", voids=("time",), unit="s", description="The model was loaded or reloaded for this request")
+def model_loaded(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Checked:
+    load = samples["load_s"].to_numpy()
+    flagged = (load > thresholds.load_s) | _has_flag(samples, "model_loaded", "model_reloaded")
+    return _known(load, flagged, _answered(samples))
+
+
+@check("offload_changed", voids=("time",), description="The share of the model on an accelerator changed")
+def offload_changed(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Checked:
+    flagged = _has_flag(samples, "offload_changed")
+    return flagged.astype(float), flagged
+
+
+@check(
+    "retried",
+    voids=("time",),
+    unit="attempts",
+    description="More than one attempt: the time holds failed tries and pauses",
+)
+def retried(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Checked:
+    attempts = samples["attempts"].to_numpy()
+    return _known(attempts, (attempts > 1) | _has_flag(samples, "retried"))
+
+
+@check(
+    "cpu_contention", voids=("time",), unit="cores", description="Other processes used the machine during the request"
+)
+def cpu_contention(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Checked:
+    other, seconds = samples["other_cpu_s"].to_numpy(), samples["duration_s"].to_numpy()
+    cores = other / np.where(seconds > 0, seconds, np.nan)
+    flagged = (cores > thresholds.other_cpu_cores) & (other > thresholds.other_cpu_s) | _has_flag(
+        samples, "cpu_contention"
+    )
+    return _known(cores, flagged, _answered(samples))
+
+
+def _partner(samples: pd.DataFrame) -> NDArray[np.int64]:
+    """Row of the reference arm's sample of the same case and repeat; the row itself when there is none."""
+    group = codes(samples, ["run", "profile", "instance", "model", "task", "case", "repeat"])
+    rows = np.full(int(group.max(initial=0)) + 1, -1, dtype=np.int64)
+    reference = np.flatnonzero(_is(samples, "approach", REFERENCE))
+    rows[group[reference]] = reference
+    return np.where(rows[group] >= 0, rows[group], np.arange(len(samples)))
+
+
+@check("other_session", voids=("time",), description="Not measured in the same session as the baseline of its case")
+def other_session(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Checked:
+    session = samples["session"].cat.codes.to_numpy()
+    flagged = session != session[_partner(samples)]
+    return flagged.astype(float), flagged
+
+
+@check("not_adjacent", voids=("time",), unit="places", description="Not sent next to the baseline of its case")
+def not_adjacent(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Checked:
+    order = samples["order"].to_numpy()
+    distance = np.abs(order - order[_partner(samples)])
+    block = codes(samples, ["run", "profile", "instance", "model", "task"])
+    arm = block * (len(samples["approach"].cat.categories) + 1) + samples["approach"].cat.codes.to_numpy()
+    arms = np.bincount(
+        np.unique(arm) // (len(samples["approach"].cat.categories) + 1), minlength=int(block.max(initial=0)) + 1
+    )
+    return _known(distance, distance >= np.maximum(arms[block], 2))
+
+
+@check(
+    "others_in_flight",
+    voids=("time",),
+    unit="requests",
+    description="More or fewer own requests ran than beside the baseline",
+)
+def others_in_flight(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Checked:
+    running = samples["in_flight"].to_numpy()
+    difference = np.abs(running - running[_partner(samples)])
+    return _known(difference, difference > 0)
+
+
+@check(
+    "clock_backwards",
+    voids=("time",),
+    unit="s",
+    description="A clock ran backwards, or a part took longer than the whole",
+)
+def clock_backwards(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Checked:
+    start = samples["start"].to_numpy()
+    back = np.zeros(len(samples))
+    block = codes(samples, ["run", "profile", "session", "instance", "model", "task"])
+    usable = np.flatnonzero(np.isfinite(start) & (np.nan_to_num(samples["attempts"].to_numpy(), nan=1.0) <= 1))
+    order = usable[np.lexsort([samples["order"].to_numpy()[usable], block[usable]])]
+    session = block[order]
+    if len(order) > 1:
+        step = np.where(np.diff(session) == 0, np.diff(start[order]), 0.0)
+        back[order[1:]] = np.maximum(0.0, -step)
+    excess = samples["time_to_first_token_s"].to_numpy() - samples["duration_s"].to_numpy()
+    back = np.fmax(back, np.where(_is(samples, "status", "completed"), excess, 0.0))
+    return back, back > thresholds.clock_s
+
+
+def _not_usual(samples: pd.DataFrame, column: str, within: list[str]) -> Checked:
+    """Flag values that differ from the most common one in their group; ties go to the value that sorts last."""
+    values = samples[column]
+    number = (
+        values.cat.codes.to_numpy() if isinstance(values.dtype, pd.CategoricalDtype) else values.fillna(-1).to_numpy()
+    )
+    levels, number = np.unique(number, return_inverse=True)
+    group = codes(samples, within)
+    known = ~values.isna().to_numpy()
+    table = np.zeros((int(group.max(initial=0)) + 1, max(len(levels), 1)), dtype=np.int64)
+    np.add.at(table, (group[known], number[known]), 1)
+    usual = len(levels) - 1 - np.argmax(table[:, ::-1], axis=1)
+    differs = (number != usual[group]) & known
+    return _known(np.where(known, differs.astype(float), np.nan), differs)
+
+
+@check("model_digest_changed", voids=ENDPOINTS, description="Another model digest than most samples of this model")
+def model_digest_changed(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Checked:
+    return _not_usual(samples, "model_digest", ["run", "profile", "model"])
+
+
+@check("server_version_changed", voids=("time",), description="Another server version than most samples of this model")
+def server_version_changed(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Checked:
+    return _not_usual(samples, "endpoint_version", ["run", "profile", "model"])
+
+
+@check("protocol_mixed", voids=ENDPOINTS, description="Another protocol version than most samples of this profile")
+def protocol_mixed(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Checked:
+    return _not_usual(samples, "protocol", ["run", "profile"])
+
+
+@check(
+    "options_changed",
+    voids=ENDPOINTS,
+    description="Another context window or output cap than most samples of this model",
+)
+def options_changed(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Checked:
+    _, window = _not_usual(samples, "num_ctx", ["run", "profile", "model"])
+    _, cap = _not_usual(samples, "num_predict", ["run", "profile", "model"])
+    flagged = window | cap
+    return pd.Series(flagged, dtype="Float64").to_numpy(dtype=float, na_value=np.nan), flagged
+
+
+# --------------------------------------------------------------------------------------------------------------- results
+
+
+def run_checks(
+    samples: pd.DataFrame, thresholds: ValidityThresholds
+) -> Iterator[tuple[Plugin, NDArray[Any], NDArray[Any]]]:
+    """Each registered check with its values (float32) and its state per sample: 0 ok, 1 flagged, 2 unknown."""
+    for plugin in CHECKS:
+        try:
+            with np.errstate(all="ignore"):
+                values, flagged = plugin.function(samples, thresholds)
+            state = pd.array(flagged, dtype="boolean").to_numpy(dtype=np.float64, na_value=2.0).astype(np.int8)
+            numbers = np.asarray(
+                pd.to_numeric(pd.Series(values), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+            )
+        except Exception as error:
+            raise ConfigurationError(
+                f"check '{plugin.name}' ({plugin.origin}) failed: {type(error).__name__}: {error}"
+            ) from None
+        if len(state) != len(samples) or len(numbers) != len(samples):
+            raise ConfigurationError(
+                f"check '{plugin.name}' ({plugin.origin}) must give one value and one flag per sample"
+            )
+        yield plugin, numbers, state
+
+
+def assess(samples: pd.DataFrame, thresholds: ValidityThresholds | None = None) -> pd.DataFrame:
+    """The prepared samples with boolean `void_tokens`, `void_time`, `void_quality`: a check that matters flags the sample.
+
+    Calling it on its own result is free.
+    """
+    table = prepare(samples)
+    if "void_tokens" in table.columns:
+        return table
+    void = {f"void_{endpoint}": np.zeros(len(table), dtype=bool) for endpoint in ENDPOINTS}
+    for plugin, _, state in run_checks(table, thresholds or ValidityThresholds()):
+        for endpoint in plugin.options["voids"]:
+            void[f"void_{endpoint}"] |= state == 1
+    return table.assign(**void)
+
+
+def check_samples(samples: pd.DataFrame, thresholds: ValidityThresholds | None = None) -> pd.DataFrame:
+    """The validity ledger: one row per sample and check, in the order of samples, then of checks.
+
+    Columns: profile, instance, model, task, approach, sample, case, check, status (ok, flagged, unknown), value
+    (float32, in the check's unit), voids (endpoints a flagged sample is removed from). Text columns are categorical.
+    """
+    table = prepare(samples)
+    results = list(run_checks(table, thresholds or ValidityThresholds()))
+    size = len(results)
+    columns: dict[str, Any] = {}
+    for name in LEDGER[:7]:
+        source = table[name]
+        if isinstance(source.dtype, pd.CategoricalDtype):
+            repeated = np.repeat(source.cat.codes.to_numpy(), size)
+            columns[name] = pd.Categorical.from_codes(repeated, dtype=source.dtype)
+        else:
+            columns[name] = np.repeat(source.to_numpy(dtype=np.float32), size)
+    which = np.tile(np.arange(size, dtype=np.int16), len(table))
+    columns["check"] = pd.Categorical.from_codes(which, [plugin.name for plugin, _, _ in results])
+    state = np.stack([state for _, _, state in results], axis=1).ravel() if len(table) else np.empty(0, dtype=np.int8)
+    columns["status"] = pd.Categorical.from_codes(state, ["ok", "flagged", "unknown"])
+    columns["value"] = (
+        np.stack([values.astype(np.float32) for _, values, _ in results], axis=1).ravel() if len(table) else np.empty(0)
+    )
+    voids = ["+".join(plugin.options["voids"]) or "nothing" for plugin, _, _ in results]
+    names = sorted(set(voids))
+    columns["voids"] = pd.Categorical.from_codes(np.array([names.index(v) for v in voids], dtype=np.int8)[which], names)
+    return pd.DataFrame(columns, columns=LEDGER)
+
+
+def summarise(ledger: pd.DataFrame) -> pd.DataFrame:
+    """How often each check flagged: check, voids, description, samples, flagged, unknown, share (of known)."""
+    counts = pd.crosstab(ledger["check"], ledger["status"], dropna=False).reindex(
+        columns=["ok", "flagged", "unknown"], fill_value=0
+    )
+    rows = []
+    for plugin in CHECKS:
+        ok, flagged, unknown = (
+            int(counts.loc[plugin.name, s]) if plugin.name in counts.index else 0 for s in counts.columns
+        )
+        share = flagged / (ok + flagged) if ok + flagged else float("nan")
+        voids = "+".join(plugin.options["voids"]) or "nothing"
+        rows.append((plugin.name, voids, plugin.description, ok + flagged + unknown, flagged, unknown, share))
+    return pd.DataFrame(rows, columns=["check", "voids", "description", "samples", "flagged", "unknown", "share"])

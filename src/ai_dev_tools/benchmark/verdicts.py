@@ -1,0 +1,482 @@
+"""Verdicts: one row per claim, scope and model, with one of four words: saves, costs, inconclusive, invalid.
+
+The steps are those of docs/statistics.md: pairs, validity, interval and test, family, quality gate, words. Only claims of
+a plan whose samples are complete and younger than it get a word of their own; everything else is labelled interim or
+exploratory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ai_dev_tools.benchmark.claims import (
+    Claim,
+    Plan,
+    Standing,
+    Undertaking,
+    parse_plans,
+    planned_samples,
+    standing,
+    undertaking,
+)
+from ai_dev_tools.benchmark.effects import Effect, effect
+from ai_dev_tools.benchmark.pairing import costs, pair_up
+from ai_dev_tools.benchmark.quality import Gate, quality_gate
+from ai_dev_tools.benchmark.sampletable import ALL
+from ai_dev_tools.benchmark.statistics import RESAMPLES, clusters_needed, effect_size, holm, minimal_effect, t_power
+from ai_dev_tools.benchmark.validity import ValidityThresholds, assess
+from ai_dev_tools.benchmark.wording import sentence
+
+WORDS = ("saves", "costs", "inconclusive", "invalid")
+POWER_AT = 0.80
+"""The true ratio for which the power column is given: a saving of one fifth."""
+COLUMNS = [
+    "profile",
+    "claim",
+    "endpoint",
+    "approach",
+    "reference",
+    "models",
+    "scope",
+    "task",
+    "label",
+    "verdict",
+    "direction",
+    "ratio",
+    "low",
+    "high",
+    "change_percent",
+    "bill_ratio",
+    "p_saves",
+    "p_costs",
+    "p",
+    "p_adjusted",
+    "alpha",
+    "look",
+    "pairs",
+    "cases",
+    "clusters",
+    "tasks",
+    "planned",
+    "present",
+    "dropped",
+    "flagged",
+    "censored",
+    "quality_difference",
+    "quality_bound",
+    "quality_margin",
+    "quality_passed",
+    "worst_task",
+    "worst_task_difference",
+    "floor_p",
+    "own_floor_p",
+    "brevity_p",
+    "d_z",
+    "d_z_low",
+    "d_z_high",
+    "mde_d_z",
+    "mde_ratio",
+    "power",
+    "clusters_could_decide",
+    "samples_could_decide",
+    "plan",
+    "reasons",
+    "sentence",
+]
+CHECK_COLUMNS = ["profile", "claim", "models", "task", "check", "status", "value", "threshold", "reason"]
+
+
+@dataclass
+class Candidate:
+    """One claim on one model and scope, as it is being judged."""
+
+    work: Undertaking
+    claim: Claim
+    model: str
+    task: str
+    standing: Standing
+    pairs: pd.DataFrame
+    gate: Gate
+    tasks: int
+    clean: Effect | None = None
+    everything: Effect | None = None
+    shares: dict[str, float] = field(default_factory=dict)
+    invalid: list[str] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+    checks: list[tuple[str, bool, float, float, str]] = field(default_factory=list)
+    adjusted: float = float("nan")
+    word: str = ""
+    label: str = ""
+
+    @property
+    def look(self) -> int:
+        """Which plan of this claim this is, from 1."""
+        return self.work.looks.get((self.claim.id, self.model), 1)
+
+    @property
+    def alpha(self) -> float:
+        """Level of this look: alpha / 2^look."""
+        return float(self.work.plan.alpha / 2**self.look)
+
+    @property
+    def margin(self) -> float:
+        """Margin on the log scale, negative."""
+        return float(np.log(self.claim.margin_ratio))
+
+    def raw(self, found: Effect | None) -> tuple[float, float]:
+        """One-sided p-values (saves, costs); NaN where there is no spread to judge by."""
+        return (
+            (float("nan"), float("nan")) if found is None else (found.p_below(self.margin), found.p_above(-self.margin))
+        )
+
+    def p(self, found: Effect | None) -> float:
+        """Two-sided p-value: twice the smaller one-sided one."""
+        saves, dearer = self.raw(found)
+        return min(1.0, 2 * min(saves, dearer)) if np.isfinite(saves) and np.isfinite(dearer) else float("nan")
+
+    def direction(self, found: Effect | None, adjusted: float) -> str:
+        """cheaper, dearer, equivalent or unclear."""
+        saves, dearer = self.raw(found)
+        if found is None or not np.isfinite(adjusted):
+            return "unclear"
+        if adjusted <= self.alpha:
+            return "cheaper" if saves < dearer else "dearer"
+        low, high = found.interval(self.alpha)
+        return "equivalent" if self.margin < low and high < -self.margin else "unclear"
+
+
+def verdicts(
+    samples: pd.DataFrame,
+    plans: Sequence[Mapping[str, Any]] = (),
+    *,
+    thresholds: ValidityThresholds | None = None,
+    resamples: int = RESAMPLES,
+) -> pd.DataFrame:
+    """The verdicts table; see `judge`, which also gives the checks behind each verdict."""
+    return judge(samples, plans, thresholds=thresholds, resamples=resamples)[0]
+
+
+def judge(
+    samples: pd.DataFrame,
+    plans: Sequence[Mapping[str, Any]] = (),
+    *,
+    thresholds: ValidityThresholds | None = None,
+    resamples: int = RESAMPLES,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Judge every claim of the latest plan of every profile in the samples.
+
+    Args:
+        samples: the samples table, any row order.
+        plans: entries of the plan ledger, oldest first. Without any, the claims are assumed and labelled exploratory.
+        thresholds: when checks flag samples and when flags make a verdict invalid.
+
+    Returns:
+        verdicts: per claim and model one primary row (task "(all)") and one row per task. Ratios are
+            approach / reference; `low`, `high` is the 95 % interval; p-values are for ratios beyond the margin.
+        checks: per verdict row and check: status (ok, failed), value, threshold, reason.
+
+    Raises:
+        ConfigurationError: the table or the ledger cannot be read as such.
+    """
+    limits = thresholds or ValidityThresholds()
+    table = costs(assess(samples, limits))
+    ledger = parse_plans(plans)
+    rows: list[dict[str, Any]] = []
+    checks: list[tuple[Any, ...]] = []
+    for profile in sorted(set(table["profile"].astype(str))):
+        work = undertaking(table, ledger, profile)
+        judged = _judge_profile(planned_samples(table, work.plan), work, limits, resamples)
+        rows += [_row(candidate) for candidate in judged]
+        for c in judged:
+            key = (profile, c.claim.id, c.model, c.task)
+            checks += [(*key, name, "ok" if ok else "failed", v, limit, why) for name, ok, v, limit, why in c.checks]
+    return pd.DataFrame(rows, columns=COLUMNS), pd.DataFrame(checks, columns=CHECK_COLUMNS)
+
+
+def _judge_profile(
+    table: pd.DataFrame, work: Undertaking, limits: ValidityThresholds, resamples: int
+) -> list[Candidate]:
+    primary: list[Candidate] = []
+    by_task: list[Candidate] = []
+    paired: dict[tuple[str, str], pd.DataFrame] = {}
+
+    def pairs_of(approach: str, reference: str) -> pd.DataFrame:
+        if (approach, reference) not in paired:
+            paired[approach, reference] = pair_up(table, approach, reference, ["tokens", "time", "quality"])
+        return paired[approach, reference]
+
+    floor = work.plan.quality.floor
+    arms = set(table["approach"].astype(str))
+    for claim in work.plan.claims:
+        others = [
+            pairs_of(claim.reference, floor) if {claim.reference, floor} <= arms and claim.reference != floor else None,
+            pairs_of(claim.approach, floor) if {claim.approach, floor} <= arms and claim.approach != floor else None,
+            pairs_of(claim.approach, "excerpt") if "excerpt" in arms and claim.approach != "excerpt" else None,
+        ]
+        pairs = pairs_of(claim.approach, claim.reference)
+        for model in work.plan.models:
+            stand = standing(table, work, claim, model)
+            own = [None if other is None else other[other["model"] == model] for other in others]
+            mine = pairs[pairs["model"] == model]
+            scope = [(ALL, mine, own)]
+            for task in work.plan.tasks:
+                scope.append(
+                    (task, mine[mine["task"] == task], [None if o is None else o[o["task"] == task] for o in own])
+                )
+            for task, part, controls in scope:
+                gate = quality_gate(part, controls[0], controls[1], controls[2], work.plan.quality)
+                candidate = Candidate(
+                    work, claim, model, task, stand, part, gate, len(work.plan.tasks) if task == ALL else 1
+                )
+                _measure(candidate, limits, resamples)
+                (primary if task == ALL else by_task).append(candidate)
+    _decide_family(primary)
+    for candidate in primary:
+        _word(candidate, limits)
+    _decide_tasks(primary, by_task, limits)
+    return [c for p in primary for c in [p, *(t for t in by_task if (t.claim, t.model) == (p.claim, p.model))]]
+
+
+def _measure(c: Candidate, limits: ValidityThresholds, resamples: int) -> None:
+    """Effects with and without flagged pairs, and the checks that can make a verdict invalid."""
+    name = c.claim.endpoint
+    dropped = c.pairs["lost"].to_numpy()
+    kept = c.pairs[~dropped]
+    void = kept[f"void_{name}"].to_numpy() | kept["void_quality"].to_numpy()
+    arms = [
+        float((kept[f"void_{name}_{side}"].to_numpy() | kept[f"void_quality_{side}"].to_numpy()).mean())
+        if len(kept)
+        else 0.0
+        for side in ("own", "ref")
+    ]
+    c.clean = effect(kept, name, ~void, resamples) if len(kept) else None
+    # unchanged pairs give the unchanged effect, bit for bit
+    c.everything = (
+        (effect(kept, name, np.ones(len(kept), dtype=bool), resamples) if void.any() else c.clean)
+        if len(kept)
+        else None
+    )
+    c.shares = {
+        "dropped": float(dropped.mean()) if len(dropped) else 0.0,
+        "flagged": float(void.mean()) if len(kept) else 0.0,
+        "censored": float(kept[~void]["censored"].mean()) if (~void).any() else 0.0,
+    }
+    lost = c.pairs.loc[dropped, "dropped"].astype(str)
+    main = f", mostly {lost.value_counts().sort_index().idxmax()}" if len(lost) else ""
+    tests = [
+        (
+            "dropped pairs",
+            c.shares["dropped"],
+            limits.max_dropped,
+            f"{{:.0%}} of pairs were lost to infrastructure{main}",
+        ),
+        ("flagged pairs", c.shares["flagged"], limits.max_flagged, "{:.0%} of pairs are flagged by validity checks"),
+        (
+            "arms flagged alike",
+            abs(arms[0] - arms[1]),
+            limits.max_arm_difference,
+            "the arms' flagged shares differ by {:.0%}",
+        ),
+    ]
+    for check, value, limit, text in tests:
+        ok = not value > limit + 1e-12
+        c.checks.append((check, ok, value, limit, "" if ok else text.format(value)))
+        if not ok:
+            c.invalid.append(text.format(value) + f" (limit {limit:.0%})")
+
+
+def _decide_family(family: list[Candidate]) -> None:
+    """Holm over the primary verdicts of a plan; looks differ in level, so p-values are compared in units of it."""
+    scaled = [min(1.0, c.p(c.clean) * 2**c.look) if not c.invalid else float("nan") for c in family]
+    for c, adjusted in zip(family, holm(scaled), strict=True):
+        c.adjusted = float(adjusted / 2**c.look) if np.isfinite(adjusted) else float("nan")
+
+
+def _word(c: Candidate, limits: ValidityThresholds) -> None:
+    """Settle label, word and reasons of a candidate whose adjusted p-value is known."""
+    c.label = c.standing.label
+    c.reasons += c.standing.reasons
+    found, e = c.clean, c.clean.source if c.clean else None
+    direction = c.direction(found, c.adjusted)
+    enough = e is not None and e.clusters >= limits.min_clusters
+    c.checks.append(("enough clusters", enough, float(e.clusters if e else 0), float(limits.min_clusters), ""))
+    _compare_with_flagged(c, direction)
+    if c.invalid:
+        c.word, c.reasons = "invalid", [*c.invalid, *c.reasons]
+        return
+    c.word = "inconclusive"
+    if found is None or e is None:
+        c.reasons.append(_why_empty(c))
+        return
+    if not found.seen.usable:
+        c.reasons.append(
+            "one cluster only" if e.clusters < 2 else "all clusters give the same value: no spread to judge by"
+        )
+        return
+    if e.left_out:
+        c.reasons.append(f"{len(e.left_out)} task(s) with a single cluster are not in it")
+    if not enough:
+        c.reasons.append(f"only {e.clusters} clusters (fewer than {limits.min_clusters}): describes these files only")
+    elif c.label == "planned":
+        _settle(c, direction, found)
+    else:
+        _settle(c, direction, found)
+        c.word = "inconclusive"
+
+
+def _compare_with_flagged(c: Candidate, direction: str) -> None:
+    if c.everything is c.clean:
+        c.checks.append(("same with flagged pairs", True, 0.0, 0.0, ""))
+        return
+    raw = c.p(c.clean)
+    factor = c.adjusted / raw if np.isfinite(raw) and raw > 0 and np.isfinite(c.adjusted) else 1.0
+    other = c.direction(c.everything, c.p(c.everything) * max(factor, 1.0))
+    changed = other != direction and bool({other, direction} & {"cheaper", "dearer"}) and np.isfinite(c.adjusted)
+    why = f"the result changes with flagged pairs (without: {direction}, with: {other})" if changed else ""
+    c.checks.append(("same with flagged pairs", not changed, float(changed), 0.0, why))
+    if changed:
+        c.invalid.append(why)
+
+
+def _settle(c: Candidate, direction: str, found: Effect) -> None:
+    if direction == "cheaper":
+        if not found.bill < 1:
+            c.reasons.append(f"the mean case is cheaper but the whole bill is not ({found.bill:.2f} of the reference)")
+        elif c.gate.passed:
+            c.word = "saves"
+            if np.isfinite(c.gate.brevity_p) and c.gate.brevity_p > c.work.plan.quality.alpha:
+                c.reasons.append("brevity, not this tool: an excerpt of the same length answers as well")
+        else:
+            c.reasons += c.gate.reasons
+    elif direction == "dearer":
+        if found.bill > 1:
+            c.word = "costs"
+        else:
+            c.reasons.append(f"the mean case is dearer but the whole bill is not ({found.bill:.2f} of the reference)")
+    elif direction == "equivalent":
+        c.reasons.append(
+            f"equivalent: the ratio lies within {c.claim.margin_ratio:.2f} and {1 / c.claim.margin_ratio:.2f}"
+        )
+    else:
+        c.reasons.append(
+            f"the interval reaches the margin of {c.claim.margin_ratio:.2f} or {1 / c.claim.margin_ratio:.2f}"
+        )
+
+
+def _why_empty(c: Candidate) -> str:
+    if not len(c.pairs):
+        return f"no case was answered in both {c.claim.approach} and {c.claim.reference}"
+    if c.pairs["lost"].all():
+        return "no completed pair: " + str(c.pairs["dropped"].iloc[0])
+    return f"{c.claim.endpoint} is missing, zero or impossible in every usable pair"
+
+
+def _decide_tasks(primary: list[Candidate], by_task: list[Candidate], limits: ValidityThresholds) -> None:
+    """Per-task words where the overall verdict opened them: Holm within each model; opposite tasks make it mixed."""
+    opened = {(p.claim.id, p.model): p for p in primary if p.word in ("saves", "costs") and p.label == "planned"}
+    for model in sorted({c.model for c in by_task}):
+        family = [c for c in by_task if c.model == model and (c.claim.id, model) in opened]
+        _decide_family(family)
+        for c in family:
+            _word(c, limits)
+    for c in by_task:
+        if (c.claim.id, c.model) not in opened:
+            c.label, c.word = "exploratory", ""
+            c.reasons.append("no word of its own: the verdict over all tasks is open")
+    for (claim, model), overall in opened.items():
+        ways: dict[str, list[str]] = {}
+        for c in by_task:
+            if (c.claim.id, c.model) == (claim, model) and not c.invalid:
+                ways.setdefault(c.direction(c.clean, c.adjusted), []).append(c.task)
+        if "cheaper" in ways and "dearer" in ways:
+            overall.word = "inconclusive"
+            overall.reasons.append(
+                f"mixed: cheaper on {', '.join(ways['cheaper'])}; dearer on {', '.join(ways['dearer'])}"
+            )
+
+
+def _row(c: Candidate) -> dict[str, Any]:
+    plan, found = c.work.plan, c.clean
+    row: dict[str, Any] = {
+        "profile": plan.profile,
+        "claim": c.claim.id,
+        "endpoint": c.claim.endpoint,
+        "approach": c.claim.approach,
+        "reference": c.claim.reference,
+        "models": c.model,
+        "task": c.task,
+        "scope": _scope(c),
+        "label": c.label,
+        "verdict": c.word,
+        "direction": c.direction(found, c.adjusted),
+        "alpha": c.alpha,
+        "look": c.look,
+        "planned": c.standing.planned,
+        "present": c.standing.present,
+        "plan": plan.plan if c.work.declared else "",
+        "pairs": 0,
+        "cases": 0,
+        "clusters": 0,
+        "tasks": 0,
+        **c.shares,
+        **_gate_columns(c.gate, plan),
+    }
+    if found is not None:
+        row |= _effect_columns(c, found)
+    row["reasons"] = "; ".join(dict.fromkeys(c.reasons))
+    row["sentence"] = sentence(row)
+    return row
+
+
+def _scope(c: Candidate) -> str:
+    if c.task != ALL:
+        return c.task
+    total = len(c.work.plan.tasks)
+    used = c.clean.source.tasks if c.clean else 0
+    return f"all {total} tasks" if used == total else f"{used} of {total} tasks"
+
+
+def _gate_columns(gate: Gate, plan: Plan) -> dict[str, Any]:
+    return {
+        "quality_difference": gate.difference,
+        "quality_bound": gate.bound,
+        "quality_margin": plan.quality.margin,
+        "quality_passed": gate.passed,
+        "worst_task": gate.worst_task,
+        "worst_task_difference": gate.worst_difference,
+        "floor_p": gate.floor_p,
+        "own_floor_p": gate.own_floor_p,
+        "brevity_p": gate.brevity_p,
+    }
+
+
+def _effect_columns(c: Candidate, found: Effect) -> dict[str, Any]:
+    e, (low, high) = found.source, found.interval()
+    saves, dearer = c.raw(found)
+    row: dict[str, Any] = {"pairs": found.pairs, "cases": e.cases, "clusters": e.clusters, "tasks": e.tasks}
+    row |= {
+        "ratio": float(np.exp(e.estimate)),
+        "bill_ratio": found.bill,
+        "change_percent": float(100 * (1 - np.exp(e.estimate))),
+    }
+    row |= {"low": float(np.exp(low)), "high": float(np.exp(high))}
+    row |= {"p_saves": saves, "p_costs": dearer, "p": c.p(found), "p_adjusted": c.adjusted}
+    if not found.seen.usable:
+        return row
+    row |= dict(zip(("d_z", "d_z_low", "d_z_high"), effect_size(e), strict=True))
+    mde = minimal_effect(e.clusters, c.alpha)
+    row |= {"mde_d_z": mde, "mde_ratio": float(np.exp(c.margin - mde * e.spread))}
+    row["power"] = t_power((c.margin - np.log(POWER_AT)) / e.spread, e.clusters, c.alpha / 2, two_sided=False)
+    beyond = (c.margin - e.estimate) if e.estimate < 0 else (e.estimate + c.margin)
+    for_cost = clusters_needed(beyond / e.spread, c.alpha / 2, two_sided=False)
+    needs = [for_cost, c.gate.clusters_needed] if e.estimate < 0 else [for_cost]
+    if all(need is not None for need in needs):
+        most = max(need for need in needs if need is not None)
+        row["clusters_could_decide"] = float(most)
+        row["samples_could_decide"] = float(np.ceil(most * e.cases / (e.clusters * max(e.tasks, 1))))
+    return row

@@ -1,0 +1,72 @@
+"""Verdicts in sentences for people. Every number in them is a column of the verdicts table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+_THING = {"tokens": "tokens", "time": "time"}
+
+
+def sentence(row: Mapping[str, Any]) -> str:
+    """One or two sentences that a reader can quote; `row` is a row of the verdicts table."""
+    subject = f"{row['approach']} against {row['reference']} on {row['models']} ({row['scope']})"
+    ratio = row.get("ratio")
+    if ratio is None or not np.isfinite(ratio):
+        return f"{subject}: nothing can be said about {_THING[row['endpoint']]}: {row['reasons']}."
+    measured = f"{_amount(ratio, row['endpoint'])} ({_interval(row)}; {_rests_on(row)})"
+    match row["verdict"]:
+        case "saves":
+            return f"{subject} saves {_THING[row['endpoint']]}: {measured}, at no worse quality {_quality(row)}.{_rider(row)}"
+        case "costs":
+            return f"{subject} costs {_THING[row['endpoint']]}: {measured}.{_rider(row)}"
+        case "invalid":
+            return f"{subject}: invalid for {_THING[row['endpoint']]}: {row['reasons']}."
+        case "inconclusive":
+            return f"{subject}: inconclusive for {_THING[row['endpoint']]}: {measured}. Why: {row['reasons']}.{_what_could(row)}"
+        case _:
+            return f"{subject}, exploratory: {measured}."
+
+
+def _amount(ratio: float, endpoint: str) -> str:
+    change = 100 * abs(1 - ratio)
+    if round(change, 1) == 0:
+        return f"as many tokens ({ratio:.3f} times)" if endpoint == "tokens" else f"as much time ({ratio:.3f} times)"
+    less, more = ("fewer", "more") if endpoint == "tokens" else ("less", "more")
+    return f"{change:.1f} % {less if ratio < 1 else more}"
+
+
+def _interval(row: Mapping[str, Any]) -> str:
+    low, high = row.get("low", float("nan")), row.get("high", float("nan"))
+    if np.isnan(low) or np.isnan(high):
+        return f"ratio {row['ratio']:.3g}, no interval"
+    top = "no upper limit" if np.isinf(high) else f"{high:.3g}"
+    return f"ratio {row['ratio']:.3g}, 95 % interval {low:.3g} to {top}, bill {row['bill_ratio']:.3g}"
+
+
+def _rests_on(row: Mapping[str, Any]) -> str:
+    return f"{row['pairs']} pairs, {row['cases']} cases, {row['clusters']} clusters"
+
+
+def _quality(row: Mapping[str, Any]) -> str:
+    return (
+        f"({row['quality_difference']:+.3f}, at worst {row['quality_bound']:+.3f}, margin {-row['quality_margin']:g})"
+    )
+
+
+def _rider(row: Mapping[str, Any]) -> str:
+    return f" Note: {row['reasons']}." if row["reasons"] else ""
+
+
+def _what_could(row: Mapping[str, Any]) -> str:
+    parts = []
+    mde, power, need = (row.get(name, float("nan")) for name in ("mde_ratio", "power", "clusters_could_decide"))
+    if np.isfinite(mde):
+        parts.append(f"At this size a ratio of {mde:.2g} would be found with 80 % power")
+        if np.isfinite(power):
+            parts[-1] += f", one of 0.8 with {power:.0%}"
+    if np.isfinite(need) and need > row["clusters"]:
+        parts.append(f"About {need:.0f} clusters ({row['samples_could_decide']:.0f} samples per task) could decide")
+    return "".join(f" {part}." for part in parts)

@@ -1,0 +1,198 @@
+"""What the Snakefile needs besides its rules: settings, limits on what runs at once, and recovery after a kill."""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import os
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+from ai_dev_tools.benchmark import paths
+from ai_dev_tools.benchmark.block_job import RUN_PID
+from ai_dev_tools.benchmark.config import ExecutionMode, load_config
+from ai_dev_tools.benchmark.errors import BenchmarkError
+from ai_dev_tools.benchmark.experiment import Experiment, open_experiment
+from ai_dev_tools.benchmark.tools import companions, installed_version
+
+_run_lock: IO[str] | None = None
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _clear_errors(function: F) -> F:
+    """End Snakemake with an error's own lines: an exception of Snakemake's would add the stack of this package."""
+
+    @functools.wraps(function)
+    def guarded(*arguments: Any) -> Any:
+        try:
+            return function(*arguments)
+        except BenchmarkError as error:
+            raise SystemExit("\n".join(f"error: {line}" for line in str(error).splitlines())) from None
+
+    return guarded  # type: ignore[return-value]
+
+
+class Flow:
+    """The experiment as rules see it: functions of wildcards for inputs, params and resources.
+
+    Args:
+        workflow: Snakemake's workflow object.
+    """
+
+    @_clear_errors
+    def __init__(self, settings: Mapping[str, Any], workflow: Any) -> None:
+        config = load_config(settings)
+        self.experiment: Experiment = open_experiment(config, Path.cwd())
+        self.profile = config.profile
+        sequential = config.execution_mode is ExecutionMode.SEQUENTIAL
+        self.blocks_at_once = 1 if sequential else config.max_concurrent_batches
+        self._servers = sorted({server for p in config.profiles for server in self.experiment.servers(p).values()})
+        self._limit(workflow, "measuring", self.blocks_at_once)
+        for number in range(len(self._servers)):
+            self._limit(workflow, f"server_{number}", 1)
+        if workflow.is_main_process:
+            for tool in self.experiment.tools.values():
+                installed_version(tool)
+            os.environ[RUN_PID] = str(os.getpid())
+            clear_stale_lock(Path(".snakemake"))
+
+    @staticmethod
+    def _limit(workflow: Any, resource: str, most: int) -> None:
+        """A limit that holds on a plain `snakemake` too; one given on the command line wins."""
+        if resource not in workflow.global_resources:
+            workflow.register_resource(resource, most)
+
+    def block_resources(self) -> dict[str, Any]:
+        """Resources of a block: a share of the measuring machine, and its model's server for itself."""
+
+        def uses(number: int) -> Callable[[Any], int]:
+            def amount(wildcards: Any) -> int:
+                servers = self.experiment.servers(wildcards.profile)
+                return int(servers.get(wildcards.model) == self._servers[number])
+
+            return amount
+
+        return {"measuring": 1} | {f"server_{number}": uses(number) for number in range(len(self._servers))}
+
+    before_blocks = 1000
+    """Priority of all that comes first, so that a mistake shows before hours of measuring."""
+
+    def block_priority(self, wildcards: Any) -> int:
+        """Blocks of one model follow each other, so that a server that serves several does not load back and forth."""
+        models = list(self.experiment.servers(wildcards.profile))
+        return self.before_blocks - 1 - models.index(wildcards.model) if wildcards.model in models else 0
+
+    @_clear_errors
+    def targets(self, stage: str) -> list[str]:
+        """Files that a target rule of the configured profile asks for: `blocks`, `tables` or `report`."""
+        profile = self.profile
+        if stage == "blocks":
+            return [paths.BLOCK.format(profile=profile, model=m, task=t) for m, t in self.experiment.blocks(profile)]
+        if stage == "tables":
+            return [f"{paths.TABLES}/samples.csv".format(profile=profile)]
+        return [f"{paths.REPORT}/report.html".format(profile=profile)]
+
+    # inputs and params, by wildcards
+
+    @_clear_errors
+    def task_files(self, wildcards: Any) -> list[str]:
+        """Files of a task that its prompts depend on."""
+        return [str(path) for path in self._task(wildcards).input_files()]
+
+    corpora_file = paths.CORPORA
+    report_notebook = paths.NOTEBOOK
+
+    @_clear_errors
+    def corpora(self, wildcards: Any) -> list[str]:
+        """Corpora that a task's cases read."""
+        return [paths.CORPUS_RECEIPT.format(corpus=corpus) for corpus in self._task(wildcards).corpora]
+
+    @_clear_errors
+    def tool_files(self, wildcards: Any) -> list[str]:
+        """A tool's own file and what lies beside it under its name."""
+        path = self.experiment.tool_files[wildcards.tool]
+        return [str(path), *map(str, companions(path))]
+
+    @_clear_errors
+    def task_tools(self, wildcards: Any) -> list[str]:
+        """Ids of the tools whose results a task's prompts use, in the order of `contexts`."""
+        return self.experiment.task_tools(wildcards.task)
+
+    @_clear_errors
+    def task_folder(self, wildcards: Any) -> str:
+        return str(self._task(wildcards).folder)
+
+    @_clear_errors
+    def contexts(self, wildcards: Any) -> list[str]:
+        """Tool results that a task's prompts need."""
+        return [paths.CONTEXTS.format(task=wildcards.task, tool=tool) for tool in self.task_tools(wildcards)]
+
+    @_clear_errors
+    def prompts(self, wildcards: Any) -> list[str]:
+        """Prompts of every task of the run."""
+        return [paths.PROMPTS.format(task=task) for task in self.experiment.tasks]
+
+    @_clear_errors
+    def weights(self, wildcards: Any) -> list[str]:
+        """Weights of the embedded model, where the profile uses it."""
+        kinds = {instance.endpoint for instance in self.experiment.instances(wildcards.profile)}
+        return [paths.WEIGHTS] if "embedded" in kinds else []
+
+    @_clear_errors
+    def block(self, wildcards: Any) -> str:
+        return self.experiment.block(wildcards.profile, wildcards.model, wildcards.task).to_json()
+
+    @_clear_errors
+    def plan(self, wildcards: Any) -> dict[str, Any]:
+        return self.experiment.plan(wildcards.profile)
+
+    @_clear_errors
+    def about(self, wildcards: Any) -> dict[str, Any]:
+        """What a report says of the run besides its tables."""
+        return self.experiment.about(wildcards.profile)
+
+    def say_goodbye(self) -> None:
+        """The last words of a run: its result in short, and where the report is."""
+        from ai_dev_tools.benchmark.reporting import console_summary
+
+        report = Path(paths.REPORT.format(profile=self.profile))
+        if (report / "report.json").exists():
+            print(console_summary(report, self.experiment.config.output_format), file=sys.stderr)
+
+    @_clear_errors
+    def blocks(self, wildcards: Any) -> list[str]:
+        """Block files of a profile; with `partial`, those that exist."""
+        profile = wildcards.profile
+        files = [paths.BLOCK.format(profile=profile, model=m, task=t) for m, t in self.experiment.blocks(profile)]
+        return [file for file in files if Path(file).exists()] if self.experiment.config.partial else files
+
+    def corpus_round(self, wildcards: Any) -> int:
+        """Raised when fetching failed in a way that may pass, so that the next run tries again."""
+        from ai_dev_tools.benchmark.receipts import read_round
+
+        return read_round(Path(paths.CORPUS_RECEIPT.format(corpus=wildcards.corpus)))
+
+    def _task(self, wildcards: Any) -> Any:
+        return self.experiment.tasks[wildcards.task]
+
+
+def clear_stale_lock(folder: Path) -> None:
+    """Remove the lock of a run that was killed, so that the same command just works again.
+
+    Snakemake's lock is a file that outlives a SIGKILL. Ours is held by the kernel for as long as the process lives: whoever
+    gets it knows that no other run is alive, so any lock of Snakemake's is stale. Otherwise Snakemake's lock stands.
+    """
+    global _run_lock
+    try:
+        folder.mkdir(exist_ok=True)
+        handle = open(folder / "run.lock", "w")  # noqa: SIM115 (held for the life of the process)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return
+    _run_lock = handle
+    shutil.rmtree(folder / "locks", ignore_errors=True)

@@ -1,0 +1,36 @@
+"""Shared fixtures: the pinned weights and one embedded endpoint for the whole session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ai_dev_tools.benchmark.endpoints import EndpointSpec, ReadyEndpoint, open_endpoint
+from ai_dev_tools.benchmark.endpoints.weights import DEFAULT_PATH, fetch_weights
+
+ROOT = Path(__file__).parents[1]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("conformance")
+    group.addoption("--endpoint-url", help="run tests/conformance against this Ollama instead of the embedded endpoint")
+    group.addoption("--endpoint-model", help="model to ask there (default: the first that it lists)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: needs much time or a container engine; runs in `make test-slow`")
+
+
+@pytest.fixture(scope="session")
+def weights() -> Path:
+    """The pinned weights, fetched once into the repository's resources."""
+    return fetch_weights(ROOT / DEFAULT_PATH)
+
+
+@pytest.fixture(scope="session")
+def embedded_endpoint(weights: Path) -> Iterator[ReadyEndpoint]:
+    """A real model in a real server, shared by all tests that only ask it."""
+    with open_endpoint(EndpointSpec(model_file=str(weights))) as endpoint:
+        yield endpoint

@@ -1,0 +1,383 @@
+"""Tools under test: run for real in a folder of their own, with nothing of the user's; every way to fail is one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from making import case, tool, write_task
+
+from ai_dev_tools.benchmark import tools
+from ai_dev_tools.benchmark.contexts import ToolResult, collect_contexts, read_contexts, write_contexts
+from ai_dev_tools.benchmark.errors import ConfigurationError, ToolError
+from ai_dev_tools.benchmark.tasks import load_task
+from ai_dev_tools.benchmark.tools import companions, condense, find_tools, installed_version, load_tool, run_tool
+
+FILES = {"app.py": "x = 1\n", "pkg/mod.py": "y = 2\n"}
+TOOL: dict[str, Any] = {
+    "id": "echo",
+    "description": "prints",
+    "install": "pip install echo",
+    "command": ["{python}", "-c", "print('hi')"],
+    "output": "text",
+    "template": "{{ text }}",
+}
+
+
+def write_tool(folder: Path, **changed: Any) -> Path:
+    path = folder / "echo.yaml"
+    path.write_text(yaml.safe_dump({key: value for key, value in (TOOL | changed).items() if value is not None}))
+    return path
+
+
+def said(folder: Path, code: str, **changed: Any) -> str:
+    """What a Python program as a tool says about two files."""
+    return run_tool(tool(folder, "-c", code, **changed), FILES, {}).condensed
+
+
+def failure(folder: Path, code: str, **changed: Any) -> str:
+    with pytest.raises(ToolError) as caught:
+        said(folder, code, **changed)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+# --- what a tool sees ---------------------------------------------------------------------------------------------
+
+
+def test_a_tool_sees_a_fresh_folder_with_just_the_files(tmp_path: Path) -> None:
+    listing = "import os; print(sorted(os.path.join(d, f)[2:] for d, _, fs in os.walk('.') for f in fs))"
+    assert said(tmp_path, listing) == "['app.py', 'pkg/mod.py']"
+    assert said(tmp_path, "print(open('pkg/mod.py').read())") == "y = 2"
+
+
+def test_what_a_tool_writes_is_gone_afterwards(tmp_path: Path) -> None:
+    place = said(tmp_path, "import os; open('left', 'w'); open(os.path.expanduser('~/left'), 'w'); print(os.getcwd())")
+    assert not Path(place).exists()
+    assert not Path(place).parent.exists()
+    assert "False" in said(tmp_path, "import os; print(os.path.exists('left'), os.path.exists(os.path.expanduser('~/left')))")
+
+
+def test_nothing_of_the_users_environment_reaches_a_tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUFF_CONFIG", "mine.toml")
+    monkeypatch.setenv("SECRET_TOKEN", "s3cr3t")
+    seen = json.loads(said(tmp_path, "import os, json; print(json.dumps(dict(os.environ)))"))
+    assert set(seen) <= {"PATH", "HOME", "LANG", "NO_COLOR", "PYTHONDONTWRITEBYTECODE", "LC_CTYPE"}
+    assert seen["HOME"] != os.environ.get("HOME")
+
+
+def test_a_tool_has_no_input_and_no_terminal(tmp_path: Path) -> None:
+    assert said(tmp_path, "import sys; print(repr(sys.stdin.read()), sys.stdout.isatty())") == "'' False"
+
+
+def test_programs_of_the_running_environment_are_found_when_it_is_not_activated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    spec = tool(tmp_path, command=(Path(sys.executable).name, "-c", "print(1)"))
+    assert installed_version(spec) == "unknown"
+    assert run_tool(spec, FILES, {}).condensed == "1"
+
+
+def test_placeholders(tmp_path: Path) -> None:
+    code = "import sys; print(sys.argv[1:])"
+    spec = tool(tmp_path, "-c", code, "{tool_dir}/rules.yml", "{files}", "a{files}b", "$HOME;*")
+    folder = tmp_path.resolve()
+    assert run_tool(spec, FILES, {}).condensed == str([f"{folder}/rules.yml", "app.py", "pkg/mod.py", "a{files}b", "$HOME;*"])
+
+
+def test_time_and_size_are_measured(tmp_path: Path) -> None:
+    code = "import time\nend = time.process_time() + 0.2\nwhile time.process_time() < end: pass\ntime.sleep(0.1)\nprint('x' * 1000)"
+    run = run_tool(tool(tmp_path, "-c", code, template="{{ text|length }}"), FILES, {})
+    assert (run.raw_bytes, run.condensed) == (1001, "1001")
+    assert run.cpu_s >= 0.2
+    assert run.wall_s >= 0.3
+
+
+def test_a_case_without_files_can_be_run(tmp_path: Path) -> None:
+    assert run_tool(tool(tmp_path, "-c", "print('nothing')"), {}, {}).condensed == "nothing"
+
+
+# --- ways to fail -------------------------------------------------------------------------------------------------
+
+
+def test_a_crash_says_the_exit_code_and_the_last_words(tmp_path: Path) -> None:
+    assert failure(tmp_path, "raise SystemExit(3)") == "echo ended with exit code 3: no message"
+    assert failure(tmp_path, "1 / 0") == "echo ended with exit code 1: ZeroDivisionError: division by zero"
+    assert "exit code -9" in failure(tmp_path, "import os; os.kill(os.getpid(), 9)")
+
+
+def test_an_exit_code_that_is_accepted_is_no_crash(tmp_path: Path) -> None:
+    assert said(tmp_path, "print('found'); raise SystemExit(1)", accept_exit=(0, 1)) == "found"
+    assert "exit code 0" in failure(tmp_path, "", accept_exit=(1,))
+
+
+def test_a_tool_that_hangs_is_ended(tmp_path: Path) -> None:
+    started = time.monotonic()
+    assert failure(tmp_path, "import time; time.sleep(60)", timeout_s=0.3) == "echo did not end within 0.3 s"
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("hangs", [True, False])
+def test_children_of_a_tool_do_not_outlive_it(hangs: bool, tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    code = (
+        "import subprocess, sys, time\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        f"open({str(pid_file)!r}, 'w').write(str(child.pid))\n" + ("time.sleep(60)" if hangs else "")
+    )
+    if hangs:
+        failure(tmp_path, code, timeout_s=1.5)
+    else:
+        said(tmp_path, code)
+    child = int(pid_file.read_text())
+    deadline = time.monotonic() + 5
+    while psutil.pid_exists(child) and psutil.Process(child).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_too_much_output_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tools, "MAX_OUTPUT_BYTES", 2_000_000)
+    assert failure(tmp_path, "print('x' * 3_000_000)") == "echo printed more than 2 MB"
+    assert len(said(tmp_path, "print('x' * 1_900_000)")) == 1_900_000
+
+
+@pytest.mark.parametrize(
+    ("output", "code"),
+    [
+        ("json", "print('no json')"),
+        ("json", ""),
+        ("json", "print('{\"a\": 1} trailing')"),
+        ("json", "print('[' * 100_000)"),
+        ("jsonl", "print('{}\\nnonsense')"),
+        ("text", "import sys; sys.stdout.buffer.write(b'\\xff\\xfe')"),
+        ("json", "import sys; sys.stdout.buffer.write(b'\\x00\\xff')"),
+    ],
+)
+def test_garbage_is_refused(output: str, code: str, tmp_path: Path) -> None:
+    assert f"echo printed what is not {output}" in failure(tmp_path, code, output=output, template="{{ data }}")
+
+
+@pytest.mark.parametrize(
+    "template",
+    ["{{ data.results[0].line }}", "{{ data.a / 0 }}", "{{ data.a + 'x' }}", "{{ ''.split('') }}", "{{ data.a.x() }}", "{{ '{}'.format() }}", "{{ ().__class__ }}"],
+)  # fmt: skip
+def test_a_template_that_does_not_fit_is_refused(template: str, tmp_path: Path) -> None:
+    line = failure(tmp_path, "print('{\"a\": 1}')", output="json", template=template)
+    assert "the template does not fit the tool's output" in line
+
+
+def test_a_program_that_is_gone_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ToolError, match=r"echo cannot be started: No such file.*Install: pip install echo"):
+        run_tool(tool(tmp_path, command=("no-such-program",)), FILES, {})
+
+
+@settings(max_examples=200)
+@given(st.binary(max_size=40) | st.text("[]{}\",:0 \\ud8ae\n").map(str.encode), st.sampled_from(["json", "jsonl", "text"]))
+def test_no_output_does_anything_but_condense_or_fail_as_a_tool(stdout: bytes, output: str) -> None:
+    spec = tool(Path(), "x", output=output, template="{{ data }}{{ text }}")
+    try:
+        condense(spec, stdout, {}).encode()
+    except ToolError as error:
+        assert "echo printed what is not" in str(error)
+
+
+# --- condensing ---------------------------------------------------------------------------------------------------
+
+
+def test_a_template_sees_data_text_and_the_cases_variables(tmp_path: Path) -> None:
+    spec = tool(tmp_path, "x", output="json", template="{{ data.n }} {{ text|length }} {{ case_vars.who }}\n\n")
+    assert condense(spec, b'{"n": 1}', {"who": "me"}) == "1 8 me"
+
+
+def test_json_lines_are_a_list_whatever_they_hold(tmp_path: Path) -> None:
+    spec = tool(tmp_path, "x", output="jsonl", template="{% for row in data %}{{ row.a }};{% endfor %}")
+    assert condense(spec, '{"a": "1\u20282"}\n\n{"a": 2}\r\n'.encode(), {}) == "1\u20282;2;"
+
+
+def test_half_a_surrogate_pair_does_not_end_the_run(tmp_path: Path) -> None:
+    assert condense(tool(tmp_path, "x", output="json", template="{{ data }}"), rb'"a\ud800b"', {}) == "a?b"
+
+
+# --- tool files ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"install": None}, ["'install' is missing"]),
+        ({"command": []}, ["'command'"]),
+        ({"comand": []}, ["unknown setting 'comand'", "did you mean 'command'"]),
+        ({"output": "xml"}, ["'output' is 'xml'", "json"]),
+        ({"template": "{% for x in"}, ["'template' is not a valid Jinja2 template"]),
+        ({"timeout_s": 0}, ["'timeout_s' is 0"]),
+        ({"id": "other"}, ["'id' is 'other'", "named 'echo'"]),
+        ({"id": "../x"}, ["'id' is '../x'", "part of a path"]),
+    ],
+    ids=str,
+)
+def test_a_wrong_tool_file_is_one_line_naming_file_and_field(changed: dict[str, Any], words: list[str], tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load_tool(write_tool(tmp_path, **changed))
+    line = str(caught.value)
+    assert "\n" not in line
+    assert "echo.yaml" in line
+    assert all(word in line for word in words), line
+
+
+def test_tools_are_found_by_their_file(tmp_path: Path) -> None:
+    path = write_tool(tmp_path)
+    assert find_tools(tmp_path) == {"echo": path}
+    assert load_tool(path).id == "echo"
+
+
+# --- versions -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changed", "version"),
+    [
+        ({"package": "pytest"}, pytest.__version__),
+        ({"package": "pytest", "version": pytest.__version__}, pytest.__version__),
+        ({"version_command": ("{python}", "-c", "print('echo 1.2\\nmore')")}, "echo 1.2"),
+        ({"version_command": ("{python}", "-c", "import sys; sys.stderr.write('1.3')")}, "1.3"),
+        ({"version_command": ("{python}", "-c", "")}, "unknown"),
+        ({}, "unknown"),
+    ],
+    ids=str,
+)
+def test_the_installed_version(changed: dict[str, Any], version: str, tmp_path: Path) -> None:
+    assert installed_version(tool(tmp_path, "-c", "", **changed)) == version
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"command": ("no-such-program",)}, ["tool 'echo' is not installed", "echo.yaml"]),
+        ({"package": "no-such-package"}, ["package 'no-such-package' is not installed"]),
+        ({"package": "pytest", "version": "0.1"}, [f"is version {pytest.__version__}", "pins 0.1"]),
+        ({"version": "0.1"}, ["is version unknown", "pins 0.1"]),
+        ({"version_command": ("no-such-program",)}, ["does not tell its version"]),
+        ({"version_command": ("{python}", "-c", "import time; time.sleep(60)")}, ["does not tell its version"]),
+    ],
+    ids=str,
+)
+def test_a_tool_that_is_not_the_pinned_one_says_how_to_install_it(
+    changed: dict[str, Any], words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tools, "VERSION_TIMEOUT_S", 0.5)
+    with pytest.raises(ConfigurationError) as caught:
+        installed_version(tool(tmp_path, **changed))
+    line = str(caught.value)
+    assert line.endswith("Install it: pip install echo")
+    assert "\n" not in line
+    assert all(word in line for word in words), line
+
+
+# --- tool results of a task ---------------------------------------------------------------------------------------
+
+
+def collected(folder: Path, code: str, known: dict[str, ToolResult] | None = None, runs: int = 1, **changed: Any) -> list[ToolResult]:
+    task = load_task(folder / "colours")
+    return collect_contexts(task, tool(folder, "-c", code, **changed), folder, known or {}, runs)
+
+
+def stamped(rows: list[ToolResult]) -> dict[str, ToolResult]:
+    return {row.case: row for row in rows}
+
+
+NOW = "import time; print(time.time_ns())"
+
+
+def test_results_are_kept_while_tool_and_input_stay(tmp_path: Path) -> None:
+    write_task(tmp_path)
+    first = collected(tmp_path, NOW)
+    assert collected(tmp_path, NOW, stamped(first)) == first
+
+
+def test_only_the_changed_case_is_run_again(tmp_path: Path) -> None:
+    folder = write_task(tmp_path)
+    first = collected(tmp_path, NOW)
+    (folder / "sources" / "two" / "app.py").write_text("changed")
+    second = collected(tmp_path, NOW, stamped(first))
+    assert second[0] == first[0]
+    assert second[1].text != first[1].text
+
+
+@pytest.mark.parametrize("changed", [{"template": "T {{ text }}"}, {"accept_exit": (0, 2)}, {"runs": 2}], ids=str)
+def test_another_tool_or_another_way_to_run_it_runs_all_again(changed: dict[str, Any], tmp_path: Path) -> None:
+    write_task(tmp_path)
+    first = collected(tmp_path, NOW)
+    second = collected(tmp_path, NOW, stamped(first), **changed)
+    assert all(a.text != b.text for a, b in zip(first, second, strict=True))
+
+
+def test_a_file_beside_the_tool_belongs_to_it(tmp_path: Path) -> None:
+    write_task(tmp_path)
+    (tmp_path / "echo_rules" / "deep").mkdir(parents=True)
+    rules, script = tmp_path / "echo_rules" / "deep" / "a.yml", tmp_path / "echo_report.py"
+    rules.write_text("1")
+    script.write_text("1")
+    (tmp_path / "other_rules.yml").write_text("1")
+    assert companions(tmp_path / "echo.yaml") == [script, rules]
+    first = collected(tmp_path, NOW)
+    for path in (rules, script):
+        path.write_text("2")
+        second = collected(tmp_path, NOW, stamped(first))
+        assert all(a.digest != b.digest for a, b in zip(first, second, strict=True))
+        first = second
+
+
+def test_a_tool_that_fails_on_one_case_leaves_the_others(tmp_path: Path) -> None:
+    write_task(tmp_path)
+    rows = collected(tmp_path, "import sys\nif 'two' in open('app.py').read(): sys.exit('cannot')\nprint('fine')")
+    assert [(row.case, row.status, row.text, row.error) for row in rows] == [
+        ("one", "ok", "fine", None),
+        ("two", "failed", "", "echo ended with exit code 1: cannot"),
+    ]
+
+
+def test_a_failed_result_is_tried_again(tmp_path: Path) -> None:
+    write_task(tmp_path)
+    failed = stamped(collected(tmp_path, "1 / 0"))
+    assert collected(tmp_path, "1 / 0", {k: v for k, v in failed.items()})[0].status == "failed"
+    switch = tmp_path / "works"
+    code = f"import os, sys\nsys.exit(not os.path.exists({str(switch)!r}))"
+    failed = stamped(collected(tmp_path, code))
+    switch.touch()
+    assert [row.status for row in collected(tmp_path, code, failed)] == ["ok", "ok"]
+
+
+def test_the_median_of_cold_runs_counts(tmp_path: Path) -> None:
+    write_task(tmp_path, case("one"))
+    (row,) = collected(tmp_path, "print(1)", runs=3)
+    assert len(row.runs_wall_s) == 3
+    assert row.wall_s == sorted(row.runs_wall_s)[1]
+    assert (row.raw_bytes, row.condensed_bytes) == (2, 1)
+
+
+def test_a_case_whose_corpus_is_missing_is_skipped(tmp_path: Path) -> None:
+    write_task(tmp_path, case("one", source="corpus:flask"))
+    (row,) = collected(tmp_path, "print(1)")
+    assert (row.status, row.error) == ("skipped", "corpus 'flask' is not at hand")
+
+
+def test_results_survive_writing_and_damage_means_making_them_again(tmp_path: Path) -> None:
+    write_task(tmp_path)
+    rows = collected(tmp_path, "print('ä')")
+    path = tmp_path / "contexts.jsonl"
+    write_contexts(path, rows)
+    assert read_contexts(path) == stamped(rows)
+    path.write_bytes(path.read_bytes()[:-9])
+    assert read_contexts(path) == {}
+    assert read_contexts(tmp_path / "none.jsonl") == {}

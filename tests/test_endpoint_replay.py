@@ -1,0 +1,166 @@
+"""Recorded samples, asked again through the measuring client: same answers, counts, times and failures."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import urllib3
+
+from ai_dev_tools.benchmark.client import OllamaClient, Reply
+from ai_dev_tools.benchmark.endpoints import EndpointSpec, open_endpoint
+from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
+from ai_dev_tools.benchmark.samples import (
+    Attempt,
+    EndpointIdentity,
+    Request,
+    Resources,
+    Sample,
+    SampleError,
+    write_sample,
+)
+
+PROMPT = "## Question\n\nWhich function is weak?"
+MODEL = "llama3.2:1b"
+
+
+def recorded(**changes: Any) -> Sample:
+    """A completed sample of 0.25 s whose first token came after 0.1 s."""
+    sample = Sample(
+        profile="light", instance="small", model=MODEL, model_digest="a" * 64, task="t", case="c", cluster="c",
+        size="S",
+        approach="baseline", sample=0, repeat=0, seed=42, status="completed", error=None,
+        response='{"weak": ["parse"]}', answer={"weak": ["parse"]}, score=1.0, input_tokens=123,
+        output_tokens=9, total_tokens=132, duration_s=0.25,
+        time_to_first_token_s=0.1, load_s=0.01, prompt_eval_s=0.08, eval_s=0.15, queue_s=0.01, tool_s=0.0,
+        prompt_cached_tokens=0, resources=Resources(), plan=None, done_reason="stop",
+        attempts=[Attempt("2026-01-01T00:00:00Z", 0.25)], order=0, in_flight=1, session="s",
+        started_at="2026-01-01T00:00:00Z", flags=[],
+        request=Request("d", hashlib.sha256(PROMPT.encode()).hexdigest(), {"seed": 42}, 1),
+        endpoint=EndpointIdentity("external", "0.12.6"),
+    )  # fmt: skip
+    return msgspec.structs.replace(sample, **changes)
+
+
+def failed(error_class: str, message: str = "as recorded") -> Sample:
+    error = SampleError(error_class, message)
+    status = "timeout" if error_class == "timeout" else "failed"
+    return recorded(status=status, error=error, response=None, attempts=[Attempt("2026-01-01T00:00:00Z", 0.02, error)])
+
+
+def body(prompt: str = PROMPT, seed: int = 42, nonce: str = "01234567") -> dict[str, Any]:
+    content = f"Request {nonce}\n\n{prompt}"
+    return {
+        "model": MODEL,
+        "messages": [{"role": "user", "content": content}],
+        "options": {"seed": seed, "num_predict": 512},
+    }
+
+
+Write = Callable[..., EndpointSpec]
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Write:
+    """Write samples where a run writes them; the spec that replays them."""
+
+    def write(*samples: Sample) -> EndpointSpec:
+        for number, sample in enumerate(samples):
+            write_sample(tmp_path / "samples" / "llama3.2-1b" / "t" / sample.approach / f"{number}.json", sample)
+        return EndpointSpec(kind="replay", model=MODEL, replay_from=str(tmp_path / "samples"))
+
+    return write
+
+
+def test_an_answer_comes_back_with_its_counts_and_times(recording: Write) -> None:
+    with open_endpoint(recording(recorded())) as endpoint:
+        reply = Reply()
+        OllamaClient(endpoint.base_url).chat(body(), 5, reply)
+    assert reply.text == '{"weak": ["parse"]}'
+    assert reply.duration_s == pytest.approx(0.25, abs=0.06)
+    assert reply.time_to_first_token_s == pytest.approx(0.1, abs=0.06)
+    final = {
+        k: reply.final[k] for k in ("prompt_eval_count", "eval_count", "load_duration", "eval_duration", "done_reason")
+    }
+    expected = {"load_duration": 10_000_000, "eval_duration": 150_000_000, "done_reason": "stop"}
+    assert final == {"prompt_eval_count": 123, "eval_count": 9, **expected}
+
+
+def test_it_is_identified_as_a_replay_of_the_recorded_server(recording: Write) -> None:
+    with open_endpoint(recording(recorded())) as endpoint:
+        assert (endpoint.kind, endpoint.version) == ("replay", "replay of 0.12.6")
+        assert endpoint.model_digest == "a" * 64
+        assert urllib3.request("GET", f"{endpoint.base_url}/api/version").status == 200
+
+
+def test_a_request_is_recognised_by_prompt_and_seed_whatever_its_nonce(recording: Write) -> None:
+    other = recorded(seed=43, response='{"weak": []}', approach="tools")
+    with open_endpoint(recording(recorded(), other)) as endpoint:
+        client = OllamaClient(endpoint.base_url)
+        for seed, nonce, text in ((43, "1", '{"weak": []}'), (42, "2", '{"weak": ["parse"]}')):
+            reply = Reply()
+            client.chat(body(seed=seed, nonce=nonce), 5, reply)
+            assert reply.text == text
+
+
+@pytest.mark.parametrize("changed", [{"prompt": "Another question"}, {"seed": 7}])
+def test_a_request_that_was_not_recorded_is_refused(recording: Write, changed: dict[str, Any]) -> None:
+    with open_endpoint(recording(recorded())) as endpoint, pytest.raises(BenchmarkError, match="was not recorded"):
+        OllamaClient(endpoint.base_url).chat(body(**changed), 5, Reply())
+
+
+@pytest.mark.parametrize(
+    "error_class", ["connection", "overloaded", "malformed_response", "model", "context_overflow", "timeout"]
+)
+def test_a_failure_fails_again_in_the_same_class(recording: Write, error_class: str) -> None:
+    message = "the prompt exceeds the context" if error_class == "context_overflow" else "as recorded"
+    with open_endpoint(recording(failed(error_class, message))) as endpoint, pytest.raises(BenchmarkError) as caught:
+        OllamaClient(endpoint.base_url).chat(body(), 0.3, Reply())
+    assert caught.value.error_class == error_class
+
+
+def test_attempts_are_played_in_turn(recording: Write) -> None:
+    busy = Attempt("2026-01-01T00:00:00Z", 0.01, SampleError("overloaded", "busy"), 0.1)
+    retried = recorded(attempts=[busy, busy, Attempt("2026-01-01T00:00:00Z", 0.25)])
+    with open_endpoint(recording(retried)) as endpoint:
+        client = OllamaClient(endpoint.base_url)
+        for _ in range(2):
+            with pytest.raises(BenchmarkError, match="busy"):
+                client.chat(body(), 5, Reply())
+        client.chat(body(), 5, Reply())
+
+
+def test_counts_that_were_absent_stay_absent(recording: Write) -> None:
+    with open_endpoint(recording(recorded(input_tokens=None, eval_s=None))) as endpoint:
+        reply = Reply()
+        OllamaClient(endpoint.base_url).chat(body(), 5, reply)
+    assert {"prompt_eval_count", "eval_duration"} & set(reply.final) == set()
+
+
+def test_a_warm_up_needs_no_recording(recording: Write) -> None:
+    warm_up = body("Warm up.") | {"options": {"seed": 0, "num_predict": 1}}
+    with open_endpoint(recording(recorded())) as endpoint:
+        OllamaClient(endpoint.base_url).chat(warm_up, 5, Reply())
+
+
+@pytest.mark.parametrize("where", ["nowhere", "damaged", "other model"])
+def test_nothing_to_replay_is_one_line(recording: Write, tmp_path: Path, where: str) -> None:
+    spec = recording(recorded(model="other:1b")) if where == "other model" else recording()
+    if where == "damaged":
+        path = tmp_path / "samples" / "llama3.2-1b" / "t" / "baseline" / "0.json"
+        path.parent.mkdir(parents=True)
+        path.write_text("{")
+    with pytest.raises(ConfigurationError, match="no recorded samples") as caught, open_endpoint(spec):
+        pass
+    assert "\n" not in str(caught.value)
+
+
+def test_it_ends_at_once(recording: Write) -> None:
+    with open_endpoint(recording(recorded())):
+        started = time.monotonic()
+    assert time.monotonic() - started < 0.5

@@ -1,0 +1,130 @@
+"""A rerun asks exactly what is new; counted at a labelled fake endpoint, through the real workflow."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fakes.ollama import FakeOllama
+from workflow_project import WRITTEN_TASKS, Project
+
+TASKS = ",".join(WRITTEN_TASKS)
+MODEL = "llama3.2:1b"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    project = Project.create(tmp_path)
+    yield project
+    project.clean_up()
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeOllama]:
+    with FakeOllama(models=[MODEL]) as fake:
+        yield fake
+
+
+def asked(fake: FakeOllama) -> int:
+    """Measured requests so far: the fake leaves warm-ups out of its list."""
+    return len(fake.requests)
+
+
+def test_a_finished_run_grows_by_exactly_what_is_new(project: Project, fake: FakeOllama) -> None:
+    settings = {"profile": "light", "endpoint": fake.url, "tasks": TASKS}
+    project.run("run", **settings)
+    assert asked(fake) == 4 * 3 * 3
+    assert len(project.sample_files("light")) == 36
+
+    assert "Nothing to be done" in project.run("run", **settings), "an unchanged run executes nothing"
+    assert asked(fake) == 36
+
+    before = project.sample_files("light")
+    project.run("run", **settings, samples=4)
+    assert asked(fake) == 36 + 4 * 3, "one more sample is one more request per task and arm"
+    after = project.sample_files("light")
+    assert {name: after[name] for name in before} == before
+
+    for script in (project.folder / "workflow").rglob("*.py"):
+        script.write_text(script.read_text() + "\n# reformatted\n")
+    assert "Nothing to be done" in project.run("run", **settings, samples=4), "code is no reason to ask again"
+
+    case = str(after[f"llama3.2-1b/safety_assessment/baseline/1.json"]["case"])
+    source = next((project.folder / "config/tasks/safety_assessment/sources" / case).rglob("*.py"))
+    source.write_text(source.read_text() + "\n\nUNUSED = 1\n")
+    project.run("run", **settings, samples=4)
+    again = [body["messages"][0]["content"] for body in fake.requests[48:]]
+    assert again, "the changed case is asked again"
+    assert sum("UNUSED = 1" in text for text in again) == 1
+    assert len(again) <= 2, "and nothing else: the floor's prompt is unchanged, the findings' only if the tool says otherwise"
+
+
+def test_one_sample_is_a_target_and_its_block_reuses_it(project: Project, fake: FakeOllama) -> None:
+    settings = {"profile": "light", "endpoint": fake.url, "tasks": "systematic_fix"}
+    target = "results/light/samples/llama3.2-1b/systematic_fix/tools/2.json"
+    project.run(target, **settings)
+    assert asked(fake) == 1
+    assert list(project.sample_files("light")) == ["llama3.2-1b/systematic_fix/tools/2.json"]
+    project.run("run", **settings)
+    assert asked(fake) == 9
+
+
+def test_controls_can_be_added_later(project: Project, fake: FakeOllama) -> None:
+    settings = {"profile": "light", "endpoint": fake.url, "tasks": "systematic_fix", "samples": 2}
+    project.run("run", **settings)
+    project.run("run", **settings, approaches="all")
+    arms = {name.split("/")[2] for name in project.sample_files("light")}
+    assert arms == {"baseline", "tools", "no_context", "excerpt", "shuffled", "mismatched"}
+    assert asked(fake) == 6 * 2
+
+
+def test_a_killed_run_goes_on_with_the_same_command(project: Project) -> None:
+    with FakeOllama(models=[MODEL], latency_s=0.15) as fake:
+        settings = {"profile": "light", "endpoint": fake.url, "tasks": TASKS}
+        for count in (4, 14):
+            run = project.start("run", **settings)
+            project.wait_for_samples(count, "light")
+            os.kill(run.pid, signal.SIGKILL)
+            run.wait()
+            assert project.wait_until_quiet() == [], "no process outlives the run"
+            kept, sent = project.sample_files("light"), asked(fake)
+        project.run("run", **settings)
+        finished = project.sample_files("light")
+        assert len(finished) == 36
+        assert {name: finished[name] for name in kept} == kept, "no finished sample is lost or asked again"
+        assert asked(fake) - sent == 36 - len(kept)
+
+
+def test_two_live_runs_in_one_folder_are_refused(project: Project) -> None:
+    with FakeOllama(models=[MODEL], latency_s=0.3) as fake:
+        settings = {"profile": "light", "endpoint": fake.url, "tasks": TASKS}
+        project.start("run", **settings)
+        project.wait_for_samples(1, "light")
+        second = project.snakemake("run", **settings)
+        assert second.returncode != 0
+        assert "locked" in second.stdout.lower()
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_an_interrupted_run_leaves_nothing_behind_and_loses_nothing(project: Project, signum: signal.Signals) -> None:
+    with FakeOllama(models=[MODEL], latency_s=0.15) as fake:
+        settings = {"profile": "light", "endpoint": fake.url, "tasks": "systematic_fix,safety_assessment"}
+        run = project.start("run", **settings)
+        project.wait_for_samples(3, "light")
+        os.killpg(run.pid, signum) if signum == signal.SIGINT else os.kill(run.pid, signum)
+        try:
+            run.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            run.kill()
+        assert project.wait_until_quiet() == []
+        kept = project.sample_files("light")
+        assert all(sample["status"] == "completed" for sample in kept.values()), "what was in flight is no result"
+        time.sleep(0.3)
+        sent = asked(fake)
+        project.run("run", **settings)
+        assert asked(fake) - sent == 18 - len(kept)

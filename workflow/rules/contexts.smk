@@ -1,0 +1,21 @@
+# In: cases, corpora, a tool's file. Out: what the tool says about each case, and what running it cost.
+
+
+rule collect_contexts:
+    """Run one tool over every case of a task, alone on the machine: its time is part of the claim."""
+    input:
+        task=flow.task_files,
+        tool=flow.tool_files,
+        corpora=flow.corpora,
+    output:
+        update(paths.CONTEXTS),
+    log:
+        f"{paths.LOGS}/collect_contexts.{{task}}.{{tool}}.log",
+    params:
+        folder=flow.task_folder,
+        runs=flow.experiment.config.tool_runs,
+    priority: flow.before_blocks
+    resources:
+        measuring=flow.blocks_at_once,
+    script:
+        "../scripts/collect_contexts.py"

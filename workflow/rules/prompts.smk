@@ -1,0 +1,21 @@
+# In: cases and tool results. Out: every prompt of a task, one row per (case, approach).
+
+
+rule render_prompts:
+    """Put question, context and answer format together for each case and arm."""
+    input:
+        task=flow.task_files,
+        contexts=flow.contexts,
+    output:
+        paths.PROMPTS,
+    log:
+        f"{paths.LOGS}/render_prompts.{{task}}.log",
+    params:
+        folder=flow.task_folder,
+        approaches=flow.experiment.prompted_approaches,
+        tools=flow.task_tools,
+    priority: flow.before_blocks
+    resources:
+        measuring=flow.blocks_at_once,
+    script:
+        "../scripts/render_prompts.py"

@@ -1,0 +1,52 @@
+# In: prompts and the plan. Out: one JSON file per sample (kept across runs, so not declared), collected per block.
+
+
+rule declare_plan:
+    """Write down what the run sets out to show, before its first request."""
+    output:
+        update(paths.PLANS),
+    log:
+        f"{paths.LOGS}/declare_plan.{{profile}}.log",
+    params:
+        plan=flow.plan,
+    priority: flow.before_blocks
+    resources:
+        measuring=flow.blocks_at_once,
+    script:
+        "../scripts/declare_plan.py"
+
+
+rule run_block:
+    """All samples of all arms for one model and task; asks only what is missing."""
+    input:
+        ancient(flow.weights),
+        plans=paths.PLANS,
+        prompts=paths.PROMPTS,
+    output:
+        paths.BLOCK,
+    params:
+        block=flow.block,
+    priority: flow.block_priority
+    resources:
+        **flow.block_resources(),
+    shell:
+        "{sys.executable:q} -m ai_dev_tools.benchmark.block_job"
+        " --block {params.block:q} --prompts {input.prompts:q} --output {output:q}"
+
+
+rule run_sample:
+    """One single sample, by the same code; its block reuses it."""
+    input:
+        ancient(flow.weights),
+        plans=paths.PLANS,
+        prompts=paths.PROMPTS,
+    output:
+        update(paths.SAMPLE),
+    params:
+        block=flow.block,
+    priority: flow.block_priority
+    resources:
+        **flow.block_resources(),
+    shell:
+        "{sys.executable:q} -m ai_dev_tools.benchmark.block_job"
+        " --block {params.block:q} --prompts {input.prompts:q} --only {wildcards.approach} {wildcards.sample}"

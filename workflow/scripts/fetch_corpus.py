@@ -1,0 +1,11 @@
+from pathlib import Path
+
+from ai_dev_tools.benchmark.corpora import load_corpora
+from ai_dev_tools.benchmark.jobs import job
+from ai_dev_tools.benchmark.receipts import fetch_with_receipt
+
+with job(snakemake.log[0]) as say:
+    receipt = Path(snakemake.output[0])
+    corpus = load_corpora(Path(snakemake.input[0]))[snakemake.wildcards.corpus]
+    if reason := fetch_with_receipt(corpus, receipt.with_suffix(""), receipt, snakemake.params.round):
+        say(f"warning: {reason}")

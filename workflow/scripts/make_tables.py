@@ -1,0 +1,12 @@
+from pathlib import Path
+
+from ai_dev_tools.benchmark.analysis import write_tables
+from ai_dev_tools.benchmark.jobs import job
+
+with job(snakemake.log[0]):
+    write_tables(
+        blocks=[Path(path) for path in snakemake.input.blocks],
+        prompts=[Path(path) for path in snakemake.input.prompts],
+        outputs={name: Path(path) for name, path in snakemake.output.items()},
+        reference=snakemake.params.reference,
+    )

@@ -1,0 +1,14 @@
+from pathlib import Path
+
+from ai_dev_tools.benchmark import paths
+from ai_dev_tools.benchmark.approaches import find_approach
+from ai_dev_tools.benchmark.contexts import read_contexts
+from ai_dev_tools.benchmark.jobs import job
+from ai_dev_tools.benchmark.prompts import render_prompts, write_prompts
+from ai_dev_tools.benchmark.tasks import load_task
+
+with job(snakemake.log[0]):
+    task = load_task(Path(snakemake.params.folder))
+    contexts = dict(zip(snakemake.params.tools, map(read_contexts, map(Path, snakemake.input.contexts)), strict=True))
+    arms = [find_approach(name, contexts) for name in snakemake.params.approaches]
+    write_prompts(Path(snakemake.output[0]), render_prompts(task, contexts, arms, Path(paths.CORPORA_FOLDER)))
