@@ -29,11 +29,15 @@ wildcard_constraints:
     sample=r"[0-9]+",
 
 
-localrules:
+localrules:  # on a cluster these stay where the network is, and cost less than queueing them
     all,
     run,
     tables,
     report,
+    fetch_weights,
+    fetch_corpus,
+    declare_plan,
+    render_prompts,
 
 
 include: "workflow/rules/fetch.smk"

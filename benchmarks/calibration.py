@@ -103,7 +103,7 @@ def intervals(replicates: int) -> Iterator[Rate]:
         skew = name.startswith("lognormal")
         for n in (6, 12, 20, 24, 60):
             low, high = _misses(
-                lambda rng: infer(cluster_estimate(draw(rng, n), np.arange(n)), RESAMPLES),
+                lambda rng, draw=draw, n=n: infer(cluster_estimate(draw(rng, n), np.arange(n)), RESAMPLES),
                 0.0,
                 replicates,
                 "i",
@@ -153,7 +153,9 @@ def designs(replicates: int) -> Iterator[Rate]:
         ("6 tasks x 3, one four times as variable", (3,) * 6, False, True),
     ):
         truth = 5.0 * float(np.mean(np.arange(len(sizes))))
-        low, high = _misses(lambda rng: nested(rng, sizes, heavy, uneven), truth, replicates, "d", name)
+        low, high = _misses(
+            lambda rng, design=(sizes, heavy, uneven): nested(rng, *design), truth, replicates, "d", name
+        )
         yield Rate(WORD, name, sum(sizes), max(low, high), 0.05, False, True, replicates)
         yield Rate(
             "coverage of the 95 % interval", name, sum(sizes), 1 - low - high, 0.93, True, sum(sizes) >= 20, replicates

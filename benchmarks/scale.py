@@ -39,7 +39,8 @@ def invent(rows: int, seed: int = 0) -> pd.DataFrame:
     n = len(model)
     case = sample % CASES
     level = rng.normal(7.0, 0.4, (len(TASKS), CASES))[task, case]
-    tokens_in = np.exp(level + np.array([0.0, -2.0, -0.5])[arm] + rng.normal(0, 0.1, n)).round()
+    scatter = rng.normal(0, 0.1, (len(TASKS), CASES, len(APPROACHES)))[task, case, arm]
+    tokens_in = np.exp(level + np.array([0.0, -2.0, -0.5])[arm] + scatter).round()
     tokens_out = rng.integers(20, 120, n).astype(float)
     prefill, decode = tokens_in / 900, tokens_out / 60
     duration = prefill + decode + 0.01
@@ -90,6 +91,10 @@ def invent(rows: int, seed: int = 0) -> pd.DataFrame:
             "other_cpu_s": 0.01,
             "done_reason": text(np.zeros(n, dtype=int), ("stop",)),
             "protocol": 1,
+            "prompt_sha256": text(
+                (task * CASES + case) * len(APPROACHES) + arm, tuple(f"{name}{a}" for name in names for a in APPROACHES)
+            ),
+            "digest": [f"{number:064x}" for number in range(n)],
             "num_ctx": 8192,
             "num_predict": 512,
             "plan": text(np.zeros(n, dtype=int), ("p",)),

@@ -58,7 +58,7 @@ def write_task(folder: Path, *cases: dict[str, Any], sources: dict[str, str] | N
     cases = cases or (case("one"), case("two"))
     (task / "cases").mkdir(parents=True)
     data = {key: value for key, value in (TASK | changed).items() if value is not None}
-    (task / "task.yaml").write_text(yaml.safe_dump(data))
+    (task / "task.yaml").write_text(yaml.safe_dump(data, sort_keys=False))
     for item in cases:
         (task / "cases" / f"{item['id']}.yaml").write_text(yaml.safe_dump(item))
     for name, text in (sources or {f"{item['id']}/app.py": f"# {item['id']}\nx = 1\n" for item in cases}).items():
@@ -125,7 +125,13 @@ def block(**changed: Any) -> Block:
         "round": 0,
         "plan": "0123456789abcdef",
         "run_requests": 6,
-        "endpoint": {"kind": "external", "instance": "small", "model": "fake:1b", "max_concurrent": 2, "startup_timeout_s": 5},
+        "endpoint": {
+            "kind": "external",
+            "instance": "small",
+            "model": "fake:1b",
+            "max_concurrent": 2,
+            "startup_timeout_s": 5,
+        },
     }
     return Block(**fields | changed)
 

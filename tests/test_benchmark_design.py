@@ -1,4 +1,4 @@
-"""The design: balanced order of arms, every cell once, seeds shared by arms, distinct nonces, and what a digest covers."""
+"""The design: balanced order of arms, every cell once, shared seeds, distinct nonces, and what a digest covers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,16 @@ from hypothesis import strategies as st
 from making import SCHEMA, block
 
 from ai_dev_tools.benchmark import design
-from ai_dev_tools.benchmark.design import Block, arm_order, case_order, cells, nonce, request_digest, request_options, seed
+from ai_dev_tools.benchmark.design import (
+    Block,
+    arm_order,
+    case_order,
+    cells,
+    nonce,
+    request_digest,
+    request_options,
+    seed,
+)
 
 ids = st.text("abcdefgh_0123", min_size=1, max_size=6)
 arms = st.lists(ids, min_size=1, max_size=6, unique=True)
@@ -137,7 +146,9 @@ def test_a_nonce_is_always_eight_digits(cell_seed: int, approach: str, attempt: 
 
 
 def test_no_two_requests_of_a_large_block_share_a_nonce() -> None:
-    large = block(cases=[f"case{n}" for n in range(24)], samples=24, approaches=["baseline", "tools", "no_context", "excerpt"])
+    large = block(
+        cases=[f"case{n}" for n in range(24)], samples=24, approaches=["baseline", "tools", "no_context", "excerpt"]
+    )
     nonces = [nonce(cell.seed, cell.approach, attempt) for cell in cells(large) for attempt in range(3)]
     assert len(set(nonces)) == len(nonces)
 

@@ -23,7 +23,9 @@ PLAN: dict[str, Any] = {
     "approaches": ["baseline", "tools"],
     "samples": 3,
     "alpha": 0.05,
-    "claims": [{"id": "tokens:tools", "endpoint": "tokens", "approach": "tools", "reference": "baseline", "margin_ratio": 0.95}],
+    "claims": [
+        {"id": "tokens:tools", "endpoint": "tokens", "approach": "tools", "reference": "baseline", "margin_ratio": 0.95}
+    ],
     "quality": {"margin": 0.1},
     "options": {"temperature": 0.0},
 }
@@ -40,10 +42,17 @@ CHANGES: list[dict[str, Any]] = [
     {"protocol": 2},
 ]
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(st.characters(exclude_categories=["Cs"])),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner, max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner, max_size=3)
+    ),
     max_leaves=6,
-)  # fmt: skip
+)
 
 
 @pytest.fixture
@@ -93,7 +102,7 @@ def test_an_entry_that_was_changed_afterwards_is_noticed(change: dict[str, Any],
     declare_plan(ledger, PLAN)
     first, second = ledger.read_text().splitlines()
     ledger.write_text(f"{first}\n{json.dumps(json.loads(second) | change)}\n")
-    with pytest.raises(ConfigurationError, match="plans.jsonl line 2 is not a plan as it was declared"):
+    with pytest.raises(ConfigurationError, match=r"plans.jsonl line 2 is not a plan as it was declared"):
         read_plans(ledger)
     with pytest.raises(ConfigurationError, match="Restore the file"):
         declare_plan(ledger, PLAN | {"samples": 99})
@@ -115,3 +124,13 @@ def test_any_plan_can_be_declared_and_read_again(tmp_path_factory: pytest.TempPa
     declare_plan(ledger, {"claims": [value]})
     assert [entry["claims"] for entry in read_plans(ledger)] == [value, [value]]
     assert not declare_plan(ledger, {"claims": value})
+
+
+def test_no_line_can_be_taken_out_or_moved(ledger: Path) -> None:
+    for samples in (1, 2, 3):
+        declare_plan(ledger, {"samples": samples})
+    first, second, third = ledger.read_bytes().splitlines(keepends=True)
+    for forged in (second + third, first + third, second + first + third):
+        ledger.write_bytes(forged)
+        with pytest.raises(ConfigurationError, match="is not a plan as it was declared"):
+            read_plans(ledger)

@@ -32,15 +32,55 @@ from ai_dev_tools.benchmark.samples import (
     write_sample,
 )
 
-FIELDS = """profile instance model model_digest task case cluster approach sample repeat seed status error response answer
-score input_tokens output_tokens total_tokens duration_s time_to_first_token_s load_s prompt_eval_s eval_s queue_s tool_s
-prompt_cached_tokens resources plan done_reason attempts order in_flight started_at flags request endpoint""".split()
+FIELDS = [
+    "profile",
+    "instance",
+    "model",
+    "model_digest",
+    "task",
+    "case",
+    "cluster",
+    "approach",
+    "sample",
+    "repeat",
+    "seed",
+    "status",
+    "error",
+    "response",
+    "answer",
+    "score",
+    "input_tokens",
+    "output_tokens",
+    "total_tokens",
+    "duration_s",
+    "time_to_first_token_s",
+    "load_s",
+    "prompt_eval_s",
+    "eval_s",
+    "queue_s",
+    "tool_s",
+    "prompt_cached_tokens",
+    "resources",
+    "plan",
+    "done_reason",
+    "attempts",
+    "order",
+    "in_flight",
+    "started_at",
+    "flags",
+    "request",
+    "endpoint",
+]
 
 words = st.text(max_size=8)
 seconds = st.none() | st.floats(0, 1e6)
 tokens = st.none() | st.integers(0, 2**40)
 answers = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**25), 10**25) | st.floats(allow_nan=False, allow_infinity=False) | words,
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**25), 10**25)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | words,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3),
     max_leaves=6,
 )
@@ -58,7 +98,9 @@ samples = st.builds(
     queue_s=seconds,
     resources=st.builds(Resources, seconds, tokens, seconds),
     plan=st.none() | words,
-    attempts=st.lists(st.builds(Attempt, words, st.floats(0, 100), st.none() | st.builds(SampleError, words, words)), max_size=3),
+    attempts=st.lists(
+        st.builds(Attempt, words, st.floats(0, 100), st.none() | st.builds(SampleError, words, words)), max_size=3
+    ),
     flags=st.lists(words, max_size=3),
 )
 
@@ -229,7 +271,7 @@ def test_a_read_only_file_system_is_one_line(tmp_path: Path, monkeypatch: pytest
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
     monkeypatch.setattr("ai_dev_tools.benchmark.samples.open", refuse, raising=False)
-    with pytest.raises(ConfigurationError, match="Read-only file system.*make the results folder writable"):
+    with pytest.raises(ConfigurationError, match=r"Read-only file system.*make the results folder writable"):
         write_atomically(tmp_path / "0.json", b"x")
 
 
@@ -245,7 +287,7 @@ def test_a_read_only_folder_is_one_line(tmp_path: Path) -> None:
 
 def test_a_file_where_a_folder_should_be_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "results").write_text("")
-    with pytest.raises(ConfigurationError, match="cannot write .*Not a directory|cannot write .*File exists"):
+    with pytest.raises(ConfigurationError, match=r"cannot write .*Not a directory|cannot write .*File exists"):
         write_atomically(tmp_path / "results" / "light" / "0.json", b"x")
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from making import SCHEMA, TASK, case, write_task
+from making import SCHEMA, TASK, case, prompt, write_task
 
 from ai_dev_tools.benchmark.approaches import APPROACHES
 from ai_dev_tools.benchmark.contexts import ToolResult, collect_contexts, read_contexts, write_contexts
@@ -26,6 +26,12 @@ from ai_dev_tools.benchmark.tools import ToolSpec, companions, find_tools, load_
 ROOT = Path(__file__).parents[1]
 SHIPPED = find_tasks([ROOT / "config" / "tasks"])
 CORPORA = ROOT / "resources" / "corpora"
+
+
+@functools.cache
+def load_once(task_id: str) -> Task:
+    """A shipped task."""
+    return load_task(SHIPPED[task_id])
 
 
 def error_of(folder: Path) -> str:
@@ -54,7 +60,7 @@ def test_a_later_folder_replaces_a_task_of_the_same_name(tmp_path: Path) -> None
 
 
 def test_a_task_folder_that_does_not_exist_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="nowhere does not exist.*'task_folders'"):
+    with pytest.raises(ConfigurationError, match=r"nowhere does not exist.*'task_folders'"):
         find_tasks([tmp_path / "nowhere"])
 
 
@@ -98,12 +104,18 @@ BAD_SCHEMA = {"type": "object", "properties": {"colour": {"type": "strng"}}}
     [
         ({"scoring": [{"field": "colour", "scorer": "set_f2"}]}, ["scoring.0.scorer", "'set_f2'", "'set_f1'"]),
         ({"scoring": [{"field": "color", "scorer": "exact"}]}, ["'scoring'", "'color'", "did you mean 'colour'"]),
-        ({"scoring": [{"field": "colour", "scorer": "exact", "normalise": ["lowr"]}]}, ["'lowr'", "did you mean 'lower'"]),
+        (
+            {"scoring": [{"field": "colour", "scorer": "exact", "normalise": ["lowr"]}]},
+            ["'lowr'", "did you mean 'lower'"],
+        ),
         ({"scoring": [{"field": "colour", "scorer": "exact", "weight": 0}]}, ["scoring.0.weight", "greater than 0"]),
         ({"answer_schema": BAD_SCHEMA}, ["'answer_schema' is not JSON Schema", "strng", "$.properties.colour.type"]),
         ({"answer_schema": {"type": "object", "properties": []}}, ["'answer_schema' is not JSON Schema"]),
         ({"answer_schema": SCHEMA | {"$ref": "#/$defs/none"}}, ["'answer_schema' cannot be used", "$defs/none"]),
-        ({"answer_schema": {"type": "object", "properties": {"colour": {"pattern": "("}}}}, ["'answer_schema' is not JSON Schema"]),
+        (
+            {"answer_schema": {"type": "object", "properties": {"colour": {"pattern": "("}}}},
+            ["'answer_schema' is not JSON Schema"],
+        ),
         ({"question": "Which {{ thing"}, ["'question' is not a valid Jinja2 template"]),
         ({"question": "Which {{ thong }}?"}, ["cases/one.yaml", "'vars' do not fit", "'thong' is undefined"]),
         ({"question": "{{ thing / 0 }}"}, ["cases/one.yaml", "'vars' do not fit"]),
@@ -115,8 +127,10 @@ BAD_SCHEMA = {"type": "object", "properties": {"colour": {"type": "strng"}}}
         ({"timeout": -1}, ["'timeout' is -1"]),
     ],
     ids=str,
-)  # fmt: skip
-def test_a_mistake_in_a_task_is_one_line_naming_file_and_field(changed: dict[str, Any], words: list[str], tmp_path: Path) -> None:
+)
+def test_a_mistake_in_a_task_is_one_line_naming_file_and_field(
+    changed: dict[str, Any], words: list[str], tmp_path: Path
+) -> None:
     line = error_of(write_task(tmp_path, case("one"), **changed))
     assert "task.yaml" in line
     assert all(word in line for word in words), line
@@ -148,7 +162,9 @@ def test_a_mistake_in_a_task_is_one_line_naming_file_and_field(changed: dict[str
     ],
     ids=str,
 )
-def test_a_mistake_in_a_case_is_one_line_naming_file_and_field(changed: dict[str, Any], words: list[str], tmp_path: Path) -> None:
+def test_a_mistake_in_a_case_is_one_line_naming_file_and_field(
+    changed: dict[str, Any], words: list[str], tmp_path: Path
+) -> None:
     folder = write_task(tmp_path, case("one"), case("two"))
     (folder / "cases" / "one.yaml").write_text(yaml.safe_dump(case("one", **changed)))
     line = error_of(folder)
@@ -252,7 +268,7 @@ def test_the_task_of_these_tests_uses_every_field_that_is_required() -> None:
 
 @pytest.fixture(scope="module")
 def tasks() -> dict[str, Task]:
-    return {name: load_task(folder) for name, folder in SHIPPED.items()}
+    return {name: load_once(name) for name in SHIPPED}
 
 
 @pytest.fixture(params=sorted(SHIPPED))
@@ -326,15 +342,16 @@ SEEN_BY_ALL = ("baseline", "no_context", "excerpt")
 
 
 @pytest.fixture(scope="session")
-def rendered(pytestconfig: pytest.Config) -> dict[str, list[Prompt]]:
+def rendered(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Prompt]]:
     """Every prompt of every shipped case in every built-in arm, with what the real tools say.
 
     What a tool said is kept between test runs, by a digest over tool, version and input.
     """
     tools = find_tools(ROOT / "config" / "tools")
-    loaded = [load_task(folder) for folder in SHIPPED.values()]
+    loaded = [load_once(name) for name in SHIPPED]
     jobs = [(task, load_tool(tools[name])) for task in loaded for name in task.tools]
-    kept = pytestconfig.cache.mkdir("contexts") if pytestconfig.cache else Path("/nonexistent")
+    cache = getattr(pytestconfig, "cache", None)
+    kept = cache.mkdir("contexts") if cache else tmp_path_factory.mktemp("contexts")
 
     def collect(job: tuple[Task, ToolSpec]) -> list[ToolResult]:
         known = kept / f"{job[0].id}.{job[1].id}.jsonl"
@@ -386,17 +403,40 @@ def raw_input(task_id: str, case_id: str) -> str:
     return "\n".join([*texts.values(), *texts, question, json.dumps(task.answer_schema)]).lower()
 
 
-@functools.cache
-def load_once(task_id: str) -> Task:
-    return load_task(SHIPPED[task_id])
-
-
 def asked(rows: list[Prompt], arms: Collection[str]) -> list[Prompt]:
     return [row for row in rows if row.prompt is not None and row.approach in arms]
 
 
+def undeclared(rows: list[Prompt], raw_of: Callable[[str], str]) -> list[tuple[str, str, str]]:
+    """Case, arm and word of each answer that only the context of a tool can have brought, and that no case declares."""
+    return [
+        (row.case, row.approach, value)
+        for row in asked(rows, set(APPROACHES) - set(SEEN_BY_ALL))
+        if not row.stratum
+        for value in expected_values(row.truth)
+        if states(str(row.prompt).lower(), value) and not says(raw_of(row.case), value)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("context", "stratum", "leaks"),
+    [
+        ("cycle: reader -> writer", "", ["writer"]),
+        ("Cycle: reader -> WRITER.", "", ["writer"]),
+        ("cycle: reader -> writer", "tool_states_answer", []),
+        ("reader imports rewriter", "", []),
+        ("nothing", "", []),
+    ],
+)
+def test_a_planted_leak_is_noticed(context: str, stratum: str, leaks: list[str]) -> None:
+    row = prompt("one", "tools", context, truth={"names": ["reader", "writer"], "count": 2}, stratum=stratum)
+    assert [word for _, _, word in undeclared([row], lambda case: "import reader, rewriter\n")] == leaks
+
+
 def test_every_tool_runs_on_every_case(task: Task, rendered: dict[str, list[Prompt]]) -> None:
-    broken = [(p.case, p.approach, p.error.message) for p in rendered[task.id] if p.error and p.error.class_ != "corpus"]
+    broken = [
+        (p.case, p.approach, p.error.message) for p in rendered[task.id] if p.error and p.error.class_ != "corpus"
+    ]
     assert broken == []
 
 
@@ -422,14 +462,7 @@ def test_raw_arms_say_only_what_the_raw_input_says(task: Task, rendered: dict[st
 
 def test_tool_arms_add_no_answer_unless_the_case_declares_it(task: Task, rendered: dict[str, list[Prompt]]) -> None:
     """A word of the answer that the raw input lacks can only come from the tool, and then the case says so."""
-    undeclared = [
-        (row.case, row.approach, value)
-        for row in asked(rendered[task.id], set(APPROACHES) - set(SEEN_BY_ALL))
-        if not row.stratum
-        for value in expected_values(row.truth)
-        if states(str(row.prompt).lower(), value) and not says(raw_input(task.id, row.case), value)
-    ]
-    assert undeclared == []
+    assert undeclared(rendered[task.id], functools.partial(raw_input, task.id)) == []
 
 
 def test_no_file_of_a_tool_knows_a_case(tasks: dict[str, Task]) -> None:

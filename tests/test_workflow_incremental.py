@@ -54,7 +54,7 @@ def test_a_finished_run_grows_by_exactly_what_is_new(project: Project, fake: Fak
         script.write_text(script.read_text() + "\n# reformatted\n")
     assert "Nothing to be done" in project.run("run", **settings, samples=4), "code is no reason to ask again"
 
-    case = str(after[f"llama3.2-1b/safety_assessment/baseline/1.json"]["case"])
+    case = str(after["llama3.2-1b/safety_assessment/baseline/1.json"]["case"])
     source = next((project.folder / "config/tasks/safety_assessment/sources" / case).rglob("*.py"))
     source.write_text(source.read_text() + "\n\nUNUSED = 1\n")
     project.run("run", **settings, samples=4)

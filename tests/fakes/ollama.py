@@ -1,7 +1,7 @@
 """A fake Ollama: speaks the protocol, runs no model. For tests of everything around a model, and of nothing about one.
 
-Answers are the smallest ones that the request's JSON schema allows, token counts are characters / 4, and durations are the
-latency that was asked for. Every identity it gives says that it is fake. From a shell:
+Answers are the smallest ones that the request's JSON schema allows, token counts are characters / 4, and
+durations are the latency that was asked for. Every identity it gives says that it is fake. From a shell:
 
     python -m tests.fakes.ollama --port 11434 --model llama3.2:1b --latency 0.01
 
@@ -21,6 +21,7 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 VERSION = "0.0.0-fake"
@@ -173,7 +174,14 @@ class FakeOllama:
 
     def _listed(self, model: str) -> dict[str, Any]:
         digest = hashlib.sha256(f"fake {model}".encode()).hexdigest()
-        return {"name": model, "model": model, "modified_at": CREATED, "size": 1, "digest": digest, "details": self._details()}
+        return {
+            "name": model,
+            "model": model,
+            "modified_at": CREATED,
+            "size": 1,
+            "digest": digest,
+            "details": self._details(),
+        }
 
     @staticmethod
     def _details() -> dict[str, Any]:
@@ -233,10 +241,8 @@ def main() -> None:
     given = parser.parse_args()
     fake = FakeOllama(given.model or ["fake:1b"], given.port, given.latency, overload_every=given.overload_every)
     fake.keep = False
-    try:
+    with suppress(KeyboardInterrupt):
         asyncio.run(_serve(fake))
-    except KeyboardInterrupt:
-        pass
 
 
 if __name__ == "__main__":

@@ -1,21 +1,19 @@
-# In: blocks. Out: tables; everything is derived here, no model is asked.
+# In: blocks, prompts and plans. Out: tables; everything is derived here, no model is asked.
 
 
 rule make_tables:
-    """One row per sample, then metrics and comparisons."""
+    """Samples, metrics, comparisons, cost decomposition, validity and verdicts."""
     input:
         blocks=flow.blocks,
         prompts=flow.prompts,
+        plans=paths.PLANS,
+        plugins=flow.plugins,
     output:
-        samples=f"{paths.TABLES}/samples.csv",
-        parquet=f"{paths.TABLES}/samples.parquet",
-        metrics=f"{paths.TABLES}/metrics.csv",
-        comparisons=f"{paths.TABLES}/comparisons.csv",
-        skipped=f"{paths.TABLES}/skipped.csv",
+        **flow.tables,
     log:
         f"{paths.LOGS}/make_tables.{{profile}}.log",
     params:
-        reference=flow.experiment.config.plan.reference,
+        settings=flow.analysis,
     resources:
         measuring=flow.blocks_at_once,
     script:

@@ -14,6 +14,7 @@ rule render_prompts:
         folder=flow.task_folder,
         approaches=flow.experiment.prompted_approaches,
         tools=flow.task_tools,
+        shown=flow.shown_tools,
     priority: flow.before_blocks
     resources:
         measuring=flow.blocks_at_once,

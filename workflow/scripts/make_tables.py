@@ -7,6 +7,8 @@ with job(snakemake.log[0]):
     write_tables(
         blocks=[Path(path) for path in snakemake.input.blocks],
         prompts=[Path(path) for path in snakemake.input.prompts],
+        plans=Path(snakemake.input.plans),
         outputs={name: Path(path) for name, path in snakemake.output.items()},
-        reference=snakemake.params.reference,
+        plugins=list(snakemake.input.get("plugins", [])),
+        **snakemake.params.settings,
     )

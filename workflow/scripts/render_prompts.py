@@ -11,4 +11,5 @@ with job(snakemake.log[0]):
     task = load_task(Path(snakemake.params.folder))
     contexts = dict(zip(snakemake.params.tools, map(read_contexts, map(Path, snakemake.input.contexts)), strict=True))
     arms = [find_approach(name, contexts) for name in snakemake.params.approaches]
-    write_prompts(Path(snakemake.output[0]), render_prompts(task, contexts, arms, Path(paths.CORPORA_FOLDER)))
+    rows = render_prompts(task, contexts, arms, Path(paths.CORPORA_FOLDER), snakemake.params.shown)
+    write_prompts(Path(snakemake.output[0]), rows)

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ai_dev_tools.benchmark.config import ExecutionMode, HardwareProfile, OutputFormat, WorkflowType
     from ai_dev_tools.benchmark.errors import BenchmarkError
-    from ai_dev_tools.benchmark.runner import BatchResults, BenchmarkResults, BenchmarkRunner, ComparisonResults, Progress
+    from ai_dev_tools.benchmark.runner import (
+        BatchResults,
+        BenchmarkResults,
+        BenchmarkRunner,
+        ComparisonResults,
+        Progress,
+    )
 
 _HOME = {
     "BenchmarkRunner": "runner",

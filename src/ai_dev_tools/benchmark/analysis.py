@@ -2,53 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from ai_dev_tools.benchmark.comparison import compare
+from ai_dev_tools.benchmark.config import ValidityThresholds
+from ai_dev_tools.benchmark.controls import realised_lengths
+from ai_dev_tools.benchmark.decomposition import break_even, decompose
 from ai_dev_tools.benchmark.metrics import compute_metrics
+from ai_dev_tools.benchmark.pairing import costs
+from ai_dev_tools.benchmark.paths import TABLE_NAMES
+from ai_dev_tools.benchmark.plan import read_plans
+from ai_dev_tools.benchmark.plugins import load_plugins
 from ai_dev_tools.benchmark.prompts import SKIPPED, read_prompts
-from ai_dev_tools.benchmark.sampletable import prepare
 from ai_dev_tools.benchmark.tables import samples_table
+from ai_dev_tools.benchmark.validity import assess, check_samples
+from ai_dev_tools.benchmark.verdicts import judge
 
 
-def write_tables(blocks: Sequence[Path], prompts: Sequence[Path], outputs: Mapping[str, Path], reference: str) -> None:
+def write_tables(
+    blocks: Sequence[Path],
+    prompts: Sequence[Path],
+    plans: Path,
+    outputs: Mapping[str, Path],
+    reference: str,
+    thresholds: Mapping[str, Any],
+    plugins: Sequence[str] = (),
+) -> None:
     """Make every table of a run.
 
     Args:
         blocks: block files.
         prompts: prompts of every task of the run, for declared strata and for cases that were skipped.
-        outputs: files to write: `samples`, `parquet`, `metrics`, `comparisons`, `skipped`.
+        plans: the plan ledger.
+        outputs: files to write: as named in `paths.TABLE_FILES`.
         reference: the arm that the others are compared with.
+        thresholds: settings of `ValidityThresholds`.
+        plugins: files that register metrics, comparisons and checks of the user's own.
 
     Raises:
-        ConfigurationError: a block or prompts file is damaged.
+        ConfigurationError: a block, prompts, plan or plugin file is damaged.
     """
+    load_plugins(plugins)
+    limits = ValidityThresholds.model_validate(thresholds)
     rows = [row for path in prompts for row in read_prompts(path).values()]
-    strata = {(row.task, row.case): row.stratum for row in rows}
-    samples = samples_table(blocks, strata)
-    samples.to_parquet(outputs["parquet"], index=False)
-    _write(samples, outputs["samples"])
-    prepared = prepare(samples)
-    _write(compute_metrics(prepared), outputs["metrics"])
-    _write(_comparisons(prepared, reference), outputs["comparisons"])
+    samples = samples_table(blocks, {(row.task, row.case): row.stratum for row in rows})
+    samples.to_parquet(outputs["samples_parquet"], index=False)
+    table = costs(assess(samples, limits))
+    ledger = check_samples(table, limits)
+    ledger.to_parquet(outputs["validity_parquet"], index=False)
+    verdicts, checks = judge(table, read_plans(plans), thresholds=limits)
     skipped = {(row.task, row.case): row.error.message for row in rows if row.error and row.error.class_ == SKIPPED}
-    _write(
-        pd.DataFrame([(*key, why) for key, why in sorted(skipped.items())], columns=["task", "case", "reason"]),
-        outputs["skipped"],
-    )
+    made = {
+        "samples": samples,
+        "metrics": compute_metrics(table),
+        "comparisons": _each_arm(table, reference, lambda arm: compare(table, arm, reference)),
+        "costs": _each_arm(table, reference, lambda arm: decompose(table, arm, reference)),
+        "break_even": _each_arm(table, reference, lambda arm: break_even(table, arm, reference)),
+        "validity": ledger[ledger["status"] == "flagged"],
+        "verdicts": verdicts,
+        "checks": checks,
+        "controls": realised_lengths(table),
+        "skipped": pd.DataFrame([(*k, why) for k, why in sorted(skipped.items())], columns=["task", "case", "reason"]),
+    }
+    for name in TABLE_NAMES:
+        made[name].to_csv(outputs[name], index=False, lineterminator="\n")
 
 
-def _comparisons(samples: pd.DataFrame, reference: str) -> pd.DataFrame:
-    """Every arm against the reference; no rows where the reference was not asked."""
-    arms: Iterable[str] = sorted(set(samples["approach"].astype(str)))
-    if reference not in arms:
-        return compare(samples.iloc[0:0], reference, reference)
-    parts = [compare(samples, arm, reference) for arm in arms if arm != reference]
-    return pd.concat(parts, ignore_index=True) if parts else compare(samples.iloc[0:0], reference, reference)
-
-
-def _write(table: pd.DataFrame, path: Path) -> None:
-    table.to_csv(path, index=False, lineterminator="\n")
+def _each_arm(table: pd.DataFrame, reference: str, make: Callable[[str], pd.DataFrame]) -> pd.DataFrame:
+    """What `make` says of every arm beside the reference; an empty table of the same columns if there is none."""
+    arms = sorted(set(table["approach"].astype(str)))
+    parts = [make(arm) for arm in arms if arm != reference and reference in arms]
+    return pd.concat(parts, ignore_index=True) if parts else make(f"not {reference}").iloc[0:0]

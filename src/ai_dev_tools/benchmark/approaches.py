@@ -24,7 +24,7 @@ class Material:
     Attributes:
         texts: the case's files by relative path, in display order.
         findings: result of each tool that ran on the case, by tool id.
-        tools: ids of the tools behind the `tools` arm.
+        tools: ids of the tools behind the arm `tools` and the controls.
         other: the same tools' results on another case of the task, for the `mismatched` control.
         given: contexts written by the user instead of files and tools, by approach.
     """
@@ -59,6 +59,8 @@ class Approach:
 
 APPROACHES: dict[str, Approach] = {}
 DEFAULT_APPROACHES = ("baseline", "tools", "no_context")
+FINDINGS_CONTROLS = ("excerpt", "shuffled", "mismatched")
+"""Controls that are made from what the tools of the arm `tools` say."""
 
 
 def approach(name: str, purpose: str) -> Callable[[ApproachFunction], ApproachFunction]:
@@ -115,12 +117,12 @@ def tools(material: Material) -> Context:
     return _findings(material.findings, material.tools)
 
 
-@approach("no_context", "question and answer format alone: what guessing scores (the floor)")
+@approach("no_context", "question and answer format alone: rules out that guessing or memory suffices (the floor)")
 def no_context(material: Material) -> Context:
     return Context(None)
 
 
-@approach("excerpt", "raw files cut to the length of the findings: is it the tool, or just brevity?")
+@approach("excerpt", "raw files cut to the length of the findings: rules out that brevity alone suffices")
 def excerpt(material: Material) -> Context:
     length = len(_findings(material.findings, material.tools).text or "")
     raw = _listing(material.texts)
@@ -133,7 +135,7 @@ def excerpt(material: Material) -> Context:
     return Context(raw[start : start + length])
 
 
-@approach("shuffled", "the findings with their lines in random order: does their structure matter?")
+@approach("shuffled", "the findings, lines in random order: rules out that their order carries the information")
 def shuffled(material: Material) -> Context:
     found = _findings(material.findings, material.tools)
     lines = (found.text or "").splitlines()
@@ -141,7 +143,7 @@ def shuffled(material: Material) -> Context:
     return Context("\n".join(lines), found.tool_s)
 
 
-@approach("mismatched", "the findings about another case: is it their content, or just their look?")
+@approach("mismatched", "the findings about another case: rules out that the look of findings suffices")
 def mismatched(material: Material) -> Context:
     if not material.other:
         raise ConfigurationError(f"case '{material.case}': approach 'mismatched' needs a second case in the task")
@@ -151,16 +153,16 @@ def mismatched(material: Material) -> Context:
 def _findings(results: Mapping[str, ToolResult], tools: tuple[str, ...]) -> Context:
     if not tools:
         raise ConfigurationError("the task names no tools, so there is no context for this approach")
-    parts, seconds = [], 0.0
-    for tool in tools:
-        result = results[tool]
+    found = [results[tool] for tool in tools]
+    seconds = sum(result.wall_s for result in found)
+    for result in found:
         if result.status == "failed":
-            raise ToolError(result.error or f"{tool} failed")
+            failure = ToolError(result.error or f"{result.tool} failed")
+            failure.spent_s = seconds
+            raise failure
         if result.status == "skipped":
-            raise BenchmarkError(result.error or f"{tool} did not run")
-        parts.append(f"### {tool}\n{result.text}")
-        seconds += result.wall_s
-    return Context("\n\n".join(parts), seconds)
+            raise BenchmarkError(result.error or f"{result.tool} did not run")
+    return Context("\n\n".join(f"### {result.tool}\n{result.text}" for result in found), seconds)
 
 
 def _listing(texts: Mapping[str, str]) -> str:

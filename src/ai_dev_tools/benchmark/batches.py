@@ -18,8 +18,8 @@ class Batch(StrictModel):
     description: str = ""
     profiles: Annotated[tuple[str, ...], Field(min_length=1)] = Field(description="hardware profiles, smallest first")
     samples: PositiveInt = Field(description="samples per approach")
-    tasks: tuple[str, ...] | None = Field(None, description="task ids; default: those of the config")
-    nominal_minutes: tuple[PositiveFloat, PositiveFloat] | None = Field(None, description="from, to")
+    tasks: tuple[str, ...] | None = Field(default=None, description="task ids; default: those of the config")
+    nominal_minutes: tuple[PositiveFloat, PositiveFloat] | None = Field(default=None, description="from, to")
 
 
 BATCHES: dict[str, Batch] = {

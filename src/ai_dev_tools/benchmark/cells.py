@@ -23,6 +23,7 @@ class Source:
     def __init__(self, samples: pd.DataFrame) -> None:
         self.samples = samples
         self._columns: dict[str, NDArray[Any]] = {}
+        self._codes: dict[str, dict[str, int]] = {}
 
     def column(self, name: str) -> NDArray[Any]:
         """A column as floats (missing = NaN), or as integer codes for text and truth values (missing = -1)."""
@@ -38,8 +39,9 @@ class Source:
 
     def code(self, name: str, category: str) -> int:
         """The integer that stands for a text value, -2 when it does not occur."""
-        categories = self.samples[name].cat.categories
-        return int(categories.get_loc(category)) if category in categories else -2
+        if name not in self._codes:
+            self._codes[name] = {str(text): number for number, text in enumerate(self.samples[name].cat.categories)}
+        return self._codes[name].get(category, -2)
 
     def levels(self, name: str) -> list[str]:
         """The values of a text column that occur, sorted."""
@@ -52,7 +54,7 @@ class Source:
         return codes(self.samples, ["cluster"])
 
     def cells(self) -> Iterator[tuple[tuple[str, ...], Cell]]:
-        """Every combination of profile, model, task, approach that occurs, and every margin of it, in fixed order."""
+        """Every combination of profile, model, task, approach that occurs, and every margin, in fixed order."""
         levels = {name: self.samples[name].cat.categories for name in DIMENSIONS}
         for kept in product((True, False), repeat=len(DIMENSIONS)):
             names = [name for name, keep in zip(DIMENSIONS, kept, strict=True) if keep]
@@ -68,7 +70,7 @@ class Source:
 
 
 class Cell:
-    """Samples of one cell. A metric reads columns from it; `column` gives all, `completed` those of completed samples."""
+    """Samples of one cell; `column` gives all values of a column, `completed` the known ones of completed samples."""
 
     def __init__(self, source: Source, rows: NDArray[np.intp]) -> None:
         self._source = source

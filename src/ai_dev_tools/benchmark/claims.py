@@ -119,11 +119,11 @@ def _assumed(samples: pd.DataFrame, profile: str) -> Plan:
         plan="none",
         profile=profile,
         models=tuple(sorted(set(here["model"].astype(str)))),
-        tasks={task: tuple(part["case"]) for task, part in pairs.groupby("task")},
+        tasks={str(task): tuple(part["case"]) for task, part in pairs.groupby("task")},
         approaches=tuple(arms),
         samples=int(last) + 1 if np.isfinite(last) else max(1, len(here)),
         claims=tuple(
-            Claim(id=f"{endpoint}:{arm}", endpoint=endpoint, approach=arm)  # type: ignore[arg-type]
+            Claim(id=f"{endpoint}:{arm}", endpoint=endpoint, approach=arm)
             for arm in tested
             for endpoint in ("tokens", "time")
         ),

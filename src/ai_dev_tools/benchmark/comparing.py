@@ -26,16 +26,22 @@ def write_comparison(before: Run, after: Run, folder: Path, reference: str) -> N
     cases = samples[["task", "case"]].drop_duplicates().groupby("task", observed=True).size()
     left_out = len(everything) - len(samples)
     lead = [
-        f"Over the {int(cases.sum())} cases of {len(cases)} tasks that both runs asked; {left_out} samples of others are left out.",
-        f"Changes are {after.name} relative to {before.name}, for the same model and arm: a value below 1 is cheaper. Times "
-        "compare two machines or two days, not two tools: judge a tool by its effect within a run.",
+        f"Over the {int(cases.sum())} cases of {len(cases)} tasks that both runs asked; {left_out} samples of other "
+        "cases are left out.",
+        f"Changes are {after.name} relative to {before.name}, for the same model and arm: a value below 1 is cheaper. "
+        "Times compare two machines or two days, not two tools: judge a tool by its effect within a run.",
     ]
     tables = {
         "Arms": arms(samples),
         "Effects within each run": effects(samples, reference),
         "Changes between the runs": changes(samples, after.name, before.name, "run"),
     }
-    about = {"before": before.name, "after": after.name, "cases": {str(k): int(v) for k, v in cases.items()}, "left_out": left_out}
+    about = {
+        "before": before.name,
+        "after": after.name,
+        "cases": {str(k): int(v) for k, v in cases.items()},
+        "left_out": left_out,
+    }
     write_overview(folder, f"{before.name} compared with {after.name}", lead, tables, about)
 
 
@@ -48,8 +54,8 @@ def write_batch_report(name: str, batch: Batch, runs: Sequence[Run], folder: Pat
     samples = together(runs)
     failed = int((samples["status"] != "completed").sum())
     lead = [
-        f"{batch.description or name}: {', '.join(batch.profiles)}, {batch.samples} samples per approach, {len(samples)} requests, "
-        f"{failed} of them without a complete answer.",
+        f"{batch.description or name}: {', '.join(batch.profiles)}, {batch.samples} samples per approach, "
+        f"{len(samples)} requests, {failed} of them without a complete answer.",
         "Verdicts are in the report of each profile; this page only puts their figures side by side.",
     ]
     tables = {"Arms": arms(samples), "Effects within each run": effects(samples, reference)}

@@ -1,7 +1,7 @@
 """Compare two approaches (or models, profiles, runs) over the cases they share.
 
-Ratios are geometric means of per-pair ratios, differences are means; both are averaged over repeats, cases, clusters and
-tasks in that order, and judged on cluster means. Everything here is exploratory: verdicts are made in `verdicts`.
+Ratios are geometric means of per-pair ratios, differences are means; both are averaged over repeats, cases, clusters
+and tasks in that order, and judged on cluster means. Everything here is exploratory: verdicts are made in `verdicts`.
 """
 
 from __future__ import annotations
@@ -13,56 +13,29 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ai_dev_tools.benchmark.config import ValidityThresholds
 from ai_dev_tools.benchmark.effects import Effect, effect
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.pairing import By, costs, pair_up
 from ai_dev_tools.benchmark.plugins import COMPARISONS, Plugin
-from ai_dev_tools.benchmark.sampletable import ALL
+from ai_dev_tools.benchmark.power import minimal_effect
+from ai_dev_tools.benchmark.sampletable import ALL, words
 from ai_dev_tools.benchmark.statistics import (
     RESAMPLES,
     benjamini_hochberg,
     effect_size,
     group_means,
-    minimal_effect,
     signed_rank_p,
 )
-from ai_dev_tools.benchmark.validity import ValidityThresholds, assess
+from ai_dev_tools.benchmark.validity import assess
 
 DESCRIPTIVE_BELOW = 6
 """Clusters below which nothing is generalised: intervals are shown, for these files only."""
-COLUMNS = [
-    "profile",
-    "model",
-    "task",
-    "stratum",
-    "approach",
-    "reference",
-    "comparison",
-    "unit",
-    "kind",
-    "value",
-    "low",
-    "high",
-    "change_percent",
-    "change_low",
-    "change_high",
-    "bill_ratio",
-    "pairs",
-    "cases",
-    "clusters",
-    "unpaired",
-    "dropped",
-    "flagged",
-    "censored",
-    "d_z",
-    "d_z_low",
-    "d_z_high",
-    "p",
-    "p_adjusted",
-    "p_signed_rank",
-    "mde",
-    "note",
-]
+COLUMNS = words(
+    "profile model task stratum approach reference comparison unit kind value low high change_percent "
+    "change_low change_high bill_ratio pairs cases clusters unpaired dropped flagged censored d_z d_z_low "
+    "d_z_high p p_adjusted p_signed_rank mde note"
+)
 
 
 def compare(
@@ -115,7 +88,7 @@ Rows = NDArray[np.intp]
 
 
 def scopes(pairs: pd.DataFrame, strata: bool, size: str | None = None) -> Iterator[tuple[Scope, Rows]]:
-    """(profile, model, task, stratum) and the rows in it: every level, then margins; `size` is the column for thirds."""
+    """(profile, model, task, stratum) and its rows: every level, then margins; `size` names the column for thirds."""
     profile, model, task = (np.asarray(pairs[name].astype(str), dtype=object) for name in ("profile", "model", "task"))
     everything = np.arange(len(pairs))
     for p in [*sorted(set(profile))] or [ALL]:

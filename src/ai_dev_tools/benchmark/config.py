@@ -60,6 +60,7 @@ def _split(value: Any) -> Any:
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_split), Field(min_length=1)]
 ALL = "all"
+TASK_TIMEOUT_S = 30.0
 
 
 class Options(StrictModel):
@@ -81,7 +82,9 @@ class Instance(StrictModel):
     port: Annotated[int, Field(ge=1, le=65535)] | None = Field(None, description="port of its Ollama")
     max_concurrent: PositiveInt | None = Field(None, description="requests under way at once")
     replicas: tuple[str, ...] = Field((), description="base URLs of further servers with the same model")
-    memory_gb: PositiveFloat | None = Field(None, description="memory a server needs; its start waits until so much is free")
+    memory_gb: PositiveFloat | None = Field(
+        None, description="memory a server needs; its start waits until so much is free"
+    )
 
 
 class ServerSettings(StrictModel):
@@ -92,7 +95,9 @@ class ServerSettings(StrictModel):
     models_dir: str | None = Field(None, description="folder (process) or volume (container) that keeps pulled models")
     token_env: str | None = Field(None, description="environment variable that holds a bearer token")
     environment: dict[str, str] = Field({}, description="further environment of a server started here")
-    cache_prompt: bool = Field(False, description="let the server keep prompt prefixes: a declared warm-cache condition")
+    cache_prompt: bool = Field(
+        False, description="let the server keep prompt prefixes: a declared warm-cache condition"
+    )
 
 
 class Profile(StrictModel):
@@ -122,6 +127,35 @@ class QualityGate(StrictModel):
     floor: str = Field("no_context", description="arm that the reference must beat, or quality is not measurable")
 
 
+Share = Annotated[float, Field(ge=0, le=1)]
+Amount = Annotated[float, Field(ge=0)]
+
+
+class ValidityThresholds(StrictModel):
+    """When a check flags a sample, and when flags make a verdict invalid."""
+
+    truncated_tokens: Amount = Field(
+        16, description="input tokens fewer than the same prompt had elsewhere (and > 2 %)"
+    )
+    cached_tokens: Amount = Field(48, description="cached prompt tokens tolerated: a chat template's own prefix")
+    load_s: Amount = Field(0.5, description="seconds of loading from which a request paid for loading the model")
+    other_cpu_cores: Amount = Field(0.25, description="cores that other processes may use during a request")
+    other_cpu_s: Amount = Field(
+        0.2, description="CPU seconds of other processes below which contention is never flagged"
+    )
+    clock_s: Amount = Field(1.0, description="seconds by which a clock may appear to run backwards")
+    max_dropped: Share = Field(
+        0.10, description="share of pairs lost to infrastructure above which a verdict is invalid"
+    )
+    max_flagged: Share = Field(0.20, description="share of flagged pairs above which a verdict is invalid")
+    max_arm_difference: Share = Field(
+        0.10, description="difference of the arms' flagged shares above which it is invalid"
+    )
+    min_clusters: Annotated[int, Field(ge=2)] = Field(
+        6, description="clusters below which a result is descriptive only"
+    )
+
+
 class PlanSettings(StrictModel):
     """What a run sets out to show, written down before its first request."""
 
@@ -134,6 +168,21 @@ class PlanSettings(StrictModel):
     quality: QualityGate = QualityGate()
 
 
+class ArchiveSettings(StrictModel):
+    """What an archive of the run says besides what was recorded."""
+
+    author: str | None = Field(None, description="who made the run; written into archives")
+    orcid: Annotated[str, Field(pattern=r"^\d{4}-\d{4}-\d{4}-\d{3}[\dX]$")] | None = Field(
+        None, description="the author's ORCID iD, like 0000-0002-1825-0097"
+    )
+    affiliation: str | None = Field(None, description="the author's organisation")
+    affiliation_url: str | None = Field(None, description="the organisation's page")
+    license: str = Field("CC-BY-4.0", description="licence of the run's data, an SPDX identifier")
+    include: tuple[Literal["corpora", "weights"], ...] = Field(
+        (), description="put these inside too, as far as their licences allow it; else they are referenced"
+    )
+
+
 class Config(StrictModel):
     """All settings of a run."""
 
@@ -144,13 +193,16 @@ class Config(StrictModel):
     models: Names = Field((ALL,), description="model tags or instance names of the profile, or all")
     tools: Names | None = Field(None, description="tools to judge, each in an arm tools-NAME instead of `tools`")
     endpoint: str | None = Field(None, description="embedded, auto, external, process, container, replay, or a URL")
+    source: Literal["cases", "prompts", "samples"] = Field(
+        "cases", description="what a run starts from: cases (everything), or prompts or samples that are at hand"
+    )
     retry: Literal["default", "all", "none"] = Field("default", description="which failed samples are asked again")
     partial: bool = Field(False, description="make tables and report of what exists")
     execution_mode: ExecutionMode = ExecutionMode.ASYNC
     output_format: OutputFormat = OutputFormat.JSON
     max_concurrent_batches: PositiveInt = Field(2, description="blocks (model x task) measured at once")
     container_startup_timeout: PositiveFloat = Field(180.0, description="seconds until an endpoint must be ready")
-    task_timeout: PositiveFloat = Field(30.0, description="seconds for one request")
+    task_timeout: PositiveFloat | None = Field(None, description="seconds for one request; default: the profile's, or 30")
     retry_attempts: Annotated[int, Field(ge=1, le=20)] = Field(3, description="tries of a request, the first included")
     tool_runs: PositiveInt = Field(1, description="cold runs of a tool per case; the median time counts")
     options: Options = Options()
@@ -160,6 +212,9 @@ class Config(StrictModel):
     server: ServerSettings = ServerSettings()
     endpoint_file: Path | None = Field(None, description="Python file that registers endpoint kinds of your own")
     plan: PlanSettings = PlanSettings()
+    validity: ValidityThresholds = ValidityThresholds()
+    plugins: tuple[Path, ...] = Field((), description="files with metrics, comparisons and checks of your own")
+    archive: ArchiveSettings = ArchiveSettings()
     profiles: dict[Annotated[str, Field(pattern=PATH_SAFE)], Profile]
 
     @model_validator(mode="after")
@@ -253,7 +308,7 @@ def resolve_profile(config: Config, name: str) -> ResolvedProfile:
         min_cores=merged.min_cores or 1,
         samples=config.samples or merged.samples or 3,
         sizes=merged.sizes or ("S", "L"),
-        task_timeout=merged.task_timeout or config.task_timeout,
+        task_timeout=config.task_timeout or merged.task_timeout or TASK_TIMEOUT_S,
         instances=instances,
     )
 

@@ -79,7 +79,15 @@ def _one(
     try:
         results = [run_tool(spec, files, case.vars) for _ in range(runs)]
     except ToolError as error:
-        return ToolResult(case=case.id, tool=spec.id, version=version, digest=digest, status="failed", error=str(error))
+        return ToolResult(
+            case=case.id,
+            tool=spec.id,
+            version=version,
+            digest=digest,
+            status="failed",
+            error=str(error),
+            wall_s=round(error.spent_s, 6),
+        )
     return ToolResult(
         case=case.id,
         tool=spec.id,

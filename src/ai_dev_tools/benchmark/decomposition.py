@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 
 from ai_dev_tools.benchmark.comparison import scopes
+from ai_dev_tools.benchmark.config import ValidityThresholds
 from ai_dev_tools.benchmark.metrics import efficiency
 from ai_dev_tools.benchmark.pairing import By, Floats, costs, pair_up
-from ai_dev_tools.benchmark.sampletable import codes
+from ai_dev_tools.benchmark.sampletable import codes, words
 from ai_dev_tools.benchmark.statistics import ClusterEstimate, cluster_estimate, infer
-from ai_dev_tools.benchmark.validity import ValidityThresholds, assess
+from ai_dev_tools.benchmark.validity import assess
 
 SCOPE = ["profile", "model", "task", "approach", "reference"]
 _PARTS = (
@@ -27,19 +28,9 @@ _PARTS = (
     ("input", "tokens", "tokens"),
     ("output", "tokens", "tokens"),
 )
-_NEEDED = [
-    "tool_s",
-    "attempts_s",
-    "duration_s",
-    "queue_s",
-    "load_s",
-    "prompt_eval_s",
-    "eval_s",
-    "input_tokens",
-    "output_tokens",
-    "total_tokens",
-    "start",
-]
+_NEEDED = words(
+    "tool_s attempts_s duration_s queue_s load_s prompt_eval_s eval_s input_tokens output_tokens total_tokens start"
+)
 DECOMPOSITION = [
     *SCOPE,
     "component",
@@ -114,7 +105,7 @@ def decompose(
 ) -> pd.DataFrame:
     """Mean cost per case of both arms, part by part, and the difference with its 95 % interval on cluster means.
 
-    Only pairs in which both samples completed, and none is void for the endpoint. The parts of time add up to the whole:
+    Only pairs in which both samples completed and neither is void for the endpoint. The parts of time add up:
     "rest" is what the server's own phases leave unexplained. `share_percent` is the part's share of the net difference.
     """
     rows = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from typing import Self
 
@@ -54,7 +55,7 @@ class Excerpt(BaseModel):
 
     def _statements(self, text: str, lines: list[str]) -> Iterator[str]:
         try:
-            tree = ast.parse(text)
+            tree = _parse(text)
         except SyntaxError as error:
             raise ConfigurationError(
                 f"{self.file}: cannot cut symbols from a file that is not Python ({error.msg}); use lines"
@@ -65,6 +66,12 @@ class Excerpt(BaseModel):
             raise ConfigurationError(f"{self.file}: no top-level {', '.join(sorted(missing))} to cut out")
         for _, node in found:
             yield "\n".join(lines[_first_line(node) - 1 : node.end_lineno])
+
+
+@functools.lru_cache(maxsize=2)
+def _parse(text: str) -> ast.Module:
+    """The tree of one large file, of which many cases are cut one after the other."""
+    return ast.parse(text)
 
 
 def _bound_names(node: ast.stmt) -> set[str]:

@@ -20,12 +20,13 @@ from ai_dev_tools.benchmark import paths
 from ai_dev_tools.benchmark.client import OllamaClient, Reply
 from ai_dev_tools.benchmark.design import Block, Cell, cells, request_digest
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, ReadyEndpoint, open_endpoint
-from ai_dev_tools.benchmark.errors import ASKED_AGAIN, BenchmarkError, EndpointConnectionError
+from ai_dev_tools.benchmark.errors import ASKED_AGAIN, BenchmarkError, ConfigurationError, EndpointConnectionError
+from ai_dev_tools.benchmark.identity import Witness
 from ai_dev_tools.benchmark.measure import ask, sample_of, unasked
 from ai_dev_tools.benchmark.progress import Progress
 from ai_dev_tools.benchmark.prompts import SKIPPED, Prompt
 from ai_dev_tools.benchmark.resources import Meter
-from ai_dev_tools.benchmark.samples import EndpointIdentity, Sample, read_sample, write_sample
+from ai_dev_tools.benchmark.samples import EndpointIdentity, Sample, read_sample, remove_unfinished, write_sample
 
 FAILURES_IN_A_ROW = 3
 """Samples that end without a connection one after another before the endpoint counts as gone."""
@@ -46,7 +47,13 @@ class Work:
     skipped: int = 0
 
     def prompt(self, cell: Cell) -> Prompt:
-        return self.prompts[cell.case, cell.approach]
+        try:
+            return self.prompts[cell.case, cell.approach]
+        except KeyError:
+            raise ConfigurationError(
+                f"there is no prompt for case '{cell.case}' in approach '{cell.approach}' of {self.block.task}",
+                remedy="Run the whole workflow again, it makes the prompts",
+            ) from None
 
     def path(self, approach: str, sample: int) -> Path:
         return paths.sample_file(Path(self.block.results), self.block.model, self.block.task, approach, sample)
@@ -99,6 +106,7 @@ def _asked_again(sample: Sample, retry: str) -> bool:
 
 def _take_stock(work: Work, log: Log, only: tuple[str, int] | None) -> None:
     """Sort cells into done and missing; what no longer matches is set aside, never deleted."""
+    remove_unfinished(Path(work.block.results) / "samples" / paths.safe_model(work.block.model) / work.block.task)
     for cell in cells(work.block):
         if only is not None and (cell.approach, cell.sample) != only:
             continue
@@ -131,8 +139,13 @@ def _matches(block: Block, cell: Cell, prompt: Prompt, sample: Sample) -> bool:
 
 def _set_aside(work: Work, path: Path) -> None:
     target = paths.superseded_file(Path(work.block.results), path, f"{time.time_ns()}")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    os.replace(path, target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(path, target)
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot move {path} to {target.parent}: {error.strerror}", remedy="Make the results folder writable"
+        ) from None
 
 
 def _ask_if_model_changed(work: Work, endpoint: ReadyEndpoint, log: Log) -> None:
@@ -155,23 +168,27 @@ def _ask_if_model_changed(work: Work, endpoint: ReadyEndpoint, log: Log) -> None
 def _measure(work: Work, endpoint: ReadyEndpoint, log: Log, stop: threading.Event) -> None:
     """Ask all missing cells; restart an endpoint of ours that went away, a bounded number of times."""
     progress = Progress(work.block, len(work.missing), log)
+    witness = Witness(work.block, endpoint, work.session, log)
     while work.missing and not stop.is_set():
-        crew = _Crew(work, endpoint, progress, stop)
+        crew = _Crew(work, endpoint, progress, witness, stop)
         with _metered(endpoint) as meter:
             _warm_up(work, endpoint, crew.clients, log)
+            witness.look()
             crew.run(meter)
         if not crew.gone or stop.is_set():
             continue
         if not endpoint.can_restart or endpoint.restarts >= MAX_RESTARTS:
+            again = retryable(list(work.done.values()), work.block.retry)
             raise EndpointConnectionError(
                 f"the endpoint {endpoint.base_url} stopped answering; "
-                f"{len(work.done)} samples are kept, {len(work.missing)} are still to be asked",
+                f"{len(work.done) - again} samples are kept, {len(work.missing) + again} are still to be asked",
                 instance=work.block.instance,
                 remedy="Look to the server and run the same command again: only what is missing is asked",
             )
         log(f"{work.block.instance}: the endpoint stopped answering and is restarted")
         endpoint.restart()
         work.missing.extendleft(reversed(crew.lost))
+        progress.asked_again(len(crew.lost))
 
 
 @contextmanager
@@ -207,12 +224,15 @@ class _Crew:
     Daemon threads: on an interruption the process ends at once, and what is in flight is not a result.
     """
 
-    def __init__(self, work: Work, endpoint: ReadyEndpoint, progress: Progress, stop: threading.Event) -> None:
+    def __init__(
+        self, work: Work, endpoint: ReadyEndpoint, progress: Progress, witness: Witness, stop: threading.Event
+    ) -> None:
         self.gone = False
         self._work = work
         self._digest = endpoint.model_digest
         self._identity = EndpointIdentity(endpoint.kind, endpoint.version)
         self._progress = progress
+        self._witness = witness
         self._stop = stop
         self._lock = threading.Lock()
         self._in_flight = 0
@@ -261,5 +281,9 @@ class _Crew:
                 else:
                     self.lost.clear()
                 self.gone = self.gone or len(self.lost) >= FAILURES_IN_A_ROW
-            work.store(sample_of(block, cell, prompt, asked, work.session, self._digest, self._identity))
+            sample = sample_of(block, cell, prompt, asked, work.session, self._digest, self._identity)
+            if "model_loaded" in sample.flags:
+                self._witness.look_again()
+            sample.flags = sorted({*sample.flags, *self._witness.flags})
+            work.store(sample)
             self._progress.finished(asked.error)

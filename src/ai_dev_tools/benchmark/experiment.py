@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ai_dev_tools.benchmark import paths
-from ai_dev_tools.benchmark.approaches import APPROACHES, TOOL_PREFIX, find_approach
+from ai_dev_tools.benchmark.approaches import APPROACHES, FINDINGS_CONTROLS, TOOL_PREFIX, find_approach
 from ai_dev_tools.benchmark.config import ALL, Config, ExecutionMode, ResolvedInstance, ResolvedProfile, resolve_profile
 from ai_dev_tools.benchmark.design import PROTOCOL, Block, case_order
 from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
@@ -63,6 +63,12 @@ class Experiment:
         if ALL in names:
             names = [*APPROACHES, *(name for name in names if name.startswith(TOOL_PREFIX))]
         if self.config.tools:
+            if len(self.config.tools) > 1 and (made := [n for n in names if n in FINDINGS_CONTROLS]):
+                raise ConfigurationError(
+                    f"config: approaches {', '.join(made)} are made from the findings of one tool, but tools names "
+                    f"{len(self.config.tools)}",
+                    remedy="Judge one tool at a time, or leave these controls out",
+                )
             own = [TOOL_PREFIX + tool for tool in self.config.tools]
             at = names.index("tools") if "tools" in names else len(names)
             names = [*names[:at], *own, *names[at + 1 :]]
@@ -73,14 +79,32 @@ class Experiment:
     @property
     def prompted_approaches(self) -> list[str]:
         """The arms whose prompts are made: all built-in ones, so that turning on a control renders nothing anew."""
-        return list(dict.fromkeys([*APPROACHES, *(TOOL_PREFIX + tool for tool in self.judged_tools)]))
+        built_in = [name for name in APPROACHES if name != "tools" or not self.config.tools]
+        return list(dict.fromkeys([*built_in, *(TOOL_PREFIX + tool for tool in self.judged_tools)]))
+
+    def shown_tools(self, task: str) -> list[str]:
+        """Tools behind the arm `tools` and the controls: the task's own, unless `tools` in the config names others."""
+        return list(self.config.tools or self.tasks[task].tools)
 
     def task_tools(self, task: str) -> list[str]:
-        """Tools that run over a task's cases: its own and those judged."""
-        return list(dict.fromkeys([*self.tasks[task].tools, *self.judged_tools]))
+        """Tools that run over a task's cases: those behind the arms, and those with an arm of their own."""
+        return list(dict.fromkeys([*self.shown_tools(task), *self.judged_tools]))
+
+    @property
+    def run(self) -> str:
+        """Name of the configured run's results folder: the profile's, marked where recorded answers are replayed."""
+        kinds = {instance.endpoint for instance in self.profile(self.config.profile).instances}
+        return self.config.profile + (paths.REPLAY if kinds == {"replay"} else "")
+
+    @property
+    def source(self) -> str:
+        """What the run starts from; a replay asks its questions again, with the prompts that are at hand."""
+        replayed = self.run.endswith(paths.REPLAY)
+        return "prompts" if self.config.source == "samples" and replayed else self.config.source
 
     def profile(self, name: str) -> ResolvedProfile:
-        """A profile with everything filled in."""
+        """A profile with everything filled in; a run's name means its profile."""
+        name = name.removesuffix(paths.REPLAY)
         if name not in self._profiles:
             self._profiles[name] = resolve_profile(self.config, name)
         return self._profiles[name]
@@ -127,7 +151,7 @@ class Experiment:
             raise ConfigurationError(f"nothing is configured for {model}/{task}, {nearest(f'{model}/{task}', known)}")
         options = {key: value for key, value in config.options.model_dump().items() if value is not None}
         return Block(
-            profile=profile,
+            profile=resolved.name,
             results=paths.RUN.format(profile=profile),
             instance=instance.name,
             model=instance.model,
@@ -165,7 +189,7 @@ class Experiment:
             "memory_gb": instance.memory_gb,
             "kind_file": str(kind_file) if kind_file else None,
             "log_dir": paths.SERVER_LOGS.format(profile=profile),
-            "replay_from": paths.SAMPLES.format(profile=profile),
+            "replay_from": paths.RUN.format(profile=profile.removesuffix(paths.REPLAY)),
         }
 
     def servers(self, profile: str) -> dict[str, str]:
@@ -208,7 +232,7 @@ class Experiment:
         ]
         return {
             "protocol": PROTOCOL,
-            "profile": profile,
+            "profile": self.profile(profile).name,
             "models": [instance.model for instance in self.instances(profile)],
             "tasks": {task: self.cases(profile, task) for task in self.tasks},
             "approaches": self.approaches,
@@ -216,6 +240,7 @@ class Experiment:
             "alpha": settings.alpha,
             "claims": claims,
             "quality": settings.quality.model_dump(),
+            "single_source": [task.id for task in self.tasks.values() if task.single_source],
             "options": self.config.options.model_dump(exclude_none=True),
         }
 

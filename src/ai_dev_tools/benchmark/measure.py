@@ -14,7 +14,7 @@ from ai_dev_tools.benchmark.design import PROTOCOL, Block, Cell, nonce, request_
 from ai_dev_tools.benchmark.errors import BenchmarkError, RequestTimeoutError
 from ai_dev_tools.benchmark.prompts import Prompt
 from ai_dev_tools.benchmark.resources import Meter
-from ai_dev_tools.benchmark.samples import Attempt, EndpointIdentity, Request, Resources, Sample, SampleError
+from ai_dev_tools.benchmark.samples import Attempt, EndpointIdentity, Request, Resources, Sample, SampleError, Status
 from ai_dev_tools.benchmark.scoring import parse_answer, score_answer
 
 BACKOFF_BASE_S = 0.5
@@ -120,7 +120,11 @@ def _sample(
     reply, sent = asked.reply, bool(asked.attempts)
     timings, flags = _timings(reply)
     answer = parse_answer(reply.text) if error is None else None
-    status = "completed" if error is None else "timeout" if isinstance(asked.error, RequestTimeoutError) else "failed"
+    status: Status = "failed"
+    if error is None:
+        status = "completed"
+    elif isinstance(asked.error, RequestTimeoutError):
+        status = "timeout"
     return Sample(
         profile=block.profile,
         instance=block.instance,
@@ -184,7 +188,7 @@ def _timings(reply: Reply) -> tuple[dict[str, Any], list[str]]:
         "input_tokens": tokens["in"],
         "output_tokens": tokens["out"],
         "total_tokens": (tokens["in"] or 0) + (tokens["out"] or 0) if both else None,
-        "load_s": seconds["load"] if seconds["load"] is not None or not final else 0.0,
+        "load_s": 0.0 if final and "load_duration" not in final else seconds["load"],
         "prompt_eval_s": seconds["prompt_eval"],
         "eval_s": seconds["eval"],
         "queue_s": _rounded(max(0.0, reply.duration_s - sum(known))) if final else None,

@@ -98,7 +98,7 @@ def wide(metrics: pd.DataFrame, intervals: bool = True) -> pd.DataFrame:
     return order.merge(joined, on=keys, how="left").reset_index(drop=True)
 
 
-# ---------------------------------------------------------------------------------------------------------------- counts
+# ------------------------------------------------------------------------------------------ counts
 
 
 def _count(cell: Cell, status: str) -> float:
@@ -144,7 +144,7 @@ def capped_rate(cell: Cell) -> Estimate:
     return _proportion(int(capped.sum()), int(cell.is_completed.sum()), "no completed sample")
 
 
-# -------------------------------------------------------------------------------------------------------------- duration
+# ------------------------------------------------------------------------------------------ duration
 
 
 def _summary(cell: Cell, column: str, what: Callable[[Any], Any], least: int = 1) -> Estimate:
@@ -217,7 +217,7 @@ for _q in (25, 50, 75, 90, 95, 99):
     metric(
         f"duration_p{_q}",
         unit="s",
-        description=f"{_q}th percentile of durations, timed-out ones counted as longer; order-statistic interval over samples",
+        description=f"{_q}th percentile of durations, timed-out ones counted as longer; order-statistic interval",
     )(partial(_percentile, q=_q / 100))
 
 
@@ -240,7 +240,7 @@ for _column, _name, _text in (
     metric(_name, unit="s", description=f"{_text}; t interval over samples")(partial(_mean, column=_column))
 
 
-# ---------------------------------------------------------------------------------------------------------------- tokens
+# ------------------------------------------------------------------------------------------ tokens
 
 for _kind in ("input", "output", "total"):
     metric(f"{_kind}_tokens_sum", unit="tokens", description=f"Sum of {_kind} tokens of completed requests")(
@@ -273,7 +273,7 @@ metric("decode_tokens_per_second", unit="tokens/s", description="Output tokens /
 )
 
 
-# -------------------------------------------------------------------------------------------------------------- the machine
+# ------------------------------------------------------------------------------------------ the machine
 
 
 @metric(
@@ -304,7 +304,7 @@ metric(
 )(partial(_speed, tokens="other_cpu_s", seconds="duration_s"))
 
 
-# --------------------------------------------------------------------------------------------------------------- quality
+# ------------------------------------------------------------------------------------------ quality
 
 
 @metric(
@@ -335,8 +335,8 @@ def quality(cell: Cell) -> Estimate:
     "efficiency_score",
     unit="0..1",
     description="Composite of the system replaced: 0.4 success + 0.3 throughput/(10/s) + 0.2 tokens per second/1000 + "
-    "0.1 (1 - mean duration/60 s), each clipped to 0..1. Real models reach neither 10 requests nor 1000 tokens a second, "
-    "so it cannot reach 1, and it ignores quality: prefer tokens and seconds per point of quality",
+    "0.1 (1 - mean duration/60 s), each clipped to 0..1. Real models reach neither 10 requests nor 1000 tokens "
+    "per second, so it cannot reach 1, and it ignores quality: prefer tokens and seconds per point of quality",
 )
 def efficiency_score(cell: Cell) -> Estimate:
     if not cell.is_completed.any():

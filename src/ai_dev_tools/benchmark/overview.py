@@ -13,16 +13,16 @@ import pandas as pd
 from ai_dev_tools.benchmark.comparison import compare
 from ai_dev_tools.benchmark.metrics import compute_metrics, wide
 from ai_dev_tools.benchmark.runs import Run
-from ai_dev_tools.benchmark.sampletable import ALL, prepare
 from ai_dev_tools.benchmark.samples import write_atomically
+from ai_dev_tools.benchmark.sampletable import ALL, prepare
 
 ARM_COLUMNS = [
     "profile", "model", "approach", "samples", "success_rate", "quality", "input_tokens_mean", "output_tokens_mean",
     "total_tokens_mean", "duration_mean", "tokens_per_second", "throughput",
 ]  # fmt: skip
 EFFECT_COLUMNS = [
-    "profile", "model", "approach", "reference", "comparison", "value", "low", "high", "change_percent", "pairs", "clusters",
-    "note",
+    "profile", "model", "approach", "reference", "comparison", "value", "low", "high", "change_percent",
+    "pairs", "clusters", "note",
 ]  # fmt: skip
 KEY = ["task", "case", "repeat"]
 
@@ -59,11 +59,11 @@ def effects(samples: pd.DataFrame, reference: str) -> pd.DataFrame:
 def changes(samples: pd.DataFrame, after: str, before: str, by: Any) -> pd.DataFrame:
     """What differs between two runs or profiles: arm by arm, over the models and cases that both have."""
     prepared = prepare(samples)
-    parts = [
-        compare(prepared[prepared["approach"] == arm], after, before, by=by, comparisons=["tokens", "time", "quality"], strata=False)
-        .assign(arm=arm)
-        for arm in sorted(set(samples["approach"].astype(str)))
-    ]  # fmt: skip
+    names = ["tokens", "time", "quality"]
+    parts = []
+    for arm in sorted(set(samples["approach"].astype(str))):
+        mine = prepared[prepared["approach"] == arm]
+        parts.append(compare(mine, after, before, by=by, comparisons=names, strata=False).assign(arm=arm))
     table = _over_all_tasks(parts, [*EFFECT_COLUMNS, "arm"])
     table = table.rename(columns={"approach": "after", "reference": "before", "arm": "approach"})
     first = ["model", "approach", "after", "before"]
@@ -78,7 +78,9 @@ def _over_all_tasks(parts: Sequence[pd.DataFrame], columns: Sequence[str] = EFFE
     return table.reindex(columns=list(columns)).reset_index(drop=True)
 
 
-def write_overview(folder: Path, title: str, lead: Sequence[str], tables: Mapping[str, pd.DataFrame], about: Mapping[str, Any]) -> None:
+def write_overview(
+    folder: Path, title: str, lead: Sequence[str], tables: Mapping[str, pd.DataFrame], about: Mapping[str, Any]
+) -> None:
     """Write one CSV per table, overview.json, overview.md and overview.html into a folder.
 
     Args:
@@ -108,6 +110,7 @@ def markdown(title: str, lead: Sequence[str], tables: Mapping[str, pd.DataFrame]
 
 def markdown_table(table: pd.DataFrame) -> str:
     """A pipe table; cells cannot break out of their column."""
+
     def row(cells: Sequence[str]) -> str:
         return "| " + " | ".join(cells) + " |"
 
@@ -131,8 +134,9 @@ def page(title: str, lead: Sequence[str], tables: Mapping[str, pd.DataFrame]) ->
 
 
 _STYLE = (
-    ":root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;margin:0}main{max-width:75rem;margin:auto;padding:1rem}"
-    ".scroll{overflow-x:auto}table{border-collapse:collapse}th,td{padding:.3rem .6rem;border-bottom:1px solid #8886;text-align:left}"
+    ":root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;margin:0}"
+    "main{max-width:75rem;margin:auto;padding:1rem}.scroll{overflow-x:auto}table{border-collapse:collapse}"
+    "th,td{padding:.3rem .6rem;border-bottom:1px solid #8886;text-align:left}"
     "td.n{text-align:right;font-variant-numeric:tabular-nums}"
 )
 

@@ -211,7 +211,8 @@ def pair_up(
         columns: further sample columns wanted, as `COLUMN` and `COLUMN_ref`.
 
     Returns:
-        One row per pair in fixed order: the key columns, cluster, size, stratum, `dropped` ("" when usable, else why; `lost` says whether), the wanted
+        One row per pair in fixed order: the key columns, cluster, size, stratum, `dropped` ("" when usable,
+        else why; `lost` says whether), the wanted
         columns, and from validity `void_ENDPOINT` (either side). `attrs["unpaired"]` counts samples without a partner.
     """
     # what the two sides must agree in: a profile or run may name its instances as it likes

@@ -15,6 +15,8 @@ CORPORA_FOLDER = "resources/corpora"
 CORPUS_RECEIPT = f"{CORPORA_FOLDER}/{{corpus}}.json"
 WEIGHTS = "resources/models/SmolLM2-135M-Instruct.Q4_1.gguf"
 
+CASE_LIST = "resources/cases/{sha256}.{format}"
+
 CONTEXTS = "results/contexts/{task}.{tool}.jsonl"
 PROMPTS = "results/prompts/{task}.jsonl"
 
@@ -25,7 +27,20 @@ SUPERSEDED = f"{RUN}/superseded"
 BLOCK = f"{RUN}/blocks/{{model}}/{{task}}.jsonl"
 PLANS = f"{RUN}/plans.jsonl"
 TABLES = f"{RUN}/tables"
+TABLE_NAMES = (
+    "samples", "metrics", "comparisons", "costs", "break_even", "validity", "verdicts", "checks", "controls",
+    "skipped",
+)  # fmt: skip
+"""CSV tables of a run; the samples and the whole validity ledger are also Parquet files."""
+TABLE_FILES = {name: f"{TABLES}/{name}.csv" for name in TABLE_NAMES} | {
+    f"{name}_parquet": f"{TABLES}/{name}.parquet" for name in ("samples", "validity")
+}
 FIGURES = f"{RUN}/figures"
+IDENTITY = f"{RUN}/identity"
+ARCHIVE = f"{RUN}/archive/{{archive}}.crate.zip"
+ABOUT = f"{RUN}/about.json"
+REPLAY = "@replay"
+"""Behind a profile's name: the results of running it against its own recorded answers."""
 REPORT = f"{RUN}/report"
 LOGS = "results/logs"
 SERVER_LOGS = f"{RUN}/logs"
@@ -39,6 +54,11 @@ def safe_model(model: str) -> str:
 def sample_file(results: Path, model: str, task: str, approach: str, sample: int) -> Path:
     """The file of one sample below a profile's results folder."""
     return results / "samples" / safe_model(model) / task / approach / f"{sample}.json"
+
+
+def identity_file(results: Path, model: str, task: str) -> Path:
+    """Where a block records who answered it."""
+    return results / "identity" / safe_model(model) / f"{task}.json"
 
 
 def superseded_file(results: Path, sample_path: Path, stamp: str) -> Path:

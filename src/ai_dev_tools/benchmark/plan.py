@@ -26,25 +26,9 @@ def read_plans(path: Path) -> list[dict[str, Any]]:
     """The ledger's entries, oldest first; empty where there is none.
 
     Raises:
-        ConfigurationError: a line is not an entry, or an entry does not match its hash.
+        ConfigurationError: a line is not an entry, does not match its hash, or does not follow the line before it.
     """
-    if not path.exists():
-        return []
-    entries = []
-    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
-        try:
-            entry = json.loads(line)
-            content = {key: value for key, value in entry.items() if key not in ("plan", "declared_at")}
-            genuine = entry["plan"] == plan_hash(content)
-        except (ValueError, KeyError, TypeError, AttributeError):
-            genuine = False
-        if not genuine:
-            raise ConfigurationError(
-                f"{path} line {number} is not a plan as it was declared",
-                remedy="Restore the file; a plan that was changed afterwards proves nothing",
-            )
-        entries.append(entry)
-    return entries
+    return [json.loads(line) for line in _checked_lines(path)]
 
 
 def declare_plan(path: Path, plan: dict[str, Any]) -> bool:
@@ -53,12 +37,38 @@ def declare_plan(path: Path, plan: dict[str, Any]) -> bool:
     Raises:
         ConfigurationError: the ledger is damaged or cannot be written.
     """
-    entries = read_plans(path)
+    lines = _checked_lines(path)
     digest = plan_hash(plan)
-    if any(entry["plan"] == digest for entry in entries):
+    if any(json.loads(line)["plan"] == digest for line in lines):
         path.touch()
         return False
     now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    entries.append({"plan": digest, "declared_at": now, **plan})
-    write_atomically(path, "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries).encode())
+    entry = {"plan": digest, "declared_at": now, "previous": _link(lines), **plan}
+    lines.append(json.dumps(entry, ensure_ascii=False).encode())
+    write_atomically(path, b"".join(line + b"\n" for line in lines))
     return True
+
+
+def _link(lines: list[bytes]) -> str | None:
+    """What ties a new line to the last one, so that none can be taken out, changed or moved unnoticed."""
+    return hashlib.sha256(lines[-1]).hexdigest()[:16] if lines else None
+
+
+def _checked_lines(path: Path) -> list[bytes]:
+    if not path.exists() or not path.stat().st_size:
+        return []
+    lines: list[bytes] = []
+    for number, line in enumerate(path.read_bytes().removesuffix(b"\n").split(b"\n"), start=1):
+        try:
+            entry = json.loads(line)
+            content = {key: value for key, value in entry.items() if key not in ("plan", "declared_at", "previous")}
+            genuine = entry["plan"] == plan_hash(content) and entry["previous"] == _link(lines)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            genuine = False
+        if not genuine:
+            raise ConfigurationError(
+                f"{path} line {number} is not a plan as it was declared",
+                remedy="Restore the file; a plan that was changed afterwards proves nothing",
+            )
+        lines.append(line)
+    return lines

@@ -18,17 +18,29 @@ from scipy import optimize, special, stats
 from ai_dev_tools.benchmark.claims import CONTROLS
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.pairing import costs, pair_up
+from ai_dev_tools.benchmark.power import clusters_needed, gate_clusters
 from ai_dev_tools.benchmark.quality import estimate_differences
-from ai_dev_tools.benchmark.sampletable import codes, prepare
-from ai_dev_tools.benchmark.statistics import cluster_estimate, clusters_needed, gate_clusters
+from ai_dev_tools.benchmark.sampletable import codes, prepare, words
+from ai_dev_tools.benchmark.statistics import (
+    cluster_estimate,
+)
 from ai_dev_tools.benchmark.validity import assess
 
 Floats = NDArray[np.float64]
-PLAN_COLUMNS = (
-    "model endpoint effect power alpha tests repeats sd sd_quality basis clusters_cost clusters_quality clusters "
-    "samples_per_task requests hours hours_low hours_high note"
-).split()
-MODEL_COLUMNS = "model samples intercept_s s_per_input_token s_per_output_token median_error total_error note".split()
+PLAN_COLUMNS = words(
+    "model endpoint effect power alpha tests repeats sd sd_quality basis clusters_cost clusters_quality "
+    "clusters samples_per_task requests hours hours_low hours_high note"
+)
+MODEL_COLUMNS = [
+    "model",
+    "samples",
+    "intercept_s",
+    "s_per_input_token",
+    "s_per_output_token",
+    "median_error",
+    "total_error",
+    "note",
+]
 
 
 @dataclass(frozen=True)
@@ -288,7 +300,7 @@ def _hours(
 def power_curve(
     clusters: Sequence[int], sd: float, *, alpha: float = 0.025, margin_ratio: float = 0.95
 ) -> pd.DataFrame:
-    """Power of the cost test against true ratios: columns clusters, ratio, power (t approximation, one-sided alpha/2)."""
+    """Power of the cost test against true ratios: clusters, ratio, power (t approximation, one-sided alpha/2)."""
     rows = [
         (n, ratio, float(1 - special.nctdtr(n - 1, shift, stats.t.isf(alpha / 2, n - 1))))
         for n in clusters

@@ -1,173 +1,41 @@
-"""Every figure of a report: one decorated function each, from tidy data to axes.
+"""The figures of a report: one decorated function each, from tidy data to axes.
 
-A plot is drawn once, in the colours of the light theme. `inline_svg` then turns those colours into CSS variables, so that
-the figure in a page follows the reader's theme, while the files on disk stay plain. Colours are Okabe and Ito's, which
-colour-blind readers can tell apart; shapes and line styles repeat what colour says.
+A user's own plot is made the same way: a function `(figure, data, options)` under `@plot("name")`.
 """
 
 from __future__ import annotations
 
-import io
-import re
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.report.text import visible
+from ai_dev_tools.benchmark.report.drawing import (
+    COLOURS,
+    DASHES,
+    GRID,
+    INK,
+    MOST_VECTOR_POINTS,
+    MUTED,
+    PAPER,
+    draw,
+    inline_svg,
+    plain_log,
+    plot,
+    registered,
+    save,
+    series_look,
+    series_order,
+    short_label,
+    show_grid,
+    show_legend,
+    svg,
+)
 
-INK, MUTED, GRID, PAPER = "#1c2024", "#5c636b", "#d9dde2", "#ffffff"
-COLOURS = ("#0072b2", "#d55e00", "#6f7780", "#008563", "#b4569a", "#8f6c00", "#3f8fc4")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-DASHES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 3)))
-FIRST = ("baseline", "tools", "no_context", "excerpt", "shuffled", "mismatched")
-THEMED = {INK: "--ink", MUTED: "--muted", GRID: "--line", PAPER: "--paper"} | {
-    colour: f"--series-{number}" for number, colour in enumerate(COLOURS)
-}
-MOST_VECTOR_POINTS = 3000
-STYLE: dict[str, Any] = {
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 9.5,
-    "text.color": INK,
-    "text.parse_math": False,
-    "axes.labelcolor": MUTED,
-    "axes.titlesize": 9.5,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.edgecolor": GRID,
-    "axes.facecolor": "none",
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "grid.color": GRID,
-    "grid.linewidth": 0.7,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.labelcolor": MUTED,
-    "ytick.labelcolor": INK,
-    "legend.frameon": False,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "report",
-    "figure.facecolor": "none",
-    "path.simplify": True,
-}
-PlotFunction = Callable[[Figure, pd.DataFrame, Mapping[str, Any]], None]
-PLOTS: dict[str, PlotFunction] = {}
-
-
-def plot(name: str) -> Callable[[PlotFunction], PlotFunction]:
-    """Register a function `(figure, data, options)` that draws a tidy table into an empty matplotlib figure."""
-
-    def register(function: PlotFunction) -> PlotFunction:
-        PLOTS[name] = function
-        return function
-
-    return register
-
-
-def draw(name: str, data: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figure:
-    """The drawn figure.
-
-    Raises:
-        ConfigurationError: no such plot.
-    """
-    if name not in PLOTS:
-        raise ConfigurationError(f"no plot is called '{name}'; known: {', '.join(PLOTS)}")
-    with rc_context(STYLE):
-        figure = Figure(figsize=(7.6, 3.4), layout="constrained")
-        PLOTS[name](figure, data, options or {})
-        return figure
-
-
-def svg(figure: Figure) -> str:
-    """The figure as SVG text, the same for the same data."""
-    buffer = io.StringIO()
-    with rc_context(STYLE):
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Type": None, "Format": None})
-    return buffer.getvalue()
-
-
-def save(figure: Figure, stem: Path, picture: str | None = None) -> None:
-    """Write `stem`.svg and `stem`.png (on white, 150 dots per inch)."""
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    stem.with_suffix(".svg").write_text(picture or svg(figure), encoding="utf-8")
-    with rc_context(STYLE):
-        figure.savefig(stem.with_suffix(".png"), dpi=150, facecolor=PAPER, metadata={"Software": None})
-
-
-def inline_svg(picture: str, name: str, title: str, described_by: str) -> str:
-    """SVG for the inside of a page: theme colours, ids of its own, a size that follows the page, and a name for readers.
-
-    Args:
-        name: prefix of all ids in it.
-        title, described_by: escaped title, and id of the element that describes the figure.
-    """
-    body = picture[picture.index("<svg") :]
-    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
-    body = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', body)
-    body = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", body)
-    body = re.sub(r'xlink:href="#([^"]+)"', rf'xlink:href="#{name}-\1"', body)
-    body = re.sub(r"font: ([^;\"]*?)'DejaVu Sans'[^;\"]*", r"font: \1var(--font)", body)
-    for colour, variable in THEMED.items():
-        body = body.replace(colour, f"var({variable},{colour})")
-    size = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', body)
-    width = float(size.group(1)) if size else 540.0
-    head = f'<svg role="img" aria-label="{title}" aria-describedby="{described_by}" style="max-width:{width * 4 / 3:.0f}px" '
-    return re.sub(r'<svg (?:width="[^"]*"|height="[^"]*"| )*', head, re.sub(r'(<svg [^>]*?)(?: ?\b(?:width|height)="[^"]*")+', r"\1 ", body, count=1), count=1)
-
-
-# ----------------------------------------------------------------------------------------------------------------- helpers
-
-
-def _order(names: Sequence[str]) -> list[str]:
-    """Names of arms in one order everywhere, so that an arm has one colour in all figures."""
-    known = [name for name in FIRST if name in names]
-    return [*known, *sorted(set(names) - set(known))]
-
-
-def _look(name: str, names: Sequence[str]) -> tuple[str, str, Any]:
-    """Colour, marker and line style of an arm or other series."""
-    fixed = list(FIRST) if set(names) & set(FIRST) else []
-    every = [*fixed, *(other for other in names if other not in fixed)]
-    number = every.index(name) % len(COLOURS)
-    return COLOURS[number], MARKERS[number], DASHES[number]
-
-
-def _label(value: Any, most: int = 34) -> str:
-    shown = visible(str(value), keep_lines=False)
-    return shown if len(shown) <= most else shown[: most - 1] + "…"
-
-
-def _legend(figure: Figure, axes: Axes, columns: int = 4) -> None:
-    handles, labels = axes.get_legend_handles_labels()
-    unique = dict(zip(labels, handles, strict=True))
-    if unique:
-        figure.legend(unique.values(), unique.keys(), loc="outside upper left", ncols=min(columns, len(unique)), fontsize=9)
-
-
-def _log(axes: Axes) -> None:
-    """A logarithmic axis with plain numbers; formulas are off, since labels are foreign text."""
-    axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-
-
-def _grid(axes: Axes, which: str) -> None:
-    axes.grid(False)
-    axes.grid(True, axis=which)  # type: ignore[arg-type]
-    axes.tick_params(length=0)
-
-
-# ------------------------------------------------------------------------------------------------------------------- plots
+__all__ = ["draw", "inline_svg", "plot", "registered", "save", "svg"]
 
 
 @plot("forest")
@@ -194,8 +62,13 @@ def forest(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> No
         axes.minorticks_off()
         axes.set_title(str(panel))
         axes.set_xlabel("← cheaper · ratio to baseline · dearer →")
-        _grid(axes, "x")
-    every[0].set_yticks(range(len(rows)), [_label(label) for label in reversed(rows)])
+        show_grid(axes, "x")
+    whole = {row for row, overall in zip(data["label"], data["overall"], strict=True) if overall}
+    for axes in every:
+        for place, row in enumerate(reversed(rows)):
+            if row in whole and place < len(rows) - 1:
+                axes.axhline(place + 0.5, color=GRID, lw=0.9)
+    every[0].set_yticks(range(len(rows)), [short_label(label) for label in reversed(rows)])
     every[0].set_ylim(-0.6, len(rows) - 0.4)
 
 
@@ -212,7 +85,9 @@ def _interval_row(axes: Axes, row: Mapping[str, Any], y: float, reach: float) ->
         for end, true, marker in ((ends[0], low, "<"), (ends[1], high, ">")):
             if abs(np.log(max(true, 1e-9)) - np.log(end)) > 1e-6:
                 axes.plot([end], [y], marker, color=colour, ms=5, clip_on=False)
-    axes.plot([np.clip(ratio, 2**-reach, 2**reach)], [y], "D" if overall else "o", color=colour, ms=6.5 if overall else 5)
+    axes.plot(
+        [np.clip(ratio, 2**-reach, 2**reach)], [y], "D" if overall else "o", color=colour, ms=6.5 if overall else 5
+    )
 
 
 @plot("pareto")
@@ -220,7 +95,7 @@ def pareto(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> No
     """Quality against cost; columns: panel, approach, label, cost, quality, quality_low, quality_high, front (bool)."""
     panels = list(dict.fromkeys(data["panel"]))
     figure.set_size_inches(7.6, 3.6)
-    arms = _order(list(dict.fromkeys(data["approach"])))
+    arms = series_order(list(dict.fromkeys(data["approach"])))
     every = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for axes, panel in zip(every, panels, strict=True):
         part = data[data["panel"] == panel]
@@ -229,25 +104,44 @@ def pareto(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> No
             axes.step(front["cost"], front["quality"], where="post", color=MUTED, lw=1, ls="--", label="Pareto front")
         for arm in arms:
             mine = part[part["approach"] == arm]
-            colour, marker, _ = _look(arm, arms)
-            low, high = (mine["quality"] - mine["quality_low"]).clip(lower=0), (mine["quality_high"] - mine["quality"]).clip(lower=0)
-            axes.errorbar(mine["cost"], mine["quality"], yerr=[low.fillna(0), high.fillna(0)], fmt="none", ecolor=colour, alpha=0.35, lw=1)
+            colour, marker, _ = series_look(arm, arms)
+            low, high = (
+                (mine["quality"] - mine["quality_low"]).clip(lower=0),
+                (mine["quality_high"] - mine["quality"]).clip(lower=0),
+            )
+            axes.errorbar(
+                mine["cost"],
+                mine["quality"],
+                yerr=[low.fillna(0), high.fillna(0)],
+                fmt="none",
+                ecolor=colour,
+                alpha=0.35,
+                lw=1,
+            )
             big = mine["overall"].to_numpy(dtype=bool)
             axes.scatter(mine["cost"][~big], mine["quality"][~big], color=colour, marker=marker, s=22, alpha=0.75)
-            axes.scatter(mine["cost"][big], mine["quality"][big], color=colour, marker=marker, s=95, label=_label(arm), edgecolors=PAPER)
+            axes.scatter(
+                mine["cost"][big],
+                mine["quality"][big],
+                color=colour,
+                marker=marker,
+                s=95,
+                label=short_label(arm),
+                edgecolors=PAPER,
+            )
         axes.set_title(str(panel))
         axes.set_ylim(-0.04, 1.04)
         axes.set_xlim(left=0)
         axes.tick_params(length=0)
     every[0].set_ylabel("quality (0 to 1)")
-    _legend(figure, every[0])
+    show_legend(figure, every[0])
 
 
 @plot("ecdf")
 def ecdf(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> None:
     """Share of samples at or below a value; columns: panel, approach, value, censored (bool)."""
     panels = list(dict.fromkeys(data["panel"]))
-    arms = _order(list(dict.fromkeys(data["approach"])))
+    arms = series_order(list(dict.fromkeys(data["approach"])))
     every = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for axes, panel in zip(every, panels, strict=True):
         part = data[(data["panel"] == panel) & data["value"].notna()]
@@ -255,27 +149,37 @@ def ecdf(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> None
             mine = part[part["approach"] == arm].sort_values("value")
             if not len(mine):
                 continue
-            colour, _, dash = _look(arm, arms)
+            colour, _, dash = series_look(arm, arms)
             values = mine["value"].to_numpy(dtype=float)
             share = np.arange(1, len(values) + 1) / len(values)
-            axes.step(np.r_[values[0], values], np.r_[0, share], where="post", color=colour, ls=dash, lw=1.8, label=_label(arm))
+            axes.step(
+                np.r_[values[0], values],
+                np.r_[0, share],
+                where="post",
+                color=colour,
+                ls=dash,
+                lw=1.8,
+                label=short_label(arm),
+            )
             cut = mine["censored"].to_numpy(dtype=bool)
             if cut.any():
-                axes.plot(values[cut], share[cut], "|", color=colour, ms=9, mew=1.6, rasterized=cut.sum() > MOST_VECTOR_POINTS)
+                axes.plot(
+                    values[cut], share[cut], "|", color=colour, ms=9, mew=1.6, rasterized=cut.sum() > MOST_VECTOR_POINTS
+                )
         axes.set_title(str(panel))
         if len(part) and part["value"].min() > 0 and part["value"].max() / part["value"].min() > 20:
-            _log(axes)
+            plain_log(axes)
         axes.set_ylim(0, 1.03)
         axes.tick_params(length=0)
     every[0].set_ylabel("share of samples")
-    _legend(figure, every[0])
+    show_legend(figure, every[0])
 
 
 @plot("strip")
 def strip(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> None:
     """Every sample as a dot; columns: row, approach, value, censored (bool)."""
     rows = list(dict.fromkeys(data["row"]))
-    arms = _order(list(dict.fromkeys(data["approach"])))
+    arms = series_order(list(dict.fromkeys(data["approach"])))
     figure.set_size_inches(7.6, 1.2 + 0.17 * len(rows) * (len(arms) + 1))
     axes = figure.subplots()
     known = data[data["value"].notna()]
@@ -284,21 +188,43 @@ def strip(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> Non
     step = 1 / (len(arms) + 1)
     for number, arm in enumerate(arms):
         mine = known[known["approach"] == arm]
-        y = np.array([len(rows) - 1 - rows.index(r) for r in mine["row"]], dtype=float) + ((len(arms) - 1) / 2 - number) * step
+        y = (
+            np.array([len(rows) - 1 - rows.index(r) for r in mine["row"]], dtype=float)
+            + ((len(arms) - 1) / 2 - number) * step
+        )
         y += scatter.uniform(-0.28, 0.28, len(mine)) * step
-        colour, marker, _ = _look(arm, arms)
+        colour, marker, _ = series_look(arm, arms)
         cut = mine["censored"].to_numpy(dtype=bool)
-        axes.scatter(mine["value"][~cut], y[~cut], s=14, color=colour, marker=marker, alpha=0.7, lw=0, label=_label(arm), rasterized=raster)
-        axes.scatter(mine["value"][cut], y[cut], s=20, facecolors="none", edgecolors=colour, marker=marker, lw=1.1, rasterized=raster)
+        axes.scatter(
+            mine["value"][~cut],
+            y[~cut],
+            s=14,
+            color=colour,
+            marker=marker,
+            alpha=0.7,
+            lw=0,
+            label=short_label(arm),
+            rasterized=raster,
+        )
+        axes.scatter(
+            mine["value"][cut],
+            y[cut],
+            s=20,
+            facecolors="none",
+            edgecolors=colour,
+            marker=marker,
+            lw=1.1,
+            rasterized=raster,
+        )
     for line in range(len(rows) - 1):
         axes.axhline(line + 0.5, color=GRID, lw=0.7)
-    axes.set_yticks(range(len(rows)), [_label(row) for row in reversed(rows)])
+    axes.set_yticks(range(len(rows)), [short_label(row) for row in reversed(rows)])
     axes.set_ylim(-0.55, len(rows) - 0.45)
     axes.set_xlabel(str(options.get("xlabel", "")))
     if len(known) and known["value"].min() > 0 and known["value"].max() / known["value"].min() > 20:
-        _log(axes)
-    _grid(axes, "x")
-    _legend(figure, axes)
+        plain_log(axes)
+    show_grid(axes, "x")
+    show_legend(figure, axes)
 
 
 @plot("stack")
@@ -314,13 +240,29 @@ def stack(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> Non
         left = np.zeros(len(bars))
         for name in dict.fromkeys(part["part"]):
             values = part[part["part"] == name].set_index("bar")["value"].reindex(bars).fillna(0).to_numpy(dtype=float)
-            axes.barh(range(len(bars)), values, left=left, height=0.66, color=COLOURS[number % len(COLOURS)], edgecolor=PAPER, linewidth=0.6, label=str(name))
+            axes.barh(
+                range(len(bars)),
+                values,
+                left=left,
+                height=0.66,
+                color=COLOURS[number % len(COLOURS)],
+                edgecolor=PAPER,
+                linewidth=0.6,
+                label=str(name),
+            )
             left += values
             number += 1
         axes.set_title(str(panel))
-        _grid(axes, "x")
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12 - 0.25 / max(len(bars), 2)), ncols=3, fontsize=8, handlelength=1.4, columnspacing=1.0)
-    every[0].set_yticks(range(len(bars)), [_label(bar) for bar in bars])
+        show_grid(axes, "x")
+        axes.legend(
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.12 - 0.25 / max(len(bars), 2)),
+            ncols=3,
+            fontsize=8,
+            handlelength=1.4,
+            columnspacing=1.0,
+        )
+    every[0].set_yticks(range(len(bars)), [short_label(bar) for bar in bars])
     every[0].invert_yaxis()
 
 
@@ -328,78 +270,103 @@ def stack(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> Non
 def timeline(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> None:
     """What ran when; columns: lane, session, approach, start, end (s since the first), status, attempts."""
     lanes = list(dict.fromkeys(data["lane"]))
-    arms = _order(list(dict.fromkeys(data["approach"])))
+    arms = series_order(list(dict.fromkeys(data["approach"])))
     figure.set_size_inches(7.6, 2.1 + 0.19 * len(lanes))
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[max(2.0, len(lanes)), 3.0])
     raster = len(data) > MOST_VECTOR_POINTS
     for arm in arms:
         mine = data[data["approach"] == arm]
         y = [lanes.index(lane) for lane in mine["lane"]]
-        colour, _, _ = _look(arm, arms)
-        top.hlines(y, mine["start"], mine["end"], color=colour, lw=6, label=_label(arm), rasterized=raster)
+        colour, _, _ = series_look(arm, arms)
+        top.hlines(y, mine["start"], mine["end"], color=colour, lw=6, label=short_label(arm), rasterized=raster)
     bad = data[data["status"] != "completed"]
-    top.plot(bad["end"], [lanes.index(lane) for lane in bad["lane"]], "x", color=INK, ms=5, label="failed or timed out", ls="", rasterized=raster) if len(bad) else None
+    top.plot(
+        bad["end"],
+        [lanes.index(lane) for lane in bad["lane"]],
+        "x",
+        color=INK,
+        ms=5,
+        label="failed or timed out",
+        ls="",
+        rasterized=raster,
+    ) if len(bad) else None
     again = data[data["attempts"] > 1]
-    top.plot(again["start"], [lanes.index(lane) for lane in again["lane"]], "v", color=INK, ms=4, ls="", label="retried", rasterized=raster) if len(again) else None
-    top.set_yticks(range(len(lanes)), [_label(lane) for lane in lanes], fontsize=8)
+    top.plot(
+        again["start"],
+        [lanes.index(lane) for lane in again["lane"]],
+        "v",
+        color=INK,
+        ms=4,
+        ls="",
+        label="retried",
+        rasterized=raster,
+    ) if len(again) else None
+    top.set_yticks(range(len(lanes)), [short_label(lane) for lane in lanes], fontsize=8)
     top.set_ylim(len(lanes) - 0.4, -0.6)
-    _grid(top, "x")
+    show_grid(top, "x")
     times = np.concatenate([data["start"].to_numpy(dtype=float), data["end"].to_numpy(dtype=float)])
     change = np.concatenate([np.ones(len(data)), -np.ones(len(data))])
     order = np.lexsort([change, times])
     bottom.step(times[order], np.cumsum(change[order]), where="post", color=COLOURS[0], lw=1, rasterized=raster)
     bottom.set_ylim(bottom=0)
-    bottom.yaxis.get_major_locator().set_params(integer=True)  # type: ignore[attr-defined]
+    bottom.yaxis.get_major_locator().set_params(integer=True)
     bottom.set_ylabel("in flight")
     bottom.set_xlabel(str(options.get("xlabel", "seconds of measuring (pauses between sessions left out)")))
     bottom.tick_params(length=0)
-    _legend(figure, top, columns=5)
+    show_legend(figure, top, columns=5)
 
 
 @plot("breakeven")
 def breakeven(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> None:
-    """Total time over how many questions share one tool run; columns: task, questions, baseline_s, tools_s."""
+    """Net time saved by questions per tool run; columns: task, series, questions, net_s, low, high."""
     tasks = list(dict.fromkeys(data["task"]))
+    names = list(dict.fromkeys(data["series"]))
     columns = min(3, len(tasks))
     lines = -(-len(tasks) // columns)
-    figure.set_size_inches(7.6, 0.6 + 1.75 * lines)
+    figure.set_size_inches(7.6, 0.7 + 1.75 * lines)
     every = figure.subplots(lines, columns, squeeze=False, sharex=True)
     for number, task in enumerate(tasks):
         axes = every[number // columns][number % columns]
-        part = data[data["task"] == task]
-        for column, name in (("baseline_s", "baseline"), ("tools_s", "tools")):
-            colour, _, dash = _look(name, ["baseline", "tools"])
-            axes.plot(part["questions"], part[column], color=colour, ls=dash, lw=1.8, label=name)
-        axes.set_title(_label(task), fontsize=8.5)
-        axes.set_ylim(bottom=0)
+        for place, name in enumerate(names):
+            part = data[(data["task"] == task) & (data["series"] == name)]
+            colour, dash = COLOURS[(place + 1) % len(COLOURS)], DASHES[place % len(DASHES)]
+            axes.fill_between(part["questions"], part["low"], part["high"], color=colour, alpha=0.15, lw=0)
+            axes.plot(part["questions"], part["net_s"], color=colour, ls=dash, lw=1.8, label=short_label(name))
+        axes.axhline(0, color=MUTED, lw=0.9)
+        axes.set_title(short_label(task), fontsize=8.5)
         axes.tick_params(length=0, labelsize=8)
     for number in range(len(tasks), lines * columns):
         every[number // columns][number % columns].set_visible(False)
     figure.supxlabel("questions asked per tool run", fontsize=9, color=MUTED)
-    figure.supylabel("seconds in all", fontsize=9, color=MUTED)
-    _legend(figure, every[0][0])
+    figure.supylabel("seconds saved in all", fontsize=9, color=MUTED)
+    show_legend(figure, every[0][0])
 
 
 @plot("dots")
 def dots(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> None:
     """Values with intervals by row and arm; columns: row, approach, value, low, high."""
     rows = list(dict.fromkeys(data["row"]))
-    arms = _order(list(dict.fromkeys(data["approach"])))
+    arms = series_order(list(dict.fromkeys(data["approach"])))
     figure.set_size_inches(7.6, 1.2 + 0.16 * len(rows) * (len(arms) + 0.8))
     axes = figure.subplots()
     step = 0.8 / max(len(arms), 1)
     for number, arm in enumerate(arms):
         mine = data[data["approach"] == arm]
-        colour, marker, _ = _look(arm, arms)
-        y = np.array([len(rows) - 1 - rows.index(r) for r in mine["row"]], dtype=float) + ((len(arms) - 1) / 2 - number) * step
-        axes.hlines(y, mine["low"].fillna(mine["value"]), mine["high"].fillna(mine["value"]), color=colour, lw=1.3, alpha=0.8)
-        axes.plot(mine["value"], y, marker, color=colour, ms=5.5, ls="", label=_label(arm))
+        colour, marker, _ = series_look(arm, arms)
+        y = (
+            np.array([len(rows) - 1 - rows.index(r) for r in mine["row"]], dtype=float)
+            + ((len(arms) - 1) / 2 - number) * step
+        )
+        axes.hlines(
+            y, mine["low"].fillna(mine["value"]), mine["high"].fillna(mine["value"]), color=colour, lw=1.3, alpha=0.8
+        )
+        axes.plot(mine["value"], y, marker, color=colour, ms=5.5, ls="", label=short_label(arm))
     for line in range(len(rows) - 1):
         axes.axhline(line + 0.5, color=GRID, lw=0.7)
-    axes.set_yticks(range(len(rows)), [_label(row) for row in reversed(rows)])
+    axes.set_yticks(range(len(rows)), [short_label(row) for row in reversed(rows)])
     axes.set_ylim(-0.55, len(rows) - 0.45)
     axes.set_xlabel(str(options.get("xlabel", "")))
     if "xlim" in options:
         axes.set_xlim(*options["xlim"])
-    _grid(axes, "x")
-    _legend(figure, axes)
+    show_grid(axes, "x")
+    show_legend(figure, axes)

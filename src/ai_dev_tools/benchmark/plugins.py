@@ -153,7 +153,7 @@ def comparison(
 
 
 def check(name: str, *, voids: Iterable[Endpoint], unit: str = "", description: str) -> Callable[[F], F]:
-    """Register `f(samples: DataFrame, thresholds: ValidityThresholds) -> (value, flagged)`, two Series over the samples.
+    """Register `f(samples: DataFrame, thresholds: ValidityThresholds) -> (value, flagged)`, two Series over samples.
 
     `flagged` is nullable boolean: missing means that the check cannot be made for that sample. `voids` names the
     endpoints that a flagged sample is removed from.
@@ -185,7 +185,8 @@ def _load_plugin_file(path: Path) -> list[Plugin]:
         registry.forget(origin)
     name = f"ai_dev_tools_plugin_{sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
     spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     module.__dict__["__plugin_file__"] = origin
     sys.modules[name] = module

@@ -40,9 +40,15 @@ class Progress:
             self._printed = now
         self._log(self._line(now - self._started))
 
+    def asked_again(self, count: int) -> None:
+        """Take back failed requests that are asked once more in this run."""
+        with self._lock:
+            self._done -= count
+            self._failed -= count
+
     def _line(self, elapsed_s: float) -> str:
         done = self._run_done + self._done
-        left_s = elapsed_s / self._done * max(0, self._block.run_requests - done)
+        left_s = elapsed_s / max(1, self._done) * max(0, self._block.run_requests - done)
         failed = f", {self._failed} failed" if self._failed else ""
         return (
             f"{self._block.task} on {self._block.model}: {self._done}/{self._missing}{failed}"

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
+from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, ToolError
 from ai_dev_tools.benchmark.samples import SampleError, write_atomically
 
 if TYPE_CHECKING:
@@ -80,20 +80,30 @@ def compose(question: str, context: str | None, schema: Mapping[str, Any]) -> st
 
 
 def render_prompts(
-    task: Task, contexts: Mapping[str, Mapping[str, ToolResult]], arms: Iterable[Approach], corpora: Path
+    task: Task,
+    contexts: Mapping[str, Mapping[str, ToolResult]],
+    arms: Iterable[Approach],
+    corpora: Path,
+    shown: Sequence[str] | None = None,
 ) -> list[Prompt]:
     """All prompts of a task, in the order of its cases and the arms.
 
     Args:
         contexts: results of each tool, by tool id and case id.
         corpora: folder of the fetched corpora.
+        shown: tools behind the arm `tools` and the controls; the task's own by default.
     """
-    arms = list(arms)
-    return [row for case in task.cases for row in _case_prompts(task, case, contexts, arms, corpora)]
+    arms, tools = list(arms), tuple(task.tools if shown is None else shown)
+    return [row for case in task.cases for row in _case_prompts(task, case, contexts, arms, corpora, tools)]
 
 
 def _case_prompts(
-    task: Task, case: Case, contexts: Mapping[str, Mapping[str, ToolResult]], arms: list[Approach], corpora: Path
+    task: Task,
+    case: Case,
+    contexts: Mapping[str, Mapping[str, ToolResult]],
+    arms: list[Approach],
+    corpora: Path,
+    tools: tuple[str, ...],
 ) -> list[Prompt]:
     from ai_dev_tools.benchmark.approaches import Material
     from ai_dev_tools.benchmark.corpora import CorpusUnavailable
@@ -104,12 +114,12 @@ def _case_prompts(
         texts = case_texts(task, case, corpora)
     except CorpusUnavailable as error:
         return [_row(task, case, arm, None, 0.0, SampleError(SKIPPED, str(error))) for arm in arms]
-    other = _other_case(task, case)
+    other = _other_case(task, case, [contexts[tool] for tool in tools])
     material = Material(
         case=case.id,
         texts=texts,
         findings={tool: results[case.id] for tool, results in contexts.items() if case.id in results},
-        tools=task.tools,
+        tools=tools,
         other={tool: results[other] for tool, results in contexts.items() if other in results},
         given=case.contexts,
     )
@@ -122,7 +132,7 @@ def _arm_prompt(task: Task, case: Case, arm: Approach, material: Material, quest
     try:
         context = build_context(arm, material)
     except BenchmarkError as error:
-        spent = sum(result.wall_s for result in material.findings.values() if result.tool in task.tools)
+        spent = error.spent_s if isinstance(error, ToolError) else 0.0
         return _row(task, case, arm, None, spent, SampleError(error.error_class, str(error)))
     return _row(task, case, arm, compose(question, context.text, task.answer_schema), context.tool_s, None)
 
@@ -146,9 +156,13 @@ def _row(task: Task, case: Case, arm: Approach, prompt: str | None, tool_s: floa
     )
 
 
-def _other_case(task: Task, case: Case) -> str:
-    """The case whose findings stand in for this one's in the `mismatched` arm: the next one of another cluster."""
+def _other_case(task: Task, case: Case, findings: Sequence[Mapping[str, ToolResult]]) -> str:
+    """The case whose findings stand in for this one's in the `mismatched` arm.
+
+    It is the next one of another cluster, if possible one on which no tool failed.
+    """
     start = task.cases.index(case)
     rest = [*task.cases[start + 1 :], *task.cases[:start]]
     foreign = [other for other in rest if other.cluster != case.cluster]
-    return next(iter(foreign or rest)).id if rest else ""
+    usable = [o for o in foreign if all(o.id in found and found[o.id].status == "ok" for found in findings)]
+    return next(iter(usable or foreign or rest)).id if rest else ""

@@ -9,11 +9,11 @@ import pandas as pd
 from scipy import special
 
 from ai_dev_tools.benchmark.claims import QualityRule
+from ai_dev_tools.benchmark.power import gate_clusters
 from ai_dev_tools.benchmark.statistics import (
     ClusterEstimate,
     Floats,
     cluster_estimate,
-    gate_clusters,
     group_means,
     infer,
     with_extra_value,

@@ -1,4 +1,4 @@
-"""The tasks there are, and making one from prompts alone: an answer schema and scorers follow from the expected outputs."""
+"""The tasks there are, and making one from prompts alone: schema and scorers follow from the expected outputs."""
 
 from __future__ import annotations
 
@@ -86,7 +86,8 @@ class TaskRegistry:
             baseline_prompt, tools_prompt: the context of each arm, given to the model as it is.
             timeout: seconds for one request.
             expected_outputs: by field of the answer: a word, text, number, truth value, or list of words. The answer's
-                schema and its scorers follow from them. Without any, quality cannot be judged, so no verdict says "saves".
+                schema and its scorers follow from them. Without any, quality cannot be judged, so no verdict
+                says "saves".
             overwrite: whether a task of this id may be replaced.
 
         Raises:
@@ -222,7 +223,9 @@ def _folders(root: Path) -> list[Path]:
 def _same(folder: Path, task: Mapping[str, Any], case: Mapping[str, Any]) -> bool:
     """Whether a folder holds exactly this task, so that making it twice is no mistake."""
     try:
-        texts = [folder.joinpath(*name).read_text(encoding="utf-8") for name in (("task.yaml",), ("cases", "given.yaml"))]
+        texts = [
+            folder.joinpath(*name).read_text(encoding="utf-8") for name in (("task.yaml",), ("cases", "given.yaml"))
+        ]
     except OSError:
         return False
     return texts == [_yaml(task), _yaml(case)]

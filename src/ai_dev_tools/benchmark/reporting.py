@@ -10,34 +10,32 @@ from __future__ import annotations
 import json
 import os
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from ai_dev_tools.benchmark.config import OutputFormat
     from ai_dev_tools.benchmark.report.build import build_report
     from ai_dev_tools.benchmark.report.data import RunData, read_run
     from ai_dev_tools.benchmark.report.render import Inputs, render_report
 
 __all__ = ["Inputs", "OutputFormat", "RunData", "build_report", "console_summary", "read_run", "render_report"]
-_HOMES = {"Inputs": "render", "render_report": "render", "build_report": "build", "RunData": "data", "read_run": "data"}
+_HOMES = {
+    "Inputs": "report.render",
+    "render_report": "report.render",
+    "build_report": "report.build",
+    "RunData": "report.data",
+    "read_run": "report.data",
+    "OutputFormat": "config",
+}
 
 
-class OutputFormat(StrEnum):
-    """What the console prints at the end of a run; all files are always made."""
-
-    JSON = "json"
-    MARKDOWN = "markdown"
-    CSV = "csv"
-    CONSOLE = "console"
+FILES = {"markdown": "report.md", "csv": "report.csv"}
 
 
-FILES = {OutputFormat.MARKDOWN: "report.md", OutputFormat.CSV: "report.csv"}
-
-
-def console_summary(report_folder: Path, output_format: str = OutputFormat.CONSOLE, colour: bool | None = None) -> str:
+def console_summary(report_folder: Path, output_format: str = "console", colour: bool | None = None) -> str:
     """The result of a finished run as the console shows it, and where the report is.
 
     Args:
@@ -53,7 +51,7 @@ def console_summary(report_folder: Path, output_format: str = OutputFormat.CONSO
     where = f"Report: {report_folder / 'report.html'}"
     if wanted in FILES:
         return f"{(report_folder / FILES[wanted]).read_text(encoding='utf-8')}\n{where}"
-    if wanted is OutputFormat.JSON:
+    if wanted == "json":
         names = ("benchmark_info", "comparison_metrics", "overall_metrics", "notices", "verdicts")
         return f"{json.dumps({name: content[name] for name in names}, indent=2, ensure_ascii=False)}\n{where}"
     from ai_dev_tools.benchmark.report.formats.console import as_text, summary
@@ -77,9 +75,11 @@ def read_report(report_folder: Path) -> dict[str, Any]:
     return content
 
 
-def _format(name: str) -> OutputFormat:
+def _format(name: str) -> str:
+    from ai_dev_tools.benchmark.config import OutputFormat
+
     try:
-        return OutputFormat(str(name))
+        return str(OutputFormat(str(name)))
     except ValueError:
         raise ConfigurationError(f"unknown output_format '{name}', known: {', '.join(OutputFormat)}") from None
 
@@ -88,5 +88,5 @@ def __getattr__(name: str) -> Any:
     if name in _HOMES:
         from importlib import import_module
 
-        return getattr(import_module(f"ai_dev_tools.benchmark.report.{_HOMES[name]}"), name)
+        return getattr(import_module(f"ai_dev_tools.benchmark.{_HOMES[name]}"), name)
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

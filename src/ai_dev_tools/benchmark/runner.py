@@ -1,8 +1,8 @@
 """Run benchmarks from Python: async, with progress, cancellable; Snakemake does the work.
 
-    runner = BenchmarkRunner()
-    results = await runner.run_single_benchmark(profile=HardwareProfile.LIGHT, sample_size=3)
-    results.overall_metrics["success_rate"], results.metrics()
+runner = BenchmarkRunner()
+results = await runner.run_single_benchmark(profile=HardwareProfile.LIGHT, sample_size=3)
+results.overall_metrics["success_rate"], results.metrics()
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import json
 import os
 import re
 import signal
-
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -244,7 +243,10 @@ class BenchmarkRunner:
     async def run_batch_benchmark(
         self, batch_name: str, output_format: OutputFormat | str = OutputFormat.JSON, **settings: Any
     ) -> BatchResults:
-        """Run a batch: quick, standard, comprehensive, scaling, or one of the config's; raises as `run_single_benchmark`."""
+        """Run a batch: quick, standard, comprehensive, scaling, or one of the config's.
+
+        Raises as `run_single_benchmark`.
+        """
         kind = _format(output_format)
         command = await self._run("batch", {"batch": batch_name, **_given(settings), "output_format": str(kind)})
         folder = self._root / paths.BATCH.format(batch=batch_name)
@@ -371,17 +373,17 @@ def report_text(folder: Path, kind: OutputFormat) -> str:
     Raises:
         ConfigurationError: the report has not been made.
     """
-    name = {
-        OutputFormat.JSON: "report/report.json",
-        OutputFormat.MARKDOWN: "report/report.md",
-        OutputFormat.CSV: "tables/metrics.csv",
-        OutputFormat.CONSOLE: "report/report.txt",
-    }[kind]
+    report = folder / "report"
+    if kind is OutputFormat.CONSOLE:
+        from ai_dev_tools.benchmark.reporting import console_summary
+
+        return console_summary(report, kind, colour=False) + "\n"
+    name = {OutputFormat.JSON: "report.json", OutputFormat.MARKDOWN: "report.md", OutputFormat.CSV: "report.csv"}[kind]
     try:
-        return (folder / name).read_text(encoding="utf-8")
+        return (report / name).read_text(encoding="utf-8")
     except OSError:
         raise ConfigurationError(
-            f"{folder / name} does not exist", remedy=f"Make it: snakemake report --config profile={folder.name}"
+            f"{report / name} does not exist", remedy=f"Make it: snakemake report --config profile={folder.name}"
         ) from None
 
 

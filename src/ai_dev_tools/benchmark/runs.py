@@ -1,4 +1,4 @@
-"""Stored runs: the samples and plans of a results folder, of a table, or of an archive, by whatever name a user has for them."""
+"""Stored runs: the samples and plans of a results folder, of a table, or of an archive."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def read_run(where: str | Path, root: Path = Path(), name: str | None = None) ->
     """A stored run.
 
     Args:
-        where: a profile's name, a results folder, a samples table (.parquet, .csv), or an archive (.zip, .tar, .tar.gz …)
-            that holds one.
+        where: a profile's name, a results folder, a samples table (.parquet, .csv), or an archive
+            (.zip, .tar, .tar.gz …) that holds one.
 
     Raises:
         ConfigurationError: there is no such run, or it holds no samples table.
@@ -55,7 +55,9 @@ def read_run(where: str | Path, root: Path = Path(), name: str | None = None) ->
                 plans = sorted((m for m in members if m.endswith("plans.jsonl")), key=len)
                 table = _table(suffix, read(found[0]), f"{path}: {found[0]}")
                 return Run(label, table, _plans(read(plans[0]), path) if plans else [])
-    raise ConfigurationError(f"{path} holds no samples table", remedy=f"Make it: snakemake tables --config profile={label}")
+    raise ConfigurationError(
+        f"{path} holds no samples table", remedy=f"Make it: snakemake tables --config profile={label}"
+    )
 
 
 def locate(where: str | Path, root: Path) -> Path:
@@ -109,6 +111,6 @@ def _plans(data: bytes, path: Path) -> list[dict[str, Any]]:
     try:
         return [json.loads(line) for line in data.decode().splitlines() if line.strip()]
     except ValueError:
-        raise ConfigurationError(f"{path}: plans.jsonl is damaged", remedy="Restore it from where the run was made") from None
-
-
+        raise ConfigurationError(
+            f"{path}: plans.jsonl is damaged", remedy="Restore it from where the run was made"
+        ) from None

@@ -8,7 +8,9 @@ block job starts for every (model, task) and a report reads up to a million of t
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -140,6 +142,14 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise ConfigurationError(
             f"cannot write {path}: {error.strerror}", remedy="Free disk space or make the results folder writable"
         ) from None
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Take away what writers that were killed have left below a folder, a minute old so that none is at work."""
+    for path in folder.glob("*/.*.tmp"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > 60:
+                path.unlink()
 
 
 def write_sample(path: Path, sample: Sample) -> None:

@@ -12,11 +12,24 @@ import pandas as pd
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
 
+
+def words(text: str) -> list[str]:
+    """A long list of names, readable as one text."""
+    return text.split()
+
+
 ALL = "(all)"
 PREPARED = "ai_dev_tools_prepared"
 REQUIRED = ("profile", "model", "task", "case", "cluster", "approach", "status")
-TEXT = ["run", "profile", "instance", "model", "task", "case", "cluster", "size", "approach", "session", "status", "error_class", "done_reason", "started_at", "flags", "model_digest", "endpoint_kind", "endpoint_version", "plan", "digest", "prompt_sha256", "stratum"]
-NUMBERS = ["sample", "repeat", "seed", "order", "score", "input_tokens", "output_tokens", "total_tokens", "duration_s", "time_to_first_token_s", "load_s", "prompt_eval_s", "eval_s", "queue_s", "tool_s", "prompt_cached_tokens", "attempts", "attempts_s", "in_flight", "server_cpu_s", "server_peak_rss_bytes", "other_cpu_s", "protocol", "num_ctx", "num_predict"]
+TEXT = words(
+    "run profile instance model task case cluster size approach session status error_class done_reason "
+    "flags model_digest endpoint_kind endpoint_version plan prompt_sha256 stratum"
+)
+NUMBERS = words(
+    "sample repeat seed order score input_tokens output_tokens total_tokens duration_s time_to_first_token_s "
+    "load_s prompt_eval_s eval_s queue_s tool_s prompt_cached_tokens attempts attempts_s in_flight "
+    "server_cpu_s server_peak_rss_bytes other_cpu_s protocol num_ctx num_predict"
+)
 _TIMES = [name for name in NUMBERS if name.endswith("_s")]
 _TOKENS = ["input_tokens", "output_tokens", "total_tokens"]
 _NEUTRAL = {
@@ -29,7 +42,7 @@ _NEUTRAL = {
     "flags": "",
     "stratum": "",
 }
-_ORDER = ["profile", "run", "instance", "model", "task", "approach", "case", "repeat", "sample", "session", "order", "started_at", "digest"]
+_ORDER = words("profile run instance model task approach case repeat sample session order start")
 STATUSES = ("completed", "failed", "timeout")
 
 
@@ -69,7 +82,7 @@ def _text(samples: pd.DataFrame, name: str) -> pd.Series:
         return pd.Series([neutral] * len(samples), dtype=pd.CategoricalDtype([] if neutral is None else [neutral]))
     column = samples[name].reset_index(drop=True)
     if isinstance(column.dtype, pd.CategoricalDtype):
-        column = column.cat.rename_categories(column.cat.categories.astype(str)).cat.remove_unused_categories()
+        column = column.cat.rename_categories(list(column.cat.categories.astype(str))).cat.remove_unused_categories()
     else:
         column = column.astype("string").astype("category")
     if neutral is not None and column.isna().any():
@@ -83,7 +96,7 @@ def _number(samples: pd.DataFrame, name: str) -> np.ndarray[Any, np.dtype[np.flo
     if name not in samples.columns:
         return np.full(len(samples), 0.0 if name in ("repeat", "tool_s") else np.nan)
     numbers = pd.to_numeric(samples[name], errors="coerce")
-    return np.asarray(numbers.astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan)).copy()
+    return np.array(numbers.astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan), dtype=np.float64)
 
 
 def _truth(samples: pd.DataFrame) -> pd.Series:
@@ -134,12 +147,12 @@ def _complete(table: pd.DataFrame) -> None:
     table["attempts_s"] = np.fmax(spent, table["duration_s"])
     table["tool_s"] = table["tool_s"].fillna(0.0)
     table["repeat"] = table["repeat"].fillna(0.0)
-    stamps = table["started_at"]
-    seconds = pd.to_datetime(
-        pd.Series(stamps.cat.categories, dtype="string"), format="ISO8601", utc=True, errors="coerce"
-    )
-    epoch = np.append((seconds - pd.Timestamp(0, tz="UTC")).dt.total_seconds().to_numpy(dtype=np.float64), np.nan)
-    table["start"] = epoch[stamps.cat.codes.to_numpy()]
+    if "started_at" in table.columns:
+        moments = pd.to_datetime(table["started_at"].astype("string"), format="ISO8601", utc=True, errors="coerce")
+        since = (moments - pd.Timestamp(0, tz="UTC")).dt.total_seconds()
+        table["start"] = since.to_numpy(dtype=np.float64, na_value=np.nan)
+    else:
+        table["start"] = np.nan
 
 
 def codes(table: pd.DataFrame, names: list[str]) -> np.ndarray[Any, np.dtype[np.int64]]:

@@ -1,7 +1,8 @@
-"""Where settings come from: `--config` over `[tool.ai-dev-tools.benchmark]` in pyproject.toml over config.yaml over defaults.
+"""Where settings come from: `--config` over the section in pyproject.toml over config.yaml over defaults.
 
-Snakemake hands over config.yaml already updated with `--config`; laying the section over that and `--config` over it once
-more gives the same result as laying all three over each other in order. Light imports: the command line starts with this.
+Snakemake hands over config.yaml already updated with `--config`; laying the section over that and `--config`
+over it once more gives the same result as laying all three over each other in order. Light imports: the
+command line starts with this.
 """
 
 from __future__ import annotations
@@ -62,6 +63,7 @@ def merge(config: Mapping[str, Any], section: Mapping[str, Any], overrides: Mapp
     given = set(leaves(overrides))
     sources = {key: COMMAND_LINE if key in given else source for key, source in sources.items()}
     sources |= dict.fromkeys(given, COMMAND_LINE)
+    _drop_instances(settings)
     present = set(leaves(settings))
     return Merged(settings, {key: source for key, source in sorted(sources.items()) if key in present})
 
@@ -74,7 +76,9 @@ def translate(section: Mapping[str, Any], base_profiles: Mapping[str, Any]) -> t
     Raises:
         ConfigurationError: `ollama_profiles` or `sample_sizes` have another shape than in the replaced system.
     """
-    plain = {key: copy.deepcopy(value) for key, value in section.items() if key not in ("ollama_profiles", "sample_sizes")}
+    plain = {
+        key: copy.deepcopy(value) for key, value in section.items() if key not in ("ollama_profiles", "sample_sizes")
+    }
     listed = _table(section, "ollama_profiles")
     sizes = _table(section, "sample_sizes")
     profiles: dict[str, Any] = {}
@@ -142,8 +146,7 @@ def load_settings(root: Path, overrides: Mapping[str, Any]) -> Merged:
 
 def effective_settings(settings: Mapping[str, Any], overrides: Mapping[str, Any], root: Path) -> dict[str, Any]:
     """What the workflow uses: Snakemake's config with the section laid between the file and the command line."""
-    section = read_section(root)
-    return merge(settings, section, overrides).settings if section else dict(settings)
+    return merge(settings, read_section(root), overrides).settings
 
 
 def parse_overrides(pairs: Sequence[str]) -> dict[str, Any]:
@@ -187,6 +190,14 @@ def leaves(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{key}"
 
 
+def _drop_instances(settings: dict[str, Any]) -> None:
+    """An instance set to null is taken out: a file laid over another could not do without one otherwise."""
+    for profile in (settings.get("profiles") or {}).values():
+        instances = profile.get("instances") if isinstance(profile, dict) else None
+        if isinstance(instances, dict):
+            profile["instances"] = {name: value for name, value in instances.items() if value is not None}
+
+
 def _table(section: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     value = section.get(key, {})
     if not isinstance(value, Mapping):
@@ -197,7 +208,7 @@ def _table(section: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 def _instances(profile: str, listed: Any) -> dict[str, Any]:
     where = f"{SECTION}: [{SECTION_NAME}.ollama_profiles] {profile}"
     if not isinstance(listed, list) or not listed:
-        raise ConfigurationError(f"{where}: expected a list like [{{ name = \"small\", model = \"llama3.2:1b\" }}]")
+        raise ConfigurationError(f'{where}: expected a list like [{{ name = "small", model = "llama3.2:1b" }}]')
     found: dict[str, Any] = {}
     for number, item in enumerate(listed, start=1):
         if not isinstance(item, Mapping) or not {"name", "model"} <= item.keys():

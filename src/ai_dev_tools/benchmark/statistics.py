@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize, special, stats
+from scipy import special, stats
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -106,7 +106,7 @@ def _labels(labels: ArrayLike) -> Ints:
     if array.dtype.kind == "i" and len(array) and array.min() >= 0 and array.max() <= 4 * len(array) + 1024:
         present = np.zeros(int(array.max()) + 1, dtype=np.int64)
         present[array] = 1
-        return (np.cumsum(present) - 1)[array]
+        return np.asarray((np.cumsum(present) - 1)[array], dtype=np.int64)
     return np.unique(array, return_inverse=True)[1].astype(np.int64)
 
 
@@ -154,7 +154,7 @@ def _small_resamples(size: int, resamples: int) -> NDArray[np.intp]:
 
 
 def _resample_blocks(size: int, resamples: int) -> Iterator[NDArray[np.intp]]:
-    """Indices of bootstrap resamples, one per column; they depend on the two numbers only: equal inputs, equal bytes."""
+    """Indices of bootstrap resamples, one per column; they depend on the two numbers only, so bytes repeat."""
     if size * resamples <= _CELLS:
         yield _small_resamples(size, resamples)
         return
@@ -204,7 +204,7 @@ class Inference:
             return float("nan")
         e = self.source
         sign = -1.0 if side == "low" else 1.0
-        by_t = e.estimate + sign * _t_quantile(alpha, e.df) * e.se
+        by_t = e.estimate + sign * t_quantile(alpha, e.df) * e.se
         if self.deviations is None:
             return float(by_t)
         size = len(self.deviations)
@@ -266,30 +266,26 @@ def with_extra_value(estimate: ClusterEstimate, value: float) -> ClusterEstimate
 
 
 def holm(p_values: Sequence[float]) -> Floats:
-    """Holm-adjusted p-values; missing ones (NaN) stay missing but count in the family, as a test not passed."""
-    return _adjusted(p_values, "holm")
+    """Holm-adjusted p-values; missing ones (NaN) stay missing but count in the family, as a test not passed.
+
+    Equal to statsmodels' `multipletests(method="holm")`, which runs the garbage collector on every call.
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(np.where(np.isfinite(p), p, 1.0), kind="stable")
+    steps = np.where(np.isfinite(p), p, 1.0)[order] * np.arange(len(p), 0, -1)
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return np.where(np.isfinite(p), adjusted, np.nan)
 
 
 def benjamini_hochberg(p_values: Sequence[float]) -> Floats:
     """Benjamini-Hochberg adjusted p-values; missing ones are left out of the family."""
-    from statsmodels.stats.multitest import multipletests
-
     p = np.asarray(p_values, dtype=np.float64)
     known = np.isfinite(p)
     out = np.full(len(p), np.nan)
     if known.any():
-        out[known] = multipletests(p[known], method="fdr_bh")[1]
+        out[known] = stats.false_discovery_control(p[known], method="bh")
     return out
-
-
-def _adjusted(p_values: Sequence[float], method: str) -> Floats:
-    from statsmodels.stats.multitest import multipletests
-
-    p = np.asarray(p_values, dtype=np.float64)
-    if len(p) == 0:
-        return p
-    adjusted = np.asarray(multipletests(np.where(np.isfinite(p), p, 1.0), method=method)[1], dtype=np.float64)
-    return np.where(np.isfinite(p), adjusted, np.nan)
 
 
 def effect_size(estimate: ClusterEstimate, confidence: float = 0.95) -> tuple[float, float, float]:
@@ -311,86 +307,21 @@ def _noncentrality(t: float, df: float, level: float) -> float:
         return float(special.nctdtr(df, nc, t)) - level
 
     if np.isfinite(rough):
-        for reach in (1e-3, 1e-1):  # scipy's inverse is good to a few digits; polish it
-            if gap(rough - reach) > 0 > gap(rough + reach):
-                return float(optimize.brentq(gap, rough - reach, rough + reach, xtol=1e-13))
+        # scipy's inverse is good to a few digits; one step of the secant method makes them ten
+        here, slope = gap(rough), (gap(rough + 1e-3) - gap(rough - 1e-3)) / 2e-3
+        if slope < 0 and abs(here / slope) < 1e-2:
+            return rough - here / slope
     # far out the noncentral t loses its digits; its normal approximation is good there
     spread = np.sqrt(1 + t**2 / (2 * df))
-    return t - float(special.ndtri(level)) * spread
+    return float(t - special.ndtri(level) * spread)
 
 
-def _t_quantile(tail: float, df: float) -> float:
+def t_quantile(tail: float, df: float) -> float:
     """The value that a t variable exceeds with probability `tail`."""
     return -float(special.stdtrit(df, tail))
 
 
-@lru_cache(maxsize=4096)
-def minimal_effect(clusters: int, alpha: float, power: float = 0.8, two_sided: bool = True) -> float:
-    """Smallest d_z that a t test on `clusters` values finds with `power`; NaN below two clusters."""
-    if clusters < 2 or not 0 < alpha < 1:
-        return float("nan")
-
-    def gap(effect: float) -> float:
-        return t_power(effect, clusters, alpha, two_sided) - power
-
-    high = 1.0
-    while gap(high) < 0:
-        if high > 1e6:
-            return float("nan")
-        high *= 2
-    return float(optimize.brentq(gap, 0.0, high, xtol=1e-10))
-
-
-def t_power(effect: float, clusters: int, alpha: float, two_sided: bool = True) -> float:
-    """Probability that a one-sample t test on `clusters` values rejects when the true d_z is `effect`."""
-    if clusters < 2 or not np.isfinite(effect):
-        return float("nan")
-    df, centre = clusters - 1, abs(effect) * np.sqrt(clusters) if two_sided else effect * np.sqrt(clusters)
-    critical = _t_quantile(alpha / 2 if two_sided else alpha, df)
-    if centre > 35:
-        return float(special.ndtr(centre - critical))
-    upper = 1 - float(special.nctdtr(df, centre, critical))
-    lower = float(special.nctdtr(df, centre, -critical)) if two_sided else 0.0
-    return upper + (lower if np.isfinite(lower) else 0.0)
-
-
-def clusters_needed(
-    effect: float, alpha: float, power: float = 0.8, two_sided: bool = True, most: int = 100_000
-) -> int | None:
-    """Smallest number of clusters with the wished power; None when `effect` is not positive or more than `most` needed."""
-    if not effect > 0:
-        return None
-    low, high = 2, 4
-    while t_power(effect, high, alpha, two_sided) < power:
-        low, high = high, high * 2
-        if high > most:
-            return None
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if t_power(effect, middle, alpha, two_sided) >= power else (middle, high)
-    return low if low == 2 and t_power(effect, 2, alpha, two_sided) >= power else high
-
-
-@lru_cache(maxsize=4096)
-def gate_clusters(
-    spread: float, margin: float, alpha: float = 0.05, power: float = 0.8, most: int = 20_000
-) -> int | None:
-    """Clusters at which the quality gate, with its added case of -1, passes an equal tool with the wished power.
-
-    `spread` is the standard deviation of quality differences between clusters; the normal approximation is used.
-    """
-    if not (np.isfinite(spread) and margin > 0):
-        return None
-    if spread == 0:
-        return int(np.ceil(np.log(alpha) / np.log1p(-margin)))  # all tied: the exact bound decides
-    n = np.arange(2, most, dtype=np.float64)
-    error = np.sqrt(((n - 1) * spread**2 + n / (n + 1)) / n / (n + 1))
-    reach = margin - 1 / (n + 1) - -special.stdtrit(n, alpha) * error
-    luck = special.ndtri(power) * spread * np.sqrt(n) / (n + 1)
-    enough = np.flatnonzero(reach > luck)
-    return int(n[enough[0]]) if len(enough) else None
-
-
+@lru_cache(maxsize=65_536)
 def wilson(count: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
     """Wilson interval of a proportion; (NaN, NaN) for a total of zero."""
     from statsmodels.stats.proportion import proportion_confint
@@ -404,13 +335,18 @@ def wilson(count: int, total: int, confidence: float = 0.95) -> tuple[float, flo
 def quantile_interval(ordered: Floats, q: float, confidence: float = 0.95) -> tuple[float, float]:
     """Distribution-free interval of a quantile from order statistics; an end that n does not support is NaN."""
     n = len(ordered)
-    tail = (1 - confidence) / 2
-    low = int(stats.binom.ppf(tail, n, q))
-    high = int(stats.binom.ppf(1 - tail, n, q)) + 1
+    low, high = _ranks(n, q, confidence)
     return (
         float(ordered[low - 1]) if low >= 1 else float("nan"),
         float(ordered[high - 1]) if high <= n else float("nan"),
     )
+
+
+@lru_cache(maxsize=65_536)
+def _ranks(n: int, q: float, confidence: float) -> tuple[int, int]:
+    """Ranks (from 1) of the order statistics around a quantile; 0 and n + 1 where n has none."""
+    tail = (1 - confidence) / 2
+    return int(stats.binom.ppf(tail, n, q)), int(stats.binom.ppf(1 - tail, n, q)) + 1
 
 
 def mean_interval(values: Floats, confidence: float = 0.95) -> tuple[float, float]:
@@ -419,12 +355,12 @@ def mean_interval(values: Floats, confidence: float = 0.95) -> tuple[float, floa
     spread = float(values.std(ddof=1)) if n > 1 else 0.0
     if not spread > 1e-12 * float(np.abs(values).max(initial=0.0)):
         return float("nan"), float("nan")
-    half = _t_quantile((1 - confidence) / 2, n - 1) * spread / float(np.sqrt(n))
+    half = t_quantile((1 - confidence) / 2, n - 1) * spread / float(np.sqrt(n))
     return float(values.mean()) - half, float(values.mean()) + half
 
 
 def signed_rank_p(values: Floats) -> float:
-    """Two-sided Wilcoxon signed-rank p-value: sensitivity only, it tests symmetry about 0; NaN when it cannot be had."""
+    """Two-sided Wilcoxon signed-rank p-value: sensitivity only, it tests symmetry about 0; NaN without two values."""
     moved: Any = values[np.abs(values) > 1e-12]
     if len(moved) < 2:
         return float("nan")

@@ -1,4 +1,4 @@
-"""Tasks and their cases: folders of data, no code. `config/tasks/<task>/` holds task.yaml, cases/ and sources/."""
+"""Tasks and their cases: folders of data, no code. `config/tasks/<task>/` holds task.yaml, cases and sources/."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field, PositiveFloat, field_validator, model_validator
 
+from ai_dev_tools.benchmark.caselists import CaseList, list_files, listed_cases
 from ai_dev_tools.benchmark.config import WorkflowType
 from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
 from ai_dev_tools.benchmark.excerpts import Excerpt
@@ -65,6 +66,7 @@ class Case(StrictModel):
     established: str | None = None
     tool_states_answer: bool = False
     notes: str | None = None
+    where: str = Field("", exclude=True)
 
     @field_validator("inline")
     @classmethod
@@ -91,7 +93,13 @@ class Case(StrictModel):
 
 
 class Task(StrictModel):
-    """A question family with an answer schema and scorers."""
+    """A question family with an answer schema and scorers.
+
+    Attributes:
+        single_source: all cases come from one file or project, so verdicts hold for it alone, however many clusters.
+        cases_from: where more cases are listed than cases/ holds.
+        case_lists: files of all lists that were read.
+    """
 
     id: str = Field(pattern=PATH_SAFE)
     name: str
@@ -102,7 +110,10 @@ class Task(StrictModel):
     answer_schema: dict[str, Any]
     scoring: tuple[ScoringRule, ...] = ()
     timeout: PositiveFloat | None = None
+    single_source: bool = False
+    cases_from: CaseList | None = None
     folder: Path = Field(exclude=True)
+    case_lists: tuple[Path, ...] = Field((), exclude=True)
     cases: tuple[Case, ...] = Field(exclude=True, min_length=1)
 
     @property
@@ -125,6 +136,7 @@ class Task(StrictModel):
             self.folder / "task.yaml",
             *(self.folder / "cases").glob("**/*"),
             *(self.folder / "sources").glob("**/*"),
+            *self.case_lists,
         ]
         return sorted(path for path in parts if path.is_file())
 
@@ -152,11 +164,20 @@ def load_task(folder: Path) -> Task:
         ConfigurationError: anything wrong with it, one line each, naming file and field.
     """
     path = folder / "task.yaml"
+    data = read_yaml(path)
+    settings = data if isinstance(data, dict) else {}
+    declared = settings.get("cases_from")
+    lists = list_files(folder, parse(CaseList, declared, f"{path}: cases_from") if declared else None, str(path))
     cases = [_load_case(file, folder) for file in sorted((folder / "cases").glob("*.yaml"))]
+    cases += [
+        _checked(where, fields, folder)
+        for file, kind in lists
+        for where, fields in listed_cases(file, kind, _answer_fields(settings))
+    ]
     if not cases:
         raise ConfigurationError(f"{folder / 'cases'}: no case found", remedy="Add at least one <case>.yaml")
-    data = read_yaml(path)
-    data = data | {"folder": folder, "cases": cases} if isinstance(data, dict) else data
+    if isinstance(data, dict):
+        data = data | {"folder": folder, "cases": cases, "case_lists": [file for file, _ in lists]}
     task = parse(Task, data, str(path))
     if lines := _task_errors(task, path):
         raise ConfigurationErrors(lines)
@@ -164,14 +185,27 @@ def load_task(folder: Path) -> Task:
 
 
 def _load_case(path: Path, folder: Path) -> Case:
-    case = parse(Case, read_yaml(path), str(path))
+    case = _checked(str(path), read_yaml(path), folder)
     if case.id != path.stem:
         raise ConfigurationError(
             f"{path}: 'id' is '{case.id}' but the file is named '{path.stem}': use one name for both"
         )
-    if case.source and not case.corpus:
-        source_files(case, folder.resolve() / "sources", case.source, str(path))
     return case
+
+
+def _checked(where: str, fields: Any, folder: Path) -> Case:
+    """A case from its fields, its source looked up."""
+    case = parse(Case, fields | {"where": where} if isinstance(fields, dict) else fields, where)
+    if case.source and not case.corpus:
+        source_files(case, folder.resolve() / "sources", case.source, where)
+    return case
+
+
+def _answer_fields(settings: dict[str, Any]) -> dict[str, Any]:
+    """Schema of each field of the answer, as far as an unchecked task.yaml has any."""
+    schema = settings.get("answer_schema")
+    fields = schema.get("properties") if isinstance(schema, dict) else None
+    return fields if isinstance(fields, dict) else {}
 
 
 def _task_errors(task: Task, path: Path) -> list[str]:
@@ -190,6 +224,10 @@ def _task_errors(task: Task, path: Path) -> list[str]:
         return [f"{path}: 'answer_schema' is not JSON Schema: {error.message} at {error.json_path}"]
     except jinja2.TemplateError as error:
         return [f"{path}: 'question' is not a valid Jinja2 template: {error.message}"]
+    places: dict[str, str] = {}
+    for case in task.cases:
+        if places.setdefault(case.id, case.where) != case.where:
+            return [f"{case.where}: 'id' is '{case.id}', as in {places[case.id]}: use each id once"]
     properties = task.answer_schema.get("properties", {})
     lines = [
         f"{path}: 'scoring' names field '{rule.field}' that 'answer_schema' lacks, {nearest(rule.field, properties)}"
@@ -200,24 +238,23 @@ def _task_errors(task: Task, path: Path) -> list[str]:
         return lines
     validator = validator_class(task.answer_schema)
     for case in task.cases:
-        where = task.folder / "cases" / f"{case.id}.yaml"
         if case.truth is not None:
             try:
                 problem = next(validator.iter_errors(case.truth), None)
             except referencing.exceptions.Unresolvable as error:
                 return [f"{path}: 'answer_schema' cannot be used: {error}"]
             if problem:
-                lines.append(f"{where}: 'truth' violates the task's answer_schema: {problem.message}")
+                lines.append(f"{case.where}: 'truth' violates the task's answer_schema: {problem.message}")
             else:
                 lines += [
-                    f"{where}: 'truth' lacks the scored field '{rule.field}'"
+                    f"{case.where}: 'truth' lacks the scored field '{rule.field}'"
                     for rule in task.scoring
                     if rule.field not in case.truth
                 ]
         try:
             render_question(task, case)
         except Exception as error:  # a template is the user's code: it can fail in any way
-            lines.append(f"{where}: 'vars' do not fit the question of {path}: {error}")
+            lines.append(f"{case.where}: 'vars' do not fit the question of {path}: {error}")
     return lines
 
 
@@ -290,7 +327,6 @@ def case_texts(task: Task, case: Case, corpora: Path) -> dict[str, str]:
         return dict(case.inline)
     if case.source is None:
         return {}
-    where = str(task.folder / "cases" / f"{case.id}.yaml")
     base = corpora.resolve() if case.corpus else task.folder.resolve() / "sources"
     source = case.corpus or case.source
     if case.corpus and not (base / source).is_dir():
@@ -298,11 +334,11 @@ def case_texts(task: Task, case: Case, corpora: Path) -> dict[str, str]:
 
         raise CorpusUnavailable(f"corpus '{case.corpus}' is not at hand")
     texts = {}
-    for path in source_files(case, base, source, where):
+    for path in source_files(case, base, source, case.where):
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"{where}: {path} is not readable as UTF-8 text ({error})") from None
+            raise ConfigurationError(f"{case.where}: {path} is not readable as UTF-8 text ({error})") from None
         texts[path.relative_to(base / source).as_posix()] = case.excerpt.cut(text) if case.excerpt else text
     return texts
 

@@ -143,7 +143,8 @@ def run_tool(spec: ToolSpec, files: Mapping[str, str], case_vars: Mapping[str, A
         case_vars: the case's variables, for the template.
 
     Raises:
-        ToolError: it crashed, hung, printed too much or garbage, or its template does not fit its output.
+        ToolError: it crashed, hung, printed too much or garbage, or its template does not fit its output; says what it
+            cost all the same.
     """
     with tempfile.TemporaryDirectory(prefix="tool-") as scratch:
         workdir, home = Path(scratch) / "case", Path(scratch) / "home"
@@ -154,9 +155,13 @@ def run_tool(spec: ToolSpec, files: Mapping[str, str], case_vars: Mapping[str, A
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         before, started = _children_cpu_s(), time.perf_counter()
-        stdout = _execute(spec, _argv(spec, spec.command, files), workdir, home)
-        wall_s, cpu_s = time.perf_counter() - started, _children_cpu_s() - before
-    condensed = condense(spec, stdout, case_vars)
+        try:
+            stdout = _execute(spec, _argv(spec, spec.command, files), workdir, home)
+            wall_s, cpu_s = time.perf_counter() - started, _children_cpu_s() - before
+            condensed = condense(spec, stdout, case_vars)
+        except ToolError as error:
+            error.spent_s = time.perf_counter() - started
+            raise
     return ToolRun(condensed, raw_bytes=len(stdout), wall_s=wall_s, cpu_s=cpu_s)
 
 

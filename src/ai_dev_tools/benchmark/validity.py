@@ -1,4 +1,4 @@
-"""The validity ledger: every sample is machine-checked, and each check says which endpoints a flagged sample is void for.
+"""The validity ledger: every sample is machine-checked; each check says which endpoints a flagged sample is void for.
 
 A check is one function registered with `@check`. Thresholds are a parameter with
 defaults that docs/statistics.md argues for. Cut-off samples are flagged but void nothing: they are bounded instead.
@@ -7,56 +7,26 @@ defaults that docs/statistics.md argues for. Cut-off samples are flagged but voi
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import Field
 
+from ai_dev_tools.benchmark.config import ValidityThresholds
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.plugins import CHECKS, ENDPOINTS, Plugin, check
 from ai_dev_tools.benchmark.sampletable import codes, prepare
-from ai_dev_tools.benchmark.validation import StrictModel
 
 Bools = NDArray[np.bool_]
 Checked = tuple[Any, Any]
-Share = Annotated[float, Field(ge=0, le=1)]
-Amount = Annotated[float, Field(ge=0)]
-LEDGER = ["profile", "instance", "model", "task", "approach", "sample", "case", "check", "status", "value", "voids"]
+LEDGER = ("profile instance model task approach sample case check status value voids").split()  # noqa: SIM905
 REFERENCE = "baseline"
 
 
-class ValidityThresholds(StrictModel):
-    """When a check flags a sample, and when flags make a verdict invalid."""
+DEFAULTS = ValidityThresholds()
 
-    truncated_tokens: Amount = Field(
-        16, description="input tokens fewer than the same prompt had elsewhere (and > 2 %)"
-    )
-    cached_tokens: Amount = Field(
-        default=48, description="cached prompt tokens tolerated: a chat template's own prefix"
-    )
-    load_s: Amount = Field(
-        default=0.5, description="seconds of loading from which a request paid for loading the model"
-    )
-    other_cpu_cores: Amount = Field(default=0.25, description="cores that other processes may use during a request")
-    other_cpu_s: Amount = Field(
-        0.2, description="CPU seconds of other processes below which contention is never flagged"
-    )
-    clock_s: Amount = Field(default=1.0, description="seconds by which a clock may appear to run backwards")
-    max_dropped: Share = Field(
-        0.10, description="share of pairs lost to infrastructure above which a verdict is invalid"
-    )
-    max_flagged: Share = Field(default=0.20, description="share of flagged pairs above which a verdict is invalid")
-    max_arm_difference: Share = Field(
-        0.10, description="difference of the arms' flagged shares above which it is invalid"
-    )
-    min_clusters: Annotated[int, Field(ge=2)] = Field(
-        6, description="clusters below which a result is descriptive only"
-    )
-
-
-# ----------------------------------------------------------------------------------------------------- checks of samples
+# ------------------------------------------------------------------------------------------ checks of samples
 
 
 def _has_flag(samples: pd.DataFrame, *names: str) -> Bools:
@@ -74,7 +44,7 @@ def _answered(samples: pd.DataFrame) -> Bools:
 
 
 def _known(values: NDArray[Any], flagged: NDArray[Any], applies: NDArray[Any] | None = None) -> Checked:
-    """Values and flags, with the flag missing where the value is, and nothing flagged where the check does not apply."""
+    """Values and flags; a flag is missing where the value is, and False where the check does not apply."""
     result = pd.array(np.asarray(flagged, dtype=bool), dtype="boolean")
     unknown = ~np.isfinite(values)
     if applies is not None:
@@ -280,7 +250,7 @@ def options_changed(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Ch
     return pd.Series(flagged, dtype="Float64").to_numpy(dtype=float, na_value=np.nan), flagged
 
 
-# --------------------------------------------------------------------------------------------------------------- results
+# ------------------------------------------------------------------------------------------ results
 
 
 def run_checks(
@@ -307,7 +277,7 @@ def run_checks(
 
 
 def assess(samples: pd.DataFrame, thresholds: ValidityThresholds | None = None) -> pd.DataFrame:
-    """The prepared samples with boolean `void_tokens`, `void_time`, `void_quality`: a check that matters flags the sample.
+    """The prepared samples with boolean `void_tokens`, `void_time`, `void_quality`: flagged by a check that matters.
 
     Calling it on its own result is free.
     """
@@ -315,7 +285,7 @@ def assess(samples: pd.DataFrame, thresholds: ValidityThresholds | None = None) 
     if "void_tokens" in table.columns:
         return table
     void = {f"void_{endpoint}": np.zeros(len(table), dtype=bool) for endpoint in ENDPOINTS}
-    for plugin, _, state in run_checks(table, thresholds or ValidityThresholds()):
+    for plugin, _, state in run_checks(table, thresholds or DEFAULTS):
         for endpoint in plugin.options["voids"]:
             void[f"void_{endpoint}"] |= state == 1
     return table.assign(**void)
@@ -328,7 +298,7 @@ def check_samples(samples: pd.DataFrame, thresholds: ValidityThresholds | None =
     (float32, in the check's unit), voids (endpoints a flagged sample is removed from). Text columns are categorical.
     """
     table = prepare(samples)
-    results = list(run_checks(table, thresholds or ValidityThresholds()))
+    results = list(run_checks(table, thresholds or DEFAULTS))
     size = len(results)
     columns: dict[str, Any] = {}
     for name in LEDGER[:7]:
@@ -339,16 +309,20 @@ def check_samples(samples: pd.DataFrame, thresholds: ValidityThresholds | None =
         else:
             columns[name] = np.repeat(source.to_numpy(dtype=np.float32), size)
     which = np.tile(np.arange(size, dtype=np.int16), len(table))
-    columns["check"] = pd.Categorical.from_codes(which, [plugin.name for plugin, _, _ in results])
+    columns["check"] = _categorical(which, [plugin.name for plugin, _, _ in results])
     state = np.stack([state for _, _, state in results], axis=1).ravel() if len(table) else np.empty(0, dtype=np.int8)
-    columns["status"] = pd.Categorical.from_codes(state, ["ok", "flagged", "unknown"])
+    columns["status"] = _categorical(state, ["ok", "flagged", "unknown"])
     columns["value"] = (
         np.stack([values.astype(np.float32) for _, values, _ in results], axis=1).ravel() if len(table) else np.empty(0)
     )
     voids = ["+".join(plugin.options["voids"]) or "nothing" for plugin, _, _ in results]
     names = sorted(set(voids))
-    columns["voids"] = pd.Categorical.from_codes(np.array([names.index(v) for v in voids], dtype=np.int8)[which], names)
+    columns["voids"] = _categorical(np.array([names.index(v) for v in voids], dtype=np.int8)[which], names)
     return pd.DataFrame(columns, columns=LEDGER)
+
+
+def _categorical(numbers: NDArray[Any], names: list[str]) -> pd.Categorical[str]:
+    return pd.Categorical.from_codes(numbers, pd.Index(names))
 
 
 def summarise(ledger: pd.DataFrame) -> pd.DataFrame:
@@ -359,7 +333,7 @@ def summarise(ledger: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for plugin in CHECKS:
         ok, flagged, unknown = (
-            int(counts.loc[plugin.name, s]) if plugin.name in counts.index else 0 for s in counts.columns
+            int(counts[s].get(plugin.name, 0)) if plugin.name in counts.index else 0 for s in counts.columns
         )
         share = flagged / (ok + flagged) if ok + flagged else float("nan")
         voids = "+".join(plugin.options["voids"]) or "nothing"

@@ -1,153 +1,39 @@
 """Verdicts: one row per claim, scope and model, with one of four words: saves, costs, inconclusive, invalid.
 
-The steps are those of docs/statistics.md: pairs, validity, interval and test, family, quality gate, words. Only claims of
-a plan whose samples are complete and younger than it get a word of their own; everything else is labelled interim or
+The steps are those of docs/statistics.md: pairs, validity, interval and test, family, quality gate, words. Only claims
+of a plan whose samples are complete and younger than it get a word of their own; everything else is labelled interim or
 exploratory.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ai_dev_tools.benchmark.candidate import COLUMNS, Candidate, verdict_row
 from ai_dev_tools.benchmark.claims import (
-    Claim,
-    Plan,
-    Standing,
     Undertaking,
     parse_plans,
     planned_samples,
     standing,
     undertaking,
 )
+from ai_dev_tools.benchmark.config import ValidityThresholds
 from ai_dev_tools.benchmark.effects import Effect, effect
 from ai_dev_tools.benchmark.pairing import costs, pair_up
-from ai_dev_tools.benchmark.quality import Gate, quality_gate
+from ai_dev_tools.benchmark.quality import quality_gate
 from ai_dev_tools.benchmark.sampletable import ALL
-from ai_dev_tools.benchmark.statistics import RESAMPLES, clusters_needed, effect_size, holm, minimal_effect, t_power
-from ai_dev_tools.benchmark.validity import ValidityThresholds, assess
-from ai_dev_tools.benchmark.wording import sentence
+from ai_dev_tools.benchmark.statistics import (
+    RESAMPLES,
+    holm,
+)
+from ai_dev_tools.benchmark.validity import DEFAULTS, assess
 
 WORDS = ("saves", "costs", "inconclusive", "invalid")
-POWER_AT = 0.80
-"""The true ratio for which the power column is given: a saving of one fifth."""
-COLUMNS = [
-    "profile",
-    "claim",
-    "endpoint",
-    "approach",
-    "reference",
-    "models",
-    "scope",
-    "task",
-    "label",
-    "verdict",
-    "direction",
-    "ratio",
-    "low",
-    "high",
-    "change_percent",
-    "bill_ratio",
-    "p_saves",
-    "p_costs",
-    "p",
-    "p_adjusted",
-    "alpha",
-    "look",
-    "pairs",
-    "cases",
-    "clusters",
-    "tasks",
-    "planned",
-    "present",
-    "dropped",
-    "flagged",
-    "censored",
-    "quality_difference",
-    "quality_bound",
-    "quality_margin",
-    "quality_passed",
-    "worst_task",
-    "worst_task_difference",
-    "floor_p",
-    "own_floor_p",
-    "brevity_p",
-    "d_z",
-    "d_z_low",
-    "d_z_high",
-    "mde_d_z",
-    "mde_ratio",
-    "power",
-    "clusters_could_decide",
-    "samples_could_decide",
-    "plan",
-    "reasons",
-    "sentence",
-]
-CHECK_COLUMNS = ["profile", "claim", "models", "task", "check", "status", "value", "threshold", "reason"]
-
-
-@dataclass
-class Candidate:
-    """One claim on one model and scope, as it is being judged."""
-
-    work: Undertaking
-    claim: Claim
-    model: str
-    task: str
-    standing: Standing
-    pairs: pd.DataFrame
-    gate: Gate
-    tasks: int
-    clean: Effect | None = None
-    everything: Effect | None = None
-    shares: dict[str, float] = field(default_factory=dict)
-    invalid: list[str] = field(default_factory=list)
-    reasons: list[str] = field(default_factory=list)
-    checks: list[tuple[str, bool, float, float, str]] = field(default_factory=list)
-    adjusted: float = float("nan")
-    word: str = ""
-    label: str = ""
-
-    @property
-    def look(self) -> int:
-        """Which plan of this claim this is, from 1."""
-        return self.work.looks.get((self.claim.id, self.model), 1)
-
-    @property
-    def alpha(self) -> float:
-        """Level of this look: alpha / 2^look."""
-        return float(self.work.plan.alpha / 2**self.look)
-
-    @property
-    def margin(self) -> float:
-        """Margin on the log scale, negative."""
-        return float(np.log(self.claim.margin_ratio))
-
-    def raw(self, found: Effect | None) -> tuple[float, float]:
-        """One-sided p-values (saves, costs); NaN where there is no spread to judge by."""
-        return (
-            (float("nan"), float("nan")) if found is None else (found.p_below(self.margin), found.p_above(-self.margin))
-        )
-
-    def p(self, found: Effect | None) -> float:
-        """Two-sided p-value: twice the smaller one-sided one."""
-        saves, dearer = self.raw(found)
-        return min(1.0, 2 * min(saves, dearer)) if np.isfinite(saves) and np.isfinite(dearer) else float("nan")
-
-    def direction(self, found: Effect | None, adjusted: float) -> str:
-        """cheaper, dearer, equivalent or unclear."""
-        saves, dearer = self.raw(found)
-        if found is None or not np.isfinite(adjusted):
-            return "unclear"
-        if adjusted <= self.alpha:
-            return "cheaper" if saves < dearer else "dearer"
-        low, high = found.interval(self.alpha)
-        return "equivalent" if self.margin < low and high < -self.margin else "unclear"
+CHECK_COLUMNS = ("profile claim models task check status value threshold reason").split()  # noqa: SIM905
 
 
 def verdicts(
@@ -183,7 +69,7 @@ def judge(
     Raises:
         ConfigurationError: the table or the ledger cannot be read as such.
     """
-    limits = thresholds or ValidityThresholds()
+    limits = thresholds or DEFAULTS
     table = costs(assess(samples, limits))
     ledger = parse_plans(plans)
     rows: list[dict[str, Any]] = []
@@ -191,7 +77,7 @@ def judge(
     for profile in sorted(set(table["profile"].astype(str))):
         work = undertaking(table, ledger, profile)
         judged = _judge_profile(planned_samples(table, work.plan), work, limits, resamples)
-        rows += [_row(candidate) for candidate in judged]
+        rows += [verdict_row(candidate) for candidate in judged]
         for c in judged:
             key = (profile, c.claim.id, c.model, c.task)
             checks += [(*key, name, "ok" if ok else "failed", v, limit, why) for name, ok, v, limit, why in c.checks]
@@ -210,6 +96,10 @@ def _judge_profile(
             paired[approach, reference] = pair_up(table, approach, reference, ["tokens", "time", "quality"])
         return paired[approach, reference]
 
+    # late looks test at small levels, which a coarse bootstrap could not reach
+    look = max(work.looks.values(), default=1)
+    level = work.plan.alpha / 2**look / (2 * max(1, len(work.plan.claims) * len(work.plan.models)))
+    resamples = max(resamples, min(99_999, int(2 / level))) if resamples else 0
     floor = work.plan.quality.floor
     arms = set(table["approach"].astype(str))
     for claim in work.plan.claims:
@@ -398,85 +288,3 @@ def _decide_tasks(primary: list[Candidate], by_task: list[Candidate], limits: Va
             overall.reasons.append(
                 f"mixed: cheaper on {', '.join(ways['cheaper'])}; dearer on {', '.join(ways['dearer'])}"
             )
-
-
-def _row(c: Candidate) -> dict[str, Any]:
-    plan, found = c.work.plan, c.clean
-    row: dict[str, Any] = {
-        "profile": plan.profile,
-        "claim": c.claim.id,
-        "endpoint": c.claim.endpoint,
-        "approach": c.claim.approach,
-        "reference": c.claim.reference,
-        "models": c.model,
-        "task": c.task,
-        "scope": _scope(c),
-        "label": c.label,
-        "verdict": c.word,
-        "direction": c.direction(found, c.adjusted),
-        "alpha": c.alpha,
-        "look": c.look,
-        "planned": c.standing.planned,
-        "present": c.standing.present,
-        "plan": plan.plan if c.work.declared else "",
-        "pairs": 0,
-        "cases": 0,
-        "clusters": 0,
-        "tasks": 0,
-        **c.shares,
-        **_gate_columns(c.gate, plan),
-    }
-    if found is not None:
-        row |= _effect_columns(c, found)
-    row["reasons"] = "; ".join(dict.fromkeys(c.reasons))
-    row["sentence"] = sentence(row)
-    return row
-
-
-def _scope(c: Candidate) -> str:
-    if c.task != ALL:
-        return c.task
-    total = len(c.work.plan.tasks)
-    used = c.clean.source.tasks if c.clean else 0
-    return f"all {total} tasks" if used == total else f"{used} of {total} tasks"
-
-
-def _gate_columns(gate: Gate, plan: Plan) -> dict[str, Any]:
-    return {
-        "quality_difference": gate.difference,
-        "quality_bound": gate.bound,
-        "quality_margin": plan.quality.margin,
-        "quality_passed": gate.passed,
-        "worst_task": gate.worst_task,
-        "worst_task_difference": gate.worst_difference,
-        "floor_p": gate.floor_p,
-        "own_floor_p": gate.own_floor_p,
-        "brevity_p": gate.brevity_p,
-    }
-
-
-def _effect_columns(c: Candidate, found: Effect) -> dict[str, Any]:
-    e, (low, high) = found.source, found.interval()
-    saves, dearer = c.raw(found)
-    row: dict[str, Any] = {"pairs": found.pairs, "cases": e.cases, "clusters": e.clusters, "tasks": e.tasks}
-    row |= {
-        "ratio": float(np.exp(e.estimate)),
-        "bill_ratio": found.bill,
-        "change_percent": float(100 * (1 - np.exp(e.estimate))),
-    }
-    row |= {"low": float(np.exp(low)), "high": float(np.exp(high))}
-    row |= {"p_saves": saves, "p_costs": dearer, "p": c.p(found), "p_adjusted": c.adjusted}
-    if not found.seen.usable:
-        return row
-    row |= dict(zip(("d_z", "d_z_low", "d_z_high"), effect_size(e), strict=True))
-    mde = minimal_effect(e.clusters, c.alpha)
-    row |= {"mde_d_z": mde, "mde_ratio": float(np.exp(c.margin - mde * e.spread))}
-    row["power"] = t_power((c.margin - np.log(POWER_AT)) / e.spread, e.clusters, c.alpha / 2, two_sided=False)
-    beyond = (c.margin - e.estimate) if e.estimate < 0 else (e.estimate + c.margin)
-    for_cost = clusters_needed(beyond / e.spread, c.alpha / 2, two_sided=False)
-    needs = [for_cost, c.gate.clusters_needed] if e.estimate < 0 else [for_cost]
-    if all(need is not None for need in needs):
-        most = max(need for need in needs if need is not None)
-        row["clusters_could_decide"] = float(most)
-        row["samples_could_decide"] = float(np.ceil(most * e.cases / (e.clusters * max(e.tasks, 1))))
-    return row

@@ -53,14 +53,18 @@ def announce(folder: Path, profile: str, succeeded: bool, log: Log | None = None
 
 def _announce(url: str, folder: Path, profile: str, succeeded: bool, report: Mapping[str, Any], say: Log) -> None:
     common = {"profile": profile, "at": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")}
-    blocks = {name: report[name] for name in ("benchmark_info", "comparison_metrics", "overall_metrics") if name in report}
+    blocks = {
+        name: report[name] for name in ("benchmark_info", "comparison_metrics", "overall_metrics") if name in report
+    }
     now = current_verdicts(folder)
     send(url, f"run.{'success' if succeeded else 'failure'}", {**common, **blocks, "verdicts": now}, say)
     if not succeeded or not now:
         return
     seen = folder / SEEN
     before = _read(seen)
-    changed = {key: {"before": before[key], "after": word} for key, word in now.items() if before.get(key, word) != word}
+    changed = {
+        key: {"before": before[key], "after": word} for key, word in now.items() if before.get(key, word) != word
+    }
     if changed and not send(url, "verdict.changed", {**common, "changed": changed}, say):
         return
     seen.write_text(json.dumps(now, indent=1, sort_keys=True) + "\n", encoding="utf-8")
@@ -75,7 +79,9 @@ def current_verdicts(folder: Path) -> dict[str, str]:
             rows = list(csv.DictReader(file))
     except OSError:
         return {}
-    return {f"{r['claim']} on {r['models']}": r["verdict"] for r in rows if r.get("task") == "(all)" and r.get("verdict")}
+    return {
+        f"{r['claim']} on {r['models']}": r["verdict"] for r in rows if r.get("task") == "(all)" and r.get("verdict")
+    }
 
 
 def send(url: str, event: str, content: Mapping[str, Any], log: Log, secret: str | None = None) -> bool:

@@ -7,25 +7,23 @@ from typing import Any
 
 import numpy as np
 
-_THING = {"tokens": "tokens", "time": "time"}
-
 
 def sentence(row: Mapping[str, Any]) -> str:
     """One or two sentences that a reader can quote; `row` is a row of the verdicts table."""
     subject = f"{row['approach']} against {row['reference']} on {row['models']} ({row['scope']})"
-    ratio = row.get("ratio")
+    thing, ratio = row["endpoint"], row.get("ratio")
     if ratio is None or not np.isfinite(ratio):
-        return f"{subject}: nothing can be said about {_THING[row['endpoint']]}: {row['reasons']}."
+        return f"{subject}: nothing can be said about {thing}: {row['reasons']}."
     measured = f"{_amount(ratio, row['endpoint'])} ({_interval(row)}; {_rests_on(row)})"
     match row["verdict"]:
         case "saves":
-            return f"{subject} saves {_THING[row['endpoint']]}: {measured}, at no worse quality {_quality(row)}.{_rider(row)}"
+            return f"{subject} saves {thing}: {measured}, at no worse quality {_quality(row)}.{_rider(row)}"
         case "costs":
-            return f"{subject} costs {_THING[row['endpoint']]}: {measured}.{_rider(row)}"
+            return f"{subject} costs {thing}: {measured}.{_rider(row)}"
         case "invalid":
-            return f"{subject}: invalid for {_THING[row['endpoint']]}: {row['reasons']}."
+            return f"{subject}: invalid for {thing}: {row['reasons']}."
         case "inconclusive":
-            return f"{subject}: inconclusive for {_THING[row['endpoint']]}: {measured}. Why: {row['reasons']}.{_what_could(row)}"
+            return f"{subject}: inconclusive for {thing}: {measured}. Why: {row['reasons']}.{_what_could(row)}"
         case _:
             return f"{subject}, exploratory: {measured}."
 

@@ -48,7 +48,8 @@ class Flow:
     def __init__(self, settings: Mapping[str, Any], workflow: Any) -> None:
         config = load_config(settings)
         self.experiment: Experiment = open_experiment(config, Path.cwd())
-        self.profile = config.profile
+        self.profile = self.experiment.run
+        self.source = self.experiment.source
         sequential = config.execution_mode is ExecutionMode.SEQUENTIAL
         self.blocks_at_once = 1 if sequential else config.max_concurrent_batches
         self._servers = sorted({server for p in config.profiles for server in self.experiment.servers(p).values()})
@@ -56,10 +57,11 @@ class Flow:
         for number in range(len(self._servers)):
             self._limit(workflow, f"server_{number}", 1)
         if workflow.is_main_process:
-            for tool in self.experiment.tools.values():
+            for tool in self.experiment.tools.values() if self.source == "cases" else ():
                 installed_version(tool)
-            os.environ[RUN_PID] = str(os.getpid())
             clear_stale_lock(Path(".snakemake"))
+        if workflow.is_main_process or workflow.remote_exec:  # on a cluster's node the run is that node's Snakemake
+            os.environ[RUN_PID] = str(os.getpid())
 
     @staticmethod
     def _limit(workflow: Any, resource: str, most: int) -> None:
@@ -106,6 +108,7 @@ class Flow:
 
     corpora_file = paths.CORPORA
     report_notebook = paths.NOTEBOOK
+    tables = paths.TABLE_FILES
 
     @_clear_errors
     def corpora(self, wildcards: Any) -> list[str]:
@@ -122,6 +125,11 @@ class Flow:
     def task_tools(self, wildcards: Any) -> list[str]:
         """Ids of the tools whose results a task's prompts use, in the order of `contexts`."""
         return self.experiment.task_tools(wildcards.task)
+
+    @_clear_errors
+    def shown_tools(self, wildcards: Any) -> list[str]:
+        """Ids of the tools behind the arm `tools` and the controls."""
+        return self.experiment.shown_tools(wildcards.task)
 
     @_clear_errors
     def task_folder(self, wildcards: Any) -> str:
@@ -150,6 +158,17 @@ class Flow:
     @_clear_errors
     def plan(self, wildcards: Any) -> dict[str, Any]:
         return self.experiment.plan(wildcards.profile)
+
+    @property
+    def plugins(self) -> list[str]:
+        """Files with metrics, comparisons and checks of the user's own."""
+        return [str(path) for path in self.experiment.config.plugins]
+
+    @property
+    def analysis(self) -> dict[str, Any]:
+        """Settings that the tables depend on."""
+        config = self.experiment.config
+        return {"reference": config.plan.reference, "thresholds": config.validity.model_dump()}
 
     @_clear_errors
     def about(self, wildcards: Any) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What the sample browser shows: an index of all samples, and parts that a page loads when a reader asks for them.
 
-A run of ordinary size carries all of it inside the page. A larger one has the same parts as script files beside the page,
+A run of ordinary size carries all of it inside the page. A larger one has the same parts as script files beside it,
 because a page opened from disk can load scripts but cannot fetch data.
 """
 
@@ -20,6 +20,7 @@ from ai_dev_tools.benchmark.scoring import score_fields
 MOST_INLINE_SAMPLES = 2000
 MOST_INLINE_BYTES = 8_000_000
 MOST_TEXT = 30_000
+MOST_LINE = 90
 SAMPLES_PER_PART = 200
 PROMPT_BYTES_PER_PART = 400_000
 FOLDER = "report_data"
@@ -69,7 +70,9 @@ def browser_data(samples: Iterable[Sample], prompts: Prompts) -> BrowserData:
         part.append(_detail(sample, prompt, where.place(sample)))
         text = [sample.model, sample.task, sample.case, sample.approach, sample.status]
         numbers = [sample.sample, sample.repeat, sample.score, sample.total_tokens, sample.duration_s]
-        rows.append([*(words.setdefault(visible(w, False), len(words)) for w in text), *numbers, int(name[8:]), len(part) - 1])
+        rows.append(
+            [*(words.setdefault(visible(w, False), len(words)) for w in text), *numbers, int(name[8:]), len(part) - 1]
+        )
     data.parts["index"] = {"words": list(words), "rows": rows}
     return data
 
@@ -100,12 +103,15 @@ class _PromptParts:
         return self._places[key]
 
 
-def _shown(text: str | None) -> str | None:
-    return None if text is None else shorten(visible(text), MOST_TEXT)
+def _shown(text: str) -> str:
+    return shorten(visible(text), MOST_TEXT)
 
 
 def _json(value: Any) -> str | None:
-    return None if value is None else _shown(json.dumps(value, ensure_ascii=False, indent=1, default=str))
+    if value is None:
+        return None
+    short = json.dumps(value, ensure_ascii=False)
+    return _shown(short if len(short) <= MOST_LINE else json.dumps(value, ensure_ascii=False, indent=1))
 
 
 def _detail(sample: Sample, prompt: Prompt | None, place: tuple[int, int] | None) -> dict[str, Any]:
@@ -137,7 +143,7 @@ def _detail(sample: Sample, prompt: Prompt | None, place: tuple[int, int] | None
     known = {name: visible(value, False) if isinstance(value, str) else value for name, value in facts.items()}
     return {
         "facts": {name: value for name, value in known.items() if value is not None},
-        "response": _shown(sample.response),
+        "response": None if sample.response is None else _shown(sample.response),
         "answer": _json(sample.answer),
         "error": f"{sample.error.class_}: {visible(sample.error.message, False)}" if sample.error else None,
         "fields": _fields(sample, prompt),
@@ -153,7 +159,14 @@ def _fields(sample: Sample, prompt: Prompt | None) -> list[list[Any]]:
     scores = score_fields(sample.answer, prompt.truth, prompt.scoring)
     given = sample.answer if isinstance(sample.answer, dict) else {}
     return [
-        [rule["field"], rule["scorer"], rule.get("weight", 1), scores[rule["field"]], _json(prompt.truth.get(rule["field"])), _json(given.get(rule["field"]))]
+        [
+            rule["field"],
+            rule["scorer"],
+            rule.get("weight", 1),
+            scores[rule["field"]],
+            _json(prompt.truth.get(rule["field"])),
+            _json(given.get(rule["field"])),
+        ]
         for rule in prompt.scoring
     ]
 

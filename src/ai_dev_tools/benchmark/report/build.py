@@ -9,18 +9,18 @@ from typing import Any
 
 from ai_dev_tools.benchmark.report.data import REFERENCE, RunData, records
 from ai_dev_tools.benchmark.report.model import Report, Section
-from ai_dev_tools.benchmark.report.sections import analysis, background, headline, operation
+from ai_dev_tools.benchmark.report.sections import background, comparison, headline, measures, operation
 from ai_dev_tools.benchmark.report.text import is_missing
 
 TITLE = "AI Development Tools Benchmark Report"
 SCHEMA_VERSION = 1
 SECTIONS: tuple[Callable[[RunData], Section], ...] = (
     headline.headline,
-    analysis.comparison,
-    analysis.quality,
-    analysis.distributions,
-    analysis.cost,
-    analysis.metrics,
+    comparison.comparison,
+    comparison.quality,
+    measures.distributions,
+    measures.cost,
+    measures.metrics,
     operation.errors,
     background.browser,
     operation.timeline,
@@ -54,12 +54,16 @@ def generated_at() -> str:
 
 
 def _header(data: RunData) -> tuple[tuple[str, str], ...]:
+    facts = data.about.get("machine", {})
+    units = {"Processor": "", "Cores": " cores", "Memory": ""}
+    machine = [f"{facts[name]}{unit}" for name, unit in units.items() if name in facts]
     return (
         ("Profile", data.profile.upper()),
         ("Generated", generated_at()),
         ("Tasks", str(len(data.tasks))),
         ("Sample Size", str(_sample_size(data))),
         ("Models", ", ".join(data.models) or "none"),
+        *((("Machine", ", ".join(machine)),) if machine else ()),
     )
 
 
@@ -88,7 +92,11 @@ def _info(data: RunData) -> dict[str, Any]:
 
 def comparison_metrics(data: RunData, approach: str | None) -> dict[str, Any]:
     """The three known percentages for one approach against the baseline; None where they cannot be given."""
-    known = {} if approach is None else {name: data.comparison(name, approach).get("change_percent") for name in ("tokens", "time")}
+    known = (
+        {}
+        if approach is None
+        else {name: data.comparison(name, approach).get("change_percent") for name in ("tokens", "time")}
+    )
     return {
         "token_reduction_percent": _plain(known.get("tokens")),
         "time_reduction_percent": _plain(known.get("time")),
@@ -100,12 +108,21 @@ def _improvement(data: RunData, approach: str | None) -> float | None:
     """Relative change of the efficiency score, in percent."""
     if approach is None:
         return None
-    ours, base = (data.metric("efficiency_score", approach=name).get("value") for name in (approach, REFERENCE))
-    return None if is_missing(ours) or is_missing(base) or base == 0 else float(100 * (ours / base - 1))
+    ours, base = (_plain(data.metric("efficiency_score", approach=name).get("value")) for name in (approach, REFERENCE))
+    return None if ours is None or not base else 100 * (ours / base - 1)
 
 
 def _overall(data: RunData) -> dict[str, Any]:
-    names = ("success_rate", "throughput", "efficiency_score", "error_rate", "timeout_rate", "quality", "duration_mean", "total_tokens_sum")
+    names = (
+        "success_rate",
+        "throughput",
+        "efficiency_score",
+        "error_rate",
+        "timeout_rate",
+        "quality",
+        "duration_mean",
+        "total_tokens_sum",
+    )
     return {name: _plain(data.metric(name).get("value")) for name in names}
 
 
@@ -114,7 +131,11 @@ def _more(data: RunData) -> dict[str, Any]:
         "approaches": {name: comparison_metrics(data, name) for name in data.approaches if name != REFERENCE},
         "plan": dict(data.plans[-1]) if data.plans else None,
         "verdict_rows": records(data.verdicts),
-        "settings": {key: value for key, value in data.about.items() if key in ("profile", "execution_mode", "partial", "samples")},
+        "settings": {
+            key: value
+            for key, value in data.about.items()
+            if key in ("profile", "execution_mode", "partial", "samples")
+        },
     }
 
 

@@ -12,10 +12,11 @@ from typing import Any
 import pandas as pd
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.report.text import is_missing
 from ai_dev_tools.benchmark.sampletable import ALL, REQUIRED, TEXT, prepare
 
 REFERENCE = "baseline"
-DERIVED = ("metrics", "comparisons", "verdicts", "checks", "validity", "skipped")
+DERIVED = ("metrics", "comparisons", "verdicts", "checks", "controls", "validity", "skipped", "costs", "break_even")
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class RunData:
     Attributes:
         about: what the settings say of the run, see `Experiment.about`; may be empty.
         samples: one row per sample.
-        metrics, comparisons, verdicts, checks, validity, skipped: derived tables, empty where they do not exist.
+        metrics, comparisons, verdicts, checks, controls, validity, skipped, costs, break_even: derived tables, empty
+            where there are none.
         plans: entries of the plan ledger, oldest first.
     """
 
@@ -35,8 +37,11 @@ class RunData:
     comparisons: pd.DataFrame = field(default_factory=pd.DataFrame)
     verdicts: pd.DataFrame = field(default_factory=pd.DataFrame)
     checks: pd.DataFrame = field(default_factory=pd.DataFrame)
+    controls: pd.DataFrame = field(default_factory=pd.DataFrame)
     validity: pd.DataFrame = field(default_factory=pd.DataFrame)
     skipped: pd.DataFrame = field(default_factory=pd.DataFrame)
+    costs: pd.DataFrame = field(default_factory=pd.DataFrame)
+    break_even: pd.DataFrame = field(default_factory=pd.DataFrame)
     plans: Sequence[Mapping[str, Any]] = ()
 
     @cached_property
@@ -163,3 +168,8 @@ def read_run(tables: Path, about: Mapping[str, Any] | None = None, plans: Path |
     samples = read_table(tables / "samples.csv")
     frames = {name: read_table(tables / f"{name}.csv") for name in DERIVED}
     return RunData(about=about or {}, samples=plain_samples(samples), plans=read_plans(plans), **frames)
+
+
+def plain_float(value: Any) -> float:
+    """A number as a float, NaN where there is none."""
+    return float("nan") if is_missing(value) else float(value)

@@ -13,7 +13,10 @@ PACKAGES = ("ai-dev-tools-benchmark", "snakemake", "pandas", "scipy", "matplotli
 
 def machine() -> dict[str, str]:
     """Processor, cores, memory and system; what cannot be found is left out."""
-    facts = {"Processor": _processor(), "Cores": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())}
+    facts = {
+        "Processor": _processor(),
+        "Cores": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
+    }
     try:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         facts["Memory"] = f"{memory / 2**30:.1f} GiB"

@@ -1,4 +1,4 @@
-"""What a report says, free of any format: sections of blocks. Every text here is plain; each format escapes it its own way."""
+"""What a report says, free of any format: sections of blocks. Texts are plain; each format escapes them its own way."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Column:
 
     def value(self, row: Row) -> Any:
         """The cell for machines: a number, a text, or None."""
-        value = row.get(self.key)
+        value: Any = row.get(self.key)
         if text.is_missing(value):
             return None
         return value.item() if hasattr(value, "item") else value
@@ -46,7 +46,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows to read, sort and filter. `caption` says what to conclude; `empty` stands in its place when there are no rows."""
+    """Rows to read, sort and filter. `caption` says what to conclude; `empty` is shown when there are no rows."""
 
     id: str
     title: str

@@ -28,7 +28,7 @@ from ai_dev_tools.benchmark.report.browser import (
 )
 from ai_dev_tools.benchmark.report.build import SCHEMA_VERSION, about_defaults, build_report
 from ai_dev_tools.benchmark.report.data import read_run
-from ai_dev_tools.benchmark.report.formats import badge, console, html, junit, markdown, structured
+from ai_dev_tools.benchmark.report.formats import badge, console, html, junit, markdown, own, structured
 from ai_dev_tools.benchmark.report.model import Report
 
 MOST_SOCKET_PATH = 80
@@ -53,6 +53,7 @@ class Inputs:
         plans: the plan ledger, if there is one.
         blocks, prompts: block files and prompt files, for the sample browser; what is not there is left out.
         about: what the settings say of the run, see `Experiment.about`.
+        templates: the user's own Jinja2 templates; `x.md.j2` becomes `x.md` beside the report.
     """
 
     tables: Path
@@ -61,6 +62,7 @@ class Inputs:
     blocks: Sequence[Path] = ()
     prompts: Sequence[Path] = ()
     about: Mapping[str, Any] | None = None
+    templates: Sequence[Path] = ()
 
 
 def render_report(inputs: Inputs, folder: Path, figures: Path) -> Report:
@@ -81,6 +83,7 @@ def render_report(inputs: Inputs, folder: Path, figures: Path) -> Report:
         "report.csv": structured.render_csv(report),
         "report.txt": console.render(report, content),
         "report.xml": junit.render(report),
+        **{own.output_name(path): own.render(path, report, content, data) for path in inputs.templates},
         **{f"badges/{badge.file_name(verdict)}": badge.render(verdict) for verdict in report.verdicts},
     }
     (folder / "badges").mkdir(exist_ok=True)
@@ -88,7 +91,12 @@ def render_report(inputs: Inputs, folder: Path, figures: Path) -> Report:
         old.unlink()
     for name, text in written.items():
         (folder / name).write_text(text, encoding="utf-8", errors="replace")
-    parameters = {"tables": str(inputs.tables), "plans": str(inputs.plans or ""), "figures": str(figures), "about": about}
+    parameters = {
+        "tables": str(inputs.tables),
+        "plans": str(inputs.plans or ""),
+        "figures": str(figures),
+        "about": about,
+    }
     execute_notebook(inputs.notebook, folder / "report.ipynb", structured.jsonable(parameters))
     payload = page_payload(report, browser_data(read_blocks(inputs.blocks), load_prompts(inputs.prompts)), folder)
     page = html_page(folder / "report.ipynb", report, payload)
@@ -98,15 +106,24 @@ def render_report(inputs: Inputs, folder: Path, figures: Path) -> Report:
 
 def page_payload(report: Report, data: BrowserData, folder: Path) -> Payload:
     """The data inside a page; what is too much for one page is written as script files beside it."""
-    figures = {f.id: structured.csv_text(f.data.columns, f.data.itertuples(index=False)) for f in report.figures if len(f.data) <= MOST_FIGURE_ROWS}
+    figures = {
+        f.id: structured.csv_text(f.data.columns, f.data.itertuples(index=False))
+        for f in report.figures
+        if len(f.data) <= MOST_FIGURE_ROWS
+    }
     scripts = {name: html.script_json(part) for name, part in data.parts.items()}
     side = folder / FOLDER
     if side.exists():
         shutil.rmtree(side)
     beside = data.samples > MOST_INLINE_SAMPLES or sum(map(len, scripts.values())) > MOST_INLINE_BYTES
-    inline = [html.data_script("figure-data", figures), html.data_script("browser-mode", {"folder": FOLDER if beside else ""})]
+    inline = [
+        html.data_script("figure-data", figures),
+        html.data_script("browser-mode", {"folder": FOLDER if beside else ""}),
+    ]
     if not beside:
-        return Payload("\n".join([*inline, *(html.data_script(f"browser-{n}", part) for n, part in data.parts.items())]), False)
+        return Payload(
+            "\n".join([*inline, *(html.data_script(f"browser-{n}", part) for n, part in data.parts.items())]), False
+        )
     side.mkdir()
     for name, text in scripts.items():
         (side / f"{name}.js").write_text(f'{SCRIPT_HEAD}"{name}",{text});\n', encoding="utf-8")
@@ -115,11 +132,20 @@ def page_payload(report: Report, data: BrowserData, folder: Path) -> Payload:
 
 def html_page(notebook: Path, report: Report, payload: Payload) -> str:
     """The executed notebook as one page without its code, in the package's own template."""
-    from nbconvert.exporters import HTMLExporter
+    import nbformat
+    from nbconvert.exporters import HTMLExporter, TemplateExporter
 
     with resources.as_file(resources.files("ai_dev_tools.benchmark.report") / "templates" / "nbconvert") as templates:
-        exporter = HTMLExporter(template_name="benchmark", extra_template_basedirs=[str(templates)], exclude_input=True)
-        text, _ = exporter.from_filename(str(notebook), resources={"page": html.page(report, payload.scripts, payload.beside)})
+        make_exporter: Any = HTMLExporter
+        exporter = make_exporter(
+            template_name="benchmark", extra_template_basedirs=[str(templates)], exclude_input=True
+        )
+        read: Any = nbformat.read
+        cells = read(str(notebook), as_version=4)
+        # HTMLExporter's own method parses the finished page once more, which costs seconds and changes its bytes
+        text, _ = TemplateExporter.from_notebook_node(
+            exporter, cells, {"page": html.page(report, payload.scripts, payload.beside)}
+        )
     return str(text)
 
 
@@ -151,7 +177,7 @@ def execute_notebook(notebook: Path, output: Path, parameters: Mapping[str, Any]
 
 
 def _transport(folder: Path) -> Any:
-    """Talk to the kernel over sockets in a private folder, not over TCP, where the folder's name is short enough for them."""
+    """Talk to the kernel over sockets in a private folder, not over TCP, where its name is short enough for them."""
     from traitlets.config import Config
 
     short = len(str(folder)) < MOST_SOCKET_PATH
@@ -160,13 +186,21 @@ def _transport(folder: Path) -> Any:
 
 @contextmanager
 def _quiet_jupyter() -> Iterator[None]:
-    """Keep Jupyter, IPython and matplotlib out of the user's home, which may be read-only, and their chatter off the console."""
-    names = ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR", "JUPYTER_PLATFORM_DIRS", "PYDEVD_DISABLE_FILE_VALIDATION")
+    """Keep Jupyter and IPython out of the user's home, which may be read-only, and their chatter off the console."""
+    names = (
+        "IPYTHONDIR",
+        "JUPYTER_RUNTIME_DIR",
+        "JUPYTER_CONFIG_DIR",
+        "JUPYTER_PLATFORM_DIRS",
+        "PYDEVD_DISABLE_FILE_VALIDATION",
+    )
     before = {name: os.environ.get(name) for name in names}
     level = logging.root.manager.disable
     with tempfile.TemporaryDirectory(prefix="report-") as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        os.environ.update(zip(names, (f"{folder}/ipython", f"{folder}/runtime", f"{folder}/config", "1", "1"), strict=True))
+        os.environ.update(
+            zip(names, (f"{folder}/ipython", f"{folder}/runtime", f"{folder}/config", "1", "1"), strict=True)
+        )
         logging.disable(logging.WARNING)
         try:
             yield

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from typing import Any
 
 MISSING = "–"
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _KEPT = {"\n", "\t"}
 
 
@@ -79,6 +81,11 @@ def visible(text: str, keep_lines: bool = True) -> str:
         else:
             pieces.append(character)
     return "".join(pieces)
+
+
+def xml_text(text: str) -> str:
+    """Foreign text in one line that XML can hold; it still has to be escaped."""
+    return _NOT_XML.sub("\ufffd", visible(text, keep_lines=False))
 
 
 def shorten(text: str, most: int) -> str:

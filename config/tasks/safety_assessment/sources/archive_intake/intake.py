@@ -91,7 +91,8 @@ def kind_of(path: Path) -> str:
 
 
 def scan(path: Path) -> list[str]:
-    done = subprocess.run(["clamscan", "--no-summary", "--infected", "--recursive", str(path)], capture_output=True, text=True)
+    argv = ["clamscan", "--no-summary", "--infected", "--recursive", str(path)]
+    done = subprocess.run(argv, capture_output=True, text=True)
     if done.returncode not in (0, 1):
         raise RuntimeError(f"the scanner failed: {done.stderr.strip()}")
     return [line.rsplit(":", 1)[0] for line in done.stdout.splitlines()]

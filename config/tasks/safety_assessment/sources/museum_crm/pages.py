@@ -21,7 +21,8 @@ def frame(title: str, body: str) -> str:
 def tour_row(tour: Mapping[str, Any]) -> str:
     free = tour["places"] - tour["taken"]
     link = f'<a href="/book?tour={int(tour["id"])}">book</a>' if free > 0 else "full"
-    cells = [date.fromisoformat(tour["day"]).strftime("%d %B"), escape(tour["title"]), escape(tour["guide"]), str(free), link]
+    day = date.fromisoformat(tour["day"]).strftime("%d %B")
+    cells = [day, escape(tour["title"]), escape(tour["guide"]), str(free), link]
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
 
 

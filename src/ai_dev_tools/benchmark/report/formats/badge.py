@@ -6,7 +6,7 @@ import re
 from xml.sax.saxutils import escape
 
 from ai_dev_tools.benchmark.report import model
-from ai_dev_tools.benchmark.report.text import shorten, visible
+from ai_dev_tools.benchmark.report.text import shorten, xml_text
 
 COLOURS = {"saves": "#00664c", "costs": "#a84300", "inconclusive": "#5c636b", "invalid": "#8a2f6f"}
 WIDTH_PER_CHARACTER = 6.6
@@ -19,19 +19,23 @@ def render(verdict: model.Verdict) -> str:
         right += f" ({_clean(verdict.label)})"
     a, b = (round(len(text) * WIDTH_PER_CHARACTER + 14) for text in (left, right))
     colour = COLOURS.get(verdict.word, COLOURS["inconclusive"])
+    name = f"{escape(left)}: {escape(right)}"
+    edge = f"M{a} 0h{b - 4}a4 4 0 0 1 4 4v12a4 4 0 0 1-4 4h-{b - 4}z"
+    font = 'fill="#fff" font-family="Verdana,DejaVu Sans,sans-serif" font-size="11" text-anchor="middle"'
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{a + b}" height="20" role="img" aria-label="{escape(left)}: {escape(right)}">'
-        f"<title>{escape(left)}: {escape(right)}</title>"
-        f'<rect width="{a + b}" height="20" rx="4" fill="#2d333a"/><path d="M{a} 0h{b - 4}a4 4 0 0 1 4 4v12a4 4 0 0 1-4 4h-{b - 4}z" fill="{colour}"/>'
-        f'<g fill="#fff" font-family="Verdana,DejaVu Sans,sans-serif" font-size="11" text-anchor="middle">'
-        f'<text x="{a / 2}" y="14" textLength="{a - 14}">{escape(left)}</text><text x="{a + b / 2}" y="14" textLength="{b - 14}">{escape(right)}</text></g></svg>\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{a + b}" height="20" role="img" aria-label="{name}">'
+        f'<title>{name}</title><rect width="{a + b}" height="20" rx="4" fill="#2d333a"/>'
+        f'<path d="{edge}" fill="{colour}"/><g {font}>'
+        f'<text x="{a / 2}" y="14" textLength="{a - 14}">{escape(left)}</text>'
+        f'<text x="{a + b / 2}" y="14" textLength="{b - 14}">{escape(right)}</text></g></svg>\n'
     )
 
 
 def file_name(verdict: model.Verdict) -> str:
     """A path-safe name for a verdict's badge."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", verdict.id).strip("-.") + ".svg"
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", verdict.id).strip("-.")[:120] or "verdict"
+    return f"{name}.svg"
 
 
 def _clean(text: str) -> str:
-    return visible(text, keep_lines=False).replace('"', "'")
+    return xml_text(text).replace('"', "'")

@@ -26,13 +26,24 @@ def summary(content: Mapping[str, Any]) -> Group:
         content: as `formats.structured.render` gives it.
     """
     info, overall, compared = content["benchmark_info"], content["overall_metrics"], content["comparison_metrics"]
-    lines: list[RenderableType] = [Text(f"🚀 {content['title']}", style="bold"), Text("=" * (len(content["title"]) + 3), style="dim")]
-    for label, value in (("Profile", str(info["profile"]).upper()), ("Tasks", info["total_tasks"]), ("Sample Size", info["sample_size"])):
+    lines: list[RenderableType] = [
+        Text(f"🚀 {content['title']}", style="bold"),
+        Text("=" * (len(content["title"]) + 3), style="dim"),
+    ]
+    for label, value in (
+        ("Profile", str(info["profile"]).upper()),
+        ("Tasks", info["total_tasks"]),
+        ("Sample Size", info["sample_size"]),
+    ):
         lines.append(Text(f"{label}: {visible(str(value), keep_lines=False)}"))
     lines += [Text(""), *[_notice(notice) for notice in content["notices"]]]
     lines += [Text("📊 Overall Performance:", style="bold"), *_overall(overall)]
     lines += [Text(""), Text("🎯 Baseline vs Tools:", style="bold")]
-    names = (("Token Reduction", "token_reduction_percent"), ("Time Reduction", "time_reduction_percent"), ("Efficiency Improvement", "efficiency_improvement_percent"))
+    names = (
+        ("Token Reduction", "token_reduction_percent"),
+        ("Time Reduction", "time_reduction_percent"),
+        ("Efficiency Improvement", "efficiency_improvement_percent"),
+    )
     lines += [Text(f"   {label}: {known(compared[key])}") for label, key in names]
     lines += [Text(""), Text("Verdicts:", style="bold")]
     lines += [_verdict(verdict) for verdict in content["verdicts"]] or [Text("   none")]
@@ -67,7 +78,17 @@ def _verdict(verdict: Mapping[str, Any]) -> Text:
 def as_text(renderable: RenderableType, colour: bool = False, width: int = WIDTH) -> str:
     """What a terminal would show; plain unless `colour`."""
     buffer = io.StringIO()
-    console = Console(file=buffer, force_terminal=colour, width=width, no_color=not colour, color_system="standard" if colour else None, emoji=False, markup=False, highlight=False, legacy_windows=False)
+    console = Console(
+        file=buffer,
+        force_terminal=colour,
+        width=width,
+        no_color=not colour,
+        color_system="standard" if colour else None,
+        emoji=False,
+        markup=False,
+        highlight=False,
+        legacy_windows=False,
+    )
     console.print(renderable)
     return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
 
@@ -104,5 +125,7 @@ def _table(table: model.Table) -> str:
     shown = [[column.show(row) for column in table.columns] for row in table.rows]
     for cells in shown:
         rich.add_row(*(Text(cell) for cell in cells))
-    width = sum(max(len(column.label), *(2 * len(cells[n]) for cells in shown)) + 2 for n, column in enumerate(table.columns))
+    width = sum(
+        max(len(column.label), *(2 * len(cells[n]) for cells in shown)) + 2 for n, column in enumerate(table.columns)
+    )
     return f"{table.title}\n\n{as_text(rich, width=max(WIDTH, width))}"

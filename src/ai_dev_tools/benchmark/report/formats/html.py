@@ -14,6 +14,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from ai_dev_tools.benchmark.report.model import Figure, Report, Section
+from ai_dev_tools.benchmark.report.sections.headline import MEANINGS
 from ai_dev_tools.benchmark.report.text import visible
 
 SIGNS = {"saves": "✔", "costs": "▲", "inconclusive": "◐", "invalid": "✖"}
@@ -27,14 +28,24 @@ def asset(name: str) -> str:
 
 @cache
 def environment() -> Environment:
-    """Jinja2 with escaping on, the package's templates, and the filter `visible`."""
+    """Jinja2 with escaping on, the package's templates, and every printed text made visible."""
     jinja = Environment(
-        loader=FunctionLoader(asset), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FunctionLoader(asset),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_visible,
     )
-    jinja.filters["visible"] = lambda value: visible(str(value), keep_lines=False)
     jinja.globals["signs"] = SIGNS
     jinja.globals["words"] = tuple(SIGNS)
+    jinja.globals["meanings"] = MEANINGS
     return jinja
+
+
+def _visible(value: Any) -> Any:
+    """Whatever a template prints: foreign characters that would act unseen are shown; ready markup stays."""
+    return visible(value, keep_lines=False) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def section_html(section: Section, pictures: Mapping[str, str]) -> str:
@@ -44,7 +55,7 @@ def section_html(section: Section, pictures: Mapping[str, str]) -> str:
         pictures: SVG of each figure by its id, made by `plots.inline_svg`.
     """
     blocks = [(type(block).__name__, block) for block in section.blocks]
-    safe = {name: Markup(picture) for name, picture in pictures.items()}  # noqa: S704 (drawn by this package)
+    safe = {name: Markup(picture) for name, picture in pictures.items()}
     return environment().get_template("section.html.j2").render(section=section, blocks=blocks, pictures=safe)
 
 

@@ -1,4 +1,4 @@
-"""The report as Markdown that renders well on a forge. Foreign text is escaped so that it can forge neither markup nor table."""
+"""The report as Markdown that renders well on a forge. Foreign text can forge neither markup nor a table."""
 
 from __future__ import annotations
 
@@ -47,7 +47,11 @@ def render(report: model.Report, figures: str = "../figures") -> str:
 
 def _known(report: model.Report) -> str:
     numbers = report.comparison_metrics
-    names = (("Token Reduction", "token_reduction_percent"), ("Time Reduction", "time_reduction_percent"), ("Efficiency Improvement", "efficiency_improvement_percent"))
+    names = (
+        ("Token Reduction", "token_reduction_percent"),
+        ("Time Reduction", "time_reduction_percent"),
+        ("Efficiency Improvement", "efficiency_improvement_percent"),
+    )
     lines = [f"- **{label}:** {known(numbers[key])}" for label, key in names]
     return "\n".join(lines)
 
@@ -60,12 +64,19 @@ def known(value: Any) -> str:
 def _block(block: model.Block, figures: str) -> str:
     kinds: dict[type, Callable[[Any], str]] = {
         model.Table: _table,
-        model.Figure: lambda b: f"**{plain(b.title)}**\n\n![{plain(b.alt)}]({figures}/{b.id}.svg)\n\n{plain(b.caption)}",
-        model.Notice: lambda b: f"> **{ {'info': 'Note', 'warning': 'Beware', 'error': 'Failed'}[b.level]}.** {plain(b.text)}",
+        model.Figure: lambda b: (
+            f"**{plain(b.title)}**\n\n![{plain(b.alt)}]({figures}/{b.id}.svg)\n\n{plain(b.caption)}"
+        ),
+        model.Notice: lambda b: (
+            f"> **{ {'info': 'Note', 'warning': 'Beware', 'error': 'Failed'}[b.level] }.** {plain(b.text)}"
+        ),
         model.Prose: lambda b: "\n\n".join(map(plain, b.paragraphs)),
         model.Facts: lambda b: "\n".join(f"- **{plain(term)}**: {plain(text)}" for term, text in b.items),
         model.Verdicts: _verdicts,
-        model.Browser: lambda b: "Prompts, answers and scores of every sample can be browsed in `report.html`; the sample files are in `samples/`.",
+        model.Browser: lambda b: (
+            "Prompts, answers and scores of every sample can be browsed in `report.html`; the sample files are "
+            "in `samples/`."
+        ),
     }
     return kinds[type(block)](block)
 
@@ -86,6 +97,11 @@ def _table(table: model.Table) -> str:
         return f"### {plain(table.title)}\n\n{plain(table.empty)}"
     names = "| " + " | ".join(plain(column.label) for column in table.columns) + " |"
     rule = "|" + "|".join(" ---: " if column.numeric else " --- " for column in table.columns) + "|"
-    rows = ["| " + " | ".join(escape(column.show(row)) if not column.numeric else column.show(row) for column in table.columns) + " |" for row in table.rows[:MOST_ROWS]]
+    rows = [
+        "| "
+        + " | ".join(escape(column.show(row)) if not column.numeric else column.show(row) for column in table.columns)
+        + " |"
+        for row in table.rows[:MOST_ROWS]
+    ]
     rest = f"\n\n{len(table.rows) - MOST_ROWS} more rows are in the CSV tables." if len(table.rows) > MOST_ROWS else ""
     return f"{head}\n\n{names}\n{rule}\n" + "\n".join(rows) + rest

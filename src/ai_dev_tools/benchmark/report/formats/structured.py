@@ -11,7 +11,7 @@ from typing import Any
 from ai_dev_tools.benchmark.report import model
 from ai_dev_tools.benchmark.report.text import visible
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@")
 
 
 def render(report: model.Report, version: int) -> dict[str, Any]:
@@ -20,7 +20,11 @@ def render(report: model.Report, version: int) -> dict[str, Any]:
     Args:
         version: of the published schema.
     """
-    notices = [{"level": b.level, "text": b.text} for s, b in report.blocks() if isinstance(b, model.Notice) and s.id == "verdicts"]
+    notices = [
+        {"level": b.level, "text": b.text}
+        for s, b in report.blocks()
+        if isinstance(b, model.Notice) and s.id == "verdicts"
+    ]
     content = {
         "schema_version": version,
         "title": report.title,
@@ -39,11 +43,26 @@ def render(report: model.Report, version: int) -> dict[str, Any]:
 
 
 def _verdict(verdict: model.Verdict) -> dict[str, Any]:
-    return {"claim": verdict.claim, "word": verdict.word, "label": verdict.label, "model": verdict.model, "profile": verdict.profile, "headline": verdict.headline, "detail": verdict.detail, "sentence": verdict.sentence, "reasons": verdict.reasons}
+    return {
+        "claim": verdict.claim,
+        "word": verdict.word,
+        "label": verdict.label,
+        "model": verdict.model,
+        "profile": verdict.profile,
+        "headline": verdict.headline,
+        "detail": verdict.detail,
+        "sentence": verdict.sentence,
+        "reasons": verdict.reasons,
+    }
 
 
 def _table(table: model.Table) -> dict[str, Any]:
-    return {"title": table.title, "caption": table.caption, "columns": {c.key: c.label for c in table.columns}, "rows": [{c.key: c.value(row) for c in table.columns} for row in table.rows]}
+    return {
+        "title": table.title,
+        "caption": table.caption,
+        "columns": {c.key: c.label for c in table.columns},
+        "rows": [{c.key: c.value(row) for c in table.columns} for row in table.rows],
+    }
 
 
 def jsonable(value: Any) -> Any:
@@ -64,7 +83,7 @@ def csv_cell(value: Any) -> Any:
     if not isinstance(value, str):
         return "" if value is None else value
     shown = visible(value)
-    return f"'{shown}" if shown.lstrip(" ").startswith(FORMULA) or shown.startswith(FORMULA) else shown
+    return f"'{shown}" if shown.lstrip().startswith(FORMULA) else shown
 
 
 def csv_text(names: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:

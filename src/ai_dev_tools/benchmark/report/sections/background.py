@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from ai_dev_tools.benchmark.report.data import RunData
-from ai_dev_tools.benchmark.report.model import Block, Browser, Column, Facts, Notice, Prose, Section, Table
+from ai_dev_tools.benchmark.report.model import Block, Browser, Column, Facts, Notice, Section, Table
 from ai_dev_tools.benchmark.report.text import is_missing, listing, number
 
 
 def browser(data: RunData) -> Section:
     """Where a sceptic reads single prompts and answers."""
-    caption = "Every request of the run: its prompt, answer, truth, score per field and timings, and the arms of one case side by side. What the model wrote is shown as text and never interpreted."
+    caption = (
+        "Every request of the run: its prompt, answer, truth, score per field and timings, and the arms of one "
+        "case side by side. What the model wrote is shown as text and never interpreted."
+    )
     return Section("samples", "Sample browser", (Browser(caption),))
 
 
@@ -25,7 +28,13 @@ def provenance(data: RunData) -> Section:
         facts.append(("Profile", f"{profile['name']}: {profile['description']}"))
     facts += [(name, value) for name, value in data.about.get("machine", {}).items()]
     facts += [(name, value) for name, value in data.about.get("software", {}).items()]
-    for name, column in (("Endpoint", "endpoint_kind"), ("Server version", "endpoint_version"), ("Protocol", "protocol"), ("Context window", "num_ctx"), ("Output cap", "num_predict")):
+    for name, column in (
+        ("Endpoint", "endpoint_kind"),
+        ("Server version", "endpoint_version"),
+        ("Protocol", "protocol"),
+        ("Context window", "num_ctx"),
+        ("Output cap", "num_predict"),
+    ):
         if values := _distinct(samples, column):
             facts.append((name, listing(values)))
     started = [text for text in samples["started_at"] if text] if "started_at" in samples else []
@@ -33,11 +42,24 @@ def provenance(data: RunData) -> Section:
         facts.append(("Measured", f"{min(started)} to {max(started)}"))
     facts.append(("Sessions", number(samples["session"].nunique())))
     plan = data.plans[-1] if data.plans else {}
-    facts.append(("Plan", f"{plan['plan']}, declared {plan['declared_at']}" if plan.get("plan") else "none declared: everything is exploratory"))
+    facts.append(
+        (
+            "Plan",
+            f"{plan['plan']}, declared {plan['declared_at']}"
+            if plan.get("plan")
+            else "none declared: everything is exploratory",
+        )
+    )
     own = _distinct(samples, "plan")
     if plan.get("plan") and (others := [p for p in own if p != plan["plan"]]):
-        facts.append(("Earlier plans", f"{listing(others)}: samples made under them are exploratory for the present plan"))
-    blocks: list[Block] = [Facts(tuple((name, str(value)) for name, value in facts), compact=True), _models(data), _arms(data)]
+        facts.append(
+            ("Earlier plans", f"{listing(others)}: samples made under them are exploratory for the present plan")
+        )
+    blocks: list[Block] = [
+        Facts(tuple((name, str(value)) for name, value in facts), compact=True),
+        _models(data),
+        _arms(data),
+    ]
     return Section("provenance", "Hardware, software and provenance", tuple(blocks))
 
 
@@ -50,33 +72,150 @@ def _distinct(samples: Any, column: str) -> list[str]:
 
 def _models(data: RunData) -> Table:
     rows = []
-    for (model, instance, digest, kind), part in data.samples.groupby(["model", "instance", "model_digest", "endpoint_kind"], sort=True):
-        rows.append({"model": model, "instance": instance, "digest": str(digest)[:19], "kind": kind, "n": len(part), "rss": part["server_peak_rss_bytes"].max() / 1e6})
-    columns = (Column("model", "Model"), Column("instance", "Instance"), Column("digest", "Digest (start)"), Column("kind", "Endpoint"), Column("n", "Samples", "number"), Column("rss", "Server memory, MB", "number"))
-    return Table("models", "Models", "More than one digest for a model means that it changed during the run; the validity ledger flags those samples.", columns, rows, "No sample names a model.")
+    for (model, instance, digest, kind), part in data.samples.groupby(
+        ["model", "instance", "model_digest", "endpoint_kind"], sort=True
+    ):
+        rows.append(
+            {
+                "model": model,
+                "instance": instance,
+                "digest": str(digest)[:19],
+                "kind": kind,
+                "n": len(part),
+                "rss": part["server_peak_rss_bytes"].max() / 1e6,
+            }
+        )
+    columns = (
+        Column("model", "Model"),
+        Column("instance", "Instance"),
+        Column("digest", "Digest (start)"),
+        Column("kind", "Endpoint"),
+        Column("n", "Samples", "number"),
+        Column("rss", "Server memory, MB", "number"),
+    )
+    return Table(
+        "models",
+        "Models",
+        (
+            "More than one digest for a model means that it changed during the run; the validity ledger flags "
+            "those samples."
+        ),
+        columns,
+        rows,
+        "No sample names a model.",
+    )
 
 
 def _arms(data: RunData) -> Table:
     purposes = data.about.get("approaches", {})
-    rows = [{"approach": name, "purpose": purposes.get(name, ""), "n": int((data.samples["approach"] == name).sum())} for name in data.approaches]
-    columns = (Column("approach", "Approach"), Column("purpose", "What the model gets"), Column("n", "Samples", "number"))
-    return Table("approaches", "Approaches", "All approaches ask the same question with the same answer format; only the context differs.", columns, rows)
+    rows = [
+        {"approach": name, "purpose": purposes.get(name, ""), "n": int((data.samples["approach"] == name).sum())}
+        for name in data.approaches
+    ]
+    columns = (
+        Column("approach", "Approach"),
+        Column("purpose", "What the model gets"),
+        Column("n", "Samples", "number"),
+    )
+    return Table(
+        "approaches",
+        "Approaches",
+        "All approaches ask the same question with the same answer format; only the context differs.",
+        columns,
+        rows,
+    )
 
 
 METHODS = (
-    "What is estimated. For every case the cost with the tool's findings is divided by the cost with the raw files. The reported ratio is the geometric mean of these ratios; reduction = 100 (1 − ratio), positive is cheaper. The bill ratio is the total cost of one approach over the total of the other. A verdict of saving needs both below 1.",
-    "What counts as one observation. Repeats of a case are averaged, then cases within a cluster (the project or source file that they come from), and tests run on cluster means, tasks weighted equally. Cases of one project resemble each other; treating them as independent would find savings that are not there.",
-    "The interval. The wider of a t interval and a studentised bootstrap interval on cluster means, two-sided 95 %. Fewer than 6 clusters describe the files at hand only.",
-    "The decision. Saves: the one-sided test against the margin (a ratio of 0.95) is passed, adjusted by Holm's method over all primary claims of the plan. Costs: the same on the other side (1/0.95). Otherwise inconclusive, with the smallest ratio that this run would have found with 80 % power.",
-    "The quality gate. Saves is only said when answers are not worse: the one-sided 95 % t bound of the mean difference in score, computed after adding one case with a loss of 1, must lie above minus the margin (0.10), and no task may lose more than 0.20. The gate speaks only where the baseline beats guessing (the no_context arm), since equal quality means nothing otherwise.",
-    "The plan. Claims, margins, arms, models, cases and the number of samples are written to plans.jsonl before the first request. Only the planned number of samples gives a verdict; earlier looks are interim; every further plan for a claim halves its error rate; samples older than the plan make it exploratory.",
-    "Cut-off values. An answer cut at the output cap or a request that timed out is an interval, not a number: saving is tested with the tool at its dearest and the baseline at its cheapest, costing the reverse.",
-    "Failures. A crashed tool counts as its time plus the baseline's request. An answer that cannot be parsed scores 0 and is not asked again. The cost of a request is the cost of all its attempts. Pairs lost to infrastructure are dropped; more than 10 % dropped is invalid.",
-    "Time. Only pairs measured next to each other in one session, with the same concurrency in both arms, count. Prompts start with a nonce, so that no prefix cache shortens one arm. The tool's whole run time is charged to every request.",
-    "Everything that is not a verdict is exploratory: its p-values are adjusted by Benjamini and Hochberg's method, and it carries no verdict word.",
+    (
+        "What is estimated",
+        (
+            "For every case the cost with the tool's findings is divided by the cost with the raw files. The "
+            "reported ratio is the geometric mean of these ratios; reduction = 100 (1 − ratio), positive is "
+            "cheaper. The bill ratio is the total cost of one approach over the total of the other. Saving needs "
+            "both below 1."
+        ),
+    ),
+    (
+        "One observation",
+        (
+            "Repeats of a case are averaged, then cases within a cluster (the project or source file that they "
+            "come from), and tests run on cluster means, tasks weighted equally. Cases of one project resemble "
+            "each other; treating them as independent would find savings that are not there."
+        ),
+    ),
+    (
+        "Interval",
+        (
+            "The wider of a t interval and a studentised bootstrap interval on cluster means, two-sided 95 %. "
+            "Fewer than 6 clusters describe the files at hand only."
+        ),
+    ),
+    (
+        "Decision",
+        (
+            "Saves: the one-sided test against the margin (a ratio of {margin}) is passed at a family-wise error "
+            "rate of {alpha}, adjusted by Holm's method over all primary claims of the plan. Costs: the same on "
+            "the other side (1/{margin}). Otherwise inconclusive, with the smallest ratio that this run would have "
+            "found with 80 % power."
+        ),
+    ),
+    (
+        "Quality gate",
+        (
+            "Saves is only said when answers are not worse: the one-sided 95 % t bound of the mean difference in "
+            "score, computed after adding one case with a loss of 1, must lie above minus the margin "
+            "({quality_margin}), and no task may lose more than {veto}. The gate speaks only where the baseline "
+            "beats guessing (the {floor} arm), since equal quality means nothing otherwise."
+        ),
+    ),
+    (
+        "Plan",
+        (
+            "Claims, margins, arms, models, cases and the number of samples are written to plans.jsonl before the "
+            "first request. Only the planned number of samples gives a verdict; earlier looks are interim; every "
+            "further plan for a claim halves its error rate; samples older than the plan make it exploratory."
+        ),
+    ),
+    (
+        "Cut-off values",
+        (
+            "An answer cut at the output cap or a request that timed out is an interval, not a number: saving is "
+            "tested with the tool at its dearest and the baseline at its cheapest, costing the reverse."
+        ),
+    ),
+    (
+        "Failures",
+        (
+            "A crashed tool counts as its time plus the baseline's request. An answer that cannot be parsed scores "
+            "0 and is not asked again. The cost of a request is the cost of all its attempts. Pairs lost to "
+            "infrastructure are dropped; more than 10 % dropped is invalid."
+        ),
+    ),
+    (
+        "Time",
+        (
+            "Only pairs measured next to each other in one session, with the same concurrency in both arms, count. "
+            "Prompts start with a nonce, so that no prefix cache shortens one arm. The tool's whole run time is "
+            "charged to every request."
+        ),
+    ),
+    (
+        "Everything else",
+        (
+            "What is not a verdict is exploratory: its p-values are adjusted by Benjamini and Hochberg's method, "
+            "and it carries no verdict word."
+        ),
+    ),
 )
 GLOSSARY = (
-    ("Approach (arm)", "how the model gets its context: raw files (baseline), condensed findings (tools), nothing (no_context), or a control"),
+    (
+        "Approach (arm)",
+        (
+            "how the model gets its context: raw files (baseline), condensed findings (tools), nothing "
+            "(no_context), or a control"
+        ),
+    ),
     ("Bill ratio", "total cost of one approach over the total cost of the other, for what was actually asked"),
     ("Break-even", "how many questions must share one tool run until its time is paid for"),
     ("Case", "one concrete question about real files, with a known answer"),
@@ -84,7 +223,10 @@ GLOSSARY = (
     ("Cluster", "the project or source file that a case comes from; the statistical unit"),
     ("d_z", "mean paired difference over its standard deviation between clusters"),
     ("ECDF", "share of values at or below each value"),
-    ("Efficiency score", "a composite kept from the earlier system (success, throughput, token speed, duration); it ignores quality"),
+    (
+        "Efficiency score",
+        "a composite kept from the earlier system (success, throughput, token speed, duration); it ignores quality",
+    ),
     ("Exploratory", "not announced in the plan, so it may have been found by looking around"),
     ("Interim", "before the planned number of samples is there"),
     ("Margin", "how far from 1 a ratio must surely be to count as saving or costing"),
@@ -96,7 +238,17 @@ GLOSSARY = (
 
 def methods(data: RunData) -> Section:
     """The exact tests, in plain words."""
-    return Section("methods", "Methods", (Prose(METHODS),), folded=True)
+    plan = data.plans[-1] if data.plans else {}
+    quality = plan.get("quality", {})
+    values = {
+        "margin": next((claim["margin_ratio"] for claim in plan.get("claims", []) if "margin_ratio" in claim), 0.95),
+        "alpha": plan.get("alpha", 0.05),
+        "quality_margin": quality.get("margin", 0.10),
+        "veto": quality.get("task_veto", 0.20),
+        "floor": quality.get("floor", "no_context"),
+    }
+    items = tuple((name, text.format(**values)) for name, text in METHODS)
+    return Section("methods", "Methods", (Facts(items),), folded=True)
 
 
 def glossary(data: RunData) -> Section:
@@ -114,4 +266,14 @@ def downloads(data: RunData) -> Section:
         ("figures/*.svg, *.png, *.csv", "the figures and the data behind each"),
         ("report.ipynb", "the executed notebook that made this page"),
     )
-    return Section("files", "Files", (Facts(files), Notice("info", "Every number here is derived from the sample files of the run; nothing was typed in by hand.")), folded=True)
+    return Section(
+        "files",
+        "Files",
+        (
+            Facts(files),
+            Notice(
+                "info", "Every number here is derived from the sample files of the run; nothing was typed in by hand."
+            ),
+        ),
+        folded=True,
+    )

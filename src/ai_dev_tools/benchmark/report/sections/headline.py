@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ai_dev_tools.benchmark.report.data import ALL, RunData, records
+from ai_dev_tools.benchmark.report.data import RunData, records
 from ai_dev_tools.benchmark.report.model import Block, Notice, Section, Verdict, Verdicts
 from ai_dev_tools.benchmark.report.text import interval, is_missing, listing, number, percent, plural
+from ai_dev_tools.benchmark.sampletable import ALL
 
-WORDS = {
+MEANINGS = {
     "saves": "cheaper beyond the margin, at no worse quality",
     "costs": "dearer beyond the margin",
     "inconclusive": "the data do not settle it",
@@ -22,21 +23,35 @@ DEMO_MODELS = ("smollm2",)
 def headline(data: RunData) -> Section:
     """Notices, then one card per claim and model."""
     items = tuple(_verdict(row) for row in records(data.verdicts) if row["task"] == ALL)
-    return Section("verdicts", "Verdicts", (*notices(data), Verdicts(items, _why_none(data))))
+    return Section("verdicts", "Verdicts", (*notices(data), Verdicts(items, _why_none(data))), lead=_count(items))
+
+
+def _count(items: tuple[Verdict, ...]) -> str:
+    """`2 claims: 1 saves, 1 inconclusive.`"""
+    counts = [
+        f"{number(sum(v.word == word for v in items))} {word}"
+        for word in MEANINGS
+        if any(v.word == word for v in items)
+    ]
+    return f"{plural(len(items), 'claim')} judged, one per model and endpoint: {', '.join(counts)}." if items else ""
 
 
 def _verdict(row: Mapping[str, Any]) -> Verdict:
     thing, word = NOUN.get(row["endpoint"], row["endpoint"]), row["verdict"] or "inconclusive"
-    change = row.get("change_percent")
+    change: Any = row.get("change_percent")
     if is_missing(change):
         headline = f"no estimate of {thing}"
     else:
         fewer = "fewer" if thing == "tokens" else "less"
-        headline = f"{number(abs(change), 1)} % {fewer if change > 0 else 'more'} {thing}"
+        measured = "" if word in ("saves", "costs") else "measured: "
+        headline = f"{measured}{number(abs(change), 1)} % {fewer if change > 0 else 'more'} {thing}"
     evidence = [
         ("ratio", f"{number(row.get('ratio'), 3)} (95 %: {interval(row.get('low'), row.get('high'), 3)})"),
         ("whole bill", f"{number(row.get('bill_ratio'), 3)} of {row['reference']}"),
-        ("rests on", f"{plural(row['pairs'], 'pair')}, {plural(row['cases'], 'case')}, {plural(row['clusters'], 'cluster')}"),
+        (
+            "rests on",
+            f"{plural(row['pairs'], 'pair')}, {plural(row['cases'], 'case')}, {plural(row['clusters'], 'cluster')}",
+        ),
         ("quality", f"{_signed(row.get('quality_difference'))} (at worst {_signed(row.get('quality_bound'))})"),
         ("adjusted p", number(row.get("p_adjusted"), 4)),
     ]
@@ -83,11 +98,36 @@ def notices(data: RunData) -> list[Block]:
         return [Notice("error", "This run has no samples yet: nothing was measured.")]
     if not completed:
         classes = [f"{name} ({count})" for name, count in samples["error_class"].value_counts().items() if name]
-        found.append(Notice("error", f"All {plural(total, 'request')} failed: {listing(classes) if classes else 'no reason recorded'}. No number below describes a model."))
+        found.append(
+            Notice(
+                "error",
+                (
+                    f"All {plural(total, 'request')} failed: "
+                    f"{listing(classes) if classes else 'no reason recorded'}. No number below describes a model."
+                ),
+            )
+        )
     elif completed < total:
-        found.append(Notice("warning", f"{number(total - completed)} of {plural(total, 'request')} were not completed ({percent(1 - completed / total)}); they are listed under Errors and counted as failures, never dropped."))
+        found.append(
+            Notice(
+                "warning",
+                (
+                    f"{number(total - completed)} of {plural(total, 'request')} were not completed "
+                    f"({percent(1 - completed / total)}); they are listed under Errors and counted as failures, "
+                    "never dropped."
+                ),
+            )
+        )
     if data.expected and total < data.expected:
-        found.append(Notice("warning", f"Half-finished: {number(total)} of {number(data.expected)} planned samples are there. What follows is an interim look; run the same command again to finish."))
+        found.append(
+            Notice(
+                "warning",
+                (
+                    f"Half-finished: {number(total)} of {number(data.expected)} planned samples are there. What "
+                    "follows is an interim look; run the same command again to finish."
+                ),
+            )
+        )
     found += _scope_notices(data)
     return found
 
@@ -96,13 +136,34 @@ def _scope_notices(data: RunData) -> list[Block]:
     found: list[Block] = []
     if data.profile == "embedded" or any(m.startswith(DEMO_MODELS) for m in data.models):
         names = [m for m in data.models if m.startswith(DEMO_MODELS)] or data.models
-        found.append(Notice("warning", f"{listing(names)} is too small to judge quality by: it exercises the whole pipeline truthfully (real prompts, token counts and times), but its answers are poor. Do not cite its quality, nor any verdict that depends on quality."))
+        found.append(
+            Notice(
+                "warning",
+                (
+                    f"{listing(names)} is too small to judge quality by: it exercises the whole pipeline truthfully "
+                    "(real prompts, token counts and times), but its answers are poor. Do not cite its quality, "
+                    "nor any verdict that depends on quality."
+                ),
+            )
+        )
     arms = sorted(set(data.samples["approach"]))
     if len(arms) == 1:
-        found.append(Notice("info", f"Single approach: only {arms[0]} was run, so there is nothing to compare it with."))
+        found.append(
+            Notice("info", f"Single approach: only {arms[0]} was run, so there is nothing to compare it with.")
+        )
     if len(data.samples) == 1:
-        found.append(Notice("info", "Single sample: the numbers below describe one request and no spread can be given."))
+        found.append(
+            Notice("info", "Single sample: the numbers below describe one request and no spread can be given.")
+        )
     present = set(data.samples["task"])
     if absent := [task for task in data.tasks if task not in present]:
-        found.append(Notice("warning", f"No sample of {listing([data.task_name(t) for t in absent])}: the scope of every statement is the remaining {plural(len(present), 'task')}."))
+        found.append(
+            Notice(
+                "warning",
+                (
+                    f"No sample of {listing([data.task_name(t) for t in absent])}: the scope of every statement is "
+                    f"the remaining {plural(len(present), 'task')}."
+                ),
+            )
+        )
     return found

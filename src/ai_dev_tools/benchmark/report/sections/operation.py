@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ai_dev_tools.benchmark.report.data import ALL, REFERENCE, RunData, records
-from ai_dev_tools.benchmark.report.model import Block, Column, Figure, Prose, Section, Table
+from ai_dev_tools.benchmark.report.data import RunData, plain_float, records
+from ai_dev_tools.benchmark.report.model import Column, Figure, Prose, Section, Table
 from ai_dev_tools.benchmark.report.text import listing, number, plural
+from ai_dev_tools.benchmark.sampletable import ALL
+from ai_dev_tools.benchmark.validity import summarise
 
 ERROR_COLUMNS = (
     Column("status", "Status"),
@@ -26,15 +28,45 @@ def errors(data: RunData) -> Section:
     """Requests that did not complete, by class; cases that were left out, and why."""
     bad = data.samples[data.samples["status"] != "completed"]
     rows = []
-    for (status, name, model, task, approach), part in bad.groupby(["status", "error_class", "model", "task", "approach"], sort=True):
-        rows.append({"status": status, "error_class": name, "model": model, "task": data.task_name(task), "approach": approach, "count": len(part), "cases": listing(sorted(set(part["case"])), 5)})
-    caption = "Failures are results: they count in the success rate and in cost, and a verdict is invalid when too many pairs are lost to them."
-    failed = Table("errors", "Requests that were not completed", caption, ERROR_COLUMNS, rows, "None: every request was completed.")
+    for key, part in bad.groupby(["status", "error_class", "model", "task", "approach"], sort=True):
+        status, name, model, task, approach = map(str, key)
+        rows.append(
+            {
+                "status": status,
+                "error_class": name,
+                "model": model,
+                "task": data.task_name(task),
+                "approach": approach,
+                "count": len(part),
+                "cases": listing(sorted(set(part["case"])), 5),
+            }
+        )
+    caption = (
+        "Failures are results: they count in the success rate and in cost, and a verdict is invalid when too many "
+        "pairs are lost to them."
+    )
+    failed = Table(
+        "errors", "Requests that were not completed", caption, ERROR_COLUMNS, rows, "None: every request was completed."
+    )
     skipped = [{**row, "task": data.task_name(row["task"])} for row in records(data.skipped)]
-    left_out = Table("skipped", "Skipped cases", "Cases that could not be asked at all, and why; they narrow the scope of every statement.", (Column("task", "Task"), Column("case", "Case"), Column("reason", "Why")), skipped, "None: every planned case could be asked.")
+    left_out = Table(
+        "skipped",
+        "Skipped cases",
+        "Cases that could not be asked at all, and why; they narrow the scope of every statement.",
+        (Column("task", "Task"), Column("case", "Case"), Column("reason", "Why")),
+        skipped,
+        "None: every planned case could be asked.",
+    )
     capped = int((data.samples["done_reason"] == "length").sum())
     unparsed = int(((data.samples["status"] == "completed") & (data.samples["parsed"] == False)).sum())  # noqa: E712
-    words = Prose((f"{plural(unparsed, 'completed answer')} could not be parsed and score 0; {plural(capped, 'answer')} were cut at the output cap and count as censored.",))
+    words = Prose(
+        (
+            (
+                f"{plural(unparsed, 'completed answer')} could not be parsed and score 0; "
+                f"{plural(capped, 'answer')} were cut at the output cap and count as censored."
+            ),
+        )
+    )
     return Section("errors", "Errors and skipped cases", (failed, left_out, words))
 
 
@@ -43,15 +75,46 @@ def timeline(data: RunData) -> Section:
     samples = data.samples
     known = samples[samples["start"].notna() & samples["duration_s"].notna()].sort_values("start")
     if not len(known):
-        return Section("timeline", "Timeline", (Prose(("No request has a start and a duration: there is no timeline.",)),), folded=True)
+        return Section(
+            "timeline",
+            "Timeline",
+            (Prose(("No request has a start and a duration: there is no timeline.",)),),
+            folded=True,
+        )
     start, end = _without_pauses(known["start"].to_numpy(dtype=float), known["duration_s"].to_numpy(dtype=float))
-    lanes = [data.task_name(t) + (f" · {m}" if len(data.models) > 1 else "") for t, m in zip(known["task"], known["model"], strict=True)]
-    table = pd.DataFrame({"lane": lanes, "session": known["session"].to_numpy(), "approach": known["approach"].to_numpy(), "start": start, "end": end, "status": known["status"].to_numpy(), "attempts": known["attempts"].fillna(1).to_numpy(dtype=float)})
+    lanes = [
+        data.task_name(t) + (f" · {m}" if len(data.models) > 1 else "")
+        for t, m in zip(known["task"], known["model"], strict=True)
+    ]
+    table = pd.DataFrame(
+        {
+            "lane": lanes,
+            "session": known["session"].to_numpy(),
+            "approach": known["approach"].to_numpy(),
+            "start": start,
+            "end": end,
+            "status": known["status"].to_numpy(),
+            "attempts": known["attempts"].fillna(1).to_numpy(dtype=float),
+        }
+    )
     peak = data.metric("peak_concurrency").get("value")
     again = int((table["attempts"] > 1).sum())
     sessions = known["session"].nunique()
-    said = f"{plural(len(known), 'request')} in {plural(sessions, 'session')}, at most {number(peak)} at once, {number(again)} retried, {number(end.max(), 1)} s of measuring"
-    figure = Figure("timeline", "What ran when", f"{said}. Arms of a case run next to each other, so that whatever disturbs the machine hits them alike; a lane of one colour only would void time claims.", f"Bars of every request over time by block, and the number in flight. {said}.", "timeline", table)
+    said = (
+        f"{plural(len(known), 'request')} in {plural(sessions, 'session')}, at most {number(peak)} at once, "
+        f"{number(again)} retried, {number(end.max(), 1)} s of measuring"
+    )
+    figure = Figure(
+        "timeline",
+        "What ran when",
+        (
+            f"{said}. Arms of a case run next to each other, so that whatever disturbs the machine hits them alike; "
+            "a lane of one colour only would void time claims."
+        ),
+        f"Bars of every request over time by block, and the number in flight. {said}.",
+        "timeline",
+        table,
+    )
     return Section("timeline", "Timeline", (figure,), folded=True)
 
 
@@ -64,41 +127,67 @@ def _without_pauses(start: Any, duration: Any, pause: float = 5.0) -> tuple[Any,
 
 
 TOOL_COLUMNS = (
+    Column("model", "Model"),
     Column("task", "Task"),
     Column("approach", "Approach"),
     Column("tool_s", "Tool s per case", "number", 3),
-    Column("baseline_s", "Baseline s per request", "number", 3),
-    Column("tools_s", "Request s with findings", "number", 3),
-    Column("break_even", "Questions to break even", "number", 1, "one tool run shared by so many questions costs as much time as asking with raw files"),
-    Column("note", "Meaning"),
+    Column("saving_s", "Saved s per request", "number", 3, "the tool's own run not counted; negative: slower"),
+    Column("saving_low", "95 % from", "number", 3),
+    Column("saving_high", "95 % to", "number", 3),
+    Column("uses", "Questions to break even", "number", 0, "so many questions must share one tool run"),
+    Column("uses_low", "from", "number", 0),
+    Column("uses_high", "to", "number", 0),
+    Column("pairs", "Pairs", "number"),
+    Column("note", "Note"),
 )
+QUESTIONS = (0, 1, 2, 5, 10)
 
 
 def tools(data: RunData) -> Section:
     """What running the tools costs, and after how many questions it pays."""
-    done = data.samples[data.samples["status"] == "completed"]
-    rows: list[dict[str, Any]] = []
-    curves: list[dict[str, Any]] = []
-    for approach in data.compared:
-        for task in data.tasks:
-            mine, base = done[(done["task"] == task) & (done["approach"] == approach)], done[(done["task"] == task) & (done["approach"] == REFERENCE)]
-            if not len(mine) or not len(base):
-                continue
-            tool, with_tool, without = float(mine["tool_s"].mean()), float(mine["duration_s"].mean()), float(base["duration_s"].mean())
-            gain = without - with_tool
-            even = tool / gain if gain > 0 else float("nan")
-            note = "never: a request with findings is not faster" if gain <= 0 else "pays from the first question" if even <= 1 else f"pays when one tool run serves {number(np.ceil(even))} questions or more"
-            rows.append({"task": data.task_name(task), "approach": approach, "tool_s": tool, "baseline_s": without, "tools_s": with_tool, "break_even": even, "note": note})
-            for questions in (0, 1, 2, 5, 10):
-                curves.append({"task": data.task_name(task) + ("" if len(data.compared) == 1 else f" · {approach}"), "questions": questions, "baseline_s": questions * without, "tools_s": tool + questions * with_tool})
-    caption = "Mean seconds over completed requests. The verdict on time charges the tool's whole run to every request; this table says when sharing one run between questions would change that. It is secondary and carries no verdict."
-    table = Table("tool-cost", "Tool cost and break-even", caption, TOOL_COLUMNS, rows, "No task was completed both with and without tools.")
-    blocks: list[Block] = [table]
-    if curves:
-        paying = [row["task"] for row in rows if row["break_even"] <= 1]
-        said = f"From the first question the tools save time on {listing(paying)}." if paying else "On no task do the tools save time from the first question."
-        blocks.append(Figure("breakeven", "Seconds in all, by questions per tool run", f"{said} Where the lines cross, the tool has paid for itself.", f"Lines of total seconds over the number of questions per tool run, by task. {said}", "breakeven", pd.DataFrame(curves)))
-    return Section("tools", "Tool cost and break-even", tuple(blocks), folded=True)
+    known = [row for row in records(data.break_even) if row["approach"] in data.compared and row["model"] != ALL]
+    rows = [{**row, "task": "all tasks" if row["task"] == ALL else data.task_name(row["task"])} for row in known]
+    caption = (
+        "The verdict on time charges the tool's whole run to every request; this table says when sharing one run between "
+        "questions would change that. It is secondary and carries no verdict."
+    )
+    empty = "No task was completed both with and without tools."
+    table = Table("tool-cost", "Tool cost and break-even", caption, TOOL_COLUMNS, rows, empty)
+    figure = _break_even_figure(data, known)
+    return Section("tools", "Tool cost and break-even", (table, figure) if figure else (table,), folded=True)
+
+
+def _break_even_figure(data: RunData, known: list[dict[str, Any]]) -> Figure | None:
+    curves = [
+        {
+            "task": data.task_name(row["task"]),
+            "series": row["approach"] if len(data.models) == 1 else f"{row['approach']} · {row['model']}",
+            "questions": questions,
+            "net_s": questions * plain_float(row["saving_s"]) - plain_float(row["tool_s"]),
+            "low": questions * plain_float(row["saving_low"]) - plain_float(row["tool_s"]),
+            "high": questions * plain_float(row["saving_high"]) - plain_float(row["tool_s"]),
+        }
+        for row in known
+        if row["task"] != ALL and row["saving_s"] is not None
+        for questions in QUESTIONS
+    ]
+    if not curves:
+        return None
+    said = "; ".join(
+        f"{row['approach']} on {row['model']} saves {number(row['saving_s'], 2)} s per request for "
+        f"{number(row['tool_s'], 2)} s of tool"
+        for row in known
+        if row["task"] == ALL and row["saving_s"] is not None
+    )
+    return Figure(
+        "breakeven",
+        "Time saved in all, by questions per tool run",
+        f"Over all tasks {said}. A line starts below zero by what the tool costs; where it crosses zero, the tool has "
+        "paid for itself, and a line that falls never does. Bands: 95 % intervals.",
+        f"Net seconds saved over the number of questions per tool run, by task. {said}.",
+        "breakeven",
+        pd.DataFrame(curves),
+    )
 
 
 VALIDITY_COLUMNS = (
@@ -126,29 +215,30 @@ def validity(data: RunData) -> Section:
     rows = ledger_summary(data.validity)
     flagged = [row["check"] for row in rows if row["flagged"]]
     said = f"Flagged something: {listing(flagged)}." if flagged else "No check flagged anything."
-    caption = f"{said} Flagged samples are removed from the endpoints that the check voids; a verdict is invalid when too many pairs are flagged, the arms differ in it, or the result changes with them."
-    ledger = Table("validity", "Validity ledger", caption, VALIDITY_COLUMNS, rows, "The validity ledger of this run has not been made.")
+    caption = (
+        f"{said} Flagged samples are removed from the endpoints that the check voids; a verdict is invalid when too "
+        "many pairs are flagged, the arms differ in it, or the result changes with them."
+    )
+    ledger = Table(
+        "validity",
+        "Validity ledger",
+        caption,
+        VALIDITY_COLUMNS,
+        rows,
+        "The validity ledger of this run has not been made.",
+    )
     overall = [row for row in records(data.checks) if row["task"] == ALL]
-    checks = Table("checks", "Checks of each verdict", "A failed check makes the verdict invalid or keeps it from being general.", CHECK_COLUMNS, overall, "No verdict was made, so none was checked.")
+    checks = Table(
+        "checks",
+        "Checks of each verdict",
+        "A failed check makes the verdict invalid or keeps it from being general.",
+        CHECK_COLUMNS,
+        overall,
+        "No verdict was made, so none was checked.",
+    )
     return Section("validity", "Validity ledger", (ledger, checks), folded=True)
 
 
 def ledger_summary(ledger: pd.DataFrame) -> list[dict[str, Any]]:
     """One row per check: samples, flagged, unknown, share flagged of those known."""
-    if not len(ledger):
-        return []
-    described = _descriptions()
-    counts = ledger.groupby(["check", "voids"], sort=False, observed=True)["status"].value_counts().unstack(fill_value=0)
-    rows = []
-    for (check, voids), row in counts.iterrows():
-        ok, flagged, unknown = (int(row.get(name, 0)) for name in ("ok", "flagged", "unknown"))
-        share = flagged / (ok + flagged) if ok + flagged else None
-        rows.append({"check": check, "description": described.get(check, ""), "voids": voids, "samples": ok + flagged + unknown, "flagged": flagged, "unknown": unknown, "share": share})
-    return rows
-
-
-def _descriptions() -> dict[str, str]:
-    from ai_dev_tools.benchmark import validity as _registers  # noqa: F401
-    from ai_dev_tools.benchmark.plugins import CHECKS
-
-    return {check.name: check.description for check in CHECKS}
+    return records(summarise(ledger)) if len(ledger) else []

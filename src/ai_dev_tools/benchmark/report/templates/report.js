@@ -202,7 +202,9 @@
       back.disabled = state.page === 0;
       next.disabled = state.page === pages - 1;
       body.replaceChildren(...state.shown.slice(state.page * PAGE, (state.page + 1) * PAGE).map((row) => {
-        const cells = COLUMNS.map(([, column, digits]) => make("td", { className: digits === undefined ? "" : "num" }, digits === undefined ? word(row, column) : fixed(row[column], digits)));
+        const cells = COLUMNS.map(([, column, digits]) => digits === undefined
+          ? make("td", { className: word(row, column).length < 30 ? "short" : "" }, word(row, column))
+          : make("td", { className: "num" }, fixed(row[column], digits)));
         const open = make("button", { type: "button", className: "open" }, word(row, CASE));
         open.addEventListener("click", () => show(row, true));
         cells[2].replaceChildren(open);

@@ -1,0 +1,36 @@
+"""A finished run as one file: made, checked, unpacked, and put together with others.
+
+    from ai_dev_tools.benchmark.archive import build_archive, import_archives, unpack, verify
+
+The file is a zip and a Workflow Run RO-Crate; see docs/archives.md. Importing this module is cheap.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ai_dev_tools.benchmark.archive.build import Subject, build_archive
+    from ai_dev_tools.benchmark.archive.container import ArchiveError
+    from ai_dev_tools.benchmark.archive.pool import import_archives
+    from ai_dev_tools.benchmark.archive.unpack import unpack
+    from ai_dev_tools.benchmark.archive.verify import Verification, verify
+
+__all__ = ["ArchiveError", "Subject", "Verification", "build_archive", "import_archives", "unpack", "verify"]
+_HOMES = {
+    "ArchiveError": "container",
+    "Subject": "build",
+    "Verification": "verify",
+    "build_archive": "build",
+    "import_archives": "pool",
+    "unpack": "unpack",
+    "verify": "verify",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        from importlib import import_module
+
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

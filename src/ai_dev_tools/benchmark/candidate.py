@@ -1,0 +1,169 @@
+"""One claim on one model and scope while it is being judged, and the row of the verdicts table that it becomes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ai_dev_tools.benchmark.claims import Claim, Plan, Standing, Undertaking
+from ai_dev_tools.benchmark.effects import Effect
+from ai_dev_tools.benchmark.power import clusters_needed, minimal_effect, t_power
+from ai_dev_tools.benchmark.quality import Gate
+from ai_dev_tools.benchmark.sampletable import ALL, words
+from ai_dev_tools.benchmark.statistics import effect_size
+from ai_dev_tools.benchmark.wording import sentence
+
+POWER_AT = 0.80
+"""The true ratio for which the power column is given: a saving of one fifth."""
+COLUMNS = words(
+    "profile claim endpoint approach reference models scope task label verdict direction ratio low high "
+    "change_percent bill_ratio p_saves p_costs p p_adjusted alpha look pairs cases clusters tasks planned "
+    "present dropped flagged censored quality_difference quality_bound quality_margin quality_passed "
+    "worst_task worst_task_difference floor_p own_floor_p brevity_p d_z d_z_low d_z_high mde_d_z mde_ratio "
+    "power clusters_could_decide samples_could_decide plan reasons sentence"
+)
+
+
+@dataclass
+class Candidate:
+    """One claim on one model and scope, as it is being judged."""
+
+    work: Undertaking
+    claim: Claim
+    model: str
+    task: str
+    standing: Standing
+    pairs: pd.DataFrame
+    gate: Gate
+    tasks: int
+    clean: Effect | None = None
+    everything: Effect | None = None
+    shares: dict[str, float] = field(default_factory=dict)
+    invalid: list[str] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+    checks: list[tuple[str, bool, float, float, str]] = field(default_factory=list)
+    adjusted: float = float("nan")
+    word: str = ""
+    label: str = ""
+
+    @property
+    def look(self) -> int:
+        """Which plan of this claim this is, from 1."""
+        return self.work.looks.get((self.claim.id, self.model), 1)
+
+    @property
+    def alpha(self) -> float:
+        """Level of this look: alpha / 2^look."""
+        return float(self.work.plan.alpha / 2**self.look)
+
+    @property
+    def margin(self) -> float:
+        """Margin on the log scale, negative."""
+        return float(np.log(self.claim.margin_ratio))
+
+    def raw(self, found: Effect | None) -> tuple[float, float]:
+        """One-sided p-values (saves, costs); NaN where there is no spread to judge by."""
+        return (
+            (float("nan"), float("nan")) if found is None else (found.p_below(self.margin), found.p_above(-self.margin))
+        )
+
+    def p(self, found: Effect | None) -> float:
+        """Two-sided p-value: twice the smaller one-sided one."""
+        saves, dearer = self.raw(found)
+        return min(1.0, 2 * min(saves, dearer)) if np.isfinite(saves) and np.isfinite(dearer) else float("nan")
+
+    def direction(self, found: Effect | None, adjusted: float) -> str:
+        """cheaper, dearer, equivalent or unclear."""
+        saves, dearer = self.raw(found)
+        if found is None or not np.isfinite(adjusted):
+            return "unclear"
+        if adjusted <= self.alpha:
+            return "cheaper" if saves < dearer else "dearer"
+        low, high = found.interval(self.alpha)
+        return "equivalent" if self.margin < low and high < -self.margin else "unclear"
+
+
+def verdict_row(c: Candidate) -> dict[str, Any]:
+    """The row of the verdicts table; columns that cannot be had are absent."""
+    plan, found = c.work.plan, c.clean
+    row: dict[str, Any] = {
+        "profile": plan.profile,
+        "claim": c.claim.id,
+        "endpoint": c.claim.endpoint,
+        "approach": c.claim.approach,
+        "reference": c.claim.reference,
+        "models": c.model,
+        "task": c.task,
+        "scope": _scope(c),
+        "label": c.label,
+        "verdict": c.word,
+        "direction": c.direction(found, c.adjusted),
+        "alpha": c.alpha,
+        "look": c.look,
+        "planned": c.standing.planned,
+        "present": c.standing.present,
+        "plan": plan.plan if c.work.declared else "",
+        "pairs": 0,
+        "cases": 0,
+        "clusters": 0,
+        "tasks": 0,
+        **c.shares,
+        **_gate_columns(c.gate, plan),
+    }
+    if found is not None:
+        row |= _effect_columns(c, found)
+    row["reasons"] = "; ".join(dict.fromkeys(c.reasons))
+    row["sentence"] = sentence(row)
+    return row
+
+
+def _scope(c: Candidate) -> str:
+    if c.task != ALL:
+        return c.task
+    total = len(c.work.plan.tasks)
+    used = c.clean.source.tasks if c.clean else 0
+    return f"all {total} tasks" if used == total else f"{used} of {total} tasks"
+
+
+def _gate_columns(gate: Gate, plan: Plan) -> dict[str, Any]:
+    return {
+        "quality_difference": gate.difference,
+        "quality_bound": gate.bound,
+        "quality_margin": plan.quality.margin,
+        "quality_passed": gate.passed,
+        "worst_task": gate.worst_task,
+        "worst_task_difference": gate.worst_difference,
+        "floor_p": gate.floor_p,
+        "own_floor_p": gate.own_floor_p,
+        "brevity_p": gate.brevity_p,
+    }
+
+
+def _effect_columns(c: Candidate, found: Effect) -> dict[str, Any]:
+    e, (low, high) = found.source, found.interval()
+    saves, dearer = c.raw(found)
+    row: dict[str, Any] = {"pairs": found.pairs, "cases": e.cases, "clusters": e.clusters, "tasks": e.tasks}
+    row |= {
+        "ratio": float(np.exp(e.estimate)),
+        "bill_ratio": found.bill,
+        "change_percent": float(100 * (1 - np.exp(e.estimate))),
+    }
+    row |= {"low": float(np.exp(low)), "high": float(np.exp(high))}
+    row |= {"p_saves": saves, "p_costs": dearer, "p": c.p(found), "p_adjusted": c.adjusted}
+    if not found.seen.usable:
+        return row
+    row |= dict(zip(("d_z", "d_z_low", "d_z_high"), effect_size(e), strict=True))
+    mde = minimal_effect(e.clusters, c.alpha)
+    row |= {"mde_d_z": mde, "mde_ratio": float(np.exp(c.margin - mde * e.spread))}
+    row["power"] = t_power((c.margin - np.log(POWER_AT)) / e.spread, e.clusters, c.alpha / 2, two_sided=False)
+    beyond = (c.margin - e.estimate) if e.estimate < 0 else (e.estimate + c.margin)
+    for_cost = clusters_needed(beyond / e.spread, c.alpha / 2, two_sided=False)
+    needs = [for_cost, c.gate.clusters_needed] if e.estimate < 0 else [for_cost]
+    if all(need is not None for need in needs):
+        most = max(need for need in needs if need is not None)
+        row["clusters_could_decide"] = float(most)
+        row["samples_could_decide"] = float(np.ceil(most * e.cases / (e.clusters * max(e.tasks, 1))))
+    return row

@@ -1,0 +1,186 @@
+"""`validate`: everything that a run needs, checked before it starts, each with how to mend it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ai_dev_tools.benchmark import paths
+from ai_dev_tools.benchmark.batches import apply_batch
+from ai_dev_tools.benchmark.config import ResolvedInstance, load_config
+from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
+from ai_dev_tools.benchmark.experiment import Experiment, open_experiment
+from ai_dev_tools.benchmark.settings import Merged
+
+MIN_FREE_GB = 1.0
+"""Below this, a run may not be able to keep its samples."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the table.
+
+    Attributes:
+        status: ok; warning: a run works, but not as one might think; failed: a run cannot work.
+        mend: what to do, where something is to be done.
+    """
+
+    name: str
+    status: Literal["ok", "warning", "failed"]
+    found: str
+    mend: str = ""
+
+
+def validate(merged: Merged, overrides: Mapping[str, Any], root: Path) -> list[Check]:
+    """All checks, in the order in which they matter; those that need a sound config are left out without one.
+
+    Args:
+        merged: settings and where they came from.
+        overrides: those of the command line.
+        root: the workflow's folder.
+    """
+    try:
+        config = load_config(apply_batch(merged.settings, overrides))
+        experiment = open_experiment(config, root)
+    except ConfigurationError as error:
+        return [Check("config", "failed", line, "Correct it where it is set") for line in str(error).splitlines()]
+    profile = experiment.profile(config.profile)
+    checks = [
+        Check("config", "ok", f"profile {profile.name}, {profile.samples} samples, {', '.join(experiment.approaches)}"),
+        *_tasks(experiment, config.profile),
+        *_tools(experiment),
+        *_endpoints(experiment, config.profile, root),
+        *_machine(profile.min_ram_gb, profile.min_cores, profile.name),
+        _disk(root),
+    ]
+    return checks
+
+
+def _tasks(experiment: Experiment, profile: str) -> Iterator[Check]:
+    for task in experiment.tasks.values():
+        try:
+            cases = experiment.cases(profile, task.id)
+        except ConfigurationError as error:
+            yield Check(f"task {task.id}", "failed", error.args[0], error.remedy or "")
+            continue
+        clusters = len({task.case(case).cluster for case in cases})
+        corpora = f", corpora: {', '.join(task.corpora)}" if task.corpora else ""
+        yield Check(f"task {task.id}", "ok", f"{len(cases)} cases in {clusters} clusters{corpora}")
+
+
+def _tools(experiment: Experiment) -> Iterator[Check]:
+    from ai_dev_tools.benchmark.tools import installed_version
+
+    for tool in experiment.tools.values():
+        yield _try(f"tool {tool.id}", lambda tool=tool: f"version {installed_version(tool)}")  # type: ignore[misc]
+
+
+def _endpoints(experiment: Experiment, profile: str, root: Path) -> Iterator[Check]:
+    for instance in experiment.instances(profile):
+        name = f"instance {instance.name}"
+        if instance.endpoint == "embedded":
+            yield _embedded(name, instance, root)
+        elif instance.endpoint == "replay":
+            yield Check(name, "ok", f"{instance.model} from recorded answers")
+        else:
+            yield from _served(name, instance)
+
+
+def _embedded(name: str, instance: ResolvedInstance, root: Path) -> Check:
+    from ai_dev_tools.benchmark.endpoints.weights import SMOLLM2
+
+    if instance.model != SMOLLM2.tag:
+        return Check(name, "failed", f"the embedded endpoint serves {SMOLLM2.tag} only, not {instance.model}",
+                     "Choose endpoint=auto for other models")  # fmt: skip
+    if not (root / paths.WEIGHTS).exists():
+        return Check(name, "warning", f"{instance.model}: its weights are fetched by the first run (about 90 MB)")
+    return Check(name, "ok", f"{instance.model}, weights at hand")
+
+
+def _served(name: str, instance: ResolvedInstance) -> Iterator[Check]:
+    from ai_dev_tools.benchmark.endpoints import EndpointSpec
+    from ai_dev_tools.benchmark.endpoints.auto import choose
+    from ai_dev_tools.benchmark.endpoints.probing import find_model, installed_models, is_ollama
+
+    spec = EndpointSpec(
+        kind=instance.endpoint, instance=instance.name, model=instance.model, host=instance.host, port=instance.port
+    )
+    try:
+        if instance.endpoint == "auto":
+            spec = choose(spec)
+    except BenchmarkError as error:
+        yield Check(name, "failed", error.args[0], error.remedy or "")
+        return
+    if spec.kind in ("process", "container"):
+        yield _startable(name, spec.kind, instance)
+        return
+    if not is_ollama(spec.base_url):
+        yield Check(
+            name, "failed", f"no Ollama answers at {spec.base_url}", "Start it there, or choose another endpoint="
+        )
+        return
+    try:
+        known = installed_models(spec.base_url)
+    except BenchmarkError as error:
+        yield Check(name, "failed", str(error))
+        return
+    if find_model(known, instance.model) is None:
+        yield Check(name, "warning", f"{spec.base_url} lacks {instance.model}; the run pulls it first",
+                    f"Pull it now: ollama pull {instance.model}")  # fmt: skip
+    else:
+        yield Check(name, "ok", f"{instance.model} at {spec.base_url}")
+
+
+def _startable(name: str, kind: str, instance: ResolvedInstance) -> Check:
+    taken = _port_taken(instance.host, instance.port)
+    if taken:
+        return Check(
+            name, "failed", f"port {instance.port} is taken by another program", "Stop it or choose another port"
+        )
+    if kind == "process" and not shutil.which("ollama"):
+        return Check(name, "failed", "`ollama` is not on PATH", "Install Ollama, or choose endpoint=container")
+    return Check(name, "ok", f"{instance.model} will be served by a {kind} on port {instance.port}")
+
+
+def _port_taken(host: str, port: int) -> bool:
+    try:
+        with socket.create_connection((host, port), timeout=1.0):
+            return True
+    except OSError:
+        return False
+
+
+def _machine(min_ram_gb: float, min_cores: int, profile: str) -> Iterator[Check]:
+    import psutil
+
+    ram_gb, cores = psutil.virtual_memory().total / 2**30, os.cpu_count() or 1
+    enough = ram_gb >= 0.9 * min_ram_gb and cores >= min_cores
+    found = (
+        f"{ram_gb:.0f} GB of memory and {cores} cores; profile {profile} is meant for {min_ram_gb:g} GB and {min_cores}"
+    )
+    yield Check(
+        "machine", "ok" if enough else "warning", found, "" if enough else "Choose a smaller profile, or be patient"
+    )
+
+
+def _disk(root: Path) -> Check:
+    results = root / "results"
+    place = results if results.exists() else root
+    free_gb = shutil.disk_usage(place).free / 2**30
+    if not os.access(place, os.W_OK):
+        return Check("disk", "failed", f"{place} cannot be written", "Make it writable")
+    if free_gb < MIN_FREE_GB:
+        return Check("disk", "failed", f"{free_gb:.1f} GB free in {place}", f"Free at least {MIN_FREE_GB:g} GB")
+    return Check("disk", "ok", f"{free_gb:.0f} GB free in {place}")
+
+
+def _try(name: str, function: Callable[[], str]) -> Check:
+    try:
+        return Check(name, "ok", function())
+    except BenchmarkError as error:
+        return Check(name, "failed", error.args[0], error.remedy or "")

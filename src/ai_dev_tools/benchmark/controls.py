@@ -1,0 +1,52 @@
+"""Are the control arms as long as they are meant to be? Their realised prompt tokens against the tool's arm."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from ai_dev_tools.benchmark.approaches import FINDINGS_CONTROLS, TOOL_PREFIX
+from ai_dev_tools.benchmark.sampletable import ALL, prepare
+
+COMPARABLE = (0.9, 1.1)
+"""Realised ratios of prompt tokens within which an excerpt counts as being of the findings' length."""
+COLUMNS = ["profile", "model", "task", "approach", "reference", "pairs", "token_ratio", "comparable", "note"]
+
+
+def realised_lengths(samples: pd.DataFrame) -> pd.DataFrame:
+    """Prompt tokens of each control arm over those of the tool's arm that it was made from, pair by pair.
+
+    Args:
+        samples: the samples table.
+
+    Returns:
+        One row per profile, model, control arm and task, and one over all tasks ("(all)"). `token_ratio` is total input
+        tokens over total input tokens of pairs that completed in both arms. `comparable` is asked of `excerpt` only,
+        which is cut by characters: a text of other tokens per character is no excerpt of the same length.
+    """
+    table = prepare(samples)
+    reference = _reference(set(table["approach"].astype(str)))
+    keys = ["profile", "instance", "model", "task", "sample"]
+    known = table[(table["status"] == "completed") & (table["input_tokens"] > 0)]
+    rows = []
+    for arm in FINDINGS_CONTROLS:
+        own, other = (known[known["approach"].astype(str) == name] for name in (arm, reference))
+        pairs = own[[*keys, "input_tokens"]].merge(other[[*keys, "input_tokens"]], on=keys, suffixes=("", "_tools"))
+        for (profile, model), part in pairs.groupby(["profile", "model"], observed=True, sort=True):
+            scopes = [(ALL, part), *part.groupby("task", observed=True, sort=True)]
+            rows += [_row(str(profile), str(model), str(task), arm, reference, scope) for task, scope in scopes]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _reference(arms: set[str]) -> str:
+    """The arm that controls are made from: `tools`, or the one that took its place."""
+    named = sorted(arm for arm in arms if arm.startswith(TOOL_PREFIX))
+    return "tools" if "tools" in arms or not named else named[0]
+
+
+def _row(profile: str, model: str, task: str, arm: str, reference: str, pairs: pd.DataFrame) -> tuple[object, ...]:
+    ratio = float(pairs["input_tokens"].sum() / pairs["input_tokens_tools"].sum())
+    low, high = COMPARABLE
+    inside = bool(np.isfinite(ratio) and low <= ratio <= high)
+    note = "" if inside or arm != "excerpt" else f"not of equal length: outside {low:g} to {high:g}, so not compared"
+    return (profile, model, task, arm, reference, len(pairs), ratio, inside if arm == "excerpt" else None, note)

@@ -1,0 +1,90 @@
+"""How long a run may take: from what the same models took before on this machine. No measurement, no estimate."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+from ai_dev_tools.benchmark import paths
+from ai_dev_tools.benchmark.experiment import Experiment
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run of one or more profiles asks and how long that may take.
+
+    Attributes:
+        requests: all that it wants; `missing`: those that no sample file answers yet.
+        seconds: for the missing ones; None when no model of it was ever measured here.
+        unknown: models that were never measured; they are assumed to scale with their size.
+    """
+
+    requests: int
+    missing: int
+    seconds: float | None
+    unknown: tuple[str, ...]
+
+
+def estimate(experiment: Experiment, profiles: list[str], root: Path) -> Estimate:
+    """Requests and time of running these profiles with the experiment's settings."""
+    measured = seconds_per_request(root / "results")
+    requests = missing = 0
+    servers: dict[str, float] = defaultdict(float)
+    unknown: list[str] = []
+    arms = len(experiment.approaches)
+    for profile in profiles:
+        wanted = experiment.profile(profile).samples * arms
+        for instance in experiment.instances(profile):
+            server = experiment.servers(profile)[paths.safe_model(instance.model)]
+            rate = measured.get(instance.model)
+            if rate is None:
+                unknown.append(instance.model)
+                rate = _scaled(instance.model, measured)
+            for task in experiment.tasks:
+                there = _stored(root, profile, instance.model, task, experiment.approaches, wanted // arms)
+                requests, missing = requests + wanted, missing + wanted - there
+                servers[server] += (wanted - there) * (rate or 0.0) / instance.max_concurrent
+    known = bool(measured) or not missing
+    at_once = min(experiment.config.max_concurrent_batches, len(servers)) or 1
+    seconds = max(max(servers.values(), default=0.0), sum(servers.values()) / at_once) if known else None
+    return Estimate(requests, missing, seconds, tuple(dict.fromkeys(unknown)))
+
+
+def seconds_per_request(results: Path) -> dict[str, float]:
+    """Mean time of a request by model, from all blocks that lie here."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for path in results.glob("*/blocks/*/*.jsonl"):
+        for line in path.read_bytes().splitlines():
+            row = json.loads(line)
+            if row.get("status") == "completed" and row.get("duration_s") and row["endpoint"]["kind"] != "imported":
+                found[row["model"]].append(row["duration_s"])
+    return {model: fmean(values) for model, values in found.items()}
+
+
+def _scaled(model: str, measured: dict[str, float]) -> float | None:
+    """Time of an unmeasured model: that of the measured ones, by the number of parameters in their tags."""
+    size = parameters(model)
+    known = [(parameters(name), seconds) for name, seconds in measured.items()]
+    rates = [seconds / other for other, seconds in known if other]
+    if not rates:
+        return fmean(measured.values()) if measured else None
+    return fmean(rates) * size if size else fmean(measured.values())
+
+
+def parameters(tag: str) -> float | None:
+    """Billions of parameters as a model's tag names them: `llama3.2:1b` -> 1.0, `smollm2:135m` -> 0.135."""
+    found = re.search(r"(\d+(?:\.\d+)?)([bm])\b", tag.partition(":")[2].lower())
+    return float(found[1]) / (1000 if found[2] == "m" else 1) if found else None
+
+
+def _stored(root: Path, profile: str, model: str, task: str, approaches: list[str], samples: int) -> int:
+    results = root / paths.RUN.format(profile=profile)
+    return sum(
+        paths.sample_file(results, model, task, approach, number).exists()
+        for approach in approaches
+        for number in range(samples)
+    )

@@ -1,0 +1,77 @@
+"""Power, minimal detectable effects and sizes of the cost test and of the quality gate."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from scipy import optimize, special
+
+from ai_dev_tools.benchmark.statistics import t_quantile
+
+
+@lru_cache(maxsize=4096)
+def minimal_effect(clusters: int, alpha: float, power: float = 0.8, two_sided: bool = True) -> float:
+    """Smallest d_z that a t test on `clusters` values finds with `power`; NaN below two clusters."""
+    if clusters < 2 or not 0 < alpha < 1:
+        return float("nan")
+
+    def gap(effect: float) -> float:
+        return t_power(effect, clusters, alpha, two_sided) - power
+
+    high = 1.0
+    while gap(high) < 0:
+        if high > 1e6:
+            return float("nan")
+        high *= 2
+    return float(optimize.brentq(gap, 0.0, high, xtol=1e-10))
+
+
+def t_power(effect: float, clusters: int, alpha: float, two_sided: bool = True) -> float:
+    """Probability that a one-sample t test on `clusters` values rejects when the true d_z is `effect`."""
+    if clusters < 2 or not np.isfinite(effect):
+        return float("nan")
+    df, centre = clusters - 1, abs(effect) * np.sqrt(clusters) if two_sided else effect * np.sqrt(clusters)
+    critical = t_quantile(alpha / 2 if two_sided else alpha, df)
+    if centre > 35:
+        return float(special.ndtr(centre - critical))
+    upper = 1 - float(special.nctdtr(df, centre, critical))
+    lower = float(special.nctdtr(df, centre, -critical)) if two_sided else 0.0
+    return upper + (lower if np.isfinite(lower) else 0.0)
+
+
+def clusters_needed(
+    effect: float, alpha: float, power: float = 0.8, two_sided: bool = True, most: int = 100_000
+) -> int | None:
+    """Smallest number of clusters with the power; None when `effect` is not positive or more than `most` are needed."""
+    if not effect > 0:
+        return None
+    low, high = 2, 4
+    while t_power(effect, high, alpha, two_sided) < power:
+        low, high = high, high * 2
+        if high > most:
+            return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if t_power(effect, middle, alpha, two_sided) >= power else (middle, high)
+    return low if low == 2 and t_power(effect, 2, alpha, two_sided) >= power else high
+
+
+@lru_cache(maxsize=4096)
+def gate_clusters(
+    spread: float, margin: float, alpha: float = 0.05, power: float = 0.8, most: int = 20_000
+) -> int | None:
+    """Clusters at which the quality gate, with its added case of -1, passes an equal tool with the wished power.
+
+    `spread` is the standard deviation of quality differences between clusters; the normal approximation is used.
+    """
+    if not (np.isfinite(spread) and margin > 0):
+        return None
+    if spread == 0:
+        return int(np.ceil(np.log(alpha) / np.log1p(-margin)))  # all tied: the exact bound decides
+    n = np.arange(2, most, dtype=np.float64)
+    error = np.sqrt(((n - 1) * spread**2 + n / (n + 1)) / n / (n + 1))
+    reach = margin - 1 / (n + 1) - -special.stdtrit(n, alpha) * error
+    luck = special.ndtri(power) * spread * np.sqrt(n) / (n + 1)
+    enough = np.flatnonzero(reach > luck)
+    return int(n[enough[0]]) if len(enough) else None

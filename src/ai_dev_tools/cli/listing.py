@@ -1,0 +1,160 @@
+"""What commands list, and better words for wrong calls."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ai_dev_tools.benchmark.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import typer
+
+    from ai_dev_tools.benchmark.experiment import Experiment
+    from ai_dev_tools.benchmark.settings import Merged
+
+
+def task_rows(root: Path) -> list[dict[str, Any]]:
+    """One row per task. Reads only what is shown: a task that is broken elsewhere is found by `validate`."""
+    import yaml
+
+    from ai_dev_tools.benchmark.settings import load_settings
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    extra = load_settings(root, {}).settings.get("task_folders") or []
+    folders = [root / "config/tasks", root / "config/tasks_local", *(root / folder for folder in extra)]
+    rows: dict[str, dict[str, Any]] = {}
+    for path in sorted(path for folder in folders for path in folder.glob("*/task.yaml")):
+        try:
+            task = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
+            sizes = [_size(case) for case in sorted(path.parent.glob("cases/*.yaml"))]
+            rows[path.parent.name] = {
+                "id": path.parent.name,
+                "name": task["name"],
+                "workflow_type": task["workflow_type"],
+                "cases": len(sizes),
+                "S": sizes.count("S"),
+                "L": sizes.count("L"),
+                "tools": ", ".join(task.get("tools") or ()),
+                "description": task.get("description", ""),
+                "folder": str(path.parent),
+            }
+        except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
+            raise ConfigurationError(
+                f"{path} is no task ({type(error).__name__}: {error})",
+                remedy="See what is wrong: ai-dev-bench validate",
+            ) from None
+    return [rows[name] for name in sorted(rows)]
+
+
+def _size(case: Path) -> str:
+    for line in case.read_text(encoding="utf-8").splitlines():
+        if line.startswith("size:"):
+            return line.removeprefix("size:").split("#")[0].strip(" \"'")
+    return "?"
+
+
+def setting_rows(merged: Merged) -> list[dict[str, Any]]:
+    """Every setting with its value and where it came from; those of defaults too."""
+    from ai_dev_tools.benchmark.config import Config
+    from ai_dev_tools.benchmark.settings import DEFAULT
+
+    rows = [
+        {"setting": key, "value": _short(_at(merged.settings, key)), "source": source}
+        for key, source in merged.sources.items()
+    ]
+    given = {key.partition(".")[0] for key in merged.sources}
+    for name, info in Config.model_fields.items():
+        if name not in given:
+            default = info.get_default(call_default_factory=True)
+            value = default.model_dump(mode="json") if hasattr(default, "model_dump") else default
+            rows.append({"setting": name, "value": _short(value), "source": DEFAULT})
+    return sorted(rows, key=lambda row: str(row["setting"]))
+
+
+def _at(settings: Any, key: str) -> Any:
+    if key in settings:
+        return settings[key]
+    head, _, tail = key.partition(".")
+    return _at(settings[head], tail)
+
+
+def _short(value: Any) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def plan_of(experiment: Experiment, root: Path) -> tuple[dict[str, Any], str]:
+    """What a run sets out to show, and what it takes: for programs, and for people."""
+    from ai_dev_tools.benchmark.estimate import estimate
+    from ai_dev_tools.benchmark.plan import plan_hash, read_plans
+    from ai_dev_tools.benchmark.progress import duration
+
+    profile = experiment.config.profile
+    plan = experiment.plan(profile)
+    guess = estimate(experiment, [profile], root)
+    declared = [entry["plan"] for entry in read_plans(root / "results" / profile / "plans.jsonl")]
+    digest = plan_hash(plan)
+    looks = len(declared) + (digest not in declared)
+    content = {"plan": digest, "declared": digest in declared, "looks": looks, **plan, "estimate": vars(guess)}
+    seconds = "unknown, nothing was measured here yet" if guess.seconds is None else f"about {duration(guess.seconds)}"
+    lines = [
+        f"Plan {digest} ({'declared' if digest in declared else 'not declared yet'}; plan {looks} of this profile)",
+        f"Profile {profile}: {', '.join(plan['models'])}",
+        f"Arms: {', '.join(plan['approaches'])}; {plan['samples']} samples each",
+        *(
+            f"Claim {c['id']}: '{c['approach']}' against '{c['reference']}', margin {c['margin_ratio']:g}"
+            for c in plan["claims"]
+        ),
+        *(f"Task {task}: {', '.join(cases[: plan['samples']])}" for task, cases in plan["tasks"].items()),
+        f"Requests: {guess.requests}, of which {guess.missing} are to be asked; time {seconds}",
+    ]
+    if not plan["claims"]:
+        lines.append("No claim: a claim needs the arm 'tools' (or tools-NAME) and the reference arm")
+    return content, "\n".join(lines)
+
+
+def text_or_file(value: str) -> str:
+    """The text itself, or with `@FILE` what the file says."""
+    if not value.startswith("@"):
+        return value
+    try:
+        return Path(value[1:]).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"cannot read {value[1:]}: {error}") from None
+
+
+def json_table(text: str | None, option: str) -> dict[str, Any] | None:
+    """A JSON object given on the command line."""
+    if text is None:
+        return None
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise ConfigurationError(
+            f'{option}: not JSON ({error}), expected for example \'{{"risk_level": "HIGH"}}\''
+        ) from None
+    if not isinstance(value, dict) or not value:
+        raise ConfigurationError(f"{option}: expected a JSON object with a field or more, found {text[:60]}")
+    return value
+
+
+def better_call(error: Any, app: typer.Typer, words: list[str]) -> str:
+    """What was wrong with a call, and the nearest right one."""
+    from ai_dev_tools.benchmark.validation import nearest
+
+    if type(error).__name__ == "NoArgsIsHelpError":
+        return "say what to do, for example: ai-dev-bench run --profile embedded (all commands: ai-dev-bench --help)"
+    message = " ".join(str(error.format_message()).split())
+    context = getattr(error, "ctx", None)
+    if "No such command" in message and context is not None:
+        wrong = next((word for word in words if not word.startswith("-")), "")
+        return f"no command '{wrong}', {nearest(wrong, context.command.list_commands(context))}"
+    option = getattr(error, "option_name", None)
+    if option and context is not None and "o such option" in message:
+        options = [name for parameter in context.command.params for name in parameter.opts if name.startswith("--")]
+        hint = f"{nearest(option, options)} (Snakemake's own go after --)"
+        return f"no option '{option}' of '{context.command_path}', {hint}"
+    usage = f" (see {context.command_path} --help)" if context is not None else ""
+    return f"{message.rstrip('.')}{usage}" if message else ""

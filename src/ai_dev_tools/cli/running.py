@@ -1,0 +1,118 @@
+"""From options to settings that are checked, and to one Snakemake call that is printed and run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ai_dev_tools.benchmark.drive import SUMMARY, Call, find_root, run
+from ai_dev_tools.cli.console import FAILED, OK, out, out_json, say
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a user asked for, before anything is checked.
+
+    Attributes:
+        config: settings by name; None where the option was not given.
+        pairs: further settings, `KEY=VALUE`.
+        files: config files to lay over config.yaml.
+        flags: Snakemake's own flags.
+    """
+
+    root: Path | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
+    pairs: Sequence[str] = ()
+    files: Sequence[Path] = ()
+    cores: str | None = None
+    flags: Sequence[str] = ()
+
+    def settings(self) -> dict[str, Any]:
+        """The settings that the command line gives, in the order of Snakemake: files, then pairs, then options."""
+        from ai_dev_tools.benchmark.settings import parse_overrides, update
+        from ai_dev_tools.benchmark.validation import read_yaml
+
+        found: dict[str, Any] = {}
+        for path in self.files:
+            update(found, read_yaml(path) or {})
+        update(found, parse_overrides(self.pairs))
+        update(found, {key: value for key, value in self.config.items() if value is not None})
+        return found
+
+    def call(self, target: str) -> Call:
+        """The Snakemake call."""
+        from ai_dev_tools.benchmark.settings import parse_overrides
+
+        flags = ["--cores", self.cores] if self.cores else []
+        if self.files:
+            flags += ["--configfile", *(str(path.resolve()) for path in self.files)]
+        given = {key: value for key, value in self.config.items() if value is not None}
+        return Call(target, parse_overrides(self.pairs) | given, [*flags, *self.flags])
+
+    def place(self) -> Path:
+        """The workflow's folder."""
+        return find_root(self.root)
+
+
+def open_wish(wish: Wish) -> tuple[Any, Any, Path]:
+    """(experiment, merged settings, root), everything checked; raises ConfigurationError with one line per mistake."""
+    from ai_dev_tools.benchmark.batches import apply_batch
+    from ai_dev_tools.benchmark.config import load_config
+    from ai_dev_tools.benchmark.experiment import open_experiment
+    from ai_dev_tools.benchmark.settings import load_settings
+
+    root, overrides = wish.place(), wish.settings()
+    merged = load_settings(root, overrides)
+    config = load_config(apply_batch(merged.settings, overrides))
+    return open_experiment(config, root), merged, root
+
+
+def start(wish: Wish, target: str, results: str, as_json: bool = False) -> int:
+    """Check, print and run; then print the result in the wanted format.
+
+    Args:
+        results: what the result is: a profile's name, or the folder of an overview below results/.
+
+    Returns:
+        The exit code: 0, 1 when the run failed, 130 or 143 when it was stopped.
+    """
+    experiment, _, root = open_wish(wish)
+    call = wish.call(target)
+    say(f"$ {call.shown()}")
+    code = run(call, root, {SUMMARY: "off"})
+    dry = any(flag in ("-n", "--dry-run", "--dryrun") for flag in wish.flags)
+    if code == OK and not dry:
+        show(root, results, experiment.config.output_format, call.shown(), as_json)
+    elif code not in (OK, 130, 143):
+        say("error: the run did not finish; what it measured is kept, the same command asks only for the rest")
+        code = FAILED
+    elif code:
+        say("stopped; what was measured is kept, the same command goes on")
+    return code
+
+
+def show(root: Path, results: str, output_format: Any, command: str, as_json: bool) -> None:
+    """The result on standard output: a report or an overview."""
+    from ai_dev_tools.benchmark.config import OutputFormat
+    from ai_dev_tools.benchmark.runner import report_text
+
+    folder = root / "results" / results
+    overview = folder / "overview.json"
+    shown = folder / ("overview.html" if overview.exists() else "report/report.html")
+    if as_json:
+        content = overview if overview.exists() else folder / "report" / "report.json"
+        import json
+
+        out_json(
+            {"command": command, "folder": str(folder), "html": str(shown), "result": json.loads(content.read_text())}
+        )
+        return
+    if not overview.exists():
+        out(report_text(folder, output_format))
+    else:
+        name = {OutputFormat.JSON: "overview.json", OutputFormat.CSV: "arms.csv"}.get(output_format, "overview.md")
+        out((folder / name).read_text(encoding="utf-8"))
+    say(f"Report: {os.path.relpath(shown)}")

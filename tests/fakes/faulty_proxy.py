@@ -1,0 +1,395 @@
+"""A fault-injection proxy: stands between the benchmark and an endpoint and breaks chosen answers. For tests only.
+
+Every fault happens on the wire, so that what is tested is the real client. What is not to be broken is passed on as it is.
+
+    with FaultyProxy(endpoint_url, choose=lambda chat: FAULTS["html_502"] if chat.attempt == 1 else None) as proxy:
+        ...                        # proxy.url; proxy.broken counts what was broken
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import struct
+import threading
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.error import HTTPError
+
+NONCE = re.compile(r"^Request \d{8}\n\n")
+
+
+@dataclass(frozen=True)
+class Chat:
+    """One try of a measured request, as the proxy sees it."""
+
+    body: dict[str, Any]
+    prompt: str
+    """The prompt without its nonce, so that a retry is known for one."""
+    attempt: int
+    """1 for the first try of this prompt and seed."""
+
+
+@dataclass
+class Wire:
+    """The client's connection, and the way to the true answer."""
+
+    connection: socket.socket
+    chat: Chat
+    true_answer: Callable[[], list[dict[str, Any]]]
+    over: bool = False
+
+    def head(self, status: str = "200 OK", *headers: str, kind: str = "application/x-ndjson") -> None:
+        lines = [f"HTTP/1.1 {status}", f"Content-Type: {kind}", "Transfer-Encoding: chunked", *headers]
+        self.connection.sendall("\r\n".join([*lines, "", ""]).encode())
+
+    def chunk(self, data: bytes) -> None:
+        self.connection.sendall(b"%x\r\n%s\r\n" % (len(data), data))
+
+    def objects(self, *items: dict[str, Any]) -> None:
+        for item in items:
+            self.chunk(json.dumps(item).encode() + b"\n")
+
+    def end(self) -> None:
+        self.connection.sendall(b"0\r\n\r\n")
+
+    def reply(self, status: str, text: str, *headers: str, kind: str = "application/json") -> None:
+        self.head(status, *headers, kind=kind)
+        self.chunk(text.encode())
+        self.end()
+
+    def piece(self, text: str = '{"col') -> dict[str, Any]:
+        return {"model": self.chat.body["model"], "message": {"role": "assistant", "content": text}, "done": False}
+
+    def hang_up(self, reset: bool = False) -> None:
+        """End the connection; with `reset` as a crashed server does: RST instead of FIN."""
+        if reset:
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.over = True
+
+    def wait_for_hang_up(self, limit_s: float = 30) -> None:
+        """Say nothing until the client goes away."""
+        self.connection.settimeout(limit_s)
+        with suppress(OSError):
+            self.connection.recv(1)
+
+
+Fault = Callable[[Wire], None]
+FAULTS: dict[str, Fault] = {}
+
+
+def fault(function: Fault) -> Fault:
+    """Register a way to break an answer."""
+    FAULTS[function.__name__] = function
+    return function
+
+
+@fault
+def closed_before_the_answer(wire: Wire) -> None:
+    wire.hang_up()
+
+
+@fault
+def reset_in_mid_stream(wire: Wire) -> None:
+    wire.head()
+    wire.objects(wire.piece())
+    time.sleep(0.02)  # so that the piece is read before the reset discards it
+    wire.hang_up(reset=True)
+
+
+@fault
+def stall_in_mid_stream(wire: Wire) -> None:
+    wire.head()
+    wire.objects(wire.piece())
+    wire.wait_for_hang_up()
+
+
+@fault
+def trickle_without_end(wire: Wire) -> None:
+    """One piece after the other, so that no single read ever times out."""
+    wire.head()
+    with suppress(OSError):
+        for _ in range(600):
+            wire.objects(wire.piece(" "))
+            time.sleep(0.05)
+
+
+@fault
+def no_first_byte(wire: Wire) -> None:
+    wire.wait_for_hang_up()
+
+
+@fault
+def slow_first_byte(wire: Wire) -> None:
+    time.sleep(0.3)
+    _true(wire)
+
+
+@fault
+def truncated_ndjson(wire: Wire) -> None:
+    wire.head()
+    wire.objects(wire.piece())
+    wire.chunk(b'{"model":"fake:1b","message":{"role":"assis')
+    wire.end()
+
+
+@fault
+def cut_in_mid_chunk(wire: Wire) -> None:
+    wire.head()
+    wire.connection.sendall(b"ff\r\n" + json.dumps(wire.piece()).encode())
+    wire.hang_up()
+
+
+@fault
+def invalid_json(wire: Wire) -> None:
+    wire.head()
+    wire.chunk(b"{'model': 'single quotes'}\n")
+    wire.end()
+
+
+@fault
+def json_that_is_no_object(wire: Wire) -> None:
+    wire.head()
+    wire.chunk(b"[1, 2, 3]\n")
+    wire.end()
+
+
+@fault
+def invalid_utf8(wire: Wire) -> None:
+    wire.head()
+    wire.chunk(b'{"message":{"role":"assistant","content":"\xff\xfe\xc3"},"done":false}\n')
+    wire.end()
+
+
+@fault
+def no_done(wire: Wire) -> None:
+    wire.head()
+    wire.objects(wire.piece(), wire.piece("our"))
+    wire.end()
+
+
+@fault
+def error_in_mid_stream(wire: Wire) -> None:
+    wire.head()
+    wire.objects(wire.piece(), {"error": "an error was encountered while running the model: unexpected EOF"})
+    wire.end()
+
+
+@fault
+def html_502(wire: Wire) -> None:
+    wire.reply("502 Bad Gateway", "<html><body><h1>502 Bad Gateway</h1></body></html>", kind="text/html")
+
+
+@fault
+def busy_503(wire: Wire) -> None:
+    wire.reply("503 Service Unavailable", '{"error":"server busy, please try again"}')
+
+
+@fault
+def busy_503_retry_after(wire: Wire) -> None:
+    wire.reply("503 Service Unavailable", '{"error":"server busy"}', "Retry-After: 1")
+
+
+@fault
+def not_found_404(wire: Wire) -> None:
+    wire.reply("404 Not Found", json.dumps({"error": f"model '{wire.chat.body['model']}' not found"}))
+
+
+@fault
+def error_500(wire: Wire) -> None:
+    wire.reply("500 Internal Server Error", '{"error":"llama runner process has terminated: exit status 2"}')
+
+
+@fault
+def overflow_400(wire: Wire) -> None:
+    wire.reply("400 Bad Request", '{"error":"the input length exceeds the context length"}')
+
+
+@fault
+def refused_401(wire: Wire) -> None:
+    wire.reply("401 Unauthorized", '{"error":"unauthorized"}')
+
+
+@fault
+def no_token_counts(wire: Wire) -> None:
+    *pieces, final = wire.true_answer()
+    for name in ("prompt_eval_count", "eval_count"):
+        final.pop(name, None)
+    wire.head()
+    wire.objects(*pieces, final)
+    wire.end()
+
+
+@fault
+def absurd_durations(wire: Wire) -> None:
+    *pieces, final = wire.true_answer()
+    absurd = {
+        "total_duration": -5,
+        "load_duration": 10**30,
+        "prompt_eval_duration": "soon",
+        "eval_duration": 9 * 10**18,
+    }
+    wire.head()
+    wire.objects(*pieces, final | absurd)
+    wire.end()
+
+
+@fault
+def answer_of_10_mb(wire: Wire) -> None:
+    *_, final = wire.true_answer()
+    wire.head()
+    wire.objects(*[wire.piece("x" * 10_000)] * 1000, final)
+    wire.end()
+
+
+@fault
+def two_lines_in_one_chunk_and_one_in_two(wire: Wire) -> None:
+    """No fault at all, only an unusual cut: a client must not care where chunks end."""
+    data = b"".join(json.dumps(item).encode() + b"\n" for item in wire.true_answer())
+    wire.head()
+    for at in range(0, len(data), 7):
+        wire.chunk(data[at : at + 7])
+    wire.end()
+
+
+def _true(wire: Wire) -> None:
+    wire.head()
+    wire.objects(*wire.true_answer())
+    wire.end()
+
+
+Choose = Callable[[Chat], Fault | None]
+
+
+@dataclass
+class FaultyProxy:
+    """A proxy in threads of its own. A context manager that listens while its body runs.
+
+    Args:
+        upstream: base URL of the true endpoint.
+        choose: which fault a try of a measured request meets; None passes it on. Warm-ups are always passed on.
+    """
+
+    upstream: str
+    choose: Choose = lambda _: None
+    port: int = 0
+    broken: Counter[str] = field(default_factory=Counter)
+    chats: list[Chat] = field(default_factory=list)
+    """Every try of a measured request, in the order of arrival."""
+
+    def __enter__(self) -> FaultyProxy:
+        self._tries: Counter[tuple[str, int]] = Counter()
+        self._lock = threading.Lock()
+        self._open: set[socket.socket] = set()
+        self.listen()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def listen(self) -> None:
+        """Accept connections (again)."""
+        self._listener = socket.create_server(("127.0.0.1", self.port), backlog=128)
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+
+    def close(self) -> None:
+        """Refuse connections from now on, and break those that are open."""
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        with self._lock:
+            for connection in self._open:
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+
+    @contextmanager
+    def outage(self) -> Iterator[None]:
+        """Connections are refused while the body runs."""
+        self.close()
+        try:
+            yield
+        finally:
+            self.listen()
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with self._lock:
+                self._open.add(connection)
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with suppress(OSError, ValueError):
+            with connection.makefile("rb") as stream:
+                while self._exchange(connection, stream):
+                    pass
+        with self._lock:
+            self._open.discard(connection)
+        connection.close()
+
+    def _exchange(self, connection: socket.socket, stream: Any) -> bool:
+        """Serve one request; false when the connection is at its end."""
+        line = stream.readline().decode("latin-1")
+        if not line.strip():
+            return False
+        headers = {}
+        while (header := stream.readline().decode("latin-1").strip()) != "":
+            name, _, value = header.partition(":")
+            headers[name.lower()] = value.strip()
+        body = stream.read(int(headers.get("content-length", 0)))
+        method, path, _ = line.split(" ", 2)
+
+        def ask() -> tuple[int, bytes]:
+            return self._forward(method, path, body)
+
+        chat = self._chat(path, body)
+        chosen = self.choose(chat) if chat else None
+        if chat is not None and chosen is not None:
+            self.broken[getattr(chosen, "__name__", "fault")] += 1
+            wire = Wire(connection, chat, lambda: [json.loads(item) for item in ask()[1].splitlines()])
+            chosen(wire)
+            return not wire.over
+        status, answer = ask()
+        wire_head = (
+            f"HTTP/1.1 {status} Passed\r\nContent-Type: application/json\r\nContent-Length: {len(answer)}\r\n\r\n"
+        )
+        connection.sendall(wire_head.encode() + answer)
+        return True
+
+    def _chat(self, path: str, body: bytes) -> Chat | None:
+        if path != "/api/chat":
+            return None
+        asked = json.loads(body)
+        content = asked["messages"][0]["content"]
+        prompt = NONCE.sub("", content)
+        if prompt == content:  # only measured requests carry a nonce
+            return None
+        with self._lock:
+            key = (prompt, asked["options"]["seed"])
+            self._tries[key] += 1
+            chat = Chat(asked, prompt, self._tries[key])
+            self.chats.append(chat)
+        return chat
+
+    def _forward(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
+        request = urllib.request.Request(self.upstream + path, data=body or None, method=method)
+        request.add_header("Content-Type", "application/json")
+        try:
+            with urllib.request.urlopen(request, timeout=60) as reply:
+                return int(reply.status), bytes(reply.read())
+        except HTTPError as error:
+            return error.code, error.read()

@@ -1,0 +1,253 @@
+"""The command line: what it builds, how it ends, and that every wrong call names the right one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from fakes.ollama import FakeOllama
+from fakes.project import ROOT, make_project
+
+from ai_dev_tools.benchmark.drive import Call, find_root, spell, split_config
+from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.cli.benchmark_cli import join_lists, main
+
+CLI = [sys.executable, "-m", "ai_dev_tools.cli.benchmark_cli"]
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A workflow folder with one shipped task, as the working folder."""
+    folder = make_project(tmp_path / "project", tasks=["safety_assessment"])
+    monkeypatch.chdir(folder)
+    return folder
+
+
+# ------------------------------------------------------------------------------------------- the Snakemake command line
+
+
+def test_the_target_comes_before_config_which_swallows_what_follows() -> None:
+    call = Call("report", {"profile": "light", "tasks": ["a", "b"]}, ["--dry-run"])
+    assert call.arguments() == ["report", "--dry-run", "--config", "profile=light", "tasks=a,b"]
+    assert call.shown() == "snakemake report --dry-run --config profile=light tasks=a,b"
+
+
+def test_config_among_the_users_own_flags_is_merged_since_snakemake_heeds_the_last_only() -> None:
+    assert split_config(["-n", "--config", "a=1", "b=2", "--cores", "2", "--config=c=3"]) == (
+        ["-n", "--cores", "2"],
+        ["a=1", "b=2", "c=3"],
+    )
+    assert Call(None, {"x": 1}, ["--config", "samples=2"]).arguments() == ["--config", "x=1", "samples=2"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(True, "true"), (None, ""), (["a", "b"], "a,b"), ({"k": 1}, '{"k": 1}'), (0.5, "0.5"), ("x", "x")],
+)
+def test_settings_are_spelt_as_config_takes_them(value: object, text: str) -> None:
+    assert spell(value) == text
+
+
+def test_lists_may_be_given_in_three_ways() -> None:
+    assert join_lists(["run", "--tasks", "a", "b", "--samples", "3"]) == [
+        "run",
+        "--tasks",
+        "a",
+        "--tasks",
+        "b",
+        "--samples",
+        "3",
+    ]
+    assert join_lists(["compare", "--profiles", "light", "medium", "heavy"]).count("--profiles") == 3
+    assert join_lists(["batch", "quick", "--root", "x"]) == ["batch", "quick", "--root", "x"]
+
+
+def test_the_workflow_is_found_from_any_folder_below(project: Path) -> None:
+    deep = project / "results" / "light"
+    deep.mkdir()
+    assert find_root(deep) == project
+    with pytest.raises(ConfigurationError, match="--root FOLDER"):
+        find_root(project.parent)
+
+
+# ---------------------------------------------------------------------------------------------------------- wrong calls
+
+WRONG = [
+    ([], "ai-dev-bench run --profile embedded"),
+    (["rn"], "did you mean 'run'?"),
+    (["run", "--profil", "light"], "did you mean '--profile'?"),
+    (["run", "--profile", "ligt"], "did you mean 'light'?"),
+    (["run", "--samples", "many"], "'--samples'"),
+    (["run", "--samples", "0"], "samples"),
+    (["run", "--tasks", "safety_asessment"], "did you mean 'safety_assessment'?"),
+    (["run", "--approaches", "tool"], "did you mean 'tools'?"),
+    (["run", "--models", "llama"], "valid: embedded, smollm2:135m"),
+    (["run", "--endpoint", "embeded"], "did you mean 'embedded'?"),
+    (["run", "--output-format", "jsn"], "did you mean 'json'?"),
+    (["run", "--config", "sample=3"], "did you mean 'samples'?"),
+    (["run", "--config", "samples"], "KEY=VALUE"),
+    (["run", "--configfile", "none.yaml"], "none.yaml"),
+    (["batch"], "argument 'name'"),
+    (["batch", "quik"], "did you mean 'quick'?"),
+    (["compare", "--profiles", "light"], "--profiles light medium"),
+    (["compare", "--profiles", "light", "mdium"], "did you mean 'medium'?"),
+    (["add-task", "--task-id", "x"], "--name"),
+    (["gate", "--baseline", "nope", "--run", "nope"], "no run 'nope'"),
+    (["gate", "--baseline", "x", "--metric", "token"], "did you mean 'tokens'?"),
+    (["migrate", "none.toml"], "none.toml does not exist"),
+    (["import", "none.json"], "none.json"),
+    (["watch", "--profile", "hevy"], "did you mean 'heavy'?"),
+    (["list-tasks", "--root", "/nowhere"], "--root FOLDER"),
+]
+
+
+@pytest.mark.parametrize(("words", "says"), WRONG, ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+def test_a_wrong_call_ends_with_2_and_a_line_that_helps(
+    project: Path, capsys: pytest.CaptureFixture[str], words: list[str], says: str
+) -> None:
+    assert main(words) == 2
+    captured = capsys.readouterr()
+    assert says in captured.err
+    assert all(line.startswith("error: ") for line in captured.err.splitlines())
+    assert "Traceback" not in captured.err + captured.out
+    assert not list((project / "results").iterdir())
+
+
+def test_all_mistakes_of_a_config_are_told_at_once(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "--config", "sample=3", "retyr=all"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 2
+
+
+# ----------------------------------------------------------------------------------------------------- listing, adding
+
+
+def test_list_tasks_as_data(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list-tasks", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    cases = list((ROOT / "config" / "tasks" / "safety_assessment" / "cases").glob("*.yaml"))
+    assert (row["id"], row["cases"], row["S"] + row["L"]) == ("safety_assessment", len(cases), len(cases))
+
+
+def test_add_task_writes_checks_and_says_where(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["add-task", "--task-id", "mine", "--name", "Mine", "--workflow-type", "safety_check", "--timeout", "45"]
+    prompts = ["--baseline-prompt", "Look…", "--tools-prompt", "@notes.txt"]
+    (project / "notes.txt").write_text("The tool says: none.")
+    assert main([*words, *prompts, "--expected-outputs", '{"risk": "LOW"}']) == 0
+    assert "config/tasks_local/mine" in capsys.readouterr().out
+    case = (project / "config" / "tasks_local" / "mine" / "cases" / "given.yaml").read_text()
+    assert "The tool says: none." in case
+    assert main(["list-tasks", "--json"]) == 0
+    assert "mine" in {row["id"] for row in json.loads(capsys.readouterr().out)}
+    assert main([*words, *prompts, "--expected-outputs", "[1]"]) == 2
+    assert "JSON object" in capsys.readouterr().err
+
+
+def test_plan_shows_claims_and_asks_nothing(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "--profile", "light", "--samples", "7", "--json"]) == 0
+    captured = capsys.readouterr()
+    plan = json.loads(captured.out)
+    assert (plan["samples"], plan["declared"], plan["estimate"]["requests"]) == (7, False, 21)
+    assert "$ snakemake report --config profile=light samples=7" in captured.err
+    assert not list((project / "results").iterdir())
+
+
+# ------------------------------------------------------------------------------------------------------------- validate
+
+
+def test_validate_finds_a_served_model_and_says_where_settings_come_from(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with FakeOllama(models=["llama3.2:1b"]) as fake:
+        (project / "pyproject.toml").write_text(f'[tool.ai-dev-tools.benchmark]\nendpoint = "{fake.url}"\n')
+        assert main(["validate", "--profile", "light", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    checks = {check["name"]: check for check in found["checks"]}
+    assert checks["instance small"]["status"] == "ok"
+    assert checks["tool bandit"]["found"] == "version 1.9.4"
+    sources = {row["setting"]: row["source"] for row in found["settings"]}
+    assert sources["endpoint"] == "pyproject.toml"
+    assert sources["profile"] == "--config"
+    assert sources["retry"] == "config/config.yaml"
+    assert sources["samples"] == "default"
+
+
+def test_validate_fails_with_1_and_a_way_to_mend(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", "--profile", "light", "--endpoint", "http://127.0.0.1:1", "--json"]) == 1
+    failed = [check for check in json.loads(capsys.readouterr().out)["checks"] if check["status"] == "failed"]
+    assert [check["name"] for check in failed] == ["instance small"]
+    assert failed[0]["mend"]
+
+
+def test_validate_of_a_broken_config_lists_what_is_wrong(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", "--config", "retyr=all", "--no-sources"]) == 1
+    assert "did you mean 'retry'?" in capsys.readouterr().out
+
+
+# ---------------------------------------------------------------------------------------------------- scripts, start-up
+
+
+def cpu_of(words: list[str], folder: Path) -> float:
+    """CPU seconds of a command, the best of three: what it costs on any day, whatever else the machine does."""
+    times = []
+    for _ in range(3):
+        before = os.times()
+        subprocess.run([*CLI, *words], cwd=folder, check=True, capture_output=True)
+        after = os.times()
+        times.append(after.children_user + after.children_system - before.children_user - before.children_system)
+    return min(times)
+
+
+def test_help_starts_fast() -> None:
+    assert cpu_of(["--help"], ROOT) <= 0.5
+
+
+def test_list_tasks_starts_fast() -> None:
+    assert cpu_of(["list-tasks"], ROOT) <= 1.0
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = "import sys, ai_dev_tools.cli.benchmark_cli; print(' '.join(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    assert not {"pydantic", "pandas", "numpy", "yaml", "snakemake", "jinja2", "rich"} & set(loaded)
+
+
+def test_importing_the_package_is_cheap_and_its_names_are_there() -> None:
+    code = (
+        "import sys, ai_dev_tools.benchmark as b; assert 'pydantic' not in sys.modules; "
+        "from ai_dev_tools.benchmark import BenchmarkRunner, HardwareProfile, OutputFormat; "
+        "assert 'pandas' not in sys.modules; "
+        "assert 'BenchmarkRunner' in dir(b)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("script", "names"),
+    [("run_benchmark.sh", "ai-dev-bench run --profile nope"), ("run_batch.sh", "ai-dev-bench batch nope")],
+)
+def test_deprecated_scripts_name_the_new_command_and_pass_its_exit_code_on(script: str, names: str) -> None:
+    done = subprocess.run(
+        [str(ROOT / "scripts" / script), "nope"], capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHON": sys.executable},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert f"deprecated: {ROOT}/scripts/{script}; use: {names}" in done.stderr
+    assert "unknown" in done.stderr
+
+
+def test_the_simple_script_lists_tasks() -> None:
+    script = str(ROOT / "scripts" / "benchmark_new.py")
+    done = subprocess.run([sys.executable, script, "--list-tasks"], capture_output=True, text=True, check=True)
+    assert "safety_assessment" in done.stdout
+
+
+def test_watch_shows_a_run_and_says_where_there_is_none(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["watch", "--profile", "light", "--once"]) == 2
+    assert "ai-dev-bench run --profile light" in capsys.readouterr().err
+    (project / "results" / "light").mkdir()
+    assert main(["watch", "--profile", "light", "--once"]) == 0
+    assert "no plan yet" in capsys.readouterr().out

@@ -1,0 +1,455 @@
+"""The client: what it sends, what it measures, and the one error class that each way to fail has."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from fakes.ollama import FakeOllama
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ai_dev_tools.benchmark import client as client_module
+from ai_dev_tools.benchmark.client import OllamaClient, Reply, status_error
+from ai_dev_tools.benchmark.errors import (
+    ASKED_AGAIN,
+    BenchmarkError,
+    ConfigurationError,
+    ContextOverflowError,
+    EndpointConnectionError,
+    InterruptedRequestError,
+    MalformedResponseError,
+    ModelError,
+    OverloadedError,
+    RequestTimeoutError,
+)
+
+PAYLOAD = {"model": "fake:1b", "messages": [{"role": "user", "content": "Which colour?"}], "format": {"type": "object"}}
+Script = Callable[[socket.socket], None]
+
+
+class ScriptedServer:
+    """LABELLED FAKE: a socket that reads one request per connection and then does what its script says."""
+
+    def __init__(self, script: Script) -> None:
+        self._script = script
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        self.requests: list[bytes] = []
+        self.connections = 0
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        self._listening.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listening.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
+
+    def _answer(self, connection: socket.socket) -> None:
+        with connection:
+            try:
+                while request := self._read(connection):
+                    self.requests.append(request)
+                    self._script(connection)
+            except OSError:
+                pass
+
+    @staticmethod
+    def _read(connection: socket.socket) -> bytes:
+        data = b""
+        while b"\r\n\r\n" not in data:
+            if not (piece := connection.recv(65536)):
+                return b""
+            data += piece
+        head, _, body = data.partition(b"\r\n\r\n")
+        length = next(int(h.split(b":")[1]) for h in head.split(b"\r\n") if h.lower().startswith(b"content-length"))
+        while len(body) < length:
+            body += connection.recv(65536)
+        return head + b"\r\n\r\n" + body
+
+
+@contextmanager
+def serving(script: Script) -> Iterator[ScriptedServer]:
+    server = ScriptedServer(script)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+def line(item: Any) -> bytes:
+    return json.dumps(item).encode() + b"\n"
+
+
+def piece(text: str) -> bytes:
+    return line({"model": "fake:1b", "message": {"role": "assistant", "content": text}, "done": False})
+
+
+FINAL = {
+    "message": {"role": "assistant", "content": ""},
+    "done": True,
+    "done_reason": "stop",
+    "prompt_eval_count": 7,
+    "eval_count": 3,
+}
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def chunk(data: bytes) -> bytes:
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+def streams(*parts: bytes) -> Script:
+    """Answer with these chunks and end in order."""
+    return lambda connection: connection.sendall(HEAD + b"".join(map(chunk, parts)) + b"0\r\n\r\n")
+
+
+def whole(status: int, body: bytes, *headers: str) -> Script:
+    head = "\r\n".join([f"HTTP/1.1 {status} X", f"Content-Length: {len(body)}", *headers])
+    return lambda connection: connection.sendall(head.encode() + b"\r\n\r\n" + body)
+
+
+def ask(url: str, timeout_s: float = 5.0) -> Reply:
+    reply = Reply()
+    OllamaClient(url).chat(PAYLOAD, timeout_s, reply)
+    return reply
+
+
+def fails(script: Script, timeout_s: float = 5.0) -> tuple[BenchmarkError, Reply]:
+    """The error and what had come of the reply."""
+    reply = Reply()
+    with serving(script) as server, pytest.raises(BenchmarkError) as caught:
+        OllamaClient(server.url).chat(PAYLOAD, timeout_s, reply)
+    assert "\n" not in str(caught.value)
+    return caught.value, reply
+
+
+# --- a good answer ------------------------------------------------------------------------------------------------
+
+
+def test_an_answer_is_put_together_from_its_pieces() -> None:
+    with serving(streams(piece('{"a": '), piece("1}"), line(FINAL))) as server:
+        reply = ask(server.url)
+    assert (reply.text, reply.pieces, reply.final) == ('{"a": 1}', 2, FINAL)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), max_size=6), st.integers(1, 40))
+def test_chunks_may_be_cut_anywhere(texts: list[str], size: int) -> None:
+    data = b"".join([json.dumps({"message": {"content": text}}, ensure_ascii=False).encode() + b"\n" for text in texts])
+    data += line(FINAL)
+    with serving(streams(*(data[i : i + size] for i in range(0, len(data), size)))) as server:
+        reply = ask(server.url)
+    assert (reply.text, reply.pieces) == ("".join(texts), len(texts))
+
+
+def test_the_last_line_may_lack_its_end_and_hold_text() -> None:
+    last = {"message": {"content": "b"}, "done": True}
+    with serving(streams(piece("a"), line(last).rstrip())) as server:
+        assert ask(server.url).text == "ab"
+
+
+def test_an_empty_answer_is_an_answer() -> None:
+    with serving(streams(line({"done": True}))) as server:
+        reply = ask(server.url)
+    assert (reply.text, reply.pieces, reply.time_to_first_token_s, reply.final) == ("", 0, None, {"done": True})
+
+
+def test_counts_that_are_absent_stay_absent() -> None:
+    with serving(streams(piece("x"), line({"done": True}))) as server:
+        assert set(ask(server.url).final) == {"done"}
+
+
+def test_an_answer_without_chunks_is_read_too() -> None:
+    with serving(whole(200, piece("x") + line(FINAL))) as server:
+        assert ask(server.url).text == "x"
+
+
+def test_ten_megabytes_are_read() -> None:
+    big = "y" * 1_000_000
+    with serving(streams(*[piece(big)] * 10, line(FINAL))) as server:
+        reply = ask(server.url, 30)
+    assert len(reply.text) == 10_000_000
+
+
+def test_an_answer_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "MAX_RESPONSE_BYTES", 3_000_000)
+    error, _ = fails(streams(*[piece("y" * 1_000_000)] * 5, line(FINAL)))
+    assert isinstance(error, MalformedResponseError)
+    assert "larger than 3 MB" in str(error)
+
+
+def test_what_is_sent() -> None:
+    with FakeOllama(["fake:1b"]) as fake:
+        ask(fake.url + "/")
+    assert fake.requests == [PAYLOAD | {"stream": True}]
+    assert fake.counts["/api/chat"] == 1
+
+
+def test_headers_travel_with_the_request() -> None:
+    with serving(streams(line(FINAL))) as server:
+        OllamaClient(server.url, headers={"Authorization": "Bearer t"}).chat(PAYLOAD, 5, Reply())
+        assert b"authorization: bearer t" in server.requests[0].lower()
+
+
+def test_connections_are_reused_unless_an_answer_is_left_half_read() -> None:
+    def unfinished(connection: socket.socket) -> None:
+        connection.sendall(HEAD + chunk(line({"error": "runner crashed"})) + chunk(piece("x")))
+
+    answers = iter([streams(line(FINAL)), streams(line(FINAL)), unfinished, streams(line(FINAL))])
+    with serving(lambda connection: next(answers)(connection)) as server:
+        client = OllamaClient(server.url)
+        client.chat(PAYLOAD, 5, Reply())
+        client.chat(PAYLOAD, 5, Reply())
+        assert server.connections == 1
+        with pytest.raises(ModelError):
+            client.chat(PAYLOAD, 5, Reply())
+        client.chat(PAYLOAD, 5, Reply())
+        assert server.connections == 2
+
+
+def test_one_client_serves_many_threads() -> None:
+    with FakeOllama(["fake:1b"], latency_s=0.1) as fake:
+        client = OllamaClient(fake.url, connections=8)
+        started = time.perf_counter()
+        threads = [threading.Thread(target=client.chat, args=(PAYLOAD, 5, Reply())) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert time.perf_counter() - started < 0.7
+        assert fake.counts["/api/chat"] == 8
+
+
+# --- times --------------------------------------------------------------------------------------------------------
+
+
+def test_time_runs_from_sending_to_the_first_piece_and_to_the_last_byte() -> None:
+    def slow(connection: socket.socket) -> None:
+        time.sleep(0.1)
+        connection.sendall(HEAD + chunk(piece("")))
+        time.sleep(0.1)
+        connection.sendall(chunk(piece("a")))
+        time.sleep(0.1)
+        connection.sendall(chunk(line(FINAL)) + b"0\r\n\r\n")
+
+    with serving(slow) as server:
+        reply = ask(server.url)
+    assert reply.time_to_first_token_s is not None
+    assert 0.2 <= reply.time_to_first_token_s < reply.duration_s - 0.05
+    assert 0.3 <= reply.duration_s < 3
+
+
+def silent(connection: socket.socket) -> None:
+    time.sleep(3)
+
+
+def stalls(connection: socket.socket) -> None:
+    connection.sendall(HEAD + chunk(piece("half an ")) + chunk(piece("answer")))
+    time.sleep(3)
+
+
+def trickles(connection: socket.socket) -> None:
+    connection.sendall(HEAD)
+    for _ in range(60):
+        connection.sendall(chunk(piece("x")))
+        time.sleep(0.05)
+
+
+def trickles_without_chunks(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+    for _ in range(60):
+        connection.sendall(piece("x"))
+        time.sleep(0.05)
+
+
+def trickles_an_error(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 500 X\r\nContent-Length: 100000\r\n\r\n")
+    for _ in range(60):
+        connection.sendall(b"x")
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("script", [silent, stalls, trickles, trickles_without_chunks, trickles_an_error])
+def test_the_limit_is_for_the_whole_request(script: Script) -> None:
+    error, reply = fails(script, timeout_s=0.5)
+    assert isinstance(error, RequestTimeoutError)
+    assert str(error) == "no complete answer within 0.5 s"
+    assert 0.45 <= reply.duration_s < 1.5
+
+
+@pytest.mark.parametrize("script", [stalls, trickles, trickles_without_chunks])
+def test_what_had_come_before_the_limit_is_kept(script: Script) -> None:
+    _, reply = fails(script, timeout_s=0.5)
+    assert reply.text == "half an answer" or set(reply.text) == {"x"}
+    assert reply.pieces >= 2
+    assert reply.time_to_first_token_s is not None
+    assert reply.final == {}
+
+
+# --- error classes ------------------------------------------------------------------------------------------------
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
+@pytest.mark.parametrize("url", ["http://no-such-host.invalid:11434", None])
+def test_no_connection(url: str | None) -> None:
+    with pytest.raises(EndpointConnectionError, match=r"does not resolve|no connection to") as caught:
+        ask(url or f"http://127.0.0.1:{free_port()}")
+    assert caught.value.retried
+    assert caught.value.asked_again
+
+
+def test_a_server_that_hangs_up_before_answering() -> None:
+    error, reply = fails(lambda connection: connection.close())
+    assert isinstance(error, EndpointConnectionError)
+    assert reply.text == ""
+
+
+def test_a_connection_that_breaks_in_the_middle_keeps_what_came() -> None:
+    def breaks(connection: socket.socket) -> None:
+        connection.sendall(HEAD + chunk(piece("half")) + b"ff\r\nmore")
+        connection.close()
+
+    error, reply = fails(breaks)
+    assert isinstance(error, EndpointConnectionError)
+    assert reply.text == "half"
+
+
+def test_something_that_speaks_no_http() -> None:
+    def greet(connection: socket.socket) -> None:
+        connection.sendall(b"SSH-2.0-OpenSSH_9\r\n")
+        connection.close()
+
+    error, _ = fails(greet)
+    assert isinstance(error, EndpointConnectionError)
+
+
+def test_tls_where_there_is_none() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+
+        def refuse() -> None:
+            with listening.accept()[0] as connection:
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        threading.Thread(target=refuse, daemon=True).start()
+        with pytest.raises(ConfigurationError, match=r"TLS with https://127.0.0.1"):
+            ask(f"https://127.0.0.1:{port}")
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        ([piece("a")], "ended without saying that it was done"),
+        ([], "ended without saying that it was done"),
+        ([b"nonsense\n"], "is not JSON"),
+        ([b"\xff\xfe\n"], "is not JSON"),
+        ([b"[" * 100_000 + b"\n"], "is not JSON"),
+        ([rb'{"message": {"content": "\ud800"}}' + b"\n"], "is not JSON"),
+        ([b"[1]\n"], "not a JSON object"),
+        ([line({"message": {"content": 5}})], "no text where Ollama puts it"),
+        ([line({"message": "x"})], "no text where Ollama puts it"),
+        ([line({"response": "x"})], "no text where Ollama puts it"),
+        ([line({"done": False})], "no text where Ollama puts it"),
+        ([b"<html>\n"], "is not JSON"),
+    ],
+)
+def test_an_answer_that_is_not_ollamas(parts: list[bytes], words: str) -> None:
+    error, _ = fails(streams(*parts))
+    assert isinstance(error, MalformedResponseError)
+    assert words in str(error)
+    assert error.retried
+
+
+def test_text_before_a_malformed_line_is_kept() -> None:
+    _, reply = fails(streams(piece("good"), b"bad\n"))
+    assert reply.text == "good"
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ("llama runner process has terminated", ModelError),
+        ("input length exceeds the context length", ContextOverflowError),
+    ],
+)
+def test_an_error_in_the_middle_of_an_answer(message: str, kind: type[BenchmarkError]) -> None:
+    error, reply = fails(streams(piece("half"), line({"error": message})))
+    assert type(error) is kind
+    assert message in str(error)
+    assert reply.text == "half"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (400, b'{"error": "the input length exceeds the context length"}', ContextOverflowError),
+        (
+            400,
+            b'{"error": "request (9031 tokens) exceeds the available context size (8192 tokens)"}',
+            ContextOverflowError,
+        ),
+        (400, b'{"error": "invalid options"}', ModelError),
+        (404, b'{"error": "model \'x\' not found"}', ModelError),
+        (404, b"404 page not found", ModelError),
+        (500, b'{"error": "runner crashed"}', ModelError),
+        (500, b"", ModelError),
+        (503, b'{"error": "server busy, please try again"}', OverloadedError),
+        (429, b"", OverloadedError),
+        (499, b'{"error": "cancelled"}', InterruptedRequestError),
+        (502, b"<html>Bad gateway</html>", EndpointConnectionError),
+        (504, b"", EndpointConnectionError),
+        (401, b"", ConfigurationError),
+        (403, b"", ConfigurationError),
+        (301, b"", ModelError),
+    ],
+)
+def test_statuses(status: int, body: bytes, kind: type[BenchmarkError]) -> None:
+    error, _ = fails(whole(status, body))
+    assert type(error) is kind
+    assert str(status) in str(error) or status == 499
+    if body.startswith(b'{"error"') and kind is not InterruptedRequestError:
+        assert json.loads(body)["error"] in str(error)
+
+
+@given(st.integers(201, 599), st.binary(max_size=80) | st.just(b"[" * 100_000))
+def test_any_status_and_body_is_one_line(status: int, body: bytes) -> None:
+    error = status_error(status, body)
+    assert "\n" not in str(error)
+    assert len(str(error)) < 600
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("2", 2), ("0.5", 0.5), ("-1", 0), ("Wed, 21 Oct 2015 07:28:00 GMT", 0), ("soon", None), ("", None), ("nan", 0)],
+)
+def test_retry_after(header: str, seconds: float | None) -> None:
+    error, _ = fails(whole(503, b"{}", f"Retry-After: {header}"))
+    assert error.retry_after_s == seconds
+
+
+def test_an_unknown_model_of_the_fake_is_a_model_error() -> None:
+    with FakeOllama(["other:1b"]) as fake, pytest.raises(ModelError, match="model 'fake:1b' not found"):
+        ask(fake.url)
+
+
+def test_which_classes_a_rerun_asks_again() -> None:
+    assert set(ASKED_AGAIN) == {"connection", "overloaded", "interrupted", "malformed_response"}
+    retried = {kind.error_class for kind in BenchmarkError.__subclasses__() if kind.retried}
+    assert retried == {"connection", "overloaded", "malformed_response"}

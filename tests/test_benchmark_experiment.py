@@ -1,0 +1,350 @@
+"""From settings to arms, blocks and plans: what the workflow will ask, without contacting anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import yaml
+from making import case, write_task
+
+from ai_dev_tools.benchmark.approaches import APPROACHES
+from ai_dev_tools.benchmark.config import load_config
+from ai_dev_tools.benchmark.design import PROTOCOL, Block, case_order
+from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.experiment import Experiment, open_experiment, read_round, round_file
+from ai_dev_tools.benchmark.plan import plan_hash
+
+ROOT = Path(__file__).parents[1]
+SHIPPED: dict[str, Any] = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+HEAVY = ["llama3.2-1b", "llama3.2-3b", "llama3.1-8b", "codellama-7b"]
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with one task of three cases and two tools."""
+    (tmp_path / "config" / "tools").mkdir(parents=True)
+    for name in ("echo", "grep"):
+        fields = {
+            "id": name,
+            "description": "d",
+            "install": "i",
+            "command": ["x"],
+            "output": "text",
+            "template": "{{ text }}",
+        }
+        (tmp_path / "config" / "tools" / f"{name}.yaml").write_text(yaml.safe_dump(fields))
+    write_task(tmp_path / "config" / "tasks", case("one"), case("two"), case("big", size="L"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def experiment(root: Path, **changed: Any) -> Experiment:
+    return open_experiment(load_config(SHIPPED | changed), root)
+
+
+def errors(root: Path, **changed: Any) -> list[str]:
+    with pytest.raises(ConfigurationError) as caught:
+        experiment(root, **changed)
+    return str(caught.value).split("\n")
+
+
+# --- arms and tools -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changed", "arms"),
+    [
+        ({}, ["baseline", "tools", "no_context"]),
+        ({"approaches": "baseline,tools"}, ["baseline", "tools"]),
+        ({"approaches": "all"}, list(APPROACHES)),
+        ({"tools": "grep"}, ["baseline", "tools-grep", "no_context"]),
+        ({"tools": "grep,echo"}, ["baseline", "tools-grep", "tools-echo", "no_context"]),
+        ({"tools": "grep", "approaches": "baseline"}, ["baseline", "tools-grep"]),
+        ({"approaches": "baseline,tools-grep"}, ["baseline", "tools-grep"]),
+        ({"tools": "grep", "approaches": "baseline,tools-grep,tools"}, ["baseline", "tools-grep"]),
+        ({"approaches": "all,tools-echo"}, [*APPROACHES, "tools-echo"]),
+        ({"approaches": "baseline,baseline"}, ["baseline"]),
+    ],
+    ids=str,
+)
+def test_which_arms_are_asked(changed: dict[str, Any], arms: list[str], root: Path) -> None:
+    assert sorted(experiment(root, **changed).approaches) == sorted(arms)
+
+
+def test_all_built_in_arms_are_rendered_so_that_turning_one_on_renders_nothing_anew(root: Path) -> None:
+    assert experiment(root).prompted_approaches == list(APPROACHES)
+    beside = [name for name in APPROACHES if name != "tools"]
+    assert experiment(root, tools="grep").prompted_approaches == [*beside, "tools-grep"]
+
+
+def test_a_judged_tool_takes_the_place_of_the_tasks_own(root: Path) -> None:
+    """Also behind the controls: an excerpt is as long as what the judged tool says."""
+    assert experiment(root).task_tools("colours") == ["echo"]
+    judging = experiment(root, tools="grep")
+    assert (judging.task_tools("colours"), judging.shown_tools("colours")) == (["grep"], ["grep"])
+    assert list(judging.tools) == ["grep"]
+
+
+def test_a_tool_named_by_its_arm_runs_beside_the_tasks_own(root: Path) -> None:
+    beside = experiment(root, approaches="baseline,tools,tools-grep")
+    assert (beside.task_tools("colours"), beside.shown_tools("colours")) == (["echo", "grep"], ["echo"])
+
+
+def test_controls_belong_to_one_tool(root: Path) -> None:
+    assert errors(root, tools="grep,echo", approaches="all") == [
+        "config: approaches excerpt, shuffled, mismatched are made from the findings of one tool, but tools names 2. "
+        "Judge one tool at a time, or leave these controls out"
+    ]
+
+
+def test_tools_and_tasks_of_the_users_own_folders_are_found(root: Path) -> None:
+    own = root / "mine"
+    (own / "tools").mkdir(parents=True)
+    (own / "tools" / "mytool.yaml").write_text(
+        (root / "config" / "tools" / "echo.yaml").read_text().replace("echo", "mytool")
+    )
+    (write_task(own / "tasks")).rename(own / "tasks" / "shapes")
+    path = own / "tasks" / "shapes" / "task.yaml"
+    path.write_text(path.read_text().replace("id: colours", "id: shapes"))
+    found = experiment(root, tools="mytool", task_folders=[own / "tasks"], tool_folders=[own / "tools"])
+    assert list(found.tasks) == ["colours", "shapes"]
+    assert found.approaches == ["baseline", "tools-mytool", "no_context"]
+
+
+# --- models -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("models", "expected"),
+    [
+        ("all", HEAVY),
+        ("small", HEAVY[:1]),
+        ("codellama:7b,small", [HEAVY[3], HEAVY[0]]),
+        ("small,llama3.2:1b", HEAVY[:1]),
+    ],
+)
+def test_models_are_chosen_by_instance_name_or_tag(models: str, expected: list[str], root: Path) -> None:
+    assert [model for model, _ in experiment(root, profile="heavy", models=models).blocks("heavy")] == expected
+
+
+def test_blocks_are_model_major(root: Path) -> None:
+    extra = write_task(root / "more") / "task.yaml"
+    extra.write_text(extra.read_text().replace("id: colours", "id: shapes"))
+    extra.parent.rename(root / "more" / "shapes")
+    found = experiment(root, profile="medium", task_folders=[root / "more"]).blocks("medium")
+    assert found == [(model, task) for model in HEAVY[:2] for task in ("colours", "shapes")]
+
+
+def test_blocks_of_one_server_share_it(root: Path) -> None:
+    assert set(experiment(root, profile="heavy").servers("heavy").values()) == {
+        f"localhost:{port}" for port in range(11434, 11438)
+    }
+    one = experiment(root, profile="heavy", endpoint="http://box:1").servers("heavy")
+    assert set(one.values()) == {"http://box:1"}
+    assert list(one) == HEAVY
+
+
+# --- blocks -------------------------------------------------------------------------------------------------------
+
+
+def test_a_block_holds_all_that_its_job_needs(root: Path) -> None:
+    block = experiment(root, profile="light", samples=5, options={"temperature": 0.2, "top_k": 3}).block(
+        "light", "llama3.2-1b", "colours"
+    )
+    assert block == Block(
+        profile="light",
+        results="results/light",
+        instance="small",
+        model="llama3.2:1b",
+        task="colours",
+        cases=case_order("colours", ["one", "two", "big"]),
+        samples=5,
+        approaches=["baseline", "tools", "no_context"],
+        options={"temperature": 0.2, "num_ctx": 8192, "num_predict": 512, "top_k": 3},
+        think=False,
+        timeout_s=30,
+        attempts=3,
+        retry="default",
+        round=0,
+        plan=block.plan,
+        run_requests=15,
+        endpoint=block.endpoint,
+    )
+    assert {"kind": "auto", "host": "localhost", "port": 11434, "max_concurrent": 4}.items() <= block.endpoint.items()
+    assert Block.from_json(block.to_json()) == block
+
+
+def test_the_embedded_profile_asks_small_cases_of_its_own_server(root: Path) -> None:
+    block = experiment(root).block("embedded", "smollm2-135m", "colours")
+    assert sorted(block.cases) == ["one", "two"]
+    assert block.endpoint["port"] == 0
+    assert block.endpoint["max_concurrent"] == 1
+    assert block.endpoint["model_file"]
+
+
+@pytest.mark.parametrize(("mode", "slots"), [("async", 4), ("parallel", 1), ("sequential", 1)])
+def test_how_many_requests_are_under_way_on_an_instance(mode: str, slots: int, root: Path) -> None:
+    block = experiment(root, profile="light", execution_mode=mode).block("light", "llama3.2-1b", "colours")
+    assert block.endpoint["max_concurrent"] == slots
+
+
+def test_the_requests_of_the_whole_run_are_counted(root: Path) -> None:
+    block = experiment(root, profile="heavy").block("heavy", "codellama-7b", "colours")
+    assert block.run_requests == 4 * 1 * 12 * 3
+
+
+def test_an_endpoint_spec_can_be_made_of_a_blocks_endpoint(root: Path) -> None:
+    from ai_dev_tools.benchmark.endpoints import EndpointSpec
+
+    for profile, model in (("embedded", "smollm2-135m"), ("light", "llama3.2-1b")):
+        spec = EndpointSpec.from_dict(experiment(root).block(profile, model, "colours").endpoint)
+        assert spec.num_ctx == 8192
+
+
+def test_the_headline_run_asks_576_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    found = experiment(ROOT, profile="heavy", approaches="baseline,tools")
+    assert len(found.blocks("heavy")) == 24
+    assert {found.block("heavy", model, task).run_requests for model, task in found.blocks("heavy")} == {576}
+
+
+def test_the_default_run_asks_54_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    found = experiment(ROOT)
+    assert {found.block("embedded", *place).run_requests for place in found.blocks("embedded")} == {54}
+
+
+def test_a_round_that_was_noted_is_part_of_the_block(root: Path) -> None:
+    assert read_round("light", "llama3.2-1b", "colours") == 0
+    path = root / round_file("light", "llama3.2-1b", "colours")
+    path.parent.mkdir(parents=True)
+    path.write_text("2\n")
+    assert experiment(root, profile="light").block("light", "llama3.2-1b", "colours").round == 2
+    path.write_text("nonsense")
+    assert read_round("light", "llama3.2-1b", "colours") == 0
+
+
+# --- plans --------------------------------------------------------------------------------------------------------
+
+
+def test_a_plan_says_what_the_run_sets_out_to_show(root: Path) -> None:
+    found = experiment(root, profile="light", tools="grep")
+    plan = found.plan("light")
+    assert plan == {
+        "protocol": PROTOCOL,
+        "profile": "light",
+        "models": ["llama3.2:1b"],
+        "tasks": {"colours": case_order("colours", ["one", "two", "big"])},
+        "approaches": ["baseline", "tools-grep", "no_context"],
+        "samples": 3,
+        "alpha": 0.05,
+        "claims": [
+            {
+                "id": f"{e}:tools-grep",
+                "endpoint": e,
+                "approach": "tools-grep",
+                "reference": "baseline",
+                "margin_ratio": 0.95,
+            }
+            for e in ("tokens", "time")
+        ],
+        "quality": {"margin": 0.1, "task_veto": 0.2, "alpha": 0.05, "floor": "no_context"},
+        "single_source": [],
+        "options": {"temperature": 0.0, "num_ctx": 8192, "num_predict": 512},
+    }
+    assert found.block("light", "llama3.2-1b", "colours").plan == plan_hash(plan)
+    msgspec.json.encode(plan)
+
+
+def test_control_arms_make_no_claim_and_without_the_reference_there_is_none(root: Path) -> None:
+    claims = experiment(root, approaches="all").plan("embedded")["claims"]
+    assert {claim["approach"] for claim in claims} == {"tools"}
+    assert experiment(root, approaches="tools,no_context").plan("embedded")["claims"] == []
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"samples": 9}, {"approaches": "all"}, {"models": "medium"}, {"options": {"temperature": 1}}, {"tools": "grep"}],
+    ids=str,
+)
+def test_what_a_later_choice_could_bend_is_another_plan(changed: dict[str, Any], root: Path) -> None:
+    assert experiment(root, profile="medium", **changed).plan("medium") != experiment(root, profile="medium").plan(
+        "medium"
+    )
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"retry": "all"},
+        {"partial": True},
+        {"execution_mode": "sequential"},
+        {"endpoint": "http://x:1"},
+        {"output_format": "csv"},
+    ],
+    ids=str,
+)
+def test_how_a_run_is_carried_out_is_not_part_of_the_plan(changed: dict[str, Any], root: Path) -> None:
+    assert experiment(root, profile="medium", **changed).plan("medium") == experiment(root, profile="medium").plan(
+        "medium"
+    )
+
+
+# --- mistakes -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changed", "line"),
+    [
+        ({"tasks": "colors"}, "unknown task 'colors', did you mean 'colours'?"),
+        ({"approaches": "baselin"}, "unknown approach 'baselin', did you mean 'baseline'?"),
+        ({"approaches": "baseline,tools-gerp"}, "unknown tool 'gerp', did you mean 'grep'?"),
+        ({"tools": "gerp"}, "unknown tool 'gerp', did you mean 'grep'?"),
+        ({"models": "smol"}, "unknown model in profile 'embedded' 'smol', did you mean 'smollm2:135m'?"),
+    ],
+    ids=str,
+)
+def test_an_unknown_name_is_a_line_with_the_nearest(changed: dict[str, Any], line: str, root: Path) -> None:
+    assert line in errors(root, **changed)
+
+
+def test_mistakes_that_do_not_hang_together_are_said_at_once(root: Path) -> None:
+    lines = errors(root, tasks="colors", models="smol", approaches="baselin")
+    assert len(lines) == 3
+
+
+def test_a_task_that_names_an_unknown_tool(root: Path) -> None:
+    path = root / "config" / "tasks" / "colours" / "task.yaml"
+    path.write_text(path.read_text().replace("- echo", "- ehco"))
+    (line,) = errors(root)
+    assert "unknown tool in" in line
+    assert "task.yaml 'ehco', did you mean 'echo'?" in line
+
+
+def test_a_wrong_tool_file_is_said_before_anything_runs(root: Path) -> None:
+    path = root / "config" / "tools" / "echo.yaml"
+    path.write_text(path.read_text().replace("{{ text }}", "{% for x"))
+    (line,) = errors(root)
+    assert "echo.yaml: 'template' is not a valid Jinja2 template" in line
+    assert errors(root, approaches="baseline,tools-echo")
+
+
+def test_a_tool_that_is_not_used_may_be_wrong(root: Path) -> None:
+    (root / "config" / "tools" / "grep.yaml").write_text("id: [")
+    assert experiment(root).approaches
+
+
+def test_a_profile_without_cases_of_its_size(root: Path) -> None:
+    for path in (root / "config" / "tasks" / "colours" / "cases").iterdir():
+        path.write_text(path.read_text().replace("size: S", "size: L"))
+    (line,) = errors(root)
+    assert "task 'colours' has no case of size S, which profile 'embedded' asks" in line
+    assert experiment(root, profile="light").cases("light", "colours")
+
+
+def test_a_block_that_is_not_configured(root: Path) -> None:
+    with pytest.raises(ConfigurationError, match="nothing is configured for smollm2-135m/colors, did you mean"):
+        experiment(root).block("embedded", "smollm2-135m", "colors")

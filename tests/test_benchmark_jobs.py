@@ -1,0 +1,239 @@
+"""Programs and scripts of the workflow: exit codes, one line on the console, receipts of corpora, meters, the audit."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes.ollama import FakeOllama
+from making import block, prompts, write_task
+
+from ai_dev_tools.benchmark import receipts
+from ai_dev_tools.benchmark.audit import audit_task
+from ai_dev_tools.benchmark.block_job import main
+from ai_dev_tools.benchmark.corpora import CorpusInvalid, CorpusUnavailable, load_corpora
+from ai_dev_tools.benchmark.design import Block
+from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.jobs import job
+from ai_dev_tools.benchmark.prompts import write_prompts
+from ai_dev_tools.benchmark.resources import Meter
+from ai_dev_tools.benchmark.samples import read_block
+
+ROOT = Path(__file__).parents[1]
+
+
+# --- scripts ------------------------------------------------------------------------------------------------------
+
+
+def test_a_script_that_fails_says_one_line_on_console_and_in_its_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "logs" / "script.log"
+
+    def script() -> None:
+        with job(str(log)) as say:
+            say("working")
+            raise ConfigurationError("the file is damaged", remedy="Delete it")
+
+    with pytest.raises(SystemExit) as caught:
+        script()
+    assert caught.value.code == 1
+    assert log.read_text() == "working\nerror: the file is damaged. Delete it\n"
+    assert capsys.readouterr().err == log.read_text()
+
+
+def test_a_mistake_of_ours_is_not_hidden() -> None:
+    with pytest.raises(ZeroDivisionError), job():
+        1 / 0  # noqa: B018
+
+
+# --- receipts -----------------------------------------------------------------------------------------------------
+
+
+def fetching(monkeypatch: pytest.MonkeyPatch, error: Exception | None) -> None:
+    def fetch(*_: Any) -> None:
+        if error:
+            raise error
+
+    monkeypatch.setattr(receipts, "fetch_corpus", fetch)
+
+
+def test_a_corpus_that_cannot_be_had_is_a_receipt_and_tried_again_next_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = next(iter(load_corpora(ROOT / "config" / "corpora.yaml").values()))
+    receipt = tmp_path / "corpus.json"
+    assert receipts.read_round(receipt) == 0
+    fetching(monkeypatch, CorpusUnavailable("the index cannot be reached"))
+    assert receipts.fetch_with_receipt(corpus, tmp_path, receipt, 0) == "the index cannot be reached"
+    assert receipts.read_round(receipt) == 1
+    assert not receipts.read_receipt(receipt)["available"]
+    fetching(monkeypatch, None)
+    assert receipts.fetch_with_receipt(corpus, tmp_path, receipt, 1) is None
+    assert receipts.read_round(receipt) == 1
+    assert receipts.read_receipt(receipt)["available"]
+    assert receipts.read_receipt(receipt)["license"]
+
+
+def test_another_archive_than_the_pinned_one_is_never_a_receipt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = next(iter(load_corpora(ROOT / "config" / "corpora.yaml").values()))
+    fetching(monkeypatch, CorpusInvalid("sha256 differs"))
+    with pytest.raises(CorpusInvalid):
+        receipts.fetch_with_receipt(corpus, tmp_path, tmp_path / "corpus.json", 0)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense", b"[]", b'{"round": "x"}', b"\xff"])
+def test_a_damaged_receipt_counts_as_none(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "r.json").write_bytes(content)
+    assert receipts.read_round(tmp_path / "r.json") == 0
+
+
+# --- the block job ------------------------------------------------------------------------------------------------
+
+
+def arguments(folder: Path, url: str, *more: str, **changed: Any) -> list[str]:
+    endpoint = block().endpoint | {"kind": url, "max_concurrent": 1}
+    wanted: Block = block(results=str(folder / "light"), endpoint=endpoint, **changed)
+    write_prompts(folder / "prompts.jsonl", prompts(wanted).values())
+    return ["--block", wanted.to_json(), "--prompts", str(folder / "prompts.jsonl"), *more]
+
+
+def run_job(given: list[str]) -> int:
+    """The job in this process, which keeps its own way with signals."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        return main(given)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def test_a_block_job_collects_its_samples(tmp_path: Path) -> None:
+    output = tmp_path / "blocks" / "colours.jsonl"
+    with FakeOllama(["fake:1b"]) as fake:
+        assert run_job(arguments(tmp_path, fake.url, "--output", str(output))) == 0
+    assert [(s.approach, s.sample) for s in read_block(output)] == [
+        ("baseline", 0),
+        ("tools", 0),
+        ("tools", 1),
+        ("baseline", 1),
+        ("tools", 2),
+        ("baseline", 2),
+    ]
+    assert not output.with_suffix(".round").exists()
+
+
+def test_a_block_job_without_a_server_says_one_line_and_writes_no_output(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "colours.jsonl"
+    assert run_job(arguments(tmp_path, "http://127.0.0.1:9", "--output", str(output))) == 1
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("error: ")
+    assert not output.exists()
+
+
+def test_failures_that_may_pass_let_the_next_run_try_again(tmp_path: Path) -> None:
+    output = tmp_path / "colours.jsonl"
+    with FakeOllama(["fake:1b"], overload_every=3) as fake:
+        assert run_job(arguments(tmp_path, fake.url, "--output", str(output), attempts=1)) == 0
+    assert output.with_suffix(".round").read_text() == "1\n"
+
+
+def test_a_job_that_is_terminated_keeps_what_it_has_and_ends_at_once(tmp_path: Path) -> None:
+    with FakeOllama(["fake:1b"], latency_s=0.2) as fake:
+        given = arguments(tmp_path, fake.url, "--output", str(tmp_path / "out.jsonl"), samples=50, cases=["one"])
+        program = subprocess.Popen(
+            [sys.executable, "-m", "ai_dev_tools.benchmark.block_job", *given], stderr=subprocess.PIPE
+        )
+        deadline = time.monotonic() + 20
+        while len(list((tmp_path / "light").rglob("*.json"))) < 2:
+            assert program.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        program.terminate()
+        started = time.monotonic()
+        _, errors = program.communicate(timeout=10)
+    assert program.returncode == 128 + signal.SIGTERM
+    assert time.monotonic() - started < 3
+    assert b"Traceback" not in errors
+    assert not (tmp_path / "out.jsonl").exists()
+    for path in (tmp_path / "light" / "samples").rglob("*.json"):
+        assert json.loads(path.read_text())["status"] == "completed"
+    assert not list((tmp_path / "light").rglob("*.tmp"))
+
+
+def test_a_block_job_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, ai_dev_tools.benchmark.block_job\n"
+        "heavy = {'pandas', 'pydantic', 'snakemake', 'scipy', 'jinja2', 'yaml', 'jsonschema', 'aiohttp'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+# --- meters -------------------------------------------------------------------------------------------------------
+
+
+def test_a_meter_sees_the_cpu_and_memory_of_a_server_and_its_children() -> None:
+    busy = "import time\nend = time.process_time() + 0.3\nwhile time.process_time() < end: pass\n"
+    child = f"subprocess.Popen([sys.executable, '-c', {busy + 'time.sleep(60)'!r}])"
+    code = f"import subprocess, sys, time\n{child}\ntime.sleep(60)"
+    server = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+    try:
+        time.sleep(0.3)
+        meter = Meter(server.pid)
+        with meter.measuring() as reading:
+            time.sleep(0.8)
+        meter.close()
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+    assert reading.result.server_cpu_s is not None
+    assert 0 < reading.result.server_cpu_s < 2
+    assert reading.result.server_peak_rss_bytes is not None
+    assert reading.result.server_peak_rss_bytes > 2_000_000
+    assert reading.result.other_cpu_s is not None
+    assert reading.result.other_cpu_s >= 0
+
+
+@pytest.mark.parametrize("pid", [None, 2**22 + 1])
+def test_a_server_that_cannot_be_seen_is_unknown_and_not_zero(pid: int | None) -> None:
+    meter = Meter(pid)
+    with meter.measuring() as reading:
+        pass
+    meter.close()
+    assert reading.result.server_cpu_s is None
+    assert reading.result.server_peak_rss_bytes is None
+
+
+# --- the audit ----------------------------------------------------------------------------------------------------
+
+
+def test_an_audit_is_a_function_of_the_task_folder(tmp_path: Path) -> None:
+    folder = write_task(tmp_path)
+    (folder / "audit.py").write_text("def audit(task_dir):\n    return [f'{task_dir.name}: wrong']\n")
+    assert audit_task(folder, tmp_path) == ["colours: wrong"]
+    (folder / "audit.py").write_text("def audit(task_dir, corpora):\n    return [corpora.name]\n")
+    assert audit_task(folder, tmp_path / "corpora") == ["corpora"]
+
+
+def test_a_task_without_an_audit_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"audit.py does not exist. Give the task"):
+        audit_task(write_task(tmp_path), tmp_path)
+
+
+@pytest.mark.parametrize("task", ["safety_assessment", "pattern_detection", "context_analysis", "systematic_fix"])
+def test_the_truth_of_the_written_tasks_is_what_their_audit_finds(task: str) -> None:
+    assert audit_task(ROOT / "config" / "tasks" / task, ROOT / "resources" / "corpora") == []

@@ -1,0 +1,81 @@
+"""The planner: sizes that reach their power, durations with an honest error, assumptions that are named."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from invented import invent
+from scipy import stats
+
+from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.planner import Assumptions, fit_durations, plan, power_curve
+from ai_dev_tools.benchmark.quality import lower_bound
+from ai_dev_tools.benchmark.statistics import cluster_estimate
+
+
+def test_the_duration_model_recovers_the_rates_and_states_its_error() -> None:
+    samples = invent(n=30, tasks=("a", "b"))
+    rng = np.random.default_rng(0)
+    samples["output_tokens"] = rng.integers(10, 100, len(samples))
+    exact = 0.2 + 0.003 * samples["input_tokens"] + 0.02 * samples["output_tokens"]
+    samples["duration_s"] = exact * rng.normal(1, 0.05, len(samples))
+    model = fit_durations(samples)
+    row = model.table.set_index("model").loc["m1"]
+    assert row["s_per_input_token"] == pytest.approx(0.003, rel=0.05)
+    assert row["s_per_output_token"] == pytest.approx(0.02, rel=0.1)
+    assert row["median_error"] == pytest.approx(0.05 * stats.norm.ppf(0.75), rel=0.3)
+    assert row["total_error"] < 0.05
+    assert model.predict("m1", 1000, 50) == pytest.approx(0.2 + 3 + 1, rel=0.05)
+    assert model.predict("never seen", 1000, 50) == pytest.approx(0.2 + 3 + 1, rel=0.05)
+
+
+def test_too_few_samples_say_so() -> None:
+    table = fit_durations(invent(n=1, tasks=("a",), approaches=("baseline", "tools"))).table
+    assert set(table["note"]) == {"needs at least 3 completed samples"}
+    assert np.isnan(fit_durations(invent(n=1).iloc[:0]).predict("m1", 10, 10))
+
+
+def test_a_plan_from_nothing_states_that_it_is_assumed() -> None:
+    table = plan(effect=0.7, assume=Assumptions(sd=0.3, seconds=4.0))
+    assert set(table["basis"]) == {"assumed"}
+    row = table.iloc[0]
+    assert row["hours"] == pytest.approx(row["requests"] * 4.0 / 3600)
+    assert plan(effect=0.7)["hours"].isna().all()
+
+
+def test_a_pilot_gives_its_own_spread_and_a_range_of_hours() -> None:
+    table = plan(invent(n=8, noise=0.2), effect=0.8)
+    assert set(table["basis"]) == {"pilot"}
+    assert (table["hours_low"] <= table["hours"]).all()
+    assert (table["hours"] <= table["hours_high"]).all()
+    assert (table["clusters"] >= table[["clusters_cost", "clusters_quality"]].max(axis=1)).all()
+
+
+def test_smaller_effects_and_later_looks_need_more() -> None:
+    sizes = [plan(effect=e)["clusters_cost"].iloc[0] for e in (0.6, 0.8, 0.9)]
+    assert sizes == sorted(sizes)
+    assert plan(effect=0.8, look=3)["clusters_cost"].iloc[0] > plan(effect=0.8)["clusters_cost"].iloc[0]
+
+
+def test_the_planned_size_has_the_wished_power_in_simulation() -> None:
+    row = plan(effect=0.8, power=0.8, assume=Assumptions(sd=0.4, sd_quality=0.2), repeats=(1,)).iloc[0]
+    rng = np.random.default_rng(1)
+    n, q = int(row["clusters_cost"]), int(row["clusters_quality"])
+    y = rng.normal(np.log(0.8), 0.4, (4000, n))
+    t = (y.mean(axis=1) - np.log(0.95)) / (y.std(axis=1, ddof=1) / np.sqrt(n))
+    assert np.mean(stats.t.cdf(t, n - 1) <= row["alpha"] / 2) == pytest.approx(0.8, abs=0.03)
+    passed = [lower_bound(cluster_estimate(rng.normal(0, 0.2, q), np.arange(q)), 0.05) > -0.1 for _ in range(1500)]
+    assert np.mean(passed) == pytest.approx(0.8, abs=0.06)
+
+
+def test_the_power_curve_rises_with_size_and_effect() -> None:
+    curve = power_curve([6, 24], sd=0.3)
+    wide = curve.pivot(index="ratio", columns="clusters", values="power")
+    assert (wide[24] >= wide[6]).all()
+    assert wide[24].is_monotonic_decreasing
+
+
+@pytest.mark.parametrize("wrong", [{"effect": 0.97}, {"effect": 0.8, "power": 1.0}, {"effect": 0.8, "repeats": (0,)}])
+def test_impossible_wishes_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ConfigurationError):
+        plan(**wrong)  # type: ignore[arg-type]

@@ -1,0 +1,163 @@
+"""Telling others of a run: signed, tried again, and never in the run's way."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ai_dev_tools.benchmark import webhook
+
+
+class Receiver(HTTPServer):
+    """Takes events; answers the given statuses first, then 200."""
+
+    def __init__(self, statuses: list[int]) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.statuses = statuses
+        self.got: list[tuple[dict[str, str], bytes]] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/hook/s3cret-path"
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return [json.loads(body) for _, body in self.got]
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.got.append((dict(self.headers), body))
+        self.send_response(self.server.statuses.pop(0) if self.server.statuses else 200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    server = Receiver([])
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv(webhook.URL, server.url)
+    monkeypatch.setattr(webhook, "BACKOFF_S", 0.001)
+    monkeypatch.delenv(webhook.STEP_SUMMARY, raising=False)
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A finished run's folder, with one verdict."""
+    (tmp_path / "report").mkdir()
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "report" / "report.json").write_text('{"overall_metrics": {"success_rate": 1.0}}')
+    (tmp_path / "report" / "report.md").write_text("# Report\n")
+    tell(tmp_path, "inconclusive")
+    return tmp_path
+
+
+def tell(run: Path, verdict: str) -> None:
+    rows = f"claim,models,task,verdict\ntokens:tools,m,(all),{verdict}\ntokens:tools,m,some_task,costs\n"
+    (run / "tables" / "verdicts.csv").write_text(rows)
+
+
+def test_success_is_told_with_metrics_and_verdicts(receiver: Receiver, run: Path) -> None:
+    webhook.announce(run, "light", succeeded=True)
+    (event,) = receiver.events
+    assert (event["event"], event["profile"]) == ("run.success", "light")
+    assert event["overall_metrics"] == {"success_rate": 1.0}
+    assert event["verdicts"] == {"tokens:tools on m": "inconclusive"}
+
+
+def test_failure_is_told(receiver: Receiver, run: Path) -> None:
+    webhook.announce(run, "light", succeeded=False)
+    assert [event["event"] for event in receiver.events] == ["run.failure"]
+
+
+def test_a_changed_verdict_is_told_once(receiver: Receiver, run: Path) -> None:
+    webhook.announce(run, "light", succeeded=True)
+    tell(run, "saves")
+    webhook.announce(run, "light", succeeded=True)
+    webhook.announce(run, "light", succeeded=True)
+    assert [event["event"] for event in receiver.events] == [
+        "run.success",
+        "run.success",
+        "verdict.changed",
+        "run.success",
+    ]
+    assert receiver.events[2]["changed"] == {"tokens:tools on m": {"before": "inconclusive", "after": "saves"}}
+
+
+def test_the_body_is_signed_with_the_secret(receiver: Receiver, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(webhook.SECRET, "topsecret")
+    webhook.announce(run, "light", succeeded=True)
+    headers, body = receiver.got[0]
+    expected = hmac.new(b"topsecret", body, hashlib.sha256).hexdigest()
+    assert headers["X-Signature-256"] == f"sha256={expected}"
+    assert b"topsecret" not in body
+
+
+def test_a_receiver_that_is_down_is_tried_again_with_the_same_event(receiver: Receiver, run: Path) -> None:
+    receiver.statuses[:] = [503, 500]
+    webhook.announce(run, "light", succeeded=True)
+    assert len(receiver.got) == 3
+    assert len({event["id"] for event in receiver.events}) == 1
+
+
+def test_a_refusal_is_not_repeated(receiver: Receiver, run: Path) -> None:
+    receiver.statuses[:] = [400]
+    said: list[str] = []
+    webhook.announce(run, "light", succeeded=True, log=said.append)
+    assert len(receiver.got) == 1
+    assert "HTTP 400" in said[0]
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/s3cret", "nonsense://x", "http://[broken"])
+def test_nothing_about_telling_can_fail_a_run(run: Path, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv(webhook.URL, url)
+    monkeypatch.setattr(webhook, "BACKOFF_S", 0.001)
+    said: list[str] = []
+    webhook.announce(run, "light", succeeded=True, log=said.append)
+    assert said
+    assert all("s3cret" not in line for line in said)
+
+
+def test_damaged_results_do_not_fail_a_run(receiver: Receiver, run: Path) -> None:
+    (run / "report" / "report.json").write_text("[")
+    (run / "tables" / "verdicts.csv").write_bytes(b"\xff\xfe")
+    webhook.announce(run, "light", succeeded=True, log=lambda line: None)
+
+
+def test_nothing_is_sent_unasked(receiver: Receiver, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(webhook.URL)
+    webhook.announce(run, "light", succeeded=True)
+    assert receiver.got == []
+
+
+def test_the_step_summary_gets_the_report(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "summary.md"
+    target.write_text("before\n")
+    monkeypatch.setenv(webhook.STEP_SUMMARY, str(target))
+    webhook.announce(run, "light", succeeded=True)
+    assert target.read_text() == "before\n# Report\n"
+
+
+def test_a_long_report_is_cut_at_a_line(run: Path, tmp_path: Path) -> None:
+    (run / "report" / "report.md").write_text("ä line\n" * 300_000)
+    target = tmp_path / "summary.md"
+    webhook.write_step_summary(target, run / "report" / "report.md")
+    assert target.stat().st_size < 2**20
+    assert "cut here" in target.read_text().splitlines()[-1]
+    assert set(target.read_text().splitlines()[:-2]) == {"ä line"}

@@ -1,0 +1,129 @@
+"""A server of the run's own that dies in mid-run: restarted a bounded number of times, then the block stops early."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+from making import block, prompts
+from test_endpoint_process import OLLAMA, put_ollama
+from workflow_project import REPO
+
+from ai_dev_tools.benchmark import measure
+from ai_dev_tools.benchmark.design import Block
+from ai_dev_tools.benchmark.endpoints.processes import start_time
+from ai_dev_tools.benchmark.errors import EndpointConnectionError
+from ai_dev_tools.benchmark.execution import MAX_RESTARTS, run_block
+from ai_dev_tools.benchmark.samples import Sample, read_sample
+
+MODEL = "smollm2:135m"
+CELLS = 16
+SERVERS = ("endpoints.embedded", "fakes/ollama.py")
+
+
+FAKE = f"""#!/bin/sh
+exec "{sys.executable}" "{REPO / 'tests/fakes/ollama.py'}" --port "${{OLLAMA_HOST##*:}}" --model {MODEL} --latency 0.05
+"""
+
+
+@pytest.fixture(
+    params=["fake", pytest.param("embedded", marks=pytest.mark.slow), pytest.param("process", marks=pytest.mark.slow)]
+)
+def asked(
+    request: pytest.FixtureRequest, tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> Block:
+    """A block on a server of its own: a labelled fake as `ollama serve`, or the real model in both ways."""
+    monkeypatch.setattr(measure, "BACKOFF_BASE_S", 0.02)
+    real = OLLAMA.format(python=sys.executable, weights=weights)
+    put_ollama(tmp_path, monkeypatch, FAKE if request.param == "fake" else real)
+    kind = "embedded" if request.param == "embedded" else "process"
+    endpoint = {"kind": kind, "instance": "small", "model": MODEL, "num_ctx": 512, "max_concurrent": 1}
+    return block(
+        model=MODEL,
+        results=str(tmp_path / "results"),
+        samples=CELLS // 2,
+        timeout_s=30.0,
+        options={"temperature": 0.0, "num_ctx": 512, "num_predict": 16},
+        endpoint=endpoint | {"model_file": str(weights), "log_dir": str(tmp_path / "logs"), "startup_timeout_s": 60},
+    )
+
+
+class Killer(threading.Thread):
+    """Kills the server each time so many more samples are finished, up to `times`."""
+
+    def __init__(self, folder: Path, times: int) -> None:
+        super().__init__(daemon=True)
+        self.folder, self.times = folder, times
+        self.killed: list[int] = []
+        self.over = threading.Event()
+        self._begun = time.time()
+
+    def run(self) -> None:
+        while len(self.killed) < self.times and not self.over.wait(0.02):
+            if len(completed(self.folder)) >= 3 * (len(self.killed) + 1) and (server := self._server()):
+                os.kill(server, signal.SIGKILL)
+                self.killed.append(server)
+
+    def _server(self) -> int | None:
+        """A server that this test started: there may be one of the whole session besides."""
+        for child in psutil.Process().children(recursive=True):
+            try:
+                command = " ".join(child.cmdline())
+                ours = "endpoints.guard" not in command and child.create_time() >= self._begun - 1
+                is_server = ours and any(name in command for name in SERVERS)
+            except psutil.Error:
+                continue
+            if is_server and child.pid not in self.killed:
+                return child.pid
+        return None
+
+
+def completed(folder: Path) -> dict[Path, Sample]:
+    read = {path: read_sample(path) for path in (folder / "samples").rglob("[0-9]*.json")}
+    return {path: sample for path, sample in read.items() if isinstance(sample, Sample) and sample.status == "completed"}
+
+
+def run(asked: Block, said: Callable[[str], None]) -> list[Sample]:
+    return run_block(asked, prompts(asked), said, threading.Event())
+
+
+def test_a_server_that_dies_is_restarted_and_no_request_is_missing(asked: Block) -> None:
+    said: list[str] = []
+    killer = Killer(Path(asked.results), times=1)
+    killer.start()
+    samples = run(asked, said.append)
+    killer.over.set()
+    assert len(killer.killed) == 1
+    assert sum("stopped answering and is restarted" in line for line in said) == 1
+    assert len(samples) == CELLS
+    assert all(sample.status == "completed" for sample in samples)
+    assert start_time(killer.killed[0]) is None
+
+
+def test_a_server_that_dies_again_and_again_ends_the_block_which_a_rerun_completes(asked: Block) -> None:
+    said: list[str] = []
+    killer = Killer(Path(asked.results), times=MAX_RESTARTS + 1)
+    killer.start()
+    with pytest.raises(EndpointConnectionError) as stopped:
+        run(asked, said.append)
+    killer.join(5)
+    assert len(killer.killed) == MAX_RESTARTS + 1
+    assert sum("is restarted" in line for line in said) == MAX_RESTARTS
+    kept = completed(Path(asked.results))
+    assert f"{len(kept)} samples are kept, {CELLS - len(kept)} are still to be asked" in str(stopped.value)
+    assert "\n" not in str(stopped.value)
+    assert killer._server() is None, "no server is left"
+
+    finished = {path: sample for path, sample in completed(Path(asked.results)).items()}
+    samples = run(asked, said.append)
+    assert len(samples) == CELLS
+    assert all(sample.status == "completed" for sample in samples)
+    after = completed(Path(asked.results))
+    assert {path: after[path] for path in finished} == finished
