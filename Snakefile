@@ -11,6 +11,9 @@ min_version("9.0")
 configfile: "config/config.yaml"
 
 
+report: "workflow/report/workflow.rst"
+
+
 try:
     from ai_dev_tools.benchmark import paths
     from ai_dev_tools.benchmark.workflow import Flow
@@ -21,7 +24,7 @@ flow = Flow(config, workflow)
 
 
 wildcard_constraints:
-    profile=r"[A-Za-z0-9_-]+",
+    profile=r"[A-Za-z0-9_-]+(@replay)?",
     model=r"[A-Za-z0-9._-]+",
     task=r"[A-Za-z0-9_-]+",
     tool=r"[A-Za-z0-9_-]+",
@@ -40,12 +43,21 @@ localrules:  # on a cluster these stay where the network is, and cost less than 
     render_prompts,
 
 
-include: "workflow/rules/fetch.smk"
-include: "workflow/rules/contexts.smk"
-include: "workflow/rules/prompts.smk"
-include: "workflow/rules/run.smk"
+if flow.source == "cases":
+
+    include: "workflow/rules/fetch.smk"
+    include: "workflow/rules/contexts.smk"
+    include: "workflow/rules/prompts.smk"
+
+
+if flow.source != "samples":
+
+    include: "workflow/rules/run.smk"
+
+
 include: "workflow/rules/analyse.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/archive.smk"
 
 
 rule all:
@@ -73,5 +85,15 @@ rule report:
         flow.targets("report"),
 
 
+rule archive:
+    """The run as one file that can be checked and rendered again anywhere."""
+    input:
+        flow.targets("archive"),
+
+
 onsuccess:
     flow.say_goodbye()
+
+
+onerror:
+    flow.say_what_failed()

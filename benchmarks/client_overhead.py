@@ -1,4 +1,4 @@
-"""What the client adds to a request: the duration it sees minus the server's own `total_duration`. At most 3 ms (median).
+"""What the client adds to a request: the duration it sees minus the server's `total_duration`. At most 3 ms (median).
 
     python benchmarks/client_overhead.py                              # starts the embedded model
     python benchmarks/client_overhead.py --url http://127.0.0.1:11434 --model llama3.2:1b
@@ -26,7 +26,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--url", help="a running server instead of the embedded endpoint")
     parser.add_argument("--model", default=SMOLLM2.tag)
-    parser.add_argument("--requests", type=int, default=200)
+    parser.add_argument("--requests", type=int, default=100)
     given = parser.parse_args()
     with ExitStack() as stack:
         weights = None if given.url else str(fetch_weights(Path(DEFAULT_PATH)))

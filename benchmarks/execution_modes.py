@@ -54,19 +54,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--server", choices=["fake", "embedded"], default="fake")
     parser.add_argument("--slots", type=int, default=4)
-    parser.add_argument("--samples", type=int, help="samples per arm (default: 16 on the fake, 6 on the embedded model)")
+    parser.add_argument(
+        "--samples", type=int, help="samples per arm (default: 16 on the fake, 6 on the embedded model)"
+    )
     parser.add_argument("--latency", type=float, default=0.5, help="seconds for each answer of the fake")
     given = parser.parse_args()
     samples = given.samples or (16 if given.server == "fake" else 6)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="modes-"))) / "project"
-        port, weights = 0, None
+        port, weights = 11434, None  # the embedded endpoint takes a free one
         if given.server == "fake":
             port = stack.enter_context(FakeOllama([MODEL["fake"]], latency_s=given.latency)).port
         else:
             from ai_dev_tools.benchmark.endpoints.weights import DEFAULT_PATH, fetch_weights
 
             weights = fetch_weights(REPO / DEFAULT_PATH)
+        folder.mkdir()
         project = Project.create(folder, weights)
         with (folder / "config/config.yaml").open("a", encoding="utf-8") as config:
             config.write(profile(given.server, port, given.slots, samples))
@@ -81,8 +84,8 @@ def main() -> int:
             span[mode] = measuring_s(answers)
             latency = statistics.median(answer["duration_s"] for answer in answers)
             print(
-                f"{mode:>10}: {len(answers)} requests in {span[mode]:.1f} s of measuring, {wall[mode]:.1f} s for the whole"
-                f" command; one request takes {latency:.2f} s (median)"
+                f"{mode:>10}: {len(answers)} requests in {span[mode]:.1f} s of measuring,"
+                f" {wall[mode]:.1f} s for the whole command; one request takes {latency:.2f} s (median)"
             )
     saved = 1 - span["async"] / span["sequential"]
     print(f"{given.server} endpoint, {given.slots} slots: async takes {saved:.0%} less time (whole command: "

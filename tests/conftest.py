@@ -28,11 +28,18 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Where everything is installed (CI_REQUIRE_ALL=1), a slow test that is skipped for want of something has failed."""
+    """Where everything is installed (CI_REQUIRE_ALL=1), a slow test that is skipped for want of some has failed."""
     report = yield
-    if report.skipped and not hasattr(report, "wasxfail") and item.get_closest_marker("slow") and nothing_may_be_skipped():
+    if (
+        report.skipped
+        and not hasattr(report, "wasxfail")
+        and item.get_closest_marker("slow")
+        and nothing_may_be_skipped()
+    ):
         report.outcome = "failed"
-        report.longrepr = f"skipped, although CI_REQUIRE_ALL=1 says that all is installed: {call.excinfo and call.excinfo.value}"
+        report.longrepr = (
+            f"skipped, although CI_REQUIRE_ALL=1 says that all is installed: {call.excinfo and call.excinfo.value}"
+        )
     return report
 
 

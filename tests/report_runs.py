@@ -77,7 +77,7 @@ def make_run(
     plan = _plan(profile, models, tasks, approaches, samples)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "plans.jsonl").write_text(
-        json.dumps({"plan": plan_hash(plan), "declared_at": "2026-01-01T00:00:00Z", **plan}) + "\n"
+        json.dumps({"plan": plan_hash(plan), "declared_at": "2026-01-01T00:00:00Z", "previous": None, **plan}) + "\n"
     )
     for task in tasks:
         (folder / "prompts").mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""A real Slurm of one node, as root, in a folder of its own: nothing of the machine's own configuration is read or changed."""
+"""A real Slurm of one node, as root, in a folder of its own: the machine's own configuration is left alone."""
 
 from __future__ import annotations
 
@@ -32,7 +32,11 @@ def slurm_node(folder: Path) -> Iterator[dict[str, str]]:
     configuration = folder / "slurm.conf"
     configuration.write_text(_configuration(folder))
     (folder / "cgroup.conf").write_text("CgroupAutomount=no\nCgroupPlugin=cgroup/v1\n")
-    environment = {**os.environ, "SLURM_CONF": str(configuration), "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    environment = {
+        **os.environ,
+        "SLURM_CONF": str(configuration),
+        "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
+    }
     _wrap_clients(folder / "bin", configuration)
     key = folder / "munge.key"
     key.write_bytes(os.urandom(128))

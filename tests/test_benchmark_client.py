@@ -450,6 +450,6 @@ def test_an_unknown_model_of_the_fake_is_a_model_error() -> None:
 
 
 def test_which_classes_a_rerun_asks_again() -> None:
-    assert set(ASKED_AGAIN) == {"connection", "overloaded", "interrupted", "malformed_response"}
+    assert set(ASKED_AGAIN) == {"connection", "overloaded", "interrupted", "malformed_response", "configuration"}
     retried = {kind.error_class for kind in BenchmarkError.__subclasses__() if kind.retried}
     assert retried == {"connection", "overloaded", "malformed_response"}

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from fakes.project import make_project
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.gate import judge_gate, junit, parse_metrics
@@ -32,7 +33,7 @@ def run(
     seed: int = 0,
     clusters: int = CLUSTERS,
 ) -> Run:
-    """A run with one case per cluster; the keyword arguments scale or shift its tools arm, `machine` slows both arms."""
+    """A run with one case per cluster; keyword arguments scale or shift its tools arm, `machine` slows both arms."""
     random = np.random.default_rng(seed)
     rows: list[dict[str, Any]] = []
     for case in range(clusters):
@@ -45,9 +46,12 @@ def run(
             status = "failed" if mine and case < failed else "completed"
             rows.append(
                 {
-                    "profile": "p", "instance": "i", "model": "m", "task": "t", "case": f"c{case}", "cluster": f"k{case}",
-                    "size": "S", "approach": arm, "sample": case, "repeat": 0, "order": len(rows), "session": "s",
-                    "status": status, "error_class": "model" if status == "failed" else None, "parsed": True, "score": score,
+                    "profile": "p", "instance": "i", "model": "m", "task": "t", "case": f"c{case}",
+                    "cluster": f"k{case}", "size": "S", "approach": arm, "sample": case, "repeat": 0,
+                    "order": len(rows),
+                    "session": "s",
+                    "status": status, "error_class": "model" if status == "failed" else None, "parsed": True,
+                    "score": score,
                     "input_tokens": base * share * (tokens if mine else 1) * noise, "output_tokens": 10.0,
                     "total_tokens": base * share * (tokens if mine else 1) * noise + 10, "duration_s": seconds,
                     "attempts_s": seconds, "tool_s": 0.0, "attempts": 1, "in_flight": 1, "done_reason": "stop",
@@ -200,6 +204,15 @@ def test_every_form_of_a_stored_run_reads_alike(stored: dict[str, Path]) -> None
     tables = [read_run(stored[form]).samples for form in ("csv", "zip", "tar")]
     assert all(table.equals(tables[0]) for table in tables)
     assert len(read_run("good", stored["good"].parents[1]).samples) == 2 * CLUSTERS
+
+
+def test_two_stored_runs_are_compared(stored: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = make_project(tmp_path / "project", tasks=["safety_assessment"])
+    assert main(["compare", "--runs", str(stored["good"]), str(stored["csv"]), "--root", str(project)]) == 0
+    changes = pd.read_csv(project / "results" / "comparison" / "good__bad" / "changes_between_the_runs.csv")
+    tokens = changes[changes["comparison"] == "tokens"].set_index("approach")["value"]
+    assert tokens["tools"] == pytest.approx(1.5, rel=0.1)
+    assert tokens["baseline"] == pytest.approx(1.0, rel=0.1)
 
 
 def test_what_is_no_run_is_refused(tmp_path: Path, stored: dict[str, Path]) -> None:

@@ -194,7 +194,7 @@ def _section(path: Path) -> dict[str, Any]:
 
 
 def old_file(tmp_path: Path, **changes: Any) -> Path:
-    """A result file of the shape that the replaced system wrote; sample 1 of each arm failed and is therefore absent."""
+    """A result file as the replaced system wrote it; sample 1 of each arm failed and is therefore absent."""
 
     def group(task: str, approach: str, tokens: int) -> dict[str, Any]:
         rows = [

@@ -223,6 +223,23 @@ def test_mismatched_findings_never_come_from_the_same_cluster(tmp_path: Path) ->
         assert clusters[shown] != clusters[case_id]
 
 
+def test_mismatched_findings_come_from_a_case_on_which_no_tool_failed(tmp_path: Path) -> None:
+    task = load_task(write_task(tmp_path, *(case(name) for name in ("a", "b", "c"))))
+    rows = rendered(task, tmp_path, ["mismatched"], b="echo crashed")
+    assert "found in c" in (rows["a", "mismatched"].prompt or "")
+    assert all(row.error is None for row in rows.values())
+
+
+def test_the_tools_that_are_judged_stand_behind_the_controls(tmp_path: Path) -> None:
+    task = load_task(write_task(tmp_path, case("one")))
+    contexts = {name: {"one": result(f"{name} says", name)} for name in ("echo", "grep")}
+    arms = [find_approach(name, contexts) for name in ("tools", "shuffled", "tools-echo")]
+    shown = {row.approach: row.prompt or "" for row in render_prompts(task, contexts, arms, tmp_path, ["grep"])}
+    assert "grep says" in shown["tools"]
+    assert "grep says" in shown["shuffled"]
+    assert "grep says" not in shown["tools-echo"]
+
+
 def test_a_missing_corpus_skips_all_arms_of_the_case(tmp_path: Path) -> None:
     folder = write_task(tmp_path, case("one", source="corpus:flask"), case("two"))
     rows = rendered(load_task(folder), tmp_path / "none")

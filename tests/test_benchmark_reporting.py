@@ -22,7 +22,7 @@ from ai_dev_tools.benchmark import plots
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
 from ai_dev_tools.benchmark.report.build import SCHEMA_VERSION, build_report
 from ai_dev_tools.benchmark.report.data import RunData, read_run
-from ai_dev_tools.benchmark.report.formats import badge, console, junit, markdown, own, structured
+from ai_dev_tools.benchmark.report.formats import badge, console, html, junit, markdown, own, structured
 from ai_dev_tools.benchmark.report.model import Notice, Report, Verdicts
 from ai_dev_tools.benchmark.report.notebook import open_report
 from ai_dev_tools.benchmark.report.render import execute_notebook, render_report
@@ -165,6 +165,16 @@ def test_every_printed_number_is_the_tables_number_to_the_last_digit(run: Run, r
         assert f"| {line} |" in text
         assert re.search(r"\s+".join(re.escape(c.show(row)) for c in table.columns), page)
     assert compared > 100
+
+
+def test_tables_in_the_page_print_the_same_cells_as_every_other_format(report: Report) -> None:
+    page = html.section_html(report.section("metrics"), {})
+    table = report.tables[[t.id for t in report.tables].index("metrics")]
+    cells = re.findall(r"<td[^>]*>([^<]*)</td>", page)
+    assert cells == [column.show(row) for row in table.rows for column in table.columns]
+    exact = [value for value in re.findall(r'data-v="([^"]*)"', page) if value]
+    known = [c.value(row) for row in table.rows for c in table.columns if c.numeric and c.value(row) is not None]
+    assert [float(value) for value in exact] == [float(value) for value in known]
 
 
 def test_csv_and_json_hold_the_same_numbers_as_the_tables(report: Report) -> None:
@@ -321,6 +331,21 @@ def test_missing_tables_are_tolerated(tmp_path: Path) -> None:
         (run.inputs.tables / f"{name}.csv").unlink()
     (run.inputs.tables / "validity.parquet").unlink()
     assert everything(report_of(run))["md"]
+
+
+def test_the_machine_that_measured_is_named_first_and_not_the_one_that_rendered(tmp_path: Path) -> None:
+    run = make_run(tmp_path, samples=2)
+    assert "not recorded" in everything(report_of(run))["md"]
+    machine = {"cpu": "Abacus 3000", "cores": 64, "ram_bytes": 2**36, "gpus": [{"name": "Etch 9"}], "os": "Linux 6"}
+    model = {"tag": "llama3.2:1b", "quantization": "Q8_0", "offload_share": 1.0}
+    (tmp_path / "identity" / "m").mkdir(parents=True)
+    entry = {"session": "s1", "hardware": machine, "model": model, "server_on_this_machine": False}
+    (tmp_path / "identity" / "m" / "t.json").write_text(json.dumps({"sessions": [entry]}))
+    report = report_of(run)
+    assert ("Machine", "Abacus 3000, 64 cores, 64.0 GiB, Etch 9, Linux 6") in report.header
+    said = markdown.render(report)
+    assert "quantisation Q8\\_0, on an accelerator 100 %" in said
+    assert "on another machine" in said
 
 
 def test_failed_and_timed_out_requests_are_listed_and_counted(tmp_path: Path) -> None:

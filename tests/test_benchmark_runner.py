@@ -191,9 +191,10 @@ def left_behind(folder: Path) -> list[str]:
     return found
 
 
-def wait_for_samples(folder: Path, number: int) -> None:
+def wait_for_samples(process: subprocess.Popen[str], folder: Path, number: int) -> None:
     deadline = time.monotonic() + 90
     while len(list(folder.glob("results/light/samples/**/[0-9]*.json"))) < number:
+        assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < deadline, "no samples came"
         time.sleep(0.1)
 
@@ -223,7 +224,7 @@ def test_cancelling_the_task_leaves_nothing_running_and_keeps_what_is_finished(s
 def test_a_stopped_command_leaves_nothing_running(slow: Place, signum: int, code: int) -> None:
     words = [*CLI, "run", "--profile", "light", "--samples", "60"]
     process = subprocess.Popen(words, cwd=slow.folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    wait_for_samples(slow.folder, 3)
+    wait_for_samples(process, slow.folder, 3)
     process.send_signal(signum)
     _, said = process.communicate(timeout=40)
     assert process.returncode == code, said

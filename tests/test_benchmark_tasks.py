@@ -14,14 +14,27 @@ import pytest
 import yaml
 from making import SCHEMA, TASK, case, prompt, write_task
 
+from ai_dev_tools.benchmark import audit
 from ai_dev_tools.benchmark.approaches import APPROACHES
+from ai_dev_tools.benchmark.audit import audit_task
+from ai_dev_tools.benchmark.caselists import CaseList
 from ai_dev_tools.benchmark.contexts import ToolResult, collect_contexts, read_contexts, write_contexts
 from ai_dev_tools.benchmark.corpora import CorpusUnavailable
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.prompts import Prompt, render_prompts
-from ai_dev_tools.benchmark.scoring import parse_answer, score_answer
-from ai_dev_tools.benchmark.tasks import Task, case_texts, check_names, find_tasks, load_task, render_question
+from ai_dev_tools.benchmark.scoring import NORMALISATIONS, SCORERS, parse_answer, score_answer
+from ai_dev_tools.benchmark.tasks import (
+    Case,
+    ScoringRule,
+    Task,
+    case_texts,
+    check_names,
+    find_tasks,
+    load_task,
+    render_question,
+)
 from ai_dev_tools.benchmark.tools import ToolSpec, companions, find_tools, load_tool
+from ai_dev_tools.benchmark.validation import StrictModel
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = find_tasks([ROOT / "config" / "tasks"])
@@ -418,6 +431,24 @@ def undeclared(rows: list[Prompt], raw_of: Callable[[str], str]) -> list[tuple[s
     ]
 
 
+def smuggled(
+    rows: list[Prompt], raw_of: Callable[[str], str], case_of: Callable[[str], Case]
+) -> list[tuple[str, str, str]]:
+    """Case, arm and text of what no arm may say: remarks about the case; in raw arms also what the input lacks."""
+    found = []
+    for row in asked(rows, APPROACHES):
+        shown, item = str(row.prompt).lower(), case_of(row.case)
+        remarks = [text.lower() for text in (item.notes, item.established) if text]
+        found += [(row.case, row.approach, text) for text in remarks if text in shown]
+        if row.approach in SEEN_BY_ALL:
+            # a cut can make another word of the one it goes through
+            shortest = 8 if row.approach == "excerpt" else 0
+            words = [value for value in expected_values(row.truth) if len(value) > shortest]
+            raw = raw_of(row.case)
+            found += [(row.case, row.approach, word) for word in words if states(shown, word) and not says(raw, word)]
+    return found
+
+
 @pytest.mark.parametrize(
     ("context", "stratum", "leaks"),
     [
@@ -450,14 +481,24 @@ def test_the_question_of_a_case_does_not_answer_itself(task: Task) -> None:
 
 def test_raw_arms_say_only_what_the_raw_input_says(task: Task, rendered: dict[str, list[Prompt]]) -> None:
     """Neither notes, labels, truth nor the establishing of it enter a prompt."""
-    for row in asked(rendered[task.id], SEEN_BY_ALL):
-        prompt, raw, item = str(row.prompt).lower(), raw_input(task.id, row.case), task.case(row.case)
-        leaked = [value for value in expected_values(row.truth) if states(prompt, value) and not says(raw, value)]
-        if row.approach == "excerpt":  # a cut can make another word of the one it goes through
-            leaked = [value for value in leaked if len(value) > 8]
-        assert leaked == [], (row.case, row.approach)
-        assert not item.notes or item.notes.lower() not in prompt
-        assert not item.established or item.established.lower() not in prompt
+    assert smuggled(rendered[task.id], functools.partial(raw_input, task.id), task.case) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "arm", "leaks"),
+    [
+        ("The answer is writer.", "baseline", ["writer"]),
+        ("Found by READING twice", "no_context", ["reading twice"]),
+        ("a hard negative", "tools", ["a hard negative"]),
+        ("import reader", "baseline", []),
+        ("rewriter", "excerpt", []),
+    ],
+)
+def test_a_smuggled_answer_is_noticed(text: str, arm: str, leaks: list[str], tmp_path: Path) -> None:
+    item = case("one", notes="a hard negative", established="Reading twice")
+    task = load_task(write_task(tmp_path, item))
+    row = prompt("one", arm, text, truth={"names": ["reader", "writer"]})
+    assert [word for _, _, word in smuggled([row], lambda case: "import reader\n", task.case)] == leaks
 
 
 def test_tool_arms_add_no_answer_unless_the_case_declares_it(task: Task, rendered: dict[str, list[Prompt]]) -> None:
@@ -485,3 +526,85 @@ def test_prompts_fit_the_context_window(task: Task, rendered: dict[str, list[Pro
         if row.prompt and row.approach == "baseline" and len(row.prompt) / 3.2 > (2_900 if row.size == "S" else 7_680)
     ]
     assert too_long == []
+
+
+# --- what is said about them --------------------------------------------------------------------------------------
+
+
+def test_the_reference_has_the_numbers_of_the_shipped_tasks(task: Task) -> None:
+    states = sum(case.tool_states_answer for case in task.cases)
+    clusters = len({case.cluster for case in task.cases})
+    cells = [len(task.cases), clusters, len(task.case_ids(["S"])), len(task.case_ids(["L"])), states]
+    row = f"({task.id}/README.md) | {' | '.join(map(str, cells))} | {', '.join(task.tools)} |".replace(
+        f"({task.id}", f"(../config/tasks/{task.id}"
+    )
+    assert row in (ROOT / "docs" / "tasks.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("model", [Task, Case, ToolSpec, CaseList, ScoringRule], ids=lambda model: model.__name__)
+def test_the_reference_names_every_field_scorer_and_rule(model: type[StrictModel]) -> None:
+    text = (ROOT / "docs" / "tasks.md").read_text(encoding="utf-8")
+    own = {name for name, field in model.model_fields.items() if not field.exclude}
+    named = set(re.findall(r"\w+", text))
+    assert own | set(SCORERS) | set(NORMALISATIONS) | set(APPROACHES) <= named
+
+
+def test_only_the_task_about_one_file_is_of_a_single_source(tasks: dict[str, Task]) -> None:
+    assert [name for name, task in tasks.items() if task.single_source] == ["tensorflow_context"]
+
+
+# --- audits -------------------------------------------------------------------------------------------------------
+
+
+def test_every_truth_is_what_its_audit_finds(task: Task) -> None:
+    """Independently of the tools. Tasks of fetched files are audited where those are at hand."""
+    if not all((CORPORA / corpus).is_dir() for corpus in task.corpora):
+        pytest.skip("its corpora are not at hand")
+    assert audit_task(task.folder, CORPORA) == []
+
+
+def test_an_audit_is_a_module_like_any_other(tmp_path: Path) -> None:
+    """Dataclasses look their module up by name."""
+    code = "from __future__ import annotations\nimport dataclasses\n\n@dataclasses.dataclass\nclass A:\n    x: int\n"
+    (tmp_path / "audit.py").write_text(f"{code}\ndef audit(folder):\n    return [f'{{folder.name}}: {{A(1)}}']\n")
+    assert audit_task(tmp_path, CORPORA) == [f"{tmp_path.name}: A(x=1)"]
+
+
+@pytest.mark.parametrize(("code", "words"), [(None, "audit.py does not exist"), ("x = 1\n", "no function `audit(task")])
+def test_a_task_without_an_audit_is_one_line(code: str | None, words: str, tmp_path: Path) -> None:
+    if code:
+        (tmp_path / "audit.py").write_text(code)
+    with pytest.raises(ConfigurationError, match=re.escape(words)):
+        audit_task(tmp_path, CORPORA)
+
+
+@pytest.mark.parametrize(
+    ("truth", "code", "said"), [("red", 0, "2 cases, 0 differences"), ("green", 1, "one: expected red")]
+)
+def test_the_audit_of_all_tasks(
+    truth: str,
+    code: int,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = write_task(tmp_path / "config" / "tasks", case("one", truth={"colour": truth}), case("two"))
+    (tmp_path / "config" / "corpora.yaml").write_text("{}\n")
+    (folder / "audit.py").write_text(
+        "def audit(folder):\n"
+        "    return ['one: expected red'] if 'green' in (folder / 'cases' / 'one.yaml').read_text() else []\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert audit.main() == code
+    assert said in capsys.readouterr().out
+
+
+def test_auditing_nothing_is_no_success(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "config" / "tasks").mkdir(parents=True)
+    (tmp_path / "config" / "corpora.yaml").write_text("{}\n")
+    monkeypatch.chdir(tmp_path)
+    assert audit.main() == 2
+    assert "nothing could be audited" in capsys.readouterr().err

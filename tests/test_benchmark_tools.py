@@ -120,6 +120,26 @@ def test_a_case_without_files_can_be_run(tmp_path: Path) -> None:
 # --- ways to fail -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("code", "changed"),
+    [
+        ("import time; time.sleep(0.2); raise SystemExit(3)", {}),
+        ("import time; time.sleep(60)", {"timeout_s": 0.2}),
+        ("import time; time.sleep(0.2); print('no json')", {"output": "json"}),
+    ],
+    ids=["crash", "hang", "garbage"],
+)
+def test_a_failure_says_what_it_cost(code: str, changed: dict[str, Any], tmp_path: Path) -> None:
+    """In the results too: who waits for a tool that fails has waited all the same."""
+    with pytest.raises(ToolError) as caught:
+        said(tmp_path, code, **changed)
+    assert 0.2 <= caught.value.spent_s < 10
+    task = load_task(write_task(tmp_path, case("one")))
+    (row,) = collect_contexts(task, tool(tmp_path, "-c", code, **changed), tmp_path, {})
+    assert row.status == "failed"
+    assert 0.2 <= row.wall_s < 10
+
+
 def test_a_crash_says_the_exit_code_and_the_last_words(tmp_path: Path) -> None:
     assert failure(tmp_path, "raise SystemExit(3)") == "echo ended with exit code 3: no message"
     assert failure(tmp_path, "1 / 0") == "echo ended with exit code 1: ZeroDivisionError: division by zero"
@@ -403,3 +423,8 @@ def test_results_survive_writing_and_damage_means_making_them_again(tmp_path: Pa
     path.write_bytes(path.read_bytes()[:-9])
     assert read_contexts(path) == {}
     assert read_contexts(tmp_path / "none.jsonl") == {}
+
+
+def test_a_tool_folder_that_does_not_exist_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"tool folder .*nowhere does not exist.*'tool_folders'"):
+        find_tools(tmp_path / "nowhere")

@@ -49,7 +49,7 @@ def servers() -> Iterator[tuple[Counting, Counting]]:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory, servers: tuple[Counting, Counting]) -> Iterator[Project]:
-    project = Project.create(tmp_path_factory.mktemp("modes") / "project")
+    project = Project.create(tmp_path_factory.mktemp("modes"))
     first, second = servers
     with (project.folder / "config/config.yaml").open("a", encoding="utf-8") as config:
         config.write(

@@ -29,16 +29,14 @@ SERVERS = ("endpoints.embedded", "fakes/ollama.py")
 
 
 FAKE = f"""#!/bin/sh
-exec "{sys.executable}" "{REPO / 'tests/fakes/ollama.py'}" --port "${{OLLAMA_HOST##*:}}" --model {MODEL} --latency 0.05
+exec "{sys.executable}" "{REPO / "tests/fakes/ollama.py"}" --port "${{OLLAMA_HOST##*:}}" --model {MODEL} --latency 0.05
 """
 
 
 @pytest.fixture(
     params=["fake", pytest.param("embedded", marks=pytest.mark.slow), pytest.param("process", marks=pytest.mark.slow)]
 )
-def asked(
-    request: pytest.FixtureRequest, tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
-) -> Block:
+def asked(request: pytest.FixtureRequest, tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch) -> Block:
     """A block on a server of its own: a labelled fake as `ollama serve`, or the real model in both ways."""
     monkeypatch.setattr(measure, "BACKOFF_BASE_S", 0.02)
     real = OLLAMA.format(python=sys.executable, weights=weights)
@@ -87,7 +85,9 @@ class Killer(threading.Thread):
 
 def completed(folder: Path) -> dict[Path, Sample]:
     read = {path: read_sample(path) for path in (folder / "samples").rglob("[0-9]*.json")}
-    return {path: sample for path, sample in read.items() if isinstance(sample, Sample) and sample.status == "completed"}
+    return {
+        path: sample for path, sample in read.items() if isinstance(sample, Sample) and sample.status == "completed"
+    }
 
 
 def run(asked: Block, said: Callable[[str], None]) -> list[Sample]:
@@ -121,9 +121,8 @@ def test_a_server_that_dies_again_and_again_ends_the_block_which_a_rerun_complet
     assert "\n" not in str(stopped.value)
     assert killer._server() is None, "no server is left"
 
-    finished = {path: sample for path, sample in completed(Path(asked.results)).items()}
     samples = run(asked, said.append)
     assert len(samples) == CELLS
     assert all(sample.status == "completed" for sample in samples)
     after = completed(Path(asked.results))
-    assert {path: after[path] for path in finished} == finished
+    assert {path: after[path] for path in kept} == kept

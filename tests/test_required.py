@@ -34,9 +34,12 @@ def test_known(): assert False
 
 
 @pytest.mark.parametrize(
-    ("value", "counts", "status"), [("1", "1 skipped, 1 xfailed, 2 errors", 1), ("", "3 skipped, 1 xfailed", 0), ("0", "3 skipped, 1 xfailed", 0)]
+    ("value", "counts", "status"),
+    [("1", "1 skipped, 1 xfailed, 2 errors", 1), ("", "3 skipped, 1 xfailed", 0), ("0", "3 skipped, 1 xfailed", 0)],
 )
-def test_a_slow_test_may_be_skipped_unless_all_is_required(tmp_path: Path, value: str, counts: str, status: int) -> None:
+def test_a_slow_test_may_be_skipped_unless_all_is_required(
+    tmp_path: Path, value: str, counts: str, status: int
+) -> None:
     (tmp_path / "conftest.py").write_text((REPO / "tests" / "conftest.py").read_text())
     (tmp_path / "test_it.py").write_text(TESTS)
     done = subprocess.run(

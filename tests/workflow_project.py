@@ -24,6 +24,7 @@ class Project:
     """A user's clone."""
 
     folder: Path
+    printed: str = ""
     started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @classmethod

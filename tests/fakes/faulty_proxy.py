@@ -1,6 +1,6 @@
 """A fault-injection proxy: stands between the benchmark and an endpoint and breaks chosen answers. For tests only.
 
-Every fault happens on the wire, so that what is tested is the real client. What is not to be broken is passed on as it is.
+Every fault happens on the wire, so that what is tested is the real client. All else is passed on as it is.
 
     with FaultyProxy(endpoint_url, choose=lambda chat: FAULTS["html_502"] if chat.attempt == 1 else None) as proxy:
         ...                        # proxy.url; proxy.broken counts what was broken
@@ -333,10 +333,9 @@ class FaultyProxy:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with suppress(OSError, ValueError):
-            with connection.makefile("rb") as stream:
-                while self._exchange(connection, stream):
-                    pass
+        with suppress(OSError, ValueError), connection.makefile("rb") as stream:
+            while self._exchange(connection, stream):
+                pass
         with self._lock:
             self._open.discard(connection)
         connection.close()

@@ -3,8 +3,8 @@
     python tests/soak/kill_loop.py --kills 500 --seed 7              a labelled fake Ollama, started as `ollama serve`
     python tests/soak/kill_loop.py --kills 100 --server embedded     the real embedded model
 
-Each round starts the workflow and kills one kind of process (Snakemake, block job, server, the server's guard, or all at
-once) with SIGKILL, SIGTERM or SIGINT after a random time, until the run has ended. Then it looks:
+Each round starts the workflow and kills one kind of process (Snakemake, block job, server, the server's guard, or all
+at once) with SIGKILL, SIGTERM or SIGINT after a random time, until the run has ended. Then it looks:
 every finished sample is there, byte for byte; the server was not asked for any of them again; no process and no port is
 left. At the end one undisturbed run must complete. The same seed draws the same kills, but not the same moments.
 """
@@ -24,6 +24,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,9 @@ from workflow_project import REPO, Project
 MARK = "KILL_LOOP_RUN"
 REQUEST_LOG = "KILL_LOOP_REQUESTS"
 MODEL = {"fake": "fake:1b", "embedded": "smollm2:135m"}
-TASKS = "safety_assessment,systematic_fix"
+TASKS = {"fake": "safety_assessment,systematic_fix", "embedded": "systematic_fix"}
+MORE = {"fake": 6, "embedded": 2}
+"""Samples per arm to begin with, and more of them each time that all are there."""
 SIGNALS = [signal.SIGKILL, signal.SIGTERM, signal.SIGINT]
 KINDS = {"snakemake": 2, "job": 3, "server": 4, "guard": 1, "everything": 2}
 """What is killed, and how often relative to the others."""
@@ -62,7 +65,8 @@ class Outcome:
     def __str__(self) -> str:
         kinds = ", ".join(f"{name}: {count}" for name, count in sorted(self.kills.items()))
         return (
-            f"{sum(self.kills.values())} kills in {self.runs} runs ({kinds}), {self.samples} samples, {self.seconds:.0f} s\n"
+            f"{sum(self.kills.values())} kills in {self.runs} runs ({kinds}), {self.samples} samples,"
+            f" {self.seconds:.0f} s\n"
             f"Snakemake did not end by itself after a signal: {self.hung}\n"
             f"finished samples lost or asked again, things left over, runs not completed: {len(self.wrong)}"
         )
@@ -82,7 +86,8 @@ class Soak:
         self.server = server
         self.draw = random.Random(seed)
         self.outcome = Outcome()
-        self.samples = 6
+        self.samples = MORE[server]
+        self.tasks = TASKS[server]
         self.log = folder / "requests.log"
         self._finished: dict[str, bytes] = {}
         with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -101,7 +106,7 @@ class Soak:
     def _profile(self) -> str:
         kind = "process" if self.server == "fake" else "embedded"
         return (
-            f"  soak:\n    description: killed again and again\n    samples: 6\n    sizes: [S]\n    endpoint: {kind}\n"
+            f"  soak:\n    description: killed again and again\n    samples: 1\n    sizes: [S]\n    endpoint: {kind}\n"
             "    max_concurrent: 2\n    task_timeout: 60\n"
             f"    instances:\n      soak: {{model: '{MODEL[self.server]}', host: 127.0.0.1, port: {self.port}}}\n"
         )
@@ -138,7 +143,7 @@ class Soak:
         output = (self.project.folder / "output.log").open("ab")
         with output:
             return subprocess.Popen(
-                self.project.command("run", profile="soak", tasks=TASKS, samples=self.samples, retry_attempts=2),
+                self.project.command("run", profile="soak", tasks=self.tasks, samples=self.samples, retry_attempts=2),
                 cwd=self.project.folder,
                 env=self.environment,
                 stdout=output,
@@ -148,13 +153,11 @@ class Soak:
 
     @staticmethod
     def _wait(run: subprocess.Popen[bytes], seconds: float) -> None:
-        try:
+        with suppress(subprocess.TimeoutExpired):
             run.wait(seconds)
-        except subprocess.TimeoutExpired:
-            pass
 
     def _wait_for_a_moment(self, run: subprocess.Popen[bytes]) -> None:
-        """Until so many more samples are there, mostly; at times for a random while, so that other phases are hit too."""
+        """Until so many more samples are there, mostly; at times for a random while, to hit other phases too."""
         if self.draw.random() < 0.2:
             self._wait(run, self.draw.uniform(0.2, 6.0))
             return
@@ -229,8 +232,11 @@ class Soak:
         known = {_key(json.loads(content)) for content in self._finished.values()}
         self.outcome.wrong += [f"asked again: {key}" for key in self._requests()[asked_before:] if key in known]
         self._finished = now
-        if len(now) >= self.samples * 3 * len(TASKS.split(",")):
-            self.samples += 6  # something to do for the next round
+        if len(now) >= self._expected():
+            self.samples += MORE[self.server]  # something to do for the next round
+
+    def _expected(self) -> int:
+        return self.samples * 3 * len(self.tasks.split(","))
 
     def _completed(self) -> dict[str, bytes]:
         root = self.project.folder / "results" / "soak" / "samples"
@@ -249,10 +255,10 @@ class Soak:
             if run.poll() != 0:
                 self.outcome.wrong.append(f"an undisturbed run ended with {run.poll()}")
                 self._await_end(run)
-        wanted = self.samples
+        wanted = self._expected()
         self._check(before)
         self.outcome.samples = len(self._finished)
-        if len(self._finished) < wanted * 3 * len(TASKS.split(",")):
+        if len(self._finished) < wanted:
             self.outcome.wrong.append(f"only {len(self._finished)} samples after an undisturbed run")
         if temporary := list((self.project.folder / "results").rglob("*.tmp")):
             print(f"temporary files of killed writers: {len(temporary)}", flush=True)
@@ -294,7 +300,10 @@ def soak(kills: int, seed: int, server: str, folder: Path, limit_s: float = floa
         left = kills
         while left > 0 and time.monotonic() - started < limit_s:
             left -= task.round(left)
-            print(f"{kills - left}/{kills} kills, {len(task._finished)} samples, {len(task.outcome.wrong)} wrong", flush=True)
+            print(
+                f"{kills - left}/{kills} kills, {len(task._finished)} samples, {len(task.outcome.wrong)} wrong",
+                flush=True,
+            )
         task.finish()
     finally:
         for process in task._processes("everything"):

@@ -13,12 +13,12 @@ rule report_batch:
         effects=f"{paths.BATCH}/effects_within_each_run.csv",
     log:
         f"{paths.LOGS}/report_batch.{{batch}}.log",
-    params:
-        batch=flow.batch_members,
-        reference=flow.experiment.config.plan.reference,
     wildcard_constraints:
         batch=r"[A-Za-z0-9_-]+",
     resources:
         measuring=flow.blocks_at_once,
+    params:
+        batch=flow.batch_members,
+        reference=flow.experiment.config.plan.reference,
     script:
         "../scripts/report_batch.py"

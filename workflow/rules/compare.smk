@@ -15,12 +15,12 @@ rule compare_runs:
         effects=f"{paths.COMPARISON}/effects_within_each_run.csv",
     log:
         f"{paths.LOGS}/compare_runs.{{before}}__{{after}}.log",
-    params:
-        reference=flow.experiment.config.plan.reference,
     wildcard_constraints:
         before=r"((?!__)[A-Za-z0-9_-])+",
         after=r"((?!__)[A-Za-z0-9_-])+",
     resources:
         measuring=flow.blocks_at_once,
+    params:
+        reference=flow.experiment.config.plan.reference,
     script:
         "../scripts/compare_runs.py"

@@ -5,19 +5,40 @@ rule render_report:
     """Execute the report notebook and write what it says in every format."""
     input:
         notebook=flow.report_notebook,
+        templates=flow.report_templates,
         tables=rules.make_tables.output,
         plans=paths.PLANS,
         blocks=flow.blocks,
         prompts=flow.prompts,
     output:
-        multiext(f"{paths.REPORT}/report", html=".html", markdown=".md", json=".json", csv=".csv", text=".txt", junit=".xml", notebook=".ipynb"),
+        multiext(
+            f"{paths.REPORT}/report",
+            markdown=".md",
+            json=".json",
+            csv=".csv",
+            text=".txt",
+            junit=".xml",
+            notebook=".ipynb",
+        ),
+        html=report(
+            f"{paths.REPORT}/report.html",
+            caption="../report/report.rst",
+            category="Report",
+            labels={"profile": "{profile}"},
+        ),
         badges=directory(f"{paths.REPORT}/badges"),
-        figures=directory(paths.FIGURES),
+        figures=report(
+            directory(paths.FIGURES),
+            patterns=["{name}.svg"],
+            caption="../report/figures.rst",
+            category="Figures",
+            labels={"profile": "{profile}", "figure": "{name}"},
+        ),
     log:
         f"{paths.LOGS}/render_report.{{profile}}.log",
-    params:
-        about=flow.about,
     resources:
         measuring=flow.blocks_at_once,
+    params:
+        about=flow.about,
     script:
         "../scripts/render_report.py"

@@ -24,6 +24,8 @@ rule run_block:
         prompts=paths.PROMPTS,
     output:
         paths.BLOCK,
+    log:
+        f"{paths.LOGS}/run_block.{{profile}}.{{model}}.{{task}}.log",
     params:
         block=flow.block,
     priority: flow.block_priority
@@ -31,7 +33,7 @@ rule run_block:
         **flow.block_resources(),
     shell:
         "{sys.executable:q} -m ai_dev_tools.benchmark.block_job"
-        " --block {params.block:q} --prompts {input.prompts:q} --output {output:q}"
+        " --block {params.block:q} --prompts {input.prompts:q} --log {log:q} --output {output:q}"
 
 
 rule run_sample:
@@ -42,6 +44,8 @@ rule run_sample:
         prompts=paths.PROMPTS,
     output:
         update(paths.SAMPLE),
+    log:
+        f"{paths.LOGS}/run_sample.{{profile}}.{{model}}.{{task}}.{{approach}}.{{sample}}.log",
     params:
         block=flow.block,
     priority: flow.block_priority
@@ -49,4 +53,4 @@ rule run_sample:
         **flow.block_resources(),
     shell:
         "{sys.executable:q} -m ai_dev_tools.benchmark.block_job"
-        " --block {params.block:q} --prompts {input.prompts:q} --only {wildcards.approach} {wildcards.sample}"
+        " --block {params.block:q} --prompts {input.prompts:q} --log {log:q} --only {wildcards.approach} {wildcards.sample}"

@@ -11,5 +11,6 @@ with job(snakemake.log[0]):
         blocks=[Path(path) for path in snakemake.input.blocks],
         prompts=[Path(path) for path in snakemake.input.prompts],
         about=snakemake.params.about,
+        templates=[Path(path) for path in snakemake.input.get("templates", [])],
     )
     render_report(inputs, Path(snakemake.output.html).parent, Path(snakemake.output.figures))

@@ -31,6 +31,7 @@ def write_tables(
     reference: str,
     thresholds: Mapping[str, Any],
     plugins: Sequence[str] = (),
+    shown: str = "tools",
 ) -> None:
     """Make every table of a run.
 
@@ -42,6 +43,7 @@ def write_tables(
         reference: the arm that the others are compared with.
         thresholds: settings of `ValidityThresholds`.
         plugins: files that register metrics, comparisons and checks of the user's own.
+        shown: the arm whose findings the control arms were made from.
 
     Raises:
         ConfigurationError: a block, prompts, plan or plugin file is damaged.
@@ -65,7 +67,7 @@ def write_tables(
         "validity": ledger[ledger["status"] == "flagged"],
         "verdicts": verdicts,
         "checks": checks,
-        "controls": realised_lengths(table),
+        "controls": realised_lengths(table, shown),
         "skipped": pd.DataFrame([(*k, why) for k, why in sorted(skipped.items())], columns=["task", "case", "reason"]),
     }
     for name in TABLE_NAMES:

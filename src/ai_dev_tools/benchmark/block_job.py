@@ -8,15 +8,14 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import sys
 import threading
 from pathlib import Path
 from types import FrameType
 
 from ai_dev_tools.benchmark.design import Block
 from ai_dev_tools.benchmark.endpoints.processes import watch_parent
-from ai_dev_tools.benchmark.errors import BenchmarkError
 from ai_dev_tools.benchmark.execution import retryable, run_block
+from ai_dev_tools.benchmark.jobs import Say, job
 from ai_dev_tools.benchmark.prompts import read_prompts
 from ai_dev_tools.benchmark.samples import write_atomically, write_block
 
@@ -30,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--block", required=True, type=Block.from_json, help="the block as JSON")
     parser.add_argument("--prompts", required=True, type=Path, help="prompts of the task")
     parser.add_argument("--output", type=Path, help="where the block's samples are collected")
+    parser.add_argument("--log", type=Path, help="where the lines for people are kept as well")
     parser.add_argument("--only", nargs=2, metavar=("APPROACH", "SAMPLE"), help="ask this one sample alone")
     given = parser.parse_args(arguments)
     stop = threading.Event()
@@ -37,21 +37,18 @@ def main(arguments: list[str] | None = None) -> int:
     if (run := os.environ.get(RUN_PID, "")).isdigit():
         watch_parent(int(run), lambda: os.kill(os.getpid(), signal.SIGTERM))
     only = (given.only[0], int(given.only[1])) if given.only else None
-    try:
-        samples = run_block(given.block, read_prompts(given.prompts), _log, stop, only)
+    with job(given.log) as say:
+        samples = run_block(given.block, read_prompts(given.prompts), say, stop, only)
         if given.output:
             write_block(given.output, samples)
-            _note_round(given.output, given.block, retryable(samples, given.block.retry))
-    except BenchmarkError as error:
-        _log(f"error: {error}")
-        return 1
+            _note_round(given.output, given.block, retryable(samples, given.block.retry), say)
     return 0
 
 
-def _note_round(output: Path, block: Block, open_samples: int) -> None:
+def _note_round(output: Path, block: Block, open_samples: int, say: Say) -> None:
     if open_samples and block.retry == "default":
         write_atomically(output.with_suffix(".round"), f"{block.round + 1}\n".encode())
-        _log(f"{block.task} on {block.model}: {open_samples} samples failed in passing; the next run asks them again")
+        say(f"{block.task} on {block.model}: {open_samples} samples failed in passing; the next run asks them again")
 
 
 def _stop_on_signals(stop: threading.Event) -> None:
@@ -61,10 +58,6 @@ def _stop_on_signals(stop: threading.Event) -> None:
 
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, end)
-
-
-def _log(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -141,11 +141,14 @@ class Standing:
 
 
 def planned_samples(samples: pd.DataFrame, plan: Plan) -> pd.DataFrame:
-    """The samples that the plan speaks of: its profile, models, tasks, cases, and the first n of each arm."""
-    cases = [f"{task}/{case}" for task, names in plan.tasks.items() for case in names]
-    named = samples["task"].astype(str) + "/" + samples["case"].astype(str)
-    inside = (samples["profile"] == plan.profile) & samples["model"].isin(plan.models) & named.isin(cases)
-    return samples[inside & ~(samples["sample"] >= plan.samples)]
+    """The prepared samples that the plan speaks of: its profile, models, tasks, cases, the first n of each arm."""
+    task, case = samples["task"].cat, samples["case"].cat
+    planned = np.zeros((len(task.categories), len(case.categories)), dtype=bool)
+    for row, name in enumerate(task.categories):
+        planned[row] = np.isin(list(case.categories), list(plan.tasks.get(str(name), ())))
+    inside = planned[task.codes.to_numpy(), case.codes.to_numpy()]
+    inside &= ((samples["profile"] == plan.profile) & samples["model"].isin(plan.models)).to_numpy()
+    return samples[inside & ~(samples["sample"] >= plan.samples).to_numpy()]
 
 
 def standing(samples: pd.DataFrame, work: Undertaking, claim: Claim, model: str) -> Standing:
@@ -168,7 +171,7 @@ def standing(samples: pd.DataFrame, work: Undertaking, claim: Claim, model: str)
     if not work.declared:
         return Standing("exploratory", ("no plan was declared before the run",), planned, present)
     reasons = []
-    older = int((rows["plan"].astype("string").fillna("") != plan.plan).sum())
+    older = int((rows["plan"] != plan.plan).sum())
     if older:
         reasons.append(f"{older} of {len(rows)} samples are older than the plan")
     if present < planned:

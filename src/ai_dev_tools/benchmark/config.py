@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.paths import safe_model
+from ai_dev_tools.benchmark.paths import NOTEBOOK, safe_model
 from ai_dev_tools.benchmark.validation import PATH_SAFE, StrictModel, nearest, parse
 
 
@@ -59,6 +59,7 @@ def _split(value: Any) -> Any:
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_split), Field(min_length=1)]
+Folders = Annotated[tuple[Path, ...], BeforeValidator(_split)]
 ALL = "all"
 TASK_TIMEOUT_S = 30.0
 
@@ -183,6 +184,13 @@ class ArchiveSettings(StrictModel):
     )
 
 
+class ReportSettings(StrictModel):
+    """How the report is made; by default by the notebook and the formats of this project alone."""
+
+    notebook: Path = Field(Path(NOTEBOOK), description="notebook that is executed and becomes report.html")
+    templates: Folders = Field((), description="Jinja2 templates of your own: x.md.j2 becomes x.md beside the report")
+
+
 class Config(StrictModel):
     """All settings of a run."""
 
@@ -207,14 +215,15 @@ class Config(StrictModel):
     tool_runs: PositiveInt = Field(1, description="cold runs of a tool per case; the median time counts")
     options: Options = Options()
     think: bool = Field(False, description="whether a thinking model may think")
-    task_folders: tuple[Path, ...] = Field((), description="further folders of tasks")
-    tool_folders: tuple[Path, ...] = Field((), description="further folders of tools")
+    task_folders: Folders = Field((), description="further folders of tasks")
+    tool_folders: Folders = Field((), description="further folders of tools")
     server: ServerSettings = ServerSettings()
     endpoint_file: Path | None = Field(None, description="Python file that registers endpoint kinds of your own")
     plan: PlanSettings = PlanSettings()
     validity: ValidityThresholds = ValidityThresholds()
     plugins: tuple[Path, ...] = Field((), description="files with metrics, comparisons and checks of your own")
     archive: ArchiveSettings = ArchiveSettings()
+    report: ReportSettings = ReportSettings()
     profiles: dict[Annotated[str, Field(pattern=PATH_SAFE)], Profile]
 
     @model_validator(mode="after")

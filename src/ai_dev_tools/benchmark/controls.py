@@ -13,11 +13,12 @@ COMPARABLE = (0.9, 1.1)
 COLUMNS = ["profile", "model", "task", "approach", "reference", "pairs", "token_ratio", "comparable", "note"]
 
 
-def realised_lengths(samples: pd.DataFrame) -> pd.DataFrame:
+def realised_lengths(samples: pd.DataFrame, reference: str = "tools") -> pd.DataFrame:
     """Prompt tokens of each control arm over those of the tool's arm that it was made from, pair by pair.
 
     Args:
         samples: the samples table.
+        reference: the arm whose findings the controls were made from; where it is not there, the only tools-NAME.
 
     Returns:
         One row per profile, model, control arm and task, and one over all tasks ("(all)"). `token_ratio` is total input
@@ -25,7 +26,9 @@ def realised_lengths(samples: pd.DataFrame) -> pd.DataFrame:
         which is cut by characters: a text of other tokens per character is no excerpt of the same length.
     """
     table = prepare(samples)
-    reference = _reference(set(table["approach"].astype(str)))
+    named = sorted({arm for arm in table["approach"].astype(str) if arm.startswith(TOOL_PREFIX)})
+    if len(named) == 1 and reference not in set(table["approach"].astype(str)):
+        reference = named[0]
     keys = ["profile", "instance", "model", "task", "sample"]
     known = table[(table["status"] == "completed") & (table["input_tokens"] > 0)]
     rows = []
@@ -36,12 +39,6 @@ def realised_lengths(samples: pd.DataFrame) -> pd.DataFrame:
             scopes = [(ALL, part), *part.groupby("task", observed=True, sort=True)]
             rows += [_row(str(profile), str(model), str(task), arm, reference, scope) for task, scope in scopes]
     return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def _reference(arms: set[str]) -> str:
-    """The arm that controls are made from: `tools`, or the one that took its place."""
-    named = sorted(arm for arm in arms if arm.startswith(TOOL_PREFIX))
-    return "tools" if "tools" in arms or not named else named[0]
 
 
 def _row(profile: str, model: str, task: str, arm: str, reference: str, pairs: pd.DataFrame) -> tuple[object, ...]:

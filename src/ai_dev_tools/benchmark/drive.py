@@ -148,7 +148,7 @@ def _signal_group(pid: int, signum: int) -> None:
 
 
 def _end_with_parent() -> None:
-    """Should this process be killed, Snakemake is killed as well; its jobs notice and end, and nothing finished is lost."""
+    """Should this process be killed, Snakemake is as well; its jobs notice and end, and nothing finished is lost."""
     import ctypes
 
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)

@@ -43,9 +43,10 @@ class BenchmarkError(Exception):
 
 
 class ConfigurationError(BenchmarkError):
-    """An invalid setting, or a missing or unreadable file of the user's."""
+    """An invalid setting, a missing or unreadable file of the user's, or a server that refuses access."""
 
     error_class = "configuration"
+    asked_again = True
 
 
 class ConfigurationErrors(ConfigurationError):

@@ -86,6 +86,11 @@ class Experiment:
         """Tools behind the arm `tools` and the controls: the task's own, unless `tools` in the config names others."""
         return list(self.config.tools or self.tasks[task].tools)
 
+    @property
+    def shown_arm(self) -> str:
+        """The arm whose findings the controls are made from."""
+        return TOOL_PREFIX + self.config.tools[0] if self.config.tools else "tools"
+
     def task_tools(self, task: str) -> list[str]:
         """Tools that run over a task's cases: those behind the arms, and those with an arm of their own."""
         return list(dict.fromkeys([*self.shown_tools(task), *self.judged_tools]))
@@ -184,7 +189,6 @@ class Experiment:
             "num_ctx": self.config.options.num_ctx,
             "max_concurrent": slots,
             "startup_timeout_s": self.config.container_startup_timeout,
-            "model_file": paths.WEIGHTS if embedded else None,
             "replicas": list(instance.replicas),
             "memory_gb": instance.memory_gb,
             "kind_file": str(kind_file) if kind_file else None,
@@ -212,6 +216,25 @@ class Experiment:
             "execution_mode": str(self.config.execution_mode),
             "plan": plan_hash(self.plan(profile)),
             "partial": self.config.partial,
+        }
+
+    def archive_name(self, profile: str) -> str:
+        """Name of the archive of a profile's run: the profile and the plan that the run followed."""
+        return f"{profile}.{plan_hash(self.plan(profile))}"
+
+    def archived(self, profile: str) -> dict[str, Any]:
+        """What an archive of a profile's run needs to know, as plain data; see `archive.build.Subject`."""
+        return {
+            "profile": profile,
+            "config": self.config.model_dump(mode="json", exclude_none=True),
+            "plan": plan_hash(self.plan(profile)),
+            "tasks": {task.id: str(task.folder) for task in self.tasks.values()},
+            "contexts": [
+                paths.CONTEXTS.format(task=task, tool=tool) for task in self.tasks for tool in self.task_tools(task)
+            ],
+            "task_files": {task.id: [str(path) for path in task.case_lists] for task in self.tasks.values()},
+            "tools": {tool: str(self.tool_files[tool]) for tool in self.tools},
+            "corpora": sorted({corpus for task in self.tasks.values() for corpus in task.corpora}),
         }
 
     def plan(self, profile: str) -> dict[str, Any]:

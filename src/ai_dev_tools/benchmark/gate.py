@@ -181,8 +181,9 @@ def _inference(name: str, arm: pd.DataFrame, plain: pd.DataFrame, resamples: int
 
 def _usable(pairs: pd.DataFrame, name: str) -> pd.DataFrame:
     """Pairs that no broken connection and no validity check takes out."""
-    keep = (pairs["dropped"].astype(str) == "").to_numpy() & ~pairs[f"void_{name}"].to_numpy(dtype=bool)
-    return pairs.loc[keep]
+    void = pairs[f"void_{name}"].to_numpy(dtype=bool)
+    kept: pd.DataFrame = pairs[(pairs["dropped"].astype(str) == "").to_numpy() & ~void]
+    return kept
 
 
 def _log_ratio(pairs: pd.DataFrame, above: str, below: str) -> Any:

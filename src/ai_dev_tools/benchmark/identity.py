@@ -97,8 +97,8 @@ class Witness:
         if not asked or not found or min(found) >= asked:
             return None
         self._say(
-            f"warning: {self._block.instance}: {self._block.model} is loaded with a context of {min(found)} tokens, not "
-            f"{asked}: longer prompts fail as context_overflow. Set options.num_ctx to {min(found)} to have both agree"
+            f"warning: {self._block.instance}: {self._block.model} is loaded with a context of {min(found)} tokens, "
+            f"not {asked}: longer prompts fail as context_overflow. Set options.num_ctx to {min(found)} to agree"
         )
         return CONTEXT_CUT
 
@@ -108,8 +108,8 @@ class Witness:
         if share is None or self._share is None or abs(share - self._share) <= OFFLOAD_TOLERANCE:
             return None
         self._say(
-            f"warning: {self._block.instance}: {share:.0%} of {self._block.model} is in GPU memory, but was {self._share:.0%} "
-            "earlier in this block: times of the two are not comparable"
+            f"warning: {self._block.instance}: {share:.0%} of {self._block.model} is in GPU memory, but was "
+            f"{self._share:.0%} earlier in this block: times of the two are not comparable"
         )
         return OFFLOAD_CHANGED
 
@@ -194,7 +194,7 @@ def without_secrets(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 @functools.cache
 def hardware() -> dict[str, Any]:
-    """The machine of this process: CPU model, cores usable, RAM in bytes, GPUs, system. Unknown is null, no GPU is []."""
+    """The machine of this process: processor, usable cores, RAM in bytes, GPUs, system; null where unknown."""
     return {
         "cpu": _cpu_model(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),

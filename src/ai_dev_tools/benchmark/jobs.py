@@ -13,7 +13,7 @@ Say = Callable[[str], None]
 
 
 @contextmanager
-def job(log_file: str | None = None) -> Iterator[Say]:
+def job(log_file: str | Path | None = None) -> Iterator[Say]:
     """Yield a function that says a line on the console and in the log; turn a BenchmarkError into exit code 1."""
     log = Path(log_file) if log_file else None
     if log:

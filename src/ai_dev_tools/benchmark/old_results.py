@@ -75,6 +75,20 @@ def import_results(source: Path, results: Path, profile: str | None = None) -> t
     return name, len(samples), vanished
 
 
+def report_import(folder: Path, notebook: Path) -> None:
+    """Render the report of an imported run, by the function that the workflow renders reports with.
+
+    Raises:
+        BenchmarkError: a table cannot be read, or a cell of the notebook fails.
+    """
+    from ai_dev_tools.benchmark.reporting import Inputs, render_report
+
+    blocks = sorted(folder.glob("blocks/*/*.jsonl"))
+    unknown = {"machine": {"machine": "not recorded"}, "software": {"software": "not recorded"}}
+    inputs = Inputs(folder / "tables", notebook, blocks=blocks, about=unknown)
+    render_report(inputs, folder / "report", folder / "figures")
+
+
 def old_samples(data: Mapping[str, Any], profile: str, where: str) -> Iterator[Sample]:
     """The samples of an old file's content, the vanished ones included.
 

@@ -20,7 +20,7 @@ from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.pairing import costs, pair_up
 from ai_dev_tools.benchmark.power import clusters_needed, gate_clusters
 from ai_dev_tools.benchmark.quality import estimate_differences
-from ai_dev_tools.benchmark.sampletable import codes, prepare, words
+from ai_dev_tools.benchmark.sampletable import codes, levels, prepare, words
 from ai_dev_tools.benchmark.statistics import (
     cluster_estimate,
 )
@@ -94,7 +94,7 @@ def fit_durations(samples: pd.DataFrame, folds: int = 5) -> DurationModel:
     needed = table[["duration_s", "input_tokens", "output_tokens"]].notna().all(axis=1)
     table = table[(table["status"] == "completed") & needed]
     rows, found = [], {}
-    for model in [*sorted(set(table["model"].astype(str))), "(all)"]:
+    for model in [*levels(table["model"]), "(all)"]:
         part = table if model == "(all)" else table[table["model"] == model]
         y = part["duration_s"].to_numpy(dtype=np.float64)
         x = np.column_stack([np.ones(len(part)), part["input_tokens"], part["output_tokens"]]).astype(np.float64)
@@ -175,9 +175,7 @@ def plan(
     guess = assume or Assumptions()
     table = costs(assess(samples)) if samples is not None and len(samples) else None
     durations = fit_durations(table) if table is not None else DurationModel(pd.DataFrame(columns=MODEL_COLUMNS))
-    names = (
-        list(models) if models else (sorted(set(table["model"].astype(str))) if table is not None else ["any model"])
-    )
+    names = list(models) if models else (levels(table["model"]) if table is not None else ["any model"])
     count = tasks or (int(table["task"].nunique()) if table is not None else 6)
     level = alpha / 2**look / (2 * len(names))
     rows = []

@@ -35,6 +35,7 @@ from ai_dev_tools.benchmark.report.drawing import (
     svg,
 )
 
+MOST_BARS = 30
 __all__ = ["draw", "inline_svg", "plot", "registered", "save", "svg"]
 
 
@@ -105,18 +106,12 @@ def pareto(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> No
         for arm in arms:
             mine = part[part["approach"] == arm]
             colour, marker, _ = series_look(arm, arms)
-            low, high = (
-                (mine["quality"] - mine["quality_low"]).clip(lower=0),
-                (mine["quality_high"] - mine["quality"]).clip(lower=0),
-            )
+            # many intervals hide the points: then only those over all tasks are drawn
+            barred = mine[mine["overall"]] if len(part) > MOST_BARS else mine
+            low = (barred["quality"] - barred["quality_low"]).clip(lower=0).fillna(0)
+            high = (barred["quality_high"] - barred["quality"]).clip(lower=0).fillna(0)
             axes.errorbar(
-                mine["cost"],
-                mine["quality"],
-                yerr=[low.fillna(0), high.fillna(0)],
-                fmt="none",
-                ecolor=colour,
-                alpha=0.35,
-                lw=1,
+                barred["cost"], barred["quality"], yerr=[low, high], fmt="none", ecolor=colour, alpha=0.35, lw=1
             )
             big = mine["overall"].to_numpy(dtype=bool)
             axes.scatter(mine["cost"][~big], mine["quality"][~big], color=colour, marker=marker, s=22, alpha=0.75)
@@ -278,7 +273,7 @@ def timeline(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> 
         mine = data[data["approach"] == arm]
         y = [lanes.index(lane) for lane in mine["lane"]]
         colour, _, _ = series_look(arm, arms)
-        top.hlines(y, mine["start"], mine["end"], color=colour, lw=6, label=short_label(arm), rasterized=raster)
+        top.hlines(y, mine["start"], mine["end"], color=colour, lw=6, capstyle="butt", label=short_label(arm), rasterized=raster)
     bad = data[data["status"] != "completed"]
     top.plot(
         bad["end"],
@@ -304,16 +299,27 @@ def timeline(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> 
     top.set_yticks(range(len(lanes)), [short_label(lane) for lane in lanes], fontsize=8)
     top.set_ylim(len(lanes) - 0.4, -0.6)
     show_grid(top, "x")
-    times = np.concatenate([data["start"].to_numpy(dtype=float), data["end"].to_numpy(dtype=float)])
-    change = np.concatenate([np.ones(len(data)), -np.ones(len(data))])
-    order = np.lexsort([change, times])
-    bottom.step(times[order], np.cumsum(change[order]), where="post", color=COLOURS[0], lw=1, rasterized=raster)
+    bottom.step(*_in_flight(data), where="post", color=COLOURS[0], lw=1)
     bottom.set_ylim(bottom=0)
     bottom.yaxis.get_major_locator().set_params(integer=True)
     bottom.set_ylabel("in flight")
     bottom.set_xlabel(str(options.get("xlabel", "seconds of measuring (pauses between sessions left out)")))
     bottom.tick_params(length=0)
     show_legend(figure, top, columns=5)
+
+
+def _in_flight(data: pd.DataFrame, bins: int = 400) -> tuple[Any, Any]:
+    """Moments and the number of requests under way from each on; of many, the most in each of some stretches."""
+    times = np.concatenate([data["start"].to_numpy(dtype=float), data["end"].to_numpy(dtype=float)])
+    change = np.concatenate([np.ones(len(data)), -np.ones(len(data))])
+    order = np.lexsort([change, times])
+    times, running = times[order], np.cumsum(change[order])
+    if len(times) <= 4 * bins:
+        return times, running
+    place = np.minimum(((times - times[0]) / (times[-1] - times[0]) * bins).astype(int), bins - 1)
+    most = np.zeros(bins)
+    np.maximum.at(most, place, running)
+    return np.linspace(times[0], times[-1], bins), most
 
 
 @plot("breakeven")

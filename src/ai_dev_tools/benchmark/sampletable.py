@@ -155,6 +155,11 @@ def _complete(table: pd.DataFrame) -> None:
         table["start"] = np.nan
 
 
+def levels(column: pd.Series) -> list[str]:
+    """The values of a prepared text column that occur, sorted."""
+    return [str(column.cat.categories[code]) for code in np.unique(column.cat.codes) if code >= 0]
+
+
 def codes(table: pd.DataFrame, names: list[str]) -> np.ndarray[Any, np.dtype[np.int64]]:
     """One integer per row that is equal exactly where all the named columns are equal; sorted as the columns sort."""
     combined, room = np.zeros(len(table), dtype=np.int64), 1

@@ -65,7 +65,13 @@ class ToolRun:
 
 
 def find_tools(folder: Path) -> dict[str, Path]:
-    """Tool files by id."""
+    """Tool files by id.
+
+    Raises:
+        ConfigurationError: the folder does not exist.
+    """
+    if not folder.is_dir():
+        raise ConfigurationError(f"tool folder {folder} does not exist", remedy="Correct 'tool_folders' in the config")
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 

@@ -25,7 +25,7 @@ from ai_dev_tools.benchmark.config import ValidityThresholds
 from ai_dev_tools.benchmark.effects import Effect, effect
 from ai_dev_tools.benchmark.pairing import costs, pair_up
 from ai_dev_tools.benchmark.quality import quality_gate
-from ai_dev_tools.benchmark.sampletable import ALL
+from ai_dev_tools.benchmark.sampletable import ALL, levels
 from ai_dev_tools.benchmark.statistics import (
     RESAMPLES,
     holm,
@@ -74,7 +74,7 @@ def judge(
     ledger = parse_plans(plans)
     rows: list[dict[str, Any]] = []
     checks: list[tuple[Any, ...]] = []
-    for profile in sorted(set(table["profile"].astype(str))):
+    for profile in levels(table["profile"]):
         work = undertaking(table, ledger, profile)
         judged = _judge_profile(planned_samples(table, work.plan), work, limits, resamples)
         rows += [verdict_row(candidate) for candidate in judged]
@@ -101,7 +101,7 @@ def _judge_profile(
     level = work.plan.alpha / 2**look / (2 * max(1, len(work.plan.claims) * len(work.plan.models)))
     resamples = max(resamples, min(99_999, int(2 / level))) if resamples else 0
     floor = work.plan.quality.floor
-    arms = set(table["approach"].astype(str))
+    arms = set(levels(table["approach"]))
     for claim in work.plan.claims:
         others = [
             pairs_of(claim.reference, floor) if {claim.reference, floor} <= arms and claim.reference != floor else None,

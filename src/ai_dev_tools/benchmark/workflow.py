@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import functools
+import json
 import os
 import shutil
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -51,6 +53,7 @@ class Flow:
         self.profile = self.experiment.run
         self.source = self.experiment.source
         sequential = config.execution_mode is ExecutionMode.SEQUENTIAL
+        self._started = time.time()
         self.blocks_at_once = 1 if sequential else config.max_concurrent_batches
         self._servers = sorted({server for p in config.profiles for server in self.experiment.servers(p).values()})
         self._limit(workflow, "measuring", self.blocks_at_once)
@@ -91,12 +94,14 @@ class Flow:
 
     @_clear_errors
     def targets(self, stage: str) -> list[str]:
-        """Files that a target rule of the configured profile asks for: `blocks`, `tables` or `report`."""
+        """Files that a target rule of the configured profile asks for: `blocks`, `tables`, `report` or `archive`."""
         profile = self.profile
         if stage == "blocks":
             return [paths.BLOCK.format(profile=profile, model=m, task=t) for m, t in self.experiment.blocks(profile)]
         if stage == "tables":
             return [f"{paths.TABLES}/samples.csv".format(profile=profile)]
+        if stage == "archive":
+            return [paths.ARCHIVE.format(profile=profile, archive=self.experiment.archive_name(profile))]
         return [f"{paths.REPORT}/report.html".format(profile=profile)]
 
     # inputs and params, by wildcards
@@ -107,7 +112,15 @@ class Flow:
         return [str(path) for path in self._task(wildcards).input_files()]
 
     corpora_file = paths.CORPORA
-    report_notebook = paths.NOTEBOOK
+    @property
+    def report_notebook(self) -> str:
+        return str(self.experiment.config.report.notebook)
+
+    @property
+    def report_templates(self) -> list[str]:
+        """The user's own templates."""
+        return [str(path) for path in self.experiment.config.report.templates]
+
     tables = paths.TABLE_FILES
 
     @_clear_errors
@@ -168,12 +181,22 @@ class Flow:
     def analysis(self) -> dict[str, Any]:
         """Settings that the tables depend on."""
         config = self.experiment.config
-        return {"reference": config.plan.reference, "thresholds": config.validity.model_dump()}
+        thresholds = config.validity.model_dump()
+        return {"reference": config.plan.reference, "thresholds": thresholds, "shown": self.experiment.shown_arm}
 
     @_clear_errors
     def about(self, wildcards: Any) -> dict[str, Any]:
-        """What a report says of the run besides its tables."""
+        """What a report says of the run besides its tables; of a recorded run, what was recorded."""
+        recorded = Path(paths.ABOUT.format(profile=wildcards.profile))
+        if self.source == "samples" and recorded.exists():
+            about: dict[str, Any] = json.loads(recorded.read_bytes())
+            return about
         return self.experiment.about(wildcards.profile)
+
+    @_clear_errors
+    def archived(self, wildcards: Any) -> dict[str, Any]:
+        """What an archive of the run is made of, besides its results."""
+        return self.experiment.archived(wildcards.profile) | {"about": self.about(wildcards)}
 
     def say_goodbye(self) -> None:
         """The last words of a run: its result in short, and where the report is."""
@@ -182,6 +205,13 @@ class Flow:
         report = Path(paths.REPORT.format(profile=self.profile))
         if (report / "report.json").exists():
             print(console_summary(report, self.experiment.config.output_format), file=sys.stderr)
+
+    def say_what_failed(self) -> None:
+        """The last words of a run that failed: each error once, below all that Snakemake says of its jobs."""
+        logs = [path for path in Path(paths.LOGS).glob("*.log") if path.stat().st_mtime >= self._started]
+        lines = [line for log in sorted(logs) for line in log.read_text().splitlines() if line.startswith("error: ")]
+        print("The run is not complete; the same command goes on where it stopped.", file=sys.stderr)
+        print(*dict.fromkeys(lines), sep="\n", file=sys.stderr)
 
     @_clear_errors
     def blocks(self, wildcards: Any) -> list[str]:

@@ -25,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-LISTS = ("--tasks", "--approaches", "--models", "--profiles", "--tools", "--config", "--metric")
+LISTS = ("--tasks", "--approaches", "--models", "--profiles", "--tools", "--runs", "--config", "--metric")
 """Options that take several values: `--tasks a b`, `--tasks a,b` and `--tasks a --tasks b` mean the same."""
 
 Root = Annotated[Path | None, typer.Option("--root", help="The workflow's folder [default: found upwards from here]")]
@@ -127,7 +127,12 @@ def batch(
 @app.command()
 def compare(
     ctx: typer.Context,
-    profiles: Annotated[list[str], typer.Option("--profiles", help="Two or more; the first with each other one")],
+    profiles: Annotated[
+        list[str] | None, typer.Option("--profiles", help="Two or more; the first with each other one")
+    ] = None,
+    runs: Annotated[
+        list[str] | None, typer.Option("--runs", help="Instead: two stored runs (folder, table, archive, import)")
+    ] = None,
     tasks: Tasks = None,
     samples: Samples = None,
     endpoint: Endpoint = None,
@@ -139,6 +144,11 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Compare profiles over the cases that they share, running what is missing."""
+    if runs:
+        from ai_dev_tools.cli.more import compare_stored
+
+        compare_stored(runs, root, as_json)
+        return
     names = _names(profiles) or []
     if len(names) < 2:
         console.stop("compare needs two profiles or more: ai-dev-bench compare --profiles light medium")

@@ -109,6 +109,24 @@ def gate(
     raise SystemExit(console.UNDECIDED if strict and "undecided" in verdicts else console.OK)
 
 
+def compare_stored(names: list[str], root: Path | None, as_json: bool) -> None:
+    """Compare two stored runs; nothing is asked and Snakemake has nothing to do."""
+    from ai_dev_tools.benchmark.comparing import write_comparison
+    from ai_dev_tools.benchmark.runs import read_run
+    from ai_dev_tools.cli.running import show
+
+    if len(names) != 2:
+        console.stop("--runs takes two stored runs: ai-dev-bench compare --runs results/before results/after")
+    wish = Wish(root)
+    experiment, _, place = open_wish(wish)
+    before, after = (read_run(name, place) for name in names)
+    if before.name == after.name:
+        console.stop(f"both runs are called '{before.name}': rename one of the files or folders")
+    target = f"comparison/{before.name}__{after.name}"
+    write_comparison(before, after, place / "results" / target, experiment.config.plan.reference)
+    show(place, target, experiment.config.output_format, "", as_json)
+
+
 def migrate(
     source: Annotated[Path, typer.Argument(help="pyproject.toml with [tool.ai-dev-tools.benchmark]")],
     output: Annotated[
@@ -135,14 +153,20 @@ def migrate(
 def import_results(
     source: Annotated[Path, typer.Argument(help="JSON of the replaced system, with `task_results`")],
     name: Annotated[str | None, typer.Option("--as", help="Name of the run [default: imported-PROFILE-DATE]")] = None,
+    report: Annotated[bool, typer.Option(help="Also render its report")] = True,
     root: Root = None,
 ) -> None:
     """Import old results as a stored run, marked as such, with what they lack marked missing."""
     import re
 
     from ai_dev_tools.benchmark.old_results import import_results as read_in
+    from ai_dev_tools.benchmark.old_results import report_import
 
     if name is not None and not re.fullmatch(r"[A-Za-z0-9_-]+", name):
         console.stop(f"--as {name}: use letters, digits, '-' and '_' only (it names a folder)")
-    run, samples, vanished = read_in(source, Wish(root).place() / "results", name)
+    place = Wish(root).place()
+    run, samples, vanished = read_in(source, place / "results", name)
     console.out(f"Imported {samples} samples as run '{run}'; {vanished} of them failed then and are not in the file.")
+    if report:
+        report_import(place / "results" / run, place / "notebooks" / "report.ipynb")
+        console.say(f"Report: {place / 'results' / run / 'report' / 'report.html'}")

@@ -115,4 +115,5 @@ def show(root: Path, results: str, output_format: Any, command: str, as_json: bo
     else:
         name = {OutputFormat.JSON: "overview.json", OutputFormat.CSV: "arms.csv"}.get(output_format, "overview.md")
         out((folder / name).read_text(encoding="utf-8"))
-    say(f"Report: {os.path.relpath(shown)}")
+    if overview.exists() or output_format is not OutputFormat.CONSOLE:
+        say(f"Report: {os.path.relpath(shown)}")

@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from ai_dev_tools.benchmark.archive.build import Subject, build_archive
     from ai_dev_tools.benchmark.archive.container import ArchiveError
     from ai_dev_tools.benchmark.archive.pool import import_archives
-    from ai_dev_tools.benchmark.archive.unpack import unpack
-    from ai_dev_tools.benchmark.archive.verify import Verification, verify
+    from ai_dev_tools.benchmark.archive.unpacking import unpack
+    from ai_dev_tools.benchmark.archive.verification import Verification, verify
 
 __all__ = ["ArchiveError", "Subject", "Verification", "build_archive", "import_archives", "unpack", "verify"]
 _HOMES = {
     "ArchiveError": "container",
     "Subject": "build",
-    "Verification": "verify",
+    "Verification": "verification",
     "build_archive": "build",
     "import_archives": "pool",
-    "unpack": "unpack",
-    "verify": "verify",
+    "unpack": "unpacking",
+    "verify": "verification",
 }
 
 

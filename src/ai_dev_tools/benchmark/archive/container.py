@@ -117,8 +117,10 @@ def new_archive(path: Path) -> Iterator[Writer]:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "w+b") as file:
             writer = Writer(file)
-            yield writer
-            writer.close()
+            try:
+                yield writer
+            finally:
+                writer.close()
             _seal(file)
             file.flush()
             os.fsync(file.fileno())

@@ -47,9 +47,18 @@ def open_embedded(spec: EndpointSpec) -> Iterator[ReadyEndpoint]:
             f"{spec.instance}: there are no weights at {model_file}",
             remedy="Fetch them with: python -m ai_dev_tools.benchmark.endpoints.weights",
         )
+    pinned = spec.model_file is None
+    foreign = ConfigurationError(
+        f"{spec.instance}: the sha256 of {model_file} is not the pinned one",
+        remedy="Delete the file and run again: it is fetched anew",
+    )
+    if pinned and model_file.stat().st_size != SMOLLM2.size_bytes:
+        raise foreign
     with log_folder(spec) as folder:
         log = folder / f"endpoint.{spec.instance}.{os.getpid()}.log"
         with launched(_Server(spec, model_file, log), spec, "embedded", pull=False) as endpoint:
+            if pinned and endpoint.model_digest != SMOLLM2.sha256:
+                raise foreign
             yield endpoint
 
 

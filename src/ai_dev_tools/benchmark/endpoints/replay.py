@@ -19,7 +19,7 @@ from typing import Any
 
 from ai_dev_tools.benchmark.endpoints.base import EndpointSpec, ReadyEndpoint, endpoint_kind
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.samples import Sample, read_sample
+from ai_dev_tools.benchmark.samples import Sample, read_block, read_sample
 
 Key = tuple[str, int]
 """Digest of the prompt, nonce excluded, and seed."""
@@ -76,15 +76,20 @@ class Recordings:
 
 
 def load_recordings(folder: Path, model: str) -> Recordings:
-    """Every usable sample of the model below a samples folder.
+    """Every usable sample of the model in a run's folder (its blocks, and samples that no block has yet).
+
+    Args:
+        folder: of a run, or its samples folder.
 
     Raises:
-        ConfigurationError: there is none.
+        ConfigurationError: there is none, or a block is damaged.
     """
     samples: dict[Key, Sample] = {}
-    for path in sorted(folder.glob("*/*/*/*.json")):
-        sample = read_sample(path)
-        if isinstance(sample, Sample) and sample.model == model and sample.attempts:
+    files = [*folder.glob("*/*/*/*.json"), *folder.glob("samples/*/*/*/*.json")]
+    recorded = (sample for path in sorted(files) if isinstance(sample := read_sample(path), Sample))
+    collected = (sample for path in sorted(folder.glob("blocks/*/*.jsonl")) for sample in read_block(path))
+    for sample in (*recorded, *collected):
+        if sample.model == model and sample.attempts:
             samples[sample.request.prompt_sha256, sample.seed] = sample
     if not samples:
         raise ConfigurationError(

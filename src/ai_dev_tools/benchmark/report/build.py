@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from ai_dev_tools.benchmark.report.data import REFERENCE, RunData, records
+from ai_dev_tools.benchmark.report.machine import machine_in_short
 from ai_dev_tools.benchmark.report.model import Report, Section
 from ai_dev_tools.benchmark.report.sections import background, comparison, headline, measures, operation
 from ai_dev_tools.benchmark.report.text import is_missing
@@ -54,16 +55,14 @@ def generated_at() -> str:
 
 
 def _header(data: RunData) -> tuple[tuple[str, str], ...]:
-    facts = data.about.get("machine", {})
-    units = {"Processor": "", "Cores": " cores", "Memory": ""}
-    machine = [f"{facts[name]}{unit}" for name, unit in units.items() if name in facts]
+    machine = machine_in_short(data.sessions)
     return (
         ("Profile", data.profile.upper()),
         ("Generated", generated_at()),
         ("Tasks", str(len(data.tasks))),
         ("Sample Size", str(_sample_size(data))),
         ("Models", ", ".join(data.models) or "none"),
-        *((("Machine", ", ".join(machine)),) if machine else ()),
+        *((("Machine", machine),) if machine else ()),
     )
 
 
@@ -141,10 +140,3 @@ def _more(data: RunData) -> dict[str, Any]:
 
 def _plain(value: Any) -> float | None:
     return None if is_missing(value) else float(value)
-
-
-def about_defaults(about: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Settings as given, with the machine and the software filled in where they are not recorded."""
-    from ai_dev_tools.benchmark.report.machine import machine, software
-
-    return {"machine": machine(), "software": software(), **(about or {})}

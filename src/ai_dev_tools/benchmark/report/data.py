@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,6 +11,8 @@ from typing import Any
 import pandas as pd
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.plan import read_plans
+from ai_dev_tools.benchmark.report.machine import sessions_of
 from ai_dev_tools.benchmark.report.text import is_missing
 from ai_dev_tools.benchmark.sampletable import ALL, REQUIRED, TEXT, prepare
 
@@ -29,6 +30,7 @@ class RunData:
         metrics, comparisons, verdicts, checks, controls, validity, skipped, costs, break_even: derived tables, empty
             where there are none.
         plans: entries of the plan ledger, oldest first.
+        sessions: what block jobs recorded of server, model and machine.
     """
 
     about: Mapping[str, Any]
@@ -43,6 +45,7 @@ class RunData:
     costs: pd.DataFrame = field(default_factory=pd.DataFrame)
     break_even: pd.DataFrame = field(default_factory=pd.DataFrame)
     plans: Sequence[Mapping[str, Any]] = ()
+    sessions: Sequence[Mapping[str, Any]] = ()
 
     @cached_property
     def profile(self) -> str:
@@ -139,35 +142,27 @@ def read_table(path: Path) -> pd.DataFrame:
     return pd.DataFrame()
 
 
-def read_plans(path: Path | None) -> list[dict[str, Any]]:
-    """Entries of a plan ledger; lines that are none are left out."""
-    if path is None or not path.exists():
-        return []
-    plans = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(entry, dict):
-            plans.append(entry)
-    return plans
-
-
 def read_run(tables: Path, about: Mapping[str, Any] | None = None, plans: Path | None = None) -> RunData:
     """Read what a report is made of.
 
     Args:
-        tables: folder with samples.csv or .parquet, and whatever derived tables there are.
+        tables: folder with samples.csv or .parquet, and whatever derived tables there are; `identity` lies beside it.
         about: what the settings say of the run.
         plans: the plan ledger.
 
     Raises:
-        ConfigurationError: a table is there but cannot be read.
+        ConfigurationError: a table or the ledger is there but cannot be read.
     """
     samples = read_table(tables / "samples.csv")
+    sessions = sessions_of(tables.parent / "identity")
     frames = {name: read_table(tables / f"{name}.csv") for name in DERIVED}
-    return RunData(about=about or {}, samples=plain_samples(samples), plans=read_plans(plans), **frames)
+    return RunData(
+        about=about or {},
+        samples=plain_samples(samples),
+        plans=read_plans(plans) if plans else [],
+        sessions=sessions,
+        **frames,
+    )
 
 
 def plain_float(value: Any) -> float:

@@ -1,36 +1,71 @@
-"""The machine and software that a report was made on, in words for people."""
+"""The machines that a run was measured on, and the software that made its numbers, in words for people."""
 
 from __future__ import annotations
 
 import importlib.metadata
-import os
-import platform
 import sys
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-PACKAGES = ("ai-dev-tools-benchmark", "snakemake", "pandas", "scipy", "matplotlib", "xllamacpp")
+from ai_dev_tools.benchmark.identity import hardware, read_sessions
+from ai_dev_tools.benchmark.report.text import listing, percent
 
-
-def machine() -> dict[str, str]:
-    """Processor, cores, memory and system; what cannot be found is left out."""
-    facts = {
-        "Processor": _processor(),
-        "Cores": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
-    }
-    try:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        facts["Memory"] = f"{memory / 2**30:.1f} GiB"
-    except (ValueError, OSError, AttributeError):
-        pass
-    return facts | {"System": f"{platform.system()} {platform.release()}"}
+PACKAGES = ("ai-dev-tools-benchmark", "snakemake", "pandas", "scipy", "statsmodels", "matplotlib", "xllamacpp")
+Session = Mapping[str, Any]
 
 
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+def sessions_of(folder: Path) -> list[dict[str, Any]]:
+    """What the block jobs of a run recorded of their sessions, in the order of their files."""
+    return [entry for file in sorted(folder.glob("*/*.json")) for entry in read_sessions(file)]
+
+
+def machine_facts(sessions: Sequence[Session]) -> dict[str, str]:
+    """Hardware and system that the requests were measured on, and where the server was."""
+    machines = list(dict.fromkeys(described(entry["hardware"]) for entry in sessions if entry.get("hardware")))
+    if not machines:
+        return {"Report made on": described(hardware()), "Measured on": "not recorded"}
+    elsewhere = sum(entry.get("server_on_this_machine") is False for entry in sessions)
+    facts = {"Measured on": "; ".join(machines)}
+    if elsewhere:
+        facts["Server"] = "on another machine: CPU, memory and contention of the server were not seen"
+    return facts | _model_facts(sessions)
+
+
+def machine_in_short(sessions: Sequence[Session]) -> str:
+    """One line for the head of a report; empty where nothing is recorded."""
+    machines = list(dict.fromkeys(described(entry["hardware"]) for entry in sessions if entry.get("hardware")))
+    return machines[0] + (f" and {len(machines) - 1} more" if len(machines) > 1 else "") if machines else ""
+
+
+def described(found: Mapping[str, Any]) -> str:
+    """`AMD EPYC, 2 cores, 23.5 GiB, no GPU, Linux 6.18`."""
+    memory = found.get("ram_bytes")
+    gpus = [str(gpu.get("name")) for gpu in found.get("gpus") or []]
+    parts = [
+        str(found.get("cpu") or "unknown processor"),
+        f"{found['cores']} cores" if found.get("cores") else "",
+        f"{memory / 2**30:.1f} GiB" if memory else "",
+        listing(gpus) if gpus else "no GPU",
+        str(found.get("distribution") or found.get("os") or ""),
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _model_facts(sessions: Iterable[Session]) -> dict[str, str]:
+    facts: dict[str, str] = {}
+    for entry in sessions:
+        model = entry.get("model") or {}
+        share = model.get("offload_share")
+        known = {
+            "parameters": model.get("parameter_size"),
+            "quantisation": model.get("quantization"),
+            "family": model.get("family"),
+            "context": model.get("context_length"),
+            "on an accelerator": None if share is None else percent(share, 0),
+        }
+        facts[f"Model {model.get('tag')}"] = ", ".join(f"{name} {value}" for name, value in known.items() if value)
+    return {name: text for name, text in facts.items() if text}
 
 
 def software() -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 from IPython.display import HTML
 
 from ai_dev_tools.benchmark import plots
-from ai_dev_tools.benchmark.report.build import about_defaults, build_report
+from ai_dev_tools.benchmark.report.build import build_report
 from ai_dev_tools.benchmark.report.data import read_run
 from ai_dev_tools.benchmark.report.formats import html, structured
 from ai_dev_tools.benchmark.report.model import Figure, Report
@@ -28,7 +28,7 @@ class OpenReport:
     def __init__(
         self, tables: str, about: Mapping[str, Any], plans: str | None = None, figures: str | None = None
     ) -> None:
-        self.data = read_run(Path(tables), about_defaults(about), Path(plans) if plans else None)
+        self.data = read_run(Path(tables), about, Path(plans) if plans else None)
         self.report: Report = build_report(self.data)
         self._figures = Path(figures) if figures else None
 

@@ -26,7 +26,7 @@ from ai_dev_tools.benchmark.report.browser import (
     load_prompts,
     read_blocks,
 )
-from ai_dev_tools.benchmark.report.build import SCHEMA_VERSION, about_defaults, build_report
+from ai_dev_tools.benchmark.report.build import SCHEMA_VERSION, build_report
 from ai_dev_tools.benchmark.report.data import read_run
 from ai_dev_tools.benchmark.report.formats import badge, console, html, junit, markdown, own, structured
 from ai_dev_tools.benchmark.report.model import Report
@@ -71,7 +71,7 @@ def render_report(inputs: Inputs, folder: Path, figures: Path) -> Report:
     Raises:
         BenchmarkError: a table cannot be read, or a cell of the notebook fails.
     """
-    about = about_defaults(inputs.about)
+    about = dict(inputs.about or {})
     data = read_run(inputs.tables, about, inputs.plans)
     report = build_report(data)
     folder.mkdir(parents=True, exist_ok=True)

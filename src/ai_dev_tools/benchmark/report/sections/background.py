@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ai_dev_tools.benchmark.report.data import RunData
+from ai_dev_tools.benchmark.report.machine import machine_facts, software
 from ai_dev_tools.benchmark.report.model import Block, Browser, Column, Facts, Notice, Section, Table
 from ai_dev_tools.benchmark.report.text import is_missing, listing, number
 
@@ -26,8 +27,7 @@ def provenance(data: RunData) -> Section:
     profile = data.about.get("profile", {})
     if isinstance(profile, Mapping) and profile.get("description"):
         facts.append(("Profile", f"{profile['name']}: {profile['description']}"))
-    facts += [(name, value) for name, value in data.about.get("machine", {}).items()]
-    facts += [(name, value) for name, value in data.about.get("software", {}).items()]
+    facts += [*machine_facts(data.sessions).items(), *software().items()]
     for name, column in (
         ("Endpoint", "endpoint_kind"),
         ("Server version", "endpoint_version"),

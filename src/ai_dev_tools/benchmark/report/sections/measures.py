@@ -145,8 +145,8 @@ def _differences(data: RunData) -> Table:
     """The difference to the baseline taken apart, over all tasks."""
     rows = [row for row in records(data.costs) if row["task"] == ALL and row["model"] != ALL]
     caption = (
-        "What makes the difference to the baseline, per request over all tasks: negative parts save, positive ones cost. "
-        "Tasks one by one are in tables/costs.csv."
+        "What makes the difference to the baseline, per request over all tasks: negative parts save, positive ones "
+        "cost. Tasks one by one are in tables/costs.csv."
     )
     return Table("costs", "What the difference is made of", caption, COST_COLUMNS, rows, "Nothing to compare.")
 

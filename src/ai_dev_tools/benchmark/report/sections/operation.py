@@ -148,8 +148,8 @@ def tools(data: RunData) -> Section:
     known = [row for row in records(data.break_even) if row["approach"] in data.compared and row["model"] != ALL]
     rows = [{**row, "task": "all tasks" if row["task"] == ALL else data.task_name(row["task"])} for row in known]
     caption = (
-        "The verdict on time charges the tool's whole run to every request; this table says when sharing one run between "
-        "questions would change that. It is secondary and carries no verdict."
+        "The verdict on time charges the tool's whole run to every request; this table says when sharing one run "
+        "between questions would change that. It is secondary and carries no verdict."
     )
     empty = "No task was completed both with and without tools."
     table = Table("tool-cost", "Tool cost and break-even", caption, TOOL_COLUMNS, rows, empty)

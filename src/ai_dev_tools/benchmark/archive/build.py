@@ -1,0 +1,287 @@
+"""From a finished run to its archive: the same run gives the same bytes.
+
+Nothing of the moment of archiving goes in: every time is one that the run recorded. Members are written one after the
+other in pieces, so that memory does not grow with the run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.resources
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from ai_dev_tools.benchmark import paths
+from ai_dev_tools.benchmark.archive.container import ArchiveError, Digest, Member, new_archive
+from ai_dev_tools.benchmark.archive.crate import crate_metadata
+from ai_dev_tools.benchmark.archive.facts import block_facts, gather, tool_facts
+from ai_dev_tools.benchmark.archive.layout import (
+    CONFIG,
+    CRATE,
+    FORMAT,
+    MANIFEST,
+    README,
+    RECORDED,
+    RUN,
+    SOURCE,
+    Chain,
+    Entry,
+    Manifest,
+    RunFacts,
+    stage_files,
+    without_section,
+)
+from ai_dev_tools.benchmark.archive.publication import readme, zenodo
+from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.identity import without_secrets
+from ai_dev_tools.benchmark.receipts import read_receipt
+from ai_dev_tools.benchmark.tools import companions
+from ai_dev_tools.benchmark.validation import read_yaml
+
+ROOT_FILES = ("LICENSE", "CITATION.cff", "envs/requirements.lock", "config/corpora.yaml", "config/schema.json")
+FREE_LICENCES = (
+    "Apache-2.0",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "ISC",
+    "MIT",
+    "MPL-2.0",
+    "PSF-2.0",
+    "Python-2.0",
+    "Unlicense",
+)
+"""Licences under which files may be passed on unchanged; corpora of others are referenced only."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What to archive, as the workflow knows it.
+
+    Attributes:
+        profile: name of the results folder.
+        plan: hash of the plan in force.
+        config: all settings, resolved.
+        tasks: folder of each task by id; task_files: case lists of each task that lie elsewhere.
+        tools: YAML file of each tool by id.
+        contexts: files with what tools said.
+        corpora: ids of the corpora that the tasks read.
+        about: what the settings say of the run, see `Experiment.about`.
+    """
+
+    profile: str
+    plan: str
+    config: dict[str, Any]
+    tasks: dict[str, str]
+    task_files: dict[str, list[str]]
+    tools: dict[str, str]
+    contexts: list[str]
+    corpora: list[str]
+    about: dict[str, Any]
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Subject:
+        """The subject in what `Flow.archived` gives."""
+        return cls(**data)
+
+
+def build_archive(subject: Subject, root: Path, output: Path) -> None:
+    """Write the archive of a finished run.
+
+    Args:
+        root: the workflow's folder.
+        output: where the archive goes.
+
+    Raises:
+        ConfigurationError: the run is not finished, or one of its files is damaged or cannot be read.
+    """
+    if subject.profile.endswith(paths.REPLAY):
+        raise ConfigurationError(
+            f"{subject.profile} only plays a recorded run again",
+            remedy="Archive the run itself: leave endpoint=replay out",
+        )
+    collection = _Collection(subject, root)
+    members = collection.members()
+    facts = collection.facts()
+    members += [
+        Member(RUN, msgspec.json.format(msgspec.json.encode(facts), indent=1) + b"\n"),
+        Member(README, readme(facts, output.name).encode()),
+        Member(".zenodo.json", zenodo(facts, collection.citation)),
+    ]
+    with new_archive(output) as writer:
+        for member in _sorted(members):
+            writer.add(member)
+        writer.add(Member(CRATE, crate_metadata(facts, writer.digests, collection.citation)))
+        writer.add(Member(MANIFEST, _manifest(facts, writer.digests)))
+
+
+def _sorted(members: Iterable[Member]) -> list[Member]:
+    found: dict[str, Member] = {}
+    for member in members:
+        if member.name in found:
+            raise ConfigurationError(f"two files of the run would both be {member.name} in the archive")
+        found[member.name] = member
+    return [found[name] for name in sorted(found)]
+
+
+def _manifest(facts: RunFacts, digests: Mapping[str, Digest]) -> bytes:
+    files = {name: Entry(digest.sha256, digest.bytes) for name, digest in sorted(digests.items())}
+    manifest = Manifest(
+        format=FORMAT, profile=facts.profile, plan=facts.plan, chain=chain_of(files, facts.profile), files=files
+    )
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n"
+
+
+def chain_of(files: dict[str, Entry], profile: str) -> Chain:
+    """Each stage's digest, over its own files and over the stage that it was made from."""
+    stages = stage_files(files, profile)
+    made: dict[str, str] = {}
+    origins = {"samples": ("prompts", "plans"), "tables": ("samples",), "report": ("tables",)}
+    for stage in ("prompts", "plans", "samples", "tables", "report"):
+        content = {name: entry.sha256 for name, entry in stages[stage].items()}
+        parts = [sorted(content.items()), [made[origin] for origin in origins.get(stage, ())]]
+        made[stage] = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    return Chain(**made)
+
+
+class _Collection:
+    """The files of a run and what they are called in its archive."""
+
+    def __init__(self, subject: Subject, root: Path) -> None:
+        self.subject, self.root = subject, root
+        self.run = root / paths.RUN.format(profile=subject.profile)
+        self.citation: dict[str, Any] = {}
+        if (file := root / "CITATION.cff").exists():
+            self.citation = read_yaml(file) or {}
+        self.corpora = [read_receipt(root / paths.CORPUS_RECEIPT.format(corpus=name)) for name in subject.corpora]
+        self.included = set(subject.config.get("archive", {}).get("include", []))
+
+    def facts(self) -> RunFacts:
+        """What run.json says."""
+        names = [self._name(path) for path in sorted((self.run / "blocks").glob("*/*.jsonl"))]
+        contexts = [path for name in self.subject.contexts if (path := self.root / name).exists()]
+        blocks = block_facts(self.root, names)
+        about = {tool: self._tool_about(Path(file)) for tool, file in self.subject.tools.items()}
+        return gather(self.root, self.subject.profile, self.subject.plan, self.subject.config, blocks,
+                      tool_facts(contexts, about), self._not_included(), self.corpora)  # fmt: skip
+
+    def members(self) -> list[Member]:
+        """Everything but what is made for the archive alone, unsorted."""
+        return [*self._workflow(), *self._settings(), *self._results()]
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix()
+
+    def _workflow(self) -> Iterator[Member]:
+        yield Member("Snakefile", self.root / "Snakefile")
+        yield from _tree(self.root / "workflow", "workflow")
+        yield from _tree(self.root / "profiles" / "default", "profiles/default")
+        yield Member(paths.NOTEBOOK, self.root / paths.NOTEBOOK)
+        package = Path(str(importlib.resources.files("ai_dev_tools")))
+        yield from _tree(package, SOURCE)
+        for name in ROOT_FILES:
+            if (self.root / name).exists():
+                yield Member(name, self.root / name)
+        if (self.root / "pyproject.toml").exists():
+            text = (self.root / "pyproject.toml").read_text(encoding="utf-8")
+            yield Member("pyproject.toml", without_section(text).encode())
+
+    def _settings(self) -> Iterator[Member]:
+        settings = json.loads(json.dumps(self.subject.config))
+        plugins = [Path(file) for file in settings.get("plugins", [])]
+        settings |= {"source": "samples", "task_folders": [], "tool_folders": [], "endpoint_file": None,
+                     "plugins": [f"config/plugins/{number}_{file.name}" for number, file in enumerate(plugins)]}  # fmt: skip
+        server = settings.get("server", {})
+        server["environment"] = without_secrets(server.get("environment", {}))
+        yield Member(CONFIG, yaml.safe_dump(settings, sort_keys=True, allow_unicode=True).encode())
+        for number, file in enumerate(plugins):
+            yield Member(f"config/plugins/{number}_{file.name}", self.root / file)
+        for task, folder in self.subject.tasks.items():
+            yield from _tree(self.root / folder, f"{paths.TASKS}/{task}")
+            for extra in map(Path, self.subject.task_files.get(task, [])):
+                if not (self.root / extra).resolve().is_relative_to((self.root / folder).resolve()):
+                    yield Member(extra.as_posix(), self.root / extra)
+        for file in map(Path, self.subject.tools.values()):
+            for path in (self.root / file, *companions(self.root / file)):
+                yield Member(f"{paths.TOOLS}/{path.relative_to((self.root / file).parent).as_posix()}", path)
+
+    def _results(self) -> Iterator[Member]:
+        profile, run = self.subject.profile, self.run
+        for name in self.subject.contexts:
+            if (self.root / name).exists():
+                yield Member(name, self.root / name)
+        for task in self.subject.tasks:
+            name = paths.PROMPTS.format(task=task)
+            yield Member(name, self.root / name)
+        yield Member(paths.PLANS.format(profile=profile), run / "plans.jsonl")
+        about = json.dumps(self.subject.about, indent=1, ensure_ascii=False)
+        yield Member(paths.ABOUT.format(profile=profile), f"{about}\n".encode())
+        for folder in ("blocks", "identity", "logs"):
+            yield from _tree(run / folder, f"results/{profile}/{folder}", leave_out=(".round",))
+        for folder in ("tables", "figures", "report"):
+            yield from _tree(run / folder, f"{RECORDED}/{folder}")
+        yield from self._logs()
+        for name, receipt in zip(self.subject.corpora, self.corpora, strict=True):
+            if receipt:
+                yield Member(paths.CORPUS_RECEIPT.format(corpus=name),
+                             self.root / paths.CORPUS_RECEIPT.format(corpus=name))  # fmt: skip
+            if self._may_include(receipt):
+                yield from _tree(self.root / paths.CORPORA_FOLDER / name, f"{paths.CORPORA_FOLDER}/{name}")
+        if "weights" in self.included and (self.root / paths.WEIGHTS).exists():
+            yield Member(paths.WEIGHTS, self.root / paths.WEIGHTS)
+
+    def _logs(self) -> Iterator[Member]:
+        """Logs of the jobs behind this run; those of archiving itself would make two archives differ."""
+        subject = self.subject
+        mine = {subject.profile, *subject.tasks, *subject.corpora}
+        for path in sorted((self.root / paths.LOGS).glob("*.log")):
+            if mine & set(path.name.split(".")) and not path.name.startswith("archive_run."):
+                yield Member(self._name(path), path)
+
+    def _may_include(self, receipt: Mapping[str, Any]) -> bool:
+        free = receipt.get("license") in FREE_LICENCES
+        return bool("corpora" in self.included and receipt.get("available") and free)
+
+    def _not_included(self) -> list[dict[str, Any]]:
+        found = [
+            {"kind": "corpus", "id": str(receipt.get("corpus")), "sha256": receipt.get("sha256"),
+             "version": receipt.get("version"), "license": receipt.get("license"), "url": receipt.get("homepage")}
+            for receipt in self.corpora if receipt and not self._may_include(receipt)
+        ]  # fmt: skip
+        weights = self.root / paths.WEIGHTS
+        endpoints = {instance.get("endpoint") for instance in self._instances()}
+        if "embedded" in endpoints and not ("weights" in self.included and weights.exists()):
+            from ai_dev_tools.benchmark.endpoints.weights import SMOLLM2
+
+            found.append({"kind": "weights", "id": "SmolLM2-135M-Instruct.Q4_1", "sha256": SMOLLM2.sha256,
+                          "license": SMOLLM2.licence})  # fmt: skip
+        return found
+
+    def _instances(self) -> list[dict[str, Any]]:
+        profile = self.subject.about.get("profile", {})
+        return list(profile.get("instances", [])) if isinstance(profile, dict) else []
+
+    def _tool_about(self, file: Path) -> dict[str, Any]:
+        data = read_yaml(self.root / file)
+        return {key: data[key] for key in ("id", "description", "homepage", "install") if data.get(key)}
+
+
+def _tree(folder: Path, name: str, leave_out: tuple[str, ...] = ()) -> Iterator[Member]:
+    """Every file below a folder; caches and hidden files are left out.
+
+    Raises:
+        ArchiveError: a link leads out of the folder.
+    """
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder)
+        hidden = any(part.startswith(".") or part == "__pycache__" for part in relative.parts)
+        if not path.is_file() or hidden or path.suffix in (".pyc", *leave_out):
+            continue
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise ArchiveError(f"{path} is a link to a file elsewhere", remedy="Put the file itself there")
+        yield Member(f"{name}/{relative.as_posix()}", path)

@@ -1,0 +1,299 @@
+"""Every record of an archive against its schema and against what it was made from.
+
+Prompts carry the sha256 of their text; samples name the prompt, settings and plan behind them; the samples table has a row
+for every sample and nothing else; the report's numbers and verdicts are those of the tables. Each link is computed again,
+so that an archive whose checksums were all redone after a change is still found out, unless everything that follows from
+the change was redone as well.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from ai_dev_tools.benchmark.archive.container import Archive, ArchiveError
+from ai_dev_tools.benchmark.archive.layout import (
+    BLOCK_NAME,
+    CONFIG,
+    CONTEXTS_NAME,
+    PROMPTS_NAME,
+    RECORDED,
+    Manifest,
+)
+from ai_dev_tools.benchmark.archive.streams import Hashed
+from ai_dev_tools.benchmark.config import load_config
+from ai_dev_tools.benchmark.contexts import ToolResult
+from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.paths import safe_model
+from ai_dev_tools.benchmark.plan import read_plans
+from ai_dev_tools.benchmark.prompts import Prompt
+from ai_dev_tools.benchmark.samples import Sample
+from ai_dev_tools.benchmark.sampletable import NUMBERS
+from ai_dev_tools.benchmark.scoring import score_answer
+from ai_dev_tools.benchmark.tables import COLUMNS, sample_row
+
+Key = tuple[str, str, str, int]
+"""Model tag, task, approach and index of a sample."""
+SAMPLES_CSV = f"{RECORDED}/tables/samples.csv"
+SAMPLES_PARQUET = f"{RECORDED}/tables/samples.parquet"
+REPORT_JSON = f"{RECORDED}/report/report.json"
+MOST_SAMPLES = 5_000_000
+_NUMBERS = frozenset(NUMBERS)
+_UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
+
+
+@dataclass(frozen=True)
+class _Prompt:
+    sha256: str
+    schema: str
+    scoring: list[dict[str, Any]]
+    truth: dict[str, Any] | None
+    stratum: str
+
+
+class Records:
+    """Reads members in order and remembers what later ones are checked against.
+
+    Args:
+        add: takes a finding: where, and what.
+    """
+
+    def __init__(self, archive: Archive, manifest: Manifest, add: Callable[[str, str], None]) -> None:
+        self._archive, self._manifest, self._add = archive, manifest, add
+        self._prompts: dict[tuple[str, str, str], _Prompt] = {}
+        self._kept_bytes = 0
+        self._words: dict[str, str] = {}
+        self._plans: set[str] = set()
+        self._think = False
+        self._rows: dict[Key, bytes] = {}
+        self._report: dict[str, Any] = {}
+        self._sample_decoder = msgspec.json.Decoder(Sample)
+        self._prompt_decoder = msgspec.json.Decoder(Prompt)
+        self._context_decoder = msgspec.json.Decoder(ToolResult)
+
+    @property
+    def samples(self) -> int:
+        """Samples read so far."""
+        return len(self._rows)
+
+    def reading_order(self, names: Iterable[str]) -> list[str]:
+        """Members sorted so that what others are checked against comes first."""
+
+        def stage(name: str) -> int:
+            if name == CONFIG or name.endswith("/plans.jsonl") or PROMPTS_NAME.fullmatch(name):
+                return 0
+            return 1 if BLOCK_NAME.fullmatch(name) else 2
+
+        return sorted(names, key=lambda name: (stage(name), name))
+
+    def read(self, name: str, stream: Hashed) -> None:
+        """Check a member's records; members without any are left to their checksum.
+
+        Raises:
+            ArchiveError: a record is not what it should be; says which.
+        """
+        if found := BLOCK_NAME.fullmatch(name):
+            self._block(stream, found["model"], found["task"])
+        elif found := PROMPTS_NAME.fullmatch(name):
+            self._prompt_rows(stream, found["task"])
+        elif CONTEXTS_NAME.fullmatch(name):
+            for number, line in _numbered(stream):
+                _decoded(self._context_decoder, line, number, "what a tool said")
+        elif name == f"results/{self._manifest.profile}/plans.jsonl":
+            self._plan_rows(stream)
+        elif name == CONFIG:
+            self._settings(stream)
+        elif name == SAMPLES_CSV:
+            self._table(stream)
+        elif name == REPORT_JSON:
+            self._report = _object(stream)
+        elif name.endswith(".json") and name.startswith(("results/", "resources/")):
+            _object(stream)
+
+    def finish(self) -> None:
+        """Check what needs more than one member: the other forms of the tables, and the report."""
+        from ai_dev_tools.benchmark.archive.recompute import report_differences
+
+        try:
+            self._parquet()
+        except ArchiveError as error:
+            self._add(SAMPLES_PARQUET, str(error))
+        said = self._report.get("benchmark_info")
+        total = said.get("total_samples") if isinstance(said, dict) else None
+        if total != self.samples:
+            self._add(REPORT_JSON, f"reports {total} samples, but the archive holds {self.samples}")
+        else:
+            for what in report_differences(self._archive, self._manifest, self._report):
+                self._add(REPORT_JSON, what)
+
+    # what is read first
+
+    def _settings(self, stream: Hashed) -> None:
+        text = stream.read()
+        try:
+            if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
+                raise ArchiveError("has YAML aliases, which no config of an archive has")
+            settings = yaml.safe_load(text)
+            self._think = load_config(settings if isinstance(settings, dict) else {}).think
+        except (yaml.YAMLError, ConfigurationError, *_UNREADABLE) as error:
+            raise ArchiveError(f"is no config ({str(error).splitlines()[0][:200]})") from None
+
+    def _plan_rows(self, stream: Hashed) -> None:
+        with tempfile.NamedTemporaryFile(prefix="plans-") as file:
+            file.write(stream.read())
+            file.flush()
+            try:
+                self._plans = {str(entry["plan"]) for entry in read_plans(Path(file.name))}
+            except ConfigurationError as error:
+                raise ArchiveError(str(error).replace(f"{file.name} ", "")) from None
+
+    def _prompt_rows(self, stream: Hashed, task: str) -> None:
+        for number, line in _numbered(stream):
+            row: Prompt = _decoded(self._prompt_decoder, line, number, "a prompt")
+            if row.task != task:
+                raise ArchiveError(f"line {number} belongs to task {row.task}")
+            if hashlib.sha256((row.prompt or "").encode()).hexdigest() != row.prompt_sha256:
+                raise ArchiveError(
+                    f"line {number}: the prompt of {row.case}, {row.approach} is not the one of its sha256"
+                )
+            schema = json.dumps(row.answer_schema, sort_keys=True, separators=(",", ":"))
+            self._keep(len(line) - len(row.prompt or ""))
+            self._prompts[row.task, row.case, row.approach] = _Prompt(
+                row.prompt_sha256, self._words.setdefault(schema, schema), row.scoring, row.truth, row.stratum
+            )
+
+    def _keep(self, size: int) -> None:
+        self._kept_bytes += size
+        if self._kept_bytes > self._archive.limits.document:
+            raise ArchiveError("holds more truth and schemas than any run of this project")
+
+    # samples
+
+    def _block(self, stream: Hashed, model: str, task: str) -> None:
+        for number, line in _numbered(stream):
+            sample: Sample = _decoded(self._sample_decoder, line, number, "a sample")
+            if (safe_model(sample.model), sample.task) != (model, task) or sample.profile != self._manifest.profile:
+                raise ArchiveError(f"line {number} belongs to {sample.profile}/{sample.model}/{sample.task}")
+            key = (sample.model, sample.task, sample.approach, sample.sample)
+            if key in self._rows:
+                raise ArchiveError(f"line {number}: {_named(key)} is there twice")
+            if len(self._rows) >= MOST_SAMPLES:
+                raise ArchiveError(f"holds more than {MOST_SAMPLES} samples")
+            prompt = self._prompts.get((sample.task, sample.case, sample.approach))
+            if problem := self._problem(sample, prompt):
+                raise ArchiveError(f"line {number}: {_named(key)} {problem}")
+            self._rows[key] = _digest(sample_row(sample, prompt.stratum if prompt else ""))
+
+    def _problem(self, sample: Sample, prompt: _Prompt | None) -> str | None:
+        request = sample.request
+        if prompt is None or request.prompt_sha256 != prompt.sha256:
+            return f"was not asked with the recorded prompt of {sample.case}, {sample.approach}"
+        parts = json.dumps(
+            [request.protocol, sample.model, request.options, self._think, request.prompt_sha256, sample.approach],
+            sort_keys=True,
+            separators=(",", ":"),
+        )
+        if hashlib.sha256(f"{parts[:-1]},{prompt.schema}]".encode()).hexdigest() != request.digest:
+            return "was asked with other settings than it says"
+        if sample.plan is not None and sample.plan not in self._plans:
+            return f"names plan {sample.plan}, which the ledger does not have"
+        if sample.status == "completed" and sample.score is not None:
+            score = score_answer(sample.answer, prompt.truth, prompt.scoring)
+            if score is None or abs(score - sample.score) > 1e-6:
+                return f"has score {sample.score}, but its answer scores {score}"
+        return None
+
+    # tables
+
+    def _table(self, stream: Hashed) -> None:
+        lines = (line.decode("utf-8") + "\n" for line in stream.lines())
+        try:
+            rows = csv.reader(lines)
+            header = next(rows, [])
+            self._match((dict(zip(header, row, strict=True)) for row in rows), header, text=True)
+        except (csv.Error, *_UNREADABLE) as error:
+            raise ArchiveError(f"is not a table ({str(error)[:120]})") from None
+
+    def _parquet(self) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            file = pq.ParquetFile(io.BytesIO(self._archive.read(SAMPLES_PARQUET)))
+            if file.metadata.num_rows != self.samples:
+                raise ArchiveError(f"has {file.metadata.num_rows} rows, but there are {self.samples} samples")
+            rows = (row for batch in file.iter_batches(batch_size=2000, columns=COLUMNS) for row in batch.to_pylist())
+            self._match(rows, file.schema_arrow.names, text=False)
+        except (pa.ArrowException, OSError, MemoryError, *_UNREADABLE) as error:
+            raise ArchiveError(f"is not a table ({str(error)[:120]})") from None
+
+    def _match(self, rows: Iterable[Mapping[str, Any]], header: list[str], text: bool) -> None:
+        """Every row is a sample, and every sample has its row."""
+        if missing := [name for name in COLUMNS if name not in header]:
+            raise ArchiveError(f"has no column {missing[0]}")
+        seen: set[Key] = set()
+        for row in rows:
+            key = (row["model"], row["task"], row["approach"], int(row["sample"]))
+            values = {name: _read_cell(name, row[name]) if text else row[name] for name in COLUMNS}
+            if key in seen or self._rows.get(key) != _digest(values):
+                raise ArchiveError(f"the row of {_named(key)} does not say what the sample says")
+            seen.add(key)
+        if len(seen) != self.samples:
+            missing_key = next(key for key in self._rows if key not in seen)
+            raise ArchiveError(f"has no row for {_named(missing_key)}")
+
+
+def _named(key: Key) -> str:
+    return "sample " + "/".join(map(str, key))
+
+
+def _digest(row: Mapping[str, Any]) -> bytes:
+    """16 bytes that stand for a row, whatever form it came in: numbers by value, missing as nothing."""
+    text = "\x1f".join(_canonical(name, row[name]) for name in COLUMNS)
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _canonical(name: str, value: Any) -> str:
+    if value is None or value != value:
+        return ""
+    if name in _NUMBERS:
+        return repr(float(value))
+    return str(value)
+
+
+def _read_cell(name: str, cell: str) -> Any:
+    if name in _NUMBERS:
+        return float(cell) if cell else None
+    return cell
+
+
+def _numbered(stream: Hashed) -> Iterator[tuple[int, bytes]]:
+    return enumerate(stream.lines(), start=1)
+
+
+def _decoded(decoder: Any, line: bytes, number: int, what: str) -> Any:
+    try:
+        return decoder.decode(line)
+    except _UNREADABLE as error:
+        raise ArchiveError(f"line {number} is not {what} ({str(error)[:200]})") from None
+
+
+def _object(stream: Hashed) -> dict[str, Any]:
+    """A JSON document; numbers too large for any record of this project are refused, not computed with."""
+    try:
+        content = msgspec.json.decode(stream.read())
+    except _UNREADABLE as error:
+        raise ArchiveError(f"is not JSON ({str(error)[:120]})") from None
+    if not isinstance(content, dict):
+        raise ArchiveError("is not a JSON object")
+    return content

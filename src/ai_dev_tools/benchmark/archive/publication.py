@@ -1,0 +1,99 @@
+"""What an archive says to people and to repositories: its README, and Zenodo's metadata."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ai_dev_tools.benchmark.archive.layout import RunFacts
+
+_README = """# A recorded benchmark run
+
+Profile `{profile}`, {samples} requests to {models}, made from {started} to {ended} under plan `{plan}`.
+Author: {author}. Licence of the data: {license}.
+
+| in | is |
+|---|---|
+| `recorded/` | tables, figures and report as they were when this was archived; start with `recorded/report/report.html` |
+| `results/` | what was measured: every request and answer (`{profile}/blocks`), prompts, tool outputs, plans, identities, logs |
+| `config/`, `workflow/`, `src/` | settings as they were resolved, and the whole program |
+| `run.json`, `manifest.json`, `ro-crate-metadata.json` | who, when, how; every checksum; the same as an RO-Crate |
+
+## Check
+
+    ai-dev-bench verify {file}
+
+## Render again, without network, model or corpora
+
+    unzip {file} -d run && cd run
+    python3 -m venv .venv && .venv/bin/pip install --require-hashes -r envs/requirements.lock
+    .venv/bin/pip install --no-deps --no-build-isolation .
+    .venv/bin/snakemake --cores 1 report
+    diff -r recorded/tables results/{profile}/tables        # no difference: the tables follow from the samples
+
+The installation is the only step that needs a package index. A report that is rendered again differs in the moment it was
+rendered, and in nothing else; `SOURCE_DATE_EPOCH` fixes that moment too.
+
+## Repeat
+
+    snakemake --cores 1 report --config endpoint=replay                     # the recorded answers, all steps: {profile}@replay
+    snakemake --cores 1 report --config source=prompts profile={profile} endpoint=http://localhost:11434
+                                                                             # the recorded prompts, a live endpoint
+
+The second keeps recorded samples whose request did not change, unless the model has other weights; to ask all of them
+again, move `results/{profile}/samples` away first, or work in a fresh copy with `source: cases`.
+
+## What is not inside
+
+{missing}
+"""
+
+
+def readme(facts: RunFacts, file: str) -> str:
+    """README.md of an archive.
+
+    Args:
+        file: name of the archive.
+    """
+    missing = "\n".join(
+        f"* {item['kind']} {item['id']}"
+        + (f" {item['version']}" if item.get("version") else "")
+        + f", licence {item.get('license') or 'unknown'}, sha256 `{item.get('sha256')}`"
+        for item in facts.not_included
+    )
+    return _README.format(
+        profile=facts.profile,
+        samples=facts.samples,
+        models=", ".join(f"`{model['tag']}`" for model in facts.models),
+        started=facts.started_at,
+        ended=facts.ended_at,
+        plan=facts.plan,
+        author=facts.author.get("author", "not named"),
+        license=facts.license,
+        file=file,
+        missing=missing or "Nothing: the run used no corpora and no weights of its own.",
+    )
+
+
+def zenodo(facts: RunFacts, citation: Mapping[str, Any]) -> bytes:
+    """Content of .zenodo.json: metadata for a deposit of the archive."""
+    author = facts.author
+    creator = {"name": author.get("author", "not named")}
+    creator |= {key: author[key] for key in ("orcid", "affiliation") if key in author}
+    models = ", ".join(model["tag"] for model in facts.models)
+    content = {
+        "title": f"{citation.get('title', 'AI Development Tools Benchmark')}: {facts.profile} run on {models}",
+        "upload_type": "dataset",
+        "description": (
+            f"<p>{facts.samples} requests to {models}, made from {facts.started_at} to {facts.ended_at} under the plan "
+            f"{facts.plan}: prompts, tool outputs, answers, timings, tables and report as a Workflow Run RO-Crate.</p>"
+        ),
+        "creators": [creator],
+        "publication_date": facts.ended_at[:10],
+        "license": facts.license.lower(),
+        "keywords": ["benchmark", "language models", "developer tools", "reproducibility", "RO-Crate"],
+        "version": facts.package_version,
+        "notes": "Check with `ai-dev-bench verify`, render again with `snakemake --cores 1 report`; see README.md inside.",
+    }
+    return json.dumps(content, indent=1, ensure_ascii=False).encode() + b"\n"

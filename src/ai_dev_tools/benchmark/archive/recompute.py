@@ -1,0 +1,123 @@
+"""Doing again what the run did with its samples: the report's numbers from the tables, and the tables from the samples."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from ai_dev_tools.benchmark import paths
+from ai_dev_tools.benchmark.archive.container import Archive, ArchiveError
+from ai_dev_tools.benchmark.archive.layout import BLOCK_NAME, CONFIG, PROMPTS_NAME, RECORDED, Manifest
+from ai_dev_tools.benchmark.config import load_config
+from ai_dev_tools.benchmark.errors import BenchmarkError
+
+FROM_TABLES = ("comparison_metrics", "overall_metrics", "verdicts", "verdict_rows")
+"""Parts of report.json that are read off the tables."""
+
+
+def report_differences(archive: Archive, manifest: Manifest, report: dict[str, Any]) -> list[str]:
+    """Parts of the report that do not say what the recorded tables say; empty where it belongs to them."""
+    from ai_dev_tools.benchmark.report.build import SCHEMA_VERSION, build_report
+    from ai_dev_tools.benchmark.report.data import DERIVED, RunData, plain_samples
+    from ai_dev_tools.benchmark.report.formats import structured
+
+    tables = {name: _table(archive, name) for name in ("samples", *DERIVED)}
+    plans = archive.read(paths.PLANS.format(profile=manifest.profile)).splitlines()
+    try:
+        about = json.loads(archive.read(paths.ABOUT.format(profile=manifest.profile)))
+        data = RunData(
+            about=about,
+            plans=[json.loads(line) for line in plans],
+            samples=plain_samples(tables.pop("samples")),
+            **tables,
+        )
+        made = structured.render(build_report(data), SCHEMA_VERSION)
+    except (BenchmarkError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        return [f"cannot be made again from the tables ({type(error).__name__}: {str(error)[:120]})"]
+    return [
+        f"says otherwise than the tables: {part.replace('_', ' ')}"
+        for part in FROM_TABLES
+        if not same(made.get(part), report.get(part))
+    ]
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two JSON values agree; numbers to nine digits, because another machine may round the last one differently."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, float | int) and isinstance(other, float | int) and not isinstance(one, bool):
+        return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12)
+    return bool(one == other)
+
+
+def recomputed(archive: Archive, manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """Derive every table from the samples; yields (member, what is wrong) for each that differs by a byte."""
+    from ai_dev_tools.benchmark.analysis import write_tables
+
+    with tempfile.TemporaryDirectory(prefix="verify-") as name:
+        folder = Path(name)
+        wanted = [n for n in manifest.files if BLOCK_NAME.fullmatch(n) or PROMPTS_NAME.fullmatch(n) or n == CONFIG]
+        plans = paths.PLANS.format(profile=manifest.profile)
+        for member in (*wanted, plans):
+            _extract(archive, member, folder / member)
+        config = load_config(yaml.safe_load((folder / CONFIG).read_bytes()))
+        if config.plugins:
+            yield (
+                CONFIG,
+                "tables made with plugins are not derived by verify; unpack and render them (it runs their code)",
+            )
+            return
+        outputs = {key: folder / Path(file).name for key, file in paths.TABLE_FILES.items()}
+        try:
+            write_tables(
+                blocks=[folder / n for n in wanted if BLOCK_NAME.fullmatch(n)],
+                prompts=[folder / n for n in wanted if PROMPTS_NAME.fullmatch(n)],
+                plans=folder / plans,
+                outputs=outputs,
+                reference=config.plan.reference,
+                thresholds=config.validity.model_dump(),
+            )
+        except BenchmarkError as error:
+            yield f"{RECORDED}/tables/", f"cannot be derived again: {error}"
+            return
+        for file in outputs.values():
+            member = f"{RECORDED}/tables/{file.name}"
+            with open(file, "rb") as made:
+                digest = hashlib.file_digest(made, "sha256").hexdigest()
+            if member not in manifest.files or manifest.files[member].sha256 != digest:
+                yield member, "does not follow from the samples (or other versions of the packages made it)"
+
+
+def _extract(archive: Archive, member: str, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with open(target, "wb") as file:
+        for piece in archive.pieces(member):
+            file.write(piece)
+
+
+def _table(archive: Archive, name: str) -> pd.DataFrame:
+    """A recorded table, empty where there is none.
+
+    Raises:
+        ArchiveError: it cannot be read.
+    """
+    parquet, text = (f"{RECORDED}/tables/{name}.{suffix}" for suffix in ("parquet", "csv"))
+    try:
+        if parquet in archive.members:
+            return pd.read_parquet(io.BytesIO(archive.read(parquet)))
+        if text in archive.members and archive.members[text].file_size > 1:
+            return pd.read_csv(io.BytesIO(archive.read(text)), low_memory=False)
+    except (ValueError, OSError, pd.errors.ParserError) as error:
+        raise ArchiveError(f"{name} is not a table ({str(error)[:120]})") from None
+    return pd.DataFrame()

@@ -1,0 +1,199 @@
+"""Is this archive what was sealed, is every record in it one of this project's, and does the report belong to the data?
+
+Everything is read as a stream, in one pass over the members; what is kept per sample is 16 bytes. Findings are collected,
+not raised, so that one damaged byte is reported with the member that holds it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from ai_dev_tools.benchmark.archive.build import chain_of
+from ai_dev_tools.benchmark.archive.chain import Records
+from ai_dev_tools.benchmark.archive.container import (
+    LIMITS,
+    Archive,
+    ArchiveError,
+    Digest,
+    Limits,
+    is_intact,
+    open_archive,
+)
+from ai_dev_tools.benchmark.archive.crate import entity_ids
+from ai_dev_tools.benchmark.archive.layout import CRATE, FORMAT, MANIFEST, RECORDED, RUN, Manifest, RunFacts
+from ai_dev_tools.benchmark.archive.streams import Hashed
+
+MOST_FINDINGS = 50
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is wrong, and where."""
+
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}"
+
+
+@dataclass
+class Verification:
+    """What checking an archive came to.
+
+    Attributes:
+        findings: everything that is wrong; empty where the archive is genuine.
+        facts: the archive's own summary, when it could be read.
+    """
+
+    path: Path
+    findings: list[Finding] = field(default_factory=list)
+    facts: RunFacts | None = None
+    recomputed: bool = False
+
+    @property
+    def ok(self) -> bool:
+        return not self.findings
+
+    @property
+    def line(self) -> str:
+        """The result in one line."""
+        if self.findings:
+            more = len(self.findings) - 1
+            return f"NOT VALID: {self.findings[0]}" + (f" (and {more} more)" if more else "")
+        facts = self.facts
+        assert facts is not None
+        how = (
+            "tables were derived again, byte by byte"
+            if self.recomputed
+            else "every row of the samples table was checked"
+        )
+        return (
+            f"VALID: the report belongs to the data: {facts.samples} samples of profile {facts.profile}, plan {facts.plan}, "
+            f"{facts.started_at} to {facts.ended_at}; {how}"
+        )
+
+    def require(self) -> Verification:
+        """Itself, if nothing is wrong.
+
+        Raises:
+            ArchiveError: the first finding.
+        """
+        if self.findings:
+            raise ArchiveError(f"{self.path} is {self.line}")
+        return self
+
+    def add(self, where: str, what: str) -> None:
+        """Note a finding; beyond a bound, further ones say nothing new."""
+        if len(self.findings) < MOST_FINDINGS:
+            self.findings.append(Finding(where, what))
+
+
+def verify(path: Path, *, recompute: bool = False, limits: Limits = LIMITS) -> Verification:
+    """Check an archive; never raises for what is in the file.
+
+    Args:
+        recompute: also derive all tables from the samples and compare them byte by byte, which needs the packages of the
+            run (see envs/requirements.lock in the archive).
+    """
+    result = Verification(path)
+    try:
+        intact = is_intact(path)
+        with open_archive(path, limits) as archive:
+            _check(archive, result, intact)
+            if result.ok and recompute:
+                from ai_dev_tools.benchmark.archive.recompute import recomputed
+
+                for where, what in recomputed(archive, _manifest(archive)):
+                    result.add(where, what)
+                result.recomputed = True
+    except ArchiveError as error:
+        result.add(path.name, str(error).removeprefix(f"{path} "))
+    return result
+
+
+def _check(archive: Archive, result: Verification, intact: bool) -> None:
+    manifest = _manifest_or_none(archive, result)
+    if manifest is None:
+        return
+    listed = {*manifest.files, MANIFEST}
+    for name in sorted(listed ^ archive.members.keys()):
+        result.add(name, "is missing" if name in listed else "is not listed in the manifest")
+    records = Records(archive, manifest, result.add) if intact else None  # a changed file is only searched for where
+    order = records.reading_order if records else sorted
+    for name in order(name for name in manifest.files if name in archive.members):
+        _check_member(archive, name, manifest, records, result)
+    if records is None and result.ok:
+        result.add(
+            archive.path.name, "a byte outside the members' contents was changed (headers or directory of the zip)"
+        )
+    if records and result.ok:
+        records.finish()
+        _check_summary(archive, manifest, records, result)
+
+
+def _manifest(archive: Archive) -> Manifest:
+    try:
+        manifest = msgspec.json.decode(archive.read(MANIFEST), type=Manifest)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ArchiveError(f"{MANIFEST} is not a manifest ({error})") from None
+    if manifest.format != FORMAT:
+        raise ArchiveError(f"this archive has format {manifest.format}; this version reads {FORMAT}",
+                           remedy="Use the version that its envs/requirements.lock and src/ hold")  # fmt: skip
+    return manifest
+
+
+def _manifest_or_none(archive: Archive, result: Verification) -> Manifest | None:
+    try:
+        return _manifest(archive)
+    except ArchiveError as error:
+        result.add(MANIFEST, str(error))
+        return None
+
+
+def _check_member(
+    archive: Archive, name: str, manifest: Manifest, records: Records | None, result: Verification
+) -> None:
+    """Checksum and records of one member, in one pass."""
+    try:
+        with archive.open(name) as file:
+            stream = Hashed(file, name, archive.limits)
+            before = len(result.findings)
+            try:
+                if records and not (
+                    result.findings and name.startswith(RECORDED)
+                ):  # tables of wrong samples say nothing new
+                    records.read(name, stream)
+            except ArchiveError as error:
+                result.add(name, str(error).removeprefix(f"{name} "))
+            digest: Digest = stream.finish()
+        expected = manifest.files[name]
+        if (digest.sha256, digest.bytes) != (expected.sha256, expected.bytes):
+            del result.findings[before:]  # what is read in damaged content says nothing more
+            result.add(name, "was changed: its content does not match its checksum")
+    except ArchiveError as error:
+        result.add(name, str(error).removeprefix(f"{name} "))
+
+
+def _check_summary(archive: Archive, manifest: Manifest, records: Records, result: Verification) -> None:
+    """The chain, the summary and the crate against what the records say."""
+    if chain_of(manifest.files, manifest.profile) != manifest.chain:
+        result.add(MANIFEST, "its chain from prompts to report does not follow from its files")
+    try:
+        facts = msgspec.json.decode(archive.read(RUN), type=RunFacts)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ArchiveError) as error:
+        result.add(RUN, f"is not the summary of a run ({error})")
+        return
+    result.facts = facts
+    said = (facts.profile, facts.plan, facts.samples)
+    if said != (manifest.profile, manifest.plan, records.samples):
+        result.add(RUN, f"says {said}, but the archive holds {(manifest.profile, manifest.plan, records.samples)}")
+    try:
+        for name in entity_ids(archive.read(CRATE)):
+            if name not in manifest.files:
+                result.add(CRATE, f"describes {name}, which is not in the archive")
+    except (ValueError, KeyError, TypeError, RecursionError, AttributeError) as error:
+        result.add(CRATE, f"is not RO-Crate metadata ({error})")

@@ -1,0 +1,137 @@
+"""The tutorials, followed as they are written: their files saved, their commands run, with a labelled fake model."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fakes.ollama import FakeOllama
+from workflow_project import REPO, Project
+
+MODEL = "llama3.2:1b"
+SAVED = re.compile(r"(?:Save|and) this as `([\w./]+)`[^\n]*\n\n```\w+\n(.*?)^```", re.DOTALL | re.MULTILINE)
+SHELL = re.compile(r"^```sh\n(.*?)^```", re.DOTALL | re.MULTILINE)
+
+
+def text_of(tutorial: str) -> str:
+    return (REPO / "docs" / tutorial).read_text(encoding="utf-8")
+
+
+def save_files(tutorial: str, folder: Path) -> list[str]:
+    """Write every file that the tutorial says to save; returns their names."""
+    found = dict(SAVED.findall(text_of(tutorial)))
+    for name, content in found.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+    return sorted(found)
+
+
+def commands(tutorial: str, program: str) -> list[list[str]]:
+    """Its shell commands that begin with a program, as words."""
+    lines = [line for block in SHELL.findall(text_of(tutorial)) for line in block.splitlines()]
+    return [line.split() for line in lines if line.startswith(program)]
+
+
+def run(project: Project, words: list[str], fake: FakeOllama, **environment: str) -> str:
+    """A snakemake command of a tutorial with the fake model's address, up to the tables."""
+    settings = [*words[1:], f"endpoint={fake.url}", "profile=light"]
+    if "--" in settings:
+        place = settings.index("--")
+        settings = [*settings[:place], *settings[-2:], *settings[place:-2]]
+    else:
+        settings += ["--", "tables"]
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", *settings], cwd=project.folder, env=os.environ | environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def rows(project: Project, name: str) -> list[dict[str, str]]:
+    with (project.folder / "results/light/tables" / f"{name}.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def answered(project: Project) -> Counter[tuple[str, str]]:
+    """Samples by task and arm, all of them completed."""
+    samples = rows(project, "samples")
+    assert {row["status"] for row in samples} == {"completed"}
+    return Counter((row["task"], row["approach"]) for row in samples)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    project = Project.create(tmp_path)
+    yield project
+    project.clean_up()
+
+
+@pytest.fixture(scope="module")
+def pip_installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What the first tutorial installs, in an environment of its own; gives the variables that make it visible."""
+    folder = tmp_path_factory.mktemp("environment")
+    ((*_, requirement),) = commands("tutorial-own-tool.md", "python -m pip install")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python"), "install", "--quiet", requirement]
+    done = subprocess.run(pip, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120, check=False)
+    if done.returncode:
+        pytest.skip(f"{requirement} cannot be installed here: {done.stdout.strip().splitlines()[-1]}")
+    (packages,) = folder.glob("lib/*/site-packages")
+    paths = [str(packages), *filter(None, [os.environ.get("PYTHONPATH")])]
+    path = os.pathsep.join([str(folder / "bin"), os.environ["PATH"]])
+    return {"PYTHONPATH": os.pathsep.join(paths), "PATH": path}
+
+
+def test_the_tutorial_about_a_tool(project: Project, pip_installed: dict[str, str]) -> None:
+    saved = save_files("tutorial-own-tool.md", project.folder)
+    assert saved == [
+        "config/tools/lizard.yaml",
+        "mytasks/hotspots/cases/postage.yaml",
+        "mytasks/hotspots/task.yaml",
+    ]
+    check, verdict, heavy, own = commands("tutorial-own-tool.md", "snakemake")
+    assert "profile=heavy" in heavy, "which is for who has the models"
+    with FakeOllama(models=[MODEL]) as fake:
+        run(project, check, fake, **pip_installed)
+        assert fake.requests == []
+        said = (project.folder / "results/contexts/context_analysis.lizard.jsonl").read_text().splitlines()[0]
+        assert "lizard: complexity of each function" in said
+        assert "9 stage@16-26@brewlog/batch.py" in said
+
+        run(project, verdict, fake, **pip_installed)
+        arms = {("context_analysis", arm): 3 for arm in ("baseline", "no_context", "tools-lizard")}
+        assert answered(project) == arms
+        claims = {row["claim"] for row in rows(project, "verdicts")}
+        assert claims == {"tokens:tools-lizard", "time:tools-lizard"}
+
+        run(project, own, fake, **pip_installed)
+        assert answered(project) == {("hotspots", arm): 3 for _, arm in arms}
+        asked = [body["messages"][0]["content"] for body in fake.requests]
+        assert any("\n6 label@8-15@postage.py\n" in text for text in asked), "lizard's view of the user's own code"
+
+
+def test_the_tutorial_about_a_task(project: Project) -> None:
+    saved = save_files("tutorial-own-task.md", project.folder)
+    assert saved == [
+        "mytasks/unused_code/cases.csv",
+        "mytasks/unused_code/cases/bakery.yaml",
+        "mytasks/unused_code/sources/shops/bakery.py",
+        "mytasks/unused_code/task.yaml",
+    ]
+    check, ask = commands("tutorial-own-task.md", "snakemake")
+    with FakeOllama(models=[MODEL]) as fake:
+        run(project, check, fake)
+        assert fake.requests == []
+        run(project, ask, fake)
+        assert answered(project) == {("unused_code", arm): 3 for arm in ("baseline", "no_context", "tools")}
+        scores = {(row["case"], float(row["score"])) for row in rows(project, "samples")}
+        assert scores == {("bakery", 0.25), ("ferry", 0.25), ("kiosk", 1)}, "the fake says: none, used"

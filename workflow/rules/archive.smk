@@ -1,0 +1,23 @@
+# In: everything a run left. Out: one file, a Workflow Run RO-Crate, that is checked before it is called done.
+
+
+rule archive_run:
+    """Put a finished run into one file that can be checked, rendered again and repeated anywhere."""
+    input:
+        blocks=flow.blocks,
+        prompts=flow.prompts,
+        plans=paths.PLANS,
+        tables=rules.make_tables.output,
+        report=rules.render_report.output,
+    output:
+        paths.ARCHIVE,
+    log:
+        f"{paths.LOGS}/archive_run.{{profile}}.{{archive}}.log",
+    params:
+        subject=flow.archived,
+    wildcard_constraints:
+        archive=r"[A-Za-z0-9_@.-]+",
+    resources:
+        measuring=flow.blocks_at_once,
+    script:
+        "../scripts/archive_run.py"

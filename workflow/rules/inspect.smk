@@ -1,0 +1,26 @@
+# In: settings. Out: nothing but words: what there is, what a run would do, and whether it can.
+
+
+rule list_tasks:
+    """The tasks there are."""
+    localrule: True
+    shell:
+        "{sys.executable:q} -m ai_dev_tools.cli.benchmark_cli list-tasks"
+
+
+rule validate:
+    """Check settings, tasks, tools, endpoints, models, memory and disk, each with how to mend it."""
+    localrule: True
+    params:
+        given=flow.given_settings,
+    shell:
+        "{sys.executable:q} -m ai_dev_tools.cli.benchmark_cli validate {params.given:q}"
+
+
+rule plan:
+    """What a run would claim, ask and take; asks nothing."""
+    localrule: True
+    params:
+        given=flow.given_settings,
+    shell:
+        "{sys.executable:q} -m ai_dev_tools.cli.benchmark_cli plan {params.given:q}"
