@@ -37,6 +37,8 @@ localrules:  # on a cluster these stay where the network is, and cost less than 
     run,
     tables,
     report,
+    compare,
+    batch,
     fetch_weights,
     fetch_corpus,
     declare_plan,
@@ -57,6 +59,9 @@ if flow.source != "samples":
 
 include: "workflow/rules/analyse.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/compare.smk"
+include: "workflow/rules/batch.smk"
+include: "workflow/rules/inspect.smk"
 include: "workflow/rules/archive.smk"
 
 
@@ -89,6 +94,18 @@ rule archive:
     """The run as one file that can be checked and rendered again anywhere."""
     input:
         flow.targets("archive"),
+
+
+rule compare:
+    """Compare profiles: --config compare=light,medium,heavy (the first with each other one)."""
+    input:
+        flow.comparisons,
+
+
+rule batch:
+    """Run a batch: --config batch=quick|standard|comprehensive|scaling or one of your own."""
+    input:
+        flow.batch_report,
 
 
 onsuccess:

@@ -88,8 +88,11 @@ def main() -> int:
                 f" {wall[mode]:.1f} s for the whole command; one request takes {latency:.2f} s (median)"
             )
     saved = 1 - span["async"] / span["sequential"]
-    print(f"{given.server} endpoint, {given.slots} slots: async takes {saved:.0%} less time (whole command: "
-          f"{1 - wall['async'] / wall['sequential']:.0%})")  # fmt: skip
+    less_or_more = "less" if saved > 0 else "more"
+    print(
+        f"{given.server} endpoint, {given.slots} slots: async takes {abs(saved):.0%} {less_or_more} time"
+        f" (whole command: {wall['async'] / wall['sequential'] - 1:+.0%})"
+    )
     if given.server == "fake" and saved < PROMISED:
         print(f"less than the {PROMISED:.0%} that is promised")
         return 1

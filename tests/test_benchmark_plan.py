@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.plan import declare_plan, plan_hash, read_plans
+from ai_dev_tools.benchmark.plan import declare_plan, plan_hash, read_plans, up_to
 
 PLAN: dict[str, Any] = {
     "protocol": 1,
@@ -134,3 +134,10 @@ def test_no_line_can_be_taken_out_or_moved(ledger: Path) -> None:
         ledger.write_bytes(forged)
         with pytest.raises(ConfigurationError, match="is not a plan as it was declared"):
             read_plans(ledger)
+
+
+def test_a_run_is_judged_by_its_own_plan_though_others_were_declared_since() -> None:
+    ledger = [{"plan": name} for name in ("first", "second", "third")]
+    assert up_to(ledger, "second") == ledger[:2]
+    assert up_to(ledger, "third") == ledger
+    assert up_to(ledger, None) == up_to(ledger, "unknown") == ledger

@@ -118,6 +118,12 @@ def test_the_tutorial_about_a_tool(project: Project, pip_installed: dict[str, st
         asked = [body["messages"][0]["content"] for body in fake.requests]
         assert any("\n6 label@8-15@postage.py\n" in text for text in asked), "lizard's view of the user's own code"
 
+        run(project, verdict, fake, **pip_installed)
+        assert len(fake.requests) == len(asked), "all of it was asked before"
+        labels = {(row["plan"], row["label"]) for row in rows(project, "verdicts") if row["task"] == "(all)"}
+        assert len(labels) == 1
+        assert {label for _, label in labels} == {"planned"}, "another plan since then changes nothing"
+
 
 def test_the_tutorial_about_a_task(project: Project) -> None:
     saved = save_files("tutorial-own-task.md", project.folder)

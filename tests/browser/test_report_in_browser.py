@@ -1,7 +1,7 @@
 """The report in a real browser, opened from disk as its readers do.
 
-Needs a Chromium (`CHROMIUM`, default /usr/bin/chromium), the package playwright and, to check accessibility, axe-core
-(`AXE_CORE`, the path of its axe.min.js; `npm pack axe-core` has it). What is not there is skipped.
+Needs a Chromium (`CHROMIUM`, default /usr/bin/chromium) and the packages playwright and axe-playwright-python, which
+ships axe-core. What is not there is skipped.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ai_dev_tools.benchmark.samples import Sample
 
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-AXE = Path(os.environ.get("AXE_CORE", "node_modules/axe-core/axe.min.js"))
+AXE = Path(pytest.importorskip("axe_playwright_python").__file__).with_name("axe.min.js")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 pytestmark = [
     pytest.mark.slow,
@@ -163,7 +163,7 @@ def test_a_link_leads_to_one_sample(chromium: Any, run: Run) -> None:
         assert opened.errors == []
 
 
-@pytest.mark.skipif(not AXE.exists(), reason=f"no axe-core at {AXE}; set AXE_CORE")
+@pytest.mark.skipif(not AXE.exists(), reason="axe-playwright-python ships no axe.min.js")
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("width", WIDTHS)
 def test_axe_finds_no_serious_accessibility_violation(chromium: Any, run: Run, width: int, theme: str) -> None:

@@ -15,7 +15,7 @@ from ai_dev_tools.benchmark.decomposition import break_even, decompose
 from ai_dev_tools.benchmark.metrics import compute_metrics
 from ai_dev_tools.benchmark.pairing import costs
 from ai_dev_tools.benchmark.paths import TABLE_NAMES
-from ai_dev_tools.benchmark.plan import read_plans
+from ai_dev_tools.benchmark.plan import read_plans, up_to
 from ai_dev_tools.benchmark.plugins import load_plugins
 from ai_dev_tools.benchmark.prompts import SKIPPED, read_prompts
 from ai_dev_tools.benchmark.tables import samples_table
@@ -32,6 +32,7 @@ def write_tables(
     thresholds: Mapping[str, Any],
     plugins: Sequence[str] = (),
     shown: str = "tools",
+    plan: str | None = None,
 ) -> None:
     """Make every table of a run.
 
@@ -44,6 +45,7 @@ def write_tables(
         thresholds: settings of `ValidityThresholds`.
         plugins: files that register metrics, comparisons and checks of the user's own.
         shown: the arm whose findings the control arms were made from.
+        plan: hash of the plan to judge by; the latest of the ledger by default.
 
     Raises:
         ConfigurationError: a block, prompts, plan or plugin file is damaged.
@@ -56,7 +58,7 @@ def write_tables(
     table = costs(assess(samples, limits))
     ledger = check_samples(table, limits)
     ledger.to_parquet(outputs["validity_parquet"], index=False)
-    verdicts, checks = judge(table, read_plans(plans), thresholds=limits)
+    verdicts, checks = judge(table, up_to(read_plans(plans), plan), thresholds=limits)
     skipped = {(row.task, row.case): row.error.message for row in rows if row.error and row.error.class_ == SKIPPED}
     made = {
         "samples": samples,

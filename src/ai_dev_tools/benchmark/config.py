@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
 
+from ai_dev_tools.benchmark.batches import Batch
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.paths import NOTEBOOK, safe_model
 from ai_dev_tools.benchmark.validation import PATH_SAFE, StrictModel, nearest, parse
@@ -195,6 +196,9 @@ class Config(StrictModel):
     """All settings of a run."""
 
     profile: str = Field("embedded", description="hardware profile")
+    batch: str | None = Field(None, description="batch to run: target `batch`")
+    batches: dict[Annotated[str, Field(pattern=PATH_SAFE)], Batch] = Field({}, description="batches of your own")
+    compare: Names | None = Field(None, description="profiles to compare, the first with each other one: target `compare`")
     samples: PositiveInt | None = Field(None, description="samples per approach; default: the profile's")
     tasks: Names = Field((ALL,), description="task ids, or all")
     approaches: Names = Field(("baseline", "tools", "no_context"), description="arms, or all")

@@ -279,7 +279,7 @@ def open_experiment(config: Config, root: Path) -> Experiment:
     """
     experiment = Experiment(
         config=config,
-        task_folders=find_tasks([root / paths.TASKS, *config.task_folders]),
+        task_folders=find_tasks([root / paths.TASKS, *own_tasks(root), *config.task_folders]),
         tool_files={
             name: path
             for folder in (root / paths.TOOLS, *config.tool_folders)
@@ -302,6 +302,11 @@ def open_experiment(config: Config, root: Path) -> Experiment:
         raise ConfigurationErrors(list(dict.fromkeys(lines)))
     experiment.plan(config.profile)
     return experiment
+
+
+def own_tasks(root: Path) -> list[Path]:
+    """The folder of the user's own tasks, where there is one."""
+    return [folder] if (folder := root / paths.OWN_TASKS).is_dir() else []
 
 
 def round_file(profile: str, model: str, task: str) -> Path:

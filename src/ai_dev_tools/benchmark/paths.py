@@ -7,6 +7,7 @@ from pathlib import Path
 
 CONFIG = "config/config.yaml"
 TASKS = "config/tasks"
+OWN_TASKS = "config/tasks_local"
 TOOLS = "config/tools"
 CORPORA = "config/corpora.yaml"
 NOTEBOOK = "notebooks/report.ipynb"
@@ -42,6 +43,8 @@ ABOUT = f"{RUN}/about.json"
 REPLAY = "@replay"
 """Behind a profile's name: the results of running it against its own recorded answers."""
 REPORT = f"{RUN}/report"
+COMPARISON = "results/comparison/{before}__{after}"
+BATCH = "results/batches/{batch}"
 LOGS = "results/logs"
 SERVER_LOGS = f"{RUN}/logs"
 

@@ -31,6 +31,16 @@ def read_plans(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in _checked_lines(path)]
 
 
+def up_to(ledger: list[dict[str, Any]], plan: str | None) -> list[dict[str, Any]]:
+    """The ledger as it was when a plan was declared: what was planned later, about other tasks or tools, is left out.
+
+    Args:
+        plan: hash of the plan; the whole ledger where it is not known.
+    """
+    known = [entry["plan"] for entry in ledger]
+    return ledger[: known.index(plan) + 1] if plan in known else ledger
+
+
 def declare_plan(path: Path, plan: dict[str, Any]) -> bool:
     """Append a plan to the ledger unless it is there already; returns whether it was new.
 

@@ -273,7 +273,16 @@ def timeline(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> 
         mine = data[data["approach"] == arm]
         y = [lanes.index(lane) for lane in mine["lane"]]
         colour, _, _ = series_look(arm, arms)
-        top.hlines(y, mine["start"], mine["end"], color=colour, lw=6, capstyle="butt", label=short_label(arm), rasterized=raster)
+        top.hlines(
+            y,
+            mine["start"],
+            mine["end"],
+            color=colour,
+            lw=6,
+            capstyle="butt",
+            label=short_label(arm),
+            rasterized=raster,
+        )
     bad = data[data["status"] != "completed"]
     top.plot(
         bad["end"],

@@ -181,7 +181,7 @@ def bootstrap_t(values: Floats, resamples: int = RESAMPLES) -> Floats:
         flat = error < 1e-7 * scale
         error[flat] = 1.0
         deviation = mean / error
-        deviation[flat] = np.where(np.abs(mean[flat]) > 1e-9 * scale, np.sign(mean[flat]) * np.inf, 0.0)
+        deviation[flat] = np.where(np.abs(mean[flat]) > 1e-9 * scale, np.copysign(np.inf, mean[flat]), 0.0)
         parts.append(deviation)
     return np.sort(np.concatenate(parts))
 

@@ -14,10 +14,14 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from ai_dev_tools.benchmark import paths
+from ai_dev_tools.benchmark.batches import apply_batch, find_batch
 from ai_dev_tools.benchmark.block_job import RUN_PID
 from ai_dev_tools.benchmark.config import ExecutionMode, load_config
-from ai_dev_tools.benchmark.errors import BenchmarkError
+from ai_dev_tools.benchmark.drive import SUMMARY, spell
+from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
 from ai_dev_tools.benchmark.experiment import Experiment, open_experiment
+from ai_dev_tools.benchmark.settings import effective_settings
+from ai_dev_tools.benchmark.tasks import check_names
 from ai_dev_tools.benchmark.tools import companions, installed_version
 
 _run_lock: IO[str] | None = None
@@ -48,7 +52,9 @@ class Flow:
 
     @_clear_errors
     def __init__(self, settings: Mapping[str, Any], workflow: Any) -> None:
-        config = load_config(settings)
+        self.overrides: dict[str, Any] = workflow.config_settings.overwrite_config
+        self.settings = apply_batch(effective_settings(settings, self.overrides, Path.cwd()), self.overrides)
+        config = load_config(self.settings)
         self.experiment: Experiment = open_experiment(config, Path.cwd())
         self.profile = self.experiment.run
         self.source = self.experiment.source
@@ -177,12 +183,16 @@ class Flow:
         """Files with metrics, comparisons and checks of the user's own."""
         return [str(path) for path in self.experiment.config.plugins]
 
-    @property
-    def analysis(self) -> dict[str, Any]:
+    @_clear_errors
+    def analysis(self, wildcards: Any) -> dict[str, Any]:
         """Settings that the tables depend on."""
         config = self.experiment.config
-        thresholds = config.validity.model_dump()
-        return {"reference": config.plan.reference, "thresholds": thresholds, "shown": self.experiment.shown_arm}
+        return {
+            "reference": config.plan.reference,
+            "thresholds": config.validity.model_dump(),
+            "shown": self.experiment.shown_arm,
+            "plan": self.about(wildcards).get("plan"),
+        }
 
     @_clear_errors
     def about(self, wildcards: Any) -> dict[str, Any]:
@@ -198,16 +208,62 @@ class Flow:
         """What an archive of the run is made of, besides its results."""
         return self.experiment.archived(wildcards.profile) | {"about": self.about(wildcards)}
 
+    @_clear_errors
+    def comparisons(self, wildcards: Any) -> list[str]:
+        """Comparisons that `compare=a,b,c` asks for: the first with each other one."""
+        names = self.experiment.config.compare or ()
+        if len(names) < 2:
+            raise ConfigurationError("say what to compare: snakemake compare --config compare=light,medium")
+        check_names(names, self.experiment.config.profiles, "profile")
+        return [f"{paths.COMPARISON.format(before=names[0], after=other)}/overview.html" for other in names[1:]]
+
+    @staticmethod
+    def compared_table(side: str) -> Callable[[Any], str]:
+        """The samples table of one side of a comparison."""
+        return lambda wildcards: f"{paths.TABLES.format(profile=wildcards[side])}/samples.parquet"
+
+    @_clear_errors
+    def batch_report(self, wildcards: Any) -> list[str]:
+        """The overview and every member's report of the batch that `batch=NAME` names."""
+        name = self.experiment.config.batch
+        if not name:
+            raise ConfigurationError("say which batch to run: snakemake batch --config batch=quick")
+        reports = [f"{paths.REPORT}/report.html".format(profile=p) for p in find_batch(self.settings, name).profiles]
+        return [*reports, f"{paths.BATCH.format(batch=name)}/overview.html"]
+
+    @_clear_errors
+    def batch_tables(self, wildcards: Any) -> list[str]:
+        """Samples tables of a batch's members."""
+        profiles = find_batch(self.settings, wildcards.batch).profiles
+        return [f"{paths.TABLES.format(profile=profile)}/samples.parquet" for profile in profiles]
+
+    @_clear_errors
+    def batch_members(self, wildcards: Any) -> dict[str, Any]:
+        """What the batch is, as its report says it."""
+        return find_batch(self.settings, wildcards.batch).model_dump(mode="json")
+
+    @property
+    def given_settings(self) -> list[str]:
+        """The settings of the command line, as the benchmark's own commands take them."""
+        pairs = [f"{key}={spell(value)}" for key, value in self.overrides.items()]
+        return ["--config", *pairs] if pairs else []
+
     def say_goodbye(self) -> None:
         """The last words of a run: its result in short, and where the report is."""
         from ai_dev_tools.benchmark.reporting import console_summary
+        from ai_dev_tools.benchmark.webhook import announce
+
+        announce(Path(paths.RUN.format(profile=self.profile)), self.profile, succeeded=True)
 
         report = Path(paths.REPORT.format(profile=self.profile))
-        if (report / "report.json").exists():
+        if (report / "report.json").exists() and os.environ.get(SUMMARY) != "off":
             print(console_summary(report, self.experiment.config.output_format), file=sys.stderr)
 
     def say_what_failed(self) -> None:
         """The last words of a run that failed: each error once, below all that Snakemake says of its jobs."""
+        from ai_dev_tools.benchmark.webhook import announce
+
+        announce(Path(paths.RUN.format(profile=self.profile)), self.profile, succeeded=False)
         logs = [path for path in Path(paths.LOGS).glob("*.log") if path.stat().st_mtime >= self._started]
         lines = [line for log in sorted(logs) for line in log.read_text().splitlines() if line.startswith("error: ")]
         print("The run is not complete; the same command goes on where it stopped.", file=sys.stderr)

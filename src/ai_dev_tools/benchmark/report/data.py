@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.plan import read_plans
+from ai_dev_tools.benchmark.plan import read_plans, up_to
 from ai_dev_tools.benchmark.report.machine import sessions_of
 from ai_dev_tools.benchmark.report.text import is_missing
 from ai_dev_tools.benchmark.sampletable import ALL, REQUIRED, TEXT, prepare
@@ -159,7 +159,7 @@ def read_run(tables: Path, about: Mapping[str, Any] | None = None, plans: Path |
     return RunData(
         about=about or {},
         samples=plain_samples(samples),
-        plans=read_plans(plans) if plans else [],
+        plans=up_to(read_plans(plans), (about or {}).get("plan")) if plans else [],
         sessions=sessions,
         **frames,
     )

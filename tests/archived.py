@@ -1,0 +1,203 @@
+"""A finished run in a folder of its own, made without Snakemake and without asking a model: for tests of archives."""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import making
+import pytest
+import yaml
+
+from ai_dev_tools.benchmark import paths
+from ai_dev_tools.benchmark.analysis import write_tables
+from ai_dev_tools.benchmark.archive import Subject, build_archive
+from ai_dev_tools.benchmark.archive.container import Archive, Member, new_archive, open_archive
+from ai_dev_tools.benchmark.archive.layout import MANIFEST
+from ai_dev_tools.benchmark.config import load_config
+from ai_dev_tools.benchmark.design import PROTOCOL, Block, cells, request_digest, request_options
+from ai_dev_tools.benchmark.experiment import Experiment, open_experiment
+from ai_dev_tools.benchmark.plan import declare_plan
+from ai_dev_tools.benchmark.prompts import Prompt, write_prompts
+from ai_dev_tools.benchmark.report.build import SCHEMA_VERSION, build_report
+from ai_dev_tools.benchmark.report.data import read_run
+from ai_dev_tools.benchmark.report.formats import structured
+from ai_dev_tools.benchmark.samples import Attempt, EndpointIdentity, Request, Sample, write_block
+from ai_dev_tools.benchmark.scoring import score_answer
+
+PROFILE = "light"
+MODEL = "fake:1b"
+HARDWARE = {"cpu": "Test CPU", "cores": 2, "ram_bytes": 8 << 30, "gpus": []}
+Change = Callable[[Sample], Sample]
+
+
+@dataclass
+class Recorded:
+    """A workflow folder with one finished run in it."""
+
+    root: Path
+    experiment: Experiment
+
+    @property
+    def run(self) -> Path:
+        return self.root / "results" / PROFILE
+
+    @property
+    def subject(self) -> Subject:
+        about = {"about": self.experiment.about(PROFILE)}
+        return Subject.from_dict(self.experiment.archived(PROFILE) | about)
+
+    def archive(self, name: str = "run.crate.zip") -> Path:
+        """The run's archive, beside its folder."""
+        build_archive(self.subject, self.root, self.root.parent / name)
+        return self.root.parent / name
+
+
+def record_run(
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch | None = None,
+    *,
+    cases: int = 7,
+    samples: int = 7,
+    change: Change = lambda sample: sample,
+    question: str = "Which colour is it?",
+    hardware: dict[str, Any] = HARDWARE,
+    stream: bool = False,
+    **settings: Any,
+) -> Recorded:
+    """Make a run of the task `colours`, whose samples say what requests of this project would say.
+
+    Args:
+        monkeypatch: to have a stand-in of three lines for the package's source in archives, which keeps them small.
+        change: alters each sample.
+        stream: write blocks sample by sample, for large runs.
+    """
+    names = [f"case{number}" for number in range(cases)]
+    making.write_task(root / "config" / "tasks", *(making.case(name) for name in names), tools=[], question=question)
+    _write_workflow(root)
+    config = load_config(
+        {
+            "profile": PROFILE,
+            "tasks": "all",
+            "samples": samples,
+            "profiles": {PROFILE: {"instances": {"small": {"model": MODEL}}, "endpoint": "external"}},
+            **settings,
+        }
+    )
+    recorded = Recorded(root, open_experiment(config, root))
+    if monkeypatch:
+        _small_package(root.parent / "package", monkeypatch)
+    block = recorded.experiment.block(PROFILE, paths.safe_model(MODEL), "colours")
+    prompts = {
+        (name, arm): making.prompt(name, arm, f"{question} {name} {arm} " * 20)
+        for name in names
+        for arm in block.approaches
+    }
+    write_prompts(root / paths.PROMPTS.format(task="colours"), prompts.values())
+    declare_plan(recorded.run / "plans.jsonl", recorded.experiment.plan(PROFILE))
+    _write_samples(recorded, block, prompts, change, stream)
+    identity = {"sessions": [{"session": "s", "hardware": hardware}]}
+    _write(paths.identity_file(recorded.run, MODEL, "colours"), json.dumps(identity))
+    _write_derived(recorded)
+    return recorded
+
+
+def _write_workflow(root: Path) -> None:
+    (root / "config" / "tools").mkdir(parents=True)
+    for name in ("Snakefile", "notebooks/report.ipynb", "LICENSE", "workflow/rules/run.smk", "profiles/default/config.yaml"):
+        _write(root / name, f"{name} of a test\n")
+    _write(root / "CITATION.cff", yaml.safe_dump({"title": "AI Development Tools Benchmark"}))
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def _small_package(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _write(folder / "__init__.py", "# stands for the package\n")
+    real = importlib.resources.files
+    monkeypatch.setattr(importlib.resources, "files", lambda name: folder if name == "ai_dev_tools" else real(name))
+
+
+def _write_samples(
+    recorded: Recorded, block: Block, prompts: dict[tuple[str, str], Prompt], change: Change, stream: bool
+) -> None:
+    path = recorded.root / paths.BLOCK.format(profile=PROFILE, model=paths.safe_model(MODEL), task="colours")
+    made = (change(_sample(block, cell, prompts[cell.case, cell.approach])) for cell in cells(block))
+    path.parent.mkdir(parents=True)
+    if not stream:
+        write_block(path, made)
+        return
+    from ai_dev_tools.benchmark.samples import encode
+
+    with open(path, "wb") as file:
+        file.writelines(encode(sample) + b"\n" for sample in made)
+
+
+def _sample(block: Block, cell: Any, prompt: Prompt) -> Sample:
+    right = (cell.sample + len(cell.approach)) % 3 != 0 and cell.approach != "no_context"
+    answer = {"colour": "red" if right else "green"}
+    tokens = {"baseline": 1000, "tools": 500}.get(cell.approach, 200) + cell.seed % 100
+    started = f"2026-01-02T{8 + cell.order // 3600 % 12:02d}:{cell.order // 60 % 60:02d}:{cell.order % 60:02d}Z"
+    seconds = tokens / 1000 + cell.order % 7 / 10
+    return making.sample(
+        task=block.task, case=cell.case, cluster=cell.case, approach=cell.approach, sample=cell.sample,
+        repeat=cell.repeat, seed=cell.seed, order=cell.order, answer=answer, response=json.dumps(answer),
+        score=score_answer(answer, prompt.truth, prompt.scoring), input_tokens=tokens, total_tokens=tokens + 10,
+        duration_s=seconds, started_at=started, attempts=[Attempt(started, seconds)], plan=block.plan,
+        request=Request(request_digest(block, cell, prompt.prompt_sha256, prompt.answer_schema), prompt.prompt_sha256,
+                        request_options(block, cell), PROTOCOL),
+        endpoint=EndpointIdentity("external", "0.0.0-fake"),
+    )  # fmt: skip
+
+
+def _write_derived(recorded: Recorded) -> None:
+    """Tables and report.json as the workflow makes them; the pages themselves are stand-ins."""
+    run, config = recorded.run, recorded.experiment.config
+    (run / "tables").mkdir()
+    outputs = {name: run / "tables" / Path(file).name for name, file in paths.TABLE_FILES.items()}
+    write_tables(
+        blocks=sorted((run / "blocks").glob("*/*.jsonl")),
+        prompts=[recorded.root / paths.PROMPTS.format(task="colours")],
+        plans=run / "plans.jsonl",
+        outputs=outputs,
+        reference=config.plan.reference,
+        thresholds=config.validity.model_dump(),
+    )
+    data = read_run(run / "tables", recorded.experiment.about(PROFILE), run / "plans.jsonl")
+    content = structured.render(build_report(data), SCHEMA_VERSION)
+    content["benchmark_info"]["generated"] = "2026-01-03 09:00:00 UTC"
+    _write(run / "report" / "report.json", json.dumps(content, indent=2, allow_nan=False))
+    _write(run / "report" / "report.html", "<!doctype html><title>stands for the report</title>")
+    _write(run / "figures" / "cost.svg", "<svg/>")
+
+
+def forge(archive: Path, output: Path, change: dict[str, Callable[[bytes], bytes]]) -> Path:
+    """A copy with changed members whose checksums, chain and seal were all redone, as a careful forger would.
+
+    Args:
+        change: by member name, what becomes of its content.
+    """
+    import msgspec
+
+    from ai_dev_tools.benchmark.archive.build import chain_of
+    from ai_dev_tools.benchmark.archive.layout import Entry, Manifest
+
+    with open_archive(archive) as source, new_archive(output) as writer:
+        old = msgspec.json.decode(source.read(MANIFEST), type=Manifest)
+        for name in source.members:
+            if name != MANIFEST:
+                writer.add(Member(name, change.get(name, bytes)(_content(source, name))))
+        files = {name: Entry(digest.sha256, digest.bytes) for name, digest in writer.digests.items()}
+        new = msgspec.structs.replace(old, files=files, chain=chain_of(files, old.profile))
+        writer.add(Member(MANIFEST, msgspec.json.encode(new)))
+    return output
+
+
+def _content(archive: Archive, name: str) -> bytes:
+    return b"".join(archive.pieces(name))
