@@ -18,7 +18,9 @@ try:
     from ai_dev_tools.benchmark import paths
     from ai_dev_tools.benchmark.workflow import Flow
 except ImportError as error:
-    raise WorkflowError(f"the package of this workflow is not installed ({error}): run `pip install .`") from None
+    raise WorkflowError(
+        f"the package of this workflow is not installed ({error}): run `pip install .`"
+    ) from None
 
 flow = Flow(config, workflow)
 
@@ -39,13 +41,14 @@ localrules:  # on a cluster these stay where the network is, and cost less than 
     report,
     compare,
     batch,
-    fetch_weights,
-    fetch_corpus,
-    declare_plan,
-    render_prompts,
 
 
 if flow.source == "cases":
+
+    localrules:
+        fetch_weights,
+        fetch_corpus,
+        render_prompts,
 
     include: "workflow/rules/fetch.smk"
     include: "workflow/rules/contexts.smk"
@@ -53,6 +56,9 @@ if flow.source == "cases":
 
 
 if flow.source != "samples":
+
+    localrules:
+        declare_plan,
 
     include: "workflow/rules/run.smk"
 

@@ -108,7 +108,13 @@ def record_run(
 
 def _write_workflow(root: Path) -> None:
     (root / "config" / "tools").mkdir(parents=True)
-    for name in ("Snakefile", "notebooks/report.ipynb", "LICENSE", "workflow/rules/run.smk", "profiles/default/config.yaml"):
+    for name in (
+        "Snakefile",
+        "notebooks/report.ipynb",
+        "LICENSE",
+        "workflow/rules/run.smk",
+        "profiles/default/config.yaml",
+    ):
         _write(root / name, f"{name} of a test\n")
     _write(root / "CITATION.cff", yaml.safe_dump({"title": "AI Development Tools Benchmark"}))
 

@@ -76,7 +76,9 @@ def test_every_program_but_the_workflow_has_an_absolute_uri(graph: dict[str, dic
 
 @pytest.mark.slow
 @pytest.mark.parametrize("profile", PROFILES)
-def test_the_validator_finds_nothing_at_recommended_level(profile: str, archive: Path, cache: Path, validator: Path) -> None:
+def test_the_validator_finds_nothing_at_recommended_level(
+    profile: str, archive: Path, cache: Path, validator: Path
+) -> None:
     done = subprocess.run(
         [str(validator), "validate", str(archive), "--offline", "--cache-path", str(cache), "--no-auto-profile", "-p", profile,
          "-l", "recommended", "--skip-checks", UNREACHABLE, "--verbose", "--no-paging"],
@@ -137,7 +139,16 @@ def _crate_context(folder: Path) -> bytes:
 
 def _terms() -> dict[str, str]:
     base = "https://w3id.org/ro/terms/workflow-run#"
-    names = ("ParameterConnection", "connection", "sourceParameter", "targetParameter", "md5", "sha1", "sha256", "sha512")
+    names = (
+        "ParameterConnection",
+        "connection",
+        "sourceParameter",
+        "targetParameter",
+        "md5",
+        "sha1",
+        "sha256",
+        "sha512",
+    )
     return {name: base + name for name in names}
 
 

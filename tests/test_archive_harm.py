@@ -137,6 +137,7 @@ def test_a_manifest_that_lies_about_a_size_is_found(tmp_path: Path) -> None:
 def test_an_accepted_name_stays_inside_the_folder(name: str) -> None:
     info = zipfile.ZipInfo("a")
     info.filename = info.orig_filename = name
+    info.header_offset = 0
     try:
         check_members([info], 1000)
     except ArchiveError:

@@ -224,7 +224,7 @@ def test_settings_are_resolved_and_secrets_stay_out(tmp_path: Path, monkeypatch:
     recorded = record_run(tmp_path / "p", monkeypatch, server=server, archive={"author": "A. N. Other"})
     (recorded.root / "pyproject.toml").write_text(
         '[project]\nname = "x"\n[tool.ai-dev-tools.benchmark]\nsamples = 99\n'
-        '[tool.ai-dev-tools.benchmark.sample_sizes]\nlight = 98\n[tool.other]\na = 1\n'
+        "[tool.ai-dev-tools.benchmark.sample_sizes]\nlight = 98\n[tool.other]\na = 1\n"
     )
     unpack(recorded.archive(), tmp_path / "out")
     config = (tmp_path / "out" / "config" / "config.yaml").read_text()
@@ -245,6 +245,6 @@ def test_a_replay_is_not_archived(recorded: Recorded, tmp_path: Path) -> None:
 def test_a_run_without_a_report_gets_one_line(recorded: Recorded, tmp_path: Path) -> None:
     shutil.copytree(recorded.root, tmp_path / "p")
     (tmp_path / "p" / "results" / PROFILE / "report" / "report.json").unlink()
-    with pytest.raises(BenchmarkError, match="is no report. Make it again"):
+    with pytest.raises(BenchmarkError, match=r"is no report\. Make it again"):
         build_archive(recorded.subject, tmp_path / "p", tmp_path / "a.zip")
     assert not (tmp_path / "a.zip").exists()

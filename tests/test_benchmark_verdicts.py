@@ -113,12 +113,40 @@ def test_output_of_the_wrong_case_never_saves() -> None:
     assert row["verdict"] == "inconclusive"
 
 
+def with_excerpt(length: float, quality: float = 0.7) -> pd.DataFrame:
+    """Samples with an excerpt of `length` times the findings' prompt tokens; all but it are answered with 0.7."""
+    samples = invent(n=20, approaches=("baseline", "no_context", "excerpt", "tools"), quality={"excerpt": quality})
+    found = samples[tools(samples)].set_index(["model", "task", "sample"])["input_tokens"]
+    own = samples["approach"] == "excerpt"
+    keys = pd.MultiIndex.from_frame(samples.loc[own, ["model", "task", "sample"]])
+    samples.loc[own, "input_tokens"] = (found.reindex(keys).to_numpy(dtype=float) * length).round()
+    return samples
+
+
+def test_an_excerpt_that_is_not_of_the_same_length_is_not_compared() -> None:
+    row = decide(with_excerpt(1.3))
+    assert row["verdict"] == "saves"
+    assert np.isnan(row["brevity_p"])
+    assert "brevity is not ruled out" in row["reasons"]
+
+
+def test_what_comes_from_one_file_is_said_of_that_file_only() -> None:
+    samples = invent(n=40, tasks=("a",))
+    assert decide(samples)["verdict"] == "saves"
+    alone = decide(samples, plans=[declare(samples, single_source=["a"])])
+    assert alone["verdict"] == "inconclusive"
+    assert "this file only" in alone["reasons"]
+    several = invent(n=16)
+    row = decide(several, plans=[declare(several, single_source=[several["task"].iloc[0]])])
+    assert row["verdict"] == "saves"
+    assert row["scope"] == f"all 3 tasks; {several['task'].iloc[0]} for one file only"
+
+
 def test_an_excerpt_that_does_as_well_makes_it_brevity() -> None:
-    samples = invent(n=20, approaches=("baseline", "no_context", "excerpt", "tools"), quality={"excerpt": 0.7})
-    row = decide(samples)
+    row = decide(with_excerpt(1.0))
     assert row["verdict"] == "saves"
     assert "brevity, not this tool" in row["sentence"]
-    better = decide(invent(n=20, approaches=("baseline", "no_context", "excerpt", "tools"), quality={"excerpt": 0.5}))
+    better = decide(with_excerpt(1.0, quality=0.5))
     assert "brevity" not in better["sentence"]
 
 

@@ -61,7 +61,9 @@ def test_a_finished_run_grows_by_exactly_what_is_new(project: Project, fake: Fak
     again = [body["messages"][0]["content"] for body in fake.requests[48:]]
     assert again, "the changed case is asked again"
     assert sum("UNUSED = 1" in text for text in again) == 1
-    assert len(again) <= 2, "and nothing else: the floor's prompt is unchanged, the findings' only if the tool says otherwise"
+    assert len(again) <= 2, (
+        "and nothing else: the floor's prompt is unchanged, the findings' only if the tool says otherwise"
+    )
 
 
 def test_one_sample_is_a_target_and_its_block_reuses_it(project: Project, fake: FakeOllama) -> None:

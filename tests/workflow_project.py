@@ -74,7 +74,9 @@ class Project:
 
     def sample_files(self, profile: str = "embedded") -> dict[str, dict[str, object]]:
         root = self.folder / "results" / profile / "samples"
-        return {str(path.relative_to(root)): json.loads(path.read_bytes()) for path in sorted(root.rglob("[0-9]*.json"))}
+        return {
+            str(path.relative_to(root)): json.loads(path.read_bytes()) for path in sorted(root.rglob("[0-9]*.json"))
+        }
 
     def wait_for_samples(self, count: int, profile: str, timeout_s: float = 120) -> None:
         deadline = time.monotonic() + timeout_s

@@ -107,7 +107,7 @@ class Soak:
         kind = "process" if self.server == "fake" else "embedded"
         return (
             f"  soak:\n    description: killed again and again\n    samples: 1\n    sizes: [S]\n    endpoint: {kind}\n"
-            "    max_concurrent: 2\n    task_timeout: 60\n"
+            "    max_concurrent: 2\n    task_timeout: 600\n"
             f"    instances:\n      soak: {{model: '{MODEL[self.server]}', host: 127.0.0.1, port: {self.port}}}\n"
         )
 
@@ -161,7 +161,7 @@ class Soak:
         if self.draw.random() < 0.2:
             self._wait(run, self.draw.uniform(0.2, 6.0))
             return
-        wanted, deadline = self._count() + self.draw.randint(1, 6), time.monotonic() + 20
+        wanted, deadline = self._count() + self.draw.randint(1, 6), time.monotonic() + 60
         while run.poll() is None and self._count() < wanted and time.monotonic() < deadline:
             time.sleep(0.02)
         time.sleep(self.draw.uniform(0, 0.1))
@@ -259,7 +259,12 @@ class Soak:
         self._check(before)
         self.outcome.samples = len(self._finished)
         if len(self._finished) < wanted:
-            self.outcome.wrong.append(f"only {len(self._finished)} samples after an undisturbed run")
+            other = sorted(
+                {f"{s['status']}: {s['error']}" for s in self.project.sample_files("soak").values() if s["error"]}
+            )
+            self.outcome.wrong.append(
+                f"only {len(self._finished)} of {wanted} samples after an undisturbed run {other}"
+            )
         if temporary := list((self.project.folder / "results").rglob("*.tmp")):
             print(f"temporary files of killed writers: {len(temporary)}", flush=True)
 

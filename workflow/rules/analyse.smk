@@ -12,9 +12,9 @@ rule make_tables:
         **flow.tables,
     log:
         f"{paths.LOGS}/make_tables.{{profile}}.log",
-    params:
-        settings=flow.analysis,
     resources:
         measuring=flow.blocks_at_once,
+    params:
+        settings=flow.analysis,
     script:
         "../scripts/make_tables.py"

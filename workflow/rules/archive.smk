@@ -13,11 +13,11 @@ rule archive_run:
         paths.ARCHIVE,
     log:
         f"{paths.LOGS}/archive_run.{{profile}}.{{archive}}.log",
-    params:
-        subject=flow.archived,
     wildcard_constraints:
         archive=r"[A-Za-z0-9_@.-]+",
     resources:
         measuring=flow.blocks_at_once,
+    params:
+        subject=flow.archived,
     script:
         "../scripts/archive_run.py"

@@ -11,11 +11,11 @@ rule collect_contexts:
         update(paths.CONTEXTS),
     log:
         f"{paths.LOGS}/collect_contexts.{{task}}.{{tool}}.log",
-    params:
-        folder=flow.task_folder,
-        runs=flow.experiment.config.tool_runs,
     priority: flow.before_blocks
     resources:
         measuring=flow.blocks_at_once,
+    params:
+        folder=flow.task_folder,
+        runs=flow.experiment.config.tool_runs,
     script:
         "../scripts/collect_contexts.py"

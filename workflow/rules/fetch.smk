@@ -8,9 +8,9 @@ rule fetch_weights:
     log:
         f"{paths.LOGS}/fetch_weights.log",
     priority: flow.before_blocks
+    retries: 1
     resources:
         measuring=flow.blocks_at_once,
-    retries: 1
     script:
         "../scripts/fetch_weights.py"
 
@@ -23,10 +23,10 @@ rule fetch_corpus:
         paths.CORPUS_RECEIPT,
     log:
         f"{paths.LOGS}/fetch_corpus.{{corpus}}.log",
-    params:
-        round=flow.corpus_round,
     priority: flow.before_blocks
     resources:
         measuring=flow.blocks_at_once,
+    params:
+        round=flow.corpus_round,
     script:
         "../scripts/fetch_corpus.py"

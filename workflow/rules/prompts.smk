@@ -10,13 +10,13 @@ rule render_prompts:
         paths.PROMPTS,
     log:
         f"{paths.LOGS}/render_prompts.{{task}}.log",
+    priority: flow.before_blocks
+    resources:
+        measuring=flow.blocks_at_once,
     params:
         folder=flow.task_folder,
         approaches=flow.experiment.prompted_approaches,
         tools=flow.task_tools,
         shown=flow.shown_tools,
-    priority: flow.before_blocks
-    resources:
-        measuring=flow.blocks_at_once,
     script:
         "../scripts/render_prompts.py"

@@ -7,11 +7,11 @@ rule declare_plan:
         update(paths.PLANS),
     log:
         f"{paths.LOGS}/declare_plan.{{profile}}.log",
-    params:
-        plan=flow.plan,
     priority: flow.before_blocks
     resources:
         measuring=flow.blocks_at_once,
+    params:
+        plan=flow.plan,
     script:
         "../scripts/declare_plan.py"
 
@@ -26,11 +26,11 @@ rule run_block:
         paths.BLOCK,
     log:
         f"{paths.LOGS}/run_block.{{profile}}.{{model}}.{{task}}.log",
-    params:
-        block=flow.block,
     priority: flow.block_priority
     resources:
         **flow.block_resources(),
+    params:
+        block=flow.block,
     shell:
         "{sys.executable:q} -m ai_dev_tools.benchmark.block_job"
         " --block {params.block:q} --prompts {input.prompts:q} --log {log:q} --output {output:q}"
@@ -46,11 +46,11 @@ rule run_sample:
         update(paths.SAMPLE),
     log:
         f"{paths.LOGS}/run_sample.{{profile}}.{{model}}.{{task}}.{{approach}}.{{sample}}.log",
-    params:
-        block=flow.block,
     priority: flow.block_priority
     resources:
         **flow.block_resources(),
+    params:
+        block=flow.block,
     shell:
         "{sys.executable:q} -m ai_dev_tools.benchmark.block_job"
         " --block {params.block:q} --prompts {input.prompts:q} --log {log:q} --only {wildcards.approach} {wildcards.sample}"

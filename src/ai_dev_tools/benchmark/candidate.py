@@ -50,6 +50,12 @@ class Candidate:
     label: str = ""
 
     @property
+    def one_source(self) -> bool:
+        """Whether all cases in scope come from one file, so that nothing can be said beyond it."""
+        tasks = set(self.work.plan.tasks) if self.task == ALL else {self.task}
+        return tasks <= set(self.work.plan.single_source)
+
+    @property
     def look(self) -> int:
         """Which plan of this claim this is, from 1."""
         return self.work.looks.get((self.claim.id, self.model), 1)
@@ -122,10 +128,12 @@ def verdict_row(c: Candidate) -> dict[str, Any]:
 
 def _scope(c: Candidate) -> str:
     if c.task != ALL:
-        return c.task
+        return f"{c.task}, for its one file only" if c.one_source else c.task
     total = len(c.work.plan.tasks)
     used = c.clean.source.tasks if c.clean else 0
-    return f"all {total} tasks" if used == total else f"{used} of {total} tasks"
+    text = f"all {total} tasks" if used == total else f"{used} of {total} tasks"
+    alone = [task for task in c.work.plan.single_source if task in c.work.plan.tasks]
+    return f"{text}; {', '.join(alone)} for one file only" if alone else text
 
 
 def _gate_columns(gate: Gate, plan: Plan) -> dict[str, Any]:

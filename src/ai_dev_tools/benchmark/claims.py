@@ -54,6 +54,8 @@ class Plan(_Entry):
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
     claims: tuple[Claim, ...]
     quality: QualityRule = QualityRule()
+    single_source: tuple[str, ...] = ()
+    """Tasks whose cases all come from one file: what is said of them holds for that file, however many clusters."""
 
 
 def parse_plans(entries: Sequence[Mapping[str, Any]]) -> list[Plan]:

@@ -52,15 +52,15 @@ class ExecutionMode(enum.StrEnum):
     ASYNC = "async"
 
 
-def _split(value: Any) -> Any:
+def as_list(value: Any) -> Any:
     """`a,b` from a command line means the list [a, b]."""
     if isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
     return value
 
 
-Names = Annotated[tuple[str, ...], BeforeValidator(_split), Field(min_length=1)]
-Folders = Annotated[tuple[Path, ...], BeforeValidator(_split)]
+Names = Annotated[tuple[str, ...], BeforeValidator(as_list), Field(min_length=1)]
+Folders = Annotated[tuple[Path, ...], BeforeValidator(as_list)]
 ALL = "all"
 TASK_TIMEOUT_S = 30.0
 
@@ -198,7 +198,9 @@ class Config(StrictModel):
     profile: str = Field("embedded", description="hardware profile")
     batch: str | None = Field(None, description="batch to run: target `batch`")
     batches: dict[Annotated[str, Field(pattern=PATH_SAFE)], Batch] = Field({}, description="batches of your own")
-    compare: Names | None = Field(None, description="profiles to compare, the first with each other one: target `compare`")
+    compare: Names | None = Field(
+        None, description="profiles to compare, the first with each other one: target `compare`"
+    )
     samples: PositiveInt | None = Field(None, description="samples per approach; default: the profile's")
     tasks: Names = Field((ALL,), description="task ids, or all")
     approaches: Names = Field(("baseline", "tools", "no_context"), description="arms, or all")
@@ -214,7 +216,9 @@ class Config(StrictModel):
     output_format: OutputFormat = OutputFormat.JSON
     max_concurrent_batches: PositiveInt = Field(2, description="blocks (model x task) measured at once")
     container_startup_timeout: PositiveFloat = Field(180.0, description="seconds until an endpoint must be ready")
-    task_timeout: PositiveFloat | None = Field(None, description="seconds for one request; default: the profile's, or 30")
+    task_timeout: PositiveFloat | None = Field(
+        None, description="seconds for one request; default: the profile's, or 30"
+    )
     retry_attempts: Annotated[int, Field(ge=1, le=20)] = Field(3, description="tries of a request, the first included")
     tool_runs: PositiveInt = Field(1, description="cold runs of a tool per case; the median time counts")
     options: Options = Options()

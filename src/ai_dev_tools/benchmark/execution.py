@@ -118,10 +118,9 @@ def _take_stock(work: Work, log: Log, only: tuple[str, int] | None) -> None:
         found = read_sample(path)
         if isinstance(found, str):
             log(f"warning: {found}; set aside and asked again")
-        elif found is not None and _matches(work.block, cell, prompt, found):
-            if not _asked_again(found, work.block.retry):
-                work.done[cell.approach, cell.sample] = found
-                continue
+        elif found is not None and _matches(work.block, cell, prompt, found) and not _asked_again(found, work.block.retry):
+            work.done[cell.approach, cell.sample] = found
+            continue
         if found is not None:
             _set_aside(work, path)
         if prompt.error is not None:

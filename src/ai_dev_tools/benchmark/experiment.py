@@ -72,6 +72,7 @@ class Experiment:
             own = [TOOL_PREFIX + tool for tool in self.config.tools]
             at = names.index("tools") if "tools" in names else len(names)
             names = [*names[:at], *own, *names[at + 1 :]]
+        _ = self.judged_tools  # says what tool is unknown, so that it is not said here once more
         for name in names:
             find_approach(name, self.tool_files)
         return list(dict.fromkeys(names))

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from ai_dev_tools.benchmark import paths
-from ai_dev_tools.benchmark.config import WorkflowType
+from ai_dev_tools.benchmark.config import WorkflowType, as_list
 from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
 from ai_dev_tools.benchmark.tasks import Task, find_tasks, load_task
 from ai_dev_tools.benchmark.validation import PATH_SAFE, nearest
@@ -217,7 +217,7 @@ def _folders(root: Path) -> list[Path]:
     from ai_dev_tools.benchmark.settings import load_settings
 
     own = load_settings(root, {}).settings.get("task_folders") or []
-    return [root / paths.TASKS, *(root / folder for folder in own)]
+    return [root / paths.TASKS, *(root / folder for folder in as_list(own))]
 
 
 def _same(folder: Path, task: Mapping[str, Any], case: Mapping[str, Any]) -> bool:

@@ -11,10 +11,51 @@ import pandas as pd
 
 from ai_dev_tools.benchmark.samples import Sample, read_block
 
-SAME_NAME = ["profile", "instance", "model", "task", "case", "cluster", "size", "approach", "sample", "repeat", "seed", "order", "session", "status", "score", "input_tokens", "output_tokens", "total_tokens", "duration_s", "time_to_first_token_s", "load_s", "prompt_eval_s", "eval_s", "queue_s", "tool_s", "prompt_cached_tokens", "done_reason", "in_flight", "started_at", "model_digest", "plan"]
+SAME_NAME = [
+    "profile",
+    "instance",
+    "model",
+    "task",
+    "case",
+    "cluster",
+    "size",
+    "approach",
+    "sample",
+    "repeat",
+    "seed",
+    "order",
+    "session",
+    "status",
+    "score",
+    "input_tokens",
+    "output_tokens",
+    "total_tokens",
+    "duration_s",
+    "time_to_first_token_s",
+    "load_s",
+    "prompt_eval_s",
+    "eval_s",
+    "queue_s",
+    "tool_s",
+    "prompt_cached_tokens",
+    "done_reason",
+    "in_flight",
+    "started_at",
+    "model_digest",
+    "plan",
+]
 COLUMNS = [
     *SAME_NAME,
-    *["error_class", "parsed", "attempts", "attempts_s", "flags", "server_cpu_s", "server_peak_rss_bytes", "other_cpu_s"],
+    *[
+        "error_class",
+        "parsed",
+        "attempts",
+        "attempts_s",
+        "flags",
+        "server_cpu_s",
+        "server_peak_rss_bytes",
+        "other_cpu_s",
+    ],
     *["endpoint_kind", "endpoint_version", "protocol", "digest", "prompt_sha256", "num_ctx", "num_predict", "stratum"],
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import json
@@ -201,10 +202,8 @@ def _execute(spec: ToolSpec, argv: list[str], workdir: Path, home: Path) -> byte
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
     """Leave nothing running: the tool's own children live in its process group."""
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
     process.wait()
 
 

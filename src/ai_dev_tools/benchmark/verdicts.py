@@ -22,6 +22,7 @@ from ai_dev_tools.benchmark.claims import (
     undertaking,
 )
 from ai_dev_tools.benchmark.config import ValidityThresholds
+from ai_dev_tools.benchmark.controls import COMPARABLE
 from ai_dev_tools.benchmark.effects import Effect, effect
 from ai_dev_tools.benchmark.pairing import costs, pair_up
 from ai_dev_tools.benchmark.quality import quality_gate
@@ -106,7 +107,7 @@ def _judge_profile(
         others = [
             pairs_of(claim.reference, floor) if {claim.reference, floor} <= arms and claim.reference != floor else None,
             pairs_of(claim.approach, floor) if {claim.approach, floor} <= arms and claim.approach != floor else None,
-            pairs_of(claim.approach, "excerpt") if "excerpt" in arms and claim.approach != "excerpt" else None,
+            _equally_long(table, claim.approach) if "excerpt" in arms and claim.approach != "excerpt" else None,
         ]
         pairs = pairs_of(claim.approach, claim.reference)
         for model in work.plan.models:
@@ -130,6 +131,14 @@ def _judge_profile(
         _word(candidate, limits)
     _decide_tasks(primary, by_task, limits)
     return [c for p in primary for c in [p, *(t for t in by_task if (t.claim, t.model) == (p.claim, p.model))]]
+
+
+def _equally_long(table: pd.DataFrame, approach: str) -> pd.DataFrame:
+    """Pairs with the excerpt of those models and tasks where it really is about as long as what it controls for."""
+    pairs = pair_up(table, approach, "excerpt", ["quality", "input_tokens"])
+    sums = pairs.groupby([pairs["model"].astype(str), pairs["task"].astype(str)], sort=False)
+    ratio = sums["input_tokens_low_ref"].transform("sum") / sums["input_tokens_low"].transform("sum")
+    return pairs[ratio.between(*COMPARABLE).to_numpy()]
 
 
 def _measure(c: Candidate, limits: ValidityThresholds, resamples: int) -> None:
@@ -193,7 +202,7 @@ def _word(c: Candidate, limits: ValidityThresholds) -> None:
     c.reasons += c.standing.reasons
     found, e = c.clean, c.clean.source if c.clean else None
     direction = c.direction(found, c.adjusted)
-    enough = e is not None and e.clusters >= limits.min_clusters
+    enough = e is not None and e.clusters >= limits.min_clusters and not c.one_source
     c.checks.append(("enough clusters", enough, float(e.clusters if e else 0), float(limits.min_clusters), ""))
     _compare_with_flagged(c, direction)
     if c.invalid:
@@ -210,7 +219,9 @@ def _word(c: Candidate, limits: ValidityThresholds) -> None:
         return
     if e.left_out:
         c.reasons.append(f"{len(e.left_out)} task(s) with a single cluster are not in it")
-    if not enough:
+    if c.one_source:
+        c.reasons.append("all cases come from one file: describes this file only")
+    elif not enough:
         c.reasons.append(f"only {e.clusters} clusters (fewer than {limits.min_clusters}): describes these files only")
     elif c.label == "planned":
         _settle(c, direction, found)
@@ -241,6 +252,8 @@ def _settle(c: Candidate, direction: str, found: Effect) -> None:
             c.word = "saves"
             if np.isfinite(c.gate.brevity_p) and c.gate.brevity_p > c.work.plan.quality.alpha:
                 c.reasons.append("brevity, not this tool: an excerpt of the same length answers as well")
+            elif "excerpt" in c.work.plan.approaches and not np.isfinite(c.gate.brevity_p):
+                c.reasons.append("brevity is not ruled out: the excerpt is not of the same length in tokens")
         else:
             c.reasons += c.gate.reasons
     elif direction == "dearer":

@@ -118,6 +118,7 @@ class Flow:
         return [str(path) for path in self._task(wildcards).input_files()]
 
     corpora_file = paths.CORPORA
+
     @property
     def report_notebook(self) -> str:
         return str(self.experiment.config.report.notebook)

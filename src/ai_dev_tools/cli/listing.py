@@ -19,11 +19,12 @@ def task_rows(root: Path) -> list[dict[str, Any]]:
     """One row per task. Reads only what is shown: a task that is broken elsewhere is found by `validate`."""
     import yaml
 
+    from ai_dev_tools.benchmark.config import as_list
     from ai_dev_tools.benchmark.settings import load_settings
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     extra = load_settings(root, {}).settings.get("task_folders") or []
-    folders = [root / "config/tasks", root / "config/tasks_local", *(root / folder for folder in extra)]
+    folders = [root / "config/tasks", root / "config/tasks_local", *(root / folder for folder in as_list(extra))]
     rows: dict[str, dict[str, Any]] = {}
     for path in sorted(path for folder in folders for path in folder.glob("*/task.yaml")):
         try:

@@ -45,6 +45,8 @@ from ai_dev_tools.benchmark.tools import companions
 from ai_dev_tools.benchmark.validation import read_yaml
 
 ROOT_FILES = ("LICENSE", "CITATION.cff", "envs/requirements.lock", "config/corpora.yaml", "config/schema.json")
+BY_TASK = ("fetch_corpus", "collect_contexts", "render_prompts")
+"""Rules whose logs are named after a task or corpus; those of others are named after the run."""
 FREE_LICENCES = (
     "Apache-2.0",
     "BSD-2-Clause",
@@ -237,10 +239,10 @@ class _Collection:
 
     def _logs(self) -> Iterator[Member]:
         """Logs of the jobs behind this run; those of archiving itself would make two archives differ."""
-        subject = self.subject
-        mine = {subject.profile, *subject.tasks, *subject.corpora}
-        for path in sorted((self.root / paths.LOGS).glob("*.log")):
-            if mine & set(path.name.split(".")) and not path.name.startswith("archive_run."):
+        named = {*self.subject.tasks, *self.subject.corpora}
+        for path in sorted((self.root / paths.LOGS).glob("*.*.log")):
+            rule, second = path.name.split(".")[:2]
+            if rule != "archive_run" and second in (named if rule in BY_TASK else {self.subject.profile}):
                 yield Member(self._name(path), path)
 
     def _may_include(self, receipt: Mapping[str, Any]) -> bool:

@@ -9,6 +9,7 @@ caller says how much is too much.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import re
 import stat
@@ -311,7 +312,7 @@ def check_members(infos: Iterable[zipfile.ZipInfo], size: int, limits: Limits = 
     if unpacked > min(limits.unpacked, limits.free + limits.ratio * size):
         raise ArchiveError(f"refused: {size} bytes would unpack to {unpacked}, which no archive of this project does")
     taken.sort()
-    for (_, end, name), (start, _, other) in zip(taken, taken[1:], strict=False):
+    for (_, end, name), (start, _, other) in itertools.pairwise(taken):
         if start < end:
             raise ArchiveError(f"refused: members {name!r} and {other!r} overlap")
 

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import unquote
 
 from rocrate.model import ComputationalWorkflow, ContextEntity, File
 from rocrate.rocrate import ROCrate
@@ -160,7 +161,7 @@ class _Crate:
         media, page, label = _FORMATS.get(suffix, _PLAIN)
         self._entity(page, "WebSite", name=label, url=page)
         digest = self.digests[name]
-        properties = {
+        properties: dict[str, Any] = {
             "name": name.rsplit("/", 1)[-1],
             "encodingFormat": [media, {"@id": page}],
             "contentSize": str(digest.bytes),
@@ -331,7 +332,7 @@ class _Crate:
 def entity_ids(metadata: bytes) -> list[str]:
     """Ids of the files that a crate's metadata describes; raises ValueError, KeyError or TypeError on anything else."""
     graph = json.loads(metadata)["@graph"]
-    kinds = {item["@id"]: item["@type"] for item in graph}
+    kinds = {unquote(item["@id"]): item["@type"] for item in graph}
     return [
         key for key, kind in kinds.items() if "File" in (kind if isinstance(kind, list) else [kind]) and key != CRATE
     ]

@@ -169,7 +169,7 @@ def gather(
                 "failed": b.samples - b.statuses["completed"],
             }
             for b in filled
-        ],  # fmt: skip
+        ],
         models=_models(filled),
         machine={name: said[name] for name in MACHINE if name in said},
         hardware=_hardware(run / "identity"),

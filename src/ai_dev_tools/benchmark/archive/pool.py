@@ -7,7 +7,7 @@ protocol are put together; everything else is refused, or kept apart, with the r
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,7 @@ def import_archives(
     groups: list[list[Recorded]] = []
     result = Imported()
     for run in runs:
-        if twin := next((other for other in runs if other is not run and other.facts == run.facts), None):
+        if twin := next((other for other in runs if other is not run and _same(other, run)), None):
             raise ConfigurationError(f"{run.name} and {twin.name} are the same run", remedy="Name it once")
         reasons = [why for group in groups if (why := difference(group, run))]
         fitting = next((group for group in groups if difference(group, run) is None), None)
@@ -139,12 +139,16 @@ def difference(group: Sequence[Recorded], run: Recorded) -> str | None:
     return None
 
 
+def _same(one: Recorded, other: Recorded) -> bool:
+    return one.facts == other.facts and one.prompts == other.prompts
+
+
 def _write(group: Sequence[Recorded], folder: Path, reference: str) -> None:
     samples = pd.concat([run.samples.assign(run=run.name) for run in group], ignore_index=True)
     shared = shared_cases(samples, "run")
     tables = {
         "Runs": pd.DataFrame([_about(run) for run in group]),
-        "Arms": _per_run(group, lambda part: arms(part)),
+        "Arms": _per_run(group, arms),
         "Effects within each run": _per_run(group, lambda part: effects(part, reference)),
     }
     if len(group) > 1:
@@ -169,8 +173,8 @@ def _write(group: Sequence[Recorded], folder: Path, reference: str) -> None:
     samples.to_csv(folder / "samples.csv", index=False, lineterminator="\n")
 
 
-def _per_run(group: Sequence[Recorded], make: Any) -> pd.DataFrame:
-    parts = []
+def _per_run(group: Sequence[Recorded], make: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame:
+    parts: list[pd.DataFrame] = []
     for run in group:
         table = make(run.samples)
         table.insert(0, "machine", run.machine)

@@ -30,7 +30,7 @@ def report_differences(archive: Archive, manifest: Manifest, report: dict[str, A
     from ai_dev_tools.benchmark.report.data import DERIVED, RunData, plain_samples
     from ai_dev_tools.benchmark.report.formats import structured
 
-    tables = {name: _table(archive, name) for name in ("samples", *DERIVED)}
+    tables: dict[str, Any] = {name: _table(archive, name) for name in ("samples", *DERIVED)}
     plans = archive.read(paths.PLANS.format(profile=manifest.profile)).splitlines()
     try:
         about = json.loads(archive.read(paths.ABOUT.format(profile=manifest.profile)))

@@ -1,0 +1,83 @@
+"""Archives from several machines become one comparison; what cannot be pooled is refused or kept apart, and said."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import pandas as pd
+import pytest
+from archived import HARDWARE, Recorded, record_run
+
+from ai_dev_tools.benchmark.archive import import_archives
+from ai_dev_tools.benchmark.archive.pool import difference, read_archive
+from ai_dev_tools.benchmark.errors import BenchmarkError
+from ai_dev_tools.benchmark.samples import Sample
+
+Make = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def make(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Make]:
+    with pytest.MonkeyPatch.context() as patch:
+
+        def record(name: str, **settings: object) -> Path:
+            recorded: Recorded = record_run(tmp_path_factory.mktemp("run") / "p", patch, **settings)  # type: ignore[arg-type]
+            return recorded.archive(f"{name}.crate.zip")
+
+        yield record
+
+
+@pytest.fixture(scope="module")
+def here(make: Make) -> Path:
+    return make("here")
+
+
+def _slower(sample: Sample) -> Sample:
+    sample.duration_s = (sample.duration_s or 0) * 2
+    return sample
+
+
+def test_runs_are_pooled_with_the_machine_as_a_factor(here: Path, make: Make, tmp_path: Path) -> None:
+    there = make("there", hardware=HARDWARE | {"cpu": "Other CPU", "cores": 64}, change=_slower)
+    [line] = import_archives([here, there], tmp_path / "out").lines
+    assert line.endswith("2 runs on 2 machines, 42 samples")
+    samples = pd.read_csv(tmp_path / "out" / "samples.csv")
+    assert set(samples["machine"]) == {"Test CPU, 2 cores, 8 GiB", "Other CPU, 64 cores, 8 GiB"}
+    overview = json.loads((tmp_path / "out" / "overview.json").read_text())
+    time = next(row for row in overview["changes_between_the_runs"] if row["comparison"] == "time")
+    assert time["value"] == pytest.approx(2.0)
+    pooled = next(row for row in overview["effects_over_all_runs"]
+                  if (row["approach"], row["comparison"]) == ("tools", "tokens"))  # fmt: skip
+    assert pooled["clusters"] == 7, "more runs of the same cases are no more cases"
+    assert pooled["value"] < 0.6
+
+
+def test_other_questions_are_refused_or_kept_apart(here: Path, make: Make, tmp_path: Path) -> None:
+    other = make("other", question="What colour is it not?")
+    with pytest.raises(BenchmarkError, match=r"asked different prompts in task colours .*--separate"):
+        import_archives([here, other], tmp_path / "out")
+    result = import_archives([here, other], tmp_path / "out", separate=True)
+    assert [folder.name for folder in result.folders] == ["group_1", "group_2"]
+    assert result.lines[0].startswith("kept apart: here and other asked different prompts")
+
+
+def test_another_protocol_is_refused(here: Path) -> None:
+    ours = read_archive(here)
+    theirs = msgspec.structs.replace(ours.facts, protocols=[2])
+    line = difference([ours], type(ours)("theirs", theirs, ours.machine, ours.prompts, ours.samples))
+    assert line == "here was asked by protocol 1, theirs by 2: their numbers mean different things"
+
+
+def test_the_same_run_twice_is_refused(here: Path, tmp_path: Path) -> None:
+    with pytest.raises(BenchmarkError, match=r"here \(1\) and here \(2\) are the same run"):
+        import_archives([here, here], tmp_path / "out")
+
+
+def test_a_damaged_archive_is_not_imported(here: Path, tmp_path: Path) -> None:
+    (tmp_path / "cut.zip").write_bytes(here.read_bytes()[:-100])
+    with pytest.raises(BenchmarkError, match="NOT VALID"):
+        import_archives([here, tmp_path / "cut.zip"], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
