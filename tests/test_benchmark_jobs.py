@@ -113,6 +113,8 @@ def run_job(given: list[str]) -> int:
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         return main(given)
+    except SystemExit as end:
+        return int(end.code or 0)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -118,7 +118,11 @@ def _take_stock(work: Work, log: Log, only: tuple[str, int] | None) -> None:
         found = read_sample(path)
         if isinstance(found, str):
             log(f"warning: {found}; set aside and asked again")
-        elif found is not None and _matches(work.block, cell, prompt, found) and not _asked_again(found, work.block.retry):
+        elif (
+            found is not None
+            and _matches(work.block, cell, prompt, found)
+            and not _asked_again(found, work.block.retry)
+        ):
             work.done[cell.approach, cell.sample] = found
             continue
         if found is not None:

@@ -197,7 +197,7 @@ class _Collection:
         settings = json.loads(json.dumps(self.subject.config))
         plugins = [Path(file) for file in settings.get("plugins", [])]
         settings |= {"source": "samples", "task_folders": [], "tool_folders": [], "endpoint_file": None,
-                     "plugins": [f"config/plugins/{number}_{file.name}" for number, file in enumerate(plugins)]}  # fmt: skip
+                     "plugins": [f"config/plugins/{place}_{file.name}" for place, file in enumerate(plugins)]}  # fmt: skip
         server = settings.get("server", {})
         server["environment"] = without_secrets(server.get("environment", {}))
         yield Member(CONFIG, yaml.safe_dump(settings, sort_keys=True, allow_unicode=True).encode())

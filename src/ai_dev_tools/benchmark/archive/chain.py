@@ -1,9 +1,9 @@
 """Every record of an archive against its schema and against what it was made from.
 
-Prompts carry the sha256 of their text; samples name the prompt, settings and plan behind them; the samples table has a row
-for every sample and nothing else; the report's numbers and verdicts are those of the tables. Each link is computed again,
-so that an archive whose checksums were all redone after a change is still found out, unless everything that follows from
-the change was redone as well.
+Prompts carry the sha256 of their text; samples name the prompt, settings and plan behind them; the samples table
+has a row for every sample and nothing else; the report's numbers and verdicts are those of the tables. Each link is
+computed again, so that an archive whose checksums were all redone after a change is still found out, unless
+everything that follows from the change was redone as well.
 """
 
 from __future__ import annotations

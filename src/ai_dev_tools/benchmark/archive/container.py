@@ -1,9 +1,9 @@
 """The file format: a plain zip with nothing in it that could differ between two archives of the same run.
 
-Members are sorted, dated 1980 and compressed one way. The zip's comment holds the sha256 of every byte before it, so that
-a flipped bit is noticed in headers too, which a zip's own checksums do not cover. Reading trusts nothing: names, sizes,
-kinds and places of all members are checked before the first one is opened, and no member is ever read whole unless the
-caller says how much is too much.
+Members are sorted, dated 1980 and compressed one way. The zip's comment holds the sha256 of every byte before it,
+so that a flipped bit is noticed in headers too, which a zip's own checksums do not cover. Reading trusts nothing:
+names, sizes, kinds and places of all members are checked before the first one is opened, and no member is ever read
+whole unless the caller says how much is too much.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ def is_intact(path: Path) -> bool:
             comment = file.read(COMMENT_BYTES)
             if not _COMMENT.fullmatch(comment):
                 raise ArchiveError(
-                    f"{path} does not end with the digest of an archive of this project: it is cut short, changed, or another file"
+                    f"{path} does not end with the digest of an archive: it is cut short, changed, or another file"
                 )
             return TAG + _digest_of(file, size - COMMENT_BYTES).encode() == comment
     except OSError as error:

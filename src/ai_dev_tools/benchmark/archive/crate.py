@@ -1,8 +1,8 @@
 """The archive's metadata: a Workflow Run RO-Crate in its most detailed profile, the Provenance Run Crate.
 
-Claimed is what was recorded, and nothing else: the steps that ask models have a start and an end, taken from the samples;
-rendering has its end, taken from the report. When tools ran and prompts were made is not recorded, so those files appear
-as inputs, without an action that would need invented times.
+Claimed is what was recorded, and nothing else: the steps that ask models have a start and an end, taken from the
+samples; rendering has its end, taken from the report. When tools ran and prompts were made is not recorded, so
+those files appear as inputs, without an action that would need invented times.
 """
 
 from __future__ import annotations
@@ -250,7 +250,7 @@ class _Crate:
             for number, block in enumerate(facts.blocks)
         ]  # fmt: skip
         rendered = self._action("#render", "Tables and report", tools["render"], None, facts.rendered_at,
-                                [*blocks, *prompts, *plans], outcome, "Derived from the samples, no model is asked")  # fmt: skip
+                                [*blocks, *prompts, *plans], outcome, "Derived from the samples")  # fmt: skip
         controls = [
             self._entity(f"#control-{number}", "ControlAction", instrument=steps["ask"], object=action, name="ask")
             for number, action in enumerate(asked)
@@ -259,8 +259,8 @@ class _Crate:
             self._entity("#control-render", "ControlAction", instrument=steps["render"], object=rendered, name="render")
         )
         engine = self._software(SNAKEMAKE, "Snakemake", facts.software.get("snakemake", "unknown"), SNAKEMAKE)
-        self._entity("#organise", "OrganizeAction", name="Snakemake runs the workflow", instrument=engine, agent=self.agent,
-                     object=controls, result=run, startTime=_time(facts.started_at),
+        self._entity("#organise", "OrganizeAction", name="Snakemake runs the workflow", instrument=engine,
+                     agent=self.agent, object=controls, result=run, startTime=_time(facts.started_at),
                      endTime=_time(facts.rendered_at))  # fmt: skip
         self.crate.root_dataset.append_to("mentions", [run, *asked, rendered])
 
@@ -277,8 +277,8 @@ class _Crate:
             entity["description"] = str(tool.get("description", "a tool under test"))
             found.append(entity)
         for model in self.facts.models:
-            entity = self._software(f"{PROJECT}#model-{model['tag']}", model["tag"], ", ".join(model["digests"]) or "unknown",
-                                    PROJECT)  # fmt: skip
+            digests = ", ".join(model["digests"]) or "unknown"
+            entity = self._software(f"{PROJECT}#model-{model['tag']}", model["tag"], digests, PROJECT)
             entity["description"] = "a language model, served by " + ", ".join(
                 f"{server['kind']} {server['version']}" for server in model["endpoints"]
             )

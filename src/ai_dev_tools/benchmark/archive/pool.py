@@ -1,7 +1,7 @@
 """Archives from one or several machines as one comparison: pooled by case, with the machine as a factor.
 
-Samples come from the archives' own records, never from their tables. Only runs that asked the same questions by the same
-protocol are put together; everything else is refused, or kept apart, with the reason.
+Samples come from the archives' own records, never from their tables. Only runs that asked the same questions by the
+same protocol are put together; everything else is refused, or kept apart, with the reason.
 """
 
 from __future__ import annotations
@@ -162,9 +162,9 @@ def _write(group: Sequence[Recorded], folder: Path, reference: str) -> None:
     machines = Counter(run.machine for run in group)
     lead = [
         f"{len(group)} archived runs on {len(machines)} machines, all of them checked: {len(samples)} samples.",
-        "Effects over all runs pair the arms of a case within each run, and average a case over the runs before cases and "
-        "clusters are averaged: more runs of the same cases are no more cases. Times differ between machines; judge a tool "
-        "by its effect within a run, and the machines by the changes between runs over the cases that all of them asked.",
+        "Effects over all runs pair the arms of a case within each run, and average a case over the runs before cases "
+        "and clusters are averaged: more runs of the same cases are no more cases. Times differ between machines; judge "
+        "a tool by its effect within a run, and machines by the changes between runs over the cases that all asked.",
         "Verdicts are those of each run's own report: pooling was in no run's plan, so everything here is exploratory.",
     ]
     about = {"machines": dict(machines), "runs": [_about(run) for run in group]}

@@ -15,8 +15,8 @@ Author: {author}. Licence of the data: {license}.
 
 | in | is |
 |---|---|
-| `recorded/` | tables, figures and report as they were when this was archived; start with `recorded/report/report.html` |
-| `results/` | what was measured: every request and answer (`{profile}/blocks`), prompts, tool outputs, plans, identities, logs |
+| `recorded/` | tables, figures and report as archived; start with `recorded/report/report.html` |
+| `results/` | requests and answers (`{profile}/blocks`), prompts, tool outputs, plans, identities, logs |
 | `config/`, `workflow/`, `src/` | settings as they were resolved, and the whole program |
 | `run.json`, `manifest.json`, `ro-crate-metadata.json` | who, when, how; every checksum; the same as an RO-Crate |
 
@@ -32,17 +32,17 @@ Author: {author}. Licence of the data: {license}.
     .venv/bin/snakemake --cores 1 report
     diff -r recorded/tables results/{profile}/tables        # no difference: the tables follow from the samples
 
-The installation is the only step that needs a package index. A report that is rendered again differs in the moment it was
-rendered, and in nothing else; `SOURCE_DATE_EPOCH` fixes that moment too.
+The installation is the only step that needs a package index. A report that is rendered again differs in the moment it
+was rendered, and in nothing else; `SOURCE_DATE_EPOCH` fixes that moment too.
 
 ## Repeat
 
-    snakemake --cores 1 report --config endpoint=replay                     # the recorded answers, all steps: {profile}@replay
+    snakemake --cores 1 report --config endpoint=replay        # the recorded answers, into results/{profile}@replay/
     snakemake --cores 1 report --config source=prompts profile={profile} endpoint=http://localhost:11434
-                                                                             # the recorded prompts, a live endpoint
 
-The second keeps recorded samples whose request did not change, unless the model has other weights; to ask all of them
-again, move `results/{profile}/samples` away first, or work in a fresh copy with `source: cases`.
+The second asks a live endpoint with the recorded prompts. Compare either with `recorded/`:
+
+    python -m ai_dev_tools.benchmark.archive compare recorded results/{profile}@replay
 
 ## What is not inside
 
@@ -94,6 +94,6 @@ def zenodo(facts: RunFacts, citation: Mapping[str, Any]) -> bytes:
         "license": facts.license.lower(),
         "keywords": ["benchmark", "language models", "developer tools", "reproducibility", "RO-Crate"],
         "version": facts.package_version,
-        "notes": "Check with `ai-dev-bench verify`, render again with `snakemake --cores 1 report`; see README.md inside.",
+        "notes": "Check: ai-dev-bench verify; render again: snakemake --cores 1 report; see README.md inside.",
     }
     return json.dumps(content, indent=1, ensure_ascii=False).encode() + b"\n"

@@ -1,4 +1,6 @@
-"""Doing again what the run did with its samples: the report's numbers from the tables, and the tables from the samples."""
+"""Doing again what the run did with its samples: the report's numbers from the tables, and the tables from the
+samples.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,7 @@ def report_differences(archive: Archive, manifest: Manifest, report: dict[str, A
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two JSON values agree; numbers to nine digits, because another machine may round the last one differently."""
+    """Whether two JSON values agree; numbers to nine digits, as another machine may round the last one differently."""
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
     if isinstance(one, list) and isinstance(other, list):

@@ -1,7 +1,8 @@
-"""Is this archive what was sealed, is every record in it one of this project's, and does the report belong to the data?
+"""Is this archive what was sealed, is every record in it one of this project's, and does the report belong to the
+data?
 
-Everything is read as a stream, in one pass over the members; what is kept per sample is 16 bytes. Findings are collected,
-not raised, so that one damaged byte is reported with the member that holds it.
+Everything is read as a stream, in one pass over the members; what is kept per sample is 16 bytes. Findings are
+collected, not raised, so that one damaged byte is reported with the member that holds it.
 """
 
 from __future__ import annotations
