@@ -47,6 +47,9 @@ class Meter:
     def measuring(self) -> Iterator[Reading]:
         """Measure while the body runs."""
         reading = Reading()
+        if self._server is None:  # what else the machine did cannot be told from what the server did
+            yield reading
+            return
         busy, own, server = _busy_s(), _cpu_s([self._self]), self._server_cpu_s()
         try:
             yield reading

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -258,9 +259,14 @@ def _task_errors(task: Task, path: Path) -> list[str]:
     return lines
 
 
+@functools.cache
+def _compiled(text: str) -> Any:
+    return template_environment().from_string(text)
+
+
 def question_template(task: Task) -> Any:
     """The compiled question; raises jinja2.TemplateError."""
-    return template_environment().from_string(task.question)
+    return _compiled(task.question)
 
 
 def render_question(task: Task, case: Case) -> str:

@@ -1,4 +1,4 @@
-"""`python -m ai_dev_tools.benchmark.archive verify|unpack|import …`"""
+"""`python -m ai_dev_tools.benchmark.archive verify|unpack|compare|import …`"""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ def main(arguments: list[str] | None = None) -> int:
     pool.add_argument("files", nargs="+", type=Path)
     pool.add_argument("--output", type=Path, required=True, help="folder of the comparison")
     pool.add_argument("--separate", action="store_true", help="groups of their own for what cannot be pooled")
+    compared = commands.add_parser("compare", help="say whether a repetition came to the same verdicts")
+    compared.add_argument("before", type=Path, help="archive, or folder that holds tables/")
+    compared.add_argument("after", type=Path)
     given = parser.parse_args(arguments)
     try:
         return _run(given)
@@ -38,6 +41,12 @@ def _run(given: argparse.Namespace) -> int:
     if given.command == "unpack":
         print(f"{given.folder}: {unpack(given.file, given.folder).line}")
         return 0
+    if given.command == "compare":
+        from ai_dev_tools.benchmark.archive.repetition import compare_runs
+
+        repetition = compare_runs(given.before, given.after)
+        print("\n".join(repetition.lines))
+        return 0 if repetition.holds else 1
     if given.command == "import":
         for line in import_archives(given.files, given.output, separate=given.separate).lines:
             print(line)

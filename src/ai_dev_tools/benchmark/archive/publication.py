@@ -37,12 +37,13 @@ was rendered, and in nothing else; `SOURCE_DATE_EPOCH` fixes that moment too.
 
 ## Repeat
 
-    snakemake --cores 1 report --config endpoint=replay        # the recorded answers, into results/{profile}@replay/
-    snakemake --cores 1 report --config source=prompts profile={profile} endpoint=http://localhost:11434
+The recorded answers through all steps, into `results/{profile}@replay/`; or the recorded prompts on a live endpoint, under a
+profile of its own; then, whether the verdicts hold:
 
-The second asks a live endpoint with the recorded prompts. Compare either with `recorded/`:
-
-    python -m ai_dev_tools.benchmark.archive compare recorded results/{profile}@replay
+    snakemake --cores 1 report --config endpoint=replay
+    snakemake --cores 1 report --config source=prompts profile=again \\
+        'profiles={{again: {{extends: {profile}}}}}' endpoint=http://localhost:11434
+    python -m ai_dev_tools.benchmark.archive compare recorded results/again
 
 ## What is not inside
 
