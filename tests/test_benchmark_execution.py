@@ -259,6 +259,18 @@ def test_the_changed_prompt_of_one_case_asks_exactly_that_case(bench: Bench) -> 
     assert old.startswith("fake-1b/colours/tools/1.")
 
 
+def test_a_corrected_truth_scores_the_answers_at_hand_again(bench: Bench) -> None:
+    before = bench.run()
+    given = prompts(bench.block(), truth={"colour": "blue"})
+    after = bench.run(given)
+    assert bench.asked == []
+    assert {sample.score for sample in before} == {1.0}
+    assert {sample.score for sample in after} == {0.0}
+    kept = read_sample(bench.path("tools", 0))
+    assert isinstance(kept, Sample)
+    assert kept.score == 0.0, "the file says it too"
+
+
 def test_more_samples_ask_only_the_new_ones(bench: Bench) -> None:
     first = bench.run()
     samples = bench.run(samples=4)

@@ -16,13 +16,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from ai_dev_tools.benchmark import paths
 from ai_dev_tools.benchmark.client import OllamaClient, Reply
 from ai_dev_tools.benchmark.design import Block, Cell, cells, request_digest
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, ReadyEndpoint, open_endpoint
 from ai_dev_tools.benchmark.errors import ASKED_AGAIN, BenchmarkError, ConfigurationError, EndpointConnectionError
 from ai_dev_tools.benchmark.identity import Witness
-from ai_dev_tools.benchmark.measure import ask, sample_of, unasked
+from ai_dev_tools.benchmark.measure import ask, sample_of, score_of, unasked
 from ai_dev_tools.benchmark.progress import Progress
 from ai_dev_tools.benchmark.prompts import SKIPPED, Prompt
 from ai_dev_tools.benchmark.resources import Meter
@@ -124,6 +126,7 @@ def _take_stock(work: Work, log: Log, only: tuple[str, int] | None) -> None:
             and not _asked_again(found, work.block.retry)
         ):
             work.done[cell.approach, cell.sample] = found
+            _score_again(work, found, prompt)
             continue
         if found is not None:
             _set_aside(work, path)
@@ -131,6 +134,13 @@ def _take_stock(work: Work, log: Log, only: tuple[str, int] | None) -> None:
             work.store(unasked(work.block, cell, prompt, work.session))
         else:
             work.missing.append(cell)
+
+
+def _score_again(work: Work, sample: Sample, prompt: Prompt) -> None:
+    """A corrected truth or another scorer changes what an answer is worth, not the answer: nothing is asked."""
+    score = score_of(sample.answer, prompt) if sample.status == "completed" else None
+    if score != sample.score:
+        work.store(msgspec.structs.replace(sample, score=score))
 
 
 def _matches(block: Block, cell: Cell, prompt: Prompt, sample: Sample) -> bool:

@@ -142,7 +142,7 @@ def _sample(
         error=error,
         response=reply.text or (None if error else ""),
         answer=answer,
-        score=_rounded(score_answer(answer, prompt.truth, prompt.scoring)) if error is None else None,
+        score=score_of(answer, prompt) if error is None else None,
         **timings,
         duration_s=_rounded(reply.duration_s) if sent else None,
         time_to_first_token_s=_rounded(reply.time_to_first_token_s),
@@ -163,6 +163,11 @@ def _sample(
         ),
         endpoint=endpoint,
     )
+
+
+def score_of(answer: Any, prompt: Prompt) -> float | None:
+    """What an answer is worth, 0 to 1; None where there is no truth."""
+    return _rounded(score_answer(answer, prompt.truth, prompt.scoring))
 
 
 def _timings(reply: Reply) -> tuple[dict[str, Any], list[str]]:

@@ -1,4 +1,4 @@
-"""Further commands: watch, serve, gate, migrate, import."""
+"""Further commands: watch, serve, gate, migrate, import, verify."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ def register(app: typer.Typer) -> None:
     app.command()(gate)
     app.command()(migrate)
     app.command(name="import")(import_results)
+    app.command()(verify)
 
 
 def watch(
@@ -170,3 +171,15 @@ def import_results(
     if report:
         report_import(place / "results" / run, place / "notebooks" / "report.ipynb")
         console.say(f"Report: {place / 'results' / run / 'report' / 'report.html'}")
+
+
+def verify(
+    files: Annotated[list[Path], typer.Argument(help="Archives to check")],
+    recompute: Annotated[bool, typer.Option("--recompute", help="Also derive all tables again, byte by byte")] = False,
+    every: Annotated[bool, typer.Option("--all", help="List every finding, not just the first")] = False,
+) -> None:
+    """Check archives: one line each, exit code 1 if any is not valid."""
+    from ai_dev_tools.benchmark.archive.__main__ import main
+
+    flags = [*(["--recompute"] if recompute else []), *(["--all"] if every else [])]
+    raise SystemExit(main(["verify", *flags, *map(str, files)]))

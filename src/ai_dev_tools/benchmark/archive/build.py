@@ -246,7 +246,7 @@ class _Collection:
                 yield Member(self._name(path), path)
 
     def _may_include(self, receipt: Mapping[str, Any]) -> bool:
-        free = receipt.get("license") in FREE_LICENCES
+        free = any(name in FREE_LICENCES for name in str(receipt.get("license")).split(" OR "))
         return bool("corpora" in self.included and receipt.get("available") and free)
 
     def _not_included(self) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from rocrate.model import ComputationalWorkflow, ContextEntity, File
 from rocrate.rocrate import ROCrate
 
 from ai_dev_tools.benchmark.archive.container import Digest
-from ai_dev_tools.benchmark.archive.layout import CONFIG, CRATE, MANIFEST, README, RECORDED, RUN, SOURCE, RunFacts
+from ai_dev_tools.benchmark.archive.layout import CONFIG, CRATE, MANIFEST, README, RECORDED, RUN, SOURCE, RunFacts, pin
 
 SPECIFICATION = "1.1"
 """The RO-Crate version that the Workflow Run profiles 0.5 are written for."""
@@ -178,7 +178,7 @@ class _Crate:
         for item in self.facts.not_included:
             entity = self._entity(
                 f"#{item['kind']}-{item['id']}", "CreativeWork", name=item["id"],
-                description=f"{item['kind']} that the run used, referenced by checksum: sha256 {item.get('sha256')}",
+                description=f"{item['kind']} that the run used, not included, but fixed: {pin(item)}",
                 **{key: item[key] for key in ("version", "license", "url") if item.get(key)},
             )  # fmt: skip
             self.crate.root_dataset.append_to("mentions", entity)

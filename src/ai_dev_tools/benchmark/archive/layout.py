@@ -82,6 +82,11 @@ class RunFacts(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     not_included: list[dict[str, Any]]
 
 
+def pin(item: dict[str, Any]) -> str:
+    """What fixes the content of something that is not included; of a few files out of an archive, each has its own sha256."""
+    return f"sha256 {item['sha256']}" if item.get("sha256") else "sha256 of each file in config/corpora.yaml"
+
+
 def stage_files(files: dict[str, Entry], profile: str) -> dict[str, dict[str, Entry]]:
     """The members of each stage of the chain, by name."""
     prefixes = {

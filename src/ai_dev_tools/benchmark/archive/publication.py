@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ai_dev_tools.benchmark.archive.layout import RunFacts
+from ai_dev_tools.benchmark.archive.layout import RunFacts, pin
 
 _README = """# A recorded benchmark run
 
@@ -60,7 +60,7 @@ def readme(facts: RunFacts, file: str) -> str:
     missing = "\n".join(
         f"* {item['kind']} {item['id']}"
         + (f" {item['version']}" if item.get("version") else "")
-        + f", licence {item.get('license') or 'unknown'}, sha256 `{item.get('sha256')}`"
+        + f", licence {item.get('license') or 'unknown'}, {pin(item)}"
         for item in facts.not_included
     )
     return _README.format(
@@ -73,7 +73,7 @@ def readme(facts: RunFacts, file: str) -> str:
         author=facts.author.get("author", "not named"),
         license=facts.license,
         file=file,
-        missing=missing or "Nothing: the run used no corpora and no weights of its own.",
+        missing=missing or "Nothing: all that the run used and may be passed on is inside.",
     )
 
 
