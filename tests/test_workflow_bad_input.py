@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -94,13 +93,23 @@ def test_a_broken_task(project: Project, change: Callable[[Path], None], words: 
     assert all(word in errors[0] for word in words), errors
 
 
-def test_no_ollama_names_what_was_tried_and_the_ways_out(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def programs_but_engines(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the system's programs, but none that could serve a model."""
+    folder = tmp_path_factory.mktemp("bin")
+    for program in Path("/usr/bin").iterdir():
+        if program.name not in ("ollama", "podman", "docker"):
+            (folder / program.name).symlink_to(program)
+    return folder
+
+
+def test_no_ollama_names_what_was_tried_and_the_ways_out(
+    project: Project, monkeypatch: pytest.MonkeyPatch, programs_but_engines: Path
+) -> None:
     path = project.folder / "config/config.yaml"
     path.write_text(path.read_text().replace("port: 11434", "port: 9"))
-    monkeypatch.setenv("PATH", os.pathsep.join(["/usr/bin", "/bin"]))
-    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere.sock")
-    if shutil.which("podman", path="/usr/bin:/bin"):
-        pytest.skip("a container engine is installed here, so `auto` has a way to serve")
+    monkeypatch.setenv("PATH", str(programs_but_engines))
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
     done = project.snakemake("run", profile="light", tasks="systematic_fix")
     assert done.returncode != 0
     for words in ("localhost:9", "endpoint=container", "profile=embedded"):
