@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from ai_dev_tools.benchmark.block_job import main
 from ai_dev_tools.benchmark.corpora import CorpusInvalid, CorpusUnavailable, load_corpora
 from ai_dev_tools.benchmark.design import Block
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.jobs import job
+from ai_dev_tools.benchmark.jobs import RUN_PID, job
 from ai_dev_tools.benchmark.prompts import write_prompts
 from ai_dev_tools.benchmark.resources import Meter
 from ai_dev_tools.benchmark.samples import read_block
@@ -52,6 +53,66 @@ def test_a_script_that_fails_says_one_line_on_console_and_in_its_log(
 def test_a_mistake_of_ours_is_not_hidden() -> None:
     with pytest.raises(ZeroDivisionError), job():
         1 / 0  # noqa: B018
+
+
+JOB = """
+import sys, threading, time
+from pathlib import Path
+from ai_dev_tools.benchmark.jobs import job
+
+with job():
+    Path(sys.argv[1]).touch()
+    try:
+        threading.Event().wait(60)
+    finally:
+        Path(sys.argv[2]).touch()
+"""
+
+
+@pytest.fixture
+def a_run() -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(["sleep", "60"]) as process:
+        yield process
+        process.kill()
+
+
+def test_a_job_ends_in_order_when_its_run_is_killed(tmp_path: Path, a_run: subprocess.Popen[bytes]) -> None:
+    begun, cleaned = tmp_path / "begun", tmp_path / "cleaned"
+    environment = {**os.environ, RUN_PID: str(a_run.pid)}
+    with subprocess.Popen([sys.executable, "-c", JOB, str(begun), str(cleaned)], env=environment) as process:
+        deadline = time.monotonic() + 30
+        while not begun.exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        a_run.kill()  # and not waited for: a zombie has ended, too
+        assert process.wait(10) == 128 + signal.SIGTERM
+    assert cleaned.exists()
+
+
+def test_a_job_whose_run_is_gone_already_does_not_begin(tmp_path: Path, a_run: subprocess.Popen[bytes]) -> None:
+    a_run.kill()
+    a_run.wait()
+    environment = {**os.environ, RUN_PID: str(a_run.pid)}
+    begun, cleaned = tmp_path / "begun", tmp_path / "cleaned"
+    done = subprocess.run(
+        [sys.executable, "-c", JOB, str(begun), str(cleaned)], env=environment, timeout=30, check=False
+    )
+    assert done.returncode == 128 + signal.SIGTERM
+
+
+def test_signals_in_a_row_end_a_job_once(tmp_path: Path) -> None:
+    """Ctrl-C reaches every process of the terminal, and Snakemake then sends SIGTERM too, while clean-up is under way."""
+    begun, cleaned = tmp_path / "begun", tmp_path / "cleaned"
+    program = JOB.replace(
+        "with job():", "from ai_dev_tools.benchmark.jobs import end_in_order\nend_in_order()\nwith job():"
+    )
+    with subprocess.Popen([sys.executable, "-c", program, str(begun), str(cleaned)]) as process:
+        deadline = time.monotonic() + 30
+        while not begun.exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        for signum in [signal.SIGINT, signal.SIGTERM, signal.SIGHUP] * 20:
+            process.send_signal(signum)
+        assert process.wait(10) in {128 + signal.SIGINT, 128 + signal.SIGTERM, 128 + signal.SIGHUP}
+    assert cleaned.exists()
 
 
 # --- receipts -----------------------------------------------------------------------------------------------------

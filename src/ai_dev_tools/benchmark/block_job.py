@@ -6,21 +6,14 @@ A program of its own, not a Snakemake script: those import Snakemake first, whic
 from __future__ import annotations
 
 import argparse
-import os
-import signal
 import threading
 from pathlib import Path
-from types import FrameType
 
 from ai_dev_tools.benchmark.design import Block
-from ai_dev_tools.benchmark.endpoints.processes import watch_parent
 from ai_dev_tools.benchmark.execution import retryable, run_block
-from ai_dev_tools.benchmark.jobs import Say, job
+from ai_dev_tools.benchmark.jobs import Say, end_in_order, job
 from ai_dev_tools.benchmark.prompts import read_prompts
 from ai_dev_tools.benchmark.samples import write_atomically, write_block
-
-RUN_PID = "AI_DEV_TOOLS_RUN_PID"
-"""Environment variable with the process id of the Snakemake run, without which a job must not go on."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -32,13 +25,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--log", type=Path, help="where the lines for people are kept as well")
     parser.add_argument("--only", nargs=2, metavar=("APPROACH", "SAMPLE"), help="ask this one sample alone")
     given = parser.parse_args(arguments)
-    stop = threading.Event()
-    _stop_on_signals(stop)
-    if (run := os.environ.get(RUN_PID, "")).isdigit():
-        watch_parent(int(run), lambda: os.kill(os.getpid(), signal.SIGTERM))
+    end_in_order()
     only = (given.only[0], int(given.only[1])) if given.only else None
     with job(given.log) as say:
-        samples = run_block(given.block, read_prompts(given.prompts), say, stop, only)
+        samples = run_block(given.block, read_prompts(given.prompts), say, threading.Event(), only)
         if given.output:
             write_block(given.output, samples)
             _note_round(given.output, given.block, retryable(samples, given.block.retry), say)
@@ -49,15 +39,6 @@ def _note_round(output: Path, block: Block, open_samples: int, say: Say) -> None
     if open_samples and block.retry == "default":
         write_atomically(output.with_suffix(".round"), f"{block.round + 1}\n".encode())
         say(f"{block.task} on {block.model}: {open_samples} samples failed in passing; the next run asks them again")
-
-
-def _stop_on_signals(stop: threading.Event) -> None:
-    def end(signum: int, _: FrameType | None) -> None:
-        stop.set()
-        raise SystemExit(128 + signum)
-
-    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(signum, end)
 
 
 if __name__ == "__main__":

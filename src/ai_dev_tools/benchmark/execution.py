@@ -260,11 +260,15 @@ class _Crew:
             threading.Thread(target=self._guarded, args=(self.clients[i % len(self.clients)], meter), daemon=True)
             for i in range(self._size * len(self.clients))
         ]
-        for thread in threads:
-            thread.start()
-        while any(thread.is_alive() for thread in threads) and not self._stop.is_set():
-            threads[-1].join(0.05)
-            threads.insert(0, threads.pop())
+        try:
+            for thread in threads:
+                thread.start()
+            while any(thread.is_alive() for thread in threads) and not self._stop.is_set():
+                threads[-1].join(0.05)
+                threads.insert(0, threads.pop())
+        except BaseException:  # a signal: what fails from now on, with the endpoint, is no result
+            self._stop.set()
+            raise
         if self._crash is not None:
             raise self._crash
 

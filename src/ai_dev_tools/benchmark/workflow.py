@@ -13,16 +13,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
+import ai_dev_tools
 from ai_dev_tools.benchmark import paths
 from ai_dev_tools.benchmark.batches import apply_batch, find_batch
-from ai_dev_tools.benchmark.block_job import RUN_PID
 from ai_dev_tools.benchmark.config import ExecutionMode, load_config
+from ai_dev_tools.benchmark.deployment import own_or_shipped, workflow_home
 from ai_dev_tools.benchmark.drive import SUMMARY, spell
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
 from ai_dev_tools.benchmark.experiment import Experiment, open_experiment
-from ai_dev_tools.benchmark.settings import effective_settings
+from ai_dev_tools.benchmark.jobs import RUN_PID
+from ai_dev_tools.benchmark.settings import CONFIG_FILE, effective_settings, update
 from ai_dev_tools.benchmark.tasks import check_names
 from ai_dev_tools.benchmark.tools import companions, installed_version
+from ai_dev_tools.benchmark.validation import read_yaml
 
 _run_lock: IO[str] | None = None
 
@@ -47,19 +50,29 @@ class Flow:
     """The experiment as rules see it: functions of wildcards for inputs, params and resources.
 
     Args:
+        settings: Snakemake's `config`; in a module, what the importing workflow says, laid over this one's config.yaml.
         workflow: Snakemake's workflow object.
     """
 
     @_clear_errors
     def __init__(self, settings: Mapping[str, Any], workflow: Any) -> None:
-        self.overrides: dict[str, Any] = workflow.config_settings.overwrite_config
+        self.is_module = not workflow.modifier.is_main_snakefile()
+        beside = workflow.current_basedir.get_path_or_uri(secret_free=True)
+        self.home = workflow_home(beside) if self.is_module else Path(beside)
+        self.overrides: dict[str, Any] = dict(workflow.config_settings.overwrite_config)
+        if self.is_module:
+            _refuse_prefix(workflow)
+            self.overrides = {key: value for key, value in self.overrides.items() if settings.get(key) == value}
+            settings = _over_shipped(settings, self.home)
         self.settings = apply_batch(effective_settings(settings, self.overrides, Path.cwd()), self.overrides)
         config = load_config(self.settings)
-        self.experiment: Experiment = open_experiment(config, Path.cwd())
+        self.experiment: Experiment = open_experiment(config, Path.cwd(), self.home)
         self.profile = self.experiment.run
         self.source = self.experiment.source
         sequential = config.execution_mode is ExecutionMode.SEQUENTIAL
         self._started = time.time()
+        self._conda = any(method.name == "CONDA" for method in workflow.deployment_settings.deployment_method)
+        os.environ["AI_DEV_BENCH_PACKAGE"] = str(Path(ai_dev_tools.__file__).parent)  # for envs/*.post-deploy.sh
         self.blocks_at_once = 1 if sequential else config.max_concurrent_batches
         self._servers = sorted({server for p in config.profiles for server in self.experiment.servers(p).values()})
         self._limit(workflow, "measuring", self.blocks_at_once)
@@ -90,6 +103,11 @@ class Flow:
 
         return {"measuring": 1} | {f"server_{number}": uses(number) for number in range(len(self._servers))}
 
+    @property
+    def python(self) -> str:
+        """The interpreter of jobs: that of the conda environment with `--sdm conda`, else the running one."""
+        return "python" if self._conda else sys.executable
+
     before_blocks = 1000
     """Priority of all that comes first, so that a mistake shows before hours of measuring."""
 
@@ -117,11 +135,13 @@ class Flow:
         """Files of a task that its prompts depend on."""
         return [str(path) for path in self._task(wildcards).input_files()]
 
-    corpora_file = paths.CORPORA
+    @property
+    def corpora_file(self) -> str:
+        return str(own_or_shipped(Path(paths.CORPORA), Path.cwd(), self.home))
 
     @property
     def report_notebook(self) -> str:
-        return str(self.experiment.config.report.notebook)
+        return str(own_or_shipped(self.experiment.config.report.notebook, Path.cwd(), self.home))
 
     @property
     def report_templates(self) -> list[str]:
@@ -207,7 +227,8 @@ class Flow:
     @_clear_errors
     def archived(self, wildcards: Any) -> dict[str, Any]:
         """What an archive of the run is made of, besides its results."""
-        return self.experiment.archived(wildcards.profile) | {"about": self.about(wildcards)}
+        home = os.path.relpath(self.home)
+        return self.experiment.archived(wildcards.profile) | {"about": self.about(wildcards), "home": home}
 
     @_clear_errors
     def comparisons(self, wildcards: Any) -> list[str]:
@@ -285,6 +306,23 @@ class Flow:
 
     def _task(self, wildcards: Any) -> Any:
         return self.experiment.tasks[wildcards.task]
+
+
+def _over_shipped(settings: Mapping[str, Any], home: Path) -> dict[str, Any]:
+    """What an importing workflow says, over the config.yaml that this workflow brings."""
+    merged: dict[str, Any] = read_yaml(home / CONFIG_FILE) or {}
+    update(merged, settings)
+    return merged
+
+
+def _refuse_prefix(workflow: Any) -> None:
+    """Samples are files that Snakemake does not know of, so it could not put a prefix before them."""
+    modifier = workflow.modifier.path_modifier
+    if modifier.prefix or getattr(modifier, "_prefix_replacements", None):
+        raise ConfigurationError(
+            "this workflow cannot be used as a module with `prefix` or `replace_prefix`",
+            remedy="Leave it out, and run the workflow in a folder of its own (snakemake --directory)",
+        )
 
 
 def clear_stale_lock(folder: Path) -> None:

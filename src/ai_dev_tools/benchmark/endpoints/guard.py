@@ -16,11 +16,16 @@ import signal
 import subprocess
 import sys
 import threading
+from queue import SimpleQueue
 
 from ai_dev_tools.benchmark.endpoints import processes
 
 MODULE = "ai_dev_tools.benchmark.endpoints.guard"
 GRACE_S = 5.0
+_PARENT_GONE = "parent gone"
+
+Over = SimpleQueue[str]
+"""Why it is time to end. A queue, not an event: it may be filled by a signal handler while the main thread waits on it."""
 
 
 def command_line(*command: str, afterwards: bool = False) -> list[str]:
@@ -36,32 +41,30 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--afterwards", action="store_true", help="run the command only when the parent is gone")
     parser.add_argument("command", nargs="+")
     options = parser.parse_args(arguments)
-    over = threading.Event()
-    parent_gone = threading.Event()
+    over: Over = SimpleQueue()
     for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda *_: over.set())
-
-    def note_death() -> None:
-        parent_gone.set()
-        over.set()
+        signal.signal(name, lambda *_: over.put("told to end"))
 
     # Before the watching thread: a process is not to be forked while another thread may hold a lock.
     server = None if options.afterwards else _start(options.command)
-    processes.watch_parent(options.parent, note_death)
+    processes.watch_parent(options.parent, lambda: over.put(_PARENT_GONE))
     print(json.dumps({"pid": server.pid if server else os.getpid()}), flush=True)
     if server is not None:
         return _supervise(server, over)
-    _wait(over)
-    return subprocess.run(options.command, check=False).returncode if parent_gone.is_set() else 0
+    return subprocess.run(options.command, check=False).returncode if over.get() == _PARENT_GONE else 0
 
 
 def _start(command: list[str]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, stdout=sys.stderr.fileno(), stdin=subprocess.DEVNULL, preexec_fn=_die_with_guard)
 
 
-def _supervise(server: subprocess.Popen[bytes], over: threading.Event) -> int:
-    threading.Thread(target=_set_at_end, args=(server, over), daemon=True).start()
-    _wait(over)
+def _supervise(server: subprocess.Popen[bytes], over: Over) -> int:
+    def note_end() -> None:
+        server.wait()
+        over.put("server ended")
+
+    threading.Thread(target=note_end, daemon=True).start()
+    over.get()
     if server.poll() is not None:
         return server.returncode
     server.terminate()
@@ -70,17 +73,6 @@ def _supervise(server: subprocess.Popen[bytes], over: threading.Event) -> int:
     # What the server itself has started is in the same process group, as is this guard: all of it ends here.
     os.killpg(0, signal.SIGKILL)
     return 1
-
-
-def _set_at_end(server: subprocess.Popen[bytes], over: threading.Event) -> None:
-    server.wait()
-    over.set()
-
-
-def _wait(event: threading.Event) -> None:
-    # In slices: a signal handler runs only between two bytecodes of the main thread.
-    while not event.wait(0.2):
-        pass
 
 
 def _die_with_guard() -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+import select
 import selectors
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -14,7 +14,6 @@ from contextlib import suppress
 from pathlib import Path
 
 _POLL_S = 0.5
-_PR_SET_PDEATHSIG = 1
 
 
 def start_time(pid: int) -> float | None:
@@ -29,26 +28,33 @@ def start_time(pid: int) -> float | None:
 
 
 def watch_parent(pid: int, on_death: Callable[[], None]) -> None:
-    """Call `on_death` from a thread soon after process `pid` ends, by whatever cause.
+    """Call `on_death` from a thread when process `pid` ends, by whatever cause: at once on Linux, else within 0.5 s.
 
-    Linux signals the death at once; elsewhere, and should that signal be missed, polling finds it within half a second.
-    The kernel's signal comes when the parent *thread* ends, so it only hastens the check.
+    No signal is involved: a Python signal handler that comes twice in a row can lock itself out.
     """
-    started = start_time(pid)
-    check_now = threading.Event()
 
     def watch() -> None:
-        while started is not None and start_time(pid) == started:
-            check_now.wait(_POLL_S)
-            check_now.clear()
+        _wait_for_end(pid)
         on_death()
 
-    if sys.platform == "linux":
-        import ctypes
-
-        signal.signal(signal.SIGUSR1, lambda *_: check_now.set())
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGUSR1)
     threading.Thread(target=watch, name="parent-watch", daemon=True).start()
+
+
+def _wait_for_end(pid: int) -> None:
+    if hasattr(os, "pidfd_open"):
+        try:
+            ended = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return
+        except OSError:  # a kernel without it
+            pass
+        else:
+            select.select([ended], [], [])
+            os.close(ended)
+            return
+    started = start_time(pid)
+    while started is not None and start_time(pid) == started:
+        time.sleep(_POLL_S)
 
 
 def start(command: list[str], environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
