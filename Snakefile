@@ -18,8 +18,9 @@ try:
     from ai_dev_tools.benchmark import paths
     from ai_dev_tools.benchmark.workflow import Flow
 except ImportError as error:
-    raise WorkflowError(
-        f"the package of this workflow is not installed ({error}): run `pip install .`"
+    raise SystemExit(
+        f"error: the package of this workflow is not installed ({error}): run"
+        " `pip install .` in its clone, or `pip install git+ADDRESS` of its repository"
     ) from None
 
 flow = Flow(config, workflow)
@@ -67,8 +68,12 @@ include: "workflow/rules/analyse.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/compare.smk"
 include: "workflow/rules/batch.smk"
-include: "workflow/rules/inspect.smk"
 include: "workflow/rules/archive.smk"
+
+
+if not flow.is_module:  # what the command line says of a clone
+
+    include: "workflow/rules/inspect.smk"
 
 
 rule all:

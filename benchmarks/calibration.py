@@ -19,11 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from ai_dev_tools.benchmark.quality import lower_bound, superiority_p
-from ai_dev_tools.benchmark.statistics import (
+from ai_dev_tools.benchmark.analysis.clusters import cluster_estimate
+from ai_dev_tools.benchmark.analysis.quality import lower_bound, superiority_p
+from ai_dev_tools.benchmark.analysis.statistics import (
     Inference,
     benjamini_hochberg,
-    cluster_estimate,
     effect_size,
     holm,
     infer,
@@ -367,7 +367,7 @@ def descriptive(replicates: int) -> Iterator[Rate]:
     )
     for name, draw in DRAWS.items():
         rng = _rng("rank", name)
-        rate = sum(signed_rank_p(draw(rng, 20)) <= 0.05 for _ in range(replicates // 5)) / (replicates // 5)
+        rate = float(np.mean(signed_rank_p([draw(rng, 20) for _ in range(replicates // 5)]) <= 0.05))
         symmetric = not name.startswith("lognormal")
         yield Rate("signed-rank p <= 0.05 at equal means", name, 20, rate, 0.05, False, symmetric, replicates // 5)
 

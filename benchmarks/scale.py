@@ -124,13 +124,13 @@ def ledger(samples: pd.DataFrame) -> list[dict[str, Any]]:
 
 def analyse(folder: Path) -> dict[str, float]:
     """Every table from samples.parquet, written as Parquet (and CSV where it is small); seconds per step."""
-    from ai_dev_tools.benchmark.comparison import compare
-    from ai_dev_tools.benchmark.decomposition import break_even, decompose, efficiency_change
+    from ai_dev_tools.benchmark.analysis.comparison import compare
+    from ai_dev_tools.benchmark.analysis.decomposition import break_even, decompose, efficiency_change
+    from ai_dev_tools.benchmark.analysis.pairing import costs
+    from ai_dev_tools.benchmark.analysis.statistics import benjamini_hochberg, wilson
+    from ai_dev_tools.benchmark.analysis.validity import assess, check_samples
+    from ai_dev_tools.benchmark.analysis.verdicts import judge
     from ai_dev_tools.benchmark.metrics import compute_metrics
-    from ai_dev_tools.benchmark.pairing import costs
-    from ai_dev_tools.benchmark.statistics import benjamini_hochberg, wilson
-    from ai_dev_tools.benchmark.validity import assess, check_samples
-    from ai_dev_tools.benchmark.verdicts import judge
 
     benjamini_hochberg([0.5]), wilson(1, 2)  # imports are not counted
     spent: dict[str, float] = {}

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from ai_dev_tools.benchmark import paths
-from ai_dev_tools.benchmark.analysis import write_tables
+from ai_dev_tools.benchmark.analysis.tables import write_tables
 from ai_dev_tools.benchmark.archive import Subject, build_archive
 from ai_dev_tools.benchmark.archive.container import Archive, Member, new_archive, open_archive
 from ai_dev_tools.benchmark.archive.layout import MANIFEST

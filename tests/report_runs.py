@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ai_dev_tools.benchmark.analysis import write_tables
+from ai_dev_tools.benchmark.analysis.tables import write_tables
 from ai_dev_tools.benchmark.paths import TABLE_FILES
 from ai_dev_tools.benchmark.plan import plan_hash
 from ai_dev_tools.benchmark.prompts import Prompt, write_prompts

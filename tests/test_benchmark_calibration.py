@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from invented import declare, invent
 
-from ai_dev_tools.benchmark.sampletable import ALL
-from ai_dev_tools.benchmark.verdicts import verdicts
+from ai_dev_tools.benchmark.analysis.sampletable import ALL
+from ai_dev_tools.benchmark.analysis.verdicts import verdicts
 
 ROOT = Path(__file__).parents[1]
 REPLICATES = int(os.environ.get("CALIBRATION_REPLICATES", "10000"))

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from ai_dev_tools.benchmark.controls import realised_lengths
+from ai_dev_tools.benchmark.analysis.controls import realised_lengths
 
 
 def samples(**tokens: list[int | None]) -> pd.DataFrame:

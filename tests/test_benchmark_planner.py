@@ -7,10 +7,10 @@ import pytest
 from invented import invent
 from scipy import stats
 
+from ai_dev_tools.benchmark.analysis.clusters import cluster_estimate
+from ai_dev_tools.benchmark.analysis.planner import Assumptions, fit_durations, plan, power_curve
+from ai_dev_tools.benchmark.analysis.quality import lower_bound
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.planner import Assumptions, fit_durations, plan, power_curve
-from ai_dev_tools.benchmark.quality import lower_bound
-from ai_dev_tools.benchmark.statistics import cluster_estimate
 
 
 def test_the_duration_model_recovers_the_rates_and_states_its_error() -> None:

@@ -13,13 +13,12 @@ from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 
-from ai_dev_tools.benchmark.comparison import compare
-from ai_dev_tools.benchmark.plugins import COMPARISONS, comparison
-from ai_dev_tools.benchmark.power import clusters_needed, gate_clusters, minimal_effect, t_power
-from ai_dev_tools.benchmark.statistics import (
+from ai_dev_tools.benchmark.analysis.clusters import cluster_estimate
+from ai_dev_tools.benchmark.analysis.comparison import compare
+from ai_dev_tools.benchmark.analysis.power import clusters_needed, gate_clusters, minimal_effect, t_power
+from ai_dev_tools.benchmark.analysis.statistics import (
     benjamini_hochberg,
     bootstrap_t,
-    cluster_estimate,
     effect_size,
     holm,
     infer,
@@ -28,6 +27,7 @@ from ai_dev_tools.benchmark.statistics import (
     wilson,
     with_extra_value,
 )
+from ai_dev_tools.benchmark.plugins import COMPARISONS, comparison
 
 # Darwin's maize: heights in inches of 15 pairs, cross- and self-fertilised. Analysed by Fisher (The Design of
 # Experiments, 1935, chapter III: t = 2.148, 14 degrees of freedom); the differences in eighths of an inch are the
@@ -180,7 +180,7 @@ def test_the_clusters_needed_are_the_fewest_with_the_power() -> None:
 
 
 def test_the_gate_needs_29_clusters_when_all_are_tied_and_more_with_spread() -> None:
-    from ai_dev_tools.benchmark.quality import lower_bound
+    from ai_dev_tools.benchmark.analysis.quality import lower_bound
 
     def passes(n: int) -> bool:
         return lower_bound(cluster_estimate(np.zeros(n), np.arange(n)), 0.05) > -0.10
@@ -224,7 +224,7 @@ def test_quantities_shared_with_pingouin_agree() -> None:
     p_column = next(c for c in table.columns if c.lower().replace("_", "-").startswith("p-val") or c == "p_val")
     assert 2 * ours.p_above(0.0) == pytest.approx(float(table[p_column].iloc[0]), rel=1e-9)
     rank_column = next(c for c in rank.columns if c.lower().replace("_", "-").startswith("p-val"))
-    assert signed_rank_p(x - y) == pytest.approx(float(rank[rank_column].iloc[0]), rel=1e-9)
+    assert signed_rank_p([x - y])[0] == pytest.approx(float(rank[rank_column].iloc[0]), rel=1e-9)
     assert t_power(0.6, 24, 0.05) == pytest.approx(float(power), rel=1e-9)
 
 

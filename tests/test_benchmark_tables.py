@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from making import sample
 
+from ai_dev_tools.benchmark.analysis.flatten import COLUMNS, sample_row, samples_table
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.samples import Attempt, Resources, SampleError, write_block
-from ai_dev_tools.benchmark.tables import COLUMNS, sample_row, samples_table
 
 FAILED: dict[str, Any] = {
     "status": "failed",

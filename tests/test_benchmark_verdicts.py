@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from invented import declare, invent
 
-from ai_dev_tools.benchmark.comparison import compare
-from ai_dev_tools.benchmark.decomposition import break_even, decompose, efficiency_change
+from ai_dev_tools.benchmark.analysis.comparison import compare
+from ai_dev_tools.benchmark.analysis.decomposition import break_even, decompose, efficiency_change
+from ai_dev_tools.benchmark.analysis.sampletable import ALL
+from ai_dev_tools.benchmark.analysis.verdicts import WORDS, judge, verdicts
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.sampletable import ALL
-from ai_dev_tools.benchmark.verdicts import WORDS, judge, verdicts
 
 
 def decide(samples: pd.DataFrame, endpoint: str = "tokens", plans: list[dict[str, object]] | None = None) -> pd.Series:

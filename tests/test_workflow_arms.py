@@ -17,8 +17,8 @@ import yaml
 from fakes.ollama import FakeOllama
 from workflow_project import Project
 
+from ai_dev_tools.benchmark.analysis.verdicts import verdicts
 from ai_dev_tools.benchmark.plan import read_plans
-from ai_dev_tools.benchmark.verdicts import verdicts
 
 MODEL = "llama3.2:1b"
 COLOURS = ("red", "green", "blue", "amber", "violet", "white", "black", "pink")

@@ -12,6 +12,8 @@ rule make_tables:
         **flow.tables,
     log:
         f"{paths.LOGS}/make_tables.{{profile}}.log",
+    conda:
+        "../../envs/environment.yaml"
     resources:
         measuring=flow.blocks_at_once,
     params:

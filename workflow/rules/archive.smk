@@ -15,6 +15,8 @@ rule archive_run:
         f"{paths.LOGS}/archive_run.{{profile}}.{{archive}}.log",
     wildcard_constraints:
         archive=r"[A-Za-z0-9_@.-]+",
+    conda:
+        "../../envs/environment.yaml"
     resources:
         measuring=flow.blocks_at_once,
     params:

@@ -15,6 +15,8 @@ rule report_batch:
         f"{paths.LOGS}/report_batch.{{batch}}.log",
     wildcard_constraints:
         batch=r"[A-Za-z0-9_-]+",
+    conda:
+        "../../envs/environment.yaml"
     resources:
         measuring=flow.blocks_at_once,
     params:

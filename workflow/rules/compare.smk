@@ -18,6 +18,8 @@ rule compare_runs:
     wildcard_constraints:
         before=r"((?!__)[A-Za-z0-9_-])+",
         after=r"((?!__)[A-Za-z0-9_-])+",
+    conda:
+        "../../envs/environment.yaml"
     resources:
         measuring=flow.blocks_at_once,
     params:

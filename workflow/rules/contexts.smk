@@ -12,6 +12,8 @@ rule collect_contexts:
     log:
         f"{paths.LOGS}/collect_contexts.{{task}}.{{tool}}.log",
     priority: flow.before_blocks
+    conda:
+        "../../envs/environment.yaml"
     resources:
         measuring=flow.blocks_at_once,
     params:

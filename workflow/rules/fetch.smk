@@ -9,6 +9,8 @@ rule fetch_weights:
         f"{paths.LOGS}/fetch_weights.log",
     priority: flow.before_blocks
     retries: 1
+    conda:
+        "../../envs/environment.yaml"
     resources:
         measuring=flow.blocks_at_once,
     script:
@@ -24,6 +26,8 @@ rule fetch_corpus:
     log:
         f"{paths.LOGS}/fetch_corpus.{{corpus}}.log",
     priority: flow.before_blocks
+    conda:
+        "../../envs/environment.yaml"
     resources:
         measuring=flow.blocks_at_once,
     params:

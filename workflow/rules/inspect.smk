@@ -5,7 +5,7 @@ rule list_tasks:
     """The tasks there are."""
     localrule: True
     shell:
-        "{sys.executable:q} -m ai_dev_tools.cli.benchmark_cli list-tasks"
+        "{flow.python:q} -m ai_dev_tools.cli.benchmark_cli list-tasks"
 
 
 rule validate:
@@ -14,7 +14,7 @@ rule validate:
     params:
         given=flow.given_settings,
     shell:
-        "{sys.executable:q} -m ai_dev_tools.cli.benchmark_cli validate {params.given:q}"
+        "{flow.python:q} -m ai_dev_tools.cli.benchmark_cli validate {params.given:q}"
 
 
 rule plan:
@@ -23,4 +23,4 @@ rule plan:
     params:
         given=flow.given_settings,
     shell:
-        "{sys.executable:q} -m ai_dev_tools.cli.benchmark_cli plan {params.given:q}"
+        "{flow.python:q} -m ai_dev_tools.cli.benchmark_cli plan {params.given:q}"

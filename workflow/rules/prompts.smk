@@ -11,6 +11,8 @@ rule render_prompts:
     log:
         f"{paths.LOGS}/render_prompts.{{task}}.log",
     priority: flow.before_blocks
+    conda:
+        "../../envs/environment.yaml"
     resources:
         measuring=flow.blocks_at_once,
     params:

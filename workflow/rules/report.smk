@@ -36,6 +36,8 @@ rule render_report:
         ),
     log:
         f"{paths.LOGS}/render_report.{{profile}}.log",
+    conda:
+        "../../envs/environment.yaml"
     resources:
         measuring=flow.blocks_at_once,
     params:

@@ -8,6 +8,8 @@ rule declare_plan:
     log:
         f"{paths.LOGS}/declare_plan.{{profile}}.log",
     priority: flow.before_blocks
+    conda:
+        "../../envs/environment.yaml"
     resources:
         measuring=flow.blocks_at_once,
     params:
@@ -27,12 +29,14 @@ rule run_block:
     log:
         f"{paths.LOGS}/run_block.{{profile}}.{{model}}.{{task}}.log",
     priority: flow.block_priority
+    conda:
+        "../../envs/environment.yaml"
     resources:
         **flow.block_resources(),
     params:
         block=flow.block,
     shell:
-        "{sys.executable:q} -m ai_dev_tools.benchmark.block_job"
+        "{flow.python:q} -m ai_dev_tools.benchmark.block_job"
         " --block {params.block:q} --prompts {input.prompts:q} --log {log:q} --output {output:q}"
 
 
@@ -47,10 +51,12 @@ rule run_sample:
     log:
         f"{paths.LOGS}/run_sample.{{profile}}.{{model}}.{{task}}.{{approach}}.{{sample}}.log",
     priority: flow.block_priority
+    conda:
+        "../../envs/environment.yaml"
     resources:
         **flow.block_resources(),
     params:
         block=flow.block,
     shell:
-        "{sys.executable:q} -m ai_dev_tools.benchmark.block_job"
+        "{flow.python:q} -m ai_dev_tools.benchmark.block_job"
         " --block {params.block:q} --prompts {input.prompts:q} --log {log:q} --only {wildcards.approach} {wildcards.sample}"

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from ai_dev_tools.benchmark.analysis import write_tables
+from ai_dev_tools.benchmark.analysis.tables import write_tables
 from ai_dev_tools.benchmark.jobs import job
 
 with job(snakemake.log[0]):

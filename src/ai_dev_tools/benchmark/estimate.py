@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from statistics import fmean
 
 from ai_dev_tools.benchmark import paths
 from ai_dev_tools.benchmark.experiment import Experiment
+from ai_dev_tools.benchmark.model_size import parameters
 
 
 @dataclass(frozen=True)
@@ -73,12 +73,6 @@ def _scaled(model: str, measured: dict[str, float]) -> float | None:
     if not rates:
         return fmean(measured.values()) if measured else None
     return fmean(rates) * size if size else fmean(measured.values())
-
-
-def parameters(tag: str) -> float | None:
-    """Billions of parameters as a model's tag names them: `llama3.2:1b` -> 1.0, `smollm2:135m` -> 0.135."""
-    found = re.search(r"(\d+(?:\.\d+)?)([bm])\b", tag.partition(":")[2].lower())
-    return float(found[1]) / (1000 if found[2] == "m" else 1) if found else None
 
 
 def _stored(root: Path, profile: str, model: str, task: str, approaches: list[str], samples: int) -> int:

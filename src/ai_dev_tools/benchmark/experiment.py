@@ -269,21 +269,22 @@ class Experiment:
         }
 
 
-def open_experiment(config: Config, root: Path) -> Experiment:
+def open_experiment(config: Config, root: Path, home: Path | None = None) -> Experiment:
     """The experiment with its tasks, tools, arms and blocks checked.
 
     Args:
-        root: folder that holds `config/`.
+        root: the working folder; with `config/`, unless the workflow's own files are elsewhere.
+        home: folder of the workflow's own `config/`, where that is not `root`; what `root` has wins.
 
     Raises:
         ConfigurationErrors: one line per mistake, as far as they can be seen independently.
     """
     experiment = Experiment(
         config=config,
-        task_folders=find_tasks([root / paths.TASKS, *own_tasks(root), *config.task_folders]),
+        task_folders=find_tasks([*shipped(paths.TASKS, root, home), *own_tasks(root), *config.task_folders]),
         tool_files={
             name: path
-            for folder in (root / paths.TOOLS, *config.tool_folders)
+            for folder in (*shipped(paths.TOOLS, root, home), *config.tool_folders)
             for name, path in find_tools(folder).items()
         },
     )
@@ -303,6 +304,13 @@ def open_experiment(config: Config, root: Path) -> Experiment:
         raise ConfigurationErrors(list(dict.fromkeys(lines)))
     experiment.plan(config.profile)
     return experiment
+
+
+def shipped(name: str, root: Path, home: Path | None) -> list[Path]:
+    """The workflow's own folder of this name, and that of the working folder, if they are two."""
+    if home is None or home.resolve() == root.resolve():
+        return [root / name]
+    return [home / name, *([root / name] if (root / name).is_dir() else [])]
 
 
 def own_tasks(root: Path) -> list[Path]:

@@ -16,14 +16,20 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 import pandas as pd
 
-from ai_dev_tools.benchmark.comparison import DESCRIPTIVE_BELOW
+from ai_dev_tools.benchmark.analysis.clusters import cluster_estimate
+from ai_dev_tools.benchmark.analysis.comparison import DESCRIPTIVE_BELOW
+from ai_dev_tools.benchmark.analysis.pairing import costs, pair_up
+from ai_dev_tools.benchmark.analysis.statistics import (
+    RESAMPLES,
+    Inference,
+    holm,
+    infer,
+)
+from ai_dev_tools.benchmark.analysis.validity import assess
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.overview import together
-from ai_dev_tools.benchmark.pairing import costs, pair_up
 from ai_dev_tools.benchmark.runs import Run
-from ai_dev_tools.benchmark.statistics import RESAMPLES, Inference, cluster_estimate, holm, infer
 from ai_dev_tools.benchmark.validation import nearest
-from ai_dev_tools.benchmark.validity import assess
 
 NOW, BEFORE = "now", "before"
 COLUMNS = [

@@ -13,10 +13,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ai_dev_tools.benchmark.cells import DIMENSIONS, Cell, Source
+from ai_dev_tools.benchmark.analysis.cells import DIMENSIONS, Cell, Source
+from ai_dev_tools.benchmark.analysis.clusters import cluster_estimate
+from ai_dev_tools.benchmark.analysis.sampletable import ALL, prepare
+from ai_dev_tools.benchmark.analysis.statistics import (
+    infer,
+    mean_interval,
+    quantile_interval,
+    wilson,
+)
 from ai_dev_tools.benchmark.plugins import METRICS, Estimate, Plugin, metric
-from ai_dev_tools.benchmark.sampletable import ALL, prepare
-from ai_dev_tools.benchmark.statistics import cluster_estimate, infer, mean_interval, quantile_interval, wilson
 
 __all__ = ["ALL", "Cell", "DIMENSIONS", "Estimate", "compute_metrics", "metric", "wide"]
 COLUMNS = [*DIMENSIONS, "metric", "unit", "value", "low", "high", "n", "note"]
@@ -45,17 +51,20 @@ def compute_metrics(samples: pd.DataFrame, only: Sequence[str] | None = None) ->
         )
     single = [len(source.levels(name)) == 1 for name in DIMENSIONS]
     known: dict[tuple[str, ...], list[Estimate]] = {}
-    rows: list[tuple[Any, ...]] = []
+    cells: list[tuple[tuple[str, ...], int, list[Estimate]]] = []
     for key, cell in source.cells():
         # a margin over a single level is that level
         same = tuple(_only_level(source, d) if single[d] and part == ALL else part for d, part in enumerate(key))
         estimates = known.get(same) or [evaluate(plugin, cell) for plugin in plugins]
         known[same] = estimates
-        for plugin, e in zip(plugins, estimates, strict=True):
-            rows.append((*key, plugin.name, plugin.unit, e.value, e.low, e.high, len(cell), e.note))
-    # margins after what they sum up, metrics in the order of their registration
-    place = {plugin.name: number for number, plugin in enumerate(plugins)}
-    rows.sort(key=lambda row: (tuple((part == ALL, part) for part in row[:4]), place[row[4]]))
+        cells.append((key, len(cell), estimates))
+    # margins after what they sum up
+    cells.sort(key=lambda cell: [(part == ALL, part) for part in cell[0]])
+    rows = [
+        (*key, plugin.name, plugin.unit, e.value, e.low, e.high, size, e.note)
+        for key, size, estimates in cells
+        for plugin, e in zip(plugins, estimates, strict=True)
+    ]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

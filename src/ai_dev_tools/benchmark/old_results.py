@@ -179,10 +179,10 @@ def _read(source: Path) -> dict[str, Any]:
 
 
 def _write_tables(folder: Path, blocks: list[Path]) -> None:
-    from ai_dev_tools.benchmark.comparison import compare
+    from ai_dev_tools.benchmark.analysis.comparison import compare
+    from ai_dev_tools.benchmark.analysis.flatten import samples_table
+    from ai_dev_tools.benchmark.analysis.sampletable import prepare
     from ai_dev_tools.benchmark.metrics import compute_metrics
-    from ai_dev_tools.benchmark.sampletable import prepare
-    from ai_dev_tools.benchmark.tables import samples_table
 
     tables = folder / "tables"
     tables.mkdir(parents=True, exist_ok=True)

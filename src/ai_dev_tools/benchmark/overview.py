@@ -10,11 +10,11 @@ from typing import Any
 
 import pandas as pd
 
-from ai_dev_tools.benchmark.comparison import compare
+from ai_dev_tools.benchmark.analysis.comparison import compare
+from ai_dev_tools.benchmark.analysis.sampletable import ALL, prepare
 from ai_dev_tools.benchmark.metrics import compute_metrics, wide
 from ai_dev_tools.benchmark.runs import Run
 from ai_dev_tools.benchmark.samples import write_atomically
-from ai_dev_tools.benchmark.sampletable import ALL, prepare
 
 ARM_COLUMNS = [
     "profile", "model", "approach", "samples", "success_rate", "quality", "input_tokens_mean", "output_tokens_mean",

@@ -1,8 +1,9 @@
-"""Stored runs: the samples and plans of a results folder, of a table, or of an archive."""
+"""Stored runs: samples, plans, verdicts and identity of a results folder, of a table, or of an archive."""
 
 from __future__ import annotations
 
 import io
+import json
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
@@ -27,11 +28,15 @@ class Run:
         name: how it is called in tables.
         samples: the samples table.
         plans: the plan ledger, oldest first.
+        verdicts: rows of its verdicts table; empty where there is none.
+        sessions: what its block jobs recorded of server, model and machine; empty where nothing is.
     """
 
     name: str
     samples: pd.DataFrame
     plans: list[dict[str, Any]] = field(default_factory=list)
+    verdicts: list[dict[str, Any]] = field(default_factory=list)
+    sessions: list[dict[str, Any]] = field(default_factory=list)
 
 
 def read_run(where: str | Path, root: Path = Path(), name: str | None = None) -> Run:
@@ -52,9 +57,17 @@ def read_run(where: str | Path, root: Path = Path(), name: str | None = None) ->
         for suffix in (".parquet", ".csv"):
             found = sorted((m for m in members if m.endswith(f"samples{suffix}")), key=len)
             if found:
-                plans = sorted((m for m in members if m.endswith("plans.jsonl")), key=len)
                 table = _table(suffix, read(found[0]), f"{path}: {found[0]}")
-                return Run(label, table, _plans(read(plans[0]), path) if plans else [])
+                plans = sorted((m for m in members if m.endswith("plans.jsonl")), key=len)
+                verdicts = sorted((m for m in members if m.endswith("tables/verdicts.csv")), key=len)
+                identity = sorted(m for m in members if "identity" in PurePosixPath(m).parts and m.endswith(".json"))
+                return Run(
+                    label,
+                    table,
+                    _plans(read(plans[0]), path) if plans else [],
+                    _verdicts(read(verdicts[0]), path) if verdicts else [],
+                    [session for member in identity for session in _sessions(read(member))],
+                )
     raise ConfigurationError(
         f"{path} holds no samples table", remedy=f"Make it: snakemake tables --config profile={label}"
     )
@@ -79,7 +92,8 @@ def _opened(path: Path) -> Iterator[tuple[list[str], Reader]]:
     """The members of a folder or archive and a way to read one; nothing is unpacked."""
     if path.is_dir():
         places = [path / "tables", path]
-        members = [str(file.relative_to(path)) for place in places for file in place.glob("*.*") if file.is_file()]
+        files = [file for place in places for file in place.glob("*.*") if file.is_file()]
+        members = [str(file.relative_to(path)) for file in [*files, *path.glob("identity/*/*.json")]]
         yield list(dict.fromkeys(members)), lambda name: (path / name).read_bytes()
     elif zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
@@ -105,9 +119,28 @@ def _table(suffix: str, data: bytes, where: str) -> pd.DataFrame:
         raise ConfigurationError(f"{where} is not a samples table ({str(error).splitlines()[0][:120]})") from None
 
 
-def _plans(data: bytes, path: Path) -> list[dict[str, Any]]:
-    import json
+def _verdicts(data: bytes, path: Path) -> list[dict[str, Any]]:
+    import pandas as pd
 
+    if not data.strip():
+        return []
+    try:
+        table = pd.read_csv(io.BytesIO(data), low_memory=False)
+    except ValueError as error:
+        raise ConfigurationError(f"{path}: verdicts.csv is not a table ({str(error).splitlines()[0][:120]})") from None
+    return [{str(k): v for k, v in row.items()} for row in table.astype(object).where(table.notna(), None).to_dict("records")]
+
+
+def _sessions(data: bytes) -> list[dict[str, Any]]:
+    """Sessions of an identity file; what cannot be read says nothing."""
+    try:
+        sessions = json.loads(data)["sessions"]
+    except (ValueError, KeyError, TypeError):
+        return []
+    return [entry for entry in sessions if isinstance(entry, dict)] if isinstance(sessions, list) else []
+
+
+def _plans(data: bytes, path: Path) -> list[dict[str, Any]]:
     try:
         return [json.loads(line) for line in data.decode().splitlines() if line.strip()]
     except ValueError:

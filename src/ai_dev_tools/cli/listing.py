@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.cli.console import table
 
 if TYPE_CHECKING:
     import typer
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 
 
 def task_rows(root: Path) -> list[dict[str, Any]]:
-    """One row per task. Reads only what is shown: a task that is broken elsewhere is found by `validate`."""
+    """One row per task. Reads only what is shown: a task that is broken elsewhere is found by `validate`.
+
+    `complete` is false where a list of cases is not fetched yet, whose cases are then not counted.
+    """
     import yaml
 
     from ai_dev_tools.benchmark.config import as_list
@@ -29,7 +33,8 @@ def task_rows(root: Path) -> list[dict[str, Any]]:
     for path in sorted(path for folder in folders for path in folder.glob("*/task.yaml")):
         try:
             task = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
-            sizes = [_size(case) for case in sorted(path.parent.glob("cases/*.yaml"))]
+            listed, complete = _listed_sizes(path, task, root)
+            sizes = [_size(case) for case in sorted(path.parent.glob("cases/*.yaml"))] + listed
             rows[path.parent.name] = {
                 "id": path.parent.name,
                 "name": task["name"],
@@ -37,11 +42,12 @@ def task_rows(root: Path) -> list[dict[str, Any]]:
                 "cases": len(sizes),
                 "S": sizes.count("S"),
                 "L": sizes.count("L"),
+                "complete": complete,
                 "tools": ", ".join(task.get("tools") or ()),
                 "description": task.get("description", ""),
                 "folder": str(path.parent),
             }
-        except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
+        except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
             raise ConfigurationError(
                 f"{path} is no task ({type(error).__name__}: {error})",
                 remedy="See what is wrong: ai-dev-bench validate",
@@ -49,11 +55,37 @@ def task_rows(root: Path) -> list[dict[str, Any]]:
     return [rows[name] for name in sorted(rows)]
 
 
+def task_table(rows: list[dict[str, Any]]) -> str:
+    """The tasks for people."""
+    shown = [row | {"cases": f"{row['cases']}{'' if row['complete'] else '+'}"} for row in rows]
+    text = table(shown, ["id", "workflow_type", "cases", "S", "L", "tools", "name"])
+    return text if all(row["complete"] for row in rows) else f"{text}\n+ and those of a list that a run will fetch"
+
+
 def _size(case: Path) -> str:
     for line in case.read_text(encoding="utf-8").splitlines():
         if line.startswith("size:"):
             return line.removeprefix("size:").split("#")[0].strip(" \"'")
     return "?"
+
+
+def _listed_sizes(path: Path, task: dict[str, Any], root: Path) -> tuple[list[str], bool]:
+    """Sizes of the cases that a task has from lists, and whether all lists are at hand; fetches nothing."""
+    folder, declared = path.parent, task.get("cases_from")
+    if not declared and not any((folder / name).is_file() for name in ("cases.jsonl", "cases.csv")):
+        return [], True  # importing what reads lists takes longer than all the rest
+    from ai_dev_tools.benchmark.caselists import CaseList, list_files, listed_cases
+    from ai_dev_tools.benchmark.paths import CASE_LIST
+    from ai_dev_tools.benchmark.validation import parse
+
+    pinned = parse(CaseList, declared, f"{path}: cases_from") if declared else None
+    remote = root / CASE_LIST.format(sha256=pinned.sha256, format=pinned.kind) if pinned and pinned.url else None
+    files = list_files(folder, None if remote else pinned, str(path))
+    if pinned and remote and remote.is_file():
+        files.append((remote, pinned.kind))
+    fields = (task.get("answer_schema") or {}).get("properties") or {}
+    rows = [row for file, kind in files for _, row in listed_cases(file, kind, fields)]
+    return [str(row.get("size", "?")) for row in rows], remote is None or remote.is_file()
 
 
 def setting_rows(merged: Merged) -> list[dict[str, Any]]:

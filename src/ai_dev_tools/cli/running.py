@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -70,11 +71,11 @@ def open_wish(wish: Wish) -> tuple[Any, Any, Path]:
     return open_experiment(config, root), merged, root
 
 
-def start(wish: Wish, target: str, results: str, as_json: bool = False) -> int:
-    """Check, print and run; then print the result in the wanted format.
+def start(wish: Wish, target: str, present: Callable[[Any, Path, str], None]) -> int:
+    """Check, print and run; then have the result presented.
 
     Args:
-        results: what the result is: a profile's name, or the folder of an overview below results/.
+        present: takes the experiment, the workflow's folder and the command as typed.
 
     Returns:
         The exit code: 0, 1 when the run failed, 130 or 143 when it was stopped.
@@ -85,7 +86,7 @@ def start(wish: Wish, target: str, results: str, as_json: bool = False) -> int:
     code = run(call, root, {SUMMARY: "off"})
     dry = any(flag in ("-n", "--dry-run", "--dryrun") for flag in wish.flags)
     if code == OK and not dry:
-        show(root, results, experiment.config.output_format, call.shown(), as_json)
+        present(experiment, root, call.shown())
     elif code not in (OK, 130, 143):
         say("error: the run did not finish; what it measured is kept, the same command asks only for the rest")
         code = FAILED
@@ -94,26 +95,28 @@ def start(wish: Wish, target: str, results: str, as_json: bool = False) -> int:
     return code
 
 
+def shows(results: str | None, as_json: bool) -> Callable[[Any, Path, str], None]:
+    """Presents a report, or the overview in a folder below results/."""
+
+    def present(experiment: Any, root: Path, command: str) -> None:
+        show(root, results or experiment.run, experiment.config.output_format, command, as_json)
+
+    return present
+
+
 def show(root: Path, results: str, output_format: Any, command: str, as_json: bool) -> None:
     """The result on standard output: a report or an overview."""
     from ai_dev_tools.benchmark.config import OutputFormat
-    from ai_dev_tools.benchmark.runner import report_text
+    from ai_dev_tools.benchmark.results import overview_text, report_text
 
     folder = root / "results" / results
     overview = folder / "overview.json"
     shown = folder / ("overview.html" if overview.exists() else "report/report.html")
     if as_json:
         content = overview if overview.exists() else folder / "report" / "report.json"
-        import json
-
-        out_json(
-            {"command": command, "folder": str(folder), "html": str(shown), "result": json.loads(content.read_text())}
-        )
+        result = json.loads(content.read_text(encoding="utf-8"))
+        out_json({"command": command, "folder": str(folder), "html": str(shown), "result": result})
         return
-    if not overview.exists():
-        out(report_text(folder, output_format))
-    else:
-        name = {OutputFormat.JSON: "overview.json", OutputFormat.CSV: "arms.csv"}.get(output_format, "overview.md")
-        out((folder / name).read_text(encoding="utf-8"))
+    out(overview_text(folder, output_format) if overview.exists() else report_text(folder, output_format))
     if overview.exists() or output_format is not OutputFormat.CONSOLE:
         say(f"Report: {os.path.relpath(shown)}")

@@ -44,7 +44,15 @@ from ai_dev_tools.benchmark.receipts import read_receipt
 from ai_dev_tools.benchmark.tools import companions
 from ai_dev_tools.benchmark.validation import read_yaml
 
-ROOT_FILES = ("LICENSE", "CITATION.cff", "envs/requirements.lock", "config/corpora.yaml", "config/schema.json")
+ROOT_FILES = (
+    "LICENSE",
+    "CITATION.cff",
+    "envs/requirements.lock",
+    "envs/environment.yaml",
+    "envs/environment.post-deploy.sh",
+    "config/corpora.yaml",
+    "config/schema.json",
+)
 BY_TASK = ("fetch_corpus", "collect_contexts", "render_prompts")
 """Rules whose logs are named after a task or corpus; those of others are named after the run."""
 FREE_LICENCES = (
@@ -74,6 +82,7 @@ class Subject:
         contexts: files with what tools said.
         corpora: ids of the corpora that the tasks read.
         about: what the settings say of the run, see `Experiment.about`.
+        home: folder of the workflow's own files, seen from the working folder.
     """
 
     profile: str
@@ -85,6 +94,7 @@ class Subject:
     contexts: list[str]
     corpora: list[str]
     about: dict[str, Any]
+    home: str = "."
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Subject:
@@ -157,8 +167,9 @@ class _Collection:
     def __init__(self, subject: Subject, root: Path) -> None:
         self.subject, self.root = subject, root
         self.run = root / paths.RUN.format(profile=subject.profile)
+        self.home = root / subject.home
         self.citation: dict[str, Any] = {}
-        if (file := root / "CITATION.cff").exists():
+        if (file := self.home / "CITATION.cff").exists():
             self.citation = read_yaml(file) or {}
         self.corpora = [read_receipt(root / paths.CORPUS_RECEIPT.format(corpus=name)) for name in subject.corpora]
         self.included = set(subject.config.get("archive", {}).get("include", []))
@@ -180,17 +191,17 @@ class _Collection:
         return path.relative_to(self.root).as_posix()
 
     def _workflow(self) -> Iterator[Member]:
-        yield Member("Snakefile", self.root / "Snakefile")
-        yield from _tree(self.root / "workflow", "workflow")
-        yield from _tree(self.root / "profiles" / "default", "profiles/default")
-        yield Member(paths.NOTEBOOK, self.root / paths.NOTEBOOK)
+        yield Member("Snakefile", self.home / "Snakefile")
+        yield from _tree(self.home / "workflow", "workflow")
+        yield from _tree(self.home / "profiles" / "default", "profiles/default")
+        yield Member(paths.NOTEBOOK, self.home / paths.NOTEBOOK)
         package = Path(str(importlib.resources.files("ai_dev_tools")))
         yield from _tree(package, SOURCE)
         for name in ROOT_FILES:
-            if (self.root / name).exists():
-                yield Member(name, self.root / name)
-        if (self.root / "pyproject.toml").exists():
-            text = (self.root / "pyproject.toml").read_text(encoding="utf-8")
+            if (self.home / name).exists():
+                yield Member(name, self.home / name)
+        if (self.home / "pyproject.toml").exists():
+            text = (self.home / "pyproject.toml").read_text(encoding="utf-8")
             yield Member("pyproject.toml", without_section(text).encode())
 
     def _settings(self) -> Iterator[Member]:

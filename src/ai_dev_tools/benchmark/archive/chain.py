@@ -21,6 +21,8 @@ from typing import Any
 import msgspec
 import yaml
 
+from ai_dev_tools.benchmark.analysis.flatten import COLUMNS, sample_row
+from ai_dev_tools.benchmark.analysis.sampletable import NUMBERS
 from ai_dev_tools.benchmark.archive.container import Archive, ArchiveError
 from ai_dev_tools.benchmark.archive.layout import (
     BLOCK_NAME,
@@ -38,9 +40,7 @@ from ai_dev_tools.benchmark.paths import safe_model
 from ai_dev_tools.benchmark.plan import read_plans
 from ai_dev_tools.benchmark.prompts import Prompt
 from ai_dev_tools.benchmark.samples import Sample
-from ai_dev_tools.benchmark.sampletable import NUMBERS
 from ai_dev_tools.benchmark.scoring import score_answer
-from ai_dev_tools.benchmark.tables import COLUMNS, sample_row
 
 Key = tuple[str, str, str, int]
 """Model tag, task, approach and index of a sample."""

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import pandas as pd
 
+from ai_dev_tools.benchmark.analysis.flatten import COLUMNS, sample_row
 from ai_dev_tools.benchmark.archive.container import Archive, ArchiveError, open_archive
 from ai_dev_tools.benchmark.archive.layout import BLOCK_NAME, PROMPTS_NAME, RunFacts
 from ai_dev_tools.benchmark.archive.verification import verify
@@ -22,7 +23,6 @@ from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.overview import arms, changes, effects, shared_cases, write_overview
 from ai_dev_tools.benchmark.prompts import Prompt
 from ai_dev_tools.benchmark.samples import Sample
-from ai_dev_tools.benchmark.tables import COLUMNS, sample_row
 
 Question = tuple[str, str, str]
 """Task, case and approach."""

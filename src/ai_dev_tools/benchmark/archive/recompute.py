@@ -65,7 +65,7 @@ def same(one: Any, other: Any) -> bool:
 
 def recomputed(archive: Archive, manifest: Manifest) -> Iterator[tuple[str, str]]:
     """Derive every table from the samples; yields (member, what is wrong) for each that differs by a byte."""
-    from ai_dev_tools.benchmark.analysis import write_tables
+    from ai_dev_tools.benchmark.analysis.tables import write_tables
 
     with tempfile.TemporaryDirectory(prefix="verify-") as name:
         folder = Path(name)

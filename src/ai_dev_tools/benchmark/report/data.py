@@ -10,11 +10,11 @@ from typing import Any
 
 import pandas as pd
 
+from ai_dev_tools.benchmark.analysis.sampletable import ALL, REQUIRED, TEXT, prepare
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.plan import read_plans, up_to
 from ai_dev_tools.benchmark.report.machine import sessions_of
 from ai_dev_tools.benchmark.report.text import is_missing
-from ai_dev_tools.benchmark.sampletable import ALL, REQUIRED, TEXT, prepare
 
 REFERENCE = "baseline"
 DERIVED = ("metrics", "comparisons", "verdicts", "checks", "controls", "validity", "skipped", "costs", "break_even")

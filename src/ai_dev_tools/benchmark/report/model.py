@@ -1,4 +1,4 @@
-"""What a report says, free of any format: sections of blocks. Texts are plain; each format escapes them its own way."""
+"""What a page says, free of any format: sections of blocks. Texts are plain; each format escapes them its own way."""
 
 from __future__ import annotations
 
@@ -15,13 +15,17 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table. `digits` are decimals; kind `percent` prints a share of 1 as a percentage."""
+    """A column of a table. `digits` are decimals; kind `percent` prints a share of 1 as a percentage.
+
+    `link` names the key of a row that holds where its cell leads to, a part of the page (without #).
+    """
 
     key: str
     label: str
-    kind: Literal["text", "number", "percent", "word"] = "text"
+    kind: Literal["text", "number", "percent"] = "text"
     digits: int = 0
     help: str = ""
+    link: str = ""
 
     @property
     def numeric(self) -> bool:
@@ -121,13 +125,20 @@ class Verdicts:
 
 
 @dataclass(frozen=True)
+class Links:
+    """Other files; `items` are (what it is, path from the page's folder)."""
+
+    items: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
 class Browser:
     """Place of the sample browser; formats that cannot browse say where the samples are."""
 
     caption: str
 
 
-Block = Table | Figure | Notice | Prose | Facts | Verdicts | Browser
+Block = Table | Figure | Notice | Prose | Facts | Verdicts | Links | Browser
 
 
 @dataclass(frozen=True)
@@ -142,22 +153,21 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Report:
-    """The whole report.
+class Page:
+    """Sections under a title.
 
     Attributes:
         header: what stands below the title, e.g. ("Profile", "LIGHT").
-        benchmark_info, comparison_metrics, overall_metrics: the blocks that existing users of report.json know.
-        more: further machine-readable blocks of report.json.
     """
 
     title: str
     header: tuple[tuple[str, str], ...]
     sections: tuple[Section, ...]
-    benchmark_info: dict[str, Any]
-    comparison_metrics: dict[str, Any]
-    overall_metrics: dict[str, Any]
-    more: dict[str, Any]
+
+    @property
+    def subject(self) -> str:
+        """What the page is about, for the title of its window."""
+        return self.header[0][1] if self.header else ""
 
     def section(self, name: str) -> Section:
         """The section with this id."""
@@ -178,3 +188,18 @@ class Report:
     @property
     def verdicts(self) -> list[Verdict]:
         return [verdict for _, block in self.blocks() if isinstance(block, Verdicts) for verdict in block.items]
+
+
+@dataclass(frozen=True)
+class Report(Page):
+    """The page of one run.
+
+    Attributes:
+        benchmark_info, comparison_metrics, overall_metrics: the blocks that existing users of report.json know.
+        more: further machine-readable blocks of report.json.
+    """
+
+    benchmark_info: dict[str, Any]
+    comparison_metrics: dict[str, Any]
+    overall_metrics: dict[str, Any]
+    more: dict[str, Any]

@@ -8,11 +8,11 @@ from typing import Any
 
 from IPython.display import HTML
 
-from ai_dev_tools.benchmark import plots
 from ai_dev_tools.benchmark.report.build import build_report
 from ai_dev_tools.benchmark.report.data import read_run
-from ai_dev_tools.benchmark.report.formats import html, structured
+from ai_dev_tools.benchmark.report.formats import html
 from ai_dev_tools.benchmark.report.model import Figure, Report
+from ai_dev_tools.benchmark.report.pictures import picture
 
 
 class OpenReport:
@@ -40,16 +40,8 @@ class OpenReport:
 
     def _section(self, name: str) -> str:
         section = self.report.section(name)
-        return html.section_html(section, {b.id: self._picture(b) for b in section.blocks if isinstance(b, Figure)})
-
-    def _picture(self, figure: Figure) -> str:
-        drawn = plots.draw(figure.plot, figure.data, figure.options)
-        picture = plots.svg(drawn)
-        if self._figures:
-            plots.save(drawn, self._figures / figure.id, picture)
-            data = structured.csv_text(figure.data.columns, figure.data.itertuples(index=False))
-            (self._figures / f"{figure.id}.csv").write_text(data, encoding="utf-8")
-        return plots.inline_svg(picture, figure.id, html.figure_title(figure), f"{figure.id}-alt")
+        pictures = {b.id: picture(b, self._figures) for b in section.blocks if isinstance(b, Figure)}
+        return html.section_html(section, pictures)
 
 
 def open_report(

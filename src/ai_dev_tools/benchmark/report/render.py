@@ -30,6 +30,7 @@ from ai_dev_tools.benchmark.report.build import SCHEMA_VERSION, build_report
 from ai_dev_tools.benchmark.report.data import read_run
 from ai_dev_tools.benchmark.report.formats import badge, console, html, junit, markdown, own, structured
 from ai_dev_tools.benchmark.report.model import Report
+from ai_dev_tools.benchmark.report.pictures import figure_csv
 
 MOST_SOCKET_PATH = 80
 MOST_FIGURE_ROWS = 5000
@@ -107,7 +108,7 @@ def render_report(inputs: Inputs, folder: Path, figures: Path) -> Report:
 def page_payload(report: Report, data: BrowserData, folder: Path) -> Payload:
     """The data inside a page; what is too much for one page is written as script files beside it."""
     figures = {
-        f.id: structured.csv_text(f.data.columns, f.data.itertuples(index=False))
+        f.id: figure_csv(f)
         for f in report.figures
         if len(f.data) <= MOST_FIGURE_ROWS
     }
@@ -143,10 +144,8 @@ def html_page(notebook: Path, report: Report, payload: Payload) -> str:
         read: Any = nbformat.read
         cells = read(str(notebook), as_version=4)
         # HTMLExporter's own method parses the finished page once more, which costs seconds and changes its bytes
-        text, _ = TemplateExporter.from_notebook_node(
-            exporter, cells, {"page": html.page(report, payload.scripts, payload.beside)}
-        )
-    return str(text)
+        body, _ = TemplateExporter.from_notebook_node(exporter, cells, {})
+    return html.document(report, str(body), payload.scripts, payload.beside)
 
 
 def execute_notebook(notebook: Path, output: Path, parameters: Mapping[str, Any]) -> None:

@@ -112,6 +112,8 @@ def _block(block: model.Block) -> str:
         return as_text(Group(*(Text(f"{term}: {visible(text, keep_lines=False)}") for term, text in block.items)))
     if isinstance(block, model.Notice):
         return as_text(Text(visible(block.text, keep_lines=False)))
+    if isinstance(block, model.Links):
+        return as_text(Group(*(Text(visible(f"{text}: {place}", keep_lines=False)) for text, place in block.items)))
     return as_text(Text(f"{block.title}: {block.caption}")) if isinstance(block, model.Figure) else ""
 
 

@@ -13,12 +13,11 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from ai_dev_tools.benchmark.report.model import Figure, Report, Section
+from ai_dev_tools.benchmark.report.model import Figure, Page, Section
 from ai_dev_tools.benchmark.report.sections.headline import MEANINGS
 from ai_dev_tools.benchmark.report.text import visible
 
 SIGNS = {"saves": "✔", "costs": "▲", "inconclusive": "◐", "invalid": "✖"}
-FOOTER = "Made from the sample files of this run; every number can be traced to a request."
 
 
 def asset(name: str) -> str:
@@ -75,23 +74,22 @@ def data_script(name: str, value: Any) -> str:
     return f'<script type="application/json" id="{escape(name)}">{script_json(value)}</script>'
 
 
-def page(report: Report, payload: str, own_scripts: bool) -> dict[str, Any]:
-    """What the page template needs besides the notebook's outputs.
+def document(page: Page, body: str, payload: str, own_scripts: bool = False) -> str:
+    """A whole page around its sections.
 
     Args:
-        payload: data scripts.
+        body: the sections as HTML, made by `section_html`.
+        payload: data scripts, made by `data_script`.
         own_scripts: whether the page loads side files that lie beside it.
     """
     js = asset("report.js")
     digest = base64.b64encode(hashlib.sha256(js.encode()).digest()).decode()
-    return {
-        "title": f"{report.title}: {report.benchmark_info['profile']}",
-        "heading": report.title,
-        "header": [(term, visible(text, keep_lines=False)) for term, text in report.header],
-        "contents": [(section.id, section.title) for section in report.sections],
-        "footer": FOOTER,
-        "css": asset("report.css"),
-        "js": js,
-        "payload": payload,
-        "script_sources": f"'sha256-{digest}'" + (" 'self' file:" if own_scripts else ""),
-    }
+    return environment().get_template("page.html.j2").render(
+        page=page,
+        title=f"{page.title}: {page.subject}",
+        body=Markup(body),
+        payload=Markup(payload),
+        css=Markup(asset("report.css")),
+        js=Markup(js),
+        script_sources=Markup(f"'sha256-{digest}'" + (" 'self' file:" if own_scripts else "")),
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 from ai_dev_tools.benchmark.report import model
 from ai_dev_tools.benchmark.report.text import is_missing, number, visible
@@ -28,8 +29,8 @@ def plain(text: str) -> str:
     return re.sub(r"([\\`*_\[\]|~@$])", r"\\\1", line)
 
 
-def render(report: model.Report, figures: str = "../figures") -> str:
-    """The whole report.
+def render(report: model.Page, figures: str = "../figures") -> str:
+    """The whole page.
 
     Args:
         figures: where the pictures lie, seen from the file.
@@ -39,7 +40,7 @@ def render(report: model.Report, figures: str = "../figures") -> str:
         parts.append(f"## {section.title}")
         if section.lead:
             parts.append(plain(section.lead))
-        if section.id == "comparison":
+        if section.id == "comparison" and isinstance(report, model.Report):
             parts.append(_known(report))
         parts += [part for block in section.blocks if (part := _block(block, figures))]
     return "\n\n".join(parts) + "\n"
@@ -73,6 +74,7 @@ def _block(block: model.Block, figures: str) -> str:
         model.Prose: lambda b: "\n\n".join(map(plain, b.paragraphs)),
         model.Facts: lambda b: "\n".join(f"- **{plain(term)}**: {plain(text)}" for term, text in b.items),
         model.Verdicts: _verdicts,
+        model.Links: lambda b: "\n".join(f"- [{escape(text)}]({quote(place)})" for text, place in b.items),
         model.Browser: lambda b: (
             "Prompts, answers and scores of every sample can be browsed in `report.html`; the sample files are "
             "in `samples/`."

@@ -20,26 +20,28 @@ def render(report: model.Report, version: int) -> dict[str, Any]:
     Args:
         version: of the published schema.
     """
-    notices = [
-        {"level": b.level, "text": b.text}
-        for s, b in report.blocks()
-        if isinstance(b, model.Notice) and s.id == "verdicts"
-    ]
     content = {
         "schema_version": version,
         "title": report.title,
         "benchmark_info": report.benchmark_info,
         "comparison_metrics": report.comparison_metrics,
         "overall_metrics": report.overall_metrics,
-        "notices": notices,
-        "verdicts": [_verdict(v) for v in report.verdicts],
-        "tables": {t.id: _table(t) for t in report.tables},
-        "figures": {f.id: {"title": f.title, "caption": f.caption, "alt": f.alt} for f in report.figures},
-        "facts": {s.id: dict(b.items) for s, b in report.blocks() if isinstance(b, model.Facts) and b.compact},
+        **contents(report),
         **report.more,
     }
     plain: dict[str, Any] = jsonable(content)
     return plain
+
+
+def contents(page: model.Page) -> dict[str, Any]:
+    """What any page says, by kind: notices of its first section, verdicts, tables, figures, compact facts."""
+    return {
+        "notices": [{"level": b.level, "text": b.text} for b in page.sections[0].blocks if isinstance(b, model.Notice)],
+        "verdicts": [_verdict(v) for v in page.verdicts],
+        "tables": {t.id: _table(t) for t in page.tables},
+        "figures": {f.id: {"title": f.title, "caption": f.caption, "alt": f.alt} for f in page.figures},
+        "facts": {s.id: dict(b.items) for s, b in page.blocks() if isinstance(b, model.Facts) and b.compact},
+    }
 
 
 def _verdict(verdict: model.Verdict) -> dict[str, Any]:

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ai_dev_tools.benchmark.analysis.sampletable import ALL
 from ai_dev_tools.benchmark.report.data import REFERENCE, RunData, plain_float
 from ai_dev_tools.benchmark.report.model import Column, Figure, Prose, Section, Table
 from ai_dev_tools.benchmark.report.sections.controls import controls_table
 from ai_dev_tools.benchmark.report.text import is_missing, listing, number
-from ai_dev_tools.benchmark.sampletable import ALL
 
 PANELS = {"tokens": "Tokens", "time": "Time, tool run included"}
 COMPARED = ("tokens", "time", "quality", "input_tokens", "output_tokens", "time_to_first_token", "server_cpu")

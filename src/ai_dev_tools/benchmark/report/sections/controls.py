@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from ai_dev_tools.benchmark.analysis.sampletable import ALL
 from ai_dev_tools.benchmark.approaches import APPROACHES
 from ai_dev_tools.benchmark.report.data import RunData, records
 from ai_dev_tools.benchmark.report.model import Column, Table
-from ai_dev_tools.benchmark.sampletable import ALL
 
 COLUMNS = (
     Column("approach", "Control"),

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ai_dev_tools.benchmark.analysis.sampletable import ALL
 from ai_dev_tools.benchmark.report.data import RunData, records
 from ai_dev_tools.benchmark.report.model import Block, Notice, Section, Verdict, Verdicts
 from ai_dev_tools.benchmark.report.text import interval, is_missing, listing, number, percent, plural
-from ai_dev_tools.benchmark.sampletable import ALL
 
 MEANINGS = {
     "saves": "cheaper beyond the margin, at no worse quality",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
+from ai_dev_tools.benchmark.analysis.sampletable import ALL
 from ai_dev_tools.benchmark.report.data import RunData, plain_float, records
 from ai_dev_tools.benchmark.report.model import Column, Figure, Prose, Section, Table
 from ai_dev_tools.benchmark.report.text import listing, number
-from ai_dev_tools.benchmark.sampletable import ALL
 
 
 def distributions(data: RunData) -> Section:

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ai_dev_tools.benchmark.analysis.sampletable import ALL
+from ai_dev_tools.benchmark.analysis.validity import summarise
 from ai_dev_tools.benchmark.report.data import RunData, plain_float, records
 from ai_dev_tools.benchmark.report.model import Column, Figure, Prose, Section, Table
 from ai_dev_tools.benchmark.report.text import listing, number, plural
-from ai_dev_tools.benchmark.sampletable import ALL
-from ai_dev_tools.benchmark.validity import summarise
 
 ERROR_COLUMNS = (
     Column("status", "Status"),

@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from ai_dev_tools.benchmark.claims import Claim, Plan, Standing, Undertaking
-from ai_dev_tools.benchmark.effects import Effect
-from ai_dev_tools.benchmark.power import clusters_needed, minimal_effect, t_power
-from ai_dev_tools.benchmark.quality import Gate
-from ai_dev_tools.benchmark.sampletable import ALL, words
-from ai_dev_tools.benchmark.statistics import effect_size
-from ai_dev_tools.benchmark.wording import sentence
+from ai_dev_tools.benchmark.analysis.claims import Claim, Plan, Standing, Undertaking
+from ai_dev_tools.benchmark.analysis.effects import Effect
+from ai_dev_tools.benchmark.analysis.pairs import Pairs
+from ai_dev_tools.benchmark.analysis.power import clusters_needed, minimal_effect, t_power
+from ai_dev_tools.benchmark.analysis.quality import Gate
+from ai_dev_tools.benchmark.analysis.sampletable import ALL, words
+from ai_dev_tools.benchmark.analysis.statistics import effect_size
+from ai_dev_tools.benchmark.analysis.wording import sentence
 
 POWER_AT = 0.80
 """The true ratio for which the power column is given: a saving of one fifth."""
@@ -36,7 +36,7 @@ class Candidate:
     model: str
     task: str
     standing: Standing
-    pairs: pd.DataFrame
+    pairs: Pairs
     gate: Gate
     tasks: int
     clean: Effect | None = None

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 
+from ai_dev_tools.benchmark.analysis.clusters import ClusterEstimate, Floats
+from ai_dev_tools.benchmark.analysis.pairs import Pairs
+from ai_dev_tools.benchmark.analysis.statistics import (
+    RESAMPLES,
+    Inference,
+    infer,
+)
 from ai_dev_tools.benchmark.plugins import COMPARISONS
-from ai_dev_tools.benchmark.statistics import RESAMPLES, ClusterEstimate, Floats, Inference, cluster_estimate, infer
 
 ENDS = ("low", "high", "low_ref", "high_ref")
 
@@ -51,28 +54,25 @@ class Effect:
         return 1.0 if not np.isfinite(self.least.source.estimate) else self.least.p_above(margin)
 
 
-def effect(pairs: pd.DataFrame, name: str, rows: NDArray[Any], resamples: int = RESAMPLES) -> Effect | None:
-    """Estimate one comparison over the given rows of `pairs` (a mask or positions); None when none has both values."""
+def effect(pairs: Pairs, name: str, resamples: int = RESAMPLES) -> Effect | None:
+    """Estimate one comparison over the given pairs; None when none has both values."""
     ratio = COMPARISONS[name].options["kind"] == "ratio"
-    low, high, low_ref, high_ref = (pairs[f"{name}_{end}"].to_numpy()[rows] for end in ENDS)
-    known = np.isfinite(low) & np.isfinite(low_ref)
-    if not known.any():
+    pairs = pairs.part(np.isfinite(pairs[f"{name}_low"]) & np.isfinite(pairs[f"{name}_low_ref"]))
+    if not len(pairs):
         return None
-    labels = [pairs[label].to_numpy()[rows][known] for label in ("unit", "task_number", "case_number")]
+    low, high, low_ref, high_ref = (pairs[f"{name}_{end}"] for end in ENDS)
 
     def inference(a: Floats, b: Floats) -> Inference:
         with np.errstate(divide="ignore", invalid="ignore"):
-            values = np.log(a[known] / b[known]) if ratio else a[known] - b[known]
+            values = np.log(a / b) if ratio else a - b
         if np.isinf(values).any():
             # an unbounded end: everything on that side stays possible
             sign = float(np.sign(values[np.isinf(values)][0]))
-            return Inference(
-                ClusterEstimate(sign * np.inf, np.empty(0), np.nan, np.nan, int(known.sum()), 0, 0, 0), None
-            )
-        return infer(cluster_estimate(values, *labels), resamples)
+            return Inference(ClusterEstimate(sign * np.inf, np.empty(0), np.nan, np.nan, len(pairs), 0, 0, 0), None)
+        return infer(pairs.nesting.estimate(values), resamples)
 
     seen = inference(low, low_ref)
-    censored = bool((high != low)[known].any() or (high_ref != low_ref)[known].any())
+    censored = bool((high != low).any() or (high_ref != low_ref).any())
     least, most = (inference(low, high_ref), inference(high, low_ref)) if censored else (seen, seen)
-    bill = float(low[known].sum() / low_ref[known].sum()) if ratio else float("nan")
-    return Effect(seen, least, most, bill, int(known.sum()))
+    bill = float(low.sum() / low_ref.sum()) if ratio else float("nan")
+    return Effect(seen, least, most, bill, len(pairs))

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ai_dev_tools.benchmark.analysis.sampletable import PREPARED, codes, prepare
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.plugins import COMPARISONS, ENDPOINTS, Plugin, comparison
-from ai_dev_tools.benchmark.sampletable import PREPARED, codes, prepare
 
 Floats = NDArray[np.float64]
 By = Literal["approach", "model", "profile", "run"]

@@ -8,30 +8,32 @@ exploratory.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ai_dev_tools.benchmark.candidate import COLUMNS, Candidate, verdict_row
-from ai_dev_tools.benchmark.claims import (
+from ai_dev_tools.benchmark.analysis.candidate import COLUMNS, Candidate, verdict_row
+from ai_dev_tools.benchmark.analysis.claims import (
     Undertaking,
     parse_plans,
     planned_samples,
     standing,
     undertaking,
 )
-from ai_dev_tools.benchmark.config import ValidityThresholds
-from ai_dev_tools.benchmark.controls import COMPARABLE
-from ai_dev_tools.benchmark.effects import Effect, effect
-from ai_dev_tools.benchmark.pairing import costs, pair_up
-from ai_dev_tools.benchmark.quality import quality_gate
-from ai_dev_tools.benchmark.sampletable import ALL, levels
-from ai_dev_tools.benchmark.statistics import (
+from ai_dev_tools.benchmark.analysis.controls import COMPARABLE
+from ai_dev_tools.benchmark.analysis.effects import Effect, effect
+from ai_dev_tools.benchmark.analysis.pairing import costs, pair_up
+from ai_dev_tools.benchmark.analysis.pairs import Pairs
+from ai_dev_tools.benchmark.analysis.quality import Gate, quality_gate
+from ai_dev_tools.benchmark.analysis.sampletable import ALL, levels
+from ai_dev_tools.benchmark.analysis.statistics import (
     RESAMPLES,
     holm,
 )
-from ai_dev_tools.benchmark.validity import DEFAULTS, assess
+from ai_dev_tools.benchmark.analysis.validity import DEFAULTS, assess
+from ai_dev_tools.benchmark.config import ValidityThresholds
 
 WORDS = ("saves", "costs", "inconclusive", "invalid")
 CHECK_COLUMNS = ("profile claim models task check status value threshold reason").split()  # noqa: SIM905
@@ -90,12 +92,28 @@ def _judge_profile(
 ) -> list[Candidate]:
     primary: list[Candidate] = []
     by_task: list[Candidate] = []
-    paired: dict[tuple[str, str], pd.DataFrame] = {}
 
-    def pairs_of(approach: str, reference: str) -> pd.DataFrame:
-        if (approach, reference) not in paired:
-            paired[approach, reference] = pair_up(table, approach, reference, ["tokens", "time", "quality"])
-        return paired[approach, reference]
+    @cache
+    def pairs_of(approach: str, reference: str) -> Pairs:
+        return Pairs(pair_up(table, approach, reference, ["tokens", "time", "quality"]))
+
+    @cache
+    def controls_of(approach: str, reference: str) -> tuple[Pairs | None, Pairs | None, Pairs | None]:
+        """Reference, and approach, against the floor arm; approach against the excerpt."""
+        at_floor = [
+            pairs_of(arm, floor) if {arm, floor} <= arms and arm != floor else None for arm in (reference, approach)
+        ]
+        excerpt = _equally_long(table, approach) if "excerpt" in arms and approach != "excerpt" else None
+        return at_floor[0], at_floor[1], excerpt
+
+    @cache
+    def gated(approach: str, reference: str, model: str, task: str) -> tuple[Pairs, Gate]:
+        """The pairs of one scope and their quality, which claims on tokens and on time share."""
+        part = _of_scope(pairs_of(approach, reference), model, task)
+        floor_of_reference, own_floor, brevity = (
+            None if pairs is None else _of_scope(pairs, model, task) for pairs in controls_of(approach, reference)
+        )
+        return part, quality_gate(part, floor_of_reference, own_floor, brevity, work.plan.quality)
 
     # late looks test at small levels, which a coarse bootstrap could not reach
     look = max(work.looks.values(), default=1)
@@ -104,23 +122,10 @@ def _judge_profile(
     floor = work.plan.quality.floor
     arms = set(levels(table["approach"]))
     for claim in work.plan.claims:
-        others = [
-            pairs_of(claim.reference, floor) if {claim.reference, floor} <= arms and claim.reference != floor else None,
-            pairs_of(claim.approach, floor) if {claim.approach, floor} <= arms and claim.approach != floor else None,
-            _equally_long(table, claim.approach) if "excerpt" in arms and claim.approach != "excerpt" else None,
-        ]
-        pairs = pairs_of(claim.approach, claim.reference)
         for model in work.plan.models:
             stand = standing(table, work, claim, model)
-            own = [None if other is None else other[other["model"] == model] for other in others]
-            mine = pairs[pairs["model"] == model]
-            scope = [(ALL, mine, own)]
-            for task in work.plan.tasks:
-                scope.append(
-                    (task, mine[mine["task"] == task], [None if o is None else o[o["task"] == task] for o in own])
-                )
-            for task, part, controls in scope:
-                gate = quality_gate(part, controls[0], controls[1], controls[2], work.plan.quality)
+            for task in (ALL, *work.plan.tasks):
+                part, gate = gated(claim.approach, claim.reference, model, task)
                 candidate = Candidate(
                     work, claim, model, task, stand, part, gate, len(work.plan.tasks) if task == ALL else 1
                 )
@@ -133,40 +138,40 @@ def _judge_profile(
     return [c for p in primary for c in [p, *(t for t in by_task if (t.claim, t.model) == (p.claim, p.model))]]
 
 
-def _equally_long(table: pd.DataFrame, approach: str) -> pd.DataFrame:
+def _of_scope(pairs: Pairs, model: str, task: str) -> Pairs:
+    here = pairs.part(pairs.have("model", model))
+    return here if task == ALL else here.part(here.have("task", task))
+
+
+def _equally_long(table: pd.DataFrame, approach: str) -> Pairs:
     """Pairs with the excerpt of those models and tasks where it really is about as long as what it controls for."""
     pairs = pair_up(table, approach, "excerpt", ["quality", "input_tokens"])
-    sums = pairs.groupby([pairs["model"].astype(str), pairs["task"].astype(str)], sort=False)
+    sums = pairs.groupby(["model", "task"], sort=False, observed=True)
     ratio = sums["input_tokens_low_ref"].transform("sum") / sums["input_tokens_low"].transform("sum")
-    return pairs[ratio.between(*COMPARABLE).to_numpy()]
+    return Pairs(pairs).part(ratio.between(*COMPARABLE).to_numpy())
 
 
 def _measure(c: Candidate, limits: ValidityThresholds, resamples: int) -> None:
     """Effects with and without flagged pairs, and the checks that can make a verdict invalid."""
     name = c.claim.endpoint
-    dropped = c.pairs["lost"].to_numpy()
-    kept = c.pairs[~dropped]
-    void = kept[f"void_{name}"].to_numpy() | kept["void_quality"].to_numpy()
+    dropped = c.pairs["lost"]
+    kept = c.pairs.part(~dropped)
+    void = kept[f"void_{name}"] | kept["void_quality"]
     arms = [
-        float((kept[f"void_{name}_{side}"].to_numpy() | kept[f"void_quality_{side}"].to_numpy()).mean())
-        if len(kept)
-        else 0.0
+        float((kept[f"void_{name}_{side}"] | kept[f"void_quality_{side}"]).mean()) if len(kept) else 0.0
         for side in ("own", "ref")
     ]
-    c.clean = effect(kept, name, ~void, resamples) if len(kept) else None
+    clean = kept.part(~void)
+    c.clean = effect(clean, name, resamples)
     # unchanged pairs give the unchanged effect, bit for bit
-    c.everything = (
-        (effect(kept, name, np.ones(len(kept), dtype=bool), resamples) if void.any() else c.clean)
-        if len(kept)
-        else None
-    )
+    c.everything = effect(kept, name, resamples) if void.any() else c.clean
     c.shares = {
         "dropped": float(dropped.mean()) if len(dropped) else 0.0,
         "flagged": float(void.mean()) if len(kept) else 0.0,
-        "censored": float(kept[~void]["censored"].mean()) if (~void).any() else 0.0,
+        "censored": float(clean["censored"].mean()) if len(clean) else 0.0,
     }
-    lost = c.pairs.loc[dropped, "dropped"].astype(str)
-    main = f", mostly {lost.value_counts().sort_index().idxmax()}" if len(lost) else ""
+    lost = c.pairs.part(dropped)
+    main = f", mostly {lost.usual_text('dropped')}" if len(lost) else ""
     tests = [
         (
             "dropped pairs",
@@ -275,7 +280,7 @@ def _why_empty(c: Candidate) -> str:
     if not len(c.pairs):
         return f"no case was answered in both {c.claim.approach} and {c.claim.reference}"
     if c.pairs["lost"].all():
-        return "no completed pair: " + str(c.pairs["dropped"].iloc[0])
+        return "no completed pair: " + c.pairs.first_text("dropped")
     return f"{c.claim.endpoint} is missing, zero or impossible in every usable pair"
 
 

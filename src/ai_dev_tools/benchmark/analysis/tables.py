@@ -8,19 +8,19 @@ from typing import Any
 
 import pandas as pd
 
-from ai_dev_tools.benchmark.comparison import compare
+from ai_dev_tools.benchmark.analysis.comparison import compare
+from ai_dev_tools.benchmark.analysis.controls import realised_lengths
+from ai_dev_tools.benchmark.analysis.decomposition import break_even, decompose
+from ai_dev_tools.benchmark.analysis.flatten import samples_table
+from ai_dev_tools.benchmark.analysis.pairing import costs
+from ai_dev_tools.benchmark.analysis.validity import assess, check_samples
+from ai_dev_tools.benchmark.analysis.verdicts import judge
 from ai_dev_tools.benchmark.config import ValidityThresholds
-from ai_dev_tools.benchmark.controls import realised_lengths
-from ai_dev_tools.benchmark.decomposition import break_even, decompose
 from ai_dev_tools.benchmark.metrics import compute_metrics
-from ai_dev_tools.benchmark.pairing import costs
 from ai_dev_tools.benchmark.paths import TABLE_NAMES
 from ai_dev_tools.benchmark.plan import read_plans, up_to
 from ai_dev_tools.benchmark.plugins import load_plugins
 from ai_dev_tools.benchmark.prompts import SKIPPED, read_prompts
-from ai_dev_tools.benchmark.tables import samples_table
-from ai_dev_tools.benchmark.validity import assess, check_samples
-from ai_dev_tools.benchmark.verdicts import judge
 
 
 def write_tables(

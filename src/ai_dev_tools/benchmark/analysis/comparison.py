@@ -13,21 +13,22 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ai_dev_tools.benchmark.config import ValidityThresholds
-from ai_dev_tools.benchmark.effects import Effect, effect
-from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.pairing import By, costs, pair_up
-from ai_dev_tools.benchmark.plugins import COMPARISONS, Plugin
-from ai_dev_tools.benchmark.power import minimal_effect
-from ai_dev_tools.benchmark.sampletable import ALL, words
-from ai_dev_tools.benchmark.statistics import (
+from ai_dev_tools.benchmark.analysis.clusters import Floats, group_means, integer_labels
+from ai_dev_tools.benchmark.analysis.effects import Effect, effect
+from ai_dev_tools.benchmark.analysis.pairing import By, costs, pair_up
+from ai_dev_tools.benchmark.analysis.pairs import Pairs, Rows
+from ai_dev_tools.benchmark.analysis.power import minimal_effect
+from ai_dev_tools.benchmark.analysis.sampletable import ALL, words
+from ai_dev_tools.benchmark.analysis.statistics import (
     RESAMPLES,
     benjamini_hochberg,
     effect_size,
-    group_means,
     signed_rank_p,
 )
-from ai_dev_tools.benchmark.validity import assess
+from ai_dev_tools.benchmark.analysis.validity import assess
+from ai_dev_tools.benchmark.config import ValidityThresholds
+from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.plugins import COMPARISONS, Plugin
 
 DESCRIPTIVE_BELOW = 6
 """Clusters below which nothing is generalised: intervals are shown, for these files only."""
@@ -72,88 +73,87 @@ def compare(
         raise ConfigurationError(f"cannot compare '{approach}' with itself")
     plugins = [COMPARISONS[name] for name in comparisons] if comparisons is not None else list(COMPARISONS)
     table = costs(assess(samples, thresholds))
-    pairs = pair_up(table, approach, reference, [plugin.name for plugin in plugins], by)
-    rows = [
-        _row(scope, pairs, inside, plugin, approach, reference, resamples)
-        for scope, inside in scopes(pairs, strata, "tokens_low_ref" if "tokens_low_ref" in pairs else None)
-        for plugin in plugins
-    ]
+    pairs = Pairs(pair_up(table, approach, reference, [plugin.name for plugin in plugins], by))
+    rows: list[dict[str, Any]] = []
+    moves: list[Floats | None] = []
+    for scope, inside in scopes(pairs, strata, "tokens_low_ref" if "tokens_low_ref" in pairs else None):
+        here = pairs.part(inside)
+        usable = {
+            endpoint: here.part(~here["lost"] & ~here[f"void_{endpoint}"])
+            for endpoint in dict.fromkeys(plugin.options["endpoint"] for plugin in plugins)
+        }
+        for plugin in plugins:
+            found = effect(usable[plugin.options["endpoint"]], plugin.name, resamples)
+            row: dict[str, Any] = dict(zip(("profile", "model", "task", "stratum"), scope, strict=True))
+            row |= {"approach": approach, "reference": reference, "comparison": plugin.name}
+            rows.append(row | _counts(here, usable[plugin.options["endpoint"]], plugin) | _values(found, plugin))
+            if found is None:
+                rows[-1]["note"] = _why_no_pair(here, plugin, approach, reference)
+            moves.append(found.source.influence if found is not None and scope[2] == ALL else None)
     result = pd.DataFrame(rows, columns=COLUMNS)
+    result["p_signed_rank"] = signed_rank_p([np.empty(0) if move is None else move for move in moves])
     result["p_adjusted"] = benjamini_hochberg(result["p"].to_list())
     return result
 
 
 Scope = tuple[str, str, str, str]
-Rows = NDArray[np.intp]
 
 
-def scopes(pairs: pd.DataFrame, strata: bool, size: str | None = None) -> Iterator[tuple[Scope, Rows]]:
+def scopes(pairs: Pairs, strata: bool, size: str | None = None) -> Iterator[tuple[Scope, Rows]]:
     """(profile, model, task, stratum) and its rows: every level, then margins; `size` names the column for thirds."""
-    profile, model, task = (np.asarray(pairs[name].astype(str), dtype=object) for name in ("profile", "model", "task"))
-    everything = np.arange(len(pairs))
-    for p in [*sorted(set(profile))] or [ALL]:
-        in_profile = everything[profile == p]
-        for m in [*sorted(set(model[in_profile])), ALL]:
-            in_model = in_profile if m == ALL else in_profile[model[in_profile] == m]
-            for t in [*sorted(set(task[in_model])), ALL]:
-                yield (p, m, t, ALL), (in_model if t == ALL else in_model[task[in_model] == t])
+    for p in pairs.texts("profile") or [ALL]:
+        in_profile = np.flatnonzero(pairs.have("profile", p))
+        here = pairs.part(in_profile)
+        for m in [*here.texts("model"), ALL]:
+            in_model = in_profile if m == ALL else in_profile[here.have("model", m)]
+            asked = pairs.part(in_model)
+            for t in [*asked.texts("task"), ALL]:
+                yield (p, m, t, ALL), (in_model if t == ALL else in_model[asked.have("task", t)])
             if strata:
-                for name, inside in _strata(pairs, in_model, size):
+                for name, inside in _strata(asked, size):
                     yield (p, m, ALL, name), in_model[inside]
 
 
-def _strata(pairs: pd.DataFrame, rows: Rows, size: str | None) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+def _strata(pairs: Pairs, size: str | None) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     """Thirds by the mean size of a case in the reference arm, and what the tasks declare."""
-    if size is not None and len(rows):
-        values, first = group_means(np.nan_to_num(pairs[size].to_numpy()[rows]), pairs["case_number"].to_numpy()[rows])
+    if size is not None and len(pairs):
+        values, first = group_means(np.nan_to_num(pairs[size]), pairs["case_number"])
         if len(first) >= 3:
             third = np.minimum(np.argsort(np.argsort(values, kind="stable"), kind="stable") * 3 // len(values), 2)
-            of_row = third[np.unique(pairs["case_number"].to_numpy()[rows], return_inverse=True)[1]]
+            of_row = third[integer_labels(pairs["case_number"])]
             for number, name in enumerate(("smallest third", "middle third", "largest third")):
                 yield name, of_row == number
-    declared = pairs["stratum"].astype(str).to_numpy(dtype=object)[rows]
-    if len(set(declared)) > 1:
-        for name in sorted(set(declared)):
-            yield (name or "no declared stratum"), declared == name
+    declared = pairs.texts("stratum")
+    if len(declared) > 1:
+        for name in declared:
+            yield (name or "no declared stratum"), pairs.have("stratum", name)
 
 
-def _row(
-    scope: Scope,
-    pairs: pd.DataFrame,
-    rows: Rows,
-    plugin: Plugin,
-    approach: str,
-    reference: str,
-    resamples: int,
-) -> dict[str, Any]:
-    dropped = pairs["lost"].to_numpy()[rows]
-    flagged = pairs[f"void_{plugin.options['endpoint']}"].to_numpy()[rows] & ~dropped
-    usable = rows[~dropped & ~flagged]
-    ratio = plugin.options["kind"] == "ratio"
-    row: dict[str, Any] = dict(zip(("profile", "model", "task", "stratum"), scope, strict=True))
-    row |= {
-        "approach": approach,
-        "reference": reference,
-        "comparison": plugin.name,
-        "unit": "ratio" if ratio else plugin.unit,
-    }
-    row |= {
-        "kind": plugin.options["kind"],
+def _counts(pairs: Pairs, usable: Pairs, plugin: Plugin) -> dict[str, Any]:
+    """What a row says of the pairs of its scope, whether or not anything can be estimated."""
+    kind, dropped = plugin.options["kind"], pairs["lost"]
+    return {
+        "unit": "ratio" if kind == "ratio" else plugin.unit,
+        "kind": kind,
         "dropped": int(dropped.sum()),
-        "flagged": int(flagged.sum()),
-        "unpaired": int(pairs.attrs["unpaired"]),
+        "flagged": int((pairs[f"void_{plugin.options['endpoint']}"] & ~dropped).sum()),
+        "unpaired": int(pairs.frame.attrs["unpaired"]),
+        "censored": int(usable["censored"].sum()),
     }
-    row |= {"pairs": 0, "cases": 0, "clusters": 0, "censored": int(pairs["censored"].to_numpy()[usable].sum())}
-    found = effect(pairs, plugin.name, usable, resamples) if len(usable) else None
+
+
+def _values(found: Effect | None, plugin: Plugin) -> dict[str, Any]:
+    """What was estimated, on the scale of the comparison."""
     if found is None:
-        return row | {"note": _why_no_pair(pairs.iloc[rows], dropped, flagged, plugin, approach, reference)}
+        return {"pairs": 0, "cases": 0, "clusters": 0}
+    ratio = plugin.options["kind"] == "ratio"
     e = found.source
     low, high = found.interval()
     d_z, d_low, d_high = effect_size(found.seen.source)
     value = np.exp(e.estimate) if ratio else e.estimate
     mde = minimal_effect(e.clusters, 0.05) * found.seen.source.spread if found.seen.usable else float("nan")
     below, above = found.p_below(0.0), found.p_above(0.0)
-    row |= {
+    row: dict[str, Any] = {
         "value": float(value),
         "low": float(np.exp(low)) if ratio else low,
         "high": float(np.exp(high)) if ratio else high,
@@ -165,7 +165,6 @@ def _row(
         "d_z_low": d_low,
         "d_z_high": d_high,
         "p": min(1.0, 2 * min(below, above)) if np.isfinite(below) and np.isfinite(above) else float("nan"),
-        "p_signed_rank": signed_rank_p(e.influence) if scope[2] == ALL else float("nan"),
         "mde": float(np.exp(-mde)) if ratio else float(mde),
         "note": _notes(found),
     }
@@ -178,19 +177,12 @@ def _row(
     return row
 
 
-def _why_no_pair(
-    pairs: pd.DataFrame,
-    dropped: NDArray[np.bool_],
-    flagged: NDArray[np.bool_],
-    plugin: Plugin,
-    approach: str,
-    reference: str,
-) -> str:
+def _why_no_pair(pairs: Pairs, plugin: Plugin, approach: str, reference: str) -> str:
     if not len(pairs):
         return f"no case was asked in both {approach} and {reference}"
-    if dropped.all():
-        return "every pair was dropped: " + str(pairs["dropped"].iloc[0])
-    if (dropped | flagged).all():
+    if pairs["lost"].all():
+        return "every pair was dropped: " + pairs.first_text("dropped")
+    if (pairs["lost"] | pairs[f"void_{plugin.options['endpoint']}"]).all():
         return "every pair is flagged by a validity check"
     return f"{plugin.name} is missing, zero or impossible in every pair"
 

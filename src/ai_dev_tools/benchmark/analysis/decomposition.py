@@ -8,13 +8,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ai_dev_tools.benchmark.comparison import scopes
+from ai_dev_tools.benchmark.analysis.clusters import ClusterEstimate, cluster_estimate, integer_labels
+from ai_dev_tools.benchmark.analysis.comparison import scopes
+from ai_dev_tools.benchmark.analysis.pairing import By, Floats, costs, pair_up
+from ai_dev_tools.benchmark.analysis.pairs import Pairs
+from ai_dev_tools.benchmark.analysis.sampletable import words
+from ai_dev_tools.benchmark.analysis.statistics import (
+    infer,
+)
+from ai_dev_tools.benchmark.analysis.validity import assess
 from ai_dev_tools.benchmark.config import ValidityThresholds
 from ai_dev_tools.benchmark.metrics import efficiency
-from ai_dev_tools.benchmark.pairing import By, Floats, costs, pair_up
-from ai_dev_tools.benchmark.sampletable import codes, words
-from ai_dev_tools.benchmark.statistics import ClusterEstimate, cluster_estimate, infer
-from ai_dev_tools.benchmark.validity import assess
 
 SCOPE = ["profile", "model", "task", "approach", "reference"]
 _PARTS = (
@@ -59,29 +63,24 @@ BREAK_EVEN = [
 EFFICIENCY = [*SCOPE, "reference_score", "approach_score", "change_percent", "low", "high", "clusters", "note"]
 
 
-def _completed(
+def _paired(
     samples: pd.DataFrame, approach: str, reference: str, by: By, thresholds: ValidityThresholds | None
-) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
-    """(scope, pairs) with both samples completed, margins included."""
+) -> Iterator[tuple[dict[str, Any], Pairs]]:
+    """(scope, pairs), margins included."""
     table = costs(assess(samples, thresholds))
-    pairs = pair_up(table, approach, reference, ["time"], by, columns=[*_NEEDED, "status"])
+    pairs = Pairs(pair_up(table, approach, reference, ["time"], by, columns=[*_NEEDED, "status"]))
     for (profile, model, task, _), inside in scopes(pairs, strata=False):
-        part = pairs.iloc[inside]
-        done = (part["status"] == "completed") & (part["status_ref"] == "completed")
-        scope = dict(zip(SCOPE, (profile, model, task, approach, reference), strict=True))
-        yield scope, part[done]
+        yield dict(zip(SCOPE, (profile, model, task, approach, reference), strict=True)), pairs.part(inside)
 
 
-def _estimate(values: Floats, pairs: pd.DataFrame) -> ClusterEstimate:
-    keep = np.isfinite(values)
-    return cluster_estimate(
-        values[keep], *(pairs[name].to_numpy()[keep] for name in ("unit", "task_number", "case_number"))
-    )
+def _completed(pairs: Pairs) -> Pairs:
+    """Those of which both samples completed."""
+    return pairs.part(pairs.have("status", "completed") & pairs.have("status_ref", "completed"))
 
 
-def _components(pairs: pd.DataFrame, suffix: str) -> dict[str, Floats]:
+def _components(pairs: Pairs, suffix: str) -> dict[str, Floats]:
     def get(name: str) -> Floats:
-        return np.asarray(pairs[f"{name}{suffix}"].to_numpy(), dtype=np.float64)
+        return np.asarray(pairs[f"{name}{suffix}"], dtype=np.float64)
 
     phases = {"queue": get("queue_s"), "load": get("load_s"), "prefill": get("prompt_eval_s"), "decode": get("eval_s")}
     known = sum((np.nan_to_num(part) for part in phases.values()), start=np.zeros(len(pairs)))
@@ -109,33 +108,41 @@ def decompose(
     "rest" is what the server's own phases leave unexplained. `share_percent` is the part's share of the net difference.
     """
     rows = []
-    for scope, part in _completed(samples, approach, reference, by, thresholds):
+    for scope, asked in _paired(samples, approach, reference, by, thresholds):
+        part = _completed(asked)
         for endpoint in ("time", "tokens"):
-            usable = part[~part[f"void_{endpoint}"]]
+            usable = part.part(~part[f"void_{endpoint}"])
             own, other = _components(usable, ""), _components(usable, "_ref")
-            names = [(name, unit) for name, unit, belongs in _PARTS if belongs == endpoint]
-            differences = {name: _estimate(own[name] - other[name], usable) for name, _ in names}
-            known = [e.estimate for e in differences.values() if np.isfinite(e.estimate)]
-            whole = sum(known)
-            for name, unit in names:
-                e = differences[name]
-                row = {**scope, "component": name, "unit": unit, "pairs": e.pairs if np.isfinite(e.estimate) else 0}
-                if np.isfinite(e.estimate):
-                    both = np.where(np.isfinite(own[name] - other[name]), 0.0, np.nan)
-                    inference = infer(e, resamples=0)
-                    row |= {
-                        "reference_mean": _estimate(other[name] + both, usable).estimate,
-                        "approach_mean": _estimate(own[name] + both, usable).estimate,
-                        "difference": e.estimate,
-                        "low": inference.bound("low", 0.025),
-                        "high": inference.bound("high", 0.025),
-                        "share_percent": 100 * e.estimate / whole if abs(whole) > 1e-12 else float("nan"),
-                        "note": "" if inference.usable else "no interval: no spread between clusters",
-                    }
-                else:
-                    row["note"] = "no completed pair" if not len(usable) else f"{name} is not known in any pair"
-                rows.append(row)
+            found = [
+                {**scope, "component": name, "unit": unit} | _component(usable, name, own[name], other[name])
+                for name, unit, belongs in _PARTS
+                if belongs == endpoint
+            ]
+            whole = sum(row["difference"] for row in found if "difference" in row)
+            for row in found:
+                if "difference" in row and abs(whole) > 1e-12:
+                    row["share_percent"] = 100 * row["difference"] / whole
+            rows += found
     return pd.DataFrame(rows, columns=DECOMPOSITION)
+
+
+def _component(pairs: Pairs, name: str, own: Floats, other: Floats) -> dict[str, Any]:
+    """Means of one part in both arms and their difference, over the pairs in which both are known."""
+    known = np.isfinite(own - other)
+    if not known.any():
+        return {"pairs": 0, "note": f"{name} is not known in any pair" if len(pairs) else "no completed pair"}
+    own, other, nesting = own[known], other[known], pairs.part(known).nesting
+    e = nesting.estimate(own - other)
+    inference = infer(e, resamples=0)
+    return {
+        "pairs": e.pairs,
+        "reference_mean": nesting.mean(other),
+        "approach_mean": nesting.mean(own),
+        "difference": e.estimate,
+        "low": inference.bound("low", 0.025),
+        "high": inference.bound("high", 0.025),
+        "note": "" if inference.usable else "no interval: no spread between clusters",
+    }
 
 
 def break_even(
@@ -148,10 +155,11 @@ def break_even(
     always charge the tool's full run time to every use.
     """
     rows = []
-    for scope, part in _completed(samples, approach, reference, "approach", thresholds):
-        usable = part[~part["void_time"]]
-        saved = _estimate((usable["attempts_s_ref"] - usable["attempts_s"]).to_numpy(), usable)
-        tool = _estimate((usable["tool_s"] - usable["tool_s_ref"]).to_numpy(), usable).estimate
+    for scope, asked in _paired(samples, approach, reference, "approach", thresholds):
+        part = _completed(asked)
+        usable = part.part(~part["void_time"])
+        saved = _estimate(usable, usable["attempts_s_ref"] - usable["attempts_s"])
+        tool = _estimate(usable, usable["tool_s"] - usable["tool_s_ref"]).estimate
         row: dict[str, Any] = {**scope, "pairs": len(usable), "tool_s": tool, "saving_s": saved.estimate, "note": ""}
         inference = infer(saved, resamples=0)
         low, high = inference.bound("low", 0.025), inference.bound("high", 0.025)
@@ -170,6 +178,11 @@ def break_even(
             row["note"] = "" if not np.isinf(row["uses_high"]) else "perhaps never: the saving is not surely above 0"
         rows.append(row)
     return pd.DataFrame(rows, columns=BREAK_EVEN)
+
+
+def _estimate(pairs: Pairs, values: Floats) -> ClusterEstimate:
+    known = np.isfinite(values)
+    return pairs.part(known).nesting.estimate(values[known])
 
 
 def _shares(start: Floats, length: Floats) -> Floats:
@@ -202,13 +215,10 @@ def efficiency_change(
 
     The interval is a delete-one-cluster jackknife of the logarithm of the ratio of scores; exploratory only.
     """
-    table = costs(assess(samples, thresholds))
-    pairs = pair_up(table, approach, reference, ["time"], by, columns=[*_NEEDED, "status"])
     rows = []
-    for (profile, model, task, _), inside in scopes(pairs, strata=False):
-        part = pairs.iloc[inside]
-        row: dict[str, Any] = dict(zip(SCOPE, (profile, model, task, approach, reference), strict=True))
-        cluster = codes(part, ["unit"]) if len(part) else np.empty(0, dtype=np.int64)
+    for scope, part in _paired(samples, approach, reference, by, thresholds):
+        row: dict[str, Any] = dict(scope)
+        cluster = integer_labels(part["unit"])
         sums = [_sums(part, suffix, cluster) for suffix in ("", "_ref")]
         own, other = (_scores(arm.sum(axis=0)[None, :])[0] if len(arm) else float("nan") for arm in sums)
         row |= {"clusters": len(sums[0]), "note": "" if len(part) else "no case was asked in both arms"}
@@ -227,14 +237,14 @@ def efficiency_change(
     return pd.DataFrame(rows, columns=EFFICIENCY)
 
 
-def _sums(part: pd.DataFrame, suffix: str, cluster: Any) -> Floats:
+def _sums(part: Pairs, suffix: str, cluster: Any) -> Floats:
     """Per cluster: samples, completed, their seconds, their tokens, share of busy time; shape (clusters, 5)."""
-    done = (part[f"status{suffix}"] == "completed").to_numpy()
-    seconds, start = part[f"duration_s{suffix}"].to_numpy(), part[f"start{suffix}"].to_numpy()
+    done = part.have(f"status{suffix}", "completed")
+    seconds, start = part[f"duration_s{suffix}"], part[f"start{suffix}"]
     known = np.isfinite(seconds) & np.isfinite(start)
     busy = np.zeros(len(part))
     busy[known] = _shares(start[known], seconds[known])
-    tokens = np.nan_to_num(part[f"total_tokens{suffix}"].to_numpy())
+    tokens = np.nan_to_num(part[f"total_tokens{suffix}"])
     columns = (np.ones(len(part)), done, np.where(done, np.nan_to_num(seconds), 0.0), np.where(done, tokens, 0.0), busy)
     return np.stack([np.bincount(cluster, weights=np.asarray(column, dtype=np.float64)) for column in columns], axis=1)
 

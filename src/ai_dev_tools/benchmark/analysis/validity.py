@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ai_dev_tools.benchmark.analysis.sampletable import codes, prepare
 from ai_dev_tools.benchmark.config import ValidityThresholds
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.plugins import CHECKS, ENDPOINTS, Plugin, check
-from ai_dev_tools.benchmark.sampletable import codes, prepare
 
 Bools = NDArray[np.bool_]
 Checked = tuple[Any, Any]

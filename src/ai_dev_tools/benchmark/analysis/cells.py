@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ai_dev_tools.benchmark.sampletable import ALL, codes
+from ai_dev_tools.benchmark.analysis.sampletable import ALL, codes
 
 Floats = NDArray[np.float64]
 DIMENSIONS = ("profile", "model", "task", "approach")

@@ -1,8 +1,7 @@
-"""The inference of the protocol on arrays: cluster estimates, the wider of two intervals, families, power.
+"""The inference of the protocol on cluster estimates: the wider of two intervals, families, effect sizes.
 
-scipy and statsmodels supply distributions, Wilson intervals, adjustments and power. Written here is what they lack:
-the task-weighted cluster estimate with its small-sample variance, and the studentised bootstrap of cluster means.
-References are in docs/statistics.md.
+scipy and statsmodels supply distributions, Wilson intervals and adjustments. Written here is what they lack, above all
+the studentised bootstrap of cluster means. References are in docs/statistics.md.
 """
 
 from __future__ import annotations
@@ -10,141 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy import special, stats
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from ai_dev_tools.benchmark.analysis.clusters import ClusterEstimate, Floats
+
 RESAMPLES = 4_999
 SEED = 20_250_716
 _CELLS = 4_000_000
 """Elements of one block of resamples: bounds memory to about 100 MB whatever the number of clusters."""
-
-
-@dataclass(frozen=True)
-class ClusterEstimate:
-    """A mean over tasks of means over clusters, with what its inference needs.
-
-    Attributes:
-        estimate: the weighted mean; NaN when there is no value.
-        influence: one value per cluster, with mean `estimate` and standard error of the mean `se`; with one task these
-            are the cluster means themselves.
-        se: standard error (CR2); NaN with fewer than two clusters.
-        df: degrees of freedom (Bell and McCaffrey; Welch where tasks differ in spread).
-        pairs, cases, clusters, tasks: how much it rests on.
-        left_out: tasks with one cluster only, for which no spread between clusters exists.
-    """
-
-    estimate: float
-    influence: Floats
-    se: float
-    df: float
-    pairs: int
-    cases: int
-    clusters: int
-    tasks: int
-    left_out: tuple[int, ...] = ()
-
-    @property
-    def spread(self) -> float:
-        """Standard deviation of the influence values (of the cluster means, with one task)."""
-        return float(self.se * np.sqrt(self.clusters)) if self.clusters > 1 else float("nan")
-
-
-def group_means(values: Floats, groups: Ints) -> tuple[Floats, Ints]:
-    """Mean of `values` per group; returns means and, per group, the index of its first row. Groups come out sorted."""
-    compact = _labels(groups)
-    size = int(compact.max(initial=-1)) + 1
-    first = np.empty(size, dtype=np.int64)
-    first[compact[::-1]] = np.arange(len(compact) - 1, -1, -1)
-    return np.bincount(compact, weights=values, minlength=size) / np.bincount(compact, minlength=size), first
-
-
-def cluster_estimate(
-    values: ArrayLike, cluster: ArrayLike, task: ArrayLike | None = None, case: ArrayLike | None = None
-) -> ClusterEstimate:
-    """Average repeats within (task, case), cases within (task, cluster), clusters within task, and tasks equally.
-
-    Args:
-        values: one number per pair, any unit. Missing values must be left out by the caller.
-        cluster, task, case: integer or text labels of the pairs. A cluster may occur in several tasks; it then is one
-            independent unit. Without `task` there is one task; without `case` each pair is its own case.
-
-    Tasks with a single cluster are left out when another task has more, because their spread cannot be estimated.
-    """
-    y = np.asarray(values, dtype=np.float64)
-    cluster_of = _labels(cluster)
-    task_of = _labels(task) if task is not None else np.zeros(len(y), dtype=np.int64)
-    case_of = _labels(case) if case is not None else np.arange(len(y), dtype=np.int64)
-    if len(y) == 0 or not np.isfinite(y).all():
-        return ClusterEstimate(float("nan"), np.empty(0), float("nan"), float("nan"), len(y), 0, 0, 0)
-    pairs = len(y)
-    tasks = int(task_of.max()) + 1
-    y, first = group_means(y, task_of * (int(case_of.max()) + 1) + case_of)
-    cluster_of, task_of = cluster_of[first], task_of[first]
-    cases = len(y)
-    y, first = group_means(y, task_of * (int(cluster_of.max()) + 1) + cluster_of)
-    cluster_of, task_of = cluster_of[first], task_of[first]
-    sizes = np.bincount(task_of, minlength=tasks)
-    left_out: tuple[int, ...] = ()
-    if (sizes == 1).any() and (sizes > 1).any():
-        left_out = tuple(int(t) for t in np.flatnonzero(sizes == 1))
-        keep = sizes[task_of] > 1
-        y, cluster_of, task_of = y[keep], cluster_of[keep], task_of[keep]
-    task_of, cluster_of = _labels(task_of), _labels(cluster_of)
-    present, units = int(task_of.max()) + 1, int(cluster_of.max()) + 1
-    estimate, influence, se, df = _weighted(y, cluster_of, task_of, units, present)
-    return ClusterEstimate(estimate, influence, se, df, pairs, cases, units, present, left_out)
-
-
-def _labels(labels: ArrayLike) -> Ints:
-    """Labels as integers from 0 without gaps, sorted as the labels are."""
-    array = np.asarray(labels)
-    if array.dtype.kind == "i" and len(array) and array.min() >= 0 and array.max() <= 4 * len(array) + 1024:
-        present = np.zeros(int(array.max()) + 1, dtype=np.int64)
-        present[array] = 1
-        return np.asarray((np.cumsum(present) - 1)[array], dtype=np.int64)
-    return np.unique(array, return_inverse=True)[1].astype(np.int64)
-
-
-def _weighted(y: Floats, cluster: Ints, task: Ints, clusters: int, tasks: int) -> tuple[float, Floats, float, float]:
-    """Equal-weight mean of task means over (task, cluster) cells; its CR2 standard error by cluster, and its df."""
-    n = np.bincount(task, minlength=tasks)
-    means = np.bincount(task, weights=y, minlength=tasks) / n
-    estimate = float(means.mean())
-    if clusters < 2 or (n < 2).any():
-        return estimate, np.full(clusters, estimate), float("nan"), float("nan")
-    residual = y - means[task]
-    weight = 1.0 / (tasks * n * np.sqrt(1 - 1 / n))
-    scores = np.bincount(cluster, weights=weight[task] * residual, minlength=clusters)
-    se = float(np.sqrt(np.sum(scores**2)))
-    variance = np.bincount(task, weights=residual**2, minlength=tasks) / (n - 1)
-    member = np.zeros((tasks, clusters))
-    member[task, cluster] = 1.0
-    df = _degrees(weight**2, member)
-    if tasks > 1 and (variance > 0).any():
-        df = min(df, _degrees(weight**2 * variance, member))
-    influence = estimate + np.sqrt((clusters - 1) / clusters) * clusters * scores
-    return estimate, influence, se, df
-
-
-def _degrees(weight: Floats, member: Floats) -> float:
-    """Satterthwaite degrees of freedom of the CR2 variance: (tr M)^2 / tr(M^2), M the covariance of the scores.
-
-    `weight` (tasks,) is each task's squared weight times its variance; `member` (tasks, clusters) is 0/1.
-    """
-    n = member.sum(axis=1)
-    shared = np.einsum("tg,sg->ts", member, member)
-    diagonal = np.einsum("t,tg->g", weight, member)
-    lost = np.einsum("t,tg->g", weight / n, member)
-    trace = float(np.sum(weight * (n - 1)))
-    square = float(
-        np.sum(diagonal**2) - 2 * np.sum(diagonal * lost) + np.einsum("t,s,ts->", weight / n, weight / n, shared**2)
-    )
-    return trace**2 / square if square > 0 else float("nan")
 
 
 @lru_cache(maxsize=64)
@@ -359,9 +235,21 @@ def mean_interval(values: Floats, confidence: float = 0.95) -> tuple[float, floa
     return float(values.mean()) - half, float(values.mean()) + half
 
 
-def signed_rank_p(values: Floats) -> float:
-    """Two-sided Wilcoxon signed-rank p-value: sensitivity only, it tests symmetry about 0; NaN without two values."""
-    moved: Any = values[np.abs(values) > 1e-12]
-    if len(moved) < 2:
-        return float("nan")
-    return float(stats.wilcoxon(moved).pvalue)
+def signed_rank_p(values: Sequence[Floats]) -> Floats:
+    """Two-sided Wilcoxon signed-rank p-value of each array: sensitivity only, it tests symmetry about 0.
+
+    NaN without two values that differ from 0. Arrays that scipy treats by one method go through it together, since a
+    call costs far more than its arithmetic.
+    """
+    out = np.full(len(values), np.nan)
+    alike: dict[tuple[int, bool, int], list[int]] = {}
+    moved = [array[np.abs(array) > 1e-12] for array in values]
+    for number, array in enumerate(moved):
+        n = len(array)
+        if n >= 2:
+            ties = len(np.unique(np.abs(array))) < n
+            # few values with ties: scipy goes through all sign changes, for which a stack would need much memory
+            alike.setdefault((n, ties, number if ties and n <= 13 else -1), []).append(number)
+    for numbers in alike.values():
+        out[numbers] = stats.wilcoxon(np.stack([moved[number] for number in numbers]), axis=1).pvalue
+    return out

@@ -15,16 +15,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import optimize, special, stats
 
-from ai_dev_tools.benchmark.claims import CONTROLS
+from ai_dev_tools.benchmark.analysis.claims import CONTROLS
+from ai_dev_tools.benchmark.analysis.pairing import costs, pair_up
+from ai_dev_tools.benchmark.analysis.pairs import Pairs
+from ai_dev_tools.benchmark.analysis.power import clusters_needed, gate_clusters
+from ai_dev_tools.benchmark.analysis.quality import estimate_differences
+from ai_dev_tools.benchmark.analysis.sampletable import codes, levels, prepare, words
+from ai_dev_tools.benchmark.analysis.validity import assess
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.pairing import costs, pair_up
-from ai_dev_tools.benchmark.power import clusters_needed, gate_clusters
-from ai_dev_tools.benchmark.quality import estimate_differences
-from ai_dev_tools.benchmark.sampletable import codes, levels, prepare, words
-from ai_dev_tools.benchmark.statistics import (
-    cluster_estimate,
-)
-from ai_dev_tools.benchmark.validity import assess
 
 Floats = NDArray[np.float64]
 PLAN_COLUMNS = words(
@@ -244,12 +242,11 @@ def _spread(
     arm = approach or (arms[0] if arms else None)
     if arm is None:
         return assumed | {"note": "the pilot has no arm to compare"}
-    pairs = pair_up(table, arm, reference, [endpoint, "quality"])
-    pairs = pairs[(pairs["model"] == model) & ~pairs["lost"] & ~pairs[f"void_{endpoint}"]]
-    y = np.log(pairs[f"{endpoint}_low"].to_numpy() / pairs[f"{endpoint}_low_ref"].to_numpy())
-    known = np.isfinite(y)
-    labels = [pairs[name].to_numpy()[known] for name in ("unit", "task_number", "case_number")]
-    e = cluster_estimate(y[known], *labels)
+    pairs = Pairs(pair_up(table, arm, reference, [endpoint, "quality"]))
+    pairs = pairs.part(pairs.have("model", model) & ~pairs["lost"] & ~pairs[f"void_{endpoint}"])
+    known = pairs.part(np.isfinite(pairs[f"{endpoint}_low"]) & np.isfinite(pairs[f"{endpoint}_low_ref"]))
+    y = np.log(known[f"{endpoint}_low"] / known[f"{endpoint}_low_ref"])
+    e = known.nesting.estimate(y)
     if e.clusters < 3 or not e.se > 0:
         return assumed | {"note": f"the pilot has {e.clusters} clusters with known {endpoint}: too few, so assumed"}
     quality = estimate_differences(pairs)
@@ -257,7 +254,7 @@ def _spread(
     found = {
         "sd": _upper(e.spread, e.df),
         "sd_quality": _upper(sd_quality, quality.df) if np.isfinite(sd_quality) else guess.sd_quality,
-        "sd_repeat": _within(y[known], labels[2]),
+        "sd_repeat": _within(y, known["case_number"]),
         "repeats": e.pairs / e.cases,
         "basis": "pilot" if np.isfinite(sd_quality) else "pilot; quality assumed",
         "note": "",

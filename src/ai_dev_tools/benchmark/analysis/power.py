@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 from scipy import optimize, special
 
-from ai_dev_tools.benchmark.statistics import t_quantile
+from ai_dev_tools.benchmark.analysis.statistics import t_quantile
 
 
 @lru_cache(maxsize=4096)
@@ -69,9 +69,13 @@ def gate_clusters(
         return None
     if spread == 0:
         return int(np.ceil(np.log(alpha) / np.log1p(-margin)))  # all tied: the exact bound decides
-    n = np.arange(2, most, dtype=np.float64)
-    error = np.sqrt(((n - 1) * spread**2 + n / (n + 1)) / n / (n + 1))
-    reach = margin - 1 / (n + 1) - -special.stdtrit(n, alpha) * error
-    luck = special.ndtri(power) * spread * np.sqrt(n) / (n + 1)
-    enough = np.flatnonzero(reach > luck)
-    return int(n[enough[0]]) if len(enough) else None
+    # the answer is mostly small: look there first
+    for first, last in ((2, 256), (256, 2048), (2048, most)):
+        n = np.arange(first, min(last, most), dtype=np.float64)
+        error = np.sqrt(((n - 1) * spread**2 + n / (n + 1)) / n / (n + 1))
+        reach = margin - 1 / (n + 1) - -special.stdtrit(n, alpha) * error
+        luck = special.ndtri(power) * spread * np.sqrt(n) / (n + 1)
+        enough = np.flatnonzero(reach > luck)
+        if len(enough):
+            return int(n[enough[0]])
+    return None

@@ -5,16 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from scipy import special
 
-from ai_dev_tools.benchmark.claims import QualityRule
-from ai_dev_tools.benchmark.power import gate_clusters
-from ai_dev_tools.benchmark.statistics import (
-    ClusterEstimate,
-    Floats,
-    cluster_estimate,
-    group_means,
+from ai_dev_tools.benchmark.analysis.claims import QualityRule
+from ai_dev_tools.benchmark.analysis.clusters import ClusterEstimate, group_means
+from ai_dev_tools.benchmark.analysis.pairs import Pairs
+from ai_dev_tools.benchmark.analysis.power import gate_clusters
+from ai_dev_tools.benchmark.analysis.statistics import (
     infer,
     with_extra_value,
 )
@@ -82,39 +79,33 @@ def superiority_p(estimate: ClusterEstimate) -> float:
     return 0.5**estimate.clusters if estimate.estimate > 0 else 1.0
 
 
-def estimate_differences(pairs: pd.DataFrame) -> ClusterEstimate:
+def estimate_differences(pairs: Pairs) -> ClusterEstimate:
     """Cluster estimate of quality differences over pairs whose quality is known and not void."""
-    own, other, keep = _differences(pairs)
-    labels = [pairs[name].to_numpy()[keep] for name in ("unit", "task_number", "case_number")]
-    return cluster_estimate((own - other)[keep], *labels)
+    kept = _scored(pairs)
+    return kept.nesting.estimate(kept["quality_low"] - kept["quality_low_ref"])
 
 
-def _differences(pairs: pd.DataFrame) -> tuple[Floats, Floats, Floats]:
-    own, other = pairs["quality_low"].to_numpy(), pairs["quality_low_ref"].to_numpy()
-    keep = np.isfinite(own) & np.isfinite(other) & ~pairs["lost"].to_numpy()
-    if "void_quality" in pairs:
-        keep &= ~pairs["void_quality"].to_numpy()
-    return own, other, keep
+def _scored(pairs: Pairs) -> Pairs:
+    keep = np.isfinite(pairs["quality_low"]) & np.isfinite(pairs["quality_low_ref"]) & ~pairs["lost"]
+    return pairs.part(keep & ~pairs["void_quality"] if "void_quality" in pairs else keep)
 
 
-def task_differences(pairs: pd.DataFrame) -> dict[str, float]:
+def task_differences(pairs: Pairs) -> dict[str, float]:
     """Mean quality difference of each task: repeats, then cases, then clusters averaged."""
-    own, other, keep = _differences(pairs)
-    found = {}
-    names = pairs["task"].astype(str).to_numpy()
-    for task in sorted(set(names[keep])):
-        rows = keep & (names == task)
-        values, first = group_means((own - other)[rows], pairs["case_number"].to_numpy()[rows])
-        values, _ = group_means(values, pairs["unit"].to_numpy()[rows][first])
+    kept, found = _scored(pairs), {}
+    for task in kept.texts("task"):
+        part = kept.part(kept.have("task", task))
+        values, first = group_means(part["quality_low"] - part["quality_low_ref"], part["case_number"])
+        values, _ = group_means(values, part["unit"][first])
         found[task] = float(values.mean())
     return found
 
 
 def quality_gate(
-    pairs: pd.DataFrame,
-    floor: pd.DataFrame | None,
-    own_floor: pd.DataFrame | None,
-    brevity: pd.DataFrame | None,
+    pairs: Pairs,
+    floor: Pairs | None,
+    own_floor: Pairs | None,
+    brevity: Pairs | None,
     rule: QualityRule,
 ) -> Gate:
     """Test one model's pairs (see `pairing.pair_up`, with `quality`).
