@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import container_image
 import psutil
 import pytest
 import urllib3
+from workflow_project import Project
 
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, container, open_endpoint
 from ai_dev_tools.benchmark.errors import ConfigurationError, ModelError, StartupTimeoutError
@@ -207,4 +209,28 @@ def test_an_image_that_does_not_exist_is_one_line(spec: EndpointSpec) -> None:
 def test_a_server_that_never_answers_is_given_up_and_removed(spec: EndpointSpec, engine: str) -> None:
     with pytest.raises(StartupTimeoutError), open_endpoint(replace(spec, startup_timeout_s=0.1)):
         pass
+    assert ours(engine) == []
+
+
+def test_a_run_through_containers_is_like_any_other(tmp_path: Path, image: str, engine: str) -> None:
+    project = Project.create(tmp_path)
+    config = project.folder / "config" / "config.yaml"
+    text, count = re.subn(r"(?m)^  # image: .*$", f"  image: {image}\n  models_dir: {VOLUME}", config.read_text())
+    assert count == 1
+    port = container.free_port("127.0.0.1")
+    config.write_text(
+        f"{text}  boxed:\n    description: in a container\n    samples: 1\n    sizes: [S]\n    endpoint: container\n"
+        "    max_concurrent: 1\n    task_timeout: 300\n"
+        f"    instances:\n      small: {{model: 'smollm2:135m', host: 127.0.0.1, port: {port}}}\n"
+    )
+    try:
+        project.run("run", profile="boxed", tasks="systematic_fix")
+    finally:
+        project.clean_up()
+    samples = project.sample_files("boxed")
+    assert len(samples) == 3
+    assert {sample["status"] for sample in samples.values()} == {"completed"}
+    assert {sample["endpoint"]["kind"] for sample in samples.values()} == {"container"}
+    identity = json.loads((project.folder / "results/boxed/identity/smollm2-135m/systematic_fix.json").read_text())
+    assert "@sha256:" in identity["sessions"][0]["endpoint"]["settings"]["image"]
     assert ours(engine) == []

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fake_ollama import FakeOllama
+from fakes.scripted_ollama import ScriptedOllama
 
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, ReadyEndpoint, container, open_endpoint, pulling
 from ai_dev_tools.benchmark.endpoints.auto import choose
@@ -21,8 +21,8 @@ SUCCESS = {"status": "success"}
 
 
 @pytest.fixture
-def fake() -> Iterator[FakeOllama]:
-    with FakeOllama(models={"llama3.2:1b": "a" * 64}).serving() as server:
+def fake() -> Iterator[ScriptedOllama]:
+    with ScriptedOllama(models={"llama3.2:1b": "a" * 64}).serving() as server:
         yield server
 
 
@@ -55,7 +55,7 @@ def failure(spec: EndpointSpec) -> str:
     return str(caught.value)
 
 
-def test_a_running_server_is_identified(fake: FakeOllama) -> None:
+def test_a_running_server_is_identified(fake: ScriptedOllama) -> None:
     endpoint = opened(EndpointSpec(kind=fake.url, model="llama3.2:1b"))
     assert (endpoint.kind, endpoint.version, endpoint.model_digest) == ("external", "0.0.0-fake", "a" * 64)
     assert endpoint.pid == os.getpid()
@@ -91,12 +91,14 @@ def test_an_ollama_host_without_sense_is_named(value: str) -> None:
         host_url(value)
 
 
-def test_external_looks_where_ollama_host_says(fake: FakeOllama, nobody: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_external_looks_where_ollama_host_says(
+    fake: ScriptedOllama, nobody: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OLLAMA_HOST", fake.url)
     assert opened(EndpointSpec(kind="external", port=nobody, model="llama3.2:1b")).base_url == fake.url
 
 
-def test_a_token_is_taken_from_the_environment_only(fake: FakeOllama, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_is_taken_from_the_environment_only(fake: ScriptedOllama, monkeypatch: pytest.MonkeyPatch) -> None:
     fake.token = "secret"
     spec = EndpointSpec(kind=fake.url, model="llama3.2:1b", token_env="LAB_TOKEN")
     assert "LAB_TOKEN is not set" in failure(spec)
@@ -106,13 +108,13 @@ def test_a_token_is_taken_from_the_environment_only(fake: FakeOllama, monkeypatc
     assert "secret" not in repr(endpoint) + str(spec.to_dict())
 
 
-def test_a_server_that_wants_a_token_says_which_setting(fake: FakeOllama) -> None:
+def test_a_server_that_wants_a_token_says_which_setting(fake: ScriptedOllama) -> None:
     fake.token = "secret"
     assert "token_env" in failure(EndpointSpec(kind=fake.url, model="llama3.2:1b"))
 
 
-def test_replicas_must_serve_the_same_weights(fake: FakeOllama) -> None:
-    with FakeOllama(models={"llama3.2:1b": "a" * 64}).serving() as twin:
+def test_replicas_must_serve_the_same_weights(fake: ScriptedOllama) -> None:
+    with ScriptedOllama(models={"llama3.2:1b": "a" * 64}).serving() as twin:
         spec = EndpointSpec(kind=fake.url, model="llama3.2:1b", replicas=(twin.url,))
         assert opened(spec).replicas == (fake.url, twin.url)
         twin.models["llama3.2:1b"] = "b" * 64
@@ -120,7 +122,7 @@ def test_replicas_must_serve_the_same_weights(fake: FakeOllama) -> None:
 
 
 def test_a_missing_model_is_pulled_and_its_progress_shown(
-    fake: FakeOllama, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    fake: ScriptedOllama, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pulling, "_LINE_EVERY_S", 0.0)
     fake.pulls = [[HALF, WHOLE, SUCCESS]]
@@ -128,13 +130,13 @@ def test_a_missing_model_is_pulled_and_its_progress_shown(
     assert "small: pulling new:1b: 0 of 0 MB" in capsys.readouterr().err
 
 
-def test_a_pull_that_breaks_off_is_resumed(fake: FakeOllama) -> None:
+def test_a_pull_that_breaks_off_is_resumed(fake: ScriptedOllama) -> None:
     fake.pulls = [[HALF, "break"], [{"error": "unexpected EOF"}], [WHOLE, SUCCESS]]
     assert opened(EndpointSpec(kind=fake.url, model="new:1b")).model_digest == "d" * 64
     assert fake.asked.count("/api/pull") == 3
 
 
-def test_a_pull_without_progress_ends(fake: FakeOllama) -> None:
+def test_a_pull_without_progress_ends(fake: ScriptedOllama) -> None:
     fake.pulls = [["break"]]
     assert "makes no progress" in failure(EndpointSpec(kind=fake.url, model="new:1b"))
     assert fake.asked.count("/api/pull") == pulling.TRIES_WITHOUT_PROGRESS
@@ -148,7 +150,7 @@ def test_a_pull_without_progress_ends(fake: FakeOllama) -> None:
     ],
 )
 def test_a_pull_that_cannot_succeed_is_not_tried_again(
-    fake: FakeOllama, said: str, error: type[BenchmarkError], message: str
+    fake: ScriptedOllama, said: str, error: type[BenchmarkError], message: str
 ) -> None:
     fake.pulls = [[{"error": said}]]
     with pytest.raises(error, match=message):
@@ -166,20 +168,22 @@ def test_a_host_that_does_not_resolve_is_named() -> None:
     assert "does not resolve" in failure(EndpointSpec(kind="http://no-such-host.invalid:11434"))
 
 
-def test_something_else_that_speaks_http_is_told_from_ollama(fake: FakeOllama) -> None:
+def test_something_else_that_speaks_http_is_told_from_ollama(fake: ScriptedOllama) -> None:
     assert "is not Ollama" in failure(EndpointSpec(kind=f"{fake.url}/elsewhere"))
 
 
-def test_tls_where_there_is_none_is_named(fake: FakeOllama) -> None:
+def test_tls_where_there_is_none_is_named(fake: ScriptedOllama) -> None:
     assert "TLS" in failure(EndpointSpec(kind=fake.url.replace("http", "https")))
 
 
-def test_auto_takes_a_running_server_first(fake: FakeOllama) -> None:
+def test_auto_takes_a_running_server_first(fake: ScriptedOllama) -> None:
     endpoint = opened(EndpointSpec(kind="auto", port=fake.port, model="llama3.2:1b"))
     assert (endpoint.kind, endpoint.base_url) == ("external", fake.url)
 
 
-def test_auto_takes_the_server_of_ollama_host(fake: FakeOllama, nobody: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_takes_the_server_of_ollama_host(
+    fake: ScriptedOllama, nobody: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OLLAMA_HOST", fake.url)
     assert choose(EndpointSpec(kind="auto", port=nobody)).kind == fake.url
 
@@ -205,7 +209,7 @@ def test_auto_without_anything_says_what_was_tried_and_the_three_ways_out(nobody
 
 
 def test_auto_suggests_the_one_server_that_answers(
-    fake: FakeOllama, nobody: int, monkeypatch: pytest.MonkeyPatch
+    fake: ScriptedOllama, nobody: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ai_dev_tools.benchmark.endpoints.auto.COMMON_PORT", fake.port)
     assert f"endpoint={fake.url}" in failure(EndpointSpec(kind="auto", port=nobody))

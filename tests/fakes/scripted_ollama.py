@@ -12,7 +12,7 @@ from typing import Any
 
 
 @dataclass
-class FakeOllama:
+class ScriptedOllama:
     """State of the fake.
 
     Attributes:
@@ -31,7 +31,7 @@ class FakeOllama:
     url: str = ""
 
     @contextmanager
-    def serving(self, port: int = 0) -> Iterator[FakeOllama]:
+    def serving(self, port: int = 0) -> Iterator[ScriptedOllama]:
         server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
         server.daemon_threads = True
         self.url = f"http://127.0.0.1:{server.server_port}"
