@@ -2,6 +2,7 @@
 #   make run    set up, then run the benchmark on the embedded model      make test       set up, then the tests
 #   make check  linters, types, formatting, generated files               make test-slow  soak, calibration, Slurm, podman, browser
 #   make lock   refresh the hash-pinned lock                              make generate   rewrite generated files
+#   make docs   build the documentation into docs/_build/html
 #   make tasks-audit   recompute the truth of the shipped tasks           make clean      remove the environment and caches
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 CORES  ?= all
 
-.PHONY: run test test-slow check lock generate tasks-audit clean setup
+.PHONY: run test test-slow check docs lock generate tasks-audit clean setup
 
 run: setup
 	$(BIN)/snakemake --cores $(CORES)
@@ -27,6 +28,10 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/python -m ai_dev_tools.benchmark.generate --check
+
+docs: setup
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
 
 generate: setup
 	$(BIN)/python -m ai_dev_tools.benchmark.generate

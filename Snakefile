@@ -40,6 +40,7 @@ localrules:  # on a cluster these stay where the network is, and cost less than 
     run,
     tables,
     report,
+    archive,
     compare,
     batch,
 

@@ -40,6 +40,15 @@ def commands(tutorial: str, program: str) -> list[list[str]]:
     return [line.split() for line in lines if line.startswith(program)]
 
 
+def shell(folder: Path, words: list[str], **environment: str) -> str:
+    """What a plain command of a tutorial prints; it must succeed."""
+    done = subprocess.run(
+        words, cwd=folder, env=os.environ | environment, text=True, capture_output=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def run(project: Project, words: list[str], fake: FakeOllama, **environment: str) -> str:
     """A snakemake command of a tutorial with the fake model's address, up to the tables."""
     settings = [*words[1:], f"endpoint={fake.url}", "profile=light"]
@@ -98,12 +107,17 @@ def test_the_tutorial_about_a_tool(project: Project, pip_installed: dict[str, st
         "mytasks/hotspots/cases/postage.yaml",
         "mytasks/hotspots/task.yaml",
     ]
+    (tried,) = commands("tutorial-own-tool.md", "lizard")
+    assert "errors.py" in shell(REPO, tried, **pip_installed)
+    (look,) = commands("tutorial-own-tool.md", "head")
     check, verdict, heavy, own = commands("tutorial-own-tool.md", "snakemake")
-    assert "profile=heavy" in heavy, "which is for who has the models"
+    assert "profile=heavy" in heavy, "which is for who has the models: a dry run here"
     with FakeOllama(models=[MODEL]) as fake:
+        place = [sys.executable, "-m", "snakemake", *heavy[1:], f"endpoint={fake.url}", "--dry-run", "--quiet", "rules"]
+        assert "run_block" in shell(project.folder, place, **pip_installed)
         run(project, check, fake, **pip_installed)
         assert fake.requests == []
-        said = (project.folder / "results/contexts/context_analysis.lizard.jsonl").read_text().splitlines()[0]
+        said = shell(project.folder, look)
         assert "lizard: complexity of each function" in said
         assert "9 stage@16-26@brewlog/batch.py" in said
 

@@ -18,7 +18,7 @@ def make_project(folder: Path, tasks: Sequence[str] = (), pyproject: str = "") -
     """
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(ROOT / "Snakefile", folder / "Snakefile")
-    for name in ("workflow", "profiles", "notebooks"):
+    for name in ("workflow", "profiles", "notebooks", "envs"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
     (folder / "config" / "tasks").mkdir(parents=True)
     for name in ("config.yaml", "corpora.yaml"):

@@ -8,7 +8,19 @@ rule report_batch:
     output:
         json=f"{paths.BATCH}/overview.json",
         markdown=f"{paths.BATCH}/overview.md",
-        html=f"{paths.BATCH}/overview.html",
+        html=report(
+            f"{paths.BATCH}/overview.html",
+            caption="../report/batch.rst",
+            category="Batches",
+            labels={"batch": "{batch}", "part": "whole page"},
+        ),
+        figures=report(
+            directory(f"{paths.BATCH}/figures"),
+            patterns=["{name}.svg"],
+            caption="../report/figures.rst",
+            category="Batches",
+            labels={"batch": "{batch}", "part": "{name}"},
+        ),
         arms=f"{paths.BATCH}/arms.csv",
         effects=f"{paths.BATCH}/effects_within_each_run.csv",
     log:

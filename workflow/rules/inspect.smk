@@ -5,7 +5,7 @@ rule list_tasks:
     """The tasks there are."""
     localrule: True
     shell:
-        "{flow.python:q} -m ai_dev_tools.cli.benchmark_cli list-tasks"
+        "python3 -m ai_dev_tools.cli.benchmark_cli list-tasks"
 
 
 rule validate:
@@ -14,7 +14,7 @@ rule validate:
     params:
         given=flow.given_settings,
     shell:
-        "{flow.python:q} -m ai_dev_tools.cli.benchmark_cli validate {params.given:q}"
+        "python3 -m ai_dev_tools.cli.benchmark_cli validate {params.given:q}"
 
 
 rule plan:
@@ -23,4 +23,4 @@ rule plan:
     params:
         given=flow.given_settings,
     shell:
-        "{flow.python:q} -m ai_dev_tools.cli.benchmark_cli plan {params.given:q}"
+        "python3 -m ai_dev_tools.cli.benchmark_cli plan {params.given:q}"

@@ -27,6 +27,13 @@ rule render_report:
             labels={"profile": "{profile}"},
         ),
         badges=directory(f"{paths.REPORT}/badges"),
+        page_tables=report(
+            directory(f"{paths.REPORT}/tables"),
+            patterns=["{name}.html"],
+            caption="../report/tables.rst",
+            category="Tables",
+            labels={"profile": "{profile}", "table": "{name}"},
+        ),
         figures=report(
             directory(paths.FIGURES),
             patterns=["{name}.svg"],

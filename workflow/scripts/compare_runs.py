@@ -5,5 +5,5 @@ from ai_dev_tools.benchmark.jobs import job
 from ai_dev_tools.benchmark.runs import read_run
 
 with job(snakemake.log[0]):
-    before, after = (read_run(snakemake.input[side], name=snakemake.wildcards[side]) for side in ("before", "after"))
+    before, after = (read_run(Path(snakemake.input[side][0]).parents[1]) for side in ("before", "after"))
     write_comparison(before, after, Path(snakemake.output.json).parent, snakemake.params.reference)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ from ai_dev_tools.benchmark.config import ALL, Config, ExecutionMode, ResolvedIn
 from ai_dev_tools.benchmark.design import PROTOCOL, Block, case_order
 from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
 from ai_dev_tools.benchmark.plan import plan_hash
+from ai_dev_tools.benchmark.settings import without_passwords
 from ai_dev_tools.benchmark.tasks import Task, check_names, find_tasks, load_task
 from ai_dev_tools.benchmark.tools import ToolSpec, find_tools, load_tool
 from ai_dev_tools.benchmark.validation import nearest
@@ -109,11 +111,30 @@ class Experiment:
         return "prompts" if self.config.source == "samples" and replayed else self.config.source
 
     def profile(self, name: str) -> ResolvedProfile:
-        """A profile with everything filled in; a run's name means its profile."""
-        name = name.removesuffix(paths.REPLAY)
+        """A profile with everything filled in; the name of a replay means its profile with the recorded answers."""
         if name not in self._profiles:
-            self._profiles[name] = resolve_profile(self.config, name)
+            replayed = self.config.model_copy(update={"endpoint": "replay", "endpoint_file": None})
+            config = replayed if name.endswith(paths.REPLAY) else self.config
+            self._profiles[name] = resolve_profile(config, name.removesuffix(paths.REPLAY))
         return self._profiles[name]
+
+    @property
+    def compared(self) -> list[str]:
+        """Names of the runs to compare: profiles, and with `@replay` behind its name what a profile's replay gave.
+
+        Raises:
+            ConfigurationError: fewer than two, an unknown profile, or all settings say replay.
+        """
+        names = list(self.config.compare or ())
+        if len(names) < 2:
+            raise ConfigurationError("say what to compare: snakemake compare --config compare=light,medium")
+        check_names([name.removesuffix(paths.REPLAY) for name in names], self.config.profiles, "profile")
+        if self.config.endpoint == "replay":
+            raise ConfigurationError(
+                "endpoint=replay would answer both sides from what is recorded",
+                remedy=f"Leave it out: compare={names[0]},{names[0]}{paths.REPLAY}",
+            )
+        return names
 
     def instances(self, profile: str) -> list[ResolvedInstance]:
         """The selected instances of a profile, by model tag or instance name."""
@@ -151,6 +172,11 @@ class Experiment:
             model: path-safe name.
         """
         config, resolved = self.config, self.profile(profile)
+        if resolved.instances[0].endpoint == "replay" and not profile.endswith(paths.REPLAY):
+            raise ConfigurationError(
+                f"endpoint=replay would replace the recorded answers of '{profile}' by themselves",
+                remedy=f"Ask for {profile}{paths.REPLAY}, or leave endpoint=replay out",
+            )
         instance = {paths.safe_model(i.model): i for i in self.instances(profile)}.get(model)
         if instance is None or task not in self.tasks:
             known = [f"{m}/{t}" for m, t in self.blocks(profile)]
@@ -208,9 +234,10 @@ class Experiment:
         """What a report says of the run besides its tables: settings, profile, tasks, arms."""
         resolved = self.profile(profile)
         return {
-            "profile": resolved.model_dump(mode="json"),
+            "profile": json.loads(without_passwords(resolved.model_dump_json())),
             "models": [instance.model for instance in self.instances(profile)],
             "tasks": {task.id: task.name for task in self.tasks.values()},
+            "supplied": {task.id: bool(task.scoring) for task in self.tasks.values() if task.supplied},
             "approaches": {name: find_approach(name, self.tool_files).purpose for name in self.approaches},
             "samples": resolved.samples,
             "expected": {task: resolved.samples * len(self.approaches) for task in self.tasks},
@@ -230,6 +257,7 @@ class Experiment:
             "config": self.config.model_dump(mode="json", exclude_none=True),
             "plan": plan_hash(self.plan(profile)),
             "tasks": {task.id: str(task.folder) for task in self.tasks.values()},
+            "blocks": [paths.BLOCK.format(profile=profile, model=m, task=t) for m, t in self.blocks(profile)],
             "contexts": [
                 paths.CONTEXTS.format(task=task, tool=tool) for task in self.tasks for tool in self.task_tools(task)
             ],

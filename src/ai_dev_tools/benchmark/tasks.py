@@ -122,6 +122,11 @@ class Task(StrictModel):
         """Ids of the corpora that cases of this task read."""
         return sorted({case.corpus for case in self.cases if case.corpus})
 
+    @property
+    def supplied(self) -> bool:
+        """Whether contexts are given as they are, so that no tool ran for them."""
+        return any(case.contexts is not None for case in self.cases)
+
     def case(self, case_id: str) -> Case:
         """The case with this id; raises KeyError."""
         return {case.id: case for case in self.cases}[case_id]

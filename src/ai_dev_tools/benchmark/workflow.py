@@ -23,7 +23,6 @@ from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
 from ai_dev_tools.benchmark.experiment import Experiment, open_experiment
 from ai_dev_tools.benchmark.jobs import RUN_PID
 from ai_dev_tools.benchmark.settings import CONFIG_FILE, effective_settings, update
-from ai_dev_tools.benchmark.tasks import check_names
 from ai_dev_tools.benchmark.tools import companions, installed_version
 from ai_dev_tools.benchmark.validation import read_yaml
 
@@ -71,8 +70,7 @@ class Flow:
         self.source = self.experiment.source
         sequential = config.execution_mode is ExecutionMode.SEQUENTIAL
         self._started = time.time()
-        self._conda = any(method.name == "CONDA" for method in workflow.deployment_settings.deployment_method)
-        os.environ["AI_DEV_BENCH_PACKAGE"] = str(Path(ai_dev_tools.__file__).parent)  # for envs/*.post-deploy.sh
+        _prepare_environment()
         self.blocks_at_once = 1 if sequential else config.max_concurrent_batches
         self._servers = sorted({server for p in config.profiles for server in self.experiment.servers(p).values()})
         self._limit(workflow, "measuring", self.blocks_at_once)
@@ -102,11 +100,6 @@ class Flow:
             return amount
 
         return {"measuring": 1} | {f"server_{number}": uses(number) for number in range(len(self._servers))}
-
-    @property
-    def python(self) -> str:
-        """The interpreter of jobs: that of the conda environment with `--sdm conda`, else the running one."""
-        return "python" if self._conda else sys.executable
 
     before_blocks = 1000
     """Priority of all that comes first, so that a mistake shows before hours of measuring."""
@@ -233,16 +226,31 @@ class Flow:
     @_clear_errors
     def comparisons(self, wildcards: Any) -> list[str]:
         """Comparisons that `compare=a,b,c` asks for: the first with each other one."""
-        names = self.experiment.config.compare or ()
-        if len(names) < 2:
-            raise ConfigurationError("say what to compare: snakemake compare --config compare=light,medium")
-        check_names(names, self.experiment.config.profiles, "profile")
-        return [f"{paths.COMPARISON.format(before=names[0], after=other)}/overview.html" for other in names[1:]]
+        first, *others = self.experiment.compared
+        for replay in (name for name in (first, *others) if name.endswith(paths.REPLAY)):
+            recorded = replay.removesuffix(paths.REPLAY)
+            if not self._has_blocks(recorded):
+                raise ConfigurationError(
+                    f"there is no finished run of '{recorded}' to replay",
+                    remedy=f"Run it first, with the same settings: snakemake report --config profile={recorded}",
+                )
+            if self.source == "samples" and not self._has_blocks(replay):
+                raise ConfigurationError(
+                    f"'{recorded}' was not replayed yet",
+                    remedy=f"Do that first: snakemake report --config profile={recorded} endpoint=replay",
+                )
+        return [f"{paths.COMPARISON.format(before=first, after=other)}/overview.html" for other in others]
+
+    def _has_blocks(self, profile: str) -> bool:
+        blocks = self.experiment.blocks(profile)
+        return all(Path(paths.BLOCK.format(profile=profile, model=m, task=t)).exists() for m, t in blocks)
 
     @staticmethod
-    def compared_table(side: str) -> Callable[[Any], str]:
-        """The samples table of one side of a comparison."""
-        return lambda wildcards: f"{paths.TABLES.format(profile=wildcards[side])}/samples.parquet"
+    def compared_tables(side: str) -> Callable[[Any], list[str]]:
+        """The tables of samples and of verdicts of one side of a comparison."""
+        return lambda wildcards: [
+            f"{paths.TABLES.format(profile=wildcards[side])}/{name}" for name in ("samples.parquet", "verdicts.csv")
+        ]
 
     @_clear_errors
     def batch_report(self, wildcards: Any) -> list[str]:
@@ -250,14 +258,21 @@ class Flow:
         name = self.experiment.config.batch
         if not name:
             raise ConfigurationError("say which batch to run: snakemake batch --config batch=quick")
-        reports = [f"{paths.REPORT}/report.html".format(profile=p) for p in find_batch(self.settings, name).profiles]
+        batch = find_batch(self.settings, name)
+        if os.environ.get(SUMMARY) != "off":  # the command line says it by itself
+            from ai_dev_tools.benchmark.estimate import announcement, estimate
+
+            guess = estimate(self.experiment, list(batch.profiles), Path())
+            print(announcement(name, batch, guess), file=sys.stderr)
+        reports = [f"{paths.REPORT}/report.html".format(profile=profile) for profile in batch.profiles]
         return [*reports, f"{paths.BATCH.format(batch=name)}/overview.html"]
 
     @_clear_errors
     def batch_tables(self, wildcards: Any) -> list[str]:
-        """Samples tables of a batch's members."""
+        """The tables of samples and of verdicts of a batch's members."""
         profiles = find_batch(self.settings, wildcards.batch).profiles
-        return [f"{paths.TABLES.format(profile=profile)}/samples.parquet" for profile in profiles]
+        folders = [paths.TABLES.format(profile=profile) for profile in profiles]
+        return [f"{folder}/{name}" for folder in folders for name in ("samples.parquet", "verdicts.csv")]
 
     @_clear_errors
     def batch_members(self, wildcards: Any) -> dict[str, Any]:
@@ -271,25 +286,33 @@ class Flow:
         return ["--config", *pairs] if pairs else []
 
     def say_goodbye(self) -> None:
-        """The last words of a run: its result in short, and where the report is."""
+        """The last words of a run: its result in short, and where the report is; none where nothing was measured or told."""
         from ai_dev_tools.benchmark.reporting import console_summary
         from ai_dev_tools.benchmark.webhook import announce
 
-        announce(Path(paths.RUN.format(profile=self.profile)), self.profile, succeeded=True)
-
-        report = Path(paths.REPORT.format(profile=self.profile))
-        if (report / "report.json").exists() and os.environ.get(SUMMARY) != "off":
+        rendered = self._made_now("results/*/report/report.json", 2)
+        for profile in sorted(rendered | self._made_now("results/*/blocks/*/*.jsonl", 3)):
+            announce(Path(paths.RUN.format(profile=profile)), profile, succeeded=True)
+        if self.profile in rendered and os.environ.get(SUMMARY) != "off":
+            report = Path(paths.REPORT.format(profile=self.profile))
             print(console_summary(report, self.experiment.config.output_format), file=sys.stderr)
 
     def say_what_failed(self) -> None:
         """The last words of a run that failed: each error once, below all that Snakemake says of its jobs."""
         from ai_dev_tools.benchmark.webhook import announce
 
-        announce(Path(paths.RUN.format(profile=self.profile)), self.profile, succeeded=False)
         logs = [path for path in Path(paths.LOGS).glob("*.log") if path.stat().st_mtime >= self._started]
+        if not logs:
+            return  # a check of settings that failed, and has said why
+        announce(Path(paths.RUN.format(profile=self.profile)), self.profile, succeeded=False)
         lines = [line for log in sorted(logs) for line in log.read_text().splitlines() if line.startswith("error: ")]
         print("The run is not complete; the same command goes on where it stopped.", file=sys.stderr)
         print(*dict.fromkeys(lines), sep="\n", file=sys.stderr)
+
+    def _made_now(self, pattern: str, levels: int) -> set[str]:
+        """Profiles that have a file of this pattern, so many levels below their results, made since this run began."""
+        found = [path for path in Path().glob(pattern) if path.stat().st_mtime >= self._started]
+        return {path.parents[levels - 1].name for path in found}
 
     @_clear_errors
     def blocks(self, wildcards: Any) -> list[str]:
@@ -306,6 +329,14 @@ class Flow:
 
     def _task(self, wildcards: Any) -> Any:
         return self.experiment.tasks[wildcards.task]
+
+
+def _prepare_environment() -> None:
+    """Let jobs find this interpreter as `python3` (in a conda environment its own), and a new one this package."""
+    beside = str(Path(sys.executable).parent)
+    if shutil.which("python3") != f"{beside}/python3":
+        os.environ["PATH"] = os.pathsep.join([beside, os.environ.get("PATH", os.defpath)])
+    os.environ["AI_DEV_BENCH_PACKAGE"] = str(Path(ai_dev_tools.__file__).parent)  # for envs/environment.post-deploy.sh
 
 
 def _over_shipped(settings: Mapping[str, Any], home: Path) -> dict[str, Any]:
