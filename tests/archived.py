@@ -201,7 +201,7 @@ def forge(archive: Path, output: Path, change: dict[str, Callable[[bytes], bytes
                 writer.add(Member(name, change.get(name, bytes)(_content(source, name))))
         files = {name: Entry(digest.sha256, digest.bytes) for name, digest in writer.digests.items()}
         new = msgspec.structs.replace(old, files=files, chain=chain_of(files, old.profile))
-        writer.add(Member(MANIFEST, msgspec.json.encode(new)))
+        writer.add(Member(MANIFEST, change.get(MANIFEST, bytes)(msgspec.json.encode(new))))
     return output
 
 

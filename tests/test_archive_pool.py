@@ -10,11 +10,13 @@ import msgspec
 import pandas as pd
 import pytest
 from archived import HARDWARE, Recorded, record_run
+from fakes.project import make_project
 
 from ai_dev_tools.benchmark.archive import import_archives
 from ai_dev_tools.benchmark.archive.pool import difference, read_archive
 from ai_dev_tools.benchmark.errors import BenchmarkError
 from ai_dev_tools.benchmark.samples import Sample
+from ai_dev_tools.cli.benchmark_cli import main
 
 Make = Callable[..., Path]
 
@@ -81,3 +83,61 @@ def test_a_damaged_archive_is_not_imported(here: Path, tmp_path: Path) -> None:
     with pytest.raises(BenchmarkError, match="NOT VALID"):
         import_archives([here, tmp_path / "cut.zip"], tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+# ----------------------------------------------------------------------------------------------- from the command line
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = make_project(tmp_path / "project")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def test_the_command_line_pools_archives_into_a_report(
+    here: Path, make: Make, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = make("there", hardware=HARDWARE | {"cpu": "Other CPU"})
+    assert main(["import", str(here), str(there)]) == 0
+    said = capsys.readouterr()
+    folder = project / "results" / "comparison" / "here__there"
+    assert f"{folder}: 2 runs on 2 machines, 42 samples" in said.out
+    assert f"Report: {folder / 'overview.html'}" in said.err
+    assert "Other CPU" in (folder / "overview.html").read_text()
+    assert main(["import", str(here), str(there)]) == 2
+    assert "name another folder with --output" in capsys.readouterr().err
+    assert main(["import", str(here), "--output", "one", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["folders"] == ["one"]
+
+
+def test_the_command_line_refuses_another_protocol_and_other_tasks_or_separates_them(
+    here: Path, make: Make, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = make("other", question="What colour is it not?")
+    with monkeypatch.context() as patch:
+        for module in ("archived", "ai_dev_tools.benchmark.design", "ai_dev_tools.benchmark.experiment"):
+            patch.setattr(f"{module}.PROTOCOL", 2)
+        later = make("later")
+    for file, why in ((other, "asked different prompts in task colours"), (later, "by protocol 1, later by 2")):
+        assert main(["import", str(here), str(file), "--output", "out"]) == 2
+        [line] = capsys.readouterr().err.splitlines()
+        assert line.startswith("error: here")
+        assert why in line
+        assert line.endswith("keep them apart with --separate")
+        assert not Path("out").exists()
+    assert main(["import", str(here), str(other), str(later), "--separate", "--output", "out"]) == 0
+    said = capsys.readouterr().out
+    assert said.count("kept apart: ") == 2
+    assert all((Path("out") / f"group_{number}" / "overview.html").exists() for number in (1, 2, 3))
+
+
+def test_the_command_line_imports_nothing_that_is_damaged(
+    here: Path, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("cut.crate.zip").write_bytes(here.read_bytes()[:-100])
+    assert main(["import", str(here), "cut.crate.zip", "--output", "out"]) == 1
+    assert "cut.crate.zip is NOT VALID" in capsys.readouterr().err
+    assert main(["import", str(here), str(here), "--output", "out"]) == 2
+    assert "are the same run. Name it once" in capsys.readouterr().err
+    assert not Path("out").exists()

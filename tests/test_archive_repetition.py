@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from archived import MODEL, PROFILE, Recorded, record_run
+from fakes.project import make_project
 
-from ai_dev_tools.benchmark.archive.__main__ import main
-from ai_dev_tools.benchmark.archive.repetition import compare_runs
 from ai_dev_tools.benchmark.endpoints.replay import load_recordings
 from ai_dev_tools.benchmark.errors import BenchmarkError
+from ai_dev_tools.benchmark.repetition import compare_requests
+from ai_dev_tools.benchmark.runs import read_run
+from ai_dev_tools.cli.benchmark_cli import main
 
 
 @pytest.fixture(scope="module")
@@ -21,33 +24,57 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
         return record_run(tmp_path_factory.mktemp("run") / "p", patch)
 
 
-def test_an_archive_and_its_run_agree(recorded: Recorded, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["compare", str(recorded.archive()), str(recorded.run)]) == 0
-    first, second = capsys.readouterr().out.splitlines()
-    assert first == "all 2 verdicts hold"
-    assert second == "of 21 requests that both asked, nothing differs"
-
-
-def test_what_differs_is_counted_and_a_changed_verdict_is_named(recorded: Recorded, tmp_path: Path) -> None:
+@pytest.fixture
+def again(recorded: Recorded, tmp_path: Path) -> Path:
+    """A repetition in which three answers had other lengths, one request is missing, and one verdict is another."""
     again = tmp_path / "again"
     shutil.copytree(recorded.run / "tables", again / "tables")
+    (again / "tables" / "samples.parquet").unlink()
     samples = pd.read_csv(again / "tables" / "samples.csv")
     samples.loc[samples.index[:3], "output_tokens"] += 1
     samples.iloc[:-1].to_csv(again / "tables" / "samples.csv", index=False)
     verdicts = pd.read_csv(again / "tables" / "verdicts.csv")
-    verdicts.loc[verdicts["claim"] == "tokens:tools", "verdict"] = "saves"
+    verdicts.loc[(verdicts["claim"] == "tokens:tools") & verdicts["verdict"].notna(), "verdict"] = "saves"
     verdicts.to_csv(again / "tables" / "verdicts.csv", index=False)
-    found = compare_runs(recorded.run, again)
+    return again
+
+
+def test_what_differs_is_counted_and_a_changed_verdict_is_named(recorded: Recorded, again: Path) -> None:
+    found = compare_requests(read_run(recorded.run), read_run(again))
     assert (found.holds, found.differing["output_tokens"], found.only_before) == (False, 3, 1)
-    assert found.changed[0].startswith("tokens:tools fake:1b")
-    assert found.changed[0].endswith("saves after")
+    [changed] = found.changed
+    assert changed.startswith("tokens:tools fake:1b")
+    assert changed.endswith("saves after")
+    assert (
+        found.lines[-1]
+        == "of 20 requests that both asked, output_tokens in 3 differs; 1 request only before, 0 only after"
+    )
 
 
-def test_folders_without_tables_get_one_line(
-    recorded: Recorded, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_an_archive_and_its_run_agree(
+    recorded: Recorded, again: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["compare", str(recorded.run), str(tmp_path)]) == 1
-    assert capsys.readouterr().err.startswith(f"error: {tmp_path} holds no tables of a run")
+    words = ["compare", "--same-verdicts", "--root", str(make_project(tmp_path / "project")), "--runs"]
+    archive = str(recorded.archive())
+    assert main([*words, archive, str(recorded.run), "-f", "markdown"]) == 0
+    said = capsys.readouterr()
+    assert "run and light: all 2 verdicts hold" in said.err
+    assert "run and light: of 21 requests that both asked, nothing differs" in said.err
+    assert "## Request by request" in said.out
+    assert main([*words, archive, str(again), "--json"]) == 1
+    said = capsys.readouterr()
+    assert "1 of 2 verdicts changed" in said.err
+    assert json.loads(said.out)["result"]["verdicts_hold"] is False
+
+
+def test_runs_of_other_models_hold_nothing(recorded: Recorded) -> None:
+    run = read_run(recorded.run)
+    other = read_run(recorded.run)
+    other.samples["model"] = "other:1b"
+    other.verdicts.clear()
+    found = compare_requests(run, other)
+    assert not found.holds
+    assert found.lines[-1] == "no request was asked of the same model by both"
 
 
 def test_a_run_is_replayed_from_its_blocks_alone(recorded: Recorded) -> None:
@@ -68,3 +95,6 @@ def test_a_replay_has_a_folder_of_its_own_and_keeps_the_plan(recorded: Recorded)
     assert (block.profile, block.results) == (PROFILE, f"results/{PROFILE}@replay")
     assert block.endpoint["replay_from"] == f"results/{PROFILE}"
     assert replayed.plan(replayed.run) == experiment.plan(PROFILE)
+    assert experiment.block(replayed.run, "fake-1b", "colours") == block, "whether or not all settings say replay"
+    with pytest.raises(BenchmarkError, match="would replace the recorded answers of 'light' by themselves"):
+        replayed.block(PROFILE, "fake-1b", "colours")

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import json
 import random
+import re
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from archived import MODEL, PROFILE, Recorded, forge, record_run
 
-from ai_dev_tools.benchmark.archive import build_archive, unpack, verify
-from ai_dev_tools.benchmark.archive.__main__ import main
+from ai_dev_tools.benchmark.archive import ArchiveError, build_archive, unpack, verify
+from ai_dev_tools.benchmark.archive.container import Limits
 from ai_dev_tools.benchmark.errors import BenchmarkError
+from ai_dev_tools.benchmark.runs import read_run
 from ai_dev_tools.benchmark.samples import SampleError
+from ai_dev_tools.cli.benchmark_cli import main
 
 BLOCK = f"results/{PROFILE}/blocks/fake-1b/colours.jsonl"
 PROMPTS = "results/prompts/colours.jsonl"
@@ -157,6 +162,7 @@ FORGERIES: dict[str, tuple[str, Callable[[bytes], bytes], str]] = {
     "a verdict": ("recorded/report/report.json", _saves, "verdicts"),
     "YAML aliases": ("config/config.yaml", lambda c: c + b"x: &a [1]\ny: [*a, *a]\n", "aliases"),
     "an unknown setting": ("config/config.yaml", lambda c: c + b"colour: red\n", "is no config"),
+    "the plan of all": ("manifest.json", lambda c: re.sub(rb'"plan":"\w+"', b'"plan":"0"', c), "the ledger does not have"),
     "the summary": ("run.json", lambda c: c.replace(b'"samples": 21', b'"samples": 22', 1), "run.json"),
 }  # fmt: skip
 
@@ -166,6 +172,66 @@ def test_a_change_is_found_even_if_all_checksums_were_redone(what: str, archive:
     member, change, line = FORGERIES[what]
     result = verify(forge(archive, tmp_path / "forged.zip", {member: change}))
     assert any(line in str(finding) for finding in result.findings), result.findings or "went unnoticed"
+
+
+OF_THE_RUN = ("about.json", "plans.jsonl", "identity/fake-1b/colours.json")
+JSON_MEMBERS = (
+    *("manifest.json", "run.json", "ro-crate-metadata.json", "recorded/report/report.json", PROMPTS, BLOCK),
+    *(f"results/{PROFILE}/{name}" for name in OF_THE_RUN),
+)
+EVIL = {
+    "a huge integer": b"9" * 5000,
+    "an infinite number": b"1e999",
+    "deep nesting": b"[" * 200_000,
+    "no number": b"NaN",
+}
+
+
+@pytest.mark.parametrize("member", JSON_MEMBERS)
+@pytest.mark.parametrize("evil", EVIL)
+def test_no_number_or_nesting_in_any_json_makes_verify_crash(
+    member: str, evil: str, archive: Path, tmp_path: Path
+) -> None:
+    forged = forge(archive, tmp_path / "f.zip", {member: _once(b"{", b'{"benchmark_info":' + EVIL[evil] + b",")})
+    result = verify(forged, recompute=True)
+    assert not result.ok or member == "ro-crate-metadata.json", "what nobody computes with may say anything"
+    assert "\n" not in result.line
+
+
+@pytest.mark.parametrize(
+    ("member", "content"),
+    [
+        ("recorded/report/report.json", b"[" + b"[]," * (11 << 20) + b"[]]"),
+        (f"results/{PROFILE}/about.json", b'{"a": "' + b"x" * (33 << 20) + b'"}'),
+        ("config/config.yaml", b"- a\n" * (1 << 19)),
+        ("manifest.json", b'{"files": {' + b" " * (33 << 20) + b"}}"),
+    ],
+)
+def test_a_document_that_would_fill_the_memory_is_refused_unread(
+    member: str, content: bytes, archive: Path, tmp_path: Path
+) -> None:
+    forged = forge(archive, tmp_path / "f.zip", {member: lambda _: content})
+    assert re.search(r"larger than \d+ bytes", verify(forged).line)
+
+
+def test_a_parquet_table_that_would_fill_the_memory_is_refused_unread(archive: Path, tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    large = io.BytesIO()
+    pq.write_table(pa.table({"profile": ["x" * (2 << 20)]}), large, compression="zstd", use_dictionary=False)
+    forged = forge(archive, tmp_path / "f.zip", {"recorded/tables/samples.parquet": lambda _: large.getvalue()})
+    assert "samples.parquet would unpack to more than" in verify(forged, limits=Limits(document=1 << 20)).line
+
+
+def test_a_run_is_judged_by_its_own_plan_although_a_later_one_was_declared(recorded: Recorded, tmp_path: Path) -> None:
+    from ai_dev_tools.benchmark.plan import declare_plan
+
+    shutil.copytree(recorded.root, tmp_path / "p")
+    later = recorded.experiment.plan(PROFILE) | {"samples": 99}
+    declare_plan(tmp_path / "p" / "results" / PROFILE / "plans.jsonl", later)
+    build_archive(recorded.subject, tmp_path / "p", tmp_path / "a.crate.zip")
+    assert verify(tmp_path / "a.crate.zip", recompute=True).findings == []
 
 
 def test_tables_that_do_not_follow_from_the_samples_are_found_by_deriving_them(archive: Path, tmp_path: Path) -> None:
@@ -197,7 +263,7 @@ def test_unpacking_writes_nothing_of_an_archive_that_is_not_valid(archive: Path,
 def test_unpacking_needs_a_folder_of_its_own(archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["unpack", str(archive), str(tmp_path / "out")]) == 0
     assert (tmp_path / "out" / BLOCK).exists()
-    assert main(["unpack", str(archive), str(tmp_path / "out")]) == 1
+    assert main(["unpack", str(archive), str(tmp_path / "out")]) == 2
     assert "is not empty. Name a new folder" in capsys.readouterr().err
 
 
@@ -235,6 +301,44 @@ def test_settings_are_resolved_and_secrets_stay_out(tmp_path: Path, monkeypatch:
     assert json.loads((tmp_path / "out" / ".zenodo.json").read_text())["creators"] == [{"name": "A. N. Other"}]
 
 
+def test_the_users_own_notebook_and_templates_are_inside_and_passwords_of_servers_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = {"notebook": "mine/own.ipynb", "templates": ["mine/summary.md.j2"]}
+    recorded = record_run(tmp_path / "p", monkeypatch, report=own, endpoint="http://me:hush@models.example:11434")
+    (recorded.root / "mine").mkdir()
+    for name in ("own.ipynb", "summary.md.j2"):
+        (recorded.root / "mine" / name).write_text(f"{name} of a test\n")
+    unpack(recorded.archive(), tmp_path / "out")
+    settings = yaml.safe_load((tmp_path / "out" / "config" / "config.yaml").read_text())
+    assert settings["endpoint"] == "http://models.example:11434"
+    assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file() and b"hush" in path.read_bytes()]
+    for name in (settings["report"]["notebook"], *settings["report"]["templates"]):
+        assert (tmp_path / "out" / name).read_text() == f"{Path(name).name} of a test\n"
+
+
+def test_what_another_run_of_the_profile_left_is_not_inside(
+    recorded: Recorded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blocks of other tasks or models lie in the same folder; the report says nothing of them."""
+    shutil.copytree(recorded.root, tmp_path / "p")
+    other = tmp_path / "p" / "results" / PROFILE / "blocks" / "other-1b" / "other.jsonl"
+    other.parent.mkdir()
+    shutil.copy(tmp_path / "p" / BLOCK, other)
+    build_archive(recorded.subject, tmp_path / "p", tmp_path / "a.crate.zip")
+    result = verify(tmp_path / "a.crate.zip").require()
+    assert result.facts
+    assert result.facts.samples == 21
+    assert [block["file"] for block in result.facts.blocks] == [BLOCK]
+
+
+def test_settings_that_no_run_had_are_not_archived(recorded: Recorded, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    with pytest.raises(BenchmarkError, match="its ledger has no plan 0000"):
+        build_archive(replace(recorded.subject, plan="0000"), recorded.root, tmp_path / "a.zip")
+
+
 def test_a_replay_is_not_archived(recorded: Recorded, tmp_path: Path) -> None:
     from dataclasses import replace
 
@@ -248,3 +352,68 @@ def test_a_run_without_a_report_gets_one_line(recorded: Recorded, tmp_path: Path
     with pytest.raises(BenchmarkError, match=r"is no report\. Make it again"):
         build_archive(recorded.subject, tmp_path / "p", tmp_path / "a.zip")
     assert not (tmp_path / "a.zip").exists()
+
+
+# ------------------------------------------------------------------------------------------- archives as stored runs
+
+
+def test_a_run_is_read_from_an_archive(recorded: Recorded, archive: Path) -> None:
+    stored, folder = read_run(archive), read_run(recorded.run)
+    assert (stored.name, folder.name) == ("run", PROFILE)
+    assert stored.samples.equals(folder.samples)
+    assert (stored.verdicts, stored.plans, stored.sessions) == (folder.verdicts, folder.plans, folder.sessions)
+    assert len(stored.verdicts) > 0
+    assert len(stored.sessions) == 1
+
+
+def _flipped(data: bytes) -> bytes:
+    return data[:-200] + bytes([data[-200] ^ 4]) + data[-199:]
+
+
+def _repacked(data: bytes) -> bytes:
+    """The same members without a seal, as another program would pack them; one figure is another."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as source, zipfile.ZipFile(packed, "w") as target:
+        for name in source.namelist():
+            content = source.read(name)
+            target.writestr(name, content.replace(b",500,", b",400,") if name.endswith("samples.csv") else content)
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize("name", ["run.crate.zip", "renamed.zip"])
+@pytest.mark.parametrize("harm", [_flipped, _repacked])
+def test_a_run_is_not_read_from_an_archive_that_is_not_as_it_was_sealed(
+    archive: Path, tmp_path: Path, harm: Callable[[bytes], bytes], name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    harmed = tmp_path / name
+    harmed.write_bytes(harm(archive.read_bytes()))
+    with pytest.raises(ArchiveError, match=f"{name} is NOT VALID"):
+        read_run(harmed)
+    assert main(["gate", "--run", str(archive), "--baseline", str(harmed)]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {harmed} is NOT VALID")
+
+
+def test_an_archive_that_was_cut_short_is_known_by_its_name(archive: Path, tmp_path: Path) -> None:
+    (tmp_path / "cut.crate.zip").write_bytes(archive.read_bytes()[:1000])
+    with pytest.raises(ArchiveError, match="NOT VALID"):
+        read_run(tmp_path / "cut.crate.zip")
+
+
+def test_a_plain_zip_that_is_damaged_gets_one_line(tmp_path: Path) -> None:
+    plain = tmp_path / "plain.zip"
+    with zipfile.ZipFile(plain, "w") as made:
+        made.writestr("tables/samples.csv", "a,b\n1,2\n")
+    plain.write_bytes(plain.read_bytes().replace(b"1,2", b"1,3"))
+    with pytest.raises(BenchmarkError, match=r"plain.zip: tables/samples.csv is damaged \(Bad CRC"):
+        read_run(plain)
+
+
+def test_findings_as_data(archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    broken = tmp_path / "broken.crate.zip"
+    broken.write_bytes(_flipped(archive.read_bytes()))
+    assert main(["verify", str(archive), str(broken), "--json"]) == 1
+    good, bad = json.loads(capsys.readouterr().out)
+    assert (good["valid"], good["samples"], good["findings"]) == (True, 21, [])
+    assert (bad["valid"], bad["file"]) == (False, str(broken))
+    assert bad["findings"][0].keys() == {"where", "what"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,8 @@ from workflow_project import Project
 from ai_dev_tools.benchmark.archive import import_archives, unpack, verify
 
 MODEL = "llama3.2:1b"
-OFFLINE = ("unshare", "--map-root-user", "--net", "sh", "-c", 'ip link set lo up; exec "$@"', "sh")
+LOOPBACK = 'PATH="$PATH:/usr/sbin:/sbin" ip link set lo up && exec "$@"'
+OFFLINE = ("unshare", "--map-root-user", "--net", "sh", "-c", LOOPBACK, "sh")
 """A network of its own that has a loopback and nothing else."""
 
 pytestmark = pytest.mark.slow
@@ -31,16 +33,38 @@ class Reviewer:
 
     folder: Path
 
-    def command(self, *arguments: str) -> str:
-        environment = {**os.environ, "PYTHONPATH": str(self.folder / "src"), "SOURCE_DATE_EPOCH": "1700000000"}
+    def command(self, *arguments: str, fails: bool = False) -> str:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.folder.parent),
+            "PYTHONPATH": str(self.folder / "src"),
+            "SOURCE_DATE_EPOCH": "1700000000",
+        }
         done = subprocess.run([*OFFLINE, sys.executable, "-m", *arguments], cwd=self.folder, env=environment, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600, check=False)  # fmt: skip
-        assert done.returncode == 0, done.stdout[-4000:]
+        assert bool(done.returncode) == fails, done.stdout[-4000:]
         return done.stdout
 
 
+@dataclass
+class Author:
+    """Someone who made a run (of a fake model) and archived it; the fake is gone by now."""
+
+    project: Project
+    settings: dict[str, object]
+
+    @property
+    def run(self) -> Path:
+        return self.project.folder / "results" / "light"
+
+    @property
+    def archive(self) -> Path:
+        [made] = (self.run / "archive").glob("*.crate.zip")
+        return made
+
+
 @pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def author(tmp_path_factory: pytest.TempPathFactory) -> Author:
     project = Project.create(tmp_path_factory.mktemp("project"))
     shutil.rmtree(project.folder / "config" / "tasks")
     making.write_task(
@@ -48,20 +72,53 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     with pytest.MonkeyPatch.context() as patch, FakeOllama(models=[MODEL]) as fake:
         patch.setenv("SOURCE_DATE_EPOCH", "1700000000")
-        said = project.run("--cores", "1", "archive", profile="light", endpoint=fake.url, samples=7)
+        author = Author(project, {"profile": "light", "endpoint": fake.url, "samples": 7})
+        said = project.run("--cores", "1", "archive", **author.settings)
         assert "VALID: the report belongs to the data: 21 samples" in said
-        [made] = (project.folder / "results" / "light" / "archive").glob("*.crate.zip")
-        first = made.read_bytes()
-        made.unlink()
-        project.run("--cores", "1", "archive", profile="light", endpoint=fake.url, samples=7)
-        assert made.read_bytes() == first, "the same run, the same bytes"
-    return made
+    return author
+
+
+@pytest.fixture(scope="module")
+def archive(author: Author) -> Path:
+    return author.archive
+
+
+def test_the_command_line_archives_the_same_run_to_the_same_bytes(author: Author) -> None:
+    first = author.archive.read_bytes()
+    author.archive.unlink()
+    words = [
+        "archive",
+        "--json",
+        *(word for key, value in author.settings.items() for word in (f"--{key}", str(value))),
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "ai_dev_tools.cli.benchmark_cli", *words],
+        cwd=author.project.folder, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["archive"] == str(author.archive)
+    assert said["command"].startswith("snakemake archive --config profile=light")
+    assert f"$ {said['command']}" in done.stderr
+    assert author.archive.read_bytes() == first, "the same run, the same bytes"
+
+
+def test_a_run_is_compared_with_its_replay(author: Author) -> None:
+    author.project.run("--cores", "1", "compare", compare="light,light@replay", **author.settings)
+    folder = author.project.folder / "results" / "comparison" / "light__light@replay"
+    overview = json.loads((folder / "overview.json").read_text())
+    assert overview["repetition"][-1] == "of 21 requests that both asked, nothing differs"
+    assert overview["verdicts_hold"], overview["repetition"]
+    assert "Request by request" in (folder / "overview.html").read_text()
 
 
 @pytest.fixture(scope="module")
 def reviewer(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reviewer]:
-    if subprocess.run([*OFFLINE, "true"], capture_output=True, check=False).returncode:
-        pytest.skip("the network cannot be cut off here (unshare, ip)")
+    if not shutil.which("unshare"):
+        pytest.skip("no unshare to cut the network off with: install util-linux")
+    tried = subprocess.run([*OFFLINE, "true"], capture_output=True, text=True, check=False)
+    if tried.returncode:
+        pytest.skip(f"the network cannot be cut off here (unshare, and ip of iproute2): {tried.stderr.strip()}")
     folder = tmp_path_factory.mktemp("reviewer") / "run"
     unpack(archive, folder)
     return Reviewer(folder)
@@ -70,6 +127,7 @@ def reviewer(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def test_it_is_rendered_again_without_network_to_the_same_bytes(reviewer: Reviewer) -> None:
     said = reviewer.command("snakemake", "--cores", "1", "report")
     assert "asking" not in said, "no model is asked"
+    assert not {"run_block", "collect_contexts", "fetch_corpus"} & set(re.findall(r"rule (\w+):", said))
     recorded, made = reviewer.folder / "recorded", reviewer.folder / "results" / "light"
     tables = sorted(path.name for path in (recorded / "tables").iterdir())
     assert tables
@@ -79,6 +137,13 @@ def test_it_is_rendered_again_without_network_to_the_same_bytes(reviewer: Review
         assert (made / "report" / name).read_bytes() == (recorded / "report" / name).read_bytes(), name
     for path in sorted((recorded / "figures").iterdir()):
         assert (made / "figures" / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_a_comparison_with_a_replay_needs_the_replay(reviewer: Reviewer) -> None:
+    said = reviewer.command(
+        "snakemake", "--cores", "1", "compare", "--config", "compare=light,light@replay", fails=True
+    )
+    assert "error: 'light' was not replayed yet. Do that first: snakemake report" in said
 
 
 def test_its_notebook_runs_again(reviewer: Reviewer) -> None:
@@ -94,6 +159,8 @@ def test_it_is_repeated_with_the_recorded_answers(reviewer: Reviewer) -> None:
     before, after = (_answers(reviewer.folder / "results" / run) for run in ("light", "light@replay"))
     assert before == after
     assert len(before) == 21
+    compared = ("ai_dev_tools.cli.benchmark_cli", "compare", "--profiles", "light", "light@replay", "--same-verdicts")
+    assert "of 21 requests that both asked, nothing differs" in reviewer.command(*compared)
 
 
 def test_a_replay_recomputes_nothing_the_second_time(reviewer: Reviewer) -> None:
@@ -101,6 +168,25 @@ def test_a_replay_recomputes_nothing_the_second_time(reviewer: Reviewer) -> None
     assert "Nothing to be done" in reviewer.command(
         "snakemake", "--cores", "1", "report", "--config", "endpoint=replay"
     )
+
+
+def test_it_is_repeated_on_a_live_endpoint_and_compared(archive: Path, tmp_path: Path) -> None:
+    """The recorded prompts on another server (a fake, of another address and version), under a profile of its own."""
+    unpack(archive, tmp_path / "run")
+    project = Project(tmp_path / "run")
+    with FakeOllama(models=[MODEL]) as fake:
+        said = project.run(
+            "--cores", "1", "report", source="prompts", profile="again", profiles="{again: {extends: light}}",
+            endpoint=fake.url,
+        )  # fmt: skip
+    assert "asking 21 of 21 requests" in said
+    words = ["compare", "--runs", "recorded", "results/again", "--root", str(project.folder), "--same-verdicts"]
+    done = subprocess.run(
+        [sys.executable, "-m", "ai_dev_tools.cli.benchmark_cli", *words],
+        cwd=project.folder, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert "recorded and again: of 21 requests that both asked, nothing differs" in done.stderr
+    assert done.returncode == int("verdicts changed" in done.stderr)
 
 
 def test_an_archive_of_what_was_unpacked_holds_the_same_samples(reviewer: Reviewer, archive: Path) -> None:
@@ -114,7 +200,7 @@ def test_an_archive_of_what_was_unpacked_holds_the_same_samples(reviewer: Review
 
 def test_it_is_imported(archive: Path, tmp_path: Path) -> None:
     [line] = import_archives([archive], tmp_path / "out").lines
-    assert "1 runs on 1 machines, 21 samples" in line
+    assert "1 run on 1 machine, 21 samples" in line
 
 
 def _answers(run: Path) -> dict[tuple[str, int], tuple[object, ...]]:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ from fakes.project import ROOT, make_project
 
 from ai_dev_tools.benchmark.drive import Call, find_root, spell, split_config
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.cli.benchmark_cli import join_lists, main
+from ai_dev_tools.cli.benchmark_cli import app, main
+from ai_dev_tools.cli.options import join_lists
 
 CLI = [sys.executable, "-m", "ai_dev_tools.cli.benchmark_cli"]
 
@@ -102,6 +104,28 @@ WRONG = [
     (["import", "none.json"], "none.json"),
     (["watch", "--profile", "hevy"], "did you mean 'heavy'?"),
     (["list-tasks", "--root", "/nowhere"], "--root FOLDER"),
+    (["report", "--profile", "light"], "ai-dev-bench run --profile light"),
+    (["report", "--profile", "ligt"], "did you mean 'light'?"),
+    (["archive", "--profil", "light"], "did you mean '--profile'?"),
+    (["archiv"], "did you mean 'archive'?"),
+    (["verify"], "Missing argument 'FILE"),
+    (["verify", "--recompte", "a.zip"], "did you mean '--recompute'?"),
+    (["unpack", "a.crate.zip"], "argument 'folder'"),
+    (["import"], "Missing argument 'FILE"),
+    (["import", "old.json", "a.crate.zip"], "one by one"),
+    (["import", "old.json", "--separate"], "--as NAME"),
+    (["import", "a.crate.zip", "--as", "../up"], "it names a folder"),
+    (["compare", "--runs", "light"], "--runs results/before results/after"),
+    (["compare", "--runs", "a", "b", "--samples", "3"], "--samples has no meaning there"),
+    (["compare", "--runs", "a", "b"], "no run 'a'"),
+    (["compare", "--profiles", "light", "ligt@replay"], "did you mean 'light'?"),
+    (["compare", "--profiles", "light", "light@replay", "--endpoint", "replay"], "Leave it out"),
+    (["serve", "--prt", "1"], "did you mean '--port'?"),
+    (["serve", "--port", "99999"], "65535"),
+    (["gate"], "'--baseline'"),
+    (["gate", "--baseline", "x", "--alpha", "2"], "'--alpha'"),
+    (["plan", "--cores", "2"], "no option '--cores'"),
+    (["validate", "--profle", "light"], "did you mean '--profile'?"),
 ]
 
 
@@ -117,6 +141,17 @@ def test_a_wrong_call_ends_with_2_and_a_line_that_helps(
     assert not list((project / "results").iterdir())
 
 
+def test_every_command_explains_itself(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    commands = [command.name or command.callback.__name__ for command in app.registered_commands if command.callback]
+    assert {"run", "batch", "compare", "archive", "verify", "unpack", "import", "gate", "serve"} <= set(commands)
+    for command in commands:
+        assert main([command, "--help"]) == 0
+        said = capsys.readouterr().out
+        assert f"ai-dev-bench {command}" in said
+        options = [line for line in said.splitlines() if line.lstrip().startswith("--")]
+        assert all(line.split(maxsplit=1)[1:] for line in options), f"an option of {command} has no help"
+
+
 def test_all_mistakes_of_a_config_are_told_at_once(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "--config", "sample=3", "retyr=all"]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 2
@@ -130,6 +165,53 @@ def test_list_tasks_as_data(project: Path, capsys: pytest.CaptureFixture[str]) -
     (row,) = json.loads(capsys.readouterr().out)
     cases = list((ROOT / "config" / "tasks" / "safety_assessment" / "cases").glob("*.yaml"))
     assert (row["id"], row["cases"], row["S"] + row["L"]) == ("safety_assessment", len(cases), len(cases))
+
+
+def test_list_tasks_counts_cases_of_lists_too(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def written(name: str, extra: str = "") -> Path:
+        folder = project / "config" / "tasks" / name
+        (folder / "cases").mkdir(parents=True)
+        (folder / "task.yaml").write_text(
+            f"id: {name}\nname: {name}\nworkflow_type: custom\nanswer_schema: {{properties: {{risk: {{type: string}}}}}}\n{extra}"
+        )
+        return folder
+
+    (written("beside") / "cases" / "one.yaml").write_text("id: one\nsize: L\n")
+    (project / "config/tasks/beside/cases.jsonl").write_text(
+        '{"id": "two", "size": "S"}\n{"id": "three", "size": "S"}\n'
+    )
+    (written("table", "cases_from: {path: more.csv}") / "more.csv").write_text(
+        "id,size,truth.risk\na,S,HIGH\nb,L,LOW\n"
+    )
+    pinned = "0" * 64
+    written("far", f"cases_from: {{url: 'http://127.0.0.1:1/cases.jsonl', sha256: '{pinned}'}}")
+    assert main(["list-tasks", "--json"]) == 0
+    rows = {
+        row["id"]: (row["cases"], row["S"], row["L"], row["complete"]) for row in json.loads(capsys.readouterr().out)
+    }
+    assert rows["beside"] == (3, 2, 1, True)
+    assert rows["table"] == (2, 1, 1, True)
+    assert rows["far"] == (0, 0, 0, False), "a list that is not at hand is not fetched to be counted"
+    assert main(["list-tasks"]) == 0
+    assert "0+" in capsys.readouterr().out
+    (project / "resources").unlink()
+    (project / "resources" / "cases").mkdir(parents=True)
+    (project / "resources" / "cases" / f"{pinned}.jsonl").write_text('{"id": "x", "size": "S"}\n')
+    assert main(["list-tasks", "--json", "--root", str(project)]) == 0
+    rows = {row["id"]: (row["cases"], row["complete"]) for row in json.loads(capsys.readouterr().out)}
+    assert rows["far"] == (1, True)
+
+
+def test_a_report_of_other_settings_than_the_runs_names_those_of_the_run(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from ai_dev_tools.benchmark.plan import declare_plan
+    from ai_dev_tools.cli.running import Wish, open_wish
+
+    experiment, _, _ = open_wish(Wish(project, {"profile": "light", "samples": 7}))
+    declare_plan(project / "results" / "light" / "plans.jsonl", experiment.plan("light"))
+    assert main(["report", "--profile", "light"]) == 2
+    assert "ai-dev-bench report --profile light --samples 7" in capsys.readouterr().err
 
 
 def test_add_task_writes_checks_and_says_where(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -223,6 +305,38 @@ def test_importing_the_package_is_cheap_and_its_names_are_there() -> None:
         "assert 'BenchmarkRunner' in dir(b)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_completion_knows_commands_and_options() -> None:
+    def completed(words: str, position: int) -> list[str]:
+        asked = {"_AI_DEV_BENCH_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(position)}
+        return subprocess.run(
+            CLI, env={**os.environ, **asked}, capture_output=True, text=True, check=True
+        ).stdout.split()  # fmt: skip
+
+    assert completed("ai-dev-bench ver", 1) == ["verify"]
+    assert completed("ai-dev-bench run --ta", 2) == ["--tasks"]
+    script = {**os.environ, "_AI_DEV_BENCH_COMPLETE": "source_bash"}
+    said = subprocess.run(CLI, env=script, capture_output=True, text=True, check=True).stdout
+    assert "complete -o default -F" in said
+    assert subprocess.run(["bash", "-n"], input=said, text=True, check=False).returncode == 0
+
+
+def test_serve_answers_as_ollama_would_and_ends_when_told(weights: Path) -> None:
+    words = [*CLI, "serve", "--port", "0", "--model-file", str(weights), "--num-ctx", "2048"]
+    server = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        assert server.stdout is not None
+        assert server.stdout.readline().startswith("$ python -m ai_dev_tools.benchmark.endpoints.embedded --host")
+        line = next(line for line in server.stdout if "is served at" in line)
+        address = line.partition("served at ")[2].split()[0]
+        with urllib.request.urlopen(f"{address}/api/tags", timeout=10) as answer:
+            assert json.load(answer)["models"][0]["name"] == "smollm2:135m"
+        server.terminate()
+        assert server.wait(15) == 0
+    finally:
+        server.kill()
+        server.wait()
 
 
 @pytest.mark.parametrize(

@@ -222,7 +222,7 @@ def test_what_is_no_run_is_refused(tmp_path: Path, stored: dict[str, Path]) -> N
     with pytest.raises(ConfigurationError, match="no samples table"):
         read_run(tmp_path / "empty")
     (tmp_path / "x.parquet").write_bytes(b"no parquet")
-    with pytest.raises(ConfigurationError, match="not a samples table"):
+    with pytest.raises(ConfigurationError, match="not a table that can be read"):
         read_run(tmp_path / "x.parquet")
 
 

@@ -163,6 +163,22 @@ def test_comparison_and_batch_are_overviews_over_stored_runs(
 
 
 @pytest.mark.slow
+def test_without_expected_outputs_the_report_says_whose_context_it_is_and_nothing_saves(tmp_path: Path) -> None:
+    with FakeOllama(models=MODELS) as fake:
+        place = lay_out(tmp_path / "project", fake)
+        get_task_registry(place.folder).create_custom_task(
+            "plain", "Plain Words", "custom", baseline_prompt="long text " * 50, tools_prompt="short text"
+        )
+        runner = BenchmarkRunner(root=place.folder)
+        results = asyncio.run(runner.run_single_benchmark("light", ["plain"], 2, OutputFormat.MARKDOWN))
+    assert results.samples()["score"].isna().all()
+    assert results.overall_metrics["quality"] is None
+    assert "Plain Words: context supplied by the user. No tool ran for it." in results.text
+    assert "Answers of Plain Words are not scored, so no verdict on it says 'saves'" in results.text
+    assert set(results.verdicts()["verdict"]) & {"saves"} == set()
+
+
+@pytest.mark.slow
 def test_a_batch_runs_its_members_and_reports_them_together(
     place: Place, first_run: tuple[BenchmarkResults, list[Progress]]
 ) -> None:
@@ -171,6 +187,19 @@ def test_a_batch_runs_its_members_and_reports_them_together(
     assert [member.profile for member in batch.members] == list(BATCHES["quick"].profiles)
     assert batch.report["requests"] == 2 * 3
     assert batch.text.startswith("# Batch quick")
+
+
+def test_the_results_of_a_replay_lie_in_a_folder_of_their_own(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def ran(*_: object) -> str:
+        return "snakemake …"
+
+    monkeypatch.setattr(BenchmarkRunner, "_run", ran)
+    results = asyncio.run(BenchmarkRunner(root=place.folder).run_single_benchmark("light", endpoint="replay"))
+    assert results.folder.name == "light@replay"
+    with pytest.raises(ConfigurationError, match=r"snakemake report --config profile=light endpoint=replay"):
+        _ = results.text
+    by_config = BenchmarkRunner({"endpoint": "replay"}, root=place.folder)
+    assert asyncio.run(by_config.run_single_benchmark("light")).folder == results.folder
 
 
 # ------------------------------------------------------------------------------------------------------------- stopping

@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -12,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes.ollama import FakeOllama
+from fakes.project import make_project
 
 from ai_dev_tools.benchmark import webhook
 
@@ -161,3 +166,24 @@ def test_a_long_report_is_cut_at_a_line(run: Path, tmp_path: Path) -> None:
     assert target.stat().st_size < 2**20
     assert "cut here" in target.read_text().splitlines()[-1]
     assert set(target.read_text().splitlines()[:-2]) == {"ä line"}
+
+
+@pytest.mark.slow
+def test_only_what_a_run_made_is_told(receiver: Receiver, run: Path, tmp_path: Path) -> None:
+    """Listing tasks, or checking settings, in a folder with a finished run is no run."""
+    project = make_project(tmp_path / "project", tasks=["safety_assessment"])
+    shutil.copytree(run / "report", project / "results" / "light" / "report")
+    shutil.copytree(run / "tables", project / "results" / "light" / "tables")
+    for target, code in (("list_tasks", 0), ("validate", 1)):
+        words = [sys.executable, "-m", "snakemake", "--cores", "1", target]
+        settings = ["--config", "profile=light", "endpoint=http://127.0.0.1:1"]
+        done = subprocess.run([*words, *settings], cwd=project, capture_output=True, text=True, check=False)
+        assert done.returncode == code, done.stderr
+        assert "the same command goes on" not in done.stderr
+    assert receiver.events == []
+    with FakeOllama(models=["llama3.2:1b"]) as fake:
+        settings = ["--config", "profile=light", "samples=1", f"endpoint={fake.url}"]
+        words = [sys.executable, "-m", "snakemake", "--cores", "1", "run"]
+        done = subprocess.run([*words, *settings], cwd=project, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    assert [(event["event"], event["profile"]) for event in receiver.events] == [("run.success", "light")]

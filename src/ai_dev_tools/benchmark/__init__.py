@@ -11,19 +11,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ai_dev_tools.benchmark.config import ExecutionMode, HardwareProfile, OutputFormat, WorkflowType
     from ai_dev_tools.benchmark.errors import BenchmarkError
-    from ai_dev_tools.benchmark.runner import (
-        BatchResults,
-        BenchmarkResults,
-        BenchmarkRunner,
-        ComparisonResults,
-        Progress,
-    )
+    from ai_dev_tools.benchmark.results import BatchResults, BenchmarkResults, ComparisonResults
+    from ai_dev_tools.benchmark.runner import BenchmarkRunner, Progress
 
 _HOME = {
     "BenchmarkRunner": "runner",
-    "BenchmarkResults": "runner",
-    "BatchResults": "runner",
-    "ComparisonResults": "runner",
+    "BenchmarkResults": "results",
+    "BatchResults": "results",
+    "ComparisonResults": "results",
     "Progress": "runner",
     "HardwareProfile": "config",
     "OutputFormat": "config",

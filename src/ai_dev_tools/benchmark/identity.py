@@ -29,6 +29,7 @@ from ai_dev_tools.benchmark.endpoints import ReadyEndpoint
 from ai_dev_tools.benchmark.endpoints.probing import running
 from ai_dev_tools.benchmark.errors import BenchmarkError
 from ai_dev_tools.benchmark.samples import write_atomically
+from ai_dev_tools.benchmark.settings import without_passwords
 
 CONTEXT_CUT = "context_cut"
 """Flag: the server loaded the model with a smaller context than was asked for."""
@@ -136,7 +137,7 @@ def session_entry(
         "endpoint": {
             "kind": endpoint.kind,
             "version": endpoint.version,
-            "urls": [without_login(url) for url in endpoint.replicas],
+            "urls": [without_passwords(url) for url in endpoint.replicas],
             "restarts": endpoint.restarts,
             "settings": without_secrets(settings),
         },
@@ -180,11 +181,6 @@ def _share(loaded: list[dict[str, Any]]) -> float | None:
 def is_here(endpoint: ReadyEndpoint) -> bool:
     """Whether the server runs on this machine, so that `hardware` is the server's too."""
     return endpoint.pid is not None or urlsplit(endpoint.base_url).hostname in ("localhost", "127.0.0.1", "::1")
-
-
-def without_login(url: str) -> str:
-    """The URL without a user name or password in it."""
-    return re.sub(r"//[^/@]*@", "//", url)
 
 
 def without_secrets(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,6 @@ results.overall_metrics["success_rate"], results.metrics()
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import re
 import signal
@@ -18,15 +17,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ai_dev_tools.benchmark import paths
 from ai_dev_tools.benchmark.config import HardwareProfile, OutputFormat
 from ai_dev_tools.benchmark.drive import GRACE_S, SUMMARY, Call, find_root
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
-
-if TYPE_CHECKING:
-    import pandas as pd
+from ai_dev_tools.benchmark.results import BatchResults, BenchmarkResults, Comparison, ComparisonResults, read_json
 
 _REQUESTS = re.compile(r"\| run: (\d+)/(\d+) requests")
 _KEPT_LINES = 400
@@ -62,138 +59,6 @@ class Progress:
 
 
 OnProgress = Callable[[Progress], None]
-
-
-@dataclass(frozen=True)
-class BenchmarkResults:
-    """The results of one profile's run.
-
-    Attributes:
-        profile: hardware profile.
-        folder: `results/{profile}`.
-        command: the Snakemake command that made it.
-        output_format: what `text` is.
-    """
-
-    profile: str
-    folder: Path
-    command: str
-    output_format: OutputFormat = OutputFormat.JSON
-
-    def samples(self) -> pd.DataFrame:
-        """One row per sample; see the reference of the samples table."""
-        import pandas as pd
-
-        return pd.read_parquet(self.folder / "tables" / "samples.parquet")
-
-    def metrics(self) -> pd.DataFrame:
-        """Metrics by profile, model, task and approach, with all margins: metric, unit, value, low, high, n, note."""
-        return self.table("metrics")
-
-    def comparisons(self) -> pd.DataFrame:
-        """Every arm against the reference, per model and task: ratios with intervals."""
-        return self.table("comparisons")
-
-    def verdicts(self) -> pd.DataFrame:
-        """One row per claim, model and scope."""
-        return self.table("verdicts")
-
-    def table(self, name: str) -> pd.DataFrame:
-        """A table of the run by its file name; raises ConfigurationError where there is none."""
-        return _read_csv(self.folder / "tables" / f"{name}.csv")
-
-    @cached_property
-    def report(self) -> dict[str, Any]:
-        """The content of report.json."""
-        return _read_json(self.folder / "report" / "report.json")
-
-    @property
-    def benchmark_info(self) -> dict[str, Any]:
-        """Profile, number of tasks, sample size, execution mode."""
-        return dict(self.report.get("benchmark_info", {}))
-
-    @property
-    def comparison_metrics(self) -> dict[str, Any]:
-        """Reductions of tokens and time in percent, positive = cheaper, and the change of efficiency."""
-        return dict(self.report.get("comparison_metrics", {}))
-
-    @property
-    def overall_metrics(self) -> dict[str, Any]:
-        """Success rate, throughput, efficiency score."""
-        return dict(self.report.get("overall_metrics", {}))
-
-    @property
-    def text(self) -> str:
-        """The report in the wanted format."""
-        return report_text(self.folder, self.output_format)
-
-
-@dataclass(frozen=True)
-class _Overview:
-    folder: Path
-    command: str
-    output_format: OutputFormat
-
-    @cached_property
-    def report(self) -> dict[str, Any]:
-        """The content of overview.json."""
-        return _read_json(self.folder / "overview.json")
-
-    def arms(self) -> pd.DataFrame:
-        """One row per profile, model and approach: how much was asked, how good, how dear."""
-        return _read_csv(self.folder / "arms.csv")
-
-    def effects(self) -> pd.DataFrame:
-        """Every arm against the reference within its own run."""
-        return _read_csv(self.folder / "effects_within_each_run.csv")
-
-    @property
-    def text(self) -> str:
-        """The overview in the wanted format."""
-        name = {OutputFormat.JSON: "overview.json", OutputFormat.CSV: "arms.csv"}.get(self.output_format, "overview.md")
-        return (self.folder / name).read_text(encoding="utf-8")
-
-
-@dataclass(frozen=True)
-class BatchResults(_Overview):
-    """The results of a batch: its members, and all of them in one overview."""
-
-    name: str
-    members: tuple[BenchmarkResults, ...] = ()
-
-
-@dataclass(frozen=True)
-class Comparison(_Overview):
-    """Two profiles compared."""
-
-    before: str
-    after: str
-
-    def changes(self) -> pd.DataFrame:
-        """What differs between them, arm by arm, for models and cases that both have."""
-        return _read_csv(self.folder / "changes_between_the_runs.csv")
-
-
-@dataclass(frozen=True)
-class ComparisonResults:
-    """The results of comparing profiles: the first with each other one."""
-
-    profiles: tuple[str, ...]
-    command: str
-    members: tuple[BenchmarkResults, ...]
-    comparisons: tuple[Comparison, ...]
-
-    def arms(self) -> pd.DataFrame:
-        """The arms of all comparisons in one table, each profile once."""
-        import pandas as pd
-
-        every = pd.concat([c.arms() for c in self.comparisons], ignore_index=True)
-        return every.drop_duplicates(["profile", "model", "approach"], ignore_index=True)
-
-    @property
-    def text(self) -> str:
-        """All overviews in the wanted format."""
-        return "\n".join(c.text for c in self.comparisons)
 
 
 @dataclass
@@ -238,7 +103,9 @@ class BenchmarkRunner:
         given = {"profile": str(profile), "tasks": task_ids, "samples": sample_size, **settings}
         kind = _format(output_format)
         command = await self._run("report", _given(given) | {"output_format": str(kind)})
-        return self._results(str(profile), command, kind)
+        own = self.config if isinstance(self.config, Mapping) else {}
+        replayed = {**own, **_given(settings)}.get("endpoint") == "replay"
+        return self._results(f"{profile}{paths.REPLAY if replayed else ''}", command, kind)
 
     async def run_batch_benchmark(
         self, batch_name: str, output_format: OutputFormat | str = OutputFormat.JSON, **settings: Any
@@ -250,7 +117,7 @@ class BenchmarkRunner:
         kind = _format(output_format)
         command = await self._run("batch", {"batch": batch_name, **_given(settings), "output_format": str(kind)})
         folder = self._root / paths.BATCH.format(batch=batch_name)
-        profiles = _read_json(folder / "overview.json")["profiles"]
+        profiles = read_json(folder / "overview.json")["profiles"]
         members = tuple(self._results(profile, command, kind) for profile in profiles)
         return BatchResults(folder, command, kind, batch_name, members)
 
@@ -367,26 +234,6 @@ def _failure(code: int, output: list[str]) -> BenchmarkError:
     return RunFailed(f"the run ended with exit code {code}: {words}", code, output)
 
 
-def report_text(folder: Path, kind: OutputFormat) -> str:
-    """The report of a run in one format, as it lies in its folder.
-
-    Raises:
-        ConfigurationError: the report has not been made.
-    """
-    report = folder / "report"
-    if kind is OutputFormat.CONSOLE:
-        from ai_dev_tools.benchmark.reporting import console_summary
-
-        return console_summary(report, kind, colour=False) + "\n"
-    name = {OutputFormat.JSON: "report.json", OutputFormat.MARKDOWN: "report.md", OutputFormat.CSV: "report.csv"}[kind]
-    try:
-        return (report / name).read_text(encoding="utf-8")
-    except OSError:
-        raise ConfigurationError(
-            f"{report / name} does not exist", remedy=f"Make it: snakemake report --config profile={folder.name}"
-        ) from None
-
-
 def _given(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in settings.items() if value is not None}
 
@@ -398,25 +245,3 @@ def _format(value: OutputFormat | str) -> OutputFormat:
         return OutputFormat(value)
     except ValueError:
         raise ConfigurationError(f"unknown output format '{value}', {nearest(value, OutputFormat)}") from None
-
-
-def _read_csv(path: Path) -> pd.DataFrame:
-    import pandas as pd
-
-    try:
-        return pd.read_csv(path)
-    except FileNotFoundError:
-        raise ConfigurationError(f"{path} does not exist: the run made no such table") from None
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{path} cannot be read ({error})") from None
-    return content if isinstance(content, dict) else {}
-
-
-def run_blocking(runner: BenchmarkRunner, **arguments: Any) -> BenchmarkResults:
-    """`run_single_benchmark` for programs that are not async."""
-    return asyncio.run(runner.run_single_benchmark(**arguments))

@@ -1,4 +1,4 @@
-"""Stored runs: samples, plans, verdicts and identity of a results folder, of a table, or of an archive."""
+"""Stored runs: samples, plans, verdicts and identity of a results folder, of a table, or of an archive that was checked."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
 
 if TYPE_CHECKING:
     import pandas as pd
 
+CRATE_SUFFIX = ".crate.zip"
 Reader = Callable[[str], bytes]
 
 
@@ -43,31 +44,29 @@ def read_run(where: str | Path, root: Path = Path(), name: str | None = None) ->
     """A stored run.
 
     Args:
-        where: a profile's name, a results folder, a samples table (.parquet, .csv), or an archive
-            (.zip, .tar, .tar.gz …) that holds one.
+        where: a profile's name, a results folder, a samples table (.parquet, .csv), an archive of a run (which is
+            verified first), or another .zip or .tar file that holds a samples table.
 
     Raises:
         ConfigurationError: there is no such run, or it holds no samples table.
+        ArchiveError: it is an archive, and not as it was sealed.
     """
     path = locate(where, root)
-    label = name or (path.stem if path.is_file() else path.name)
+    label = name or _label(path)
     if path.suffix in (".parquet", ".csv"):
-        return Run(label, _table(path.suffix, path.read_bytes(), str(path)))
+        return Run(label, _table(path.name, path.read_bytes(), str(path)))
     with _opened(path) as (members, read):
-        for suffix in (".parquet", ".csv"):
-            found = sorted((m for m in members if m.endswith(f"samples{suffix}")), key=len)
-            if found:
-                table = _table(suffix, read(found[0]), f"{path}: {found[0]}")
-                plans = sorted((m for m in members if m.endswith("plans.jsonl")), key=len)
-                verdicts = sorted((m for m in members if m.endswith("tables/verdicts.csv")), key=len)
-                identity = sorted(m for m in members if "identity" in PurePosixPath(m).parts and m.endswith(".json"))
-                return Run(
-                    label,
-                    table,
-                    _plans(read(plans[0]), path) if plans else [],
-                    _verdicts(read(verdicts[0]), path) if verdicts else [],
-                    [session for member in identity for session in _sessions(read(member))],
-                )
+        samples = _first(members, "samples.parquet") or _first(members, "samples.csv")
+        if samples:
+            plans, verdicts = _first(members, "plans.jsonl"), str(PurePosixPath(samples).with_name("verdicts.csv"))
+            identity = sorted(m for m in members if "identity" in PurePosixPath(m).parts and m.endswith(".json"))
+            return Run(
+                label,
+                _table(samples, read(samples), f"{path}: {samples}"),
+                _plans(read(plans), path) if plans else [],
+                _rows(_table(verdicts, read(verdicts), f"{path}: {verdicts}")) if verdicts in members else [],
+                [session for member in identity for session in _sessions(read(member))],
+            )
     raise ConfigurationError(
         f"{path} holds no samples table", remedy=f"Make it: snakemake tables --config profile={label}"
     )
@@ -87,6 +86,17 @@ def locate(where: str | Path, root: Path) -> Path:
                              f"{', '.join(stored) or 'none'}")  # fmt: skip
 
 
+def _label(path: Path) -> str:
+    if not path.is_file():
+        return path.name
+    return path.name.removesuffix(CRATE_SUFFIX).removesuffix(path.suffix).removesuffix(".tar")
+
+
+def _first(members: list[str], name: str) -> str | None:
+    """The member of this file name that lies highest."""
+    return min((m for m in members if PurePosixPath(m).name == name), key=lambda m: (m.count("/"), m), default=None)
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[list[str], Reader]]:
     """The members of a folder or archive and a way to read one; nothing is unpacked."""
@@ -95,14 +105,52 @@ def _opened(path: Path) -> Iterator[tuple[list[str], Reader]]:
         files = [file for place in places for file in place.glob("*.*") if file.is_file()]
         members = [str(file.relative_to(path)) for file in [*files, *path.glob("identity/*/*.json")]]
         yield list(dict.fromkeys(members)), lambda name: (path / name).read_bytes()
+    elif _is_crate(path):
+        from ai_dev_tools.benchmark.archive import verify
+        from ai_dev_tools.benchmark.archive.container import open_archive
+
+        verify(path).require()
+        with open_archive(path) as archive:
+            yield list(archive.members), archive.read
     elif zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            yield [n for n in archive.namelist() if PurePosixPath(n).name], archive.read
+        with zipfile.ZipFile(path) as plain:
+            yield plain.namelist(), _careful(path, plain.read, lambda name: plain.getinfo(name).file_size)
     elif tarfile.is_tarfile(path):
         with tarfile.open(path) as tar:
-            yield [m.name for m in tar.getmembers() if m.isfile()], lambda name: _member(tar, name)
+            stored = {member.name: member for member in tar.getmembers() if member.isfile()}
+            yield list(stored), _careful(path, lambda name: _member(tar, name), lambda name: stored[name].size)
     else:
         raise ConfigurationError(f"{path} is neither a results folder, a table nor an archive")
+
+
+def _is_crate(path: Path) -> bool:
+    """Whether a file is, or says that it is, an archive of a run; one that was cut short is known by its name."""
+    from ai_dev_tools.benchmark.archive.container import TAG
+    from ai_dev_tools.benchmark.archive.layout import MANIFEST
+
+    if path.name.endswith(CRATE_SUFFIX):
+        return True
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return archive.comment.startswith(TAG) or MANIFEST in archive.namelist()
+
+
+def _careful(path: Path, read: Reader, size: Callable[[str], int]) -> Reader:
+    """Reading a member of somebody's zip or tar: not one that would fill the memory, and damage is told in one line."""
+    from ai_dev_tools.benchmark.archive.container import DAMAGE, LIMITS
+
+    def checked(name: str) -> bytes:
+        try:
+            if size(name) > LIMITS.document:
+                raise ConfigurationError(f"{path}: {name} is larger than {LIMITS.document} bytes")
+            return read(name)
+        except BenchmarkError:
+            raise
+        except (*DAMAGE, tarfile.TarError) as error:
+            raise ConfigurationError(f"{path}: {name} is damaged ({str(error)[:120]})") from None
+
+    return checked
 
 
 def _member(archive: tarfile.TarFile, name: str) -> bytes:
@@ -110,32 +158,30 @@ def _member(archive: tarfile.TarFile, name: str) -> bytes:
     return file.read() if file else b""
 
 
-def _table(suffix: str, data: bytes, where: str) -> pd.DataFrame:
+def _table(name: str, data: bytes, where: str) -> pd.DataFrame:
     import pandas as pd
 
     try:
-        return pd.read_parquet(io.BytesIO(data)) if suffix == ".parquet" else pd.read_csv(io.BytesIO(data))
+        if name.endswith(".parquet"):
+            return pd.read_parquet(io.BytesIO(data))
+        return pd.read_csv(io.BytesIO(data), low_memory=False) if data.strip() else pd.DataFrame()
     except (ValueError, OSError) as error:
-        raise ConfigurationError(f"{where} is not a samples table ({str(error).splitlines()[0][:120]})") from None
+        raise ConfigurationError(
+            f"{where} is not a table that can be read ({str(error).splitlines()[0][:120]})"
+        ) from None
 
 
-def _verdicts(data: bytes, path: Path) -> list[dict[str, Any]]:
-    import pandas as pd
-
-    if not data.strip():
-        return []
-    try:
-        table = pd.read_csv(io.BytesIO(data), low_memory=False)
-    except ValueError as error:
-        raise ConfigurationError(f"{path}: verdicts.csv is not a table ({str(error).splitlines()[0][:120]})") from None
-    return [{str(k): v for k, v in row.items()} for row in table.astype(object).where(table.notna(), None).to_dict("records")]
+def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows with None for what is missing."""
+    plain = table.astype(object).where(table.notna(), None)
+    return [{str(key): value for key, value in row.items()} for row in plain.to_dict("records")]
 
 
 def _sessions(data: bytes) -> list[dict[str, Any]]:
     """Sessions of an identity file; what cannot be read says nothing."""
     try:
         sessions = json.loads(data)["sessions"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return []
     return [entry for entry in sessions if isinstance(entry, dict)] if isinstance(sessions, list) else []
 
@@ -143,7 +189,7 @@ def _sessions(data: bytes) -> list[dict[str, Any]]:
 def _plans(data: bytes, path: Path) -> list[dict[str, Any]]:
     try:
         return [json.loads(line) for line in data.decode().splitlines() if line.strip()]
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ConfigurationError(
             f"{path}: plans.jsonl is damaged", remedy="Restore it from where the run was made"
         ) from None

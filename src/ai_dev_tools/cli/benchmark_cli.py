@@ -1,7 +1,7 @@
 """`ai-dev-bench`: every command prints the Snakemake command that it runs, so that you can run it yourself.
 
-Exit codes: 0 done; 1 the run failed, a check failed, or the gate found something worse; 2 the call or a
-setting is wrong (the message names the right one); 3 the gate could not decide (`gate --strict`); 130 stopped
+Exit codes: 0 done; 1 the run failed, a check failed, an archive is not valid, or something got worse; 2 the call
+or a setting is wrong (the message names the right one); 3 the gate could not decide (`gate --strict`); 130 stopped
 by Ctrl-C; 143 told to end.
 """
 
@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from ai_dev_tools.cli import console
-from ai_dev_tools.cli.running import Wish, open_wish, start
+from ai_dev_tools.cli import console, more, stored
+from ai_dev_tools.cli.options import AsJson, Root, join_lists, names, takes
+from ai_dev_tools.cli.running import Wish, open_wish, shows, start
 
 app = typer.Typer(
     help="Does handing a language model a tool's findings save tokens and time at equal quality?",
@@ -25,178 +25,107 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-LISTS = ("--tasks", "--approaches", "--models", "--profiles", "--tools", "--runs", "--config", "--metric")
-"""Options that take several values: `--tasks a b`, `--tasks a,b` and `--tasks a --tasks b` mean the same."""
-
-Root = Annotated[Path | None, typer.Option("--root", help="The workflow's folder [default: found upwards from here]")]
-Pairs = Annotated[
-    list[str] | None, typer.Option("--config", metavar="KEY=VALUE", help="Any setting of config/config.yaml")
-]
-Files = Annotated[list[Path] | None, typer.Option("--configfile", help="Settings to lay over config/config.yaml")]
-Cores = Annotated[str | None, typer.Option("--cores", help="Cores for Snakemake [default: all]")]
-AsJson = Annotated[bool, typer.Option("--json", help="Data for programs on standard output")]
-ProfileName = Annotated[str | None, typer.Option("--profile", "-p", help="embedded, light, medium, heavy, or your own")]
-Tasks = Annotated[list[str] | None, typer.Option("--tasks", "-t", help="Task ids [default: all]")]
-Samples = Annotated[int | None, typer.Option("--samples", "-s", help="Samples per approach [default: the profile's]")]
-Approaches = Annotated[list[str] | None, typer.Option("--approaches", help="Arms, or all")]
-Models = Annotated[list[str] | None, typer.Option("--models", help="Model tags or instance names of the profile")]
-Tools = Annotated[list[str] | None, typer.Option("--tools", help="Tools to judge, each in an arm of its own")]
-Endpoint = Annotated[
-    str | None, typer.Option("--endpoint", help="embedded, auto, external, process, container, or a URL")
-]
-Format = Annotated[
-    str | None, typer.Option("--output-format", "-f", help="What is printed: json, markdown, csv, console")
-]
-
-
-def _wish(ctx: typer.Context, root: Path | None, pairs: Any, files: Any, cores: str | None, **config: Any) -> Wish:
-    listed = {key: _names(value) if isinstance(value, list) else value for key, value in config.items()}
-    return Wish(root, listed, pairs or (), files or (), cores, (ctx.obj or {}).get("flags", ()))
-
-
-def _names(values: Sequence[str] | None) -> list[str] | None:
-    return [part for value in values or () for part in value.split(",") if part] or None
 
 
 @app.command(name="run")
-def run_command(
-    ctx: typer.Context,
-    profile: ProfileName = None,
-    tasks: Tasks = None,
-    samples: Samples = None,
-    approaches: Approaches = None,
-    models: Models = None,
-    tools: Tools = None,
-    endpoint: Endpoint = None,
-    output_format: Format = None,
-    config: Pairs = None,
-    configfile: Files = None,
-    cores: Cores = None,
-    root: Root = None,
-    as_json: AsJson = False,
-) -> None:
+@takes("profile", "tasks", "samples", "approaches", "models", "tools", "endpoint", "output_format")
+def run_command(wish: Wish, as_json: AsJson = False) -> None:
     """Run the benchmark of one profile. Snakemake's own flags go after `--`, for example `-- --dry-run`."""
-    wish = _wish(
-        ctx, root, config, configfile, cores, profile=profile, tasks=tasks, samples=samples, approaches=approaches,
-        models=models, tools=tools, endpoint=endpoint, output_format=output_format,
-    )  # fmt: skip
-    name = str(open_wish(wish)[0].config.profile)
-    raise SystemExit(start(wish, "report", name, as_json))
+    raise SystemExit(start(wish, "report", shows(None, as_json)))
 
 
 @app.command()
+@takes("tasks", "models", "endpoint", "output_format")
 def batch(
-    ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="quick, standard, comprehensive, scaling, or one of the config's")],
-    tasks: Tasks = None,
-    endpoint: Endpoint = None,
-    models: Models = None,
-    output_format: Format = None,
-    config: Pairs = None,
-    configfile: Files = None,
-    cores: Cores = None,
-    root: Root = None,
+    wish: Wish,
     as_json: AsJson = False,
 ) -> None:
     """Run a batch of profiles and report it as one."""
     from ai_dev_tools.benchmark.batches import find_batch
-    from ai_dev_tools.benchmark.estimate import estimate
-    from ai_dev_tools.benchmark.progress import duration
+    from ai_dev_tools.benchmark.estimate import announcement, estimate
 
-    wish = _wish(
-        ctx, root, config, configfile, cores, batch=name, tasks=tasks, endpoint=endpoint, models=models,
-        output_format=output_format,
-    )  # fmt: skip
+    wish = wish.also(batch=name)
     experiment, merged, place = open_wish(wish)
     found = find_batch(merged.settings, name)
     guess = estimate(experiment, list(found.profiles), place)
-    nominal = "{:g}-{:g} min".format(*found.nominal_minutes) if found.nominal_minutes else "none given"
-    mine = (
-        "none: nothing was measured on this machine yet"
-        if guess.seconds is None
-        else f"about {duration(guess.seconds)}"
-    )
-    assumed = (
-        f" (never measured here, scaled by size: {', '.join(guess.unknown)})" if guess.unknown and guess.seconds else ""
-    )
-    asked = f"{guess.missing} of {guess.requests} requests to ask"
-    console.say(f"batch {name}: {asked}; estimate {mine}{assumed}; nominal {nominal}")
-    raise SystemExit(start(wish, "batch", f"batches/{name}", as_json))
+    console.say(announcement(name, found, guess))
+    raise SystemExit(start(wish, "batch", shows(f"batches/{name}", as_json)))
 
 
 @app.command()
+@takes("tasks", "samples", "models", "endpoint", "output_format")
 def compare(
-    ctx: typer.Context,
+    wish: Wish,
     profiles: Annotated[
-        list[str] | None, typer.Option("--profiles", help="Two or more; the first with each other one")
+        list[str] | None,
+        typer.Option(
+            "--profiles",
+            metavar="NAME ...",
+            help="Two or more; the first with each other one; NAME@replay is a replay of NAME",
+        ),
     ] = None,
     runs: Annotated[
-        list[str] | None, typer.Option("--runs", help="Instead: two stored runs (folder, table, archive, import)")
+        list[str] | None,
+        typer.Option(
+            "--runs", metavar="A B", help="Instead: two stored runs (folder, table, archive, import); asks nothing"
+        ),
     ] = None,
-    tasks: Tasks = None,
-    samples: Samples = None,
-    endpoint: Endpoint = None,
-    output_format: Format = None,
-    config: Pairs = None,
-    configfile: Files = None,
-    cores: Cores = None,
-    root: Root = None,
+    same_verdicts: Annotated[
+        bool, typer.Option("--same-verdicts", help="Exit code 1 unless all verdicts of the first hold in the others")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compare profiles over the cases that they share, running what is missing."""
+    """Compare profiles over the cases that they share, running what is missing; or two stored runs, or a repetition."""
     if runs:
-        from ai_dev_tools.cli.more import compare_stored
-
-        compare_stored(runs, root, as_json)
-        return
-    names = _names(profiles) or []
-    if len(names) < 2:
+        raise SystemExit(stored.compare_runs(runs, wish, same_verdicts, as_json))
+    wanted = names(profiles) or []
+    if len(wanted) < 2:
         console.stop("compare needs two profiles or more: ai-dev-bench compare --profiles light medium")
-    wish = _wish(
-        ctx, root, config, configfile, cores, compare=names, profile=names[0], tasks=tasks, samples=samples,
-        endpoint=endpoint, output_format=output_format,
-    )  # fmt: skip
-    from ai_dev_tools.benchmark.tasks import check_names
+    wish = wish.also(compare=wanted, profile=wanted[0])
+    experiment, _, place = open_wish(wish)
+    first, *others = experiment.compared
+    folders = [f"comparison/{first}__{other}" for other in others]
+    code = start(wish, "compare", shows(folders[0], as_json))
+    if code == console.OK and not wish.dry:
+        from ai_dev_tools.benchmark.runs import read_run
 
-    check_names(names, open_wish(wish)[0].config.profiles, "profile")
-    code = start(wish, "compare", f"comparison/{names[0]}__{names[1]}", as_json)
-    for other in names[2:] if code == console.OK else ():
-        console.say(f"Report: results/comparison/{names[0]}__{other}/overview.html")
+        for folder in folders[1:]:
+            console.say(f"Report: results/{folder}/overview.html")
+        compared = [read_run(place / "results" / name) for name in (first, *others)]
+        code = stored.say_whether_verdicts_hold(compared, same_verdicts)
     raise SystemExit(code)
 
 
 @app.command()
+@takes("profile", "tasks", "samples", "approaches", "models", "tools", "endpoint", "output_format")
 def report(
-    ctx: typer.Context,
-    profile: ProfileName = None,
-    partial: Annotated[bool, typer.Option(help="Of what exists")] = False,
-    output_format: Format = None,
-    config: Pairs = None,
-    configfile: Files = None,
-    cores: Cores = None,
-    root: Root = None,
-    as_json: AsJson = False,
+    wish: Wish, partial: Annotated[bool, typer.Option(help="Of what exists")] = False, as_json: AsJson = False
 ) -> None:
-    """Render the report again from what is stored; asks no model."""
-    wish = _wish(
-        ctx, root, config, configfile, cores, profile=profile, output_format=output_format, partial=partial or None
-    )
-    name = str(open_wish(wish)[0].config.profile)
-    again = Wish(
-        wish.root, wish.config, wish.pairs, wish.files, wish.cores, ["--forcerun", "render_report", *wish.flags]
-    )
-    raise SystemExit(start(again, "report", name, as_json))
+    """Render the report of a run again from what is stored; asks no model. Name what the run was asked with."""
+    from ai_dev_tools.cli.listing import undeclared
+
+    stored_only = wish.also(partial=partial or None, source="samples")
+    experiment, _, place = open_wish(stored_only)
+    if problem := undeclared(experiment, place):
+        console.stop(problem)
+    raise SystemExit(start(stored_only.with_flags("--forcerun", "render_report"), "report", shows(None, as_json)))
+
+
+@app.command()
+@takes("profile", "tasks", "samples", "approaches", "models", "tools", "endpoint")
+def archive(wish: Wish, as_json: AsJson = False) -> None:
+    """Put a run into one file that others can check, render again and repeat; asks models only for what is missing."""
+    raise SystemExit(start(wish, "archive", stored.archived(as_json)))
 
 
 @app.command(name="list-tasks")
 def list_tasks(root: Root = None, as_json: AsJson = False) -> None:
     """List the tasks there are."""
-    from ai_dev_tools.cli.listing import task_rows
+    from ai_dev_tools.cli.listing import task_rows, task_table
 
     rows = task_rows(Wish(root).place())
-    console.out_json(rows) if as_json else console.out(
-        console.table(rows, ["id", "workflow_type", "cases", "S", "L", "tools", "name"])
-    )
+    console.out_json(rows) if as_json else console.out(task_table(rows))
 
 
 @app.command(name="add-task")
@@ -206,7 +135,7 @@ def add_task(
     baseline_prompt: Annotated[str, typer.Option("--baseline-prompt", help="Context of the baseline arm; @FILE")],
     tools_prompt: Annotated[str, typer.Option("--tools-prompt", help="Context of the tools arm; @FILE reads it")],
     workflow_type: Annotated[str, typer.Option("--workflow-type", help="safety_check, pattern_analysis …")] = "custom",
-    description: Annotated[str, typer.Option("--description")] = "",
+    description: Annotated[str, typer.Option("--description", help="One sentence [default: the name]")] = "",
     expected_outputs: Annotated[
         str | None, typer.Option("--expected-outputs", metavar="JSON", help='{"risk_level": "HIGH"}')
     ] = None,
@@ -232,15 +161,9 @@ def add_task(
 
 
 @app.command()
+@takes("profile", "tasks", "endpoint", "models", runs=False)
 def validate(
-    ctx: typer.Context,
-    profile: ProfileName = None,
-    tasks: Tasks = None,
-    endpoint: Endpoint = None,
-    models: Models = None,
-    config: Pairs = None,
-    configfile: Files = None,
-    root: Root = None,
+    wish: Wish,
     sources: Annotated[bool, typer.Option(help="Also where each setting comes from")] = True,
     as_json: AsJson = False,
 ) -> None:
@@ -249,7 +172,6 @@ def validate(
     from ai_dev_tools.benchmark.settings import load_settings
     from ai_dev_tools.cli.listing import setting_rows
 
-    wish = _wish(ctx, root, config, configfile, None, profile=profile, tasks=tasks, endpoint=endpoint, models=models)
     place, overrides = wish.place(), wish.settings()
     merged = load_settings(place, overrides)
     checks = [vars(check) for check in check_all(merged, overrides, place)]
@@ -264,52 +186,25 @@ def validate(
 
 
 @app.command()
+@takes("profile", "tasks", "samples", "approaches", "models", "tools", "endpoint", runs=False)
 def plan(
-    ctx: typer.Context,
-    profile: ProfileName = None,
-    tasks: Tasks = None,
-    samples: Samples = None,
-    approaches: Approaches = None,
-    models: Models = None,
-    endpoint: Endpoint = None,
-    config: Pairs = None,
-    configfile: Files = None,
-    root: Root = None,
+    wish: Wish,
+    effect: Annotated[
+        float | None, typer.Option("--effect", help="True ratio to be found, e.g. 0.8 [default: plan.effect]")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a run would claim, ask and take, without asking anything."""
+    """Show what a run would claim, can find, would ask and take, and how large one for `--effect` must be."""
     from ai_dev_tools.cli.listing import plan_of
 
-    wish = _wish(
-        ctx, root, config, configfile, None, profile=profile, tasks=tasks, samples=samples, approaches=approaches,
-        models=models, endpoint=endpoint,
-    )  # fmt: skip
     experiment, _, place = open_wish(wish)
-    content, text = plan_of(experiment, place)
+    content, text = plan_of(experiment, place, effect)
     console.out_json(content) if as_json else console.out(text)
     console.say(f"$ {wish.call('report').shown()}")
 
 
-from ai_dev_tools.cli import more  # noqa: E402 (its commands register themselves with `app`)
-
+stored.register(app)
 more.register(app)
-
-
-def join_lists(arguments: Sequence[str]) -> list[str]:
-    """`--tasks a b` as `--tasks a --tasks b`, which is how the parser takes several values."""
-    joined: list[str] = []
-    current = ""
-    for word in arguments:
-        if word.startswith("-"):
-            current = word if word in LISTS else ""
-            first = True
-            joined.append(word)
-            continue
-        if current and not first:
-            joined.append(current)
-        joined.append(word)
-        first = False
-    return joined
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -118,11 +118,12 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def plan_of(experiment: Experiment, root: Path) -> tuple[dict[str, Any], str]:
-    """What a run sets out to show, and what it takes: for programs, and for people."""
+def plan_of(experiment: Experiment, root: Path, effect: float | None = None) -> tuple[dict[str, Any], str]:
+    """What a run sets out to show, what it can find, and what it takes: for programs, and for people."""
     from ai_dev_tools.benchmark.estimate import estimate
     from ai_dev_tools.benchmark.plan import plan_hash, read_plans
     from ai_dev_tools.benchmark.progress import duration
+    from ai_dev_tools.benchmark.sizing import size_up, sizing_lines
 
     profile = experiment.config.profile
     plan = experiment.plan(profile)
@@ -131,6 +132,8 @@ def plan_of(experiment: Experiment, root: Path) -> tuple[dict[str, Any], str]:
     digest = plan_hash(plan)
     looks = len(declared) + (digest not in declared)
     content = {"plan": digest, "declared": digest in declared, "looks": looks, **plan, "estimate": vars(guess)}
+    sizing = size_up(experiment, root, effect, declared.index(digest) + 1 if digest in declared else looks)
+    content["sizing"] = sizing.content() if sizing else None
     seconds = "unknown, nothing was measured here yet" if guess.seconds is None else f"about {duration(guess.seconds)}"
     lines = [
         f"Plan {digest} ({'declared' if digest in declared else 'not declared yet'}; plan {looks} of this profile)",
@@ -143,9 +146,33 @@ def plan_of(experiment: Experiment, root: Path) -> tuple[dict[str, Any], str]:
         *(f"Task {task}: {', '.join(cases[: plan['samples']])}" for task, cases in plan["tasks"].items()),
         f"Requests: {guess.requests}, of which {guess.missing} are to be asked; time {seconds}",
     ]
-    if not plan["claims"]:
+    if sizing:
+        lines += sizing_lines(sizing)
+    else:
         lines.append("No claim: a claim needs the arm 'tools' (or tools-NAME) and the reference arm")
     return content, "\n".join(lines)
+
+
+def undeclared(experiment: Experiment, root: Path) -> str | None:
+    """Why these settings are those of no run that was made, and what the last one was asked with; None if they are."""
+    from ai_dev_tools.benchmark import paths
+    from ai_dev_tools.benchmark.plan import plan_hash, read_plans
+
+    profile = experiment.config.profile
+    plan = experiment.plan(profile)
+    declared = read_plans(root / paths.PLANS.format(profile=experiment.run.removesuffix(paths.REPLAY)))
+    if plan_hash(plan) in {entry["plan"] for entry in declared}:
+        return None
+    if not declared:
+        return f"profile '{profile}' has no run yet: ai-dev-bench run --profile {profile}"
+    last = declared[-1]
+    names = ("tasks", "samples", "approaches", "models")
+    said = {key: [str(last[key])] if key == "samples" else list(last[key]) for key in names if last[key] != plan[key]}
+    options = "".join(f" --{key} {' '.join(values)}" for key, values in said.items())
+    return (
+        f"no run of profile '{profile}' was asked with these settings; name those of the run, for example of the last: "
+        f"ai-dev-bench report --profile {profile}{options or ' (and its --config or --configfile)'}"
+    )
 
 
 def text_or_file(value: str) -> str:

@@ -19,13 +19,17 @@ SETTINGS: dict[str, Any] = {
     "profile": Annotated[
         str | None, typer.Option("--profile", "-p", help="embedded, light, medium, heavy, or your own")
     ],
-    "tasks": Annotated[Names, typer.Option("--tasks", "-t", help="Task ids [default: all]")],
+    "tasks": Annotated[Names, typer.Option("--tasks", "-t", metavar="NAME ...", help="Task ids [default: all]")],
     "samples": Annotated[
         int | None, typer.Option("--samples", "-s", help="Samples per approach [default: the profile's]")
     ],
-    "approaches": Annotated[Names, typer.Option("--approaches", help="Arms, or all")],
-    "models": Annotated[Names, typer.Option("--models", help="Model tags or instance names of the profile")],
-    "tools": Annotated[Names, typer.Option("--tools", help="Tools to judge, each in an arm of its own")],
+    "approaches": Annotated[Names, typer.Option("--approaches", metavar="NAME ...", help="Arms, or all")],
+    "models": Annotated[
+        Names, typer.Option("--models", metavar="NAME ...", help="Model tags or instance names of the profile")
+    ],
+    "tools": Annotated[
+        Names, typer.Option("--tools", metavar="NAME ...", help="Tools to judge, each in an arm of its own")
+    ],
     "endpoint": Annotated[
         str | None,
         typer.Option("--endpoint", help="embedded, auto, external, process, container, replay, or a URL"),
@@ -36,8 +40,10 @@ SETTINGS: dict[str, Any] = {
 }
 """Options that are settings of config.yaml by the same name."""
 PLACE: dict[str, Any] = {
-    "config": Annotated[Names, typer.Option(metavar="KEY=VALUE", help="Any setting of config/config.yaml")],
-    "configfile": Annotated[list[Path] | None, typer.Option(help="Settings to lay over config/config.yaml")],
+    "config": Annotated[Names, typer.Option(metavar="KEY=VALUE ...", help="Any setting of config/config.yaml")],
+    "configfile": Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="Settings to lay over config/config.yaml")
+    ],
     "cores": Annotated[str | None, typer.Option(help="Cores for Snakemake [default: all]")],
     "root": Root,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,19 @@ class Wish:
     files: Sequence[Path] = ()
     cores: str | None = None
     flags: Sequence[str] = ()
+
+    def also(self, **config: Any) -> Wish:
+        """The same wish with further settings."""
+        return replace(self, config={**self.config, **config})
+
+    def with_flags(self, *flags: str) -> Wish:
+        """The same wish with further flags of Snakemake's, before the user's own."""
+        return replace(self, flags=[*flags, *self.flags])
+
+    @property
+    def dry(self) -> bool:
+        """Whether Snakemake is only to say what it would do."""
+        return any(flag in ("-n", "--dry-run", "--dryrun") for flag in self.flags)
 
     def settings(self) -> dict[str, Any]:
         """The settings that the command line gives, in the order of Snakemake: files, then pairs, then options."""
@@ -84,8 +97,7 @@ def start(wish: Wish, target: str, present: Callable[[Any, Path, str], None]) ->
     call = wish.call(target)
     say(f"$ {call.shown()}")
     code = run(call, root, {SUMMARY: "off"})
-    dry = any(flag in ("-n", "--dry-run", "--dryrun") for flag in wish.flags)
-    if code == OK and not dry:
+    if code == OK and not wish.dry:
         present(experiment, root, call.shown())
     elif code not in (OK, 130, 143):
         say("error: the run did not finish; what it measured is kept, the same command asks only for the rest")

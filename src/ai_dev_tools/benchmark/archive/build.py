@@ -40,7 +40,9 @@ from ai_dev_tools.benchmark.archive.layout import (
 from ai_dev_tools.benchmark.archive.publication import readme, zenodo
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.identity import without_secrets
+from ai_dev_tools.benchmark.plan import read_plans
 from ai_dev_tools.benchmark.receipts import read_receipt
+from ai_dev_tools.benchmark.settings import without_passwords
 from ai_dev_tools.benchmark.tools import companions
 from ai_dev_tools.benchmark.validation import read_yaml
 
@@ -55,6 +57,8 @@ ROOT_FILES = (
 )
 BY_TASK = ("fetch_corpus", "collect_contexts", "render_prompts")
 """Rules whose logs are named after a task or corpus; those of others are named after the run."""
+REPORT_FILES = "config/report"
+"""Where the user's own notebook and templates go."""
 FREE_LICENCES = (
     "Apache-2.0",
     "BSD-2-Clause",
@@ -79,6 +83,7 @@ class Subject:
         config: all settings, resolved.
         tasks: folder of each task by id; task_files: case lists of each task that lie elsewhere.
         tools: YAML file of each tool by id.
+        blocks: block files of the run; others in its folder, of other tasks or models, are not of it.
         contexts: files with what tools said.
         corpora: ids of the corpora that the tasks read.
         about: what the settings say of the run, see `Experiment.about`.
@@ -91,6 +96,7 @@ class Subject:
     tasks: dict[str, str]
     task_files: dict[str, list[str]]
     tools: dict[str, str]
+    blocks: list[str]
     contexts: list[str]
     corpora: list[str]
     about: dict[str, Any]
@@ -116,6 +122,12 @@ def build_archive(subject: Subject, root: Path, output: Path) -> None:
         raise ConfigurationError(
             f"{subject.profile} only plays a recorded run again",
             remedy="Archive the run itself: leave endpoint=replay out",
+        )
+    ledger = [entry["plan"] for entry in read_plans(root / paths.PLANS.format(profile=subject.profile))]
+    if subject.plan not in ledger:
+        raise ConfigurationError(
+            f"no run of {subject.profile} was asked with these settings: its ledger has no plan {subject.plan}",
+            remedy="Archive it with the settings that it was run with (tasks, samples, approaches, models)",
         )
     collection = _Collection(subject, root)
     members = collection.members()
@@ -176,7 +188,7 @@ class _Collection:
 
     def facts(self) -> RunFacts:
         """What run.json says."""
-        names = [self._name(path) for path in sorted((self.run / "blocks").glob("*/*.jsonl"))]
+        names = [name for name in self.subject.blocks if (self.root / name).exists()]
         contexts = [path for name in self.subject.contexts if (path := self.root / name).exists()]
         blocks = block_facts(self.root, names)
         about = {tool: self._tool_about(Path(file)) for tool, file in self.subject.tools.items()}
@@ -211,7 +223,16 @@ class _Collection:
                      "plugins": [f"config/plugins/{place}_{file.name}" for place, file in enumerate(plugins)]}  # fmt: skip
         server = settings.get("server", {})
         server["environment"] = without_secrets(server.get("environment", {}))
-        yield Member(CONFIG, yaml.safe_dump(settings, sort_keys=True, allow_unicode=True).encode())
+        report = settings.get("report", {})
+        own = [Path(file) for file in (report.get("notebook", paths.NOTEBOOK), *report.get("templates", []))]
+        if own[0] == Path(paths.NOTEBOOK):
+            own.pop(0)
+        else:
+            report["notebook"] = f"{REPORT_FILES}/{own[0].name}"
+        report["templates"] = [f"{REPORT_FILES}/{Path(file).name}" for file in report.get("templates", [])]
+        yield Member(CONFIG, without_passwords(yaml.safe_dump(settings, sort_keys=True, allow_unicode=True)).encode())
+        for file in own:
+            yield Member(f"{REPORT_FILES}/{file.name}", self.root / file)
         for number, file in enumerate(plugins):
             yield Member(f"config/plugins/{number}_{file.name}", self.root / file)
         for task, folder in self.subject.tasks.items():
@@ -233,9 +254,13 @@ class _Collection:
             yield Member(name, self.root / name)
         yield Member(paths.PLANS.format(profile=profile), run / "plans.jsonl")
         about = json.dumps(self.subject.about, indent=1, ensure_ascii=False)
-        yield Member(paths.ABOUT.format(profile=profile), f"{about}\n".encode())
-        for folder in ("blocks", "identity", "logs"):
-            yield from _tree(run / folder, f"results/{profile}/{folder}", leave_out=(".round",))
+        yield Member(paths.ABOUT.format(profile=profile), without_passwords(f"{about}\n").encode())
+        for block in map(Path, self.subject.blocks):
+            identity = f"{paths.IDENTITY}/{block.parent.name}/{block.stem}.json".format(profile=profile)
+            for name in (block.as_posix(), identity):
+                if (self.root / name).exists():
+                    yield Member(name, self.root / name)
+        yield from _tree(run / "logs", f"results/{profile}/logs")
         for folder in ("tables", "figures", "report"):
             yield from _tree(run / folder, f"{RECORDED}/{folder}")
         yield from self._logs()
@@ -284,7 +309,7 @@ class _Collection:
         return {key: data[key] for key in ("id", "description", "homepage", "install") if data.get(key)}
 
 
-def _tree(folder: Path, name: str, leave_out: tuple[str, ...] = ()) -> Iterator[Member]:
+def _tree(folder: Path, name: str) -> Iterator[Member]:
     """Every file below a folder; caches and hidden files are left out.
 
     Raises:
@@ -293,7 +318,7 @@ def _tree(folder: Path, name: str, leave_out: tuple[str, ...] = ()) -> Iterator[
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder)
         hidden = any(part.startswith(".") or part == "__pycache__" for part in relative.parts)
-        if not path.is_file() or hidden or path.suffix in (".pyc", *leave_out):
+        if not path.is_file() or hidden or path.suffix == ".pyc":
             continue
         if not path.resolve().is_relative_to(folder.resolve()):
             raise ArchiveError(f"{path} is a link to a file elsewhere", remedy="Put the file itself there")

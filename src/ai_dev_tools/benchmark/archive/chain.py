@@ -86,6 +86,11 @@ class Records:
         """Samples read so far."""
         return len(self._rows)
 
+    @property
+    def plans(self) -> set[str]:
+        """Hashes of the plans in the ledger."""
+        return self._plans
+
     def reading_order(self, names: Iterable[str]) -> list[str]:
         """Members sorted so that what others are checked against comes first."""
 
@@ -226,10 +231,9 @@ class Records:
 
     def _parquet(self) -> None:
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
         try:
-            file = pq.ParquetFile(io.BytesIO(self._archive.read(SAMPLES_PARQUET)))
+            file = open_parquet(self._archive, SAMPLES_PARQUET)
             if file.metadata.num_rows != self.samples:
                 raise ArchiveError(f"has {file.metadata.num_rows} rows, but there are {self.samples} samples")
             rows = (row for batch in file.iter_batches(batch_size=2000, columns=COLUMNS) for row in batch.to_pylist())
@@ -251,6 +255,22 @@ class Records:
         if len(seen) != self.samples:
             missing_key = next(key for key in self._rows if key not in seen)
             raise ArchiveError(f"has no row for {_named(missing_key)}")
+
+
+def open_parquet(archive: Archive, name: str) -> Any:
+    """A Parquet member, ready to be read.
+
+    Raises:
+        ArchiveError: it says that it unpacks to more than any table of this project.
+        pyarrow.ArrowException, OSError: it is no Parquet file.
+    """
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(io.BytesIO(archive.read(name)))
+    groups = range(file.metadata.num_row_groups)
+    if sum(file.metadata.row_group(group).total_byte_size for group in groups) > archive.limits.document:
+        raise ArchiveError(f"{name} would unpack to more than {archive.limits.document} bytes")
+    return file
 
 
 def _named(key: Key) -> str:

@@ -20,8 +20,10 @@ from ai_dev_tools.benchmark.archive.container import Archive, ArchiveError, open
 from ai_dev_tools.benchmark.archive.layout import BLOCK_NAME, PROMPTS_NAME, RunFacts
 from ai_dev_tools.benchmark.archive.verification import verify
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.overview import arms, changes, effects, shared_cases, write_overview
+from ai_dev_tools.benchmark.overview import arms, changes, effects, shared_cases
 from ai_dev_tools.benchmark.prompts import Prompt
+from ai_dev_tools.benchmark.report.overview_page import table_page, write_overview
+from ai_dev_tools.benchmark.report.text import plural
 from ai_dev_tools.benchmark.samples import Sample
 
 Question = tuple[str, str, str]
@@ -89,7 +91,8 @@ def import_archives(
         result.folders.append(folder)
         machines = len({run.machine for run in group})
         result.lines.append(
-            f"{folder}: {len(group)} runs on {machines} machines, {sum(len(run.samples) for run in group)} samples"
+            f"{folder}: {plural(len(group), 'run')} on {plural(machines, 'machine')}, "
+            f"{plural(sum(len(run.samples) for run in group), 'sample')}"
         )
     return result
 
@@ -161,7 +164,8 @@ def _write(group: Sequence[Recorded], folder: Path, reference: str) -> None:
         tables["Changes between the runs"] = pd.concat(parts, ignore_index=True)
     machines = Counter(run.machine for run in group)
     lead = [
-        f"{len(group)} archived runs on {len(machines)} machines, all of them checked: {len(samples)} samples.",
+        f"{plural(len(group), 'archived run')} on {plural(len(machines), 'machine')}, all checked: "
+        f"{plural(len(samples), 'sample')}.",
         "Effects over all runs pair the arms of a case within each run, and average a case over the runs before cases "
         "and clusters are averaged: more runs of the same cases are no more cases. Times differ between machines; judge "
         "a tool by its effect within a run, and machines by the changes between runs over the cases that all asked.",
@@ -169,7 +173,7 @@ def _write(group: Sequence[Recorded], folder: Path, reference: str) -> None:
     ]
     about = {"machines": dict(machines), "runs": [_about(run) for run in group]}
     folder.mkdir(parents=True, exist_ok=True)
-    write_overview(folder, f"{len(group)} archived runs", lead, tables, about)
+    write_overview(folder, table_page(plural(len(group), "archived run"), lead, tables), tables, about)
     samples.to_csv(folder / "samples.csv", index=False, lineterminator="\n")
 
 

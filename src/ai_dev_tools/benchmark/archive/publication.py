@@ -27,9 +27,9 @@ Author: {author}. Licence of the data: {license}.
 ## Render again, without network, model or corpora
 
     unzip {file} -d run && cd run
-    python3 -m venv .venv && .venv/bin/pip install --require-hashes -r envs/requirements.lock
-    .venv/bin/pip install --no-deps --no-build-isolation .
-    .venv/bin/snakemake --cores 1 report
+    python3 -m venv .venv && . .venv/bin/activate
+    pip install --require-hashes -r envs/requirements.lock && pip install --no-deps --no-build-isolation .
+    snakemake --cores 1 report
     diff -r recorded/tables results/{profile}/tables        # no difference: the tables follow from the samples
 
 The installation is the only step that needs a package index. A report that is rendered again differs in the moment it
@@ -41,9 +41,11 @@ The recorded answers through all steps, into `results/{profile}@replay/`; or the
 profile of its own; then, whether the verdicts hold:
 
     snakemake --cores 1 report --config endpoint=replay
+    ai-dev-bench compare --profiles {profile} {profile}@replay --same-verdicts
+
     snakemake --cores 1 report --config source=prompts profile=again \\
         'profiles={{again: {{extends: {profile}}}}}' endpoint=http://localhost:11434
-    python -m ai_dev_tools.benchmark.archive compare recorded results/again
+    ai-dev-bench compare --runs recorded results/again --same-verdicts
 
 ## What is not inside
 
@@ -92,6 +94,7 @@ def zenodo(facts: RunFacts, citation: Mapping[str, Any]) -> bytes:
         ),
         "creators": [creator],
         "publication_date": facts.ended_at[:10],
+        "access_right": "open",
         "license": facts.license.lower(),
         "keywords": ["benchmark", "language models", "developer tools", "reproducibility", "RO-Crate"],
         "version": facts.package_version,

@@ -17,11 +17,15 @@ import pandas as pd
 import yaml
 
 from ai_dev_tools.benchmark import paths
+from ai_dev_tools.benchmark.archive.chain import open_parquet
 from ai_dev_tools.benchmark.archive.container import Archive, ArchiveError
 from ai_dev_tools.benchmark.archive.layout import BLOCK_NAME, CONFIG, PROMPTS_NAME, RECORDED, Manifest
 from ai_dev_tools.benchmark.config import load_config
 from ai_dev_tools.benchmark.errors import BenchmarkError
+from ai_dev_tools.benchmark.experiment import Experiment
+from ai_dev_tools.benchmark.plan import up_to
 
+_IMPOSSIBLE = (BenchmarkError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 FROM_TABLES = ("comparison_metrics", "overall_metrics", "verdicts", "verdict_rows")
 """Parts of report.json that are read off the tables."""
 
@@ -38,12 +42,12 @@ def report_differences(archive: Archive, manifest: Manifest, report: dict[str, A
         about = json.loads(archive.read(paths.ABOUT.format(profile=manifest.profile)))
         data = RunData(
             about=about,
-            plans=[json.loads(line) for line in plans],
+            plans=up_to([json.loads(line) for line in plans], about.get("plan")),
             samples=plain_samples(tables.pop("samples")),
             **tables,
         )
         made = structured.render(build_report(data), SCHEMA_VERSION)
-    except (BenchmarkError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except _IMPOSSIBLE as error:
         return [f"cannot be made again from the tables ({type(error).__name__}: {str(error)[:120]})"]
     return [
         f"says otherwise than the tables: {part.replace('_', ' ')}"
@@ -82,6 +86,7 @@ def recomputed(archive: Archive, manifest: Manifest) -> Iterator[tuple[str, str]
             return
         outputs = {key: folder / Path(file).name for key, file in paths.TABLE_FILES.items()}
         try:
+            about = json.loads(archive.read(paths.ABOUT.format(profile=manifest.profile)))
             write_tables(
                 blocks=[folder / n for n in wanted if BLOCK_NAME.fullmatch(n)],
                 prompts=[folder / n for n in wanted if PROMPTS_NAME.fullmatch(n)],
@@ -89,9 +94,11 @@ def recomputed(archive: Archive, manifest: Manifest) -> Iterator[tuple[str, str]
                 outputs=outputs,
                 reference=config.plan.reference,
                 thresholds=config.validity.model_dump(),
+                shown=Experiment(config, {}, {}).shown_arm,
+                plan=about.get("plan"),
             )
-        except BenchmarkError as error:
-            yield f"{RECORDED}/tables/", f"cannot be derived again: {error}"
+        except _IMPOSSIBLE as error:
+            yield f"{RECORDED}/tables/", f"cannot be derived again: {str(error)[:200]}"
             return
         for file in outputs.values():
             member = f"{RECORDED}/tables/{file.name}"
@@ -117,6 +124,7 @@ def _table(archive: Archive, name: str) -> pd.DataFrame:
     parquet, text = (f"{RECORDED}/tables/{name}.{suffix}" for suffix in ("parquet", "csv"))
     try:
         if parquet in archive.members:
+            open_parquet(archive, parquet)  # says how large it would become
             return pd.read_parquet(io.BytesIO(archive.read(parquet)))
         if text in archive.members and archive.members[text].file_size > 1:
             return pd.read_csv(io.BytesIO(archive.read(text)), low_memory=False)

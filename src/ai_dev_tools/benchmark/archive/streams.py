@@ -33,8 +33,7 @@ class Hashed:
         Raises:
             ArchiveError: damaged, or larger than such a file can be.
         """
-        data = b"".join(self._pieces())
-        return data
+        return b"".join(self._pieces())
 
     def finish(self) -> Digest:
         """Read what is left and say what the content was."""
@@ -44,8 +43,8 @@ class Hashed:
 
     def _pieces(self) -> Iterator[bytes]:
         while piece := self._take(self._file.read, PIECE):
-            if self._bytes > self._limits.document:
-                raise ArchiveError(f"{self.name} is larger than {self._limits.document} bytes")
+            if self._bytes > self._limits.whole(self.name):
+                raise ArchiveError(f"{self.name} is larger than {self._limits.whole(self.name)} bytes")
             yield piece
 
     def _take(self, read: object, size: int) -> bytes:

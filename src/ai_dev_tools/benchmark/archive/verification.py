@@ -192,6 +192,8 @@ def _check_summary(archive: Archive, manifest: Manifest, records: Records, resul
     said = (facts.profile, facts.plan, facts.samples)
     if said != (manifest.profile, manifest.plan, records.samples):
         result.add(RUN, f"says {said}, but the archive holds {(manifest.profile, manifest.plan, records.samples)}")
+    if manifest.plan not in records.plans:
+        result.add(RUN, f"names plan {manifest.plan}, which the ledger does not have")
     try:
         for name in entity_ids(archive.read(CRATE)):
             if name not in manifest.files:
