@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -170,6 +173,16 @@ def designs(replicates: int) -> Iterator[Rate]:
     low, high = _misses(shared, 0.0, replicates, "shared")
     yield Rate(WORD, "3 tasks that share 12 clusters", 12, max(low, high), 0.05, False, True, replicates)
 
+    def models(rng: np.random.Generator) -> Inference:
+        # four models far apart, asked the same two cases of each cluster: the margin over models of these models
+        cluster, model, _ = (part.ravel() for part in np.indices((12, 4, 2)))
+        level = DRAWS["t3"](rng, 12)[cluster] + 0.7 * rng.standard_normal((12, 4))[cluster, model]
+        y = np.array([-3.0, -1.0, 0.0, 4.0])[model] + level + 0.5 * rng.standard_normal(len(cluster))
+        return infer(cluster_estimate(y, cluster), RESAMPLES)
+
+    low, high = _misses(models, 0.0, replicates, "models")
+    yield Rate(WORD, "4 models far apart, 12 shared clusters, t3", 12, max(low, high), 0.05, False, True, replicates)
+
 
 def near_one(replicates: int) -> Iterator[Rate]:
     """'Saves' at a true ratio of 1.01, standard deviation 0.3."""
@@ -209,6 +222,14 @@ def gate(replicates: int) -> Iterator[Rate]:
 
 def floor(replicates: int) -> Iterator[Rate]:
     """An arm that says nothing scores as `no_context` does: how often gate and floor tests let it through."""
+    for name, draw in DRAWS.items():
+        for n in (6, 12, 24, 72):
+            rng = _rng("superiority", name, n)
+            rate = sum(superiority_p(cluster_estimate(draw(rng, n), np.arange(n))) <= 0.05 for _ in range(replicates))
+            holds = not name.startswith("lognormal") and n >= 12
+            yield Rate(
+                "floor test p <= 0.05 at no advantage", name, n, rate / replicates, 0.05, False, holds, replicates
+            )
     for n in (24, 72, 200):
         for advantage in (0.0, 0.05, 0.1, 0.2):
             rng, both, design = _rng("floor", n, advantage), 0, 0
@@ -408,9 +429,16 @@ def power(replicates: int) -> list[dict[str, float | str]]:
 GROUPS = (intervals, designs, near_one, gate, floor, families, censoring, failures, descriptive)
 
 
-def run(replicates: int) -> tuple[list[Rate], list[dict[str, float | str]]]:
-    """All rates and the power table."""
-    return [rate for group in GROUPS for rate in group(replicates)], power(max(200, replicates // 5))
+def run(replicates: int, processes: int = 1) -> tuple[list[Rate], list[dict[str, float | str]]]:
+    """All rates and the power table; every cell has its own seed, so the number of processes changes nothing."""
+    with ProcessPoolExecutor(processes) as pool:
+        powers = pool.submit(power, max(1, replicates // 5))
+        rates = [pool.submit(_rates_of, number, replicates) for number in range(len(GROUPS))]
+        return [rate for group in rates for rate in group.result()], powers.result()
+
+
+def _rates_of(group: int, replicates: int) -> list[Rate]:
+    return list(GROUPS[group](replicates))
 
 
 def as_markdown(rates: list[Rate], powers: list[dict[str, float | str]]) -> str:
@@ -439,10 +467,11 @@ def as_markdown(rates: list[Rate], powers: list[dict[str, float | str]]) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    """Run, print, and optionally write the tables between the markers of a document."""
+def main() -> int:
+    """Run, print, and optionally write the tables between the markers of a document; 1 if a promise is broken."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--replicates", type=int, default=1000)
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--write", type=Path, help="Markdown file with calibration markers")
     parser.add_argument("--json", type=Path, help="write the rates as JSON")
     parser.add_argument("--read", type=Path, help="take the rates from such a file instead of simulating")
@@ -452,7 +481,7 @@ def main() -> None:
         stored = json.loads(options.read.read_text(encoding="utf-8"))
         rates, powers = [Rate(**rate) for rate in stored["rates"]], stored["power"]
     else:
-        rates, powers = run(options.replicates)
+        rates, powers = run(options.replicates, options.processes)
     text = as_markdown(rates, powers)
     if options.write:
         page = options.write.read_text(encoding="utf-8")
@@ -470,7 +499,8 @@ def main() -> None:
     print(f"\n{time.perf_counter() - start:.0f} s; broken promises: {len(broken)}")
     for rate in broken:
         print("  ", rate)
+    return int(bool(broken))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -23,7 +23,7 @@ from ai_dev_tools.benchmark.contexts import read_contexts
 from ai_dev_tools.benchmark.tasks import find_tasks
 
 ROOT = Path(__file__).parents[1]
-PARTS = ("Snakefile", "workflow", "notebooks", "profiles", "config")
+PARTS = ("Snakefile", "workflow", "notebooks", "profiles", "config", "envs")
 
 
 def copy_of_the_workflow(folder: Path) -> None:

@@ -122,9 +122,14 @@ def ledger(samples: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def analyse(folder: Path) -> dict[str, float]:
-    """Every table from samples.parquet, written as Parquet (and CSV where it is small); seconds per step."""
+def analyse(folder: Path) -> tuple[dict[str, float], float]:
+    """Every table from samples.parquet, written as Parquet (and CSV where it is small).
+
+    Returns:
+        Seconds per step, and seconds of CPU in all.
+    """
     from ai_dev_tools.benchmark.analysis.comparison import compare
+    from ai_dev_tools.benchmark.analysis.controls import realised_lengths
     from ai_dev_tools.benchmark.analysis.decomposition import break_even, decompose, efficiency_change
     from ai_dev_tools.benchmark.analysis.pairing import costs
     from ai_dev_tools.benchmark.analysis.statistics import benjamini_hochberg, wilson
@@ -134,6 +139,7 @@ def analyse(folder: Path) -> dict[str, float]:
 
     benjamini_hochberg([0.5]), wilson(1, 2)  # imports are not counted
     spent: dict[str, float] = {}
+    before = time.process_time()
 
     def step(name: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
         begin = time.perf_counter()
@@ -149,12 +155,16 @@ def analyse(folder: Path) -> dict[str, float]:
     step("metrics", lambda: compute_metrics(table))
     step("validity", lambda: check_samples(table))
     for arm in ("tools", "no_context"):
-        step(f"compare_{arm}", lambda arm=arm: compare(table, arm))  # type: ignore[misc]
-    step("decomposition", lambda: decompose(table, "tools"))
-    step("break_even", lambda: break_even(table, "tools"))
-    step("efficiency", lambda: efficiency_change(table, "tools"))
+        for name, make in (
+            ("compare", compare),
+            ("decomposition", decompose),
+            ("break_even", break_even),
+            ("efficiency", efficiency_change),
+        ):
+            step(f"{name}_{arm}", lambda make=make, arm=arm: make(table, arm))  # type: ignore[misc]
+    step("controls", lambda: realised_lengths(table))
     step("verdicts", lambda: judge(table, ledger(table))[0])
-    return spent
+    return spent, time.process_time() - before
 
 
 def main() -> int:
@@ -162,6 +172,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--cpu", action="store_true", help="judge CPU seconds: for a machine that others use meanwhile")
     parser.add_argument("--gigabytes", type=float, default=4.0)
     parser.add_argument("--folder", type=Path, help="use samples.parquet in this folder (an internal step)")
     options = parser.parse_args()
@@ -172,15 +183,13 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as name:
             invent(options.rows).to_parquet(Path(name) / "samples.parquet")
             return subprocess.run([sys.executable, __file__, *sys.argv[1:], "--folder", name], check=False).returncode
-    before = time.process_time()
-    spent = analyse(options.folder)
-    cpu = time.process_time() - before
+    spent, cpu = analyse(options.folder)
     total, peak = sum(spent.values()), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     for name, seconds in spent.items():
-        print(f"{name:20} {seconds:7.2f} s")
-    print(f"{'total':20} {total:7.2f} s (limit {options.seconds:g}), peak {peak:.2f} GB (limit {options.gigabytes:g})")
-    print(f"{'CPU':20} {cpu:7.2f} s: what the machine gave it; a far larger total means that others used the cores")
-    return int(total > options.seconds or peak > options.gigabytes)
+        print(f"{name:24} {seconds:7.2f} s")
+    print(f"{'total':24} {total:7.2f} s (limit {options.seconds:g}), peak {peak:.2f} GB (limit {options.gigabytes:g})")
+    print(f"{'CPU':24} {cpu:7.2f} s: what the machine gave it; a far larger total means that others used the cores")
+    return int((cpu if options.cpu else total) > options.seconds or peak > options.gigabytes)
 
 
 if __name__ == "__main__":

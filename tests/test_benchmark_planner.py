@@ -8,7 +8,8 @@ from invented import invent
 from scipy import stats
 
 from ai_dev_tools.benchmark.analysis.clusters import cluster_estimate
-from ai_dev_tools.benchmark.analysis.planner import Assumptions, fit_durations, plan, power_curve
+from ai_dev_tools.benchmark.analysis.durations import fit_durations
+from ai_dev_tools.benchmark.analysis.planner import Assumptions, Target, plan, power_curve, prospects
 from ai_dev_tools.benchmark.analysis.quality import lower_bound
 from ai_dev_tools.benchmark.errors import ConfigurationError
 
@@ -36,15 +37,15 @@ def test_too_few_samples_say_so() -> None:
 
 
 def test_a_plan_from_nothing_states_that_it_is_assumed() -> None:
-    table = plan(effect=0.7, assume=Assumptions(sd=0.3, seconds=4.0))
+    table = plan(None, Target(effect=0.7), assume=Assumptions(sd=0.3, seconds=4.0))
     assert set(table["basis"]) == {"assumed"}
     row = table.iloc[0]
     assert row["hours"] == pytest.approx(row["requests"] * 4.0 / 3600)
-    assert plan(effect=0.7)["hours"].isna().all()
+    assert plan(None, Target(effect=0.7))["hours"].isna().all()
 
 
 def test_a_pilot_gives_its_own_spread_and_a_range_of_hours() -> None:
-    table = plan(invent(n=8, noise=0.2), effect=0.8)
+    table = plan(invent(n=8, noise=0.2), Target(effect=0.8))
     assert set(table["basis"]) == {"pilot"}
     assert (table["hours_low"] <= table["hours"]).all()
     assert (table["hours"] <= table["hours_high"]).all()
@@ -52,13 +53,13 @@ def test_a_pilot_gives_its_own_spread_and_a_range_of_hours() -> None:
 
 
 def test_smaller_effects_and_later_looks_need_more() -> None:
-    sizes = [plan(effect=e)["clusters_cost"].iloc[0] for e in (0.6, 0.8, 0.9)]
+    sizes = [plan(None, Target(effect=e))["clusters_cost"].iloc[0] for e in (0.6, 0.8, 0.9)]
     assert sizes == sorted(sizes)
-    assert plan(effect=0.8, look=3)["clusters_cost"].iloc[0] > plan(effect=0.8)["clusters_cost"].iloc[0]
+    assert plan(None, Target(look=3))["clusters_cost"].iloc[0] > plan()["clusters_cost"].iloc[0]
 
 
 def test_the_planned_size_has_the_wished_power_in_simulation() -> None:
-    row = plan(effect=0.8, power=0.8, assume=Assumptions(sd=0.4, sd_quality=0.2), repeats=(1,)).iloc[0]
+    row = plan(None, Target(power=0.8), assume=Assumptions(sd=0.4, sd_quality=0.2), repeats=(1,)).iloc[0]
     rng = np.random.default_rng(1)
     n, q = int(row["clusters_cost"]), int(row["clusters_quality"])
     y = rng.normal(np.log(0.8), 0.4, (4000, n))
@@ -75,7 +76,36 @@ def test_the_power_curve_rises_with_size_and_effect() -> None:
     assert wide[24].is_monotonic_decreasing
 
 
-@pytest.mark.parametrize("wrong", [{"effect": 0.97}, {"effect": 0.8, "power": 1.0}, {"effect": 0.8, "repeats": (0,)}])
-def test_impossible_wishes_are_refused(wrong: dict[str, object]) -> None:
+def test_what_a_planned_size_can_find_agrees_with_what_it_needs() -> None:
+    """At the planned number of clusters the power is the wished one, and one cluster less falls short."""
+    assume = Assumptions(sd=0.4, sd_quality=0.2)
+    row = plan(None, Target(), repeats=(1,), assume=assume).iloc[0]
+    for name, power in (("clusters_cost", "power"), ("clusters_quality", "quality_power")):
+        enough, short = (prospects(int(row[name]) - less, None, Target(), assume=assume).iloc[0] for less in (0, 1))
+        assert enough[power] >= 0.8 > short[power]
+    at_needed = prospects(int(row["clusters_cost"]), None, Target(), assume=assume).iloc[0]
+    assert at_needed["mde_ratio"] == pytest.approx(0.8, abs=0.01)
+
+
+def test_sizes_without_a_test_say_nothing() -> None:
+    table = prospects(1)
+    assert table[["power", "mde_ratio", "quality_power"]].isna().all(axis=None)
+
+
+def test_times_may_come_from_other_samples_than_the_pilot() -> None:
+    others = invent(n=20, models=("m1",))
+    others["duration_s"] *= 10
+    pilot = invent(n=8, noise=0.2)
+    assert plan(pilot, timed=others)["hours"].iloc[0] > 5 * plan(pilot)["hours"].iloc[0]
+    assert plan(None, models=["m1"], timed=others)["hours"].notna().all()
+
+
+@pytest.mark.parametrize("wrong", [{"effect": 0.97}, {"power": 1.0}, {"look": 0}])
+def test_impossible_wishes_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigurationError):
-        plan(**wrong)  # type: ignore[arg-type]
+        Target(**wrong)  # type: ignore[arg-type]
+
+
+def test_impossible_sizes_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match="repeats"):
+        plan(repeats=(0,))

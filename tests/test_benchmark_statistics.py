@@ -13,7 +13,7 @@ from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 
-from ai_dev_tools.benchmark.analysis.clusters import cluster_estimate
+from ai_dev_tools.benchmark.analysis.clusters import Nesting, cluster_estimate
 from ai_dev_tools.benchmark.analysis.comparison import compare
 from ai_dev_tools.benchmark.analysis.power import clusters_needed, gate_clusters, minimal_effect, t_power
 from ai_dev_tools.benchmark.analysis.statistics import (
@@ -226,6 +226,26 @@ def test_quantities_shared_with_pingouin_agree() -> None:
     rank_column = next(c for c in rank.columns if c.lower().replace("_", "-").startswith("p-val"))
     assert signed_rank_p([x - y])[0] == pytest.approx(float(rank[rank_column].iloc[0]), rel=1e-9)
     assert t_power(0.6, 24, 0.05) == pytest.approx(float(power), rel=1e-9)
+
+
+def test_signed_rank_p_values_of_many_arrays_are_those_of_scipy_one_by_one() -> None:
+    rng = np.random.default_rng(5)
+    arrays = [rng.standard_normal(n) for n in (0, 1, 2, 7, 7, 30, 60, 60)]
+    arrays += [np.round(rng.standard_normal(n), 1) for n in (8, 8, 20, 20, 80)]  # with ties and zeros
+    ours = signed_rank_p(arrays)
+    for array, p in zip(arrays, ours, strict=True):
+        moved = array[array != 0]
+        assert np.isnan(p) if len(moved) < 2 else p == stats.wilcoxon(moved).pvalue
+
+
+def test_estimates_over_the_same_pairs_share_their_nesting_and_nothing_else() -> None:
+    rng = np.random.default_rng(6)
+    cluster, task = rng.integers(0, 9, 60), rng.integers(0, 3, 60)
+    nesting = Nesting(cluster, task)
+    for values in (rng.standard_normal(60), np.ones(60), np.r_[np.nan, np.zeros(59)]):
+        shared, alone = nesting.estimate(values), cluster_estimate(values, cluster, task)
+        assert repr(shared) == repr(alone)
+        np.testing.assert_equal(nesting.mean(values), alone.estimate)
 
 
 def test_darwins_maize_end_to_end_gives_fishers_answer() -> None:

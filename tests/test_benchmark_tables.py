@@ -70,6 +70,13 @@ def test_the_order_of_files_and_of_finishing_does_not_show(tmp_path: Path) -> No
     assert list(forward["model"])[:3] == ["a:1b"] * 3
 
 
+def test_two_instances_of_one_model_come_in_one_order(tmp_path: Path) -> None:
+    for name in ("east", "west"):
+        write_block(tmp_path / name, [sample(instance=name, sample=n) for n in range(3)])
+    forward = samples_table([tmp_path / "east", tmp_path / "west"], {})
+    pd.testing.assert_frame_equal(forward, samples_table([tmp_path / "west", tmp_path / "east"], {}))
+
+
 def test_strata_are_those_of_task_and_case(tmp_path: Path) -> None:
     write_block(tmp_path / "b", [sample(), sample(case="two", sample=1)])
     table = samples_table([tmp_path / "b"], {("colours", "two"): "tool_states_answer"})

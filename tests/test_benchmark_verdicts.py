@@ -84,6 +84,15 @@ def test_one_ruined_task_vetoes_all() -> None:
     assert "vetoed by f" in row["reasons"]
 
 
+def test_a_task_whose_answers_are_not_scored_keeps_the_whole_from_saving() -> None:
+    samples = invent(n=30, tasks=tuple("abcdef"))
+    assert decide(samples)["verdict"] == "saves"
+    samples.loc[samples["task"] == "f", "score"] = np.nan
+    row = decide(samples)
+    assert row["verdict"] == "inconclusive"
+    assert "quality unknown in f" in row["reasons"]
+
+
 @pytest.mark.parametrize("advantage", [0.0, 0.04, 0.3])
 def test_a_tool_that_prints_nothing_never_saves(advantage: float) -> None:
     samples = invent(

@@ -106,16 +106,18 @@ class Profile(StrictModel):
     """A hardware profile: which instances, how many samples."""
 
     extends: str | None = Field(None, description="profile whose settings and instances this one starts from")
-    description: str | None = None
-    best_for: str | None = None
-    min_ram_gb: PositiveFloat | None = None
-    min_cores: PositiveInt | None = None
+    description: str | None = Field(None, description="for people")
+    best_for: str | None = Field(None, description="for people")
+    min_ram_gb: PositiveFloat | None = Field(None, description="memory that `validate` asks for, in GB")
+    min_cores: PositiveInt | None = Field(None, description="cores that `validate` asks for")
     samples: PositiveInt | None = Field(None, description="samples per approach")
     sizes: tuple[Literal["S", "L"], ...] | None = Field(None, description="size classes of the cases asked")
     endpoint: str | None = Field(None, description="how models are served, see the setting of that name")
     max_concurrent: PositiveInt | None = Field(None, description="requests under way at once, per instance")
     task_timeout: PositiveFloat | None = Field(None, description="seconds for one request")
-    instances: dict[Annotated[str, Field(pattern=PATH_SAFE)], Instance] = {}
+    instances: dict[Annotated[str, Field(pattern=PATH_SAFE)], Instance] = Field(
+        {}, description="models by instance name"
+    )
 
 
 class QualityGate(StrictModel):
@@ -125,7 +127,7 @@ class QualityGate(StrictModel):
         0.10, description="largest acceptable loss of quality, absolute"
     )
     task_veto: Annotated[float, Field(gt=0, lt=1)] = Field(0.20, description="loss in any one task that vetoes 'saves'")
-    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = Field(0.05, description="one-sided error rate of the gate")
     floor: str = Field("no_context", description="arm that the reference must beat, or quality is not measurable")
 
 
@@ -166,8 +168,14 @@ class PlanSettings(StrictModel):
         0.95, description="'saves' needs a ratio surely below this"
     )
     reference: str = Field("baseline", description="arm that the others are compared with")
-    endpoints: tuple[Literal["tokens", "time"], ...] = ("tokens", "time")
-    quality: QualityGate = QualityGate()
+    endpoints: tuple[Literal["tokens", "time"], ...] = Field(("tokens", "time"), description="what is claimed")
+    quality: QualityGate = Field(QualityGate(), description="when answers count as not worse")
+    effect: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.80, description="true ratio that `plan` sizes a run for; what a run claims does not depend on it"
+    )
+    power: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.80, description="probability with which that run would find it, on one model and endpoint"
+    )
 
 
 class ArchiveSettings(StrictModel):
@@ -212,8 +220,8 @@ class Config(StrictModel):
     )
     retry: Literal["default", "all", "none"] = Field("default", description="which failed samples are asked again")
     partial: bool = Field(False, description="make tables and report of what exists")
-    execution_mode: ExecutionMode = ExecutionMode.ASYNC
-    output_format: OutputFormat = OutputFormat.JSON
+    execution_mode: ExecutionMode = Field(ExecutionMode.ASYNC, description="how many requests are under way at once")
+    output_format: OutputFormat = Field(OutputFormat.JSON, description="what the console prints at the end of a run")
     max_concurrent_batches: PositiveInt = Field(2, description="blocks (model x task) measured at once")
     container_startup_timeout: PositiveFloat = Field(180.0, description="seconds until an endpoint must be ready")
     task_timeout: PositiveFloat | None = Field(
@@ -221,18 +229,18 @@ class Config(StrictModel):
     )
     retry_attempts: Annotated[int, Field(ge=1, le=20)] = Field(3, description="tries of a request, the first included")
     tool_runs: PositiveInt = Field(1, description="cold runs of a tool per case; the median time counts")
-    options: Options = Options()
+    options: Options = Field(Options(), description="request options")
     think: bool = Field(False, description="whether a thinking model may think")
     task_folders: Folders = Field((), description="further folders of tasks")
     tool_folders: Folders = Field((), description="further folders of tools")
-    server: ServerSettings = ServerSettings()
+    server: ServerSettings = Field(ServerSettings(), description="what a server gets that a run starts or reaches")
     endpoint_file: Path | None = Field(None, description="Python file that registers endpoint kinds of your own")
-    plan: PlanSettings = PlanSettings()
-    validity: ValidityThresholds = ValidityThresholds()
-    plugins: tuple[Path, ...] = Field((), description="files with metrics, comparisons and checks of your own")
-    archive: ArchiveSettings = ArchiveSettings()
-    report: ReportSettings = ReportSettings()
-    profiles: dict[Annotated[str, Field(pattern=PATH_SAFE)], Profile]
+    plan: PlanSettings = Field(PlanSettings(), description="what a run sets out to show")
+    validity: ValidityThresholds = Field(ValidityThresholds(), description="thresholds of the checks")
+    plugins: Folders = Field((), description="files with metrics, comparisons and checks of your own")
+    archive: ArchiveSettings = Field(ArchiveSettings(), description="what an archive says of its maker")
+    report: ReportSettings = Field(ReportSettings(), description="how the report is made")
+    profiles: dict[Annotated[str, Field(pattern=PATH_SAFE)], Profile] = Field(description="hardware profiles by name")
 
     @model_validator(mode="after")
     def _known_names(self) -> Config:

@@ -9,8 +9,13 @@ from pathlib import Path
 from statistics import fmean
 
 from ai_dev_tools.benchmark import paths
+from ai_dev_tools.benchmark.batches import Batch
 from ai_dev_tools.benchmark.experiment import Experiment
 from ai_dev_tools.benchmark.model_size import parameters
+from ai_dev_tools.benchmark.progress import duration
+
+UNTIMED = frozenset({"imported", "replay"})
+"""Kinds of endpoints whose durations say nothing of this machine."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ def estimate(experiment: Experiment, profiles: list[str], root: Path) -> Estimat
             rate = measured.get(instance.model)
             if rate is None:
                 unknown.append(instance.model)
-                rate = _scaled(instance.model, measured)
+                rate = scaled(instance.model, measured)
             for task in experiment.tasks:
                 there = _stored(root, profile, instance.model, task, experiment.approaches, wanted // arms)
                 requests, missing = requests + wanted, missing + wanted - there
@@ -54,18 +59,39 @@ def estimate(experiment: Experiment, profiles: list[str], root: Path) -> Estimat
     return Estimate(requests, missing, seconds, tuple(dict.fromkeys(unknown)))
 
 
+def measured_blocks(results: Path) -> list[Path]:
+    """Block files of every run that lies here, except replays, which take no time of their own."""
+    return sorted(
+        path for path in results.glob("*/blocks/*/*.jsonl") if not path.parents[2].name.endswith(paths.REPLAY)
+    )
+
+
+def announcement(name: str, batch: Batch, guess: Estimate) -> str:
+    """What a batch says before it starts: what it asks, how long that may take, and how long it should."""
+    nominal = "{:g}-{:g} min".format(*batch.nominal_minutes) if batch.nominal_minutes else "none given"
+    mine = (
+        "none: nothing was measured on this machine yet"
+        if guess.seconds is None
+        else f"about {duration(guess.seconds)}"
+    )
+    scaled = ", ".join(guess.unknown) if guess.seconds else ""
+    assumed = f" (never measured here, scaled by size: {scaled})" if scaled else ""
+    asked = f"{guess.missing} of {guess.requests} requests to ask"
+    return f"batch {name}: {asked}; estimate {mine}{assumed}; nominal {nominal}"
+
+
 def seconds_per_request(results: Path) -> dict[str, float]:
     """Mean time of a request by model, from all blocks that lie here."""
     found: dict[str, list[float]] = defaultdict(list)
-    for path in results.glob("*/blocks/*/*.jsonl"):
+    for path in measured_blocks(results):
         for line in path.read_bytes().splitlines():
             row = json.loads(line)
-            if row.get("status") == "completed" and row.get("duration_s") and row["endpoint"]["kind"] != "imported":
+            if row.get("status") == "completed" and row.get("duration_s") and row["endpoint"]["kind"] not in UNTIMED:
                 found[row["model"]].append(row["duration_s"])
     return {model: fmean(values) for model, values in found.items()}
 
 
-def _scaled(model: str, measured: dict[str, float]) -> float | None:
+def scaled(model: str, measured: dict[str, float]) -> float | None:
     """Time of an unmeasured model: that of the measured ones, by the number of parameters in their tags."""
     size = parameters(model)
     known = [(parameters(name), seconds) for name, seconds in measured.items()]

@@ -51,18 +51,18 @@ def compute_metrics(samples: pd.DataFrame, only: Sequence[str] | None = None) ->
         )
     single = [len(source.levels(name)) == 1 for name in DIMENSIONS]
     known: dict[tuple[str, ...], list[Estimate]] = {}
-    cells: list[tuple[tuple[str, ...], int, list[Estimate]]] = []
+    cells: list[tuple[tuple[str, ...], int, str, list[Estimate]]] = []
     for key, cell in source.cells():
         # a margin over a single level is that level
         same = tuple(_only_level(source, d) if single[d] and part == ALL else part for d, part in enumerate(key))
         estimates = known.get(same) or [evaluate(plugin, cell) for plugin in plugins]
         known[same] = estimates
-        cells.append((key, len(cell), estimates))
+        cells.append((key, len(cell), cell.mixture, estimates))
     # margins after what they sum up
     cells.sort(key=lambda cell: [(part == ALL, part) for part in cell[0]])
     rows = [
-        (*key, plugin.name, plugin.unit, e.value, e.low, e.high, size, e.note)
-        for key, size, estimates in cells
+        (*key, plugin.name, plugin.unit, e.value, e.low, e.high, size, "; ".join(filter(None, (e.note, mixture))))
+        for key, size, mixture, estimates in cells
         for plugin, e in zip(plugins, estimates, strict=True)
     ]
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -169,9 +169,8 @@ def _summary(cell: Cell, column: str, what: Callable[[Any], Any], least: int = 1
 def _why_empty(cell: Cell, column: str, least: int = 1) -> str:
     if not cell.is_completed.any():
         return "no completed sample"
-    return (
-        f"{column} is missing in every completed sample" if least == 1 else f"needs at least {least} completed samples"
-    )
+    known = len(cell.completed(column))
+    return f"needs at least {least} values, has {known}" if known else f"{column} is missing or impossible throughout"
 
 
 def _mean(cell: Cell, column: str) -> Estimate:
@@ -268,7 +267,9 @@ def _speed(cell: Cell, tokens: str, seconds: str, minus: str = "") -> Estimate:
         count = count - np.nan_to_num(cell.column(minus))
     use = cell.is_completed & np.isfinite(count) & np.isfinite(time)
     total = float(time[use].sum())
-    return Estimate(float(count[use].sum()) / total) if total > 0 else Estimate.absent(_why_empty(cell, seconds))
+    if total > 0:
+        return Estimate(float(count[use].sum()) / total)
+    return Estimate.absent(_why_empty(cell, seconds if len(cell.completed(tokens)) else tokens))
 
 
 metric("tokens_per_second", unit="tokens/s", description="Total tokens / duration, summed over completed requests")(
@@ -290,12 +291,16 @@ metric("decode_tokens_per_second", unit="tokens/s", description="Output tokens /
 )
 def throughput(cell: Cell) -> Estimate:
     busy, _ = cell.activity
+    if cell.clock_jumped:
+        return Estimate.absent("a clock ran backwards")
     return Estimate(float(cell.is_completed.sum()) / busy) if busy > 0 else Estimate.absent("start or duration unknown")
 
 
 @metric("peak_concurrency", unit="requests", description="Most requests of the cell under way at one time")
 def peak_concurrency(cell: Cell) -> Estimate:
     _, peak = cell.activity
+    if cell.clock_jumped:
+        return Estimate.absent("a clock ran backwards")
     return Estimate(float(peak)) if peak else Estimate.absent("start or duration unknown")
 
 
@@ -353,7 +358,7 @@ def efficiency_score(cell: Cell) -> Estimate:
     rate, speed = throughput(cell), _speed(cell, "total_tokens", "duration_s")
     seconds = cell.completed("duration_s")
     if not (np.isfinite(rate.value) and np.isfinite(speed.value) and len(seconds)):
-        return Estimate.absent("needs throughput, tokens and durations")
+        return Estimate.absent(rate.note or speed.note or "needs throughput, tokens and durations")
     return Estimate(efficiency(float(cell.is_completed.mean()), rate.value, speed.value, float(seconds.mean())))
 
 

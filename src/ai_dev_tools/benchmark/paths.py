@@ -30,12 +30,13 @@ PLANS = f"{RUN}/plans.jsonl"
 TABLES = f"{RUN}/tables"
 TABLE_NAMES = (
     "samples", "metrics", "comparisons", "costs", "break_even", "validity", "verdicts", "checks", "controls",
-    "skipped",
+    "skipped", "efficiency", "definitions",
 )  # fmt: skip
-"""CSV tables of a run; the samples and the whole validity ledger are also Parquet files."""
+"""CSV tables of a run; the samples and the whole validity ledger are also Parquet files, the verdicts also JSON."""
 TABLE_FILES = {name: f"{TABLES}/{name}.csv" for name in TABLE_NAMES} | {
     f"{name}_parquet": f"{TABLES}/{name}.parquet" for name in ("samples", "validity")
 }
+TABLE_FILES["verdicts_json"] = f"{TABLES}/verdicts.json"
 FIGURES = f"{RUN}/figures"
 IDENTITY = f"{RUN}/identity"
 ARCHIVE = f"{RUN}/archive/{{archive}}.crate.zip"

@@ -108,6 +108,8 @@ class Registry:
         self._plugins = {name: plugin for name, plugin in self._plugins.items() if plugin.origin != origin}
 
 
+BUILT_IN = "ai_dev_tools.benchmark."
+"""How the origin of what comes with this package begins; that of the user's own is a file name."""
 METRICS = Registry("metric", 1)
 COMPARISONS = Registry("comparison", 1)
 CHECKS = Registry("check", 2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from itertools import product
 from typing import Any
@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ai_dev_tools.benchmark.analysis.sampletable import ALL, codes
+from ai_dev_tools.benchmark.analysis.validity import DEFAULTS, backward_steps, model_digest_changed, protocol_mixed
 
 Floats = NDArray[np.float64]
 DIMENSIONS = ("profile", "model", "task", "approach")
@@ -53,6 +54,18 @@ class Source:
         """The statistical unit of each sample: the cluster (within any task)."""
         return codes(self.samples, ["cluster"])
 
+    @cached_property
+    def clock_jumped(self) -> NDArray[np.bool_]:
+        """Before which samples the clock had been set back, so that their starts say nothing of what ran together."""
+        return np.asarray(backward_steps(self.samples) > DEFAULTS.clock_s)
+
+    @cached_property
+    def foreign(self) -> dict[str, NDArray[np.bool_]]:
+        """Which samples were taken otherwise than most, by what was otherwise; only what occurs."""
+        checks = {"model digest": model_digest_changed, "protocol version": protocol_mixed}
+        found = {name: _flagged(check, self.samples) for name, check in checks.items()}
+        return {name: flagged for name, flagged in found.items() if flagged.any()}
+
     def cells(self) -> Iterator[tuple[tuple[str, ...], Cell]]:
         """Every combination of profile, model, task, approach that occurs, and every margin, in fixed order."""
         levels = {name: self.samples[name].cat.categories for name in DIMENSIONS}
@@ -67,6 +80,10 @@ class Source:
                     for name, keep in zip(DIMENSIONS, kept, strict=True)
                 )
                 yield key, Cell(self, rows)
+
+
+def _flagged(check: Callable[..., tuple[Any, Any]], samples: pd.DataFrame) -> NDArray[np.bool_]:
+    return np.asarray(pd.array(check(samples, DEFAULTS)[1], dtype="boolean").fillna(False), dtype=bool)
 
 
 class Cell:
@@ -123,6 +140,17 @@ class Cell:
     def clusters(self) -> NDArray[np.int64]:
         """Integer label of each sample's cluster."""
         return np.asarray(self._source.unit[self._rows])
+
+    @property
+    def mixture(self) -> str:
+        """What makes the cell a mixture of things that do not belong together; "" for nothing."""
+        names = [name for name, flagged in self._source.foreign.items() if flagged[self._rows].any()]
+        return f"holds samples of another {' and '.join(names)}" if names else ""
+
+    @property
+    def clock_jumped(self) -> bool:
+        """Whether a clock ran backwards while samples of the cell were taken, so that their starts say nothing."""
+        return bool(self._source.clock_jumped[self._rows].any())
 
     @cached_property
     def durations(self) -> tuple[Floats, float]:

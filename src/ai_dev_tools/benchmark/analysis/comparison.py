@@ -24,6 +24,7 @@ from ai_dev_tools.benchmark.analysis.statistics import (
     benjamini_hochberg,
     effect_size,
     signed_rank_p,
+    why_no_interval,
 )
 from ai_dev_tools.benchmark.analysis.validity import assess
 from ai_dev_tools.benchmark.config import ValidityThresholds
@@ -88,7 +89,9 @@ def compare(
             row |= {"approach": approach, "reference": reference, "comparison": plugin.name}
             rows.append(row | _counts(here, usable[plugin.options["endpoint"]], plugin) | _values(found, plugin))
             if found is None:
-                rows[-1]["note"] = _why_no_pair(here, plugin, approach, reference)
+                rows[-1]["note"] = why_no_pair(here, plugin.options["endpoint"], approach, reference) or (
+                    f"{plugin.name} is missing or impossible in every pair"
+                )
             moves.append(found.source.influence if found is not None and scope[2] == ALL else None)
     result = pd.DataFrame(rows, columns=COLUMNS)
     result["p_signed_rank"] = signed_rank_p([np.empty(0) if move is None else move for move in moves])
@@ -177,22 +180,21 @@ def _values(found: Effect | None, plugin: Plugin) -> dict[str, Any]:
     return row
 
 
-def _why_no_pair(pairs: Pairs, plugin: Plugin, approach: str, reference: str) -> str:
+def why_no_pair(pairs: Pairs, endpoint: str, approach: str, reference: str) -> str:
+    """Why no pair can be used for an endpoint; "" when one can."""
     if not len(pairs):
         return f"no case was asked in both {approach} and {reference}"
     if pairs["lost"].all():
         return "every pair was dropped: " + pairs.first_text("dropped")
-    if (pairs["lost"] | pairs[f"void_{plugin.options['endpoint']}"]).all():
-        return "every pair is flagged by a validity check"
-    return f"{plugin.name} is missing, zero or impossible in every pair"
+    if (pairs["lost"] | pairs[f"void_{endpoint}"]).all():
+        return f"every pair is flagged by a validity check: {pairs.usual_text(f'why_{endpoint}')}"
+    return ""
 
 
 def _notes(found: Effect) -> str:
     e, notes = found.source, []
     if not found.seen.usable:
-        notes.append(
-            "no interval from one cluster" if e.clusters < 2 else "no interval: all clusters give the same value"
-        )
+        notes.append(f"no interval: {why_no_interval(e)}")
     elif e.clusters < DESCRIPTIVE_BELOW:
         notes.append(f"only {e.clusters} clusters: describes these files only")
     if e.left_out:

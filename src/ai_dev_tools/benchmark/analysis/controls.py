@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ai_dev_tools.benchmark.analysis.sampletable import ALL, prepare
+from ai_dev_tools.benchmark.analysis.sampletable import ALL, levels, prepare
 from ai_dev_tools.benchmark.approaches import FINDINGS_CONTROLS, TOOL_PREFIX
 
 COMPARABLE = (0.9, 1.1)
@@ -26,14 +26,17 @@ def realised_lengths(samples: pd.DataFrame, reference: str = "tools") -> pd.Data
         which is cut by characters: a text of other tokens per character is no excerpt of the same length.
     """
     table = prepare(samples)
-    named = sorted({arm for arm in table["approach"].astype(str) if arm.startswith(TOOL_PREFIX)})
-    if len(named) == 1 and reference not in set(table["approach"].astype(str)):
+    arms = levels(table["approach"])
+    named = [arm for arm in arms if arm.startswith(TOOL_PREFIX)]
+    if len(named) == 1 and reference not in arms:
         reference = named[0]
     keys = ["profile", "instance", "model", "task", "sample"]
-    known = table[(table["status"] == "completed") & (table["input_tokens"] > 0)]
+    known = table.loc[
+        (table["status"] == "completed") & (table["input_tokens"] > 0), [*keys, "approach", "input_tokens"]
+    ]
     rows = []
     for arm in FINDINGS_CONTROLS:
-        own, other = (known[known["approach"].astype(str) == name] for name in (arm, reference))
+        own, other = (known[known["approach"] == name] for name in (arm, reference))
         pairs = own[[*keys, "input_tokens"]].merge(other[[*keys, "input_tokens"]], on=keys, suffixes=("", "_tools"))
         for (profile, model), part in pairs.groupby(["profile", "model"], observed=True, sort=True):
             scopes = [(ALL, part), *part.groupby("task", observed=True, sort=True)]

@@ -7,14 +7,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ai_dev_tools.benchmark.analysis.clusters import ClusterEstimate, cluster_estimate, integer_labels
-from ai_dev_tools.benchmark.analysis.comparison import scopes
+from ai_dev_tools.benchmark.analysis.comparison import scopes, why_no_pair
 from ai_dev_tools.benchmark.analysis.pairing import By, Floats, costs, pair_up
 from ai_dev_tools.benchmark.analysis.pairs import Pairs
 from ai_dev_tools.benchmark.analysis.sampletable import words
 from ai_dev_tools.benchmark.analysis.statistics import (
     infer,
+    why_no_interval,
 )
 from ai_dev_tools.benchmark.analysis.validity import assess
 from ai_dev_tools.benchmark.config import ValidityThresholds
@@ -114,7 +116,8 @@ def decompose(
             usable = part.part(~part[f"void_{endpoint}"])
             own, other = _components(usable, ""), _components(usable, "_ref")
             found = [
-                {**scope, "component": name, "unit": unit} | _component(usable, name, own[name], other[name])
+                {**scope, "component": name, "unit": unit, "note": _why_none(asked, part, endpoint, scope)}
+                | _component(usable, name, own[name], other[name])
                 for name, unit, belongs in _PARTS
                 if belongs == endpoint
             ]
@@ -130,7 +133,7 @@ def _component(pairs: Pairs, name: str, own: Floats, other: Floats) -> dict[str,
     """Means of one part in both arms and their difference, over the pairs in which both are known."""
     known = np.isfinite(own - other)
     if not known.any():
-        return {"pairs": 0, "note": f"{name} is not known in any pair" if len(pairs) else "no completed pair"}
+        return {"pairs": 0, "note": f"{name} is not known in any pair"} if len(pairs) else {"pairs": 0}
     own, other, nesting = own[known], other[known], pairs.part(known).nesting
     e = nesting.estimate(own - other)
     inference = infer(e, resamples=0)
@@ -141,8 +144,15 @@ def _component(pairs: Pairs, name: str, own: Floats, other: Floats) -> dict[str,
         "difference": e.estimate,
         "low": inference.bound("low", 0.025),
         "high": inference.bound("high", 0.025),
-        "note": "" if inference.usable else "no interval: no spread between clusters",
+        "note": "" if inference.usable else f"no interval: {why_no_interval(inference.source)}",
     }
+
+
+def _why_none(asked: Pairs, completed: Pairs, endpoint: str, scope: dict[str, Any]) -> str:
+    """Why no completed pair can be used for an endpoint; "" when one can."""
+    if len(asked) and not len(completed):
+        return "no pair completed in both arms"
+    return why_no_pair(completed, endpoint, scope["approach"], scope["reference"])
 
 
 def break_even(
@@ -165,7 +175,8 @@ def break_even(
         low, high = inference.bound("low", 0.025), inference.bound("high", 0.025)
         row |= {"saving_low": low, "saving_high": high}
         if not np.isfinite(saved.estimate):
-            row["note"] = "no completed pair"
+            why = _why_none(asked, part, "time", scope)
+            row["note"] = why or "time is missing or impossible in every pair"
         elif not tool > 0:
             row["note"] = "no tool ran"
         elif saved.estimate <= 0:
@@ -175,7 +186,10 @@ def break_even(
             row["uses_high"] = (
                 float(np.ceil(tool / low)) if low > 0 else (float("inf") if np.isfinite(low) else float("nan"))
             )
-            row["note"] = "" if not np.isinf(row["uses_high"]) else "perhaps never: the saving is not surely above 0"
+            if np.isinf(row["uses_high"]):
+                row["note"] = "perhaps never: the saving is not surely above 0"
+            elif not inference.usable:
+                row["note"] = f"no interval: {why_no_interval(inference.source)}"
         rows.append(row)
     return pd.DataFrame(rows, columns=BREAK_EVEN)
 
@@ -216,25 +230,43 @@ def efficiency_change(
     The interval is a delete-one-cluster jackknife of the logarithm of the ratio of scores; exploratory only.
     """
     rows = []
-    for scope, part in _paired(samples, approach, reference, by, thresholds):
-        row: dict[str, Any] = dict(scope)
-        cluster = integer_labels(part["unit"])
-        sums = [_sums(part, suffix, cluster) for suffix in ("", "_ref")]
-        own, other = (_scores(arm.sum(axis=0)[None, :])[0] if len(arm) else float("nan") for arm in sums)
-        row |= {"clusters": len(sums[0]), "note": "" if len(part) else "no case was asked in both arms"}
-        if np.isfinite(own) and np.isfinite(other) and own > 0 and other > 0:
-            row |= {"reference_score": other, "approach_score": own, "change_percent": 100 * (own / other - 1)}
-            n = len(sums[0])
-            if n > 1:
-                left_out = [np.log(_scores(arm.sum(axis=0)[None, :] - arm)) for arm in sums]
-                pseudo = n * np.log(own / other) - (n - 1) * (left_out[0] - left_out[1])
-                jackknife = infer(cluster_estimate(pseudo, np.arange(n)), resamples=0)
-                half = jackknife.source.estimate - jackknife.bound("low", 0.025)
-                row |= {end: 100 * (own / other * np.exp(s * half) - 1) for end, s in (("low", -1), ("high", 1))}
-        elif len(part):
-            row["note"] = "needs throughput, tokens and durations in both arms"
+    for scope, asked in _paired(samples, approach, reference, by, thresholds):
+        sound = asked.part(~asked["void_time"] & ~asked["void_tokens"])
+        part = sound.part(_counted(sound, "") & _counted(sound, "_ref"))
+        row: dict[str, Any] = {**scope, "clusters": 0, "note": ""}
+        if not len(part):
+            row["note"] = why_no_pair(asked, "time" if asked["void_time"].all() else "tokens", approach, reference)
+            row["note"] = row["note"] or "needs start, duration and tokens in both arms"
+        else:
+            row |= _efficiency_ratio(part)
         rows.append(row)
     return pd.DataFrame(rows, columns=EFFICIENCY)
+
+
+def _counted(pairs: Pairs, suffix: str) -> NDArray[np.bool_]:
+    """Which samples the score can count: failed ones, and completed ones whose start, time and tokens are known."""
+    known = [np.isfinite(pairs[f"{name}{suffix}"]) for name in ("start", "duration_s", "total_tokens")]
+    return np.asarray(~pairs.have(f"status{suffix}", "completed") | np.logical_and.reduce(known))
+
+
+def _efficiency_ratio(part: Pairs) -> dict[str, Any]:
+    """Scores of both arms, and their ratio with its jackknife interval over clusters."""
+    cluster = integer_labels(part["unit"])
+    sums = [_sums(part, suffix, cluster) for suffix in ("", "_ref")]
+    n = len(sums[0])
+    own, other = (_scores(arm.sum(axis=0)[None, :])[0] for arm in sums)
+    if not (own > 0 and other > 0):
+        return {"clusters": n, "note": "no request completed in one of the arms"}
+    row = {"clusters": n, "reference_score": other, "approach_score": own, "change_percent": 100 * (own / other - 1)}
+    if n < 2:
+        return row | {"note": "no interval: one cluster only"}
+    left_out = [np.log(_scores(arm.sum(axis=0)[None, :] - arm)) for arm in sums]
+    pseudo = n * np.log(own / other) - (n - 1) * (left_out[0] - left_out[1])
+    jackknife = infer(cluster_estimate(pseudo, np.arange(n)), resamples=0)
+    if not jackknife.usable:
+        return row | {"note": "no interval: the scores hang on one cluster, or all clusters give the same value"}
+    half = jackknife.source.estimate - jackknife.bound("low", 0.025)
+    return row | {end: 100 * (own / other * np.exp(sign * half) - 1) for end, sign in (("low", -1), ("high", 1))}
 
 
 def _sums(part: Pairs, suffix: str, cluster: Any) -> Floats:

@@ -94,4 +94,4 @@ def samples_table(blocks: Iterable[Path], strata: dict[tuple[str, str], str]) ->
         sample_row(sample, strata.get((sample.task, sample.case), "")) for path in blocks for sample in read_block(path)
     ]
     table = pd.DataFrame(rows, columns=COLUMNS).convert_dtypes()
-    return table.sort_values(["profile", "model", "task", "approach", "sample"], ignore_index=True)
+    return table.sort_values(["profile", "model", "task", "approach", "sample", "instance"], ignore_index=True)

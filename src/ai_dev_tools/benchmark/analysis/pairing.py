@@ -211,19 +211,15 @@ def pair_up(
         columns: further sample columns wanted, as `COLUMN` and `COLUMN_ref`.
 
     Returns:
-        One row per pair in fixed order: the key columns, cluster, size, stratum, `dropped` ("" when usable,
-        else why; `lost` says whether), the wanted
-        columns, and from validity `void_ENDPOINT` (either side). `attrs["unpaired"]` counts samples without a partner.
+        One row per pair in fixed order: the key columns, cluster, size, stratum, `dropped` ("" when usable, else why;
+        `lost` says whether), the wanted columns, and from validity `void_ENDPOINT` (either side) and `why_ENDPOINT`.
+        `attrs["unpaired"]` counts samples without a partner.
     """
     # what the two sides must agree in: a profile or run may name its instances as it likes
     free = {"approach": [], "model": ["instance"], "profile": ["instance"], "run": ["instance", "profile"]}[by]
     key = [name for name in _KEY if name != by and name not in free]
-    sides = []
-    for value in (approach, reference):
-        rows = np.flatnonzero((table[by] == value).to_numpy())
-        sides.append(rows)
-    shared = codes(table, key)
-    left, right, unpaired = _match(shared, *sides)
+    sides = [np.flatnonzero((table[by] == value).to_numpy()) for value in (approach, reference)]
+    left, right, unpaired = _match(codes(table, key), *sides)
     pairs = table.iloc[left][
         [*dict.fromkeys([*key, "profile", "model", "instance"]), "cluster", "size", "stratum", "sample"]
     ]
@@ -242,19 +238,26 @@ def pair_up(
             values.iloc[left].reset_index(drop=True),
             values.iloc[right].reset_index(drop=True),
         )
-    pairs["row"], pairs["row_ref"] = left, right
     for name, parts in (
         ("unit", ["cluster"]),
         ("task_number", ["task"]),
         ("case_number", ["model", "instance", "task", "case"]),
     ):
         pairs[name] = codes(pairs, parts)
-    for endpoint in ENDPOINTS:
-        if (name := f"void_{endpoint}") in table.columns:
-            void = table[name].to_numpy()
-            pairs[name], pairs[f"{name}_own"], pairs[f"{name}_ref"] = void[left] | void[right], void[left], void[right]
-    pairs.attrs = {"unpaired": unpaired, "by": by}
+    if "void_tokens" in table.columns:
+        _say_void(pairs, table, left, right)
+    pairs.attrs = {"unpaired": unpaired}
     return pairs
+
+
+def _say_void(pairs: pd.DataFrame, table: pd.DataFrame, left: NDArray[Any], right: NDArray[Any]) -> None:
+    """Add which pairs are void for each endpoint, by which side, and by which check first."""
+    for endpoint in ENDPOINTS:
+        name, why = f"void_{endpoint}", table[f"why_{endpoint}"].cat
+        void, check = table[name].to_numpy(), why.codes.to_numpy()
+        pairs[name], pairs[f"{name}_own"], pairs[f"{name}_ref"] = void[left] | void[right], void[left], void[right]
+        which = np.where(void[left], check[left], check[right])
+        pairs[f"why_{endpoint}"] = pd.Categorical.from_codes(which, why.categories)
 
 
 def _match(key: NDArray[np.int64], left: NDArray[Any], right: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], int]:

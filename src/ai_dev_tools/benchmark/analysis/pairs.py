@@ -70,8 +70,10 @@ class Pairs:
         return str(self.frame[name].cat.categories[self[name][0]])
 
     def usual_text(self, name: str) -> str:
-        """The most common text of a column, of equally common ones the first."""
-        counts = np.bincount(self[name])
+        """The most common text of a column, of equally common ones the first; empty ones do not count."""
+        counts = np.bincount(self[name][~self.have(name, "")], minlength=1)
+        if not counts.any():
+            return ""
         return min(map(str, self.frame[name].cat.categories[np.flatnonzero(counts == counts.max())]))
 
     @cached_property

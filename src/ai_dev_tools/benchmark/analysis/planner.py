@@ -6,39 +6,34 @@ needs both the cost test and the quality gate, so the larger of the two counts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import optimize, special, stats
+from scipy import special, stats
 
 from ai_dev_tools.benchmark.analysis.claims import CONTROLS
+from ai_dev_tools.benchmark.analysis.clusters import Floats
+from ai_dev_tools.benchmark.analysis.durations import DurationModel, fit_durations
 from ai_dev_tools.benchmark.analysis.pairing import costs, pair_up
 from ai_dev_tools.benchmark.analysis.pairs import Pairs
-from ai_dev_tools.benchmark.analysis.power import clusters_needed, gate_clusters
+from ai_dev_tools.benchmark.analysis.power import clusters_needed, gate_clusters, gate_power, minimal_effect, t_power
 from ai_dev_tools.benchmark.analysis.quality import estimate_differences
-from ai_dev_tools.benchmark.analysis.sampletable import codes, levels, prepare, words
+from ai_dev_tools.benchmark.analysis.sampletable import levels, prepare, words
 from ai_dev_tools.benchmark.analysis.validity import assess
 from ai_dev_tools.benchmark.errors import ConfigurationError
 
-Floats = NDArray[np.float64]
+ENDPOINTS = ("tokens", "time")
 PLAN_COLUMNS = words(
     "model endpoint effect power alpha tests repeats sd sd_quality basis clusters_cost clusters_quality "
     "clusters samples_per_task requests hours hours_low hours_high note"
 )
-MODEL_COLUMNS = [
-    "model",
-    "samples",
-    "intercept_s",
-    "s_per_input_token",
-    "s_per_output_token",
-    "median_error",
-    "total_error",
-    "note",
-]
+PROSPECT_COLUMNS = words(
+    "model endpoint effect alpha tests clusters repeats sd sd_quality basis power mde_ratio quality_power note"
+)
 
 
 @dataclass(frozen=True)
@@ -61,100 +56,63 @@ class Assumptions:
 
 
 @dataclass(frozen=True)
-class DurationModel:
-    """Seconds of a request = intercept + input tokens x a + output tokens x b, for each model; no part is negative.
+class Target:
+    """What a run is to find, and the rules by which it will be judged.
 
-    `table` has one row per model (and "(all)"): the coefficients, and by cross-validation over cases the median
-    absolute relative error of one request and the absolute relative error of the total.
+    Attributes:
+        effect: the true ratio to be found; `power` the probability of finding it, on one model and endpoint.
+        margin_ratio, alpha, quality_margin, quality_alpha: as in the plan of a run.
+        look: which plan of these claims it will be; the tests are at alpha / 2^look.
+        tests: size of the family that Holm's adjustment is over; by default models x endpoints.
+        approach: the arm whose spread counts; by default the first one that is neither reference nor control.
+
+    Raises:
+        ConfigurationError: an effect that the margin excludes, or numbers out of range.
     """
 
-    table: pd.DataFrame
-    _coefficients: dict[str, Floats] = field(default_factory=dict)
+    effect: float = 0.80
+    power: float = 0.80
+    margin_ratio: float = 0.95
+    alpha: float = 0.05
+    look: int = 1
+    tests: int | None = None
+    quality_margin: float = 0.10
+    quality_alpha: float = 0.05
+    approach: str | None = None
+    reference: str = "baseline"
 
-    def predict(self, model: str, input_tokens: Any, output_tokens: Any) -> Floats:
-        """Expected seconds of requests; a model that was never seen is predicted from all. NaN when nothing was."""
-        c = self._coefficients.get(model, self._coefficients.get("(all)", np.full(3, np.nan)))
-        read, written = np.asarray(input_tokens, dtype=np.float64), np.asarray(output_tokens, dtype=np.float64)
-        return np.asarray(c[0] + c[1] * read + c[2] * written)
+    def __post_init__(self) -> None:
+        if not 0 < self.effect < self.margin_ratio < 1:
+            raise ConfigurationError(
+                f"the effect {self.effect:g} must be a ratio above 0 and below the margin {self.margin_ratio:g}"
+            )
+        if not (0 < self.power < 1 and 0 < self.alpha < 0.5 and self.look >= 1):
+            raise ConfigurationError("power and alpha must lie between 0 and 1, and look be 1 or more")
 
-    def error(self, model: str) -> float:
-        """Cross-validated relative error of a total; 1 (a factor of two) when it could not be measured."""
-        rows = self.table[self.table["model"].isin([model, "(all)"])]["total_error"].dropna()
-        return float(rows.iloc[0]) if len(rows) else 1.0
-
-
-def fit_durations(samples: pd.DataFrame, folds: int = 5) -> DurationModel:
-    """Fit the duration model on completed samples by non-negative least squares.
-
-    Cross-validation leaves whole cases out, since the requests of one case resemble each other.
-    """
-    table = prepare(samples)
-    needed = table[["duration_s", "input_tokens", "output_tokens"]].notna().all(axis=1)
-    table = table[(table["status"] == "completed") & needed]
-    rows, found = [], {}
-    for model in [*levels(table["model"]), "(all)"]:
-        part = table if model == "(all)" else table[table["model"] == model]
-        y = part["duration_s"].to_numpy(dtype=np.float64)
-        x = np.column_stack([np.ones(len(part)), part["input_tokens"], part["output_tokens"]]).astype(np.float64)
-        row: dict[str, Any] = {"model": model, "samples": len(part), "note": ""}
-        if len(part) < 3:
-            row["note"] = "needs at least 3 completed samples"
-            if len(part):
-                found[model] = np.array([y.mean(), 0.0, 0.0])
-        else:
-            found[model] = optimize.nnls(x, y)[0]
-            row |= dict(zip(("intercept_s", "s_per_input_token", "s_per_output_token"), found[model], strict=True))
-            row |= _cross_validate(x, y, codes(part, ["task", "case"]), folds)
-        rows.append(row)
-    return DurationModel(pd.DataFrame(rows, columns=MODEL_COLUMNS), found)
-
-
-def _cross_validate(x: Floats, y: Floats, case: NDArray[np.int64], folds: int) -> dict[str, Any]:
-    fold = case % min(folds, int(case.max()) + 1)
-    guess = np.full(len(y), np.nan)
-    totals = []
-    for k in range(int(fold.max()) + 1):
-        out = fold == k
-        if out.all() or (~out).sum() < 3:
-            continue
-        guess[out] = x[out] @ optimize.nnls(x[~out], y[~out])[0]
-        totals.append(abs(float(guess[out].sum() / y[out].sum()) - 1))
-    if not totals:
-        return {"note": "error unknown: needs two cases"}
-    known = np.isfinite(guess)
-    return {
-        "median_error": float(np.median(np.abs(guess[known] / y[known] - 1))),
-        # the worst fold: a plan is longer than a fold, so this errs on the safe side
-        "total_error": max(totals),
-    }
+    def family(self, models: Sequence[str]) -> dict[str, Any]:
+        """Number of tests and the level of each."""
+        tests = self.tests or len(ENDPOINTS) * len(models)
+        return {"tests": tests, "alpha": self.alpha / 2**self.look / tests}
 
 
 def plan(
     samples: pd.DataFrame | None = None,
+    target: Target | None = None,
     *,
-    effect: float = 0.80,
-    margin_ratio: float = 0.95,
-    approach: str | None = None,
-    reference: str = "baseline",
     models: Sequence[str] | None = None,
     tasks: int | None = None,
     arms: int = 3,
-    alpha: float = 0.05,
-    power: float = 0.80,
-    look: int = 1,
-    quality_margin: float = 0.10,
-    quality_alpha: float = 0.05,
     repeats: Sequence[int] = (1, 2, 3),
+    timed: pd.DataFrame | None = None,
     assume: Assumptions | None = None,
 ) -> pd.DataFrame:
-    """Sizes and durations for finding a true ratio of `effect` with `power`, for each model, endpoint and repeats.
+    """Sizes and durations for finding the target's effect, for each model, endpoint and number of repeats.
 
     Args:
         samples: a pilot; None plans from `assume` alone.
-        approach: the arm whose spread counts; by default the first one that is neither reference nor control.
-        tasks: number of tasks the run will have; by default the pilot's.
+        models, tasks: what the run will have; by default the pilot's.
         arms: arms per case, the floor included.
-        look: which plan of these claims it will be; the test is at alpha / 2^look, Holm over models x endpoints.
+        timed: samples that the duration model is fitted on; by default the pilot.
 
     Returns:
         One row per model, endpoint and number of repeats: the spread used (for a pilot its upper 80 % limit), `basis`
@@ -162,72 +120,97 @@ def plan(
         the duration model's cross-validated error.
 
     Raises:
-        ConfigurationError: an effect that the margin excludes, or numbers out of range.
+        ConfigurationError: numbers out of range, or a table that is none of samples.
     """
-    if not 0 < effect < margin_ratio < 1:
-        raise ConfigurationError(f"the effect {effect} must be a ratio below the margin {margin_ratio}")
-    if not (0 < power < 1 and 0 < alpha < 0.5 and arms >= 2 and look >= 1 and all(r >= 1 for r in repeats)):
-        raise ConfigurationError(
-            "power and alpha must lie between 0 and 1, arms be 2 or more, look and repeats 1 or more"
-        )
-    guess = assume or Assumptions()
-    table = costs(assess(samples)) if samples is not None and len(samples) else None
-    durations = fit_durations(table) if table is not None else DurationModel(pd.DataFrame(columns=MODEL_COLUMNS))
-    names = list(models) if models else (levels(table["model"]) if table is not None else ["any model"])
+    if arms < 2 or any(r < 1 for r in repeats):
+        raise ConfigurationError("arms must be 2 or more, and repeats 1 or more")
+    goal, guess, table = target or Target(), assume or Assumptions(), _pilot(samples)
+    clock = prepare(timed) if timed is not None else table
+    durations = fit_durations(clock) if clock is not None else DurationModel()
+    names = _models(models, table)
     count = tasks or (int(table["task"].nunique()) if table is not None else 6)
-    level = alpha / 2**look / (2 * len(names))
     rows = []
     for model in names:
-        for endpoint in ("tokens", "time"):
-            spread = _spread(table, approach, reference, model, endpoint, guess)
+        for endpoint in ENDPOINTS:
+            spread = _spread(table, goal, model, endpoint, guess)
             for r in repeats:
-                rows.append(
-                    _size(model, endpoint, r, spread, effect, margin_ratio, power, level, quality_margin, quality_alpha)
-                )
-                row = rows[-1]
-                row |= {"tests": 2 * len(names), "alpha": level}
+                row: dict[str, Any] = {"model": model, "endpoint": endpoint, "repeats": r} | goal.family(names)
+                row |= _size(goal, spread, r, row["alpha"])
                 if row["clusters"] is not None:
                     # at least two clusters per task, or a task has no spread of its own
                     per_task = max(2, int(np.ceil(row["clusters"] / count)))
                     row |= {"samples_per_task": per_task * r, "requests": per_task * r * count * arms}
-                    row |= _hours(table, durations, model, row["requests"], guess)
+                    row |= _hours(clock, durations, model, row["requests"], guess)
+                rows.append(row)
     return pd.DataFrame(rows, columns=PLAN_COLUMNS)
 
 
-def _size(
-    model: str,
-    endpoint: str,
-    repeats: int,
-    spread: dict[str, Any],
-    effect: float,
-    margin: float,
-    power: float,
-    level: float,
-    quality_margin: float,
-    quality_alpha: float,
-) -> dict[str, Any]:
-    # repeats average out only the part of the spread that lies within cases
+def prospects(
+    clusters: int,
+    samples: pd.DataFrame | None = None,
+    target: Target | None = None,
+    *,
+    models: Sequence[str] | None = None,
+    repeats: float = 1,
+    assume: Assumptions | None = None,
+) -> pd.DataFrame:
+    """What a run of a given size can find, for each model and endpoint.
+
+    Args:
+        clusters: clusters in all tasks together.
+        repeats: repeats of each case, on average.
+
+    Returns:
+        One row per model and endpoint: `power` of the cost test at the target's effect, `mde_ratio` that it finds with
+        the target's power, and `quality_power`, the probability that the quality gate passes an equal tool. Absent
+        where the size gives no test.
+    """
+    goal, guess, table = target or Target(), assume or Assumptions(), _pilot(samples)
+    names = _models(models, table)
+    rows = []
+    for model in names:
+        for endpoint in ENDPOINTS:
+            spread = _spread(table, goal, model, endpoint, guess)
+            row: dict[str, Any] = {"model": model, "endpoint": endpoint, "clusters": clusters, "repeats": repeats}
+            row |= goal.family(names)
+            sd, level = _sd(spread, repeats), row["alpha"] / 2
+            reach = minimal_effect(clusters, level, goal.power, two_sided=False) * sd
+            rows.append(
+                row
+                | {name: spread[name] for name in ("sd_quality", "basis", "note")}
+                | {"effect": goal.effect, "sd": sd, "mde_ratio": float(goal.margin_ratio * np.exp(-reach))}
+                | {"power": t_power(np.log(goal.margin_ratio / goal.effect) / sd, clusters, level, two_sided=False)}
+                | {"quality_power": gate_power(clusters, spread["sd_quality"], goal.quality_margin, goal.quality_alpha)}
+            )
+    return pd.DataFrame(rows, columns=PROSPECT_COLUMNS)
+
+
+def _pilot(samples: pd.DataFrame | None) -> pd.DataFrame | None:
+    return costs(assess(samples)) if samples is not None and len(samples) else None
+
+
+def _models(models: Sequence[str] | None, table: pd.DataFrame | None) -> list[str]:
+    return list(models) if models else (levels(table["model"]) if table is not None else ["any model"])
+
+
+def _sd(spread: Mapping[str, Any], repeats: float) -> float:
+    """Spread between clusters with this many repeats: they average out only the part that lies within cases."""
     within = spread["sd_repeat"] ** 2
-    sd = float(np.sqrt(max(spread["sd"] ** 2 + within * (1 / repeats - 1 / spread["repeats"]), 1e-12)))
-    distance = float(np.log(margin) - np.log(effect))
-    cost = clusters_needed(distance / sd, level / 2, power, two_sided=False)
-    gate = gate_clusters(spread["sd_quality"], quality_margin, quality_alpha, power)
+    return float(np.sqrt(max(spread["sd"] ** 2 + within * (1 / repeats - 1 / spread["repeats"]), 1e-12)))
+
+
+def _size(goal: Target, spread: Mapping[str, Any], repeats: int, level: float) -> dict[str, Any]:
+    sd = _sd(spread, repeats)
+    distance = float(np.log(goal.margin_ratio) - np.log(goal.effect))
+    cost = clusters_needed(distance / sd, level / 2, goal.power, two_sided=False)
+    gate = gate_clusters(spread["sd_quality"], goal.quality_margin, goal.quality_alpha, goal.power)
     both = None if cost is None or gate is None else max(cost, gate, 6)
-    row: dict[str, Any] = {
-        "model": model,
-        "endpoint": endpoint,
-        "effect": effect,
-        "power": power,
-        "repeats": repeats,
-        "sd": sd,
-    }
+    row: dict[str, Any] = {"effect": goal.effect, "power": goal.power, "sd": sd}
     row |= {"sd_quality": spread["sd_quality"], "basis": spread["basis"], "note": spread["note"]}
     return row | {"clusters_cost": cost, "clusters_quality": gate, "clusters": both}
 
 
-def _spread(
-    table: pd.DataFrame | None, approach: str | None, reference: str, model: str, endpoint: str, guess: Assumptions
-) -> dict[str, Any]:
+def _spread(table: pd.DataFrame | None, goal: Target, model: str, endpoint: str, guess: Assumptions) -> dict[str, Any]:
     """Standard deviations between clusters and between repeats, from the pilot where it can tell."""
     assumed: dict[str, Any] = {
         "sd": guess.sd,
@@ -238,11 +221,11 @@ def _spread(
     assumed |= {"basis": "assumed", "note": ""}
     if table is None:
         return assumed
-    arms = sorted(set(table["approach"].astype(str)) - CONTROLS - {reference})
-    arm = approach or (arms[0] if arms else None)
+    arms = sorted(set(table["approach"].astype(str)) - CONTROLS - {goal.reference})
+    arm = goal.approach or (arms[0] if arms else None)
     if arm is None:
         return assumed | {"note": "the pilot has no arm to compare"}
-    pairs = Pairs(pair_up(table, arm, reference, [endpoint, "quality"]))
+    pairs = Pairs(pair_up(table, arm, goal.reference, [endpoint, "quality"]))
     pairs = pairs.part(pairs.have("model", model) & ~pairs["lost"] & ~pairs[f"void_{endpoint}"])
     known = pairs.part(np.isfinite(pairs[f"{endpoint}_low"]) & np.isfinite(pairs[f"{endpoint}_low_ref"]))
     y = np.log(known[f"{endpoint}_low"] / known[f"{endpoint}_low_ref"])

@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 from scipy import optimize, special
 
+from ai_dev_tools.benchmark.analysis.clusters import Floats
 from ai_dev_tools.benchmark.analysis.statistics import t_quantile
 
 
@@ -72,10 +73,29 @@ def gate_clusters(
     # the answer is mostly small: look there first
     for first, last in ((2, 256), (256, 2048), (2048, most)):
         n = np.arange(first, min(last, most), dtype=np.float64)
-        error = np.sqrt(((n - 1) * spread**2 + n / (n + 1)) / n / (n + 1))
-        reach = margin - 1 / (n + 1) - -special.stdtrit(n, alpha) * error
-        luck = special.ndtri(power) * spread * np.sqrt(n) / (n + 1)
-        enough = np.flatnonzero(reach > luck)
+        enough = np.flatnonzero(_gate_reach(n, spread, margin, alpha) > special.ndtri(power) * _gate_luck(n, spread))
         if len(enough):
             return int(n[enough[0]])
     return None
+
+
+def gate_power(clusters: int, spread: float, margin: float, alpha: float = 0.05) -> float:
+    """Probability that the quality gate passes an equal tool; NaN below two clusters or for an unknown spread."""
+    if clusters < 2 or not (np.isfinite(spread) and margin > 0):
+        return float("nan")
+    if spread == 0:
+        needed = gate_clusters(spread, margin, alpha)
+        return float(needed is not None and clusters >= needed)
+    n = np.array([clusters], dtype=np.float64)
+    return float(special.ndtr(_gate_reach(n, spread, margin, alpha) / _gate_luck(n, spread))[0])
+
+
+def _gate_reach(n: Floats, spread: float, margin: float, alpha: float) -> Floats:
+    """How far the expected bound of an equal tool, one case of -1 added, lies above minus the margin."""
+    error = np.sqrt(((n - 1) * spread**2 + n / (n + 1)) / n / (n + 1))
+    return np.asarray(margin - 1 / (n + 1) - -special.stdtrit(n, alpha) * error)
+
+
+def _gate_luck(n: Floats, spread: float) -> Floats:
+    """Standard deviation of that bound, the width taken as known."""
+    return np.asarray(spread * np.sqrt(n) / (n + 1))

@@ -131,8 +131,12 @@ def quality_gate(
         reasons.append(f"quality unproven at n = {estimate.clusters}: the loss may exceed {rule.margin:g}")
     if tasks and tasks[worst] < -rule.task_veto:
         reasons.append(f"quality vetoed by {worst}: {tasks[worst]:+.2f}")
+    answered = set(pairs.part(~pairs["lost"]).texts("task"))
+    if tasks and (unscored := sorted(answered - set(tasks))):
+        reasons.append(f"quality unknown in {', '.join(unscored)}: no pair has two scores")
     if not np.isfinite(p_floor):
-        reasons.append(f"floor: {rule.floor} did not run, so guessing cannot be told from answering")
+        absent = "did not run" if floor is None else "shares no scored case with the reference"
+        reasons.append(f"floor: {rule.floor} {absent}, so guessing cannot be told from answering")
     elif p_floor > rule.alpha:
         reasons.append(f"floor: the reference does not beat {rule.floor}, so equal quality means nothing")
     elif not p_own <= rule.alpha:

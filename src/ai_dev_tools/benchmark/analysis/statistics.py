@@ -126,6 +126,13 @@ def infer(estimate: ClusterEstimate, resamples: int = RESAMPLES) -> Inference:
     return Inference(estimate, bootstrap_t(estimate.influence, resamples) if resamples else None)
 
 
+def why_no_interval(estimate: ClusterEstimate) -> str:
+    """What an estimate lacks that cannot be judged."""
+    if estimate.clusters < 2:
+        return "one cluster only"
+    return "one cluster in each task" if np.isnan(estimate.df) else "all clusters give the same value"
+
+
 def with_extra_value(estimate: ClusterEstimate, value: float) -> ClusterEstimate:
     """The one-sample estimate after adding one cluster with `value`; n + 1 clusters, plain t with n degrees of freedom.
 

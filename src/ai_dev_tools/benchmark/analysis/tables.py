@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import pandas as pd
 
 from ai_dev_tools.benchmark.analysis.comparison import compare
 from ai_dev_tools.benchmark.analysis.controls import realised_lengths
-from ai_dev_tools.benchmark.analysis.decomposition import break_even, decompose
+from ai_dev_tools.benchmark.analysis.decomposition import break_even, decompose, efficiency_change
 from ai_dev_tools.benchmark.analysis.flatten import samples_table
 from ai_dev_tools.benchmark.analysis.pairing import costs
 from ai_dev_tools.benchmark.analysis.validity import assess, check_samples
@@ -19,7 +21,7 @@ from ai_dev_tools.benchmark.config import ValidityThresholds
 from ai_dev_tools.benchmark.metrics import compute_metrics
 from ai_dev_tools.benchmark.paths import TABLE_NAMES
 from ai_dev_tools.benchmark.plan import read_plans, up_to
-from ai_dev_tools.benchmark.plugins import load_plugins
+from ai_dev_tools.benchmark.plugins import catalogue, load_plugins
 from ai_dev_tools.benchmark.prompts import SKIPPED, read_prompts
 
 
@@ -66,14 +68,26 @@ def write_tables(
         "comparisons": _each_arm(table, reference, lambda arm: compare(table, arm, reference)),
         "costs": _each_arm(table, reference, lambda arm: decompose(table, arm, reference)),
         "break_even": _each_arm(table, reference, lambda arm: break_even(table, arm, reference)),
+        "efficiency": _each_arm(table, reference, lambda arm: efficiency_change(table, arm, reference)),
         "validity": ledger[ledger["status"] == "flagged"],
         "verdicts": verdicts,
         "checks": checks,
         "controls": realised_lengths(table, shown),
         "skipped": pd.DataFrame([(*k, why) for k, why in sorted(skipped.items())], columns=["task", "case", "reason"]),
+        "definitions": catalogue(),
     }
     for name in TABLE_NAMES:
         made[name].to_csv(outputs[name], index=False, lineterminator="\n")
+    outputs["verdicts_json"].write_text(_as_json(verdicts), encoding="utf-8")
+
+
+def _as_json(table: pd.DataFrame) -> str:
+    """Rows as JSON objects; what is absent or without limit is null."""
+    rows = [
+        {name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in row.items()}
+        for row in table.to_dict("records")
+    ]
+    return json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _each_arm(table: pd.DataFrame, reference: str, make: Callable[[str], pd.DataFrame]) -> pd.DataFrame:

@@ -186,13 +186,8 @@ def others_in_flight(samples: pd.DataFrame, thresholds: ValidityThresholds) -> C
     return _known(difference, difference > 0)
 
 
-@check(
-    "clock_backwards",
-    voids=("time",),
-    unit="s",
-    description="A clock ran backwards, or a part took longer than the whole",
-)
-def clock_backwards(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Checked:
+def backward_steps(samples: pd.DataFrame) -> NDArray[np.float64]:
+    """Seconds by which each sample seems to have started before the one sent before it in its session; mostly 0."""
     start = samples["start"].to_numpy()
     back = np.zeros(len(samples))
     block = codes(samples, ["run", "profile", "session", "instance", "model", "task"])
@@ -202,6 +197,17 @@ def clock_backwards(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Ch
     if len(order) > 1:
         step = np.where(np.diff(session) == 0, np.diff(start[order]), 0.0)
         back[order[1:]] = np.maximum(0.0, -step)
+    return back
+
+
+@check(
+    "clock_backwards",
+    voids=("time",),
+    unit="s",
+    description="A clock ran backwards, or a part took longer than the whole",
+)
+def clock_backwards(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Checked:
+    back = backward_steps(samples)
     excess = samples["time_to_first_token_s"].to_numpy() - samples["duration_s"].to_numpy()
     back = np.fmax(back, np.where(_is(samples, "status", "completed"), excess, 0.0))
     return back, back > thresholds.clock_s
@@ -279,16 +285,19 @@ def run_checks(
 def assess(samples: pd.DataFrame, thresholds: ValidityThresholds | None = None) -> pd.DataFrame:
     """The prepared samples with boolean `void_tokens`, `void_time`, `void_quality`: flagged by a check that matters.
 
-    Calling it on its own result is free.
+    `why_tokens`, … name the first such check, "" where there is none. Calling it on its own result is free.
     """
     table = prepare(samples)
     if "void_tokens" in table.columns:
         return table
-    void = {f"void_{endpoint}": np.zeros(len(table), dtype=bool) for endpoint in ENDPOINTS}
+    first = {endpoint: np.zeros(len(table), dtype=np.int16) for endpoint in ENDPOINTS}
+    names = [""]
     for plugin, _, state in run_checks(table, thresholds or DEFAULTS):
+        names.append(plugin.name)
         for endpoint in plugin.options["voids"]:
-            void[f"void_{endpoint}"] |= state == 1
-    return table.assign(**void)
+            first[endpoint][(state == 1) & (first[endpoint] == 0)] = len(names) - 1
+    void = {f"void_{endpoint}": which > 0 for endpoint, which in first.items()}
+    return table.assign(**void, **{f"why_{endpoint}": _categorical(which, names) for endpoint, which in first.items()})
 
 
 def check_samples(samples: pd.DataFrame, thresholds: ValidityThresholds | None = None) -> pd.DataFrame:

@@ -31,6 +31,7 @@ from ai_dev_tools.benchmark.analysis.sampletable import ALL, levels
 from ai_dev_tools.benchmark.analysis.statistics import (
     RESAMPLES,
     holm,
+    why_no_interval,
 )
 from ai_dev_tools.benchmark.analysis.validity import DEFAULTS, assess
 from ai_dev_tools.benchmark.config import ValidityThresholds
@@ -170,28 +171,25 @@ def _measure(c: Candidate, limits: ValidityThresholds, resamples: int) -> None:
         "flagged": float(void.mean()) if len(kept) else 0.0,
         "censored": float(clean["censored"].mean()) if len(clean) else 0.0,
     }
-    lost = c.pairs.part(dropped)
+    lost, flagged, apart = c.pairs.part(dropped), kept.part(void), abs(arms[0] - arms[1])
     main = f", mostly {lost.usual_text('dropped')}" if len(lost) else ""
-    tests = [
+    why = (flagged.usual_text(f"why_{name}") or flagged.usual_text("why_quality")) if len(flagged) else ""
+    tests = (
+        ("dropped pairs", c.shares["dropped"], limits.max_dropped, f"{{}} of pairs were lost to infrastructure{main}"),
         (
-            "dropped pairs",
-            c.shares["dropped"],
-            limits.max_dropped,
-            f"{{:.0%}} of pairs were lost to infrastructure{main}",
+            "flagged pairs",
+            c.shares["flagged"],
+            limits.max_flagged,
+            f"{{}} of pairs are flagged, mostly by the check {why}",
         ),
-        ("flagged pairs", c.shares["flagged"], limits.max_flagged, "{:.0%} of pairs are flagged by validity checks"),
-        (
-            "arms flagged alike",
-            abs(arms[0] - arms[1]),
-            limits.max_arm_difference,
-            "the arms' flagged shares differ by {:.0%}",
-        ),
-    ]
-    for check, value, limit, text in tests:
-        ok = not value > limit + 1e-12
-        c.checks.append((check, ok, value, limit, "" if ok else text.format(value)))
+        ("arms flagged alike", apart, limits.max_arm_difference, "the arms' flagged shares differ by {}"),
+    )
+    for check, share, limit, text in tests:
+        # an error class is a user's text, which may hold braces
+        ok, said = not share > limit + 1e-12, text.replace("{}", f"{share:.0%}", 1)
+        c.checks.append((check, ok, share, limit, "" if ok else said))
         if not ok:
-            c.invalid.append(text.format(value) + f" (limit {limit:.0%})")
+            c.invalid.append(f"{said} (limit {limit:.0%})")
 
 
 def _decide_family(family: list[Candidate]) -> None:
@@ -218,9 +216,7 @@ def _word(c: Candidate, limits: ValidityThresholds) -> None:
         c.reasons.append(_why_empty(c))
         return
     if not found.seen.usable:
-        c.reasons.append(
-            "one cluster only" if e.clusters < 2 else "all clusters give the same value: no spread to judge by"
-        )
+        c.reasons.append(f"{why_no_interval(found.seen.source)}: no spread to judge by")
         return
     if e.left_out:
         c.reasons.append(f"{len(e.left_out)} task(s) with a single cluster are not in it")
@@ -281,7 +277,7 @@ def _why_empty(c: Candidate) -> str:
         return f"no case was answered in both {c.claim.approach} and {c.claim.reference}"
     if c.pairs["lost"].all():
         return "no completed pair: " + c.pairs.first_text("dropped")
-    return f"{c.claim.endpoint} is missing, zero or impossible in every usable pair"
+    return f"{c.claim.endpoint} is missing or impossible in every usable pair"
 
 
 def _decide_tasks(primary: list[Candidate], by_task: list[Candidate], limits: ValidityThresholds) -> None:
