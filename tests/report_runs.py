@@ -103,6 +103,24 @@ def make_run(
     return run
 
 
+def with_identity(run: Run, cpu: str, sizes: dict[str, str], **model: Any) -> None:
+    """Write what block jobs would have recorded of the machine and of each model; `sizes` as a server states them."""
+    hardware = {"cpu": cpu, "cores": 8, "ram_bytes": 2**35, "gpus": [], "os": "Linux 6"}
+    for tag, size in sizes.items():
+        file = run.folder / "identity" / tag.replace(":", "-") / "task.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        asked = {"options": {"temperature": 0.0, "num_ctx": 8192}, "think": False}
+        about = {"tag": tag, "parameter_size": size, "quantization": "Q4_K_M", "offload_share": 0.0, **model}
+        session = {
+            "session": "s1",
+            "hardware": hardware,
+            "model": about,
+            "asked": asked,
+            "server_on_this_machine": True,
+        }
+        file.write_text(json.dumps({"sessions": [session]}))
+
+
 def make_tables(run: Run) -> None:
     """All tables of a run, as the workflow makes them."""
     (run.folder / "tables").mkdir(exist_ok=True)

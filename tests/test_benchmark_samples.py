@@ -129,7 +129,7 @@ def test_a_sample_file_holds_every_promised_field(tmp_path: Path) -> None:
 
 
 def test_every_field_is_documented(tmp_path: Path) -> None:
-    from ai_dev_tools.benchmark.generate import sample_reference
+    from ai_dev_tools.benchmark.reference import sample_reference
 
     page = sample_reference()
     assert all(f"| `{field}` |" in page for field in FIELDS)

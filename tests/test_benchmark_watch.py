@@ -110,7 +110,9 @@ def test_overlapping_requests_count_once_as_busy_time(run: Run) -> None:
     put(run, [one, two])
     view = RunView(run.folder)
     view.update()
-    assert busy_seconds(view.samples.values()) == pytest.approx(max(one.duration_s or 0, two.duration_s or 0))
+    assert busy_seconds((s.start, s.end) for s in view.samples.values()) == pytest.approx(
+        max(one.duration_s or 0, two.duration_s or 0)
+    )
 
 
 def test_a_folder_that_is_not_there_is_one_clear_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,7 +29,7 @@ class Project:
 
     @classmethod
     def create(cls, folder: Path, weights: Path | None = None) -> Project:
-        for name in ("Snakefile", "workflow", "notebooks", "profiles", "config"):
+        for name in ("Snakefile", "workflow", "notebooks", "profiles", "config", "envs"):
             source = REPO / name
             shutil.copytree(source, folder / name) if source.is_dir() else shutil.copy(source, folder / name)
         if weights:

@@ -1,4 +1,4 @@
-"""The report in a real browser, opened from disk as its readers do.
+"""Reports, comparisons and batches in a real browser, opened from disk as their readers do.
 
 Needs a Chromium (`CHROMIUM`, default /usr/bin/chromium) and the packages playwright and axe-playwright-python, which
 ships axe-core. What is not there is skipped.
@@ -14,8 +14,11 @@ from typing import Any
 import pytest
 from report_runs import Run, fail, make_run
 
+from ai_dev_tools.benchmark.batches import Batch
+from ai_dev_tools.benchmark.comparing import write_batch_report, write_comparison
 from ai_dev_tools.benchmark.report import browser as browsing
 from ai_dev_tools.benchmark.report.render import render_report
+from ai_dev_tools.benchmark.runs import read_run
 from ai_dev_tools.benchmark.samples import Sample
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -53,6 +56,18 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return run
 
 
+@pytest.fixture(scope="module")
+def overviews(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A comparison and a batch of the run with one of a small model only."""
+    folder = tmp_path_factory.mktemp("overviews")
+    make_run(folder / "small", samples=4, profile="small", models=("llama3.2:1b",))
+    runs = [read_run(folder / "small"), read_run(run.folder, name="light")]
+    write_comparison(runs[0], runs[1], folder / "comparison", "baseline")
+    batch = Batch(description="Two sizes", profiles=("small", "light"), samples=4)
+    write_batch_report("two", batch, runs, folder / "batch", "baseline")
+    return folder
+
+
 class Opened:
     """A page opened from disk, and everything that went wrong on it."""
 
@@ -66,7 +81,7 @@ class Opened:
         self.page.on("dialog", lambda dialog: self.errors.append(f"dialog: {dialog.message}"))
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.goto(file.as_uri())
-        self.page.wait_for_selector("#browser tbody tr")
+        self.page.wait_for_selector("#browser tbody tr" if file.name == "report.html" else "main table")
 
     def __enter__(self) -> Opened:
         return self
@@ -116,7 +131,7 @@ def test_a_table_sorts_by_number_both_ways_with_missing_values_last(page: Any) -
 
 
 def test_a_table_filters_by_words_and_says_how_many_rows_are_left(page: Any) -> None:
-    block = page.locator("#metrics.table-block")
+    block = page.locator("#table-metrics")
     every = block.locator("tbody tr").count()
     block.locator(".filter").fill("no_context llama3.2:3b")
     shown = block.locator("tbody tr:visible")
@@ -127,13 +142,13 @@ def test_a_table_filters_by_words_and_says_how_many_rows_are_left(page: Any) -> 
 
 def test_what_a_table_and_a_figure_show_can_be_saved(page: Any) -> None:
     with page.expect_download() as table:
-        page.locator("#metrics .csv").click()
+        page.locator("#table-metrics .csv").click()
     assert Path(table.value.path()).read_text().startswith("Model,Task,Approach,Samples,")
     with page.expect_download() as data:
-        page.locator("#forest-tools .figure-csv").click()
+        page.locator("#figure-forest-tools .figure-csv").click()
     assert Path(data.value.path()).read_text().startswith("panel,label,model,task,ratio,low,high")
     with page.expect_download() as picture:
-        page.locator("#forest-tools .figure-svg").click()
+        page.locator("#figure-forest-tools .figure-svg").click()
     assert "var(--" not in Path(picture.value.path()).read_text()
 
 
@@ -163,19 +178,85 @@ def test_a_link_leads_to_one_sample(chromium: Any, run: Run) -> None:
         assert opened.errors == []
 
 
-@pytest.mark.skipif(not AXE.exists(), reason="axe-playwright-python ships no axe.min.js")
+def test_a_count_of_errors_leads_to_those_samples(page: Any) -> None:
+    row = page.locator("#table-errors tbody tr", has_text="llama3.2:3b").first
+    assert "<b>refused</b>" in row.inner_text()
+    row.locator("a").click()
+    browser = page.locator("#browser")
+    page.wait_for_function("document.querySelector('#browser .count').textContent.startsWith('1 of')")
+    assert browser.get_by_label("Status").input_value() == "failed"
+    assert browser.get_by_label("Model").input_value() == "llama3.2:3b"
+    browser.locator("button.open").click()
+    page.wait_for_selector("#sample-detail .notice.error")
+
+
+def fits_on_paper(page: Any) -> bool:
+    """Whether no table is cut at the right edge of an A4 page with narrow margins."""
+    page.set_viewport_size({"width": 760, "height": 1000})
+    fits: bool = page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    return fits
+
+
+def violations(opened: Opened) -> list[Any]:
+    """What axe finds that is serious, everything unfolded."""
+    opened.page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
+    session = opened.context.new_cdp_session(opened.page)  # the page's own security policy allows no foreign script
+    session.send("Runtime.evaluate", {"expression": AXE.read_text()})
+    found = opened.page.evaluate("axe.run().then((r) => r.violations.map((v) => [v.impact, v.id, v.nodes[0].html]))")
+    return [violation for violation in found if violation[0] in ("serious", "critical")]
+
+
+needs_axe = pytest.mark.skipif(not AXE.exists(), reason="axe-playwright-python ships no axe.min.js")
+
+
+@needs_axe
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("width", WIDTHS)
 def test_axe_finds_no_serious_accessibility_violation(chromium: Any, run: Run, width: int, theme: str) -> None:
     with Opened(chromium, run.folder / "report" / "report.html", width, theme) as opened:
+        opened.page.locator("#browser button.open").first.click()
+        opened.page.wait_for_selector("#sample-detail .arms")
+        assert violations(opened) == []
+
+
+@needs_axe
+@pytest.mark.parametrize("kind", ["comparison", "batch"])
+@pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (375, "dark")])
+def test_an_overview_opens_without_an_error_fits_its_screen_and_can_be_read_by_everyone(
+    chromium: Any, overviews: Path, kind: str, width: int, theme: str
+) -> None:
+    with Opened(chromium, overviews / kind / "overview.html", width, theme) as opened:
+        assert opened.page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+        assert opened.page.evaluate("document.documentElement.dataset.theme") == theme
+        assert all(url.startswith("file:") for url in opened.requests)
+        assert opened.page.locator("figure svg").count() >= 3
+        assert violations(opened) == []
+        assert opened.errors == []
+
+
+def test_an_overview_sorts_filters_and_saves_its_tables_and_figures(chromium: Any, overviews: Path) -> None:
+    with Opened(chromium, overviews / "comparison" / "overview.html") as opened:
         page = opened.page
-        page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
-        page.locator("#browser button.open").first.click()
-        page.wait_for_selector("#sample-detail .arms")
-        session = opened.context.new_cdp_session(page)  # the page's own security policy allows no foreign script
-        session.send("Runtime.evaluate", {"expression": AXE.read_text()})
-        found = page.evaluate("axe.run().then((r) => r.violations.map((v) => [v.impact, v.id, v.nodes[0].html]))")
-        assert [violation for violation in found if violation[0] in ("serious", "critical")] == []
+        page.locator("[data-id=arms] thead button", has_text="Quality").click()
+        cells = "Array.from(document.querySelectorAll('[data-id=arms] tbody tr'), r => Number(r.cells[5].dataset.v))"
+        assert page.evaluate(cells) == sorted(page.evaluate(cells))
+        block = page.locator("#table-arms")
+        block.locator(".filter").fill("no_context small")
+        assert block.locator("tbody tr:visible").count() == 1
+        with page.expect_download() as data:
+            page.locator("#figure-scaling .figure-csv").click()
+        assert Path(data.value.path()).read_text().startswith("panel,run,approach,model,size,value")
+        assert opened.errors == []
+
+
+def test_an_overview_on_paper_is_light_and_whole(chromium: Any, overviews: Path) -> None:
+    with Opened(chromium, overviews / "batch" / "overview.html", theme="dark") as opened:
+        opened.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        opened.page.emulate_media(media="print")
+        assert opened.page.evaluate("document.documentElement.dataset.theme") == "light"
+        assert not opened.page.locator("#theme").is_visible()
+        assert opened.page.locator("#table-arms tbody tr").last.is_visible()
+        assert fits_on_paper(opened.page)
 
 
 def test_a_hostile_answer_neither_runs_nor_breaks_the_layout(chromium: Any, tmp_path: Path) -> None:
@@ -216,3 +297,4 @@ def test_paper_shows_every_part_unfolded_in_light_colours(chromium: Any, run: Ru
         assert opened.page.evaluate("document.documentElement.dataset.theme") == "light"
         assert opened.page.locator("#methods dd").first.is_visible()
         assert not opened.page.locator("#theme").is_visible()
+        assert fits_on_paper(opened.page)

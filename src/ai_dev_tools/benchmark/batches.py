@@ -15,7 +15,7 @@ from ai_dev_tools.benchmark.validation import StrictModel, nearest, parse
 class Batch(StrictModel):
     """What a batch runs. Its nominal time is a promise to compare the estimate with, not a limit."""
 
-    description: str = ""
+    description: str = Field(default="", description="for people")
     profiles: Annotated[tuple[str, ...], Field(min_length=1)] = Field(description="hardware profiles, smallest first")
     samples: PositiveInt = Field(description="samples per approach")
     tasks: tuple[str, ...] | None = Field(default=None, description="task ids; default: those of the config")

@@ -256,9 +256,15 @@ class _Crew:
 
     def run(self, meter: Meter) -> None:
         """Ask until nothing is missing, the endpoint is gone, or the run is stopped."""
+        slots = min(self._size * len(self.clients), len(self._work.missing))
+        if not slots:
+            return
+        # All slots are taken before the first is used: else the first cases run beside fewer requests, arm by arm.
+        first = [self._work.missing.popleft() for _ in range(slots)]
+        self._in_flight = slots
         threads = [
-            threading.Thread(target=self._guarded, args=(self.clients[i % len(self.clients)], meter), daemon=True)
-            for i in range(self._size * len(self.clients))
+            threading.Thread(target=self._guarded, args=(self.clients[i % len(self.clients)], meter, cell), daemon=True)
+            for i, cell in enumerate(first)
         ]
         try:
             for thread in threads:
@@ -272,25 +278,20 @@ class _Crew:
         if self._crash is not None:
             raise self._crash
 
-    def _guarded(self, client: OllamaClient, meter: Meter) -> None:
+    def _guarded(self, client: OllamaClient, meter: Meter, first: Cell) -> None:
         try:
-            self._ask_all(client, meter)
+            self._ask_all(client, meter, first)
         except BaseException as error:
             self._crash = error
             self.gone = True
 
-    def _ask_all(self, client: OllamaClient, meter: Meter) -> None:
+    def _ask_all(self, client: OllamaClient, meter: Meter, first: Cell) -> None:
         block, work = self._work.block, self._work
-        while not self._stop.is_set() and not self.gone:
-            with self._lock:
-                if not work.missing:
-                    return
-                cell = work.missing.popleft()
-                self._in_flight += 1
+        cell: Cell | None = first
+        while cell is not None:
             prompt = work.prompt(cell)
             asked = ask(block, cell, prompt, client, meter, self._stop, lambda: self._in_flight)
             with self._lock:
-                self._in_flight -= 1
                 if self._stop.is_set():
                     return
                 if isinstance(asked.error, EndpointConnectionError):
@@ -304,3 +305,16 @@ class _Crew:
             sample.flags = sorted({*sample.flags, *self._witness.flags})
             work.store(sample)
             self._progress.finished(asked.error)
+            cell = self._next()
+
+    def _next(self) -> Cell | None:
+        """The cell that follows in this slot; None, and one slot less in use, when there is none to ask.
+
+        A slot counts as in use until then: the milliseconds that storing a sample takes would otherwise make the
+        numbers of two arms differ, and void their times.
+        """
+        with self._lock:
+            if self._work.missing and not self._stop.is_set() and not self.gone:
+                return self._work.missing.popleft()
+            self._in_flight -= 1
+            return None

@@ -229,12 +229,21 @@ for _q in (25, 50, 75, 90, 95, 99):
     )(partial(_percentile, q=_q / 100))
 
 
-@metric("time_to_first_token_p50", unit="s", description="Median time to the first token of completed requests")
-def time_to_first_token_p50(cell: Cell) -> Estimate:
+def _first_token_percentile(cell: Cell, q: float) -> Estimate:
     values = np.sort(cell.completed("time_to_first_token_s"))
     if not len(values):
         return Estimate.absent(_why_empty(cell, "time_to_first_token_s"))
-    return Estimate(float(np.quantile(values, 0.5)), *quantile_interval(values, 0.5))
+    if q > 0.5 and len(values) < (needed := int(np.ceil(1 / (1 - q) - 1e-9))):
+        return Estimate.absent(f"needs {needed} samples, has {len(values)}")
+    return Estimate(float(np.quantile(values, q)), *quantile_interval(values, q))
+
+
+for _q in (50, 90, 95, 99):
+    metric(
+        f"time_to_first_token_p{_q}",
+        unit="s",
+        description=f"{_q}th percentile of times to the first token of completed requests; order-statistic interval",
+    )(partial(_first_token_percentile, q=_q / 100))
 
 
 for _column, _name, _text in (

@@ -13,9 +13,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ai_dev_tools.benchmark.report import curves
 from ai_dev_tools.benchmark.report.drawing import (
     COLOURS,
-    DASHES,
     GRID,
     INK,
     MOST_VECTOR_POINTS,
@@ -36,12 +36,15 @@ from ai_dev_tools.benchmark.report.drawing import (
 )
 
 MOST_BARS = 30
-__all__ = ["draw", "inline_svg", "plot", "registered", "save", "svg"]
+__all__ = ["curves", "draw", "inline_svg", "plot", "registered", "save", "svg"]
 
 
 @plot("forest")
 def forest(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> None:
-    """Ratios with intervals, one row each; columns: panel, label, ratio, low, high, overall (bool), mark (text)."""
+    """Ratios with intervals, one row each; columns: panel, label, ratio, low, high, overall (bool).
+
+    Options: `margin` (edge of the grey band, a ratio below 1), `xlabel`.
+    """
     panels = list(dict.fromkeys(data["panel"]))
     rows = list(dict.fromkeys(data["label"]))
     figure.set_size_inches(7.6, 1.15 + 0.27 * len(rows))
@@ -62,7 +65,7 @@ def forest(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> No
         axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
         axes.minorticks_off()
         axes.set_title(str(panel))
-        axes.set_xlabel("← cheaper · ratio to baseline · dearer →")
+        axes.set_xlabel(str(options.get("xlabel", "← cheaper · ratio to baseline · dearer →")))
         show_grid(axes, "x")
     whole = {row for row, overall in zip(data["label"], data["overall"], strict=True) if overall}
     for axes in every:
@@ -263,98 +266,58 @@ def stack(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> Non
 
 @plot("timeline")
 def timeline(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> None:
-    """What ran when; columns: lane, session, approach, start, end (s since the first), status, attempts."""
+    """What ran when; columns: lane, session, approach, start, end (s since the first), status, attempts.
+
+    Within a lane each approach has its own line, so that colours do not mix where requests are short.
+    """
     lanes = list(dict.fromkeys(data["lane"]))
     arms = series_order(list(dict.fromkeys(data["approach"])))
-    figure.set_size_inches(7.6, 2.1 + 0.19 * len(lanes))
+    figure.set_size_inches(7.6, 2.1 + 0.2 * len(lanes))
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[max(2.0, len(lanes)), 3.0])
     raster = len(data) > MOST_VECTOR_POINTS
+    step = 0.8 / len(arms)
+    height = data["lane"].map(lanes.index) + (data["approach"].map(arms.index) - (len(arms) - 1) / 2) * step
+    thick = min(6.0, 0.2 * 72 * step)
     for arm in arms:
-        mine = data[data["approach"] == arm]
-        y = [lanes.index(lane) for lane in mine["lane"]]
+        mine = data["approach"] == arm
         colour, _, _ = series_look(arm, arms)
+        ends = data.loc[mine, "start"], data.loc[mine, "end"]
         top.hlines(
-            y,
-            mine["start"],
-            mine["end"],
-            color=colour,
-            lw=6,
-            capstyle="butt",
-            label=short_label(arm),
-            rasterized=raster,
+            height[mine], *ends, color=colour, lw=thick, capstyle="butt", label=short_label(arm), rasterized=raster
         )
-    bad = data[data["status"] != "completed"]
-    top.plot(
-        bad["end"],
-        [lanes.index(lane) for lane in bad["lane"]],
-        "x",
-        color=INK,
-        ms=5,
-        label="failed or timed out",
-        ls="",
-        rasterized=raster,
-    ) if len(bad) else None
-    again = data[data["attempts"] > 1]
-    top.plot(
-        again["start"],
-        [lanes.index(lane) for lane in again["lane"]],
-        "v",
-        color=INK,
-        ms=4,
-        ls="",
-        label="retried",
-        rasterized=raster,
-    ) if len(again) else None
+    marks = (("end", data["status"] != "completed", "x", "failed or timed out"),
+             ("start", data["attempts"] > 1, "v", "retried"))  # fmt: skip
+    for column, chosen, marker, label in marks:
+        if chosen.any():
+            top.plot(data.loc[chosen, column], height[chosen], marker, color=INK, ms=4, ls="", label=label,
+                     rasterized=raster)  # fmt: skip
     top.set_yticks(range(len(lanes)), [short_label(lane) for lane in lanes], fontsize=8)
     top.set_ylim(len(lanes) - 0.4, -0.6)
     show_grid(top, "x")
-    bottom.step(*_in_flight(data), where="post", color=COLOURS[0], lw=1)
+    times, mean, most = _in_flight(data)
+    bottom.fill_between(times, mean, step="post", color=COLOURS[0], alpha=0.35, lw=0)
+    bottom.step(times, most, where="post", color=COLOURS[0], lw=1)
     bottom.set_ylim(bottom=0)
     bottom.yaxis.get_major_locator().set_params(integer=True)
     bottom.set_ylabel("in flight")
     bottom.set_xlabel(str(options.get("xlabel", "seconds of measuring (pauses between sessions left out)")))
     bottom.tick_params(length=0)
-    show_legend(figure, top, columns=5)
+    show_legend(figure, top)
 
 
-def _in_flight(data: pd.DataFrame, bins: int = 400) -> tuple[Any, Any]:
-    """Moments and the number of requests under way from each on; of many, the most in each of some stretches."""
-    times = np.concatenate([data["start"].to_numpy(dtype=float), data["end"].to_numpy(dtype=float)])
+def _in_flight(data: pd.DataFrame, bins: int = 150) -> tuple[Any, Any, Any]:
+    """Starts of equal stretches, and the mean and the most of the requests under way in each."""
+    starts, ends = data["start"].to_numpy(dtype=float), data["end"].to_numpy(dtype=float)
+    times = np.concatenate([starts, ends]).round(3)  # what ends within a millisecond of a start ended before it
     change = np.concatenate([np.ones(len(data)), -np.ones(len(data))])
     order = np.lexsort([change, times])
     times, running = times[order], np.cumsum(change[order])
-    if len(times) <= 4 * bins:
-        return times, running
-    place = np.minimum(((times - times[0]) / (times[-1] - times[0]) * bins).astype(int), bins - 1)
-    most = np.zeros(bins)
-    np.maximum.at(most, place, running)
-    return np.linspace(times[0], times[-1], bins), most
-
-
-@plot("breakeven")
-def breakeven(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> None:
-    """Net time saved by questions per tool run; columns: task, series, questions, net_s, low, high."""
-    tasks = list(dict.fromkeys(data["task"]))
-    names = list(dict.fromkeys(data["series"]))
-    columns = min(3, len(tasks))
-    lines = -(-len(tasks) // columns)
-    figure.set_size_inches(7.6, 0.7 + 1.75 * lines)
-    every = figure.subplots(lines, columns, squeeze=False, sharex=True)
-    for number, task in enumerate(tasks):
-        axes = every[number // columns][number % columns]
-        for place, name in enumerate(names):
-            part = data[(data["task"] == task) & (data["series"] == name)]
-            colour, dash = COLOURS[(place + 1) % len(COLOURS)], DASHES[place % len(DASHES)]
-            axes.fill_between(part["questions"], part["low"], part["high"], color=colour, alpha=0.15, lw=0)
-            axes.plot(part["questions"], part["net_s"], color=colour, ls=dash, lw=1.8, label=short_label(name))
-        axes.axhline(0, color=MUTED, lw=0.9)
-        axes.set_title(short_label(task), fontsize=8.5)
-        axes.tick_params(length=0, labelsize=8)
-    for number in range(len(tasks), lines * columns):
-        every[number // columns][number % columns].set_visible(False)
-    figure.supxlabel("questions asked per tool run", fontsize=9, color=MUTED)
-    figure.supylabel("seconds saved in all", fontsize=9, color=MUTED)
-    show_legend(figure, every[0][0])
+    edges = np.linspace(times[0], max(times[-1], times[0] + 1e-6), bins + 1)
+    busy = np.concatenate([[0.0], np.cumsum(running[:-1] * np.diff(times))])
+    mean = np.diff(np.interp(edges, times, busy)) / np.diff(edges)
+    most = running[np.maximum(np.searchsorted(times, edges[:-1], side="right") - 1, 0)]
+    np.maximum.at(most, np.minimum(np.searchsorted(edges, times, side="right") - 1, bins - 1), running)
+    return edges, np.append(mean, 0.0), np.append(most, 0.0)
 
 
 @plot("dots")

@@ -14,12 +14,11 @@ import os
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 import msgspec
 from rich.console import Console, Group, RenderableType
@@ -147,13 +146,13 @@ class RunView:
             if missing > 0:
                 alike = [d for other, ds in known.items() if (other[0], other[2]) == (cell[0], cell[2]) for d in ds]
                 work += missing * fmean(known.get(cell) or alike or every)
-        return work / max(1.0, sum(every) / busy_seconds(self.samples.values()))
+        return work / max(1.0, sum(every) / busy_seconds((s.start, s.end) for s in self.samples.values()))
 
 
-def busy_seconds(samples: Any) -> float:
-    """Seconds during which at least one of the requests ran."""
+def busy_seconds(spans: Iterable[tuple[float, float]]) -> float:
+    """Seconds during which at least one of the requests ran; `spans` are their (start, end) in seconds."""
     total, until = 0.0, float("-inf")
-    for start, end in sorted((sample.start, sample.end) for sample in samples):
+    for start, end in sorted(spans):
         total += max(0.0, end - max(start, until))
         until = max(until, end)
     return max(total, 1e-9)

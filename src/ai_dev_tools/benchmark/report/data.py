@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pandas as pd
 
 from ai_dev_tools.benchmark.analysis.sampletable import ALL, REQUIRED, TEXT, prepare
@@ -15,9 +16,28 @@ from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.plan import read_plans, up_to
 from ai_dev_tools.benchmark.report.machine import sessions_of
 from ai_dev_tools.benchmark.report.text import is_missing
+from ai_dev_tools.benchmark.samples import SampleError
 
 REFERENCE = "baseline"
-DERIVED = ("metrics", "comparisons", "verdicts", "checks", "controls", "validity", "skipped", "costs", "break_even")
+DERIVED = ("metrics", "comparisons", "verdicts", "checks", "controls", "validity", "skipped", "costs", "break_even",
+           "efficiency", "definitions")  # fmt: skip
+
+
+class Failure(msgspec.Struct):
+    """A request of a block file, as far as the errors table needs it."""
+
+    status: str
+    model: str
+    task: str
+    approach: str
+    case: str
+    sample: int
+    error: SampleError | None = None
+
+    @property
+    def cell(self) -> tuple[str, ...]:
+        """Status, error class, model, task and approach."""
+        return self.status, self.error.class_ if self.error else "", self.model, self.task, self.approach
 
 
 @dataclass(frozen=True)
@@ -29,8 +49,11 @@ class RunData:
         samples: one row per sample.
         metrics, comparisons, verdicts, checks, controls, validity, skipped, costs, break_even: derived tables, empty
             where there are none.
+        efficiency: change of the composite score of each arm against the reference.
+        definitions: what every metric, comparison and check is, the user's own included.
         plans: entries of the plan ledger, oldest first.
         sessions: what block jobs recorded of server, model and machine.
+        failures: requests that did not complete, with their messages; empty where the block files are not at hand.
     """
 
     about: Mapping[str, Any]
@@ -44,8 +67,11 @@ class RunData:
     skipped: pd.DataFrame = field(default_factory=pd.DataFrame)
     costs: pd.DataFrame = field(default_factory=pd.DataFrame)
     break_even: pd.DataFrame = field(default_factory=pd.DataFrame)
+    efficiency: pd.DataFrame = field(default_factory=pd.DataFrame)
+    definitions: pd.DataFrame = field(default_factory=pd.DataFrame)
     plans: Sequence[Mapping[str, Any]] = ()
     sessions: Sequence[Mapping[str, Any]] = ()
+    failures: Sequence[Failure] = ()
 
     @cached_property
     def profile(self) -> str:
@@ -72,7 +98,7 @@ class RunData:
     @cached_property
     def compared(self) -> list[str]:
         """Arms that a claim is about: `tools` and the named tools."""
-        return [name for name in self.approaches if name == "tools" or name.startswith("tools-")]
+        return [name for name in self.approaches if is_claimed(name)]
 
     @cached_property
     def expected(self) -> int | None:
@@ -92,6 +118,16 @@ class RunData:
         """A row of the comparisons table against the reference; empty when there is none."""
         return self._comparisons.get((name, approach, model, task), {})
 
+    def ordered(self, table: pd.DataFrame) -> list[dict[str, Any]]:
+        """Rows of a derived table with models, tasks and approaches in the order of the run, the whole first."""
+        places = {
+            name: {level: place for place, level in enumerate([ALL, *levels])}
+            for name, levels in (("model", self.models), ("task", self.tasks), ("approach", self.approaches))
+        }
+        return sorted(
+            records(table), key=lambda row: [place.get(row[name], len(place)) for name, place in places.items()]
+        )
+
     @cached_property
     def _metrics(self) -> dict[tuple[str, ...], Mapping[str, Any]]:
         rows = records(self.metrics)
@@ -106,6 +142,11 @@ class RunData:
     def _levels(self, column: str, known: list[str]) -> list[str]:
         present = sorted(map(str, self.samples[column].dropna().unique())) if len(self.samples) else []
         return [*known, *(name for name in present if name not in known)]
+
+
+def is_claimed(approach: str) -> bool:
+    """Whether claims are about this arm: `tools`, or a named tool's."""
+    return approach == "tools" or approach.startswith("tools-")
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -146,7 +187,8 @@ def read_run(tables: Path, about: Mapping[str, Any] | None = None, plans: Path |
     """Read what a report is made of.
 
     Args:
-        tables: folder with samples.csv or .parquet, and whatever derived tables there are; `identity` lies beside it.
+        tables: folder with samples.csv or .parquet, and whatever derived tables there are; `identity` and `blocks` lie
+            beside it.
         about: what the settings say of the run.
         plans: the plan ledger.
 
@@ -161,8 +203,26 @@ def read_run(tables: Path, about: Mapping[str, Any] | None = None, plans: Path |
         samples=plain_samples(samples),
         plans=up_to(read_plans(plans), (about or {}).get("plan")) if plans else [],
         sessions=sessions,
+        failures=failures_of(tables.parent / "blocks"),
         **frames,
     )
+
+
+def failures_of(blocks: Path) -> list[Failure]:
+    """Requests of a run's block files that did not complete; none where there is no such file.
+
+    Raises:
+        ConfigurationError: a line is no sample.
+    """
+    decoder = msgspec.json.Decoder(Failure)
+    found: list[Failure] = []
+    for path in sorted(blocks.glob("*/*.jsonl")):
+        try:
+            samples = [decoder.decode(line) for line in path.read_bytes().splitlines() if line]
+        except (OSError, msgspec.MsgspecError) as error:
+            raise ConfigurationError(f"{path} cannot be read ({error})", remedy="Delete it; it is made again") from None
+        found += [sample for sample in samples if sample.status != "completed"]
+    return found
 
 
 def plain_float(value: Any) -> float:

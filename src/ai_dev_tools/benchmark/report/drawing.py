@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,6 +33,8 @@ THEMED = {INK: "--ink", MUTED: "--muted", GRID: "--line", PAPER: "--paper"} | {
     colour: f"--series-{number}" for number, colour in enumerate(COLOURS)
 }
 MOST_VECTOR_POINTS = 3000
+LINE_CHARACTERS, SIGN_CHARACTERS = 108, 8
+"""Characters that a line of a legend holds, and what the sign before a name takes of them."""
 STYLE: Any = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
@@ -92,11 +96,20 @@ def draw(name: str, data: pd.DataFrame, options: Mapping[str, Any] | None = None
         return figure
 
 
+@contextmanager
+def _drawing() -> Iterator[None]:
+    """Our style, without a warning for each sign of foreign text that the font lacks."""
+    with rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        yield
+
+
 def svg(figure: Figure) -> str:
     """The figure as SVG text, the same for the same data."""
     buffer = io.StringIO()
-    with rc_context(STYLE):
+    with _drawing():
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Type": None, "Format": None})
+    figure.set_layout_engine("none")  # laid out now: the next format need not do it again
     return buffer.getvalue()
 
 
@@ -104,7 +117,7 @@ def save(figure: Figure, stem: Path, picture: str | None = None) -> None:
     """Write `stem`.svg and `stem`.png (on white, 150 dots per inch)."""
     stem.parent.mkdir(parents=True, exist_ok=True)
     stem.with_suffix(".svg").write_text(picture or svg(figure), encoding="utf-8")
-    with rc_context(STYLE):
+    with _drawing():
         figure.savefig(stem.with_suffix(".png"), dpi=150, facecolor=PAPER, metadata={"Software": None})
 
 
@@ -152,14 +165,21 @@ def short_label(value: Any, most: int = 34) -> str:
     return shown if len(shown) <= most else shown[: most - 1] + "…"
 
 
-def show_legend(figure: Figure, axes: Axes, columns: int = 4) -> None:
+def show_legend(figure: Figure, axes: Axes) -> None:
     """One legend above the figure, each name once."""
     handles, labels = axes.get_legend_handles_labels()
-    unique = dict(zip(labels, handles, strict=True))
-    if unique:
-        figure.legend(
-            unique.values(), unique.keys(), loc="outside upper left", ncols=min(columns, len(unique)), fontsize=9
-        )
+    place_legend(figure, dict(zip(labels, handles, strict=True)))
+
+
+def place_legend(figure: Figure, entries: Mapping[str, Any]) -> None:
+    """These handles by label above the figure: in one line where they fit, else in columns of equal width."""
+    if entries:
+        widest = max(len(label) for label in entries)
+        in_a_line = sum(len(label) + SIGN_CHARACTERS for label in entries) <= LINE_CHARACTERS
+        columns = len(entries) if in_a_line else max(1, LINE_CHARACTERS // (widest + SIGN_CHARACTERS))
+        by_column = [label for column in range(columns) for label in list(entries)[column::columns]]
+        handles = [entries[label] for label in by_column]
+        figure.legend(handles, by_column, loc="outside upper left", ncols=columns, fontsize=9)
 
 
 def plain_log(axes: Axes) -> None:

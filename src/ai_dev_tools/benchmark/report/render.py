@@ -29,7 +29,7 @@ from ai_dev_tools.benchmark.report.browser import (
 from ai_dev_tools.benchmark.report.build import SCHEMA_VERSION, build_report
 from ai_dev_tools.benchmark.report.data import read_run
 from ai_dev_tools.benchmark.report.formats import badge, console, html, junit, markdown, own, structured
-from ai_dev_tools.benchmark.report.model import Report
+from ai_dev_tools.benchmark.report.model import Page, Report, Section, Table, Verdicts
 from ai_dev_tools.benchmark.report.pictures import figure_csv
 
 MOST_SOCKET_PATH = 80
@@ -67,7 +67,7 @@ class Inputs:
 
 
 def render_report(inputs: Inputs, folder: Path, figures: Path) -> Report:
-    """Write report.{html,md,json,csv,txt,xml,ipynb} and badges/ into `folder`, pictures and their data into `figures`.
+    """Write report.{html,md,json,csv,txt,xml,ipynb}, badges/ and tables/ into `folder`, pictures and their data into `figures`.
 
     Raises:
         BenchmarkError: a table cannot be read, or a cell of the notebook fails.
@@ -86,10 +86,12 @@ def render_report(inputs: Inputs, folder: Path, figures: Path) -> Report:
         "report.xml": junit.render(report),
         **{own.output_name(path): own.render(path, report, content, data) for path in inputs.templates},
         **{f"badges/{badge.file_name(verdict)}": badge.render(verdict) for verdict in report.verdicts},
+        **{f"tables/{name}.csv": text for name, text in structured.csv_tables(report).items()},
+        **{f"tables/{name}.html": text for name, text in table_pages(report).items()},
     }
-    (folder / "badges").mkdir(exist_ok=True)
-    for old in (folder / "badges").glob("*.svg"):
-        old.unlink()
+    for name in ("badges", "tables"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+        (folder / name).mkdir()
     for name, text in written.items():
         (folder / name).write_text(text, encoding="utf-8", errors="replace")
     parameters = {
@@ -105,13 +107,23 @@ def render_report(inputs: Inputs, folder: Path, figures: Path) -> Report:
     return report
 
 
+def table_pages(report: Report) -> dict[str, str]:
+    """The verdicts, and each table that has rows, as a small page of its own by its id: for Snakemake's report."""
+    parts: dict[str, Verdicts | Table] = {table.id: table for table in report.tables if table.rows}
+    verdicts = next((block for _, block in report.blocks() if isinstance(block, Verdicts)), None)
+    if verdicts and verdicts.items:
+        parts["verdicts"] = verdicts
+    pages = {}
+    for name, block in parts.items():
+        section = Section(f"part-{name}", block.title if isinstance(block, Table) else "Verdicts", (block,))
+        page = Page(section.title, report.header[:2], (section,))
+        pages[name] = html.document(page, html.section_html(section, {}), "")
+    return pages
+
+
 def page_payload(report: Report, data: BrowserData, folder: Path) -> Payload:
     """The data inside a page; what is too much for one page is written as script files beside it."""
-    figures = {
-        f.id: figure_csv(f)
-        for f in report.figures
-        if len(f.data) <= MOST_FIGURE_ROWS
-    }
+    figures = {f.id: figure_csv(f) for f in report.figures if len(f.data) <= MOST_FIGURE_ROWS}
     scripts = {name: html.script_json(part) for name, part in data.parts.items()}
     side = folder / FOLDER
     if side.exists():

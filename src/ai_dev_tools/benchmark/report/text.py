@@ -8,7 +8,7 @@ import unicodedata
 from typing import Any
 
 MISSING = "–"
-HUGE = 1e9
+HUGE, HUGE_WITH_DECIMALS = 1e9, 1e6
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _KEPT = {"\n", "\t"}
 
@@ -19,13 +19,13 @@ def is_missing(value: Any) -> bool:
 
 
 def number(value: Any, digits: int = 0) -> str:
-    """A number with so many decimals; a dash where there is none, ∞ where there is no limit, 1.6e+12 from a billion on."""
+    """A number with so many decimals; a dash where there is none, ∞ where there is no limit, 1.6e+12 where it is huge."""
     if is_missing(value):
         return MISSING
     value = float(value)
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
-    if abs(value) >= HUGE:
+    if abs(value) >= (HUGE_WITH_DECIMALS if digits else HUGE):
         return f"{value:.2g}"
     text = f"{value:,.{digits}f}"
     return text.lstrip("-") if float(text.replace(",", "")) == 0 else text

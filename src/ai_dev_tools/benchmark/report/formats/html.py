@@ -84,12 +84,16 @@ def document(page: Page, body: str, payload: str, own_scripts: bool = False) -> 
     """
     js = asset("report.js")
     digest = base64.b64encode(hashlib.sha256(js.encode()).digest()).decode()
-    return environment().get_template("page.html.j2").render(
-        page=page,
-        title=f"{page.title}: {page.subject}",
-        body=Markup(body),
-        payload=Markup(payload),
-        css=Markup(asset("report.css")),
-        js=Markup(js),
-        script_sources=Markup(f"'sha256-{digest}'" + (" 'self' file:" if own_scripts else "")),
+    return (
+        environment()
+        .get_template("page.html.j2")
+        .render(
+            page=page,
+            title=f"{page.title}: {page.subject}" if page.subject else page.title,
+            body=Markup(body),
+            payload=Markup(payload),
+            css=Markup(asset("report.css")),
+            js=Markup(js),
+            script_sources=Markup(f"'sha256-{digest}'" + (" 'self' file:" if own_scripts else "")),
+        )
     )

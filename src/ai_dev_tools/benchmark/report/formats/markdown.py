@@ -35,9 +35,9 @@ def render(report: model.Page, figures: str = "../figures") -> str:
     Args:
         figures: where the pictures lie, seen from the file.
     """
-    parts = [f"# {report.title}", "\n".join(f"**{term}:** {plain(text)}  " for term, text in report.header)]
+    parts = [f"# {plain(report.title)}", "\n".join(f"**{term}:** {plain(text)}  " for term, text in report.header)]
     for section in report.sections:
-        parts.append(f"## {section.title}")
+        parts.append(f"## {plain(section.title)}")
         if section.lead:
             parts.append(plain(section.lead))
         if section.id == "comparison" and isinstance(report, model.Report):
@@ -87,9 +87,13 @@ def _verdicts(block: model.Verdicts) -> str:
     if not block.items:
         return plain(block.empty)
     lines = []
+    several = len({v.profile for v in block.items}) > 1
     for v in block.items:
+        where = f" ({plain(v.profile)})" if several else ""
         label = f" ({plain(v.label)})" if v.label and v.label != "planned" else ""
-        lines.append(f"- {SIGNS.get(v.word, '◐')} **{plain(v.claim)}: {plain(v.word)}**{label}. {plain(v.sentence)}")
+        lines.append(
+            f"- {SIGNS.get(v.word, '◐')} **{plain(v.claim)}: {plain(v.word)}**{label}{where}. {plain(v.sentence)}"
+        )
     return "\n".join(lines)
 
 

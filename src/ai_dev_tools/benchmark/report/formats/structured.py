@@ -99,5 +99,16 @@ def csv_text(names: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
 
 def render_csv(report: model.Report) -> str:
     """report.csv: the metrics of the report, one row per model, task and approach."""
-    table = next(t for t in report.tables if t.id == "metrics")
+    return _table_csv(next(t for t in report.tables if t.id == "metrics"))
+
+
+def csv_tables(page: model.Page) -> dict[str, str]:
+    """The tables of a page that have rows, as CSV by their ids, and its verdicts."""
+    verdicts = [_verdict(verdict) | dict(verdict.evidence) for verdict in page.verdicts]
+    names = list(dict.fromkeys(name for verdict in verdicts for name in verdict))
+    said = {"verdicts": csv_text(names, ([v.get(name) for name in names] for v in verdicts))} if verdicts else {}
+    return said | {table.id: _table_csv(table) for table in page.tables if table.rows}
+
+
+def _table_csv(table: model.Table) -> str:
     return csv_text((c.key for c in table.columns), ([c.value(row) for c in table.columns] for row in table.rows))

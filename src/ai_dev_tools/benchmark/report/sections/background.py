@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ai_dev_tools.benchmark.report.data import RunData
+from ai_dev_tools.benchmark.report.data import RunData, records
 from ai_dev_tools.benchmark.report.machine import machine_facts, software
 from ai_dev_tools.benchmark.report.model import Block, Browser, Column, Facts, Notice, Section, Table
 from ai_dev_tools.benchmark.report.text import is_missing, listing, number
@@ -35,7 +35,7 @@ def provenance(data: RunData) -> Section:
         ("Context window", "num_ctx"),
         ("Output cap", "num_predict"),
     ):
-        if values := _distinct(samples, column):
+        if values := distinct(samples, column):
             facts.append((name, listing(values)))
     started = [text for text in samples["started_at"] if text] if "started_at" in samples else []
     if started:
@@ -50,7 +50,7 @@ def provenance(data: RunData) -> Section:
             else "none declared: everything is exploratory",
         )
     )
-    own = _distinct(samples, "plan")
+    own = distinct(samples, "plan")
     if plan.get("plan") and (others := [p for p in own if p != plan["plan"]]):
         facts.append(
             ("Earlier plans", f"{listing(others)}: samples made under them are exploratory for the present plan")
@@ -63,7 +63,8 @@ def provenance(data: RunData) -> Section:
     return Section("provenance", "Hardware, software and provenance", tuple(blocks))
 
 
-def _distinct(samples: Any, column: str) -> list[str]:
+def distinct(samples: Any, column: str) -> list[str]:
+    """The different values of a column in words, in the order in which they come; none without the column."""
     if column not in samples:
         return []
     values = [value for value in samples[column].unique() if not is_missing(value) and value != ""]
@@ -248,7 +249,25 @@ def methods(data: RunData) -> Section:
         "floor": quality.get("floor", "no_context"),
     }
     items = tuple((name, text.format(**values)) for name, text in METHODS)
-    return Section("methods", "Methods", (Facts(items),), folded=True)
+    return Section("methods", "Methods", (Facts(items), *_definitions(data)), folded=True)
+
+
+DEFINITION_COLUMNS = (
+    Column("kind", "Kind"),
+    Column("name", "Name"),
+    Column("unit", "Unit"),
+    Column("description", "What it is"),
+    Column("options", "Settings"),
+    Column("origin", "Defined in"),
+)
+
+
+def _definitions(data: RunData) -> Iterator[Table]:
+    """Every metric, comparison and check of this run; not in runs from before these were recorded."""
+    if len(data.definitions):
+        caption = "What was computed. A check voids a sample for the endpoints named; files are plugins of this run."
+        rows = records(data.definitions)
+        yield Table("definitions", "Metrics, comparisons and checks", caption, DEFINITION_COLUMNS, rows)
 
 
 def glossary(data: RunData) -> Section:

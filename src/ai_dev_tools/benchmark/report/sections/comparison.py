@@ -52,7 +52,8 @@ def comparison(data: RunData) -> Section:
         for model, task in _scopes(data):
             for name in COMPARED:
                 if found := data.comparison(name, approach, model=model, task=task):
-                    rows.append({**found, "task": "all tasks" if task == ALL else data.task_name(task)})
+                    named = "all tasks" if task == ALL else data.task_name(task)
+                    rows.append({**found, "task": named, "comparison": name.replace("_", " ")})
     blocks: list[Any] = [_forest(data, approach) for approach in data.compared]
     caption = (
         "Every row compares the same cases, pair by pair. A ratio below 1 is cheaper; only the verdicts above "

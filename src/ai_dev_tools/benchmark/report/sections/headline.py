@@ -22,11 +22,11 @@ DEMO_MODELS = ("smollm2",)
 
 def headline(data: RunData) -> Section:
     """Notices, then one card per claim and model."""
-    items = tuple(_verdict(row) for row in records(data.verdicts) if row["task"] == ALL)
-    return Section("verdicts", "Verdicts", (*notices(data), Verdicts(items, _why_none(data))), lead=_count(items))
+    items = tuple(verdict_of(row) for row in records(data.verdicts) if row["task"] == ALL)
+    return Section("verdicts", "Verdicts", (*notices(data), Verdicts(items, _why_none(data))), lead=count_words(items))
 
 
-def _count(items: tuple[Verdict, ...]) -> str:
+def count_words(items: tuple[Verdict, ...]) -> str:
     """`2 claims: 1 saves, 1 inconclusive.`"""
     counts = [
         f"{number(sum(v.word == word for v in items))} {word}"
@@ -36,7 +36,8 @@ def _count(items: tuple[Verdict, ...]) -> str:
     return f"{plural(len(items), 'claim')} judged, one per model and endpoint: {', '.join(counts)}." if items else ""
 
 
-def _verdict(row: Mapping[str, Any]) -> Verdict:
+def verdict_of(row: Mapping[str, Any]) -> Verdict:
+    """The card of a row of the verdicts table."""
     thing, word = NOUN.get(row["endpoint"], row["endpoint"]), row["verdict"] or "inconclusive"
     change: Any = row.get("change_percent")
     if is_missing(change):
@@ -46,15 +47,17 @@ def _verdict(row: Mapping[str, Any]) -> Verdict:
         measured = "" if word in ("saves", "costs") else "measured: "
         headline = f"{measured}{number(abs(change), 1)} % {fewer if change > 0 else 'more'} {thing}"
     evidence = [
-        ("ratio", f"{number(row.get('ratio'), 3)} (95 %: {interval(row.get('low'), row.get('high'), 3)})"),
-        ("whole bill", f"{number(row.get('bill_ratio'), 3)} of {row['reference']}"),
         (
             "rests on",
             f"{plural(row['pairs'], 'pair')}, {plural(row['cases'], 'case')}, {plural(row['clusters'], 'cluster')}",
         ),
         ("quality", f"{_signed(row.get('quality_difference'))} (at worst {_signed(row.get('quality_bound'))})"),
-        ("adjusted p", number(row.get("p_adjusted"), 4)),
     ]
+    if not is_missing(change):
+        shown = f"{number(row.get('ratio'), 3)} (95 %: {interval(row.get('low'), row.get('high'), 3)})"
+        evidence.insert(0, ("ratio", shown))
+        evidence.insert(1, ("whole bill", f"{number(row.get('bill_ratio'), 3)} of {row['reference']}"))
+        evidence.append(("adjusted p", number(row.get("p_adjusted"), 4)))
     if word == "inconclusive":
         evidence.append(("could find", f"a ratio of {number(row.get('mde_ratio'), 2)} (80 % power)"))
         if not is_missing(row.get("samples_could_decide")):
@@ -146,6 +149,7 @@ def _scope_notices(data: RunData) -> list[Block]:
                 ),
             )
         )
+    found += _supplied(data)
     arms = sorted(set(data.samples["approach"]))
     if len(arms) == 1:
         found.append(
@@ -167,3 +171,14 @@ def _scope_notices(data: RunData) -> list[Block]:
             )
         )
     return found
+
+
+def _supplied(data: RunData) -> list[Block]:
+    """Tasks made of prompts: whoever wrote them decided what each arm sees, and no tool was run."""
+    supplied: Mapping[str, bool] = data.about.get("supplied", {})
+    if not supplied:
+        return []
+    unscored = [data.task_name(task) for task, scored in supplied.items() if not scored]
+    rest = f" Answers of {listing(unscored)} are not scored, so no verdict on it says 'saves'." if unscored else ""
+    names = listing([data.task_name(task) for task in supplied])
+    return [Notice("warning", f"{names}: context supplied by the user. No tool ran for it.{rest}")]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 import pandas as pd
 
 from ai_dev_tools.benchmark.analysis.sampletable import ALL
+from ai_dev_tools.benchmark.plugins import BUILT_IN
 from ai_dev_tools.benchmark.report.data import RunData, plain_float, records
 from ai_dev_tools.benchmark.report.model import Column, Figure, Prose, Section, Table
 from ai_dev_tools.benchmark.report.text import listing, number
@@ -14,69 +18,61 @@ def distributions(data: RunData) -> Section:
     """Every sample: cumulative shares by arm, and dots by task."""
     samples = data.samples
     usable = samples[samples["status"].isin(["completed", "timeout"])]
-    cut = (usable["done_reason"] == "length") | (usable["status"] == "timeout")
-    parts = []
-    for column, panel in (("total_tokens", "tokens per request"), ("duration_s", "seconds per request")):
-        parts.append(
-            pd.DataFrame(
-                {"panel": panel, "approach": usable["approach"], "value": usable[column].astype(float), "censored": cut}
-            )
-        )
-    table = pd.concat(parts, ignore_index=True)
-    if not table["value"].notna().any():
+    usable = usable.assign(censored=(usable["done_reason"] == "length") | (usable["status"] == "timeout"))
+    if not usable[["total_tokens", "duration_s"]].notna().any(axis=None):
         return Section(
             "distributions", "Distributions", (Prose(("No completed request: there is nothing to distribute.",)),)
         )
+    cut = int(usable["censored"].sum())
+    marked = "None was cut off at the output cap or the time limit."
+    if cut:
+        marked = (
+            f"{number(cut)} of {number(len(usable))} were cut off (at the output cap or the time limit) and are marked, as "
+            "ticks or hollow dots: their true value is larger."
+        )
+    return Section("distributions", "Distributions", (_ecdf(data, usable, marked), _strip(data, usable, marked)))
+
+
+def _ecdf(data: RunData, usable: pd.DataFrame, marked: str) -> Figure:
+    panels = (("total_tokens", "tokens per request"), ("duration_s", "seconds per request"))
+    parts = [
+        usable[["approach", column, "censored"]].rename(columns={column: "value"}).assign(panel=panel)
+        for column, panel in panels
+    ]
+    table = pd.concat(parts, ignore_index=True)[["panel", "approach", "value", "censored"]]
+    middle = usable.groupby("approach")[["total_tokens", "duration_s"]].median()
     medians = listing(
         [
-            (
-                f"{a} {number(usable.loc[usable['approach'] == a, 'total_tokens'].median())} tokens and "
-                f"{number(usable.loc[usable['approach'] == a, 'duration_s'].median(), 2)} s"
-            )
-            for a in data.approaches
-            if (usable["approach"] == a).any()
+            f"{arm} {number(middle.loc[arm, 'total_tokens'])} tokens and {number(middle.loc[arm, 'duration_s'], 2)} s"
+            for arm in data.approaches
+            if arm in middle.index
         ]
     )
-    marked = (
-        f"{number(int(cut.sum()))} of {number(len(usable))} are cut off (at the output cap or the time limit) and "
-        "marked: their true value is larger."
-    )
-    figure = Figure(
+    return Figure(
         "ecdf",
         "Distribution of cost",
-        (
-            f"Median per request: {medians}. A curve further left is cheaper at every rank; curves that cross mean "
-            f"that the answer depends on the request. {marked}"
-        ),
+        f"Median of the requests drawn: {medians}. A curve further left is cheaper at every rank; curves that cross mean "
+        f"that the answer depends on the request. {marked}",
         f"Cumulative distribution of tokens and of seconds per request by approach. Medians: {medians}.",
         "ecdf",
         table,
     )
-    dots = pd.DataFrame(
-        {
-            "row": [data.task_name(t) for t in usable["task"]],
-            "approach": usable["approach"].to_numpy(),
-            "value": usable["total_tokens"].to_numpy(dtype=float),
-            "censored": cut.to_numpy(),
-            "model": usable["model"].to_numpy(),
-            "case": usable["case"].to_numpy(),
-        }
-    )
-    order = {data.task_name(t): n for n, t in enumerate(data.tasks)}
-    dots = dots.sort_values("row", key=lambda names: names.map(order), kind="stable", ignore_index=True)
-    strip = Figure(
+
+
+def _strip(data: RunData, usable: pd.DataFrame, marked: str) -> Figure:
+    order = {task: place for place, task in enumerate(data.tasks)}
+    dots = usable.sort_values("task", key=lambda tasks: tasks.map(order), kind="stable", ignore_index=True)
+    dots = dots.assign(row=dots["task"].map(data.task_name)).rename(columns={"total_tokens": "value"})
+    return Figure(
         "strip",
         "Every sample by task",
-        (
-            "One dot per request. Tasks differ more than repeats of a case, which is why the test works on cluster "
-            f"means and not on dots. {marked} Hollow dots are cut off."
-        ),
+        "One dot per request. Tasks differ more than repeats of a case, which is why the test works on cluster means and "
+        f"not on dots. {marked}",
         f"Tokens of every request by task and approach; {number(len(dots))} dots.",
         "strip",
-        dots,
+        dots[["row", "approach", "value", "censored", "model", "case"]],
         {"xlabel": "tokens per request"},
     )
-    return Section("distributions", "Distributions", (figure, strip))
 
 
 def cost(data: RunData) -> Section:
@@ -109,6 +105,7 @@ def cost(data: RunData) -> Section:
             "cost", "Where the cost comes from", (Prose(("No completed request: there is no cost to take apart.",)),)
         )
     table["value"] = table["value"].fillna(0.0)
+    table = table[table.groupby(["panel", "part"])["value"].transform("max") > 0]
     biggest = [_largest(table, a) for a in data.approaches]
     said = "; ".join(part for part in biggest if part)
     figure = Figure(
@@ -143,7 +140,7 @@ COST_COLUMNS = (
 
 def _differences(data: RunData) -> Table:
     """The difference to the baseline taken apart, over all tasks."""
-    rows = [row for row in records(data.costs) if row["task"] == ALL and row["model"] != ALL]
+    rows = [row for row in data.ordered(data.costs) if row["task"] == ALL and row["model"] != ALL]
     caption = (
         "What makes the difference to the baseline, per request over all tasks: negative parts save, positive ones "
         "cost. Tasks one by one are in tables/costs.csv."
@@ -214,5 +211,97 @@ def metrics(data: RunData) -> Section:
                 rows,
                 "No samples, so no metrics.",
             ),
+            _latency(data),
+            *_efficiency(data),
+            *_own_metrics(data),
         ),
     )
+
+
+LATENCIES = {"duration": "whole request", "time_to_first_token": "until the first token"}
+LATENCY_COLUMNS = (
+    Column("model", "Model"),
+    Column("approach", "Approach"),
+    Column("latency", "Seconds"),
+    *(Column(key, label, "number", 3) for key, label in (("mean", "Mean"), ("p50", "p50"), ("p90", "p90"))),
+    *(Column(key, key, "number", 3) for key in ("p95", "p99")),
+)
+
+
+def _latency(data: RunData) -> Table:
+    """Percentiles of the whole request and of its first token, over all tasks."""
+    rows = []
+    for model in data.models:
+        for approach in data.approaches:
+            for name, label in LATENCIES.items():
+                cells = {
+                    column.key: data.metric(f"{name}_{column.key}", model=model, approach=approach).get("value")
+                    for column in LATENCY_COLUMNS[3:]
+                }
+                if any(value is not None for value in cells.values()):
+                    rows.append({"model": model, "approach": approach, "latency": label, **cells})
+    caption = (
+        "What most requests stay below, over all tasks: a tail that is long beside the median is what a waiting user "
+        "notices. A percentile that so few samples cannot give stays empty; timed-out requests count as longer."
+    )
+    return Table("latency", "Latency percentiles", caption, LATENCY_COLUMNS, rows, "No completed request.")
+
+
+EFFICIENCY_COLUMNS = (
+    Column("model", "Model"),
+    Column("task", "Task"),
+    Column("approach", "Approach"),
+    Column("reference_score", "Baseline score", "number", 3),
+    Column("approach_score", "Approach score", "number", 3),
+    Column("change_percent", "Change, %", "number", 1),
+    Column("low", "95 % from", "number", 1),
+    Column("high", "95 % to", "number", 1),
+    Column("clusters", "Clusters", "number"),
+    Column("note", "Note"),
+)
+
+
+def _efficiency(data: RunData) -> Iterator[Table]:
+    """The change of the composite score; nothing in runs from before it was recorded."""
+    if len(data.efficiency):
+        caption = (
+            "Change of the composite efficiency score against the baseline over the pairs asked in both arms, positive is "
+            "better. Exploratory; the score ignores quality and cannot reach 1 on real models."
+        )
+        rows = [_named(data, row) for row in data.ordered(data.efficiency)]
+        yield Table("efficiency", "Efficiency against the baseline", caption, EFFICIENCY_COLUMNS, rows)
+
+
+def _named(data: RunData, row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of a derived table with model and task as people read them."""
+    task = "all tasks" if row["task"] == ALL else data.task_name(row["task"])
+    return {**row, "task": task, "model": "all models" if row["model"] == ALL else row["model"]}
+
+
+OWN_COLUMNS = (
+    Column("metric", "Metric"),
+    Column("model", "Model"),
+    Column("task", "Task"),
+    Column("approach", "Approach"),
+    Column("value", "Value", "number", 4),
+    Column("low", "95 % from", "number", 4),
+    Column("high", "95 % to", "number", 4),
+    Column("unit", "Unit"),
+    Column("note", "Note"),
+)
+
+
+def _own_metrics(data: RunData) -> Iterator[Table]:
+    """Metrics of the user's own, which no fixed column can know; nothing where there are none."""
+    own = {
+        row["name"]: row["description"]
+        for row in records(data.definitions)
+        if row["kind"] == "metric" and not row["origin"].startswith(BUILT_IN)
+    }
+    if own:
+        mine = data.metrics[data.metrics["metric"].isin(own)]
+        rows = [
+            _named(data, row) for row in data.ordered(mine) if row["profile"] == data.profile and row["approach"] != ALL
+        ]
+        said = "; ".join(f"{name}: {text}" for name, text in own.items())
+        yield Table("own-metrics", "Metrics of your own", said, OWN_COLUMNS, rows)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import numpy as np
 import pandas as pd
 
 from ai_dev_tools.benchmark.analysis.sampletable import ALL
 from ai_dev_tools.benchmark.analysis.validity import summarise
+from ai_dev_tools.benchmark.errors import ASKED_AGAIN
 from ai_dev_tools.benchmark.report.data import RunData, plain_float, records
 from ai_dev_tools.benchmark.report.model import Column, Figure, Prose, Section, Table
-from ai_dev_tools.benchmark.report.text import listing, number, plural
+from ai_dev_tools.benchmark.report.text import listing, number, plural, shorten, visible
 
 ERROR_COLUMNS = (
     Column("status", "Status"),
@@ -19,14 +22,20 @@ ERROR_COLUMNS = (
     Column("model", "Model"),
     Column("task", "Task"),
     Column("approach", "Approach"),
-    Column("count", "Samples", "number"),
+    Column("count", "Samples", "number", link="where", help="leads to them in the sample browser"),
+    Column("message", "What was said"),
+    Column("rerun", "A rerun", help="whether the same command asks again; retry=all asks all of them"),
     Column("cases", "Cases"),
 )
+MOST_MESSAGE = 240
 
 
 def errors(data: RunData) -> Section:
     """Requests that did not complete, by class; cases that were left out, and why."""
     bad = data.samples[data.samples["status"] != "completed"]
+    said: dict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
+    for failure in data.failures:
+        said[failure.cell][failure.error.message if failure.error else ""] += 1
     rows = []
     for key, part in bad.groupby(["status", "error_class", "model", "task", "approach"], sort=True):
         status, name, model, task, approach = map(str, key)
@@ -38,12 +47,15 @@ def errors(data: RunData) -> Section:
                 "task": data.task_name(task),
                 "approach": approach,
                 "count": len(part),
+                "where": samples_link(status=status, model=model, task=task, approach=approach),
+                "message": _said(said[status, name, model, task, approach]),
+                "rerun": "asks again" if name in ASKED_AGAIN else "keeps it",
                 "cases": listing(sorted(set(part["case"])), 5),
             }
         )
     caption = (
         "Failures are results: they count in the success rate and in cost, and a verdict is invalid when too many "
-        "pairs are lost to them."
+        "pairs are lost to them. The number of samples leads to them in the sample browser."
     )
     failed = Table(
         "errors", "Requests that were not completed", caption, ERROR_COLUMNS, rows, "None: every request was completed."
@@ -68,6 +80,21 @@ def errors(data: RunData) -> Section:
         )
     )
     return Section("errors", "Errors and skipped cases", (failed, left_out, words))
+
+
+def _said(messages: Counter[str]) -> str:
+    """The most frequent message, shortened, and how many others there are."""
+    known = [text for text, _ in messages.most_common() if text]
+    if not known:
+        return ""
+    others = f" (and {plural(len(known) - 1, 'other message')})" if len(known) > 1 else ""
+    return shorten(visible(known[0], keep_lines=False), MOST_MESSAGE) + others
+
+
+def samples_link(**wanted: str) -> str:
+    """Where the sample browser shows only what is wanted, e.g. `status="failed"`."""
+    shown = {name: visible(value, keep_lines=False) for name, value in wanted.items()}
+    return f"filter={urlencode(shown, quote_via=quote)}"
 
 
 def timeline(data: RunData) -> Section:
@@ -109,7 +136,8 @@ def timeline(data: RunData) -> Section:
         "What ran when",
         (
             f"{said}. Arms of a case run next to each other, so that whatever disturbs the machine hits them alike; "
-            "a lane of one colour only would void time claims."
+            "a lane of one colour only would void time claims. Below: how many were in flight at most (line) and on "
+            "average (area)."
         ),
         f"Bars of every request over time by block, and the number in flight. {said}.",
         "timeline",
@@ -145,7 +173,7 @@ QUESTIONS = (0, 1, 2, 5, 10)
 
 def tools(data: RunData) -> Section:
     """What running the tools costs, and after how many questions it pays."""
-    known = [row for row in records(data.break_even) if row["approach"] in data.compared and row["model"] != ALL]
+    known = [row for row in data.ordered(data.break_even) if row["approach"] in data.compared and row["model"] != ALL]
     rows = [{**row, "task": "all tasks" if row["task"] == ALL else data.task_name(row["task"])} for row in known]
     caption = (
         "The verdict on time charges the tool's whole run to every request; this table says when sharing one run "

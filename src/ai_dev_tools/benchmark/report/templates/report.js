@@ -102,7 +102,7 @@
     button.addEventListener("click", () => save(button.dataset.name + ".csv", text, "text/csv"));
   });
   $$(".figure-svg").forEach((button) => button.addEventListener("click", () => {
-    const picture = $("#" + CSS.escape(button.dataset.name) + " svg").cloneNode(true);
+    const picture = $("#figure-" + CSS.escape(button.dataset.name) + " svg").cloneNode(true);
     const style = getComputedStyle(root);
     const text = new XMLSerializer().serializeToString(picture).replace(/var\((--[a-z0-9-]+)(?:,[^)]*)?\)/g, (all, name) => style.getPropertyValue(name).trim() || all);
     save(button.dataset.name + ".svg", text, "image/svg+xml");
@@ -259,7 +259,16 @@
       }));
       return make("div", { className: "arms" }, ...cards);
     };
+    const narrow = () => {
+      const wanted = new URLSearchParams(location.hash.slice("#filter=".length));
+      [["model", MODEL], ["task", TASK], ["approach", ARM], ["status", STATUS]].forEach(([name, column]) => { selects[column].value = wanted.get(name) || ""; });
+      search.value = "";
+      refresh();
+      place.scrollIntoView();
+      ($("button.open", body) || place).focus({ preventScroll: true });
+    };
     const follow = () => {
+      if (location.hash.startsWith("#filter=")) { narrow(); return; }
       if (!location.hash.startsWith("#sample=")) return;
       const name = decodeURIComponent(location.hash.slice(8));
       const row = rows.find((each) => [word(each, MODEL), word(each, TASK), word(each, ARM), each[SAMPLE]].join("/") === name);

@@ -1,0 +1,391 @@
+"""Comparisons and batches as pages: what changed, over which cases, how it scales; and what is said when little is there."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from report_runs import fail, make_run, with_identity
+
+from ai_dev_tools.benchmark.batches import BATCHES, Batch
+from ai_dev_tools.benchmark.comparing import write_batch_report, write_comparison
+from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.estimate import Estimate, announcement
+from ai_dev_tools.benchmark.model_size import parameters, recorded_size
+from ai_dev_tools.benchmark.overview import arms, by_run, per_run, together
+from ai_dev_tools.benchmark.report.overview_page import table_page, write_overview
+from ai_dev_tools.benchmark.report.text import number, percent
+from ai_dev_tools.benchmark.runs import Run, read_run
+from ai_dev_tools.benchmark.samples import Sample
+
+SMALL, LARGE = "llama3.2:1b", "llama3.2:3b"
+BATCH = Batch(description="Two sizes", profiles=("light", "medium"), samples=8, nominal_minutes=(1, 2))
+
+
+def make(folder: Path, name: str, **settings: Any) -> Run:
+    make_run(folder / name, profile=name, **{"tasks": ("repo_analysis",), "samples": 3, **settings})
+    return read_run(folder / name)
+
+
+def compare(folder: Path, before: Run, after: Run) -> dict[str, Any]:
+    write_comparison(before, after, folder / "comparison", "baseline")
+    content: dict[str, Any] = json.loads((folder / "comparison" / "overview.json").read_text())
+    return content
+
+
+def said(content: dict[str, Any]) -> str:
+    return " ".join(notice["text"] for notice in content["notices"])
+
+
+def rows(content: dict[str, Any], table: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = content["page"]["tables"][table]["rows"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def members(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Run]:
+    """A small model on one machine, and two models on another one, under another version of the server."""
+    folder = tmp_path_factory.mktemp("runs")
+    light = make_run(folder / "light", profile="light", models=(SMALL,), samples=8)
+    medium = make_run(folder / "medium", profile="medium", models=(SMALL, LARGE), samples=8)
+    with_identity(light, cpu="Laptop", sizes={SMALL: "1.2B"})
+    with_identity(medium, cpu="Server", sizes={SMALL: "1.2B", LARGE: "3.2B"}, quantization="Q8_0")
+    return read_run(folder / "light"), read_run(folder / "medium")
+
+
+@pytest.fixture(scope="module")
+def comparison(members: tuple[Run, Run], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("comparison")
+    write_comparison(*members, folder, "baseline")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def content(comparison: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((comparison / "overview.json").read_text())
+    return found
+
+
+# ------------------------------------------------------------------------------------------------------- a comparison
+
+
+def test_a_comparison_has_a_page_markdown_json_tables_and_figures_with_their_data(comparison: Path) -> None:
+    names = {path.name for path in comparison.iterdir()}
+    tables = {"arms.csv", "effects_within_each_run.csv", "changes_between_the_runs.csv"}
+    assert names == {"overview.html", "overview.md", "overview.json", "figures", *tables}
+    figures = {path.name for path in (comparison / "figures").iterdir()}
+    drawn = ("effects-forest", "changes-forest", "scaling", "quality")
+    assert figures == {f"{name}.{end}" for name in drawn for end in ("svg", "png", "csv")}
+
+
+def test_the_page_is_the_reports_own_kind_and_asks_nothing_of_a_network(comparison: Path) -> None:
+    page = (comparison / "overview.html").read_text()
+    for section in ("changed", "effects", "changes", "repetition", "scaling", "quality", "arms", "errors", "scope"):
+        assert f'<section id="{section}"' in page
+    assert page.count("<svg ") == 4
+    assert 'id="theme"' in page
+    assert "Content-Security-Policy" in page
+    links = re.findall(r'(?:src|href|xlink:href)="([^"]+)"', page)
+    assert all(link.startswith("#") for link in links)
+    ids = re.findall(r'\sid="([^"]+)"', re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL))
+    assert len(ids) == len(set(ids))
+
+
+def test_every_figure_says_what_to_conclude_and_has_a_text_for_those_who_cannot_see_it(content: dict[str, Any]) -> None:
+    for figure in content["page"]["figures"].values():
+        assert len(figure["caption"]) > 60
+        assert len(figure["alt"]) > 40
+
+
+def test_printed_numbers_are_the_tables_numbers_to_the_last_digit(comparison: Path, content: dict[str, Any]) -> None:
+    page, text = (comparison / "overview.html").read_text(), (comparison / "overview.md").read_text()
+    table = pd.read_csv(comparison / "arms.csv")
+    assert len(table) == len(content["arms"]) == len(rows(content, "arms")) == 9
+    for known, shown in zip(content["arms"], rows(content, "arms"), strict=True):
+        assert {key: known[key] for key in shown} == shown
+    for row in table.to_dict("records"):
+        cells = [row["run"], row["model"], row["approach"], number(row["samples"]), percent(row["success_rate"])]
+        cells += [number(row["quality"], 3), number(row["input_tokens_mean"], 1)]
+        assert re.search(r"\s*</td>\s*<td[^>]*>".join(re.escape(cell) for cell in cells), page)
+        assert " | ".join(cells).replace(":", "\\:").replace("_", "\\_") in text
+
+
+def test_only_cases_that_both_asked_are_compared(tmp_path: Path) -> None:
+    runs = [make(tmp_path, name, samples=count) for name, count in (("light", 4), ("medium", 7))]
+    content = compare(tmp_path, *runs)
+    assert content["cases"] == {"repo_analysis": 4}
+    assert content["left_out"] == 3 * 3
+    assert {(row["shared"], row["before"], row["after"]) for row in rows(content, "cases")} == {(4, 0, 3)}
+    assert {row["samples"] for row in content["arms"]} == {4}
+
+
+def test_what_changed_lists_verdicts_identity_hardware_and_versions_with_differences_first(
+    content: dict[str, Any],
+) -> None:
+    verdicts = {(row["claim"], row["model"]): row for row in rows(content, "verdicts-changed")}
+    assert verdicts["tokens:tools", SMALL]["change"] == "same"
+    assert verdicts["tokens:tools", LARGE]["change"] == "only medium"
+    entries = {row["what"]: row for row in rows(content, "identity")}
+    assert (entries["Measured on"]["before"].split(",")[0], entries["Measured on"]["change"]) == ("Laptop", "differs")
+    assert "Q8_0" in entries[f"Model {SMALL}"]["after"]
+    assert entries["Server version"]["change"] == "same"
+    assert entries["Prompts"]["change"] == "same"
+    order = [row["change"] == "same" for row in rows(content, "identity")]
+    assert order == sorted(order)
+    assert "Two machines" in said(content)
+
+
+def test_a_verdict_that_became_another_one_is_seen(tmp_path: Path) -> None:
+    def refused(sample: Sample) -> Sample:
+        return fail(sample) if sample.sample % 3 == 0 and sample.approach == "tools" else sample
+
+    before, after = (
+        make(tmp_path, name, samples=7, **more) for name, more in (("light", {}), ("medium", {"change": refused}))
+    )
+    content = compare(tmp_path, before, after)
+    words = {row["claim"]: (row["before"], row["after"], row["change"]) for row in rows(content, "verdicts-changed")}
+    assert words["tokens:tools"] == ("inconclusive", "invalid", "changed")
+
+
+def test_prompts_that_differ_are_told_before_tokens_are_compared(tmp_path: Path) -> None:
+    before, after = make(tmp_path, "light"), make(tmp_path, "medium")
+    after.samples["prompt_sha256"] = "another" + after.samples["prompt_sha256"].astype(str)
+    assert "The prompts are not the same (9 of 9 differ)" in said(compare(tmp_path, before, after))
+
+
+def test_runs_of_one_profile_are_kept_apart(tmp_path: Path) -> None:
+    runs = []
+    for name, ratio in (("monday", 0.5), ("tuesday", 0.9)):
+        make_run(tmp_path / name, profile="light", tasks=("repo_analysis",), samples=4, ratio=ratio)
+        runs.append(read_run(tmp_path / name))
+    content = compare(tmp_path, *runs)
+    assert {(row["run"], row["profile"], row["samples"]) for row in content["arms"]} == {
+        ("monday", "light", 4), ("tuesday", "light", 4)
+    }  # fmt: skip
+    tokens = [
+        row for row in content["effects_within_each_run"] if (row["approach"], row["comparison"]) == ("tools", "tokens")
+    ]
+    found = {row["run"]: row["value"] for row in tokens}
+    assert found["monday"] < 0.6 < 0.8 < found["tuesday"]
+
+
+def test_runs_without_a_common_model_say_so(tmp_path: Path) -> None:
+    before, after = make(tmp_path, "light", models=(SMALL,)), make(tmp_path, "medium", models=(LARGE,))
+    content = compare(tmp_path, before, after)
+    assert "No model was asked in both runs" in said(content)
+    assert content["changes_between_the_runs"] == []
+    assert "there is no change to draw" in (tmp_path / "comparison" / "overview.html").read_text()
+    assert "scaling" in content["page"]["figures"]
+
+
+def test_runs_that_share_no_case_are_refused(tmp_path: Path) -> None:
+    before = make(tmp_path, "light", tasks=("repo_analysis",), samples=2)
+    after = make(tmp_path, "medium", tasks=("safety_assessment",), samples=2)
+    with pytest.raises(ConfigurationError, match="'light' and 'medium' share no case"):
+        compare(tmp_path, before, after)
+
+
+# ------------------------------------------------------------------------------------------------------------ scaling
+
+
+def test_scaling_uses_the_size_that_the_server_recorded(content: dict[str, Any], comparison: Path) -> None:
+    assert {(row["model"], row["size"], row["source"]) for row in rows(content, "sizes")} == {
+        (SMALL, 1.2, "server"), (LARGE, 3.2, "server")
+    }  # fmt: skip
+    drawn = pd.read_csv(comparison / "figures" / "scaling.csv")
+    assert set(drawn["panel"]) == {
+        "quality (0 to 1)", "tokens written per second", "tokens per request", "seconds per request"
+    }  # fmt: skip
+    assert set(drawn["size"]) == {1.2, 3.2}
+
+
+def test_scaling_needs_two_sizes_and_says_whose_size_is_unknown(tmp_path: Path) -> None:
+    before, after = make(tmp_path, "light", models=("mystery",), samples=2), make(tmp_path, "medium", samples=2)
+    content = compare(tmp_path, before, after)
+    page = (tmp_path / "comparison" / "overview.html").read_text()
+    assert "The size of mystery is neither recorded nor in the name" in page
+    assert "Scaling needs models of two sizes or more; 1 size is here" in page
+    assert "scaling" not in content["page"]["figures"]
+
+
+@pytest.mark.parametrize(
+    ("tag", "size"),
+    [
+        ("llama3.2:1b", 1.0), ("smollm2:135m", 0.135), ("llama3.2:1b-instruct-q4_0", 1.0), ("mixtral:8x7b", 56.0),
+        ("qwen2.5-0.5b", 0.5), ("phi3:mini", None), ("llama3.2", None), ("", None),
+    ],
+)  # fmt: skip
+def test_a_size_is_read_from_a_models_name(tag: str, size: float | None) -> None:
+    assert parameters(tag) == size
+
+
+def test_what_a_server_recorded_of_a_size_is_taken_as_it_is_or_not_at_all() -> None:
+    sessions: list[dict[str, Any]] = [{"model": None}, {"model": {"tag": "a"}},
+                                      {"model": {"tag": "b", "parameter_size": "134.52M"}},
+                                      {"model": {"tag": "c", "parameter_size": "large"}}]  # fmt: skip
+    assert [recorded_size(tag, sessions) for tag in "abcd"] == [None, pytest.approx(0.13452), None, None]
+
+
+# -------------------------------------------------------------------------------------------------------------- batch
+
+
+def test_a_batch_shows_every_members_verdicts_the_time_it_took_and_the_way_to_their_reports(
+    members: tuple[Run, Run], tmp_path: Path
+) -> None:
+    write_batch_report("two", BATCH, members, tmp_path, "baseline")
+    content = json.loads((tmp_path / "overview.json").read_text())
+    assert (content["batch"], content["requests"], content["incomplete"]) == ("two", 3 * 2 * 8 * 3, 0)
+    assert {(v["profile"], v["model"]) for v in content["verdicts"]} == {
+        ("light", SMALL), ("medium", SMALL), ("medium", LARGE)
+    }  # fmt: skip
+    taken = {row["run"]: row for row in rows(content, "time-taken")}
+    samples = members[0].samples
+    assert taken["light"]["minutes"] == pytest.approx(samples["duration_s"].sum() / 60, rel=0.02)
+    page = (tmp_path / "overview.html").read_text()
+    assert "1 to 2 minutes nominal" in page
+    assert f'<span class="muted">on {SMALL}, light</span>' in page
+    assert 'href="../../light/report/report.html"' in page
+    assert "(../../medium/report/report.html)" in (tmp_path / "overview.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("guess", "words"),
+    [
+        (Estimate(54, 54, None, ()), "54 of 54 requests to ask; estimate none: nothing was measured on this machine"),
+        (Estimate(54, 9, 95.0, ()), "9 of 54 requests to ask; estimate about 2 min; nominal 5-10 min"),
+        (Estimate(54, 9, 95.0, ("a:3b",)), "about 2 min (never measured here, scaled by size: a:3b); nominal"),
+    ],
+)
+def test_a_batch_states_its_estimate_beside_the_nominal_time(guess: Estimate, words: str) -> None:
+    assert words in announcement("quick", BATCHES["quick"], guess)
+    assert announcement("scaling", BATCHES["scaling"], guess).endswith("nominal none given")
+
+
+# ------------------------------------------------------------------------------------------------ when little is there
+
+
+def only_one_case(sample: Sample) -> Sample | None:
+    return sample if sample.sample == 0 else None
+
+
+@pytest.mark.parametrize(
+    ("settings", "both", "words"),
+    [
+        ({"change": fail}, True, "All 9 requests failed: connection (9)"),
+        ({"change": fail}, False, "All 9 requests failed: connection (9)"),
+        ({"change": only_one_case}, False, "Half-finished: 3 of 9 planned samples are there"),
+        ({"approaches": ("baseline",)}, True, "Single approach: only baseline was run"),
+        ({"samples": 1, "approaches": ("baseline",)}, True, "Single sample"),
+    ],
+    ids=["all failed", "one side failed", "half-finished", "one approach", "one sample"],
+)
+def test_a_run_with_little_in_it_still_gives_pages_that_say_so(
+    tmp_path: Path, settings: dict[str, Any], words: str, both: bool
+) -> None:
+    poor = make(tmp_path, "light", **settings)
+    other = make(tmp_path, "medium", **(settings if both else {}))
+    content = compare(tmp_path, poor, other)
+    write_batch_report("two", BATCH, [poor, other], tmp_path / "batch", "baseline")
+    assert words in said(content)
+    assert (f"light: {words}" not in said(content)) is both  # what holds of every run is said once
+    for page in ("comparison", "batch"):
+        text = (tmp_path / page / "overview.html").read_text()
+        assert words in text
+        assert "nan" not in re.sub(r"<script.*?</script>|<style.*?</style>|<svg.*?</svg>", "", text, flags=re.DOTALL)
+
+
+def test_a_table_without_plan_verdicts_or_identity_can_be_compared(tmp_path: Path) -> None:
+    light = make(tmp_path, "light", samples=2)
+    content = compare(tmp_path, Run("table", light.samples), light)
+    assert {row["change"] for row in rows(content, "verdicts-changed")} == {"only light"}
+    entries = {row["what"]: row for row in rows(content, "identity")}
+    assert entries["Plan"]["before"] == "none declared"
+
+
+# ------------------------------------------------------------------------------------------------------------ hostile
+
+
+class Shape(HTMLParser):
+    """Elements and attributes as a browser would take them, pictures left out."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: set[str] = set()
+        self.feed(re.sub(r"<svg.*?</svg>", "", text, flags=re.DOTALL))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+
+HOSTILE = (
+    "</script><script>alert(1)</script><img src=x onerror=alert(1)>\x00\x1b[31m\u202e\u2028-->]]>{{ 7 * 7 }}{% raw %}$x^2$",
+    "=HYPERLINK('http://evil')| forged | row |\n| --- | --- |\n\n# forged",
+)
+
+
+def pages_with(folder: Path, text: str) -> Path:
+    """A comparison and a batch of runs in which everything that comes from outside says `text`."""
+    runs = []
+    for name in ("light", "medium"):
+        run = make(folder, name, samples=2, change=lambda s: fail(s, name=text, message=text) if s.sample else s)
+        for column in ("model", "case", "endpoint_version", "model_digest", "task"):
+            run.samples[column] = text + run.samples[column].astype(str)
+        verdicts = [{**row, "models": text, "sentence": text, "reasons": text, "scope": text} for row in run.verdicts]
+        session = {"hardware": {"cpu": text, "gpus": [{"name": text}]}, "model": {"tag": text, "quantization": text},
+                   "asked": {"options": {text: text}}}  # fmt: skip
+        runs.append(Run(name + text, run.samples, run.plans, verdicts, [session]))
+    write_comparison(runs[0], runs[1], folder / "comparison", "baseline")
+    batch = Batch(description=text, profiles=(text, "b"), samples=2)
+    write_batch_report(text, batch, runs, folder / "batch", "baseline")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def calm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return pages_with(tmp_path_factory.mktemp("calm"), "harmless")
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_what_comes_from_outside_neither_runs_nor_forges_anything(tmp_path: Path, calm: Path, text: str) -> None:
+    folder = pages_with(tmp_path, text)
+    for page in ("comparison", "batch"):
+        found, plain = (Shape((root / page / "overview.html").read_text()) for root in (folder, calm))
+        assert (found.tags, found.attributes) == (plain.tags, plain.attributes)
+        written, calmly = ((root / page / "overview.md").read_text() for root in (folder, calm))
+        assert not re.search("[\x00-\x08\x0b-\x1f\u202e\u2028]", written)
+        for start in ("# ", "## ", "### ", "| "):
+            assert written.count(f"\n{start}") == calmly.count(f"\n{start}")
+        for table in (folder / page).glob("*.csv"):
+            for cells in csv.reader(io.StringIO(table.read_text())):
+                assert not any(cell.lstrip().startswith(("=", "+", "@")) for cell in cells)
+
+
+# ------------------------------------------------------------------------------------------------------ plain tables
+
+
+def test_tables_of_others_become_a_page_of_the_same_kind(tmp_path: Path) -> None:
+    tables = {"Two words": pd.DataFrame({"a_name": ["x|y"], "count": [3], "share": [0.25]}), "Empty": pd.DataFrame()}
+    write_overview(tmp_path, table_page("Title", ["A lead."], tables), tables, {"more": 1})
+    content = json.loads((tmp_path / "overview.json").read_text())
+    assert content["two_words"] == [{"a_name": "x|y", "count": 3, "share": 0.25}]
+    assert content["more"] == 1
+    assert "| x\\|y | 3 | 0.250 |" in (tmp_path / "overview.md").read_text()
+    page = (tmp_path / "overview.html").read_text()
+    assert "Nothing to show." in page
+    assert 'class="sortable"' in page
+
+
+def test_what_is_made_for_each_run_starts_with_its_name_in_the_order_of_the_runs(members: tuple[Run, Run]) -> None:
+    both = together([members[1], members[0]])
+    table = per_run(by_run(both), arms)
+    assert table.columns[0] == "run"
+    assert list(dict.fromkeys(table["run"])) == ["medium", "light"]
