@@ -601,6 +601,14 @@ def test_never_more_requests_than_allowed_are_under_way(slots: int, bench: Bench
     assert {s.status for s in samples} == {"completed"}
 
 
+def test_a_block_counts_as_many_under_way_for_its_first_case_as_for_its_last(bench: Bench) -> None:
+    """Slots that filled one by one gave the arms of the first case different numbers, and so void times: a third
+    of a run of three samples, whatever the server."""
+    bench.fake.latency_s = 0.02
+    samples = bench.run(samples=6, endpoint={"max_concurrent": 3})
+    assert {s.in_flight for s in samples} == {3}
+
+
 def test_stopping_writes_nothing_more(bench: Bench) -> None:
     bench.fake.latency_s = 0.2
     stop = threading.Event()

@@ -67,6 +67,12 @@ def test_fewer_than_six_clusters_describe_these_files_only() -> None:
 # ------------------------------------------------------------------------------------------ quality
 
 
+def test_one_of_a_thing_is_not_spelt_as_many() -> None:
+    sentence = decide(invent(n=2, tasks=("a",), cases=1))["sentence"]
+    assert "(a, the only task)" in sentence
+    assert "2 pairs, 1 case, 1 cluster)" in sentence
+
+
 def test_a_worse_answer_does_not_save() -> None:
     row = decide(invent(n=16, quality={"tools": 0.5}))
     assert row["verdict"] == "inconclusive"

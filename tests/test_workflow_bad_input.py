@@ -51,6 +51,18 @@ def test_a_wrong_setting(project: Project, config: dict[str, object], line: str)
     assert line in printed
 
 
+@pytest.mark.parametrize(
+    ("sample", "line"),
+    [
+        ("baseline/3", "error: an arm of this run has the samples 0 to 2, not 3. Ask for more with samples=N"),
+        ("baselin/0", "error: 'baselin' is not an arm of this run, did you mean 'baseline'?"),
+    ],
+)
+def test_a_sample_that_the_run_does_not_have(project: Project, sample: str, line: str) -> None:
+    target = f"results/embedded/samples/smollm2-135m/systematic_fix/{sample}.json"
+    assert line in refused(project, "-n", target).splitlines()
+
+
 def _without(field: str) -> Callable[[Path], None]:
     def change(folder: Path) -> None:
         path = folder / TASK / "task.yaml"

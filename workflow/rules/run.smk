@@ -56,7 +56,7 @@ rule run_sample:
     resources:
         **flow.block_resources(),
     params:
-        block=flow.block,
+        block=flow.block_of_sample,
     shell:
         "python3 -m ai_dev_tools.benchmark.block_job"
         " --block {params.block:q} --prompts {input.prompts:q} --log {log:q} --only {wildcards.approach} {wildcards.sample}"

@@ -24,7 +24,7 @@ from ai_dev_tools.benchmark.experiment import Experiment, open_experiment
 from ai_dev_tools.benchmark.jobs import RUN_PID
 from ai_dev_tools.benchmark.settings import CONFIG_FILE, effective_settings, update
 from ai_dev_tools.benchmark.tools import companions, installed_version
-from ai_dev_tools.benchmark.validation import read_yaml
+from ai_dev_tools.benchmark.validation import nearest, read_yaml
 
 _run_lock: IO[str] | None = None
 
@@ -187,6 +187,20 @@ class Flow:
     @_clear_errors
     def block(self, wildcards: Any) -> str:
         return self.experiment.block(wildcards.profile, wildcards.model, wildcards.task).to_json()
+
+    @_clear_errors
+    def block_of_sample(self, wildcards: Any) -> str:
+        """The block that a single sample belongs to, as JSON."""
+        block = self.experiment.block(wildcards.profile, wildcards.model, wildcards.task)
+        approach, sample = wildcards.approach, wildcards.sample
+        if approach not in block.approaches:
+            raise ConfigurationError(f"'{approach}' is not an arm of this run, {nearest(approach, block.approaches)}")
+        if sample not in map(str, range(block.samples)):
+            raise ConfigurationError(
+                f"an arm of this run has the samples 0 to {block.samples - 1}, not {sample}",
+                remedy="Ask for more with samples=N",
+            )
+        return block.to_json()
 
     @_clear_errors
     def plan(self, wildcards: Any) -> dict[str, Any]:

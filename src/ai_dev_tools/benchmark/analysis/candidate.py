@@ -131,7 +131,8 @@ def _scope(c: Candidate) -> str:
         return f"{c.task}, for its one file only" if c.one_source else c.task
     total = len(c.work.plan.tasks)
     used = c.clean.source.tasks if c.clean else 0
-    text = f"all {total} tasks" if used == total else f"{used} of {total} tasks"
+    every = f"all {total} tasks" if total != 1 else f"{next(iter(c.work.plan.tasks))}, the only task"
+    text = every if used == total else f"{used} of {total} tasks"
     alone = [task for task in c.work.plan.single_source if task in c.work.plan.tasks]
     return f"{text}; {', '.join(alone)} for one file only" if alone else text
 

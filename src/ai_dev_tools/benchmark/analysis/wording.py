@@ -45,7 +45,7 @@ def _interval(row: Mapping[str, Any]) -> str:
 
 
 def _rests_on(row: Mapping[str, Any]) -> str:
-    return f"{row['pairs']} pairs, {row['cases']} cases, {row['clusters']} clusters"
+    return ", ".join(f"{row[noun]} {noun if row[noun] != 1 else noun[:-1]}" for noun in ("pairs", "cases", "clusters"))
 
 
 def _quality(row: Mapping[str, Any]) -> str:
