@@ -92,7 +92,7 @@ def test_errors_are_counted_by_class_and_damaged_files_noticed(run: Run) -> None
     samples = all_samples(run)
     put(run, [fail(s, name="overloaded") for s in samples[:3]])
     (run.folder / "samples" / "llama3.2-1b" / "repo_analysis" / "tools").mkdir(parents=True, exist_ok=True)
-    (run.folder / "samples" / "llama3.2-1b" / "repo_analysis" / "tools" / "7.json").write_text('{"status": ')
+    (run.folder / "samples" / "llama3.2-1b" / "repo_analysis" / "tools" / "3.json").write_text('{"status": ')
     text = printed(run.folder)
     assert "overloaded: 3" in text
     assert "1 files cannot be read as samples" in text
@@ -118,3 +118,13 @@ def test_overlapping_requests_count_once_as_busy_time(run: Run) -> None:
 def test_a_folder_that_is_not_there_is_one_clear_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path / "nope")]) == 1
     assert capsys.readouterr().err.startswith(f"error: there is no results folder {tmp_path}/nope. Start the run")
+
+
+def test_samples_of_an_earlier_larger_run_are_not_counted(run: Run) -> None:
+    put(run, all_samples(run))
+    last = run.folder / "samples" / "llama3.2-1b" / "repo_analysis" / "tools" / "3.json"
+    (last.parent / "4.json").write_bytes(last.read_bytes())
+    other = last.parents[1] / "shuffled" / "0.json"
+    other.parent.mkdir()
+    other.write_bytes(last.read_bytes())
+    assert "24 of 24 samples" in printed(run.folder)

@@ -85,6 +85,21 @@ def test_controls_can_be_added_later(project: Project, fake: FakeOllama) -> None
     assert asked(fake) == 6 * 2
 
 
+def test_arms_of_two_sessions_are_asked_together_when_that_is_wanted(project: Project, fake: FakeOllama) -> None:
+    settings = {"profile": "light", "endpoint": fake.url, "tasks": "systematic_fix"}
+    project.run("run", **settings, samples=1, approaches="baseline")
+    project.run("run", **settings, samples=2, approaches="baseline,tools")
+    assert asked(fake) == 4
+    project.run("run", **settings, samples=2, approaches="baseline,tools", retry="pairs")
+    assert asked(fake) == 4 + 2, "both arms of the first case; the second was asked by one session"
+    sessions = [sample["session"] for sample in project.sample_files("light").values() if sample["sample"] == 0]
+    assert len(sessions) == 2
+    assert len(set(sessions)) == 1
+    assert len(list((project.folder / "results/light").rglob("superseded/**/*.json"))) == 2
+    project.run("run", **settings, samples=2, approaches="baseline,tools", retry="pairs")
+    assert asked(fake) == 4 + 2
+
+
 def test_a_killed_run_goes_on_with_the_same_command(project: Project) -> None:
     with FakeOllama(models=[MODEL], latency_s=0.15) as fake:
         settings = {"profile": "light", "endpoint": fake.url, "tasks": TASKS}

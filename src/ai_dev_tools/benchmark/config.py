@@ -218,7 +218,10 @@ class Config(StrictModel):
     source: Literal["cases", "prompts", "samples"] = Field(
         "cases", description="what a run starts from: cases (everything), or prompts or samples that are at hand"
     )
-    retry: Literal["default", "all", "none"] = Field("default", description="which failed samples are asked again")
+    retry: Literal["default", "all", "none", "pairs"] = Field(
+        "default",
+        description="which failed samples are asked again; pairs: also all arms of a case that were not asked together",
+    )
     partial: bool = Field(False, description="make tables and report of what exists")
     execution_mode: ExecutionMode = Field(ExecutionMode.ASYNC, description="how many requests are under way at once")
     output_format: OutputFormat = Field(OutputFormat.JSON, description="what the console prints at the end of a run")

@@ -32,7 +32,7 @@ class Block(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     think: bool
     timeout_s: float
     attempts: int
-    retry: Literal["default", "all", "none"]
+    retry: Literal["default", "all", "none", "pairs"]
     round: int
     plan: str | None
     run_requests: int

@@ -10,7 +10,7 @@ import os
 import threading
 import time
 import uuid
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -134,6 +134,35 @@ def _take_stock(work: Work, log: Log, only: tuple[str, int] | None) -> None:
             work.store(unasked(work.block, cell, prompt, work.session))
         else:
             work.missing.append(cell)
+    if work.block.retry == "pairs" and only is None:
+        _part_pairs(work, log)
+
+
+def _part_pairs(work: Work, log: Log) -> None:
+    """Have all arms of a case asked again unless one session asked them all: times of two sessions are no pair."""
+    together: dict[tuple[str, int], list[tuple[str, int]]] = defaultdict(list)
+    for cell in cells(work.block):
+        together[cell.case, cell.repeat].append((cell.approach, cell.sample))
+    missing = {(cell.approach, cell.sample) for cell in work.missing}
+    parted: set[tuple[str, int]] = set()
+    for arms in together.values():
+        asked = [key for key in arms if key in work.done and work.done[key].attempts]
+        sessions = {work.done[key].session for key in asked}
+        if len(sessions) > 1 or (asked and missing.intersection(arms)):
+            parted.update(asked)
+    if not parted:
+        return
+    log(f"{work.block.task}: {len(parted)} samples are asked again, to have all arms of a case from one session")
+    _ask_again(work, parted)
+
+
+def _ask_again(work: Work, keys: set[tuple[str, int]]) -> None:
+    """Set finished samples aside and add them to what is missing, in the order of sending."""
+    for key in keys:
+        del work.done[key]
+        _set_aside(work, work.path(*key))
+    wanted = keys | {(cell.approach, cell.sample) for cell in work.missing}
+    work.missing = deque(cell for cell in cells(work.block) if (cell.approach, cell.sample) in wanted)
 
 
 def _score_again(work: Work, sample: Sample, prompt: Prompt) -> None:
@@ -171,11 +200,7 @@ def _ask_if_model_changed(work: Work, endpoint: ReadyEndpoint, log: Log) -> None
     if not stale:
         return
     log(f"{work.block.model} has other weights than before: {len(stale)} samples are asked again")
-    for key in stale:
-        del work.done[key]
-        _set_aside(work, work.path(*key))
-    wanted = stale | {(cell.approach, cell.sample) for cell in work.missing}
-    work.missing = deque(cell for cell in cells(work.block) if (cell.approach, cell.sample) in wanted)
+    _ask_again(work, stale)
 
 
 def _measure(work: Work, endpoint: ReadyEndpoint, log: Log, stop: threading.Event) -> None:

@@ -87,6 +87,8 @@ class RunView:
         found: dict[Path, tuple[int, int]] = {}
         self.unreadable = 0
         for path, cell, stamp in sample_files(self.folder / "samples"):
+            if self.expected and path.stem.isdigit() and int(path.stem) >= self.expected.get(cell, 0):
+                continue  # of an earlier, larger run
             found[path] = stamp
             self._cells[path] = cell
             if self._stamps.get(path) == stamp and path in self.samples:

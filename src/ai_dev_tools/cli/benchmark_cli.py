@@ -27,6 +27,23 @@ app = typer.Typer(
 )
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from ai_dev_tools import __version__
+
+        console.out(__version__)
+        raise SystemExit(console.OK)
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and exit")
+    ] = False,
+) -> None:
+    pass
+
+
 @app.command(name="run")
 @takes("profile", "tasks", "samples", "approaches", "models", "tools", "endpoint", "output_format")
 def run_command(wish: Wish, as_json: AsJson = False) -> None:

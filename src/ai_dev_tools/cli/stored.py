@@ -43,7 +43,9 @@ def archived(as_json: bool) -> Callable[[Any, Path, str], None]:
 
 
 def verify(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE ...", help="Archives to check")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE ...", help="Archives to check", exists=True, dir_okay=False)
+    ],
     recompute: Annotated[bool, typer.Option("--recompute", help="Also derive all tables again, byte by byte")] = False,
     every: Annotated[bool, typer.Option("--all", help="List every finding, not just the first")] = False,
     as_json: AsJson = False,

@@ -14,10 +14,8 @@ from ai_dev_tools.benchmark.analysis.power import clusters_needed, minimal_effec
 from ai_dev_tools.benchmark.analysis.quality import Gate
 from ai_dev_tools.benchmark.analysis.sampletable import ALL, words
 from ai_dev_tools.benchmark.analysis.statistics import effect_size
-from ai_dev_tools.benchmark.analysis.wording import sentence
+from ai_dev_tools.benchmark.analysis.wording import POWER_AT, sentence
 
-POWER_AT = 0.80
-"""The true ratio for which the power column is given: a saving of one fifth."""
 COLUMNS = words(
     "profile claim endpoint approach reference models scope task label verdict direction ratio low high "
     "change_percent bill_ratio p_saves p_costs p p_adjusted alpha look pairs cases clusters tasks planned "

@@ -155,7 +155,11 @@ def _partner(samples: pd.DataFrame) -> NDArray[np.int64]:
     return np.where(rows[group] >= 0, rows[group], np.arange(len(samples)))
 
 
-@check("other_session", voids=("time",), description="Not measured in the same session as the baseline of its case")
+@check(
+    "other_session",
+    voids=("time",),
+    description="Not measured in the same session as the baseline of its case (retry=pairs does so)",
+)
 def other_session(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Checked:
     session = samples["session"].cat.codes.to_numpy()
     flagged = session != session[_partner(samples)]

@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 
+POWER_AT = 0.80
+"""The true ratio for which the power column is given: a saving of one fifth."""
+
 
 def sentence(row: Mapping[str, Any]) -> str:
     """One or two sentences that a reader can quote; `row` is a row of the verdicts table."""
@@ -63,8 +66,8 @@ def _what_could(row: Mapping[str, Any]) -> str:
     mde, power, need = (row.get(name, float("nan")) for name in ("mde_ratio", "power", "clusters_could_decide"))
     if np.isfinite(mde):
         parts.append(f"At this size a ratio of {mde:.2g} would be found with 80 % power")
-        if np.isfinite(power):
-            parts[-1] += f", one of 0.8 with {power:.0%}"
+        if np.isfinite(power) and f"{mde:.2g}" != f"{POWER_AT:.2g}":
+            parts[-1] += f", one of {POWER_AT:g} with {100 * power:.0f} %"
     if np.isfinite(need) and need > row["clusters"]:
         parts.append(f"About {need:.0f} clusters ({row['samples_could_decide']:.0f} samples per task) could decide")
     return "".join(f" {part}." for part in parts)
