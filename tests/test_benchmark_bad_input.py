@@ -195,4 +195,6 @@ def test_a_good_table_has_no_such_notes(good: pd.DataFrame) -> None:
     assert set(compare(good, "tools", comparisons=["tokens", "time", "quality"])["note"]) == {""}
     assert set(efficiency_change(good, "tools")["note"]) == {""}
     whole = compute_metrics(good).query("task == 'a' and model == 'm1' and approach == 'tools'")
-    assert set(whole.loc[whole["value"].isna(), "metric"]) <= {"duration_p95", "duration_p99"}
+    assert set(whole.loc[whole["value"].isna(), "metric"]) <= {
+        f"{what}_{p}" for what in ("duration", "time_to_first_token") for p in ("p95", "p99")
+    }
