@@ -42,7 +42,7 @@ tasks-audit: setup
 
 lock: setup
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-emit-index-url --no-header \
+	$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-header \
 	  --quiet --upgrade --output-file envs/requirements.lock
 
 setup: $(READY)
