@@ -221,16 +221,21 @@ def test_connections_are_reused_unless_an_answer_is_left_half_read() -> None:
 
 
 def test_one_client_serves_many_threads() -> None:
-    with FakeOllama(["fake:1b"], latency_s=0.1) as fake:
-        client = OllamaClient(fake.url, connections=8)
-        started = time.perf_counter()
-        threads = [threading.Thread(target=client.chat, args=(PAYLOAD, 5, Reply())) for _ in range(8)]
+    all_there = threading.Barrier(8, timeout=30)
+
+    def once_all_have_asked(connection: socket.socket) -> None:
+        all_there.wait()
+        streams(piece("a"), line(FINAL))(connection)
+
+    replies = [Reply() for _ in range(8)]
+    with serving(once_all_have_asked) as server:
+        client = OllamaClient(server.url, connections=8)
+        threads = [threading.Thread(target=client.chat, args=(PAYLOAD, 40, reply)) for reply in replies]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        assert time.perf_counter() - started < 0.7
-        assert fake.counts["/api/chat"] == 8
+    assert [reply.text for reply in replies] == ["a"] * 8
 
 
 # --- times --------------------------------------------------------------------------------------------------------
@@ -249,7 +254,7 @@ def test_time_runs_from_sending_to_the_first_piece_and_to_the_last_byte() -> Non
         reply = ask(server.url)
     assert reply.time_to_first_token_s is not None
     assert 0.2 <= reply.time_to_first_token_s < reply.duration_s - 0.05
-    assert 0.3 <= reply.duration_s < 3
+    assert reply.duration_s >= 0.3
 
 
 def silent(connection: socket.socket) -> None:
@@ -287,7 +292,7 @@ def test_the_limit_is_for_the_whole_request(script: Script) -> None:
     error, reply = fails(script, timeout_s=0.5)
     assert isinstance(error, RequestTimeoutError)
     assert str(error) == "no complete answer within 0.5 s"
-    assert 0.45 <= reply.duration_s < 1.5
+    assert 0.45 <= reply.duration_s < 2.9
 
 
 @pytest.mark.parametrize("script", [stalls, trickles, trickles_without_chunks])

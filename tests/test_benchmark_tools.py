@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -19,6 +18,7 @@ from making import case, tool, write_task
 
 from ai_dev_tools.benchmark import tools
 from ai_dev_tools.benchmark.contexts import ToolResult, collect_contexts, read_contexts, write_contexts
+from ai_dev_tools.benchmark.endpoints.processes import start_time
 from ai_dev_tools.benchmark.errors import ConfigurationError, ToolError
 from ai_dev_tools.benchmark.tasks import load_task
 from ai_dev_tools.benchmark.tools import companions, condense, find_tools, installed_version, load_tool, run_tool
@@ -154,7 +154,7 @@ def test_an_exit_code_that_is_accepted_is_no_crash(tmp_path: Path) -> None:
 def test_a_tool_that_hangs_is_ended(tmp_path: Path) -> None:
     started = time.monotonic()
     assert failure(tmp_path, "import time; time.sleep(60)", timeout_s=0.3) == "echo did not end within 0.3 s"
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
 
 
 @pytest.mark.parametrize("hangs", [True, False])
@@ -170,8 +170,8 @@ def test_children_of_a_tool_do_not_outlive_it(hangs: bool, tmp_path: Path) -> No
     else:
         said(tmp_path, code)
     child = int(pid_file.read_text())
-    deadline = time.monotonic() + 5
-    while psutil.pid_exists(child) and psutil.Process(child).status() != psutil.STATUS_ZOMBIE:
+    deadline = time.monotonic() + 30
+    while start_time(child) is not None:
         assert time.monotonic() < deadline
         time.sleep(0.02)
 

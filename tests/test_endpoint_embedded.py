@@ -133,7 +133,7 @@ def test_it_ends_in_the_middle_of_an_answer_too(spec: EndpointSpec) -> None:
         reply = urllib3.request("POST", f"{endpoint.base_url}/api/generate", json=body, preload_content=False)
         reply.read(20)
         started = time.monotonic()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 10
     assert endpoint.pid
     assert start_time(endpoint.pid) is None
 
@@ -161,7 +161,7 @@ def test_it_is_gone_when_its_parent_is(weights: Path, cause: signal.Signals) -> 
         server = int(parent.stdout.readline())
         assert start_time(server)
         parent.send_signal(cause)
-        assert gone_within(server, 3)
+        assert gone_within(server, 15)
 
 
 def test_it_stays_while_the_thread_that_started_it_is_over(spec: EndpointSpec) -> None:

@@ -13,7 +13,6 @@ from fakes.faulty_proxy import NONCE
 from fakes.ollama import FakeOllama
 from workflow_project import Project
 
-LATENCY_S = 0.25
 SLOTS = 3
 
 
@@ -21,7 +20,7 @@ class Counting(FakeOllama):
     """A fake that notes when each measured request was there."""
 
     def __init__(self, model: str) -> None:
-        super().__init__([model], latency_s=LATENCY_S)
+        super().__init__([model])
         self.spans: list[tuple[float, float]] = []
         self._noting = threading.Lock()
 
@@ -31,7 +30,7 @@ class Counting(FakeOllama):
         if len(self.requests) > known and NONCE.match(self.requests[-1]["messages"][0]["content"]):
             now = time.monotonic()
             with self._noting:
-                self.spans.append((now, now + LATENCY_S))
+                self.spans.append((now, now + self.latency_s))
         return answer
 
 
@@ -63,15 +62,25 @@ def project(tmp_path_factory: pytest.TempPathFactory, servers: tuple[Counting, C
 
 
 @pytest.mark.parametrize(
-    ("mode", "per_server", "together"),
-    [("sequential", 1, {1}), ("parallel", 1, {2}), ("async", SLOTS, set(range(SLOTS + 1, 2 * SLOTS + 1)))],
+    ("mode", "latency_s", "per_server", "together"),
+    [
+        ("sequential", 0.1, 1, {1}),
+        ("parallel", 0.5, 1, {2}),
+        ("async", 1.5, SLOTS, set(range(SLOTS + 1, 2 * SLOTS + 1))),
+    ],  # slow enough that the two blocks, of 6 s each, overlap however late one of them begins
 )
 def test_a_mode_holds_on_a_plain_snakemake(
-    project: Project, servers: tuple[Counting, Counting], mode: str, per_server: int, together: set[int]
+    project: Project,
+    servers: tuple[Counting, Counting],
+    mode: str,
+    latency_s: float,
+    per_server: int,
+    together: set[int],
 ) -> None:
     shutil.rmtree(project.folder / "results" / "mine", ignore_errors=True)
     for server in servers:
         server.spans.clear()
+        server.latency_s = latency_s
     project.run("run", profile="mine", tasks="systematic_fix", execution_mode=mode)
     assert [len(server.spans) for server in servers] == [12, 12]
     assert [most_at_once(server) for server in servers] == [per_server, per_server]

@@ -105,5 +105,4 @@ def test_a_run_on_slurm_is_one_like_any_other(project: Project, cluster: dict[st
 
 
 def blocks(project: Project) -> list[psutil.Process]:
-    names = ("block_job", "endpoints.embedded")
-    return [process for process in project.processes() if any(name in " ".join(process.cmdline()) for name in names)]
+    return project.processes("block_job", "endpoints.embedded")

@@ -135,7 +135,7 @@ def test_an_interrupted_run_leaves_nothing_behind_and_loses_nothing(project: Pro
         project.wait_for_samples(3, "light")
         os.killpg(run.pid, signum) if signum == signal.SIGINT else os.kill(run.pid, signum)
         try:
-            run.wait(timeout=30)
+            run.wait(timeout=60)
         except subprocess.TimeoutExpired:
             run.kill()
         assert project.wait_until_quiet() == []

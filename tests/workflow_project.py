@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -85,18 +86,21 @@ class Project:
             assert time.monotonic() < deadline, f"fewer than {count} samples after {timeout_s} s"
             time.sleep(0.05)
 
-    def processes(self) -> list[psutil.Process]:
-        """Every living process that works in this folder."""
+    def processes(self, *named: str) -> list[psutil.Process]:
+        """Every living process that works in this folder and, where names are given, whose command line has one of them."""
         found = []
         for process in psutil.process_iter():
             try:
-                if process.status() != psutil.STATUS_ZOMBIE and Path(process.cwd()) == self.folder:
+                if process.status() == psutil.STATUS_ZOMBIE or Path(process.cwd()) != self.folder:
+                    continue
+                command = " ".join(process.cmdline())
+                if not named or any(name in command for name in named):
                     found.append(process)
             except psutil.Error:
                 continue
         return found
 
-    def wait_until_quiet(self, timeout_s: float = 15) -> list[psutil.Process]:
+    def wait_until_quiet(self, timeout_s: float = 30) -> list[psutil.Process]:
         """Processes still there after a while; none is what a test expects."""
         deadline = time.monotonic() + timeout_s
         while (left := self.processes()) and time.monotonic() < deadline:
@@ -109,4 +113,5 @@ class Project:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         for process in self.processes():
-            process.kill()
+            with contextlib.suppress(psutil.Error):
+                process.kill()

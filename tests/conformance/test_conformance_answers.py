@@ -157,17 +157,17 @@ def test_nothing_to_answer_and_keep_alive_zero_unloads_it(server: Server) -> Non
     for ask_nothing in (lambda: server.generate("", keep_alive=0), lambda: server.chat(keep_alive=0)):
         server.generate("")
         assert ask_nothing().json["done_reason"] == "unload"
-        assert _gone_within(server, seconds=5)
+        assert _gone_within(server, seconds=15)
 
 
 def test_keep_alive_zero_unloads_after_the_answer(server: Server) -> None:
     assert server.generate("Hi", keep_alive=0).json["eval_count"] > 0
-    assert _gone_within(server, seconds=5)
+    assert _gone_within(server, seconds=15)
 
 
 def test_the_first_request_after_unloading_tells_its_load_time(server: Server) -> None:
     server.generate("", keep_alive=0)
-    assert _gone_within(server, seconds=5)
+    assert _gone_within(server, seconds=15)
     cold, warm = server.generate().json, server.generate().json
     assert cold["load_duration"] > 5 * warm["load_duration"]
 
@@ -199,7 +199,7 @@ def test_a_client_that_goes_away_frees_the_server(server: Server) -> None:
     reply.close()
     started = time.perf_counter()
     assert server.generate("Hi", options={"num_predict": 1}).status == 200
-    assert time.perf_counter() - started < 5
+    assert time.perf_counter() - started < 15
 
 
 def _gone_within(server: Server, seconds: float) -> bool:

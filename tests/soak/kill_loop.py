@@ -220,8 +220,9 @@ class Soak:
         while (left := self._processes("everything")) and time.monotonic() < deadline:
             time.sleep(0.1)
         for process in left:
-            self.outcome.wrong.append(f"left over: {' '.join(process.cmdline())[:200]}")
-            process.kill()
+            with suppress(psutil.NoSuchProcess):  # it took longer than allowed, but went
+                self.outcome.wrong.append(f"left over: {process.pid}: {' '.join(process.cmdline())[:200]}")
+                process.kill()
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", self.port)) == 0:
                 self.outcome.wrong.append(f"port {self.port} is still open")
