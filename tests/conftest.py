@@ -8,11 +8,17 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, ReadyEndpoint, open_endpoint
 from ai_dev_tools.benchmark.endpoints.weights import DEFAULT_PATH, fetch_weights
 
 ROOT = Path(__file__).parents[1]
+
+# The same examples for everybody, so that a commit is either good or not; new ones are looked for with HYPOTHESIS_PROFILE=explore.
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("explore", print_blob=True, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

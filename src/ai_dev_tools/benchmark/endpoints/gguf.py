@@ -22,6 +22,8 @@ _SCALARS = {
     12: "<d",
 }
 _STRING, _ARRAY = 8, 9
+MAX_ITEM_BYTES = 100_000_000
+"""Far more than any string or array of numbers in the metadata of a model: a larger one is damage."""
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
@@ -36,19 +38,27 @@ def read_metadata(path: Path) -> dict[str, Any]:
             if magic != b"GGUF" or version not in (2, 3):
                 raise ConfigurationError(f"{path} is not a GGUF model file")
             _tensor_count, pairs = _scalar(file, "<Q"), _scalar(file, "<Q")
-            return {_string(file): _value(file, _scalar(file, "<I")) for _ in range(pairs)}
-    except (struct.error, KeyError, ValueError, OverflowError, MemoryError):
+            metadata = {_string(file): _value(file, _scalar(file, "<I")) for _ in range(pairs)}
+            metadata["general.architecture"]  # the one key that every file has
+            return metadata
+    except (struct.error, LookupError, ValueError, OverflowError, MemoryError, RecursionError):
         raise ConfigurationError(f"{path} is a damaged GGUF model file") from None
     except OSError as error:
         raise ConfigurationError(f"cannot read the model file {path}: {error.strerror}") from None
 
 
 def _scalar(file: BinaryIO, layout: str) -> Any:
-    return struct.unpack(layout, file.read(struct.calcsize(layout)))[0]
+    return struct.unpack(layout, _read(file, struct.calcsize(layout)))[0]
 
 
 def _string(file: BinaryIO) -> str:
-    return file.read(_scalar(file, "<Q")).decode()
+    return _read(file, _scalar(file, "<Q")).decode()
+
+
+def _read(file: BinaryIO, size: int) -> bytes:
+    if size > MAX_ITEM_BYTES or len(data := file.read(size)) < size:
+        raise ValueError("it ends too early")
+    return data
 
 
 def _value(file: BinaryIO, kind: int) -> Any:
@@ -58,7 +68,9 @@ def _value(file: BinaryIO, kind: int) -> Any:
         return _scalar(file, _SCALARS[kind])
     item_kind, count = _scalar(file, "<I"), _scalar(file, "<Q")
     if item_kind in _SCALARS:
-        file.seek(count * struct.calcsize(_SCALARS[item_kind]), 1)
+        if (size := count * struct.calcsize(_SCALARS[item_kind])) > MAX_ITEM_BYTES:
+            raise ValueError("longer than any array of a model")
+        file.seek(size, 1)
     else:
         for _ in range(count):
             _value(file, item_kind)
