@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ai_dev_tools.benchmark.analysis.sampletable import ALL
+from ai_dev_tools.benchmark.analysis.verdicts import verdicts
+
 
 def invent(
     *,
@@ -131,3 +134,16 @@ def declare(
         "quality": {"margin": 0.10, "task_veto": 0.20, "alpha": 0.05, "floor": "no_context"},
         "options": {},
     } | more
+
+
+def decide(
+    samples: pd.DataFrame, endpoint: str = "tokens", plans: Sequence[dict[str, Any]] | None = None
+) -> pd.Series[Any]:
+    """The primary verdict of one endpoint, by default under the plan that exactly these samples fulfil."""
+    table = verdicts(samples, [declare(samples)] if plans is None else plans)
+    return table[(table["endpoint"] == endpoint) & (table["task"] == ALL)].iloc[0]
+
+
+def tools(samples: pd.DataFrame) -> pd.Series[bool]:
+    """Which samples are of the tools arm."""
+    return samples["approach"] == "tools"

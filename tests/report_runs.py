@@ -16,6 +16,11 @@ from ai_dev_tools.benchmark.analysis.tables import write_tables
 from ai_dev_tools.benchmark.paths import TABLE_FILES
 from ai_dev_tools.benchmark.plan import plan_hash
 from ai_dev_tools.benchmark.prompts import Prompt, write_prompts
+from ai_dev_tools.benchmark.report.build import SCHEMA_VERSION, build_report
+from ai_dev_tools.benchmark.report.data import read_run
+from ai_dev_tools.benchmark.report.formats import console, junit, markdown, structured
+from ai_dev_tools.benchmark.report.model import Notice, Report
+from ai_dev_tools.benchmark.report.notebook import open_report
 from ai_dev_tools.benchmark.report.render import Inputs
 from ai_dev_tools.benchmark.samples import (
     Attempt,
@@ -65,6 +70,7 @@ def make_run(
     response: str | None = None,
     change: Change = lambda sample: sample,
     seed: int = 0,
+    reference: str = "baseline",
 ) -> Run:
     """Write blocks, prompts, plan and all tables.
 
@@ -72,9 +78,10 @@ def make_run(
         ratio: true token ratio of the tools arm.
         response: what the model answers every time; by default something near the truth.
         change: alters each sample, or drops it by returning None.
+        reference: the arm that the claims of the plan compare with.
     """
     rng = np.random.default_rng(seed)
-    plan = _plan(profile, models, tasks, approaches, samples)
+    plan = _plan(profile, models, tasks, approaches, samples, reference)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "plans.jsonl").write_text(
         json.dumps({"plan": plan_hash(plan), "declared_at": "2026-01-01T00:00:00Z", "previous": None, **plan}) + "\n"
@@ -99,7 +106,7 @@ def make_run(
             path.parent.mkdir(parents=True, exist_ok=True)
             write_block(path, made)
     run = Run(folder, _about(profile, models, tasks, approaches, samples))
-    make_tables(run)
+    make_tables(run, reference)
     return run
 
 
@@ -121,15 +128,20 @@ def with_identity(run: Run, cpu: str, sizes: dict[str, str], **model: Any) -> No
         file.write_text(json.dumps({"sessions": [session]}))
 
 
-def make_tables(run: Run) -> None:
+def make_tables(run: Run, reference: str = "baseline") -> None:
     """All tables of a run, as the workflow makes them."""
     (run.folder / "tables").mkdir(exist_ok=True)
     outputs = {name: run.folder / "tables" / Path(file).name for name, file in TABLE_FILES.items()}
-    write_tables(run.inputs.blocks, run.inputs.prompts, run.folder / "plans.jsonl", outputs, "baseline", {})
+    write_tables(run.inputs.blocks, run.inputs.prompts, run.folder / "plans.jsonl", outputs, reference, {})
 
 
 def _plan(
-    profile: str, models: tuple[str, ...], tasks: tuple[str, ...], approaches: tuple[str, ...], samples: int
+    profile: str,
+    models: tuple[str, ...],
+    tasks: tuple[str, ...],
+    approaches: tuple[str, ...],
+    samples: int,
+    reference: str,
 ) -> dict[str, Any]:
     return {
         "protocol": 1,
@@ -140,9 +152,9 @@ def _plan(
         "samples": samples,
         "alpha": 0.05,
         "claims": [
-            {"id": f"{end}:tools", "endpoint": end, "approach": "tools", "reference": "baseline", "margin_ratio": 0.95}
+            {"id": f"{end}:tools", "endpoint": end, "approach": "tools", "reference": reference, "margin_ratio": 0.95}
             for end in ("tokens", "time")
-            if {"tools", "baseline"} <= set(approaches)
+            if {"tools", reference} <= set(approaches)
         ],
         "quality": {"margin": 0.1, "task_veto": 0.2, "alpha": 0.05, "floor": "no_context"},
         "options": {"temperature": 0.0, "num_ctx": 8192, "num_predict": 512},
@@ -273,3 +285,30 @@ def fail(sample: Sample, status: str = "failed", name: str = "connection", messa
     sample.input_tokens = sample.output_tokens = sample.total_tokens = None
     sample.time_to_first_token_s = sample.prompt_eval_s = sample.eval_s = sample.done_reason = None
     return sample
+
+
+def report_of(run: Run) -> Report:
+    """What the report of a run says."""
+    return build_report(read_run(run.inputs.tables, run.about, run.inputs.plans))
+
+
+def notices(report: Report) -> str:
+    """All notices in one text."""
+    return " ".join(block.text for _, block in report.blocks() if isinstance(block, Notice))
+
+
+def shown(run: Run) -> str:
+    """All sections as HTML, figures drawn, without a kernel."""
+    return str(open_report(str(run.inputs.tables), run.about, str(run.inputs.plans)).show().data)
+
+
+def everything(report: Report) -> dict[str, str]:
+    """The report in every format that needs no notebook."""
+    content = structured.render(report, SCHEMA_VERSION)
+    return {
+        "json": json.dumps(content, allow_nan=False),
+        "md": markdown.render(report),
+        "csv": structured.render_csv(report),
+        "txt": console.render(report, content),
+        "xml": junit.render(report),
+    }

@@ -50,7 +50,7 @@ def slurm_node(folder: Path) -> Iterator[dict[str, str]]:
                 _wait_for((folder / "munge.socket").exists, "munge", folder)
         _wait_for(lambda: _state(environment) == "idle", "the node", folder)
         yield environment
-        subprocess.run(["scancel", f"--partition={PARTITION}"], env=environment, check=False, timeout=20)
+        subprocess.run(["scancel", f"--partition={PARTITION}"], env=environment, check=False, timeout=120)
         _wait_for(lambda: _jobs(environment) == "", "the end of all jobs", folder)
 
 
@@ -66,7 +66,7 @@ def _wrap_clients(folder: Path, configuration: Path) -> None:
 def _configuration(folder: Path) -> str:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
     name = socket.gethostname().split(".")[0]
-    ports = [_free_port(), _free_port()]
+    ports = _free_ports(2)
     return f"""ClusterName=test
 SlurmctldHost={name}(127.0.0.1)
 SlurmctldPort={ports[0]}
@@ -113,7 +113,7 @@ def _daemon(command: list[str], folder: Path, environment: dict[str, str]) -> It
             process.wait()
 
 
-def _wait_for(condition: object, what: str, folder: Path, timeout_s: float = 40) -> None:
+def _wait_for(condition: object, what: str, folder: Path, timeout_s: float = 120) -> None:
     assert callable(condition)
     deadline = time.monotonic() + timeout_s
     while not condition():
@@ -133,6 +133,8 @@ def _jobs(environment: dict[str, str]) -> str:
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False).stdout.strip()
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+def _free_ports(count: int) -> list[int]:
+    """Different ones: each is held until all are known."""
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [int(listener.getsockname()[1]) for listener in listeners]

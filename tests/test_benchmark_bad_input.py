@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import pytest
-from invented import declare, invent
+from invented import decide, declare, invent, tools
 
 from ai_dev_tools.benchmark.analysis.comparison import compare
 from ai_dev_tools.benchmark.analysis.decomposition import break_even, decompose, efficiency_change
@@ -19,10 +19,6 @@ from ai_dev_tools.benchmark.metrics import compute_metrics
 TOKENS = ("input_tokens", "output_tokens", "total_tokens")
 TIMES = ("duration_s", "attempts_s")
 ANSWER = (*TOKENS, *TIMES, "score", "time_to_first_token_s", "prompt_eval_s", "eval_s", "queue_s", "load_s")
-
-
-def tools(samples: pd.DataFrame) -> pd.Series:
-    return samples["approach"] == "tools"
 
 
 def none_completed(samples: pd.DataFrame) -> pd.DataFrame:
@@ -128,6 +124,7 @@ CASES = {
         "every pair is flagged by a validity check: clock_backwards",
         "every pair is flagged by a validity check: clock_backwards", ("throughput", "a clock ran backwards"),
     ),
+    "duplicated rows": Bad(lambda s: pd.concat([s, s]), {}, {}, "no tool ran", ""),
     "no scores": Bad(
         lambda s: s.assign(score=None), both("quality unknown: no pair has two scores"),
         {"quality": "quality is missing or impossible in every pair"}, "no tool ran", "", ("quality", "no scored sample"),
@@ -156,6 +153,8 @@ def test_comparisons_say_why_a_cell_is_empty(what: str, good: pd.DataFrame) -> N
     table = compare(CASES[what].change(good.copy()), "tools")
     empty = table[table[["value", "low", "high"]].isna().any(axis=1)]
     assert (empty["note"] != "").all()
+    ends = ["low", "high", "change_low", "change_high"]  # which a cut-off value may leave open
+    assert not np.isinf(table.select_dtypes("number").drop(columns=ends).to_numpy(dtype=float)).any()
     whole = table[(table["task"] == ALL) & (table["model"] == ALL) & (table["stratum"] == ALL)].set_index("comparison")
     for name, note in CASES[what].compared.items():
         assert whole.loc[name, "note"] == note
@@ -189,6 +188,11 @@ def test_metrics_say_why_a_cell_is_empty(what: str, good: pd.DataFrame) -> None:
         row = here[here["model"] == "m1"].iloc[0]
         assert note in row["note"]
         assert np.isnan(row["value"]) != CASES[what].shown
+
+
+def test_rows_that_are_there_twice_count_once_in_pairs(good: pd.DataFrame) -> None:
+    once, twice = (decide(table, plans=[declare(good)]) for table in (good, pd.concat([good, good])))
+    pd.testing.assert_series_equal(once, twice)
 
 
 def test_a_good_table_has_no_such_notes(good: pd.DataFrame) -> None:

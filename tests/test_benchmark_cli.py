@@ -76,69 +76,7 @@ def test_the_workflow_is_found_from_any_folder_below(project: Path) -> None:
         find_root(project.parent)
 
 
-# ---------------------------------------------------------------------------------------------------------- wrong calls
-
-WRONG = [
-    ([], "ai-dev-bench run --profile embedded"),
-    (["rn"], "did you mean 'run'?"),
-    (["run", "--profil", "light"], "did you mean '--profile'?"),
-    (["run", "--profile", "ligt"], "did you mean 'light'?"),
-    (["run", "--samples", "many"], "'--samples'"),
-    (["run", "--samples", "0"], "samples"),
-    (["run", "--tasks", "safety_asessment"], "did you mean 'safety_assessment'?"),
-    (["run", "--approaches", "tool"], "did you mean 'tools'?"),
-    (["run", "--models", "llama"], "valid: embedded, smollm2:135m"),
-    (["run", "--endpoint", "embeded"], "did you mean 'embedded'?"),
-    (["run", "--output-format", "jsn"], "did you mean 'json'?"),
-    (["run", "--config", "sample=3"], "did you mean 'samples'?"),
-    (["run", "--config", "samples"], "KEY=VALUE"),
-    (["run", "--configfile", "none.yaml"], "none.yaml"),
-    (["batch"], "argument 'name'"),
-    (["batch", "quik"], "did you mean 'quick'?"),
-    (["compare", "--profiles", "light"], "--profiles light medium"),
-    (["compare", "--profiles", "light", "mdium"], "did you mean 'medium'?"),
-    (["add-task", "--task-id", "x"], "--name"),
-    (["gate", "--baseline", "nope", "--run", "nope"], "no run 'nope'"),
-    (["gate", "--baseline", "x", "--metric", "token"], "did you mean 'tokens'?"),
-    (["migrate", "none.toml"], "none.toml does not exist"),
-    (["import", "none.json"], "none.json"),
-    (["watch", "--profile", "hevy"], "did you mean 'heavy'?"),
-    (["list-tasks", "--root", "/nowhere"], "--root FOLDER"),
-    (["report", "--profile", "light"], "ai-dev-bench run --profile light"),
-    (["report", "--profile", "ligt"], "did you mean 'light'?"),
-    (["archive", "--profil", "light"], "did you mean '--profile'?"),
-    (["archiv"], "did you mean 'archive'?"),
-    (["verify"], "Missing argument 'FILE"),
-    (["verify", "--recompte", "a.zip"], "did you mean '--recompute'?"),
-    (["unpack", "a.crate.zip"], "argument 'folder'"),
-    (["import"], "Missing argument 'FILE"),
-    (["import", "old.json", "a.crate.zip"], "one by one"),
-    (["import", "old.json", "--separate"], "--as NAME"),
-    (["import", "a.crate.zip", "--as", "../up"], "it names a folder"),
-    (["compare", "--runs", "light"], "--runs results/before results/after"),
-    (["compare", "--runs", "a", "b", "--samples", "3"], "--samples has no meaning there"),
-    (["compare", "--runs", "a", "b"], "no run 'a'"),
-    (["compare", "--profiles", "light", "ligt@replay"], "did you mean 'light'?"),
-    (["compare", "--profiles", "light", "light@replay", "--endpoint", "replay"], "Leave it out"),
-    (["serve", "--prt", "1"], "did you mean '--port'?"),
-    (["serve", "--port", "99999"], "65535"),
-    (["gate"], "'--baseline'"),
-    (["gate", "--baseline", "x", "--alpha", "2"], "'--alpha'"),
-    (["plan", "--cores", "2"], "no option '--cores'"),
-    (["validate", "--profle", "light"], "did you mean '--profile'?"),
-]
-
-
-@pytest.mark.parametrize(("words", "says"), WRONG, ids=lambda value: " ".join(value) if isinstance(value, list) else "")
-def test_a_wrong_call_ends_with_2_and_a_line_that_helps(
-    project: Path, capsys: pytest.CaptureFixture[str], words: list[str], says: str
-) -> None:
-    assert main(words) == 2
-    captured = capsys.readouterr()
-    assert says in captured.err
-    assert all(line.startswith("error: ") for line in captured.err.splitlines())
-    assert "Traceback" not in captured.err + captured.out
-    assert not list((project / "results").iterdir())
+# --------------------------------------------------------------------------------------------------------------------- help
 
 
 def test_every_command_explains_itself(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -150,11 +88,6 @@ def test_every_command_explains_itself(project: Path, capsys: pytest.CaptureFixt
         assert f"ai-dev-bench {command}" in said
         options = [line for line in said.splitlines() if line.lstrip().startswith("--")]
         assert all(line.split(maxsplit=1)[1:] for line in options), f"an option of {command} has no help"
-
-
-def test_all_mistakes_of_a_config_are_told_at_once(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["run", "--config", "sample=3", "retyr=all"]) == 2
-    assert len(capsys.readouterr().err.splitlines()) == 2
 
 
 # ----------------------------------------------------------------------------------------------------- listing, adding
@@ -264,6 +197,19 @@ def test_validate_fails_with_1_and_a_way_to_mend(project: Path, capsys: pytest.C
     assert failed[0]["mend"]
 
 
+def test_the_tables_of_validate_fit_a_terminal_and_lose_nothing(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "config" / "tasks" / "repo_analysis").symlink_to(ROOT / "config" / "tasks" / "repo_analysis")
+    assert main(["validate"]) == 0
+    said = capsys.readouterr().out
+    assert max(map(len, said.splitlines())) <= 100
+    assert main(["validate", "--json"]) == 0
+    (check,) = [c for c in json.loads(capsys.readouterr().out)["checks"] if c["name"] == "task repo_analysis"]
+    assert len(check["found"]) > 100
+    assert all(word in said for word in check["found"].split())
+
+
 def test_validate_of_a_broken_config_lists_what_is_wrong(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["validate", "--config", "retyr=all", "--no-sources"]) == 1
     assert "did you mean 'retry'?" in capsys.readouterr().out
@@ -333,7 +279,7 @@ def test_serve_answers_as_ollama_would_and_ends_when_told(weights: Path) -> None
         with urllib.request.urlopen(f"{address}/api/tags", timeout=10) as answer:
             assert json.load(answer)["models"][0]["name"] == "smollm2:135m"
         server.terminate()
-        assert server.wait(15) == 0
+        assert server.wait(60) == 0
     finally:
         server.kill()
         server.wait()

@@ -83,7 +83,7 @@ def test_the_expected_answer_itself_is_valid_and_scores_one(value: Any) -> None:
     assert score_answer({"field": value}, {"field": value}, [{"field": "field", **rule}]) == 1.0
 
 
-@pytest.mark.parametrize("value", [None, {"a": 1}, [], [1, 2], [["a"]], ["a", 1]])
+@pytest.mark.parametrize("value", [None, {"a": 1}, [], [1, 2], [["a"]], ["a", 1], float("nan"), float("inf")])
 def test_what_cannot_be_scored_is_refused(registry: TaskRegistry, value: Any) -> None:
     with pytest.raises(ConfigurationError, match="has no scorer"):
         registry.create_custom_task("t", "T", "custom", **PROMPTS, expected_outputs={"x": value})
@@ -96,7 +96,13 @@ def test_what_cannot_be_scored_is_refused(registry: TaskRegistry, value: Any) ->
         ({"task_id": "../evil"}, "letters, digits"),
         ({"task_id": "a b"}, "letters, digits"),
         ({"workflow_type": "safety"}, "did you mean 'safety_check'"),
+        ({"task_id": None}, "letters, digits"),
+        ({"name": ""}, "name is empty"),
         ({"baseline_prompt": "  "}, "baseline_prompt is empty"),
+        ({"tools_prompt": None}, "tools_prompt is empty, or no text"),
+        ({"expected_outputs": ["HIGH"]}, "expected_outputs is no mapping"),
+        ({"expected_outputs": {"x": "\ud800"}}, "half of a character"),
+        ({"expected_outputs": {" ": 1}}, "has no name"),
         ({"timeout": -1}, "'timeout'"),
     ],
 )

@@ -12,7 +12,7 @@ from making import case, write_task
 
 from ai_dev_tools.benchmark.approaches import APPROACHES
 from ai_dev_tools.benchmark.config import load_config
-from ai_dev_tools.benchmark.design import PROTOCOL, Block, case_order
+from ai_dev_tools.benchmark.design import PROTOCOL, Block, case_order, cells
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.experiment import Experiment, open_experiment, read_round, round_file
 from ai_dev_tools.benchmark.plan import plan_hash
@@ -175,6 +175,15 @@ def test_a_block_holds_all_that_its_job_needs(root: Path) -> None:
     )
     assert {"kind": "auto", "host": "localhost", "port": 11434, "max_concurrent": 4}.items() <= block.endpoint.items()
     assert Block.from_json(block.to_json()) == block
+
+
+def test_a_block_names_no_more_cases_than_it_asks(root: Path) -> None:
+    """It travels on a command line, which the system limits; a task may have thousands of cases."""
+    every = case_order("colours", ["one", "two", "big"])
+    for samples in (1, 2, 3, 4, 7):
+        block = experiment(root, profile="light", samples=samples).block("light", "llama3.2-1b", "colours")
+        assert block.cases == every[:samples]
+        assert cells(block) == cells(msgspec.structs.replace(block, cases=every))
 
 
 def test_the_embedded_profile_asks_small_cases_of_its_own_server(root: Path) -> None:

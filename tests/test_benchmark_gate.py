@@ -177,6 +177,18 @@ def test_junit_says_what_the_table_says() -> None:
     assert failures == ["tokens on m"]
 
 
+def test_junit_is_xml_whatever_a_model_is_called_and_says_what_is_not_known() -> None:
+    now, before = run("a"), run("b")
+    for one in (now, before):
+        one.samples["model"] = "m\x1b[31m<&\x00"
+        one.samples["score"] = np.nan
+    (case,) = ET.fromstring(junit(judge_gate(now, before, parse_metrics(["quality"]), resamples=199)))
+    assert case.get("name") == "quality on m␛[31m<&␀"
+    (skipped,) = case
+    assert "nan" not in str(skipped.get("message"))
+    assert "not known in both runs" in str(skipped.get("message"))
+
+
 # -------------------------------------------------------------------------------------------------- stored runs, CLI
 
 
@@ -224,6 +236,13 @@ def test_what_is_no_run_is_refused(tmp_path: Path, stored: dict[str, Path]) -> N
     (tmp_path / "x.parquet").write_bytes(b"no parquet")
     with pytest.raises(ConfigurationError, match="not a table that can be read"):
         read_run(tmp_path / "x.parquet")
+
+
+def test_an_arm_that_time_is_relative_to_must_be_there() -> None:
+    good = run("good")
+    with pytest.raises(ConfigurationError, match="no approach 'basline', did you mean 'baseline'"):
+        judge_gate(good, good, parse_metrics(["time"]), reference="basline")
+    assert not judge_gate(good, good, parse_metrics(["tokens"]), reference="basline").empty
 
 
 @pytest.mark.parametrize(("now", "before", "code"), [("good", "good", 0), ("zip", "good", 1), ("good", "zip", 0)])

@@ -184,6 +184,23 @@ def test_a_server_that_does_not_tell_is_recorded_as_unknown(
     assert model["offload_share"] is None
 
 
+@pytest.mark.parametrize(
+    "said",
+    [[1], "x", None, {"models": 5}, {"models": [3]}, {"models": [{"name": MODEL, "size": "x", "size_vram": None}]}],
+    ids=str,
+)
+def test_a_server_that_tells_it_in_another_form_does_not_stop_a_block(
+    tmp_path: Path, fake: Loaded, monkeypatch: pytest.MonkeyPatch, said: Any
+) -> None:
+    usual = fake.reply
+    monkeypatch.setattr(
+        fake, "reply", lambda method, path, body: (200, [said], 0.0) if path == "/api/ps" else usual(method, path, body)
+    )
+    samples, _ = run(a_block(tmp_path, fake.url))
+    assert {sample.status for sample in samples} == {"completed"}
+    assert recorded(tmp_path)["sessions"][0]["model"]["offload_share"] is None
+
+
 def test_an_endpoint_elsewhere_is_not_taken_for_this_machine() -> None:
     assert not identity.is_here(ReadyEndpoint("http://gpu.example:11434", "external", "1", MODEL, None))
     with FakeOllama([MODEL]) as fake, open_endpoint(EndpointSpec(kind=fake.url, model=MODEL)) as endpoint:

@@ -15,7 +15,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.metrics import ALL, compute_metrics, wide
-from ai_dev_tools.benchmark.plugins import CHECKS, COMPARISONS, METRICS, catalogue, load_plugins
+from ai_dev_tools.benchmark.plugins import CHECKS, COMPARISONS, METRICS, Estimate, catalogue, load_plugins, metric
 
 
 def cell(metrics: pd.DataFrame, name: str, approach: str = ALL, task: str = ALL, model: str = ALL) -> pd.Series:
@@ -95,6 +95,67 @@ def test_percentiles_count_timeouts_as_longer_instead_of_forgetting_them() -> No
     assert cell(metrics, "duration_p50")["value"] == 10.5
     assert cell(metrics, "duration_p90")["note"] == "lies beyond a timeout"
     assert "5 timed out" in cell(metrics, "duration_mean")["note"]
+
+
+def test_a_percentile_between_what_was_seen_and_a_timeout_is_not_known() -> None:
+    table = invent(n=2, tasks=("a",), approaches=("baseline",))
+    table["duration_s"] = [1.0, 100.0]
+    table.loc[1, "status"] = "timeout"
+    assert cell(compute_metrics(table), "duration_p50")["note"] == "lies beyond a timeout"
+
+
+def test_a_timeout_of_unknown_length_is_longer_than_all_that_was_seen() -> None:
+    table = invent(n=5, tasks=("a",), approaches=("baseline",)).assign(duration_s=[1.0, 2.0, 3.0, np.nan, np.nan])
+    table.loc[3:, "status"] = "timeout"
+    metrics = compute_metrics(table)
+    assert cell(metrics, "duration_p50")["value"] == 3.0
+    assert cell(metrics, "duration_p75")["note"] == "lies beyond a timeout"
+
+
+def test_quality_says_which_answers_have_no_score() -> None:
+    table = invent(n=4, tasks=("a", "b"), approaches=("baseline",))
+    table.loc[table["task"] == "b", "score"] = np.nan
+    row = cell(compute_metrics(table), "quality")
+    assert row["note"] == "4 answers without a score, not in it"
+    assert row["value"] == pytest.approx(table["score"].mean())
+
+
+@pytest.mark.parametrize("what", ["duration", "time_to_first_token"])
+def test_every_percentile_says_which_end_n_does_not_support(what: str) -> None:
+    row = cell(compute_metrics(invent(n=10, tasks=("a",), approaches=("baseline",))), f"{what}_p90")
+    assert np.isfinite([row["value"], row["low"]]).all()
+    assert (np.isnan(row["high"]), row["note"]) == (True, "n is too small for the upper end")
+
+
+def test_throughput_counts_what_it_knows_the_time_of() -> None:
+    table = invent(n=4, tasks=("a",), approaches=("baseline",)).assign(duration_s=1.0)
+    table.loc[1:, "started_at"] = None
+    row = cell(compute_metrics(table), "throughput")
+    assert (row["value"], row["note"]) == (1.0, "start or duration unknown of 3, not in it")
+
+
+def test_a_rate_without_seconds_says_what_is_wrong_with_them() -> None:
+    table = invent(n=4, tasks=("a",), approaches=("baseline",))
+    none = compute_metrics(table.assign(eval_s=0.0))
+    assert cell(none, "decode_tokens_per_second")["note"] == "eval_s is zero throughout"
+    table.loc[:1, "eval_s"], table.loc[2:, "output_tokens"] = None, None
+    apart = cell(compute_metrics(table), "decode_tokens_per_second")
+    assert apart["note"] == "output_tokens and eval_s are never known in the same sample"
+
+
+def test_cost_per_point_says_what_it_does_not_know_the_cost_of() -> None:
+    table = invent(n=4, tasks=("a",), approaches=("baseline",)).assign(score=0.5)
+    table["input_tokens"], table["output_tokens"], table["total_tokens"] = 70, 30, 100
+    table.loc[0, ["status", "score", "input_tokens", "output_tokens", "total_tokens"]] = ["timeout", *[None] * 4]
+    row = cell(compute_metrics(table), "tokens_per_point")
+    assert (row["value"], row["note"]) == (300 / 1.5, "cost unknown of 1, not in it")
+
+
+def test_an_impossible_tool_time_is_missing_and_a_missing_one_is_none_that_ran() -> None:
+    table = invent(n=3, tasks=("a",), approaches=("baseline",)).assign(tool_s=[np.inf, 2.0, 2.0])
+    assert cell(compute_metrics(table), "tool_mean")["value"] == 2.0
+    table["tool_s"] = [None, 2.0, 2.0]
+    assert cell(compute_metrics(table), "tool_mean")["value"] == pytest.approx(4 / 3)
 
 
 def test_missing_is_never_zero_and_says_why() -> None:
@@ -223,6 +284,22 @@ def test_a_plugin_file_is_treated_like_the_built_in_ones(tmp_path: Path, keep_re
     assert "mine.py" in set(catalogue()["origin"])
 
 
+def test_whatever_a_metric_of_the_users_own_gives_no_impossible_number_reaches_the_table(keep_registries: None) -> None:
+    given = {
+        "none": None,
+        "text": "many",
+        "missing": Estimate(pd.NA),  # type: ignore[arg-type]
+        "open": Estimate(1.0, -np.inf, np.nan, "as wide as can be"),
+    }
+    for name, value in given.items():
+        metric(name, description="as users may write it")(lambda cell, value=value: value)
+    found = compute_metrics(invent(n=2, tasks=("a",)), only=list(given)).groupby("metric").first()
+    assert found["value"].notna().to_dict() == {"none": False, "text": False, "missing": False, "open": True}
+    assert found[["low", "high"]].isna().all(axis=None)
+    assert found.loc["open", "note"] == "as wide as can be"
+    assert (found["note"] != "").all()
+
+
 def test_only_one_metric_can_be_computed_for_a_finished_run() -> None:
     assert set(compute_metrics(invent(n=2), only=["quality"])["metric"]) == {"quality"}
     with pytest.raises(ConfigurationError, match="no metric is called 'qualty'"):
@@ -242,6 +319,10 @@ def test_only_one_metric_can_be_computed_for_a_finished_run() -> None:
         (
             IMPORT + "@metric('quality', description='d')\ndef f(c): return 1",
             "already taken",
+        ),
+        (
+            IMPORT + "for f in (lambda c: 1, lambda c: 2): metric('mine', description='d')(f)",
+            "already taken by bad.py",
         ),
         (
             IMPORT + "@metric('mine', description=' ')\ndef f(c): return 1",
@@ -267,3 +348,22 @@ def test_a_bad_plugin_file_is_one_clear_line_and_registers_nothing(
         load_plugins([path])
     assert "\n" not in str(error.value)
     assert list(METRICS) == before
+
+
+def test_two_plugin_files_of_one_name_are_refused_because_tables_could_not_tell_them_apart(
+    tmp_path: Path, keep_registries: None
+) -> None:
+    paths = [tmp_path / folder / "mine.py" for folder in ("a", "b")]
+    for number, path in enumerate(paths):
+        path.parent.mkdir()
+        path.write_text(IMPORT + f"@metric('mine{number}', description='d')\ndef f(c): return 1")
+    with pytest.raises(ConfigurationError, match=r"two plugin files are called mine\.py"):
+        load_plugins(paths)
+    assert [plugin.name for plugin in load_plugins([paths[0], paths[0]])] == ["mine0"]
+
+
+def test_a_plugin_file_that_is_no_python_file_is_one_clear_line(tmp_path: Path) -> None:
+    path = tmp_path / "mine.txt"
+    path.write_text(GOOD)
+    with pytest.raises(ConfigurationError, match=r"mine\.txt is no Python file"):
+        load_plugins([path])

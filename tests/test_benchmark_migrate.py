@@ -116,6 +116,8 @@ def test_old_profiles_replace_the_instances_of_the_same_profile() -> None:
     ("section", "says"),
     [
         ({"ollama_profiles": ["light"]}, "not a table"),
+        ({"profiles": 5}, "not a table with one entry per profile"),
+        ({"profiles": {"light": 5}, "sample_sizes": {"light": 2}}, r"profiles.light\] is not a table with settings"),
         ({"ollama_profiles": {"light": []}}, "expected a list"),
         ({"ollama_profiles": {"light": [{"name": "a"}]}}, "entry 1 needs 'name' and 'model'"),
         ({"ollama_profiles": {"light": [{"name": "a", "model": "b", "prot": 1}]}}, "unknown key 'prot'"),
@@ -126,6 +128,18 @@ def test_a_section_of_another_shape_is_refused_in_one_line(section: dict[str, An
     with pytest.raises(ConfigurationError, match=says) as caught:
         merge(BASE, section, {})
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("profiles", [5, "light", ["light"]])
+def test_profiles_that_are_no_table_are_told_in_one_line(profiles: Any) -> None:
+    for base, overrides in (({"profiles": profiles}, {}), (BASE, {"profiles": profiles})):
+        with pytest.raises(ConfigurationError, match="'profiles' is not a table"):
+            merge(base, {"ollama_profiles": {"light": [{"name": "a", "model": "b"}]}}, overrides)
+
+
+def test_a_section_may_bring_the_first_profile() -> None:
+    section = {"ollama_profiles": {"light": [{"name": "a", "model": "b"}]}}
+    assert list(merge({"profiles": None}, section, {}).settings["profiles"]) == ["light"]
 
 
 def test_overrides_are_read_as_snakemake_reads_them() -> None:
@@ -268,6 +282,19 @@ def test_a_file_that_is_no_result_file_is_refused_in_one_line(tmp_path: Path, co
     with pytest.raises(ConfigurationError, match=says):
         import_results(path, tmp_path / "results")
     assert not (tmp_path / "results").exists()
+
+
+def test_oddities_of_old_files_neither_fail_nor_fill_the_disk(tmp_path: Path) -> None:
+    row = {"success": True, "response": "cut \ud83d", "sample_num": 0}
+    group = {"task_name": "T", "model": "m", "approach": "tools", "results": [row]}
+    info = {"profile": 5, "timestamp": 2025, "sample_size_per_approach": 10**9}
+    name, samples, vanished = import_results(
+        old_file(tmp_path, task_results=[group], benchmark_info=info), tmp_path / "results"
+    )
+    assert (name, samples, vanished) == ("imported-5-2025", 1, 0)
+    sample = read_sample(tmp_path / "results" / name / "samples" / "m" / "t" / "tools" / "0.json")
+    assert isinstance(sample, Sample)
+    assert sample.response == "cut ?"
 
 
 def test_impossible_old_numbers_become_missing(tmp_path: Path) -> None:

@@ -142,6 +142,35 @@ def test_what_changed_lists_verdicts_identity_hardware_and_versions_with_differe
     assert "Two machines" in said(content)
 
 
+def test_a_machine_that_was_not_recorded_is_not_another_machine(tmp_path: Path) -> None:
+    with_identity(make_run(tmp_path / "light", tasks=("repo_analysis",), samples=3), "Laptop", {SMALL: "1.2B"})
+    content = compare(tmp_path, read_run(tmp_path / "light"), make(tmp_path, "medium"))
+    entries = {row["what"]: row for row in rows(content, "identity")}
+    assert entries["Measured on"]["change"] == "only light"
+    assert "Two machines" not in said(content)
+
+
+def test_of_arms_that_score_alike_none_is_called_the_best_alone(tmp_path: Path) -> None:
+    content = compare(tmp_path, make(tmp_path, "light"), make(tmp_path, "medium"))
+    scores = {(row["approach"], row["run"]): number(row["quality"], 3) for row in rows(content, "arms")}
+    best = max(scores.values())
+    assert list(scores.values()).count(best) == 4
+    said = content["page"]["figures"]["quality"]["caption"]
+    assert said.startswith(f"Best: {best} of 1 by tools on {SMALL} · light, baseline on {SMALL} · light, ")
+    assert "and 1 more" in said
+
+
+def test_a_verdict_of_one_run_only_is_not_counted_as_changed(comparison: Path) -> None:
+    text = (comparison / "overview.md").read_text()
+    assert "4 verdicts: 0 changed, 2 the same, 2 of one run only." in text
+
+
+def test_changes_over_all_tasks_stand_before_those_of_single_tasks(content: dict[str, Any]) -> None:
+    whole = [row["task"] == "all tasks" for row in rows(content, "changes")]
+    assert whole == sorted(whole, reverse=True)
+    assert any(whole)
+
+
 def test_a_verdict_that_became_another_one_is_seen(tmp_path: Path) -> None:
     def refused(sample: Sample) -> Sample:
         return fail(sample) if sample.sample % 3 == 0 and sample.approach == "tools" else sample

@@ -74,6 +74,7 @@ def test_the_power_curve_rises_with_size_and_effect() -> None:
     wide = curve.pivot(index="ratio", columns="clusters", values="power")
     assert (wide[24] >= wide[6]).all()
     assert wide[24].is_monotonic_decreasing
+    assert power_curve([1], sd=0.3)["power"].isna().all()
 
 
 def test_what_a_planned_size_can_find_agrees_with_what_it_needs() -> None:

@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -19,7 +20,19 @@ from report_runs import TRUTH, fail, make_run
 
 from ai_dev_tools.benchmark.report.browser import MOST_TEXT, browser_data, load_prompts, read_blocks
 from ai_dev_tools.benchmark.report.formats import badge, console, html, junit, markdown, structured
-from ai_dev_tools.benchmark.report.model import Column, Notice, Report, Section, Table, Verdict, Verdicts
+from ai_dev_tools.benchmark.report.model import (
+    Column,
+    Facts,
+    Figure,
+    Links,
+    Notice,
+    Prose,
+    Report,
+    Section,
+    Table,
+    Verdict,
+    Verdicts,
+)
 from ai_dev_tools.benchmark.report.text import visible
 
 NASTY = [
@@ -51,6 +64,7 @@ NASTY = [
     "```",
     "@everyone",
     "https://evil.example",
+    "www.evil.example",
     "$x^2$",
     "=HYPERLINK('http://evil')",
     "+1+1",
@@ -90,9 +104,13 @@ def report_with(text: str) -> Report:
         (Column("a", "Class"), Column("b", "N", "number")),
         [{"a": text, "b": 1}, {"a": text, "b": 2}],
     )
+    empty = Table("none", f"Of {text}", "", (Column("a", text),), [], f"No {text}.")
+    figure = Figure("f", f"About {text}", f"On {text}.", f"A plot of {text}.", "dots", pd.DataFrame())
+    said = (Prose((f"It says {text}",)), Facts((("Said", text), (f"Of {text}", "said"))), Links(((f"To {text}", "x"),)))
     sections = (
         Section("verdicts", "Verdicts", (Notice("warning", text), Verdicts((verdict,), ""))),
-        Section("errors", "Errors", (table,)),
+        Section("errors", "Errors", (table, empty)),
+        Section("said", f"What {text} is", (figure, *said)),
     )
     info = {"profile": text, "total_tasks": 1, "sample_size": 1, "execution_mode": "async"}
     known = {"token_reduction_percent": None, "time_reduction_percent": None, "efficiency_improvement_percent": None}
@@ -124,7 +142,7 @@ def steers(text: str) -> list[str]:
 
 
 def fragment(report: Report) -> str:
-    return "".join(html.section_html(section, {}) for section in report.sections)
+    return "".join(html.section_html(section, {"f": ""}) for section in report.sections)
 
 
 @often
@@ -162,6 +180,14 @@ def test_markdown_keeps_its_shape_whatever_is_said(text: str) -> None:
 
     assert shape(text) == shape("harmless")
     assert not steers(markdown.render(report_with(text)))
+
+
+def test_markdown_makes_no_link_of_an_address() -> None:
+    text = "see https://evil.example and WWW.evil.example"
+    shown = markdown.escape(text)
+    assert "https:" not in shown
+    assert "www." not in shown.lower()
+    assert MarkdownIt().render(shown) == f"<p>{text}</p>\n"
 
 
 @often
@@ -204,9 +230,9 @@ def test_a_badge_stays_a_picture(text: str) -> None:
     verdict = report_with(text).verdicts[0]
     picture = ET.fromstring(badge.render(verdict))
     assert {element.tag.split("}")[-1] for element in picture.iter()} == {"svg", "title", "rect", "path", "g", "text"}
-    name = badge.file_name(verdict)
-    assert "/" not in name
-    assert not name.startswith(".")
+    names = [name for name, _ in badge.file_names([verdict, verdict])]
+    assert len({name.lower() for name in names}) == 2, "two verdicts never share a picture"
+    assert all("/" not in name and not name.startswith(".") for name in names)
 
 
 @often

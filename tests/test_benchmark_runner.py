@@ -128,6 +128,13 @@ def test_a_wrong_setting_is_told_before_anything_is_asked(place: Place) -> None:
         asyncio.run(runner.run_single_benchmark(output_format="markdwn"))
 
 
+def test_a_config_file_or_results_that_are_not_there_are_told_in_one_line(place: Place) -> None:
+    with pytest.raises(ConfigurationError, match=r"nofile.yaml is no file. Name a YAML file of settings"):
+        asyncio.run(BenchmarkRunner("nofile.yaml", root=str(place.folder)).run_single_benchmark("light"))
+    with pytest.raises(ConfigurationError, match="the run made no such table"):
+        BenchmarkResults("heavy", place.folder / "results" / "heavy", "snakemake").samples()
+
+
 def test_an_unusable_endpoint_is_told_in_its_own_words(place: Place) -> None:
     runner = BenchmarkRunner(root=place.folder)
     with pytest.raises(RunFailed, match="connection refused") as caught:
@@ -182,8 +189,12 @@ def test_without_expected_outputs_the_report_says_whose_context_it_is_and_nothin
 def test_a_batch_runs_its_members_and_reports_them_together(
     place: Place, first_run: tuple[BenchmarkResults, list[Progress]]
 ) -> None:
-    runner = BenchmarkRunner(root=place.folder)
+    said: list[Progress] = []
+    runner = BenchmarkRunner(root=place.folder, on_progress=said.append)
     batch = asyncio.run(runner.run_batch_benchmark("quick", OutputFormat.MARKDOWN, tasks=[TASKS[0]]))
+    assert [event.line for event in said if "requests to ask; estimate" in event.line] == [
+        "batch quick: 0 of 6 requests to ask; estimate about 0 s; nominal 5-10 min"
+    ]
     assert [member.profile for member in batch.members] == list(BATCHES["quick"].profiles)
     assert batch.report["requests"] == 2 * 3
     assert batch.text.startswith("# Batch quick")
@@ -221,7 +232,7 @@ def left_behind(folder: Path) -> list[str]:
 
 
 def wait_for_samples(process: subprocess.Popen[str], folder: Path, number: int) -> None:
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 300
     while len(list(folder.glob("results/light/samples/**/[0-9]*.json"))) < number:
         assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < deadline, "no samples came"
@@ -229,7 +240,7 @@ def wait_for_samples(process: subprocess.Popen[str], folder: Path, number: int) 
 
 
 def wait_for_nothing(folder: Path) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while (there := left_behind(folder)) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert there == []

@@ -224,6 +224,20 @@ def test_folders_are_made_and_nothing_else_is_left(tmp_path: Path) -> None:
     assert leftovers(tmp_path / "a" / "b") == ["0.json"]
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="the system does not tell of descriptors")
+def test_the_disk_knows_the_content_before_the_name_and_then_the_name_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, synced = tmp_path / "0.json", []
+
+    def note(descriptor: int) -> None:
+        synced.append((Path(f"/proc/self/fd/{descriptor}").readlink().name, path.exists()))
+
+    monkeypatch.setattr(os, "fsync", note)
+    write_atomically(path, b"x")
+    assert synced == [(f".0.json.{os.getpid()}.tmp", False), (tmp_path.name, True)]
+
+
 @pytest.mark.parametrize("call", ["fsync", "replace"])
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EDQUOT])
 def test_a_write_that_fails_keeps_the_old_file_and_leaves_nothing(

@@ -108,6 +108,7 @@ def test_a_task_with_one_cluster_is_left_out_because_it_has_no_spread() -> None:
     e = cluster_estimate([1.0, 2.0, 3.0, 99.0], [0, 1, 2, 3], [0, 0, 0, 1])
     assert e.estimate == 2.0
     assert e.left_out == (1,)
+    assert (e.pairs, e.cases, e.clusters, e.tasks) == (3, 3, 3, 1)
 
 
 def test_the_interval_is_the_wider_of_t_and_studentised_bootstrap_of_scipy() -> None:

@@ -100,6 +100,15 @@ def test_placeholders(tmp_path: Path) -> None:
     )
 
 
+def test_a_program_beside_its_yaml(tmp_path: Path) -> None:
+    program = tmp_path / "echo_it"
+    program.write_text("#!/bin/sh\necho mine\n")
+    program.chmod(0o755)
+    spec = tool(tmp_path, command=("{tool_dir}/echo_it",), version_command=("{tool_dir}/echo_it", "--version"))
+    assert installed_version(spec) == "mine"
+    assert run_tool(spec, FILES, {}).condensed == "mine"
+
+
 def test_time_and_size_are_measured(tmp_path: Path) -> None:
     code = """
 import time
@@ -146,6 +155,11 @@ def test_a_crash_says_the_exit_code_and_the_last_words(tmp_path: Path) -> None:
     assert "exit code -9" in failure(tmp_path, "import os; os.kill(os.getpid(), 9)")
 
 
+def test_the_last_words_are_the_last_ones_however_many_came_before(tmp_path: Path) -> None:
+    code = "import sys; sys.stderr.write('debug\\n' * 10_000 + 'no such file: x\\n'); sys.exit(2)"
+    assert failure(tmp_path, code) == "echo ended with exit code 2: no such file: x"
+
+
 def test_an_exit_code_that_is_accepted_is_no_crash(tmp_path: Path) -> None:
     assert said(tmp_path, "print('found'); raise SystemExit(1)", accept_exit=(0, 1)) == "found"
     assert "exit code 0" in failure(tmp_path, "", accept_exit=(1,))
@@ -166,7 +180,7 @@ def test_children_of_a_tool_do_not_outlive_it(hangs: bool, tmp_path: Path) -> No
         f"open({str(pid_file)!r}, 'w').write(str(child.pid))\n" + ("time.sleep(60)" if hangs else "")
     )
     if hangs:
-        failure(tmp_path, code, timeout_s=1.5)
+        failure(tmp_path, code, timeout_s=5)
     else:
         said(tmp_path, code)
     child = int(pid_file.read_text())
@@ -180,6 +194,17 @@ def test_too_much_output_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(tools, "MAX_OUTPUT_BYTES", 2_000_000)
     assert failure(tmp_path, "print('x' * 3_000_000)") == "echo printed more than 2 MB"
     assert len(said(tmp_path, "print('x' * 1_900_000)")) == 1_900_000
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_tool_that_never_stops_printing_is_ended_before_its_time_is_up(
+    stream: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or it would fill the disk."""
+    monkeypatch.setattr(tools, "MAX_OUTPUT_BYTES", 1_000_000)
+    monkeypatch.setattr(tools, "LOOK_EVERY_S", 0.2)
+    code = f"import sys, time\nsys.{stream}.write('x' * 1_500_000)\nsys.{stream}.flush()\ntime.sleep(600)"
+    assert failure(tmp_path, code, timeout_s=500) == "echo printed more than 1 MB"
 
 
 @pytest.mark.parametrize(
@@ -308,6 +333,7 @@ def test_the_installed_version(changed: dict[str, Any], version: str, tmp_path: 
         ({"package": "pytest", "version": "0.1"}, [f"is version {pytest.__version__}", "pins 0.1"]),
         ({"version": "0.1"}, ["is version unknown", "pins 0.1"]),
         ({"version_command": ("no-such-program",)}, ["does not tell its version"]),
+        ({"version_command": ("{python}", "-c", "print('usage'); exit(2)")}, ["does not tell its version", "code 2"]),
         ({"version_command": ("{python}", "-c", "import time; time.sleep(60)")}, ["does not tell its version"]),
     ],
     ids=str,

@@ -104,6 +104,14 @@ def test_a_flag_voids_only_the_endpoints_it_matters_to(check: str) -> None:
     assert {name for name in ("tokens", "time", "quality") if one[f"void_{name}"]} == VOIDS[check]
 
 
+def test_without_a_baseline_the_other_arms_are_held_against_each_other() -> None:
+    table = invent(n=8, tasks=("a",), approaches=("tools-a", "tools-b"))
+    assert not assess(table)["void_time"].any()
+    table.loc[table["approach"] == "tools-b", "session"] = "yesterday"
+    pairs = assess(table).groupby("sample", observed=True)
+    assert (pairs["void_time"].sum() == 1).all()
+
+
 def test_void_pairs_are_left_out_of_comparisons_and_counted() -> None:
     table = clean()
     table.loc[(table["approach"] == "tools") & (table["sample"] == 5), "load_s"] = 9.0

@@ -159,6 +159,12 @@ def test_the_step_summary_gets_the_report(run: Path, tmp_path: Path, monkeypatch
     assert target.read_text() == "before\n# Report\n"
 
 
+def test_pictures_that_a_step_summary_cannot_show_are_left_out(run: Path, tmp_path: Path) -> None:
+    (run / "report" / "report.md").write_text("**Cost**\n\n![A plot](../figures/cost.svg)\n\nWhat it says.\n")
+    webhook.write_step_summary(tmp_path / "summary.md", run / "report" / "report.md")
+    assert (tmp_path / "summary.md").read_text() == "**Cost**\n\n\nWhat it says.\n"
+
+
 def test_a_long_report_is_cut_at_a_line(run: Path, tmp_path: Path) -> None:
     (run / "report" / "report.md").write_text("ä line\n" * 300_000)
     target = tmp_path / "summary.md"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from fakes.scripted_ollama import ScriptedOllama
+from ports import refusing_port
 
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, ReadyEndpoint, container, open_endpoint, pulling
 from ai_dev_tools.benchmark.endpoints.auto import choose
@@ -36,10 +36,10 @@ def no_other_endpoints(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def nobody() -> int:
+def nobody() -> Iterator[int]:
     """A port on which nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    with refusing_port() as port:
+        yield port
 
 
 def opened(spec: EndpointSpec) -> ReadyEndpoint:
@@ -220,6 +220,20 @@ def test_an_engine_without_permission_is_named(nobody: int, tmp_path: Path) -> N
     (tmp_path / "docker").write_text(script)
     (tmp_path / "docker").chmod(0o755)
     assert "docker gives you no permission" in failure(EndpointSpec(kind="container", port=nobody))
+
+
+@pytest.mark.parametrize(
+    ("program", "problem"),
+    [("#!/bin/sh\nexec /bin/sleep 60\n", "does not answer within 0.5 s"), ("no program\n", "cannot be executed")],
+    ids=["hangs", "is none"],
+)
+def test_an_engine_that_does_not_work_is_named(
+    nobody: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, problem: str
+) -> None:
+    monkeypatch.setattr(container, "ENGINE_ANSWERS_S", 0.5)
+    (tmp_path / "podman").write_text(program)
+    (tmp_path / "podman").chmod(0o755)
+    assert f"podman {problem}" in failure(EndpointSpec(kind="container", port=nobody))
 
 
 def test_no_connection_is_its_own_class(nobody: int) -> None:

@@ -48,7 +48,7 @@ def spec(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Endp
     return EndpointSpec(kind="process", num_ctx=512, log_dir=str(tmp_path / "logs"))
 
 
-def gone(pid: int, seconds: float = 15) -> bool:
+def gone(pid: int, seconds: float = 60) -> bool:
     deadline = time.monotonic() + seconds
     while start_time(pid) is not None and time.monotonic() < deadline:
         time.sleep(0.02)

@@ -4,52 +4,59 @@ from __future__ import annotations
 
 import shutil
 import threading
-import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
-from fakes.faulty_proxy import NONCE
 from fakes.ollama import FakeOllama
 from workflow_project import Project
 
 SLOTS = 3
 
 
+class Pair:
+    """Two servers, and the largest number of requests that were with both at one time."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.servers = [Counting("one:1b", self), Counting("two:1b", self)]
+        self.together = 0
+
+    def begin(self, waiting_for: int) -> None:
+        """Count anew; no request is answered before so many were with each server at once."""
+        self.together = 0
+        for server in self.servers:
+            server.measured = server.most_at_once = 0
+            server.gate = lambda: all(server.most_at_once >= waiting_for for server in self.servers)
+
+
 class Counting(FakeOllama):
-    """A fake that notes when each measured request was there."""
+    """One of a pair of fakes."""
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, pair: Pair) -> None:
         super().__init__([model])
-        self.spans: list[tuple[float, float]] = []
-        self._noting = threading.Lock()
+        self._pair = pair
 
-    def reply(self, method: str, path: str, body: bytes) -> tuple[int, list[dict[str, Any]], float]:
-        known = len(self.requests)
-        answer = super().reply(method, path, body)
-        if len(self.requests) > known and NONCE.match(self.requests[-1]["messages"][0]["content"]):
-            now = time.monotonic()
-            with self._noting:
-                self.spans.append((now, now + self.latency_s))
-        return answer
+    def arrived(self) -> None:
+        with self._pair.lock:
+            super().arrived()
+            self._pair.together = max(self._pair.together, sum(server.here for server in self._pair.servers))
 
-
-def most_at_once(*servers: Counting) -> int:
-    """The largest number of requests that were with the servers at one time."""
-    spans = [span for server in servers for span in server.spans]
-    return max(sum(start <= moment < end for start, end in spans) for moment, _ in spans)
+    def left(self) -> None:
+        with self._pair.lock:
+            super().left()
 
 
 @pytest.fixture(scope="module")
-def servers() -> Iterator[tuple[Counting, Counting]]:
-    with Counting("one:1b") as first, Counting("two:1b") as second:
-        yield first, second
+def pair() -> Iterator[Pair]:
+    pair = Pair()
+    with pair.servers[0], pair.servers[1]:
+        yield pair
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory, servers: tuple[Counting, Counting]) -> Iterator[Project]:
+def project(tmp_path_factory: pytest.TempPathFactory, pair: Pair) -> Iterator[Project]:
     project = Project.create(tmp_path_factory.mktemp("modes"))
-    first, second = servers
+    first, second = pair.servers
     with (project.folder / "config/config.yaml").open("a", encoding="utf-8") as config:
         config.write(
             f"  mine:\n    description: a user's own\n    samples: 4\n    sizes: [S]\n    max_concurrent: {SLOTS}\n"
@@ -62,28 +69,17 @@ def project(tmp_path_factory: pytest.TempPathFactory, servers: tuple[Counting, C
 
 
 @pytest.mark.parametrize(
-    ("mode", "latency_s", "per_server", "together"),
-    [
-        ("sequential", 0.1, 1, {1}),
-        ("parallel", 0.5, 1, {2}),
-        ("async", 1.5, SLOTS, set(range(SLOTS + 1, 2 * SLOTS + 1))),
-    ],  # slow enough that the two blocks, of 6 s each, overlap however late one of them begins
+    ("mode", "waiting_for", "per_server", "together"),
+    [("sequential", 0, 1, 1), ("parallel", 1, 1, 2), ("async", SLOTS, SLOTS, 2 * SLOTS)],
 )
 def test_a_mode_holds_on_a_plain_snakemake(
-    project: Project,
-    servers: tuple[Counting, Counting],
-    mode: str,
-    latency_s: float,
-    per_server: int,
-    together: set[int],
+    project: Project, pair: Pair, mode: str, waiting_for: int, per_server: int, together: int
 ) -> None:
     shutil.rmtree(project.folder / "results" / "mine", ignore_errors=True)
-    for server in servers:
-        server.spans.clear()
-        server.latency_s = latency_s
+    pair.begin(waiting_for)
     project.run("run", profile="mine", tasks="systematic_fix", execution_mode=mode)
-    assert [len(server.spans) for server in servers] == [12, 12]
-    assert [most_at_once(server) for server in servers] == [per_server, per_server]
-    assert most_at_once(*servers) in together
+    assert [server.measured for server in pair.servers] == [12, 12]
+    assert [server.most_at_once for server in pair.servers] == [per_server, per_server]
+    assert pair.together == together
     noted = {sample["in_flight"] for sample in project.sample_files("mine").values()}
     assert max(noted) == per_server, "each sample says how many were under way"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import socket
 import ssl
 import subprocess
 import threading
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 from fakes.ollama import FakeOllama
+from ports import refusing_port
 from workflow_project import REPO, Project
 
 from ai_dev_tools.benchmark.config import load_config, resolve_profile
@@ -63,18 +63,16 @@ def test_each_wrong_instance_is_one_line_and_the_right_one_is_measured(
 ) -> None:
     monkeypatch.delenv("OLLAMA_HOST", raising=False)
     with (
-        socket.create_server(("127.0.0.1", 0)) as nobody,
+        refusing_port() as nobody,
         FakeOllama(["right:1b"]) as fake,
         FakeOllama(["other:1b"]) as other,
     ):
-        free = nobody.getsockname()[1]
-        nobody.close()
         add_profile(
             project,
             "external",
             "model: 'unresolved:1b', host: no-such-host.invalid, port: 11434",
             f"model: 'web:1b', host: 127.0.0.1, port: {web_server.server_port}",
-            f"model: 'refused:1b', host: 127.0.0.1, port: {free}",
+            f"model: 'refused:1b', host: 127.0.0.1, port: {nobody}",
             f"model: 'unknown:1b', host: 127.0.0.1, port: {other.port}",
             f"model: 'right:1b', host: 127.0.0.1, port: {fake.port}",
         )
@@ -107,6 +105,14 @@ def test_two_instances_on_one_port_are_named() -> None:
         ConfigurationError, match=r"'first' and 'second' share port 18111: give each its own, or serve all"
     ):
         resolve_profile(load_config(settings | {"profile": "wrong"}), "wrong")
+
+
+def test_instances_on_one_port_are_no_mistake_where_all_are_served_from_one_address() -> None:
+    settings = yaml.safe_load((REPO / "config/config.yaml").read_text(encoding="utf-8"))
+    instances = {name: {"model": f"{name}:1b"} for name in ("first", "second")}
+    settings["profiles"]["lab"] = {"endpoint": "http://lab:11434", "instances": instances}
+    profile = resolve_profile(load_config(settings | {"profile": "lab"}), "lab")
+    assert [instance.model for instance in profile.instances] == ["first:1b", "second:1b"]
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl to make a certificate with")

@@ -16,7 +16,7 @@ from making import block, prompts
 from test_endpoint_process import OLLAMA, put_ollama
 from workflow_project import REPO
 
-from ai_dev_tools.benchmark import measure
+from ai_dev_tools.benchmark import execution, measure
 from ai_dev_tools.benchmark.design import Block
 from ai_dev_tools.benchmark.endpoints.processes import start_time
 from ai_dev_tools.benchmark.errors import EndpointConnectionError
@@ -53,23 +53,27 @@ def asked(request: pytest.FixtureRequest, tmp_path: Path, weights: Path, monkeyp
     )
 
 
-class Killer(threading.Thread):
-    """Kills the server each time so many more samples are finished, up to `times`."""
+class Killer:
+    """Kills the server after each third finished sample, up to `times`: in between two requests, however fast they are."""
 
-    def __init__(self, folder: Path, times: int) -> None:
-        super().__init__(daemon=True)
-        self.folder, self.times = folder, times
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+        self.times = times
         self.killed: list[int] = []
-        self.over = threading.Event()
+        self._finished = 0
         self._begun = time.time()
+        self._write = execution.write_sample
+        monkeypatch.setattr(execution, "write_sample", self._write_and_kill)
 
-    def run(self) -> None:
-        while len(self.killed) < self.times and not self.over.wait(0.02):
-            if len(completed(self.folder)) >= 3 * (len(self.killed) + 1) and (server := self._server()):
-                os.kill(server, signal.SIGKILL)
-                self.killed.append(server)
+    def _write_and_kill(self, path: Path, sample: Sample) -> None:
+        self._write(path, sample)
+        self._finished += sample.status == "completed"
+        if sample.status == "completed" and self._finished % 3 == 0 and len(self.killed) < self.times:
+            server = self.server()
+            assert server, "a server answered, so there is one"
+            os.kill(server, signal.SIGKILL)
+            self.killed.append(server)
 
-    def _server(self) -> int | None:
+    def server(self) -> int | None:
         """A server that this test started: there may be one of the whole session besides."""
         for child in psutil.Process().children(recursive=True):
             try:
@@ -94,12 +98,12 @@ def run(asked: Block, said: Callable[[str], None]) -> list[Sample]:
     return run_block(asked, prompts(asked), said, threading.Event())
 
 
-def test_a_server_that_dies_is_restarted_and_no_request_is_missing(asked: Block) -> None:
+def test_a_server_that_dies_is_restarted_and_no_request_is_missing(
+    asked: Block, monkeypatch: pytest.MonkeyPatch
+) -> None:
     said: list[str] = []
-    killer = Killer(Path(asked.results), times=1)
-    killer.start()
+    killer = Killer(monkeypatch, times=1)
     samples = run(asked, said.append)
-    killer.over.set()
     assert len(killer.killed) == 1
     assert sum("stopped answering and is restarted" in line for line in said) == 1
     assert len(samples) == CELLS
@@ -107,19 +111,19 @@ def test_a_server_that_dies_is_restarted_and_no_request_is_missing(asked: Block)
     assert start_time(killer.killed[0]) is None
 
 
-def test_a_server_that_dies_again_and_again_ends_the_block_which_a_rerun_completes(asked: Block) -> None:
+def test_a_server_that_dies_again_and_again_ends_the_block_which_a_rerun_completes(
+    asked: Block, monkeypatch: pytest.MonkeyPatch
+) -> None:
     said: list[str] = []
-    killer = Killer(Path(asked.results), times=MAX_RESTARTS + 1)
-    killer.start()
+    killer = Killer(monkeypatch, times=MAX_RESTARTS + 1)
     with pytest.raises(EndpointConnectionError) as stopped:
         run(asked, said.append)
-    killer.join(5)
     assert len(killer.killed) == MAX_RESTARTS + 1
     assert sum("is restarted" in line for line in said) == MAX_RESTARTS
     kept = completed(Path(asked.results))
     assert f"{len(kept)} samples are kept, {CELLS - len(kept)} are still to be asked" in str(stopped.value)
     assert "\n" not in str(stopped.value)
-    assert killer._server() is None, "no server is left"
+    assert killer.server() is None, "no server is left"
 
     samples = run(asked, said.append)
     assert len(samples) == CELLS

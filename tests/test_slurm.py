@@ -85,7 +85,7 @@ def test_a_run_on_slurm_is_one_like_any_other(project: Project, cluster: dict[st
         assert (
             subprocess.run(["scancel", f"--partition={slurm_node.PARTITION}"], env=cluster, check=False).returncode == 0
         )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while blocks(project) and time.monotonic() < deadline:
             time.sleep(0.2)
         assert blocks(project) == [], "after scancel job and server are gone from the node"

@@ -126,7 +126,7 @@ def test_a_failing_tool_fails_its_arm_and_the_rest_goes_on(project: Project) -> 
     assert min(spent["tools-crashes"]) >= 0.2
     assert min(spent["tools-hangs"]) >= 0.5
     assert min(spent["tools-raves"]) > 0
-    assert max(spent["tools-hangs"]) < 10, "it was ended, not waited for"
+    assert max(spent["tools-hangs"]) < 50, "it was ended, not waited for"
     assert spent["baseline"] == [0, 0, 0]
 
     errors = {key: sample["error"] for key, sample in project.sample_files("light").items() if sample["error"]}

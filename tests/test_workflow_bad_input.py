@@ -126,6 +126,7 @@ def test_no_ollama_names_what_was_tried_and_the_ways_out(
     assert done.returncode != 0
     for words in ("localhost:9", "endpoint=container", "profile=embedded"):
         assert words in done.stdout
+    assert '"cases"' not in done.stdout, "the job's whole design is not shown"
 
 
 def test_a_damaged_or_foreign_sample_is_set_aside_and_asked_again(project: Project) -> None:
@@ -157,6 +158,5 @@ def test_weights_that_are_not_the_pinned_ones(project: Project) -> None:
 
 def test_a_results_folder_that_cannot_be_written(project: Project) -> None:
     (project.folder / "results").write_text("a file where a folder belongs")
-    done = project.snakemake("run", profile="light", endpoint="http://127.0.0.1:9", tasks="systematic_fix")
-    assert done.returncode != 0
-    assert "results" in done.stdout
+    printed = refused(project, "run", profile="light", endpoint="http://127.0.0.1:9", tasks="systematic_fix")
+    assert "error: cannot write to results. Make it a folder that you may write to" in printed.splitlines()

@@ -79,7 +79,7 @@ class Project:
             str(path.relative_to(root)): json.loads(path.read_bytes()) for path in sorted(root.rglob("[0-9]*.json"))
         }
 
-    def wait_for_samples(self, count: int, profile: str, timeout_s: float = 120) -> None:
+    def wait_for_samples(self, count: int, profile: str, timeout_s: float = 300) -> None:
         deadline = time.monotonic() + timeout_s
         root = self.folder / "results" / profile / "samples"
         while sum(1 for _ in root.rglob("[0-9]*.json")) < count:
@@ -100,7 +100,7 @@ class Project:
                 continue
         return found
 
-    def wait_until_quiet(self, timeout_s: float = 30) -> list[psutil.Process]:
+    def wait_until_quiet(self, timeout_s: float = 60) -> list[psutil.Process]:
         """Processes still there after a while; none is what a test expects."""
         deadline = time.monotonic() + timeout_s
         while (left := self.processes()) and time.monotonic() < deadline:
@@ -110,7 +110,8 @@ class Project:
     def clean_up(self) -> None:
         for process in self.started:
             if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         for process in self.processes():
             with contextlib.suppress(psutil.Error):

@@ -46,7 +46,7 @@ def test_whole_answer_has_counts_and_times_in_nanoseconds(ask: Any, server: Serv
     assert 0 < answer["eval_count"] <= 8
     assert all(type(answer[name]) is int for name in DURATIONS)
     assert sum(answer[name] for name in DURATIONS[1:]) <= answer["total_duration"] * 1.02
-    assert wall_ns * 0.2 < answer["total_duration"] < wall_ns
+    assert 1e6 < answer["total_duration"] < wall_ns
 
 
 def test_stream_is_one_object_a_line_and_only_the_last_is_done(ask: Any) -> None:
@@ -157,19 +157,20 @@ def test_nothing_to_answer_and_keep_alive_zero_unloads_it(server: Server) -> Non
     for ask_nothing in (lambda: server.generate("", keep_alive=0), lambda: server.chat(keep_alive=0)):
         server.generate("")
         assert ask_nothing().json["done_reason"] == "unload"
-        assert _gone_within(server, seconds=15)
+        assert _gone_within(server, seconds=60)
 
 
 def test_keep_alive_zero_unloads_after_the_answer(server: Server) -> None:
     assert server.generate("Hi", keep_alive=0).json["eval_count"] > 0
-    assert _gone_within(server, seconds=15)
+    assert _gone_within(server, seconds=60)
 
 
 def test_the_first_request_after_unloading_tells_its_load_time(server: Server) -> None:
     server.generate("", keep_alive=0)
-    assert _gone_within(server, seconds=15)
-    cold, warm = server.generate().json, server.generate().json
-    assert cold["load_duration"] > 5 * warm["load_duration"]
+    assert _gone_within(server, seconds=60)
+    cold = server.generate().json["load_duration"]
+    warm = min(server.generate().json["load_duration"] for _ in range(3))
+    assert cold > 5 * warm
 
 
 def test_a_prompt_that_does_not_fit_is_refused_when_cutting_is_forbidden(ask: Any) -> None:
@@ -199,7 +200,7 @@ def test_a_client_that_goes_away_frees_the_server(server: Server) -> None:
     reply.close()
     started = time.perf_counter()
     assert server.generate("Hi", options={"num_predict": 1}).status == 200
-    assert time.perf_counter() - started < 15
+    assert time.perf_counter() - started < 30
 
 
 def _gone_within(server: Server, seconds: float) -> bool:

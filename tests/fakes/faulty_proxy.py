@@ -299,7 +299,7 @@ class FaultyProxy:
 
     def listen(self) -> None:
         """Accept connections (again)."""
-        self._listener = socket.create_server(("127.0.0.1", self.port), backlog=128)
+        self._listener, self._closed = socket.create_server(("127.0.0.1", self.port), backlog=128), False
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
@@ -309,6 +309,7 @@ class FaultyProxy:
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         with self._lock:
+            self._closed = True
             for connection in self._open:
                 with suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
@@ -329,6 +330,9 @@ class FaultyProxy:
             except OSError:
                 return
             with self._lock:
+                if listener is not self._listener or self._closed:  # it came with the end
+                    connection.close()
+                    continue
                 self._open.add(connection)
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 

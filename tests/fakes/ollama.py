@@ -27,6 +27,7 @@ from typing import Any
 VERSION = "0.0.0-fake"
 CREATED = "2026-01-01T00:00:00Z"
 CHARS_PER_TOKEN = 4
+GATE_INTERVAL_S = 0.01
 
 Answer = Callable[[str, Any], str]
 """(prompt, answer schema or None) -> what the "model" says."""
@@ -87,6 +88,12 @@ class FakeOllama:
         self.requests: list[dict[str, Any]] = []
         """Bodies of the chat requests, without the warm-ups (num_predict 1), when `keep` is set."""
         self.keep = True
+        self.measured = 0
+        """Measured requests so far; `here` of them are being answered just now."""
+        self.here = 0
+        self.most_at_once = 0
+        self.gate: Callable[[], bool] = lambda: True
+        """Measured requests are answered only while this is true, so that a test can have several wait for each other."""
         self.open_connections: set[asyncio.Transport] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -116,6 +123,15 @@ class FakeOllama:
         self._server.close()
         for transport in self.open_connections:
             transport.abort()
+
+    def arrived(self) -> None:
+        """A measured request is there."""
+        self.here += 1
+        self.most_at_once = max(self.most_at_once, self.here)
+
+    def left(self) -> None:
+        """A measured request is about to be answered."""
+        self.here -= 1
 
     def reply(self, method: str, path: str, body: bytes) -> tuple[int, list[dict[str, Any]], float]:
         """Status, the objects of the reply (one a line) and the seconds to wait before it."""
@@ -147,6 +163,7 @@ class FakeOllama:
         if self.overload_every and self.counts[path] % self.overload_every == 0:
             return 503, [{"error": "server busy, please try again. maximum pending requests exceeded"}], 0.0
         warm_up = asked.get("options", {}).get("num_predict") == 1
+        self.measured += not warm_up
         if self.keep and not warm_up:
             self.requests.append(asked)
         prompt = asked.get("prompt") or "\n".join(m["content"] for m in asked.get("messages", ()))
@@ -213,10 +230,19 @@ class _Connection(asyncio.Protocol):
             return
         self._buffer = rest[length:]
         method, path, _ = line.split(" ", 2)
+        before = self._fake.measured
         status, objects, wait_s = self._fake.reply(method, path, rest[:length])
-        asyncio.get_running_loop().call_later(wait_s, self._send, status, objects)
+        measured = self._fake.measured > before
+        if measured:
+            self._fake.arrived()
+        asyncio.get_running_loop().call_later(wait_s, self._send, status, objects, measured)
 
-    def _send(self, status: int, objects: list[dict[str, Any]]) -> None:
+    def _send(self, status: int, objects: list[dict[str, Any]], measured: bool) -> None:
+        if measured:
+            if not self._fake.gate():
+                asyncio.get_running_loop().call_later(GATE_INTERVAL_S, self._send, status, objects, measured)
+                return
+            self._fake.left()
         kind = "application/x-ndjson" if len(objects) > 1 else "application/json"
         parts = [f"HTTP/1.1 {status} Fake\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()]
         for item in objects:

@@ -47,8 +47,10 @@ SIGNALS = [signal.SIGKILL, signal.SIGTERM, signal.SIGINT]
 KINDS = {"snakemake": 2, "job": 3, "server": 4, "guard": 1, "everything": 2}
 """What is killed, and how often relative to the others."""
 LATENCY_S = 0.12
-QUIET_WITHIN_S = 20.0
+QUIET_WITHIN_S = 60.0
 HANG_S = 15.0
+RUN_S = 900.0
+"""What only a run that hangs can take."""
 
 
 @dataclass
@@ -117,7 +119,7 @@ class Soak:
         """One run with one kill or several; returns how many."""
         run, asked_before = self._start(), len(self._requests())
         done = 0
-        deadline = time.monotonic() + 180
+        deadline = time.monotonic() + RUN_S
         while run.poll() is None and done < kills_left:
             self._wait_for_a_moment(run)
             if run.poll() is not None:
@@ -130,7 +132,7 @@ class Soak:
             if kind in ("snakemake", "everything"):
                 self._await_end(run)
             if time.monotonic() > deadline:
-                self.outcome.wrong.append("a run did not end within 180 s")
+                self.outcome.wrong.append(f"a run did not end within {RUN_S:g} s")
                 run.kill()
         if run.poll() is None:
             self._wait(run, 120)
@@ -177,7 +179,8 @@ class Soak:
         """Send the signal; false when there is no such process just now."""
         victims = self._processes(kind, run)
         if kind == "everything" and signum == signal.SIGINT:
-            os.killpg(run.pid, signum)  # as Ctrl-C in a terminal
+            with suppress(ProcessLookupError):
+                os.killpg(run.pid, signum)  # as Ctrl-C in a terminal
             return True
         for process in victims:
             try:
@@ -252,7 +255,7 @@ class Soak:
         before = len(self._requests())
         for _ in range(2):
             run = self._start()
-            self._wait(run, 300)
+            self._wait(run, RUN_S)
             if run.poll() != 0:
                 self.outcome.wrong.append(f"an undisturbed run ended with {run.poll()}")
                 self._await_end(run)
@@ -313,7 +316,8 @@ def soak(kills: int, seed: int, server: str, folder: Path, limit_s: float = floa
         task.finish()
     finally:
         for process in task._processes("everything"):
-            process.kill()
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
     task.outcome.seconds = time.monotonic() - started
     return task.outcome
 

@@ -9,6 +9,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -90,8 +91,13 @@ class OllamaClient:
                 "POST", self._url, body=body, headers=self._headers, preload_content=False, retries=False,
                 timeout=urllib3.Timeout(connect=min(CONNECT_TIMEOUT_S, timeout_s), read=timeout_s),
             )  # fmt: skip
-            with deadline.guarding(response):
-                self._receive(response, reply, started)
+            complete = False
+            try:
+                with deadline.guarding(response):
+                    self._receive(response, reply, started)
+                complete = not deadline.passed
+            finally:
+                response.release_conn() if complete else response.close()
         except HTTPError as error:
             raise self._transport_error(error, deadline, timeout_s) from None
         except BenchmarkError as error:
@@ -102,31 +108,25 @@ class OllamaClient:
             reply.duration_s = time.perf_counter() - started
 
     def _receive(self, response: urllib3.BaseHTTPResponse, reply: Reply, started: float) -> None:
+        if response.status != 200:
+            raise status_error(response.status, response.read(100_000), response.headers.get("Retry-After"))
         complete = False
+        pieces: list[str] = []
         try:
-            if response.status != 200:
-                raise status_error(response.status, response.read(100_000), response.headers.get("Retry-After"))
-            pieces: list[str] = []
-            try:
-                for item in _objects(response):
-                    piece = _content(item)
-                    if piece:
-                        if reply.time_to_first_token_s is None:
-                            reply.time_to_first_token_s = time.perf_counter() - started
-                        pieces.append(piece)
-                        reply.pieces += 1
-                    if item.get("done") is True:
-                        reply.final = item
-                        complete = True
-            finally:
-                reply.text = "".join(pieces)
-            if not complete:
-                raise MalformedResponseError("the answer's stream ended without saying that it was done")
+            for item in _objects(response):
+                piece = _content(item)
+                if piece:
+                    if reply.time_to_first_token_s is None:
+                        reply.time_to_first_token_s = time.perf_counter() - started
+                    pieces.append(piece)
+                    reply.pieces += 1
+                if item.get("done") is True:
+                    reply.final = item
+                    complete = True
         finally:
-            if complete:
-                response.release_conn()
-            else:
-                response.close()
+            reply.text = "".join(pieces)
+        if not complete:
+            raise MalformedResponseError("the answer's stream ended without saying that it was done")
 
     def _transport_error(self, error: HTTPError, deadline: _Deadline, timeout_s: float) -> BenchmarkError:
         if deadline.passed or isinstance(error, ReadTimeoutError):
@@ -146,6 +146,8 @@ class _Deadline:
     def __init__(self, timeout_s: float) -> None:
         self._ends = time.perf_counter() + timeout_s
         self.passed = False
+        self._over = False
+        self._lock = threading.Lock()
         self._response: urllib3.BaseHTTPResponse | None = None
         self._timer: threading.Timer | None = None
 
@@ -161,14 +163,17 @@ class _Deadline:
     def __exit__(self, *_: object) -> None:
         if self._timer:
             self._timer.cancel()
+        with self._lock:
+            self._over = True
 
     def _end(self) -> None:
-        self.passed = True
-        try:
-            if isinstance(self._response, urllib3.HTTPResponse):
-                self._response.shutdown()
-        except (OSError, ValueError, HTTPError):
-            pass
+        with self._lock:
+            if self._over:  # too late: the whole answer is there, and its connection may serve the next request
+                return
+            self.passed = True
+            with suppress(OSError, ValueError, RuntimeError, HTTPError):
+                if isinstance(self._response, urllib3.HTTPResponse):
+                    self._response.shutdown()
 
 
 def _timeout(timeout_s: float) -> RequestTimeoutError:

@@ -361,7 +361,8 @@ def _check_instances(profile: str, instances: tuple[ResolvedInstance, ...]) -> N
     models: dict[str, str] = {}
     for instance in instances:
         place = (instance.host, instance.port)
-        if place in places:
+        own_place = instance.endpoint not in ("embedded", "replay") and "://" not in instance.endpoint
+        if place in places and own_place:
             raise ConfigurationError(
                 f"config: profiles.{profile}: instances '{places[place]}' and '{instance.name}' share port "
                 f"{instance.port}: give each its own, or serve all from one with endpoint=http://host:port"

@@ -10,7 +10,7 @@ class BenchmarkError(Exception):
         error_class: name used in sample files, tables and reports.
         retried: whether the same request is tried again within a run (with backoff).
         asked_again: whether a later run asks again for a sample that ended so (see `retry` in the config).
-        instance, request, attempts, remedy: where it happened and what to do, when known.
+        instance, request, attempts, remedy: where it happened (a request by its digest) and what to do, when known.
         retry_after_s: seconds the server asked to wait before the next attempt, or None.
     """
 
@@ -58,6 +58,11 @@ class ConfigurationErrors(ConfigurationError):
 
     def __str__(self) -> str:
         return "\n".join(self.lines)
+
+
+def error_lines(error: BenchmarkError) -> list[str]:
+    """What a person gets to see of an error: one line for each mistake."""
+    return [f"error: {line}" for line in str(error).splitlines()]
 
 
 class EndpointConnectionError(BenchmarkError):

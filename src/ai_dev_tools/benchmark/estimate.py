@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -81,13 +82,14 @@ def announcement(name: str, batch: Batch, guess: Estimate) -> str:
 
 
 def seconds_per_request(results: Path) -> dict[str, float]:
-    """Mean time of a request by model, from all blocks that lie here."""
+    """Mean time of a request by model, from all blocks that lie here; a damaged line says nothing."""
     found: dict[str, list[float]] = defaultdict(list)
     for path in measured_blocks(results):
         for line in path.read_bytes().splitlines():
-            row = json.loads(line)
-            if row.get("status") == "completed" and row.get("duration_s") and row["endpoint"]["kind"] not in UNTIMED:
-                found[row["model"]].append(row["duration_s"])
+            with suppress(ValueError, KeyError, TypeError, RecursionError):
+                row = json.loads(line)
+                if row["status"] == "completed" and row["duration_s"] and row["endpoint"]["kind"] not in UNTIMED:
+                    found[row["model"]].append(float(row["duration_s"]))
     return {model: fmean(values) for model, values in found.items()}
 
 

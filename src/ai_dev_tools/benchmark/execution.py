@@ -33,6 +33,8 @@ from ai_dev_tools.benchmark.samples import EndpointIdentity, Sample, read_sample
 FAILURES_IN_A_ROW = 3
 """Samples that end without a connection one after another before the endpoint counts as gone."""
 MAX_RESTARTS = 2
+STORING_S = 5.0
+"""How long a run that is stopped waits for samples that are being written; it takes milliseconds on a disk that works."""
 
 Log = Callable[[str], None]
 
@@ -273,6 +275,8 @@ class _Crew:
         self._witness = witness
         self._stop = stop
         self._lock = threading.Lock()
+        self._storing = 0
+        self._stored = threading.Condition(self._lock)
         self._in_flight = 0
         self.lost: list[Cell] = []
         self._crash: BaseException | None = None
@@ -300,6 +304,9 @@ class _Crew:
         except BaseException:  # a signal: what fails from now on, with the endpoint, is no result
             self._stop.set()
             raise
+        finally:  # no file is left half written, and none comes later
+            with self._stored:
+                self._stored.wait_for(lambda: not self._storing, STORING_S)
         if self._crash is not None:
             raise self._crash
 
@@ -316,21 +323,35 @@ class _Crew:
         while cell is not None:
             prompt = work.prompt(cell)
             asked = ask(block, cell, prompt, client, meter, self._stop, lambda: self._in_flight)
-            with self._lock:
-                if self._stop.is_set():
-                    return
-                if isinstance(asked.error, EndpointConnectionError):
-                    self.lost.append(cell)
-                else:
-                    self.lost.clear()
-                self.gone = self.gone or len(self.lost) >= FAILURES_IN_A_ROW
+            if self._stop.is_set():
+                return
             sample = sample_of(block, cell, prompt, asked, work.session, self._digest, self._identity)
             if "model_loaded" in sample.flags:
                 self._witness.look_again()
             sample.flags = sorted({*sample.flags, *self._witness.flags})
-            work.store(sample)
+            if not self._keep(cell, sample, asked.error):
+                return
             self._progress.finished(asked.error)
             cell = self._next()
+
+    def _keep(self, cell: Cell, sample: Sample, error: BenchmarkError | None) -> bool:
+        """Store a sample and note whether the endpoint was there; false when the run was stopped meanwhile."""
+        with self._lock:
+            if self._stop.is_set():
+                return False
+            if isinstance(error, EndpointConnectionError):
+                self.lost.append(cell)
+            else:
+                self.lost.clear()
+            self.gone = self.gone or len(self.lost) >= FAILURES_IN_A_ROW
+            self._storing += 1
+        try:
+            self._work.store(sample)
+        finally:
+            with self._stored:
+                self._storing -= 1
+                self._stored.notify_all()
+        return True
 
     def _next(self) -> Cell | None:
         """The cell that follows in this slot; None, and one slot less in use, when there is none to ask.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from ai_dev_tools.benchmark import paths
 from ai_dev_tools.benchmark.approaches import APPROACHES, FINDINGS_CONTROLS, TOOL_PREFIX, find_approach
 from ai_dev_tools.benchmark.config import ALL, Config, ExecutionMode, ResolvedInstance, ResolvedProfile, resolve_profile
+from ai_dev_tools.benchmark.deployment import own_or_shipped
 from ai_dev_tools.benchmark.design import PROTOCOL, Block, case_order
 from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
 from ai_dev_tools.benchmark.plan import plan_hash
@@ -123,12 +125,14 @@ class Experiment:
         """Names of the runs to compare: profiles, and with `@replay` behind its name what a profile's replay gave.
 
         Raises:
-            ConfigurationError: fewer than two, an unknown profile, or all settings say replay.
+            ConfigurationError: fewer than two, an unknown profile, one twice, or all settings say replay.
         """
         names = list(self.config.compare or ())
         if len(names) < 2:
             raise ConfigurationError("say what to compare: snakemake compare --config compare=light,medium")
         check_names([name.removesuffix(paths.REPLAY) for name in names], self.config.profiles, "profile")
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ConfigurationError(f"compare names '{twice}' twice: a run is compared with another one")
         if self.config.endpoint == "replay":
             raise ConfigurationError(
                 "endpoint=replay would answer both sides from what is recorded",
@@ -188,7 +192,7 @@ class Experiment:
             instance=instance.name,
             model=instance.model,
             task=task,
-            cases=self.cases(profile, task),
+            cases=self.cases(profile, task)[: resolved.samples],  # no others are asked, and a command line has a limit
             samples=resolved.samples,
             approaches=self.approaches,
             options=options,
@@ -316,7 +320,7 @@ def open_experiment(config: Config, root: Path, home: Path | None = None) -> Exp
             for name, path in find_tools(folder).items()
         },
     )
-    lines: list[str] = []
+    lines: list[str] = list(_absent_files(config, root, home))
     for check in (
         lambda: experiment.tasks,
         lambda: experiment.judged_tools,
@@ -332,6 +336,21 @@ def open_experiment(config: Config, root: Path, home: Path | None = None) -> Exp
         raise ConfigurationErrors(list(dict.fromkeys(lines)))
     experiment.plan(config.profile)
     return experiment
+
+
+def _absent_files(config: Config, root: Path, home: Path | None) -> Iterator[str]:
+    """A line for each file of the user's own that the settings name and that is not there."""
+    notebook = config.report.notebook
+    named = {
+        "plugins": config.plugins,
+        "endpoint_file": [config.endpoint_file] if config.endpoint_file else [],
+        "report.notebook": [own_or_shipped(notebook, root, home or root)] if notebook != Path(paths.NOTEBOOK) else [],
+        "report.templates": config.report.templates,
+    }
+    for setting, files in named.items():
+        yield from (
+            f"config: '{setting}' names {file}, which is no file" for file in files if not (root / file).is_file()
+        )
 
 
 def shipped(name: str, root: Path, home: Path | None) -> list[Path]:

@@ -28,6 +28,7 @@ from ai_dev_tools.benchmark.analysis.statistics import (
 from ai_dev_tools.benchmark.analysis.validity import assess
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.overview import together
+from ai_dev_tools.benchmark.report.text import is_missing, xml_text
 from ai_dev_tools.benchmark.runs import Run
 from ai_dev_tools.benchmark.validation import nearest
 
@@ -108,13 +109,14 @@ def judge_gate(
         Holm-adjusted p, pairs, clusters, note. Ratios and differences are now against before.
 
     Raises:
-        ConfigurationError: the arm was not asked in both runs, or the runs share no case or model.
+        ConfigurationError: an arm that is needed was not asked in both runs, or the runs share no case or model.
     """
     samples = together([Run(BEFORE, before.samples), Run(NOW, now.samples)])
     for run in (before, now):
         arms = set(run.samples["approach"].astype(str))
-        if approach not in arms:
-            raise ConfigurationError(f"run '{run.name}' has no approach '{approach}', {nearest(approach, arms)}")
+        for name in (approach, reference) if "time" in bounds else (approach,):
+            if name not in arms:
+                raise ConfigurationError(f"run '{run.name}' has no approach '{name}', {nearest(name, arms)}")
     names = [name for name in ("tokens", "time", "quality") if name in bounds]
     table = costs(assess(samples))
     pairs = pair_up(table, NOW, BEFORE, names, "run", columns=["status"])
@@ -207,12 +209,12 @@ def junit(table: pd.DataFrame) -> str:
     """The gate as JUnit XML: worse is a failure, undecided is skipped."""
     cases = []
     for row in table.to_dict("records"):
-        said = escape(_sentence(row))
+        said = xml_text(_sentence(row))
         inner = {
-            "worse": f"<failure message={quoteattr(_sentence(row))}>{said}</failure>",
-            "undecided": f"<skipped message={quoteattr(_sentence(row))}/>",
+            "worse": f"<failure message={quoteattr(said)}>{escape(said)}</failure>",
+            "undecided": f"<skipped message={quoteattr(said)}/>",
         }
-        name = quoteattr(f"{row['metric']} on {row['model']}")
+        name = quoteattr(xml_text(f"{row['metric']} on {row['model']}"))
         cases.append(f'  <testcase classname="gate" name={name}>{inner.get(row["verdict"], "")}</testcase>')
     counts = table["verdict"].value_counts()
     head = f'tests="{len(table)}" failures="{counts.get("worse", 0)}" skipped="{counts.get("undecided", 0)}"'
@@ -222,5 +224,8 @@ def junit(table: pd.DataFrame) -> str:
 
 def _sentence(row: Mapping[Any, Any]) -> str:
     meaning = METRICS[row["metric"]].meaning
-    interval = f"{row['value']:.4g} (95 % {row['low']:.4g} to {row['high']:.4g})"
-    return f"{meaning}: {interval}, bound {row['bound']:g}, adjusted p {row['p_adjusted']:.3g}. {row['note']}".strip()
+    if is_missing(row["value"]):
+        return f"{meaning}: {row['note']}, bound {row['bound']:g}."
+    ends = "no interval" if is_missing(row["low"]) else f"95 % {row['low']:.4g} to {row['high']:.4g}"
+    found = f"{row['value']:.4g} ({ends}), bound {row['bound']:g}, adjusted p {row['p_adjusted']:.3g}"
+    return f"{meaning}: {found}. {row['note']}".strip()

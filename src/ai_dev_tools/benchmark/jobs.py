@@ -7,12 +7,12 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
 from ai_dev_tools.benchmark.endpoints.processes import watch_parent
-from ai_dev_tools.benchmark.errors import BenchmarkError
+from ai_dev_tools.benchmark.errors import BenchmarkError, error_lines
 
 Say = Callable[[str], None]
 RUN_PID = "AI_DEV_TOOLS_RUN_PID"
@@ -37,13 +37,14 @@ def job(log_file: str | Path | None = None) -> Iterator[Say]:
     def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
         if log:
-            with log.open("a", encoding="utf-8") as file:
+            with suppress(OSError), log.open("a", encoding="utf-8") as file:  # the disk may be what is wrong
                 print(line, file=file)
 
     try:
         yield say
     except BenchmarkError as error:
-        say(f"error: {error}")
+        for line in error_lines(error):
+            say(line)
         raise SystemExit(1) from None
 
 

@@ -77,6 +77,9 @@ def ask(
         if not again:
             break
         stop.wait(pause)
+    if asked.error:
+        asked.error.instance, asked.error.attempts = block.instance, len(asked.attempts)
+        asked.error.request = request_digest(block, cell, prompt.prompt_sha256, prompt.answer_schema)
     return asked
 
 
@@ -102,9 +105,7 @@ def sample_of(
     endpoint: EndpointIdentity,
 ) -> Sample:
     """The record of an asked cell."""
-    return _sample(
-        block, cell, prompt, asked, session, model_digest, endpoint, _failure(asked.error) if asked.error else None
-    )
+    return _sample(block, cell, prompt, asked, session, model_digest, endpoint, asked.attempts[-1].error)
 
 
 def _sample(

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ai_dev_tools.benchmark.analysis.cells import DIMENSIONS, Cell, Source
-from ai_dev_tools.benchmark.analysis.clusters import cluster_estimate
+from ai_dev_tools.benchmark.analysis.clusters import Floats, cluster_estimate
 from ai_dev_tools.benchmark.analysis.sampletable import ALL, prepare
 from ai_dev_tools.benchmark.analysis.statistics import (
     infer,
@@ -79,17 +79,18 @@ def evaluate(plugin: Plugin, cell: Cell) -> Estimate:
             result = plugin.function(cell)
     except Exception as error:
         return Estimate.absent(f"{plugin.name} failed: {type(error).__name__}: {error}")
-    estimate = result if isinstance(result, Estimate) else Estimate(_as_float(result))
-    if not np.isfinite(estimate.value):
-        return Estimate.absent(estimate.note or "no usable value")
-    return estimate
+    given = result if isinstance(result, Estimate) else Estimate(result)
+    estimate = Estimate(_finite(given.value), _finite(given.low), _finite(given.high), given.note)
+    return estimate if np.isfinite(estimate.value) else Estimate.absent(given.note or "no usable value")
 
 
-def _as_float(value: object) -> float:
+def _finite(value: object) -> float:
+    """The value as a number, NaN when it is none or not finite."""
     try:
-        return float("nan") if value is None or value is pd.NA else float(value)  # type: ignore[arg-type]
+        number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return float("nan")
+    return number if np.isfinite(number) else float("nan")
 
 
 def wide(metrics: pd.DataFrame, intervals: bool = True) -> pd.DataFrame:
@@ -188,22 +189,30 @@ def _mean(cell: Cell, column: str) -> Estimate:
     return Estimate(float(values.mean()), low, high, note)
 
 
-def _percentile(cell: Cell, q: float) -> Estimate:
-    ordered, cut = cell.durations
-    n = len(ordered)
-    if not n:
-        return Estimate.absent(_why_empty(cell, "duration_s"))
-    needed = int(np.ceil(1 / min(q, 1 - q) - 1e-9))
+def _percentile(ordered: Floats, q: float, cut: float = float("inf")) -> Estimate:
+    """A percentile of sorted values of which those from `cut` on may have become larger."""
+    n, needed = len(ordered), int(np.ceil(1 / min(q, 1 - q) - 1e-9))
     if n < needed:
         return Estimate.absent(f"needs {needed} samples, has {n}")
-    value = float(np.quantile(ordered, q))
-    if value >= cut:
+    # a percentile between two values is known only where both are
+    if float(np.quantile(ordered, q, method="higher")) >= cut:
         return Estimate.absent("lies beyond a timeout")
     low, high = quantile_interval(ordered, q)
     if not high < cut:
         high = float("nan")
     absent = [name for name, end in (("lower", low), ("upper", high)) if not np.isfinite(end)]
-    return Estimate(value, low, high, f"n is too small for the {' and '.join(absent)} end" if absent else "")
+    note = f"n is too small for the {' and '.join(absent)} end" if absent else ""
+    return Estimate(float(np.quantile(ordered, q)), low, high, note)
+
+
+def _duration_percentile(cell: Cell, q: float) -> Estimate:
+    ordered, cut = cell.durations
+    return _percentile(ordered, q, cut) if len(ordered) else Estimate.absent(_why_empty(cell, "duration_s"))
+
+
+def _first_token_percentile(cell: Cell, q: float) -> Estimate:
+    ordered = np.sort(cell.completed("time_to_first_token_s"))
+    return _percentile(ordered, q) if len(ordered) else Estimate.absent(_why_empty(cell, "time_to_first_token_s"))
 
 
 metric("duration_total", unit="s", description="Sum of durations of completed requests")(
@@ -226,18 +235,7 @@ for _q in (25, 50, 75, 90, 95, 99):
         f"duration_p{_q}",
         unit="s",
         description=f"{_q}th percentile of durations, timed-out ones counted as longer; order-statistic interval",
-    )(partial(_percentile, q=_q / 100))
-
-
-def _first_token_percentile(cell: Cell, q: float) -> Estimate:
-    values = np.sort(cell.completed("time_to_first_token_s"))
-    if not len(values):
-        return Estimate.absent(_why_empty(cell, "time_to_first_token_s"))
-    if q > 0.5 and len(values) < (needed := int(np.ceil(1 / (1 - q) - 1e-9))):
-        return Estimate.absent(f"needs {needed} samples, has {len(values)}")
-    return Estimate(float(np.quantile(values, q)), *quantile_interval(values, q))
-
-
+    )(partial(_duration_percentile, q=_q / 100))
 for _q in (50, 90, 95, 99):
     metric(
         f"time_to_first_token_p{_q}",
@@ -278,6 +276,10 @@ def _speed(cell: Cell, tokens: str, seconds: str, minus: str = "") -> Estimate:
     total = float(time[use].sum())
     if total > 0:
         return Estimate(float(count[use].sum()) / total)
+    if use.any():
+        return Estimate.absent(f"{seconds} is zero throughout")
+    if len(cell.completed(tokens)) and len(cell.completed(seconds)):
+        return Estimate.absent(f"{tokens} and {seconds} are never known in the same sample")
     return Estimate.absent(_why_empty(cell, seconds if len(cell.completed(tokens)) else tokens))
 
 
@@ -302,7 +304,12 @@ def throughput(cell: Cell) -> Estimate:
     busy, _ = cell.activity
     if cell.clock_jumped:
         return Estimate.absent("a clock ran backwards")
-    return Estimate(float(cell.is_completed.sum()) / busy) if busy > 0 else Estimate.absent("start or duration unknown")
+    if not busy > 0:
+        return Estimate.absent("start or duration unknown")
+    done, timed = int(cell.is_completed.sum()), int((cell.is_completed & cell.is_timed).sum())
+    return Estimate(
+        timed / busy, note=f"start or duration unknown of {done - timed}, not in it" if done > timed else ""
+    )
 
 
 @metric("peak_concurrency", unit="requests", description="Most requests of the cell under way at one time")
@@ -336,22 +343,27 @@ metric(
     description="Mean score; unparseable and timed-out answers count 0; t interval over clusters",
 )
 def quality(cell: Cell) -> Estimate:
-    score = np.where(cell.is_timeout & np.isnan(cell.column("score")), 0.0, cell.column("score"))
+    score = _scores(cell)
     known = np.isfinite(score)
     if not known.any():
         return Estimate.absent("no scored sample")
     # one task weight here: a margin over tasks is the plain mean over clusters, as a reader of the table expects
     e = cluster_estimate(score[known], cell.clusters[known])
     inference = infer(e, resamples=0)
-    low, high = inference.bound("low", 0.025), inference.bound("high", 0.025)
-    note = (
-        ""
-        if inference.usable
-        else ("no interval from one cluster" if e.clusters < 2 else "no interval: all clusters are equal")
-    )
-    return Estimate(
-        e.estimate, max(low, 0.0) if np.isfinite(low) else low, min(high, 1.0) if np.isfinite(high) else high, note
-    )
+    notes = []
+    if left := int((cell.is_completed & ~known).sum()):
+        notes.append(f"{left} answers without a score, not in it")
+    if not inference.usable:
+        notes.append("no interval from one cluster" if e.clusters < 2 else "no interval: all clusters are equal")
+    # a bound that does not exist stays so: NaN is neither more nor less
+    low, high = np.maximum(inference.bound("low", 0.025), 0.0), np.minimum(inference.bound("high", 0.025), 1.0)
+    return Estimate(e.estimate, float(low), float(high), "; ".join(notes))
+
+
+def _scores(cell: Cell) -> Floats:
+    """The score of each sample; an answer that timed out is worth nothing."""
+    score = cell.column("score")
+    return np.where(cell.is_timeout & np.isnan(score), 0.0, score)
 
 
 @metric(
@@ -384,14 +396,15 @@ def efficiency(success: float, throughput: float, tokens_per_second: float, mean
 
 def _per_point(cell: Cell, columns: tuple[str, ...]) -> Estimate:
     cost = sum((cell.column(name) for name in columns), start=np.zeros(len(cell)))
-    score = np.where(cell.is_timeout & np.isnan(cell.column("score")), 0.0, cell.column("score"))
+    score = _scores(cell)
     use = np.isfinite(cost) & np.isfinite(score)
     points = float(score[use].sum())
     if not use.any():
         return Estimate.absent("no scored sample with known cost")
-    return (
-        Estimate(float(cost[use].sum()) / points) if points > 0 else Estimate.absent("no point of quality was earned")
-    )
+    if not points > 0:
+        return Estimate.absent("no point of quality was earned")
+    left = int((np.isfinite(score) & ~use).sum())
+    return Estimate(float(cost[use].sum()) / points, note=f"cost unknown of {left}, not in it" if left else "")
 
 
 metric("tokens_per_point", unit="tokens", description="Tokens spent (timed-out samples included) / sum of scores")(

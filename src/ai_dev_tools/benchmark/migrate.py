@@ -101,14 +101,14 @@ def migrate_file(source: Path, root: Path) -> Migration:
     """
     from ai_dev_tools.benchmark.config import load_config, resolve_profile
     from ai_dev_tools.benchmark.settings import CONFIG_FILE, merge
-    from ai_dev_tools.benchmark.validation import read_yaml
+    from ai_dev_tools.benchmark.validation import read_settings
 
     if not source.is_file():
         raise ConfigurationError(f"{source} does not exist", remedy="Name the old project's pyproject.toml")
     section = read_section_of(source)
     if not section:
         raise ConfigurationError(f"{source} has no section [{SECTION_NAME}]: there is nothing to migrate")
-    base = read_yaml(root / CONFIG_FILE)
+    base = read_settings(root / CONFIG_FILE)
     migration = migrate_section(section, base)
     config = load_config(merge(base, {}, migration.settings).settings, f"{source}, migrated")
     for name in migration.settings.get("profiles", {}):

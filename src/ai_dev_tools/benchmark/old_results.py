@@ -52,7 +52,7 @@ def import_results(source: Path, results: Path, profile: str | None = None) -> t
     info = data["benchmark_info"]
     name = (
         profile
-        or f"{IMPORTED}-{_slug(info.get('profile') or 'run')}-{_slug(str(info.get('timestamp') or ''))[:10]}".rstrip(
+        or f"{IMPORTED}-{_slug(str(info.get('profile') or 'run'))}-{_slug(str(info.get('timestamp') or ''))[:10]}".rstrip(
             "-"
         )
     )
@@ -95,7 +95,7 @@ def old_samples(data: Mapping[str, Any], profile: str, where: str) -> Iterator[S
     Raises:
         ConfigurationError: an entry lacks what identifies it.
     """
-    planned = data["benchmark_info"].get("sample_size_per_approach")
+    planned = _count(data["benchmark_info"].get("sample_size_per_approach"), 0)
     for number, group in enumerate(data["task_results"], start=1):
         place = f"{where}: task_results entry {number}"
         if not isinstance(group, Mapping) or not isinstance(group.get("results"), list):
@@ -105,7 +105,7 @@ def old_samples(data: Mapping[str, Any], profile: str, where: str) -> Iterator[S
             raise ConfigurationError(f"{place} has no '{absent[0]}'")
         rows = [row for row in group["results"] if isinstance(row, Mapping)]
         by_number = {_count(row.get("sample_num"), index): row for index, row in enumerate(rows)}
-        size = max([planned if isinstance(planned, int) else 0, *(n + 1 for n in by_number)])
+        size = max([planned, *(n + 1 for n in by_number)])
         for index in range(size):
             yield _sample(about, by_number.get(index), index, profile)
 
@@ -168,6 +168,8 @@ def _sample(about: Mapping[str, Any], row: Mapping[str, Any] | None, number: int
 def _read(source: Path) -> dict[str, Any]:
     try:
         data = json.loads(source.read_text(encoding="utf-8"))
+        # an answer that was cut may end in half of a surrogate pair, which no sample file can hold
+        data = json.loads(json.dumps(data, ensure_ascii=False).encode("utf-8", "replace"))
     except OSError as error:
         raise ConfigurationError(f"cannot read {source}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:

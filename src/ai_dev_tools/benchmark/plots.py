@@ -96,7 +96,11 @@ def _interval_row(axes: Axes, row: Mapping[str, Any], y: float, reach: float) ->
 
 @plot("pareto")
 def pareto(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> None:
-    """Quality against cost; columns: panel, approach, label, cost, quality, quality_low, quality_high, front (bool)."""
+    """Quality against cost; columns: panel, approach, model, overall, cost, quality, quality_low, quality_high, front.
+
+    `overall` and `front` are bool. Of several models each has a line through its approaches, with its name where it is
+    dearest.
+    """
     panels = list(dict.fromkeys(data["panel"]))
     figure.set_size_inches(7.6, 3.6)
     arms = series_order(list(dict.fromkeys(data["approach"])))
@@ -106,6 +110,7 @@ def pareto(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> No
         front = part[part["front"]].sort_values("cost")
         if len(front) > 1:
             axes.step(front["cost"], front["quality"], where="post", color=MUTED, lw=1, ls="--", label="Pareto front")
+        _join_models(axes, part[part["overall"]])
         for arm in arms:
             mine = part[part["approach"] == arm]
             colour, marker, _ = series_look(arm, arms)
@@ -133,6 +138,18 @@ def pareto(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> No
         axes.tick_params(length=0)
     every[0].set_ylabel("quality (0 to 1)")
     show_legend(figure, every[0])
+
+
+def _join_models(axes: Axes, whole: pd.DataFrame) -> None:
+    """A named line through the points of each model; nothing for a single one."""
+    models = list(dict.fromkeys(whole["model"]))
+    for place, model in enumerate(models if len(models) > 1 else ()):
+        line = whole[whole["model"] == model].sort_values("cost")
+        axes.plot(line["cost"], line["quality"], color=MUTED, lw=0.7, zorder=0.5)
+        end = line.iloc[-1]
+        away = 8 + 9 * place if end["quality"] < 0.5 else -15 - 9 * place
+        axes.annotate(short_label(model, 24), (end["cost"], end["quality"]), (0, away), textcoords="offset points",
+                      ha="right", fontsize=7.5, color=MUTED)  # fmt: skip
 
 
 @plot("ecdf")

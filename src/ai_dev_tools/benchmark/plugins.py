@@ -16,6 +16,7 @@ import importlib.util
 import inspect
 import re
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -31,6 +32,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 Endpoint = Literal["tokens", "time", "quality"]
 ENDPOINTS: tuple[Endpoint, ...] = ("tokens", "time", "quality")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
+PLUGIN_FILE = ".py"
+"""How the origin of what a user's file registers ends; that of a module has no such end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,10 @@ class Registry:
         self._plugins: dict[str, Plugin] = {}
 
     def add(self, plugin: Plugin) -> None:
-        """Register, or raise `ConfigurationError` for a bad name, a bad signature, or a name taken by another file."""
+        """Register, or raise `ConfigurationError` for a bad name, a bad signature, or a name that is taken.
+
+        A module may register a name again, as interactive work does; a plugin file, which is forgotten first, may not.
+        """
         where = f"{self.kind} '{plugin.name}' in {plugin.origin}"
         if not _NAME.fullmatch(plugin.name):
             raise ConfigurationError(f"{where}: a name is made of lower-case letters, digits and _")
@@ -87,7 +93,7 @@ class Registry:
         except TypeError:
             raise ConfigurationError(f"{where} must take exactly {self._parameters} positional argument(s)") from None
         known = self._plugins.get(plugin.name)
-        if known is not None and known.origin != plugin.origin:
+        if known is not None and (known.origin != plugin.origin or plugin.origin.endswith(PLUGIN_FILE)):
             raise ConfigurationError(f"{where}: the name is already taken by {known.origin}", remedy="Rename it")
         self._plugins[plugin.name] = plugin
 
@@ -170,17 +176,20 @@ def load_plugins(paths: Iterable[str | Path]) -> list[Plugin]:
     """Run the user's plugin files and return what they registered; loading a file again replaces what it gave before.
 
     Raises:
-        ConfigurationError: a file is missing, raises, registers nothing, or takes a name that is in use.
+        ConfigurationError: a file is missing, raises, registers nothing, takes a name that is in use, or is called as
+            another one is.
     """
-    loaded = []
-    for path in map(Path, paths):
-        loaded += _load_plugin_file(path)
-    return loaded
+    files = list(dict.fromkeys(map(Path, paths)))
+    if twice := [name for name, count in Counter(path.name for path in files).items() if count > 1]:
+        raise ConfigurationError(f"two plugin files are called {twice[0]}", remedy="Rename one of them")
+    return [plugin for path in files for plugin in _load_plugin_file(path)]
 
 
 def _load_plugin_file(path: Path) -> list[Plugin]:
     if not path.is_file():
         raise ConfigurationError(f"plugin file {path} does not exist", remedy="Correct `plugins` in the config")
+    if path.suffix != PLUGIN_FILE:
+        raise ConfigurationError(f"plugin file {path} is no Python file", remedy=f"Let its name end in {PLUGIN_FILE}")
     origin = path.name
     saved = [dict(registry._plugins) for registry in _REGISTRIES]
     for registry in _REGISTRIES:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -16,7 +17,7 @@ from ai_dev_tools.benchmark import paths
 from ai_dev_tools.benchmark.config import WorkflowType, as_list
 from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
 from ai_dev_tools.benchmark.tasks import Task, find_tasks, load_task
-from ai_dev_tools.benchmark.validation import PATH_SAFE, nearest
+from ai_dev_tools.benchmark.validation import PATH_SAFE, nearest, refuse_unstorable
 
 OWN_TASKS = "config/tasks_local"
 """Where tasks made from prompts are kept, beside the shipped ones and out of version control."""
@@ -91,15 +92,20 @@ class TaskRegistry:
             overwrite: whether a task of this id may be replaced.
 
         Raises:
-            ConfigurationError: the id is taken or unusable, or an expected output has no scorer.
+            ConfigurationError: the id is taken or unusable, an expected output has no scorer, or the folder cannot be
+                written.
         """
         import re
 
-        if not re.fullmatch(PATH_SAFE, task_id):
+        if not isinstance(task_id, str) or not re.fullmatch(PATH_SAFE, task_id):
             raise ConfigurationError(f"task id '{task_id}': use letters, digits, '-' and '_' only (it names a folder)")
-        for field, prompt in (("baseline_prompt", baseline_prompt), ("tools_prompt", tools_prompt)):
-            if not prompt.strip():
-                raise ConfigurationError(f"task '{task_id}': {field} is empty")
+        for field, text in (("name", name), ("baseline_prompt", baseline_prompt), ("tools_prompt", tools_prompt)):
+            if not isinstance(text, str) or not text.strip():
+                raise ConfigurationError(f"task '{task_id}': {field} is empty, or no text")
+        if not isinstance(expected_outputs, Mapping | None):
+            raise ConfigurationError(
+                f"task '{task_id}': expected_outputs is no mapping, expected for example {{'risk_level': 'HIGH'}}"
+            )
         try:
             kind = WorkflowType(workflow_type)
         except ValueError:
@@ -109,6 +115,7 @@ class TaskRegistry:
         task, case = task_files(
             task_id, name, description, kind, baseline_prompt, tools_prompt, timeout, expected_outputs or {}
         )
+        refuse_unstorable(case, f"task '{task_id}'")
         target = self._root / OWN_TASKS / task_id
         if (taken := self._found().get(task_id)) is not None and not _same(taken, task, case):
             if taken != target:
@@ -118,7 +125,10 @@ class TaskRegistry:
                     f"task '{task_id}' exists already in {target}",
                     remedy="Choose another id, or replace it with overwrite=True (--overwrite)",
                 )
-        return _store(target, task, case)
+        try:
+            return _store(target, task, case)
+        except OSError as error:
+            raise ConfigurationError(f"cannot write {target}: {error.strerror}") from None
 
 
 def get_task_registry(root: Path | str | None = None) -> TaskRegistry:
@@ -190,14 +200,16 @@ def answer_field(field: str, value: Any) -> tuple[dict[str, Any], dict[str, Any]
     """JSON schema and scoring rule of one field of the answer, from the value expected of it.
 
     Raises:
-        ConfigurationError: the value has no scorer.
+        ConfigurationError: the field has no name, or the value no scorer.
     """
+    if not field.strip():
+        raise ConfigurationError("an expected output has no name: expected for example {'risk_level': 'HIGH'}")
     match value:
         case bool():
             return {"type": "boolean"}, {"scorer": "exact"}
         case int():
             return {"type": "integer"}, {"scorer": "number"}
-        case float():
+        case float() if math.isfinite(value):
             return {"type": "number"}, {"scorer": "number", "relative": 0.01}
         case str() if len(value) <= 40 and "\n" not in value:
             return {"type": "string", "maxLength": 80}, {"scorer": "choice"}

@@ -57,9 +57,11 @@ class Meter:
             busy, own = _busy_s() - busy, _cpu_s([self._self]) - own
             after = self._server_cpu_s()
             self._look()
-            used = max(0.0, after - server) if server is not None and after is not None else None
+            used = round(after - server, 3) if server is not None and after is not None else None
+            if used is not None and used < 0:  # a process went away, and what it had used with it
+                used = None
             reading.result = Resources(
-                server_cpu_s=None if used is None else round(used, 3),
+                server_cpu_s=used,
                 server_peak_rss_bytes=self._peak or None,
                 other_cpu_s=None if used is None else round(max(0.0, busy - own - used), 3),
             )

@@ -33,10 +33,13 @@ class BenchmarkResults:
     output_format: OutputFormat = OutputFormat.JSON
 
     def samples(self) -> pd.DataFrame:
-        """One row per sample; see the reference of the samples table."""
+        """One row per sample; raises ConfigurationError where there is no such table."""
         import pandas as pd
 
-        return pd.read_parquet(self.folder / "tables" / "samples.parquet")
+        path = self.folder / "tables" / "samples.parquet"
+        if not path.is_file():
+            raise ConfigurationError(f"{path} does not exist: the run made no such table")
+        return pd.read_parquet(path)
 
     def metrics(self) -> pd.DataFrame:
         """Metrics by profile, model, task and approach, with all margins: metric, unit, value, low, high, n, note."""

@@ -74,7 +74,7 @@ class BenchmarkRunner:
     """
 
     config: Mapping[str, Any] | str | Path | None = None
-    root: Path | None = None
+    root: Path | str | None = None
     cores: int | None = None
     on_progress: OnProgress | None = None
     flags: Sequence[str] = field(default_factory=tuple)
@@ -161,19 +161,23 @@ class BenchmarkRunner:
 
     @cached_property
     def _root(self) -> Path:
-        return find_root(self.root)
+        return find_root(Path(self.root) if self.root is not None else None)
 
     def _results(self, profile: str, command: str, kind: OutputFormat) -> BenchmarkResults:
         return BenchmarkResults(profile, self._root / paths.RUN.format(profile=profile), command, kind)
 
     def call(self, target: str, settings: Mapping[str, Any]) -> Call:
-        """The Snakemake call that a run makes."""
+        """The Snakemake call that a run makes; raises ConfigurationError if its config file does not exist."""
         flags, given = [*self.flags], {}
         if self.cores is not None:
             flags += ["--cores", str(self.cores)]
         if isinstance(self.config, Mapping):
             given = dict(self.config)
         elif self.config is not None:
+            if not Path(self.config).is_file():
+                raise ConfigurationError(
+                    f"{self.config} is no file", remedy="Name a YAML file of settings, or give a dict"
+                )
             flags += ["--configfile", str(Path(self.config).resolve())]
         return Call(target, given | dict(settings), flags)
 

@@ -10,15 +10,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
+from ai_dev_tools.benchmark.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import pandas as pd
 
 CRATE_SUFFIX = ".crate.zip"
+IDENTIFYING = (
+    "profile", "model", "task", "case", "cluster", "approach", "repeat", "status",
+    "score", "input_tokens", "output_tokens", "done_reason",
+)  # fmt: skip
+"""Columns without which a table is none of samples, or one that cannot be compared."""
 Reader = Callable[[str], bytes]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,7 @@ def read_run(where: str | Path, root: Path = Path(), name: str | None = None) ->
     path = locate(where, root)
     label = name or _label(path)
     if path.suffix in (".parquet", ".csv"):
-        return Run(label, _table(path.name, path.read_bytes(), str(path)))
+        return Run(label, _samples(path.name, path.read_bytes(), str(path)))
     with _opened(path) as (members, read):
         samples = _first(members, "samples.parquet") or _first(members, "samples.csv")
         if samples:
@@ -62,7 +68,7 @@ def read_run(where: str | Path, root: Path = Path(), name: str | None = None) ->
             identity = sorted(m for m in members if "identity" in PurePosixPath(m).parts and m.endswith(".json"))
             return Run(
                 label,
-                _table(samples, read(samples), f"{path}: {samples}"),
+                _samples(samples, read(samples), f"{path}: {samples}"),
                 _plans(read(plans), path) if plans else [],
                 _rows(_table(verdicts, read(verdicts), f"{path}: {verdicts}")) if verdicts in members else [],
                 [session for member in identity for session in _sessions(read(member))],
@@ -113,11 +119,11 @@ def _opened(path: Path) -> Iterator[tuple[list[str], Reader]]:
         with open_archive(path) as archive:
             yield list(archive.members), archive.read
     elif zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as plain:
+        with _undamaged(path, lambda: zipfile.ZipFile(path)) as plain:
             yield plain.namelist(), _careful(path, plain.read, lambda name: plain.getinfo(name).file_size)
-    elif tarfile.is_tarfile(path):
-        with tarfile.open(path) as tar:
-            stored = {member.name: member for member in tar.getmembers() if member.isfile()}
+    elif _undamaged(path, lambda: tarfile.is_tarfile(path)):
+        with _undamaged(path, lambda: tarfile.open(path)) as tar:
+            stored = {member.name: member for member in _undamaged(path, tar.getmembers) if member.isfile()}
             yield list(stored), _careful(path, lambda name: _member(tar, name), lambda name: stored[name].size)
     else:
         raise ConfigurationError(f"{path} is neither a results folder, a table nor an archive")
@@ -132,30 +138,46 @@ def _is_crate(path: Path) -> bool:
         return True
     if not zipfile.is_zipfile(path):
         return False
-    with zipfile.ZipFile(path) as archive:
+    with _undamaged(path, lambda: zipfile.ZipFile(path)) as archive:
         return archive.comment.startswith(TAG) or MANIFEST in archive.namelist()
 
 
 def _careful(path: Path, read: Reader, size: Callable[[str], int]) -> Reader:
     """Reading a member of somebody's zip or tar: not one that would fill the memory, and damage is told in one line."""
-    from ai_dev_tools.benchmark.archive.container import DAMAGE, LIMITS
+    from ai_dev_tools.benchmark.archive.container import LIMITS
 
     def checked(name: str) -> bytes:
-        try:
-            if size(name) > LIMITS.document:
-                raise ConfigurationError(f"{path}: {name} is larger than {LIMITS.document} bytes")
-            return read(name)
-        except BenchmarkError:
-            raise
-        except (*DAMAGE, tarfile.TarError) as error:
-            raise ConfigurationError(f"{path}: {name} is damaged ({str(error)[:120]})") from None
+        where = f"{path}: {name}"
+        if _undamaged(where, lambda: size(name)) > LIMITS.document:
+            raise ConfigurationError(f"{where} is larger than {LIMITS.document} bytes")
+        return _undamaged(where, lambda: read(name))
 
     return checked
+
+
+def _undamaged(where: object, read: Callable[[], T]) -> T:
+    """What `read` gives; damage of somebody's zip or tar is told in one line."""
+    from ai_dev_tools.benchmark.archive.container import DAMAGE
+
+    try:
+        return read()
+    except (*DAMAGE, tarfile.TarError) as error:
+        raise ConfigurationError(f"{where} is damaged ({str(error)[:120]})") from None
 
 
 def _member(archive: tarfile.TarFile, name: str) -> bytes:
     file = archive.extractfile(name)
     return file.read() if file else b""
+
+
+def _samples(name: str, data: bytes, where: str) -> pd.DataFrame:
+    table = _table(name, data, where)
+    if missing := [column for column in IDENTIFYING if column not in table.columns]:
+        raise ConfigurationError(
+            f"{where} is no samples table: it has no column {missing[0]}",
+            remedy="Name a run's tables/samples.parquet or samples.csv",
+        )
+    return table
 
 
 def _table(name: str, data: bytes, where: str) -> pd.DataFrame:
@@ -187,9 +209,15 @@ def _sessions(data: bytes) -> list[dict[str, Any]]:
 
 
 def _plans(data: bytes, path: Path) -> list[dict[str, Any]]:
+    from ai_dev_tools.benchmark.analysis.claims import parse_plans
+
     try:
-        return [json.loads(line) for line in data.decode().splitlines() if line.strip()]
-    except (ValueError, RecursionError):
+        plans = [dict(json.loads(line)) for line in data.decode().splitlines() if line.strip()]
+        parse_plans(plans)
+    except (ValueError, TypeError, RecursionError):
         raise ConfigurationError(
             f"{path}: plans.jsonl is damaged", remedy="Restore it from where the run was made"
         ) from None
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path}: {error}", remedy="Restore plans.jsonl from where the run was made") from None
+    return plans

@@ -124,7 +124,7 @@ def decode(data: bytes) -> Sample:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write so that a reader, a kill or a power cut sees the old file or the whole new one.
+    """Write so that a reader, a kill or a power cut sees the old file or the whole new one, and afterwards the new one.
 
     Raises:
         ConfigurationError: the folder cannot be written or the disk is full.
@@ -138,10 +138,22 @@ def write_atomically(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True) if os.access(path.parent, os.W_OK) else None
+        with suppress(OSError):
+            temporary.unlink()
         raise ConfigurationError(
             f"cannot write {path}: {error.strerror}", remedy="Free disk space or make the results folder writable"
         ) from None
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the disk know a file's new name too, where the system can tell it of folders."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def remove_unfinished(folder: Path) -> None:

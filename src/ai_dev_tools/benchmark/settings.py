@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,15 +43,15 @@ def merge(config: Mapping[str, Any], section: Mapping[str, Any], overrides: Mapp
         overrides: what `--config` and `--configfile` say.
 
     Raises:
-        ConfigurationError: the section's profiles are not as they should be.
+        ConfigurationError: the profiles of the config or of the section are no tables.
     """
     settings: dict[str, Any] = copy.deepcopy(dict(config))
     sources = dict.fromkeys(leaves(settings), CONFIG_FILE)
-    plain, profiles = translate(section, settings.get("profiles") or {})
+    plain, profiles = translate(section, _profiles(settings))
     update(settings, plain)
     sources |= dict.fromkeys(leaves(plain), SECTION)
     for name, profile in profiles.items():
-        settings.setdefault("profiles", {})[name] = profile
+        settings["profiles"] = {**_profiles(settings), name: profile}
         prefix = f"profiles.{name}."
         before = {key for key in sources if key.startswith(prefix)}
         for key in before:
@@ -81,6 +81,8 @@ def translate(section: Mapping[str, Any], base_profiles: Mapping[str, Any]) -> t
     }
     listed = _table(section, "ollama_profiles")
     sizes = _table(section, "sample_sizes")
+    for name in _table(section, "profiles"):
+        _table(section["profiles"], name, "profiles.")
     profiles: dict[str, Any] = {}
     for name, instances in listed.items():
         profiles[name] = flatten(name, base_profiles) | {"extends": None, "instances": _instances(name, instances)}
@@ -143,12 +145,9 @@ def load_settings(root: Path, overrides: Mapping[str, Any]) -> Merged:
     Raises:
         ConfigurationError: a file cannot be read.
     """
-    from ai_dev_tools.benchmark.validation import read_yaml
+    from ai_dev_tools.benchmark.validation import read_settings
 
-    config = read_yaml(root / CONFIG_FILE) or {}
-    if not isinstance(config, dict):
-        raise ConfigurationError(f"{root / CONFIG_FILE}: expected a mapping of settings")
-    return merge(config, read_section(root), overrides)
+    return merge(read_settings(root / CONFIG_FILE), read_section(root), overrides)
 
 
 def effective_settings(settings: Mapping[str, Any], overrides: Mapping[str, Any], root: Path) -> dict[str, Any]:
@@ -173,7 +172,7 @@ def parse_overrides(pairs: Sequence[str]) -> dict[str, Any]:
             raise ConfigurationError(f"--config {pair}: expected KEY=VALUE, for example --config samples=5")
         try:
             value = yaml.load(text, Loader=yaml.SafeLoader)
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError, RecursionError):  # such as a 13th month: a text, as for Snakemake
             value = text
         update(found, {key: value})
     return found
@@ -188,27 +187,37 @@ def update(target: dict[str, Any], other: Mapping[str, Any]) -> None:
             target[key] = copy.deepcopy(dict(value) if isinstance(value, Mapping) else value)
 
 
-def leaves(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """Dotted names of all values that are no tables."""
+def leaves(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """All values that are no tables, by their dotted names."""
+    found: dict[str, Any] = {}
     for key, value in settings.items():
         if isinstance(value, Mapping) and value:
-            yield from leaves(value, f"{prefix}{key}.")
+            found |= leaves(value, f"{prefix}{key}.")
         else:
-            yield f"{prefix}{key}"
+            found[f"{prefix}{key}"] = value
+    return found
 
 
 def _drop_instances(settings: dict[str, Any]) -> None:
     """An instance set to null is taken out: a file laid over another could not do without one otherwise."""
-    for profile in (settings.get("profiles") or {}).values():
+    for profile in _profiles(settings).values():
         instances = profile.get("instances") if isinstance(profile, dict) else None
         if isinstance(instances, dict):
             profile["instances"] = {name: value for name, value in instances.items() if value is not None}
 
 
-def _table(section: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+def _profiles(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    profiles = settings.get("profiles") or {}
+    if not isinstance(profiles, Mapping):
+        raise ConfigurationError("config: 'profiles' is not a table with one entry per profile")
+    return profiles
+
+
+def _table(section: Mapping[str, Any], key: str, parents: str = "") -> Mapping[str, Any]:
     value = section.get(key, {})
     if not isinstance(value, Mapping):
-        raise ConfigurationError(f"{SECTION}: [{SECTION_NAME}.{key}] is not a table with one entry per profile")
+        entries = "settings" if parents else "one entry per profile"
+        raise ConfigurationError(f"{SECTION}: [{SECTION_NAME}.{parents}{key}] is not a table with {entries}")
     return value
 
 

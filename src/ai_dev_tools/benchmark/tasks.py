@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import inspect
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -14,8 +15,8 @@ from ai_dev_tools.benchmark.caselists import CaseList, list_files, listed_cases
 from ai_dev_tools.benchmark.config import WorkflowType
 from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
 from ai_dev_tools.benchmark.excerpts import Excerpt
-from ai_dev_tools.benchmark.scoring import NORMALISATIONS, SCORERS
-from ai_dev_tools.benchmark.validation import PATH_SAFE, StrictModel, nearest, parse, read_yaml
+from ai_dev_tools.benchmark.scoring import NORMALISATIONS, SCORERS, score_fields
+from ai_dev_tools.benchmark.validation import PATH_SAFE, StrictModel, nearest, parse, read_yaml, refuse_unstorable
 
 CORPUS_PREFIX = "corpus:"
 
@@ -45,6 +46,14 @@ class ScoringRule(StrictModel):
                 raise ValueError(f"unknown normalisation '{name}', {nearest(name, NORMALISATIONS)}")
         return value
 
+    @model_validator(mode="after")
+    def _parameters_of_the_scorer(self) -> ScoringRule:
+        taken = [*inspect.signature(SCORERS[self.scorer]).parameters][2:]
+        given = self.as_dict().keys() - {"field", "scorer", "weight"}
+        if strange := sorted(given - set(taken)):
+            raise ValueError(f"scorer '{self.scorer}' takes no '{strange[0]}', valid: {', '.join(taken) or 'none'}")
+        return self
+
     def as_dict(self) -> dict[str, Any]:
         """The rule as `scoring.score_answer` takes it."""
         return self.model_dump(exclude_none=True, mode="json")
@@ -57,10 +66,10 @@ class Case(StrictModel):
     cluster: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     size: Literal["S", "L"]
     source: str | None = Field(None, min_length=1)
-    files: tuple[str, ...] = ("**/*",)
+    files: tuple[str, ...] = Field(("**/*",), min_length=1)
     excerpt: Excerpt | None = None
-    inline: dict[str, str] | None = None
-    contexts: dict[str, str] | None = None
+    inline: dict[str, str] | None = Field(None, min_length=1)
+    contexts: dict[str, str] | None = Field(None, min_length=1)
     vars: dict[str, Any] = {}
     truth: dict[str, Any] | None = None
     labels: Any = None
@@ -73,8 +82,10 @@ class Case(StrictModel):
     @classmethod
     def _inside(cls, value: dict[str, str] | None) -> dict[str, str] | None:
         for name in value or {}:
-            if not name or name.startswith("/") or ".." in Path(name).parts:
+            if not Path(name).name or name.startswith("/") or ".." in Path(name).parts or "\0" in name:
                 raise ValueError(f"'{name}' is no path below the case's folder")
+            if holder := next((part for part in map(str, Path(name).parents) if part in (value or {})), None):
+                raise ValueError(f"'{holder}' is a file, and a folder in '{name}'")
         return value
 
     @model_validator(mode="after")
@@ -185,6 +196,7 @@ def load_task(folder: Path) -> Task:
     if isinstance(data, dict):
         data = data | {"folder": folder, "cases": cases, "case_lists": [file for file, _ in lists]}
     task = parse(Task, data, str(path))
+    refuse_unstorable(settings, str(path))
     if lines := _task_errors(task, path):
         raise ConfigurationErrors(lines)
     return task
@@ -202,6 +214,7 @@ def _load_case(path: Path, folder: Path) -> Case:
 def _checked(where: str, fields: Any, folder: Path) -> Case:
     """A case from its fields, its source looked up."""
     case = parse(Case, fields | {"where": where} if isinstance(fields, dict) else fields, where)
+    refuse_unstorable(fields, where)
     if case.source and not case.corpus:
         source_files(case, folder.resolve() / "sources", case.source, where)
     return case
@@ -240,9 +253,13 @@ def _task_errors(task: Task, path: Path) -> list[str]:
         for rule in task.scoring
         if rule.field not in properties
     ]
+    fields = [rule.field for rule in task.scoring]
+    lines += [f"{path}: 'scoring' names field '{field}' twice" for field in set(fields) if fields.count(field) > 1]
+    lines += [f"{path}: 'tools' names '{tool}' twice" for tool in set(task.tools) if task.tools.count(tool) > 1]
     if lines:
         return lines
     validator = validator_class(task.answer_schema)
+    rules = [rule.as_dict() for rule in task.scoring]
     for case in task.cases:
         if case.truth is not None:
             try:
@@ -251,11 +268,13 @@ def _task_errors(task: Task, path: Path) -> list[str]:
                 return [f"{path}: 'answer_schema' cannot be used: {error}"]
             if problem:
                 lines.append(f"{case.where}: 'truth' violates the task's answer_schema: {problem.message}")
+            elif absent := [field for field in fields if field not in case.truth]:
+                lines += [f"{case.where}: 'truth' lacks the scored field '{field}'" for field in absent]
             else:
                 lines += [
-                    f"{case.where}: 'truth' lacks the scored field '{rule.field}'"
-                    for rule in task.scoring
-                    if rule.field not in case.truth
+                    f"{case.where}: 'truth' of '{field}' is nothing that its scorer can compare: no answer could score 1"
+                    for field, score in score_fields(case.truth, case.truth, rules).items()
+                    if score < 1
                 ]
         try:
             render_question(task, case)

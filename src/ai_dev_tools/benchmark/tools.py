@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from ai_dev_tools.benchmark.validation import PATH_SAFE, StrictModel, parse, rea
 
 MAX_OUTPUT_BYTES = 50_000_000
 VERSION_TIMEOUT_S = 30.0
+LOOK_EVERY_S = 1.0
 
 
 class ToolSpec(StrictModel):
@@ -37,7 +39,7 @@ class ToolSpec(StrictModel):
     homepage: str | None = None
     package: str | None = None
     version: str | None = None
-    version_command: tuple[str, ...] | None = None
+    version_command: tuple[str, ...] | None = Field(None, min_length=1)
     install: str
     command: tuple[str, ...] = Field(min_length=1)
     accept_exit: tuple[int, ...] = (0,)
@@ -112,7 +114,7 @@ def installed_version(spec: ToolSpec) -> str:
     """
     where = spec.folder / f"{spec.id}.yaml"
     remedy = f"Install it: {spec.install}"
-    if shutil.which(_program(spec), path=_search_path()) is None:
+    if shutil.which(_filled(spec, spec.command[0]), path=_search_path()) is None:
         raise ConfigurationError(f"tool '{spec.id}' is not installed ({where})", remedy=remedy)
     found = _ask_version(spec)
     if spec.version and found != spec.version:
@@ -129,15 +131,20 @@ def _ask_version(spec: ToolSpec) -> str:
                 f"tool '{spec.id}': package '{spec.package}' is not installed", remedy=f"Install it: {spec.install}"
             ) from None
     if spec.version_command:
+        problem = ""
         try:
             answer = subprocess.run(
                 _argv(spec, spec.version_command, ()), capture_output=True, encoding="utf-8", errors="replace",
                 timeout=VERSION_TIMEOUT_S, env=_environment(Path.home()), stdin=subprocess.DEVNULL, check=False,
             )  # fmt: skip
+            if answer.returncode:
+                problem = f"its version_command ended with exit code {answer.returncode}"
         except (OSError, subprocess.TimeoutExpired) as error:
+            problem = str(error)
+        if problem:
             raise ConfigurationError(
-                f"tool '{spec.id}' does not tell its version: {error}", remedy=f"Install it: {spec.install}"
-            ) from None
+                f"tool '{spec.id}' does not tell its version: {problem}", remedy=f"Install it: {spec.install}"
+            )
         return next(iter((answer.stdout or answer.stderr).strip().splitlines()), "unknown")
     return "unknown"
 
@@ -184,20 +191,37 @@ def _execute(spec: ToolSpec, argv: list[str], workdir: Path, home: Path) -> byte
                 f"{spec.id} cannot be started: {error.strerror}", remedy=f"Install: {spec.install}"
             ) from None
         try:
-            code = process.wait(timeout=spec.timeout_s)
-        except subprocess.TimeoutExpired:
-            raise ToolError(f"{spec.id} did not end within {spec.timeout_s:g} s") from None
+            code = _wait(spec, process, (out.fileno(), err.fileno()))
         finally:
             _end_group(process)
         out.seek(0)
-        err.seek(0)
+        err.seek(max(0, err.seek(0, os.SEEK_END) - 20_000))
         stdout = out.read(MAX_OUTPUT_BYTES + 1)
         last_words = err.read(20_000).decode(errors="replace").strip().splitlines()[-1:]
     if code not in spec.accept_exit:
         raise ToolError(f"{spec.id} ended with exit code {code}: {' '.join(last_words)[:200] or 'no message'}")
     if len(stdout) > MAX_OUTPUT_BYTES:
-        raise ToolError(f"{spec.id} printed more than {MAX_OUTPUT_BYTES // 1_000_000} MB")
+        raise ToolError(_too_much(spec))
     return stdout
+
+
+def _wait(spec: ToolSpec, process: subprocess.Popen[bytes], outputs: Iterable[int]) -> int:
+    """The exit code; one that goes on and on printing is not waited for, or it would fill the disk."""
+    # a wait with a timeout looks every 50 ms only, and would add that to what the tool is said to take
+    end = threading.Thread(target=process.wait, daemon=True)
+    end.start()
+    deadline = time.monotonic() + spec.timeout_s
+    while (left_s := deadline - time.monotonic()) > 0:
+        end.join(min(left_s, LOOK_EVERY_S))
+        if process.returncode is not None:
+            return process.returncode
+        if any(os.fstat(output).st_size > MAX_OUTPUT_BYTES for output in outputs):
+            raise ToolError(_too_much(spec))
+    raise ToolError(f"{spec.id} did not end within {spec.timeout_s:g} s")
+
+
+def _too_much(spec: ToolSpec) -> str:
+    return f"{spec.id} printed more than {MAX_OUTPUT_BYTES // 1_000_000} MB"
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
@@ -230,21 +254,15 @@ def condense(spec: ToolSpec, stdout: bytes, case_vars: Mapping[str, Any]) -> str
 
 
 def _argv(spec: ToolSpec, command: Iterable[str], files: Iterable[str]) -> list[str]:
-    known = {"{python}": sys.executable, "{tool_dir}": str(spec.folder.resolve())}
     argv: list[str] = []
     for word in command:
-        if word == "{files}":
-            argv += list(files)
-            continue
-        for placeholder, value in known.items():
-            word = word.replace(placeholder, value)
-        argv.append(word)
+        argv += list(files) if word == "{files}" else [_filled(spec, word)]
     argv[0] = shutil.which(argv[0], path=_search_path()) or argv[0]
     return argv
 
 
-def _program(spec: ToolSpec) -> str:
-    return sys.executable if spec.command[0] == "{python}" else spec.command[0]
+def _filled(spec: ToolSpec, word: str) -> str:
+    return word.replace("{python}", sys.executable).replace("{tool_dir}", str(spec.folder.resolve()))
 
 
 def _search_path() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -47,6 +48,28 @@ def read_yaml(path: Path) -> Any:
         mark = getattr(error, "problem_mark", None)
         where = f"{path} line {mark.line + 1}" if mark else str(path)
         raise ConfigurationError(f"{where} is not valid YAML: {getattr(error, 'problem', None) or error}") from None
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """The settings in a YAML file; an empty file has none.
+
+    Raises:
+        ConfigurationError: as `read_yaml`, or what it holds is no mapping.
+    """
+    data = read_yaml(path)
+    if not isinstance(data, dict | None):
+        raise ConfigurationError(f"{path}: expected a mapping of settings, found {type(data).__name__}")
+    return data or {}
+
+
+def refuse_unstorable(fields: Any, where: str) -> None:
+    """Raises ConfigurationError for what YAML and JSON can say, and no prompt or sample file can hold."""
+    try:
+        json.dumps(fields, ensure_ascii=False, default=str, allow_nan=False, skipkeys=True).encode()
+    except (ValueError, RecursionError):  # a half of a surrogate pair is a ValueError, too
+        raise ConfigurationError(
+            f"{where}: holds a number that is none (.nan, .inf), half of a character (\\ud800), or itself"
+        ) from None
 
 
 def parse(model: type[M], data: Any, where: str) -> M:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import functools
 import json
+import logging
 import os
+import re
 import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 
 import ai_dev_tools
 from ai_dev_tools.benchmark import paths
@@ -19,14 +20,15 @@ from ai_dev_tools.benchmark.batches import apply_batch, find_batch
 from ai_dev_tools.benchmark.config import ExecutionMode, load_config
 from ai_dev_tools.benchmark.deployment import own_or_shipped, workflow_home
 from ai_dev_tools.benchmark.drive import SUMMARY, spell
-from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
+from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, error_lines
 from ai_dev_tools.benchmark.experiment import Experiment, open_experiment
 from ai_dev_tools.benchmark.jobs import RUN_PID
+from ai_dev_tools.benchmark.locking import clear_stale_lock
 from ai_dev_tools.benchmark.settings import CONFIG_FILE, effective_settings, update
 from ai_dev_tools.benchmark.tools import companions, installed_version
-from ai_dev_tools.benchmark.validation import nearest, read_yaml
+from ai_dev_tools.benchmark.validation import nearest, read_settings
 
-_run_lock: IO[str] | None = None
+_BLOCK = re.compile(r"--block '\{.*\}' ", re.DOTALL)
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -40,7 +42,7 @@ def _clear_errors(function: F) -> F:
         try:
             return function(*arguments)
         except BenchmarkError as error:
-            raise SystemExit("\n".join(f"error: {line}" for line in str(error).splitlines())) from None
+            raise SystemExit("\n".join(error_lines(error))) from None
 
     return guarded  # type: ignore[return-value]
 
@@ -70,6 +72,7 @@ class Flow:
         self.source = self.experiment.source
         sequential = config.execution_mode is ExecutionMode.SEQUENTIAL
         self._started = time.time()
+        logging.getLogger("snakemake.logging").addFilter(_shorten)
         _prepare_environment()
         self.blocks_at_once = 1 if sequential else config.max_concurrent_batches
         self._servers = sorted({server for p in config.profiles for server in self.experiment.servers(p).values()})
@@ -79,6 +82,7 @@ class Flow:
         if workflow.is_main_process:
             for tool in self.experiment.tools.values() if self.source == "cases" else ():
                 installed_version(tool)
+            _require_writable(Path(paths.LOGS).parent)
             clear_stale_lock(Path(".snakemake"))
         if workflow.is_main_process or workflow.remote_exec:  # on a cluster's node the run is that node's Snakemake
             os.environ[RUN_PID] = str(os.getpid())
@@ -273,11 +277,10 @@ class Flow:
         if not name:
             raise ConfigurationError("say which batch to run: snakemake batch --config batch=quick")
         batch = find_batch(self.settings, name)
-        if os.environ.get(SUMMARY) != "off":  # the command line says it by itself
-            from ai_dev_tools.benchmark.estimate import announcement, estimate
+        from ai_dev_tools.benchmark.estimate import announcement, estimate
 
-            guess = estimate(self.experiment, list(batch.profiles), Path())
-            print(announcement(name, batch, guess), file=sys.stderr)
+        guess = estimate(self.experiment, list(batch.profiles), Path())
+        print(announcement(name, batch, guess), file=sys.stderr)
         reports = [f"{paths.REPORT}/report.html".format(profile=profile) for profile in batch.profiles]
         return [*reports, f"{paths.BATCH.format(batch=name)}/overview.html"]
 
@@ -319,9 +322,10 @@ class Flow:
         if not logs:
             return  # a check of settings that failed, and has said why
         announce(Path(paths.RUN.format(profile=self.profile)), self.profile, succeeded=False)
-        lines = [line for log in sorted(logs) for line in log.read_text().splitlines() if line.startswith("error: ")]
-        print("The run is not complete; the same command goes on where it stopped.", file=sys.stderr)
-        print(*dict.fromkeys(lines), sep="\n", file=sys.stderr)
+        texts = [log.read_text(encoding="utf-8", errors="replace") for log in sorted(logs)]
+        lines = [line for text in texts for line in text.splitlines() if line.startswith("error: ")]
+        said = ["The run is not complete; the same command goes on where it stopped.", *dict.fromkeys(lines)]
+        print(*said, sep="\n", file=sys.stderr)
 
     def _made_now(self, pattern: str, levels: int) -> set[str]:
         """Profiles that have a file of this pattern, so many levels below their results, made since this run began."""
@@ -345,6 +349,19 @@ class Flow:
         return self.experiment.tasks[wildcards.task]
 
 
+def _shorten(record: logging.LogRecord) -> bool:
+    """Leave a block's whole design out of what Snakemake says of a failed job, so that the job's own line can be seen."""
+    if isinstance(record.msg, str):
+        record.msg = _BLOCK.sub("--block … ", record.msg)
+    return True
+
+
+def _require_writable(results: Path) -> None:
+    """Refuse to begin where nothing could be kept."""
+    if results.exists() and not (results.is_dir() and os.access(results, os.W_OK | os.X_OK)):
+        raise ConfigurationError(f"cannot write to {results}", remedy="Make it a folder that you may write to")
+
+
 def _prepare_environment() -> None:
     """Let jobs find this interpreter as `python3` (in a conda environment its own), and a new one this package."""
     beside = str(Path(sys.executable).parent)
@@ -355,7 +372,7 @@ def _prepare_environment() -> None:
 
 def _over_shipped(settings: Mapping[str, Any], home: Path) -> dict[str, Any]:
     """What an importing workflow says, over the config.yaml that this workflow brings."""
-    merged: dict[str, Any] = read_yaml(home / CONFIG_FILE) or {}
+    merged = read_settings(home / CONFIG_FILE)
     update(merged, settings)
     return merged
 
@@ -368,20 +385,3 @@ def _refuse_prefix(workflow: Any) -> None:
             "this workflow cannot be used as a module with `prefix` or `replace_prefix`",
             remedy="Leave it out, and run the workflow in a folder of its own (snakemake --directory)",
         )
-
-
-def clear_stale_lock(folder: Path) -> None:
-    """Remove the lock of a run that was killed, so that the same command just works again.
-
-    Snakemake's lock is a file that outlives a SIGKILL. Ours is held by the kernel for as long as the process lives: whoever
-    gets it knows that no other run is alive, so any lock of Snakemake's is stale. Otherwise Snakemake's lock stands.
-    """
-    global _run_lock
-    try:
-        folder.mkdir(exist_ok=True)
-        handle = open(folder / "run.lock", "w")  # noqa: SIM115 (held for the life of the process)
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return
-    _run_lock = handle
-    shutil.rmtree(folder / "locks", ignore_errors=True)

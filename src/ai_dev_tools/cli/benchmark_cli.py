@@ -7,6 +7,7 @@ by Ctrl-C; 143 told to end.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -59,15 +60,7 @@ def batch(
     as_json: AsJson = False,
 ) -> None:
     """Run a batch of profiles and report it as one."""
-    from ai_dev_tools.benchmark.batches import find_batch
-    from ai_dev_tools.benchmark.estimate import announcement, estimate
-
-    wish = wish.also(batch=name)
-    experiment, merged, place = open_wish(wish)
-    found = find_batch(merged.settings, name)
-    guess = estimate(experiment, list(found.profiles), place)
-    console.say(announcement(name, found, guess))
-    raise SystemExit(start(wish, "batch", shows(f"batches/{name}", as_json)))
+    raise SystemExit(start(wish.also(batch=name), "batch", shows(f"batches/{name}", as_json)))
 
 
 @app.command()
@@ -94,6 +87,8 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Compare profiles over the cases that they share, running what is missing; or two stored runs, or a repetition."""
+    if runs and profiles:
+        console.stop("compare takes --profiles (and runs what is missing) or --runs (and asks nothing), not both")
     if runs:
         raise SystemExit(stored.compare_runs(runs, wish, same_verdicts, as_json))
     wanted = names(profiles) or []
@@ -191,14 +186,15 @@ def validate(
 
     place, overrides = wish.place(), wish.settings()
     merged = load_settings(place, overrides)
-    checks = [vars(check) for check in check_all(merged, overrides, place)]
+    with contextlib.chdir(place):
+        checks = [vars(check) for check in check_all(merged, overrides, place)]
     settings = setting_rows(merged) if sources else []
     if as_json:
         console.out_json({"checks": checks, "settings": settings})
     else:
         if settings:
-            console.out(console.table(settings, ["setting", "value", "source"]) + "\n")
-        console.out(console.table(checks, ["status", "name", "found", "mend"]))
+            console.out(console.table(settings, ["setting", "value", "source"], console.WIDTH) + "\n")
+        console.out(console.table(checks, ["status", "name", "found", "mend"], console.WIDTH))
     raise SystemExit(console.FAILED if any(check["status"] == "failed" for check in checks) else console.OK)
 
 
@@ -234,11 +230,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return result if isinstance(result, int) else console.OK
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else console.FAILED
-    except (KeyboardInterrupt, EOFError):
+    except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        sys.stderr.close()
-        return console.OK
     except Exception as error:
         return _explain(error, words)
 

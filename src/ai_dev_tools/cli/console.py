@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import Any, NoReturn
 
 OK = 0
 FAILED = 1
 WRONG_CALL = 2
 UNDECIDED = 3
+WIDTH = 100
+"""Characters in a line of a table that people read to the end."""
+NARROWEST = 12
+"""A column is not folded to less."""
 
 
 def say(line: str) -> None:
@@ -36,12 +42,21 @@ def stop(message: str, code: int = WRONG_CALL) -> NoReturn:
     raise SystemExit(code)
 
 
-def table(rows: Sequence[Mapping[Any, Any]], columns: Sequence[str] | None = None) -> str:
-    """Rows as aligned text; empty cells as a dash."""
+def table(rows: Sequence[Mapping[Any, Any]], columns: Sequence[str] | None = None, most: int | None = None) -> str:
+    """Rows as aligned text; empty cells as a dash.
+
+    Args:
+        most: characters in a line; the widest cells are folded until it fits.
+    """
     names = list(columns or (rows[0] if rows else ()))
     cells = [[_cell(row.get(name)) for name in names] for row in rows]
     widths = [max(len(name), *(len(line[i]) for line in cells), 0) for i, name in enumerate(names)]
-    lines = [names, ["-" * width for width in widths], *cells]
+    while most and sum(widths) + 2 * len(widths) - 2 > most and max(widths) > NARROWEST:
+        widths[widths.index(max(widths))] -= 1
+    lines = [names, ["-" * width for width in widths]]
+    for row in cells:
+        folded = [textwrap.wrap(text, w, break_on_hyphens=False) for text, w in zip(row, widths, strict=True)]
+        lines += map(list, zip_longest(*folded, fillvalue=""))
     return "\n".join("  ".join(f"{text:<{w}}" for text, w in zip(line, widths, strict=True)).rstrip() for line in lines)
 
 

@@ -91,12 +91,10 @@ def _listed_sizes(path: Path, task: dict[str, Any], root: Path) -> tuple[list[st
 def setting_rows(merged: Merged) -> list[dict[str, Any]]:
     """Every setting with its value and where it came from; those of defaults too."""
     from ai_dev_tools.benchmark.config import Config
-    from ai_dev_tools.benchmark.settings import DEFAULT
+    from ai_dev_tools.benchmark.settings import DEFAULT, leaves
 
-    rows = [
-        {"setting": key, "value": _short(_at(merged.settings, key)), "source": source}
-        for key, source in merged.sources.items()
-    ]
+    values = leaves(merged.settings)
+    rows = [{"setting": key, "value": _short(values[key]), "source": source} for key, source in merged.sources.items()]
     given = {key.partition(".")[0] for key in merged.sources}
     for name, info in Config.model_fields.items():
         if name not in given:
@@ -104,13 +102,6 @@ def setting_rows(merged: Merged) -> list[dict[str, Any]]:
             value = default.model_dump(mode="json") if hasattr(default, "model_dump") else default
             rows.append({"setting": name, "value": _short(value), "source": DEFAULT})
     return sorted(rows, key=lambda row: str(row["setting"]))
-
-
-def _at(settings: Any, key: str) -> Any:
-    if key in settings:
-        return settings[key]
-    head, _, tail = key.partition(".")
-    return _at(settings[head], tail)
 
 
 def _short(value: Any) -> str:
@@ -181,8 +172,10 @@ def text_or_file(value: str) -> str:
         return value
     try:
         return Path(value[1:]).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"cannot read {value[1:]}: {error}") from None
+    except OSError as error:
+        raise ConfigurationError(f"cannot read {value[1:]}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{value[1:]} is not UTF-8 text ({error})") from None
 
 
 def json_table(text: str | None, option: str) -> dict[str, Any] | None:
@@ -191,7 +184,7 @@ def json_table(text: str | None, option: str) -> dict[str, Any] | None:
         return None
     try:
         value = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigurationError(
             f'{option}: not JSON ({error}), expected for example \'{{"risk_level": "HIGH"}}\''
         ) from None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from ai_dev_tools.cli.console import stop
 from ai_dev_tools.cli.running import Wish
 
 Root = Annotated[Path | None, typer.Option("--root", help="The workflow's folder [default: found upwards from here]")]
@@ -92,12 +94,16 @@ def takes(*settings: str, runs: bool = True) -> Callable[[Command], Command]:
 
 
 def _wish(flags: Sequence[str], values: dict[str, Any]) -> Wish:
+    for name, value in values.items():
+        if name in SETTINGS and isinstance(value, list) and value and not names(value):
+            stop(f"--{name.replace('_', '-')} names nothing: give a name or more, or leave it out")
+    cores = values.get("cores")
+    if cores is not None and cores != "all" and not re.fullmatch(r"[1-9]\d*", cores):
+        stop(f"--cores {cores}: expected a number of cores, or all")
     config = {
         name: names(value) if isinstance(value, list) else value for name, value in values.items() if name in SETTINGS
     }
-    return Wish(
-        values["root"], config, values["config"] or (), values["configfile"] or (), values.get("cores"), tuple(flags)
-    )
+    return Wish(values["root"], config, values["config"] or (), values["configfile"] or (), cores, tuple(flags))
 
 
 def names(values: Sequence[str] | None) -> list[str] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -47,11 +48,11 @@ class Wish:
     def settings(self) -> dict[str, Any]:
         """The settings that the command line gives, in the order of Snakemake: files, then pairs, then options."""
         from ai_dev_tools.benchmark.settings import parse_overrides, update
-        from ai_dev_tools.benchmark.validation import read_yaml
+        from ai_dev_tools.benchmark.validation import read_settings
 
         found: dict[str, Any] = {}
         for path in self.files:
-            update(found, read_yaml(path) or {})
+            update(found, read_settings(path))
         update(found, parse_overrides(self.pairs))
         update(found, {key: value for key, value in self.config.items() if value is not None})
         return found
@@ -72,7 +73,10 @@ class Wish:
 
 
 def open_wish(wish: Wish) -> tuple[Any, Any, Path]:
-    """(experiment, merged settings, root), everything checked; raises ConfigurationError with one line per mistake."""
+    """(experiment, merged settings, root), everything checked; raises ConfigurationError with one line per mistake.
+
+    Paths in settings are seen from the workflow's folder, as Snakemake sees them, wherever the command is typed.
+    """
     from ai_dev_tools.benchmark.batches import apply_batch
     from ai_dev_tools.benchmark.config import load_config
     from ai_dev_tools.benchmark.experiment import open_experiment
@@ -81,7 +85,8 @@ def open_wish(wish: Wish) -> tuple[Any, Any, Path]:
     root, overrides = wish.place(), wish.settings()
     merged = load_settings(root, overrides)
     config = load_config(apply_batch(merged.settings, overrides))
-    return open_experiment(config, root), merged, root
+    with contextlib.chdir(root):
+        return open_experiment(config, root), merged, root
 
 
 def start(wish: Wish, target: str, present: Callable[[Any, Path, str], None]) -> int:

@@ -84,6 +84,8 @@ def unpack(
     """Check an archive and unpack it into a folder of its own; writes nothing unless it is valid."""
     from ai_dev_tools.benchmark.archive import unpack as check_and_unpack
 
+    if not file.is_file():
+        console.stop(f"{file} does not exist, or is no file: name an archive, then a new folder")
     console.out(f"{folder}: {check_and_unpack(file, folder).line}")
     console.say(f"Render it again: cd {folder} && snakemake --cores 1 report")
 
@@ -120,6 +122,8 @@ def import_runs(
         )
     if old and (output or separate):
         console.stop("--output and --separate are for archives; an old result file is imported --as NAME")
+    if absent := [source for source in sources if not source.is_file()]:
+        console.stop(f"{absent[0]} does not exist, or is no file: name archives, or one old result file")
     if old:
         _import_old(old[0], name, report, Wish(root).place(), as_json)
     else:
@@ -134,8 +138,8 @@ def _import_archives(
 
     label = name or "__".join(file.name.removesuffix(CRATE_SUFFIX).removesuffix(".zip") for file in files)
     folder = output or Wish(root).place() / "results" / "comparison" / label
-    if folder.exists() and any(folder.iterdir()):
-        console.stop(f"{folder} is not empty: name another folder with --output")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        console.stop(f"{folder} is a file or not empty: name another folder with --output")
     imported = import_archives(files, folder, separate=separate)
     if as_json:
         console.out_json({"folders": [str(path) for path in imported.folders], "lines": imported.lines})

@@ -36,7 +36,6 @@ class Candidate:
     standing: Standing
     pairs: Pairs
     gate: Gate
-    tasks: int
     clean: Effect | None = None
     everything: Effect | None = None
     shares: dict[str, float] = field(default_factory=dict)
@@ -46,6 +45,8 @@ class Candidate:
     adjusted: float = float("nan")
     word: str = ""
     label: str = ""
+    mixed: bool = False
+    """Whether its tasks point both ways."""
 
     @property
     def one_source(self) -> bool:
@@ -152,7 +153,7 @@ def _gate_columns(gate: Gate, plan: Plan) -> dict[str, Any]:
 def _effect_columns(c: Candidate, found: Effect) -> dict[str, Any]:
     e, (low, high) = found.source, found.interval()
     saves, dearer = c.raw(found)
-    row: dict[str, Any] = {"pairs": found.pairs, "cases": e.cases, "clusters": e.clusters, "tasks": e.tasks}
+    row: dict[str, Any] = {"pairs": e.pairs, "cases": e.cases, "clusters": e.clusters, "tasks": e.tasks}
     row |= {
         "ratio": float(np.exp(e.estimate)),
         "bill_ratio": found.bill,
@@ -166,11 +167,21 @@ def _effect_columns(c: Candidate, found: Effect) -> dict[str, Any]:
     mde = minimal_effect(e.clusters, c.alpha)
     row |= {"mde_d_z": mde, "mde_ratio": float(np.exp(c.margin - mde * e.spread))}
     row["power"] = t_power((c.margin - np.log(POWER_AT)) / e.spread, e.clusters, c.alpha / 2, two_sided=False)
-    beyond = (c.margin - e.estimate) if e.estimate < 0 else (e.estimate + c.margin)
-    for_cost = clusters_needed(beyond / e.spread, c.alpha / 2, two_sided=False)
-    needs = [for_cost, c.gate.clusters_needed] if e.estimate < 0 else [for_cost]
-    if all(need is not None for need in needs):
-        most = max(need for need in needs if need is not None)
-        row["clusters_could_decide"] = float(most)
-        row["samples_could_decide"] = float(np.ceil(most * e.cases / (e.clusters * max(e.tasks, 1))))
+    if (need := _clusters_that_decide(c, found)) is not None and need > e.clusters:
+        row["clusters_could_decide"] = float(need)
+        row["samples_could_decide"] = float(np.ceil(need * e.cases / (e.clusters * max(e.tasks, 1))))
     return row
+
+
+def _clusters_that_decide(c: Candidate, found: Effect) -> int | None:
+    """Clusters with which what was seen, if it is true, would earn a word; None where more of the same would not."""
+    cheaper = found.source.estimate < 0
+    if c.mixed or c.one_source or (found.bill < 1) != cheaper:
+        return None
+    # the end that cutting off leaves open stays open, however many clusters have the same share cut off
+    e = (found.most if cheaper else found.least).source
+    beyond = (c.margin - e.estimate) if cheaper else (e.estimate + c.margin)
+    for_cost = clusters_needed(beyond / e.spread, c.alpha / 2, two_sided=False)
+    if for_cost is None or not cheaper:
+        return for_cost
+    return None if c.gate.clusters_needed is None else max(for_cost, c.gate.clusters_needed)

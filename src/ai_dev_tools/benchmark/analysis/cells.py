@@ -11,10 +11,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ai_dev_tools.benchmark.analysis.sampletable import ALL, codes
+from ai_dev_tools.benchmark.analysis.sampletable import ALL, codes, levels
 from ai_dev_tools.benchmark.analysis.validity import DEFAULTS, backward_steps, model_digest_changed, protocol_mixed
 
 Floats = NDArray[np.float64]
+LONGEST = float(np.finfo(np.float64).max)
+"""Stands for a duration without limit where values are interpolated: with infinity that gives no number."""
 DIMENSIONS = ("profile", "model", "task", "approach")
 
 
@@ -46,8 +48,7 @@ class Source:
 
     def levels(self, name: str) -> list[str]:
         """The values of a text column that occur, sorted."""
-        categories = self.samples[name].cat.categories
-        return [str(categories[code]) for code in np.unique(self.column(name)) if code >= 0]
+        return levels(self.samples[name])
 
     @cached_property
     def unit(self) -> NDArray[np.int64]:
@@ -68,7 +69,7 @@ class Source:
 
     def cells(self) -> Iterator[tuple[tuple[str, ...], Cell]]:
         """Every combination of profile, model, task, approach that occurs, and every margin, in fixed order."""
-        levels = {name: self.samples[name].cat.categories for name in DIMENSIONS}
+        texts = {name: self.samples[name].cat.categories for name in DIMENSIONS}
         for kept in product((True, False), repeat=len(DIMENSIONS)):
             names = [name for name, keep in zip(DIMENSIONS, kept, strict=True) if keep]
             group = codes(self.samples, names)
@@ -76,7 +77,7 @@ class Source:
             starts = np.flatnonzero(np.r_[True, np.diff(group[order]) != 0]) if len(order) else np.array([0])
             for rows in np.split(order, starts[1:]):
                 key = tuple(
-                    str(levels[name][self.column(name)[rows[0]]]) if keep and len(rows) else ALL
+                    str(texts[name][self.column(name)[rows[0]]]) if keep and len(rows) else ALL
                     for name, keep in zip(DIMENSIONS, kept, strict=True)
                 )
                 yield key, Cell(self, rows)
@@ -154,22 +155,26 @@ class Cell:
 
     @cached_property
     def durations(self) -> tuple[Floats, float]:
-        """Sorted durations of completed and timed-out samples, and the shortest timed-out one (inf when none)."""
-        values = self.column("duration_s")
-        known = np.isfinite(values)
-        cut = values[known & self.is_timeout]
-        return np.sort(values[known & (self.is_completed | self.is_timeout)]), float(cut.min()) if len(cut) else float(
-            "inf"
-        )
+        """Sorted durations of completed and timed-out samples, and the shortest timed-out one (inf when none).
+
+        A timed-out one of unknown duration stands last: it is not known to be shorter than any.
+        """
+        seen = self.column("duration_s")
+        values = np.where(self.is_timeout & np.isnan(seen), LONGEST, seen)
+        known = ~np.isnan(values) & (self.is_completed | self.is_timeout)
+        return np.sort(values[known]), float(values[self.is_timeout].min(initial=np.inf))
+
+    @cached_property
+    def is_timed(self) -> NDArray[np.bool_]:
+        """Of which samples start and duration are known."""
+        return np.asarray(np.isfinite(self.column("start")) & np.isfinite(self.column("duration_s")))
 
     @cached_property
     def activity(self) -> tuple[float, int]:
-        """Seconds during which at least one request of the cell was under way, and the most at one time."""
-        start, length = self.column("start"), self.column("duration_s")
-        known = np.isfinite(start) & np.isfinite(length)
-        if not known.any():
+        """Seconds during which at least one timed request of the cell was under way, and the most at one time."""
+        if not self.is_timed.any():
             return float("nan"), 0
-        start, length = start[known], length[known]
+        start, length = self.column("start")[self.is_timed], self.column("duration_s")[self.is_timed]
         times = np.concatenate([start, start + length])
         change = np.concatenate([np.ones(len(start), dtype=np.int64), -np.ones(len(start), dtype=np.int64)])
         # at equal times an end comes before a start: back-to-back requests do not overlap

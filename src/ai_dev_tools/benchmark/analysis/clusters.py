@@ -26,7 +26,7 @@ class ClusterEstimate:
             are the cluster means themselves.
         se: standard error (CR2); NaN with fewer than two clusters.
         df: degrees of freedom (Bell and McCaffrey; Welch where tasks differ in spread).
-        pairs, cases, clusters, tasks: how much it rests on.
+        pairs, cases, clusters, tasks: how much it rests on; what is left out does not count.
         left_out: tasks with one cluster only, for which no spread between clusters exists.
     """
 
@@ -87,6 +87,8 @@ class Nesting:
         cluster_of = integer_labels(cluster)
         self.pairs = len(cluster_of)
         self.left_out: tuple[int, ...] = ()
+        self.inside = np.ones(self.pairs, dtype=bool)
+        """Which pairs the estimate rests on: those of no task that is left out."""
         if not self.pairs:
             return
         task_of = integer_labels(task) if task is not None else np.zeros(self.pairs, dtype=np.int64)
@@ -103,6 +105,9 @@ class Nesting:
             self.left_out = tuple(int(t) for t in np.flatnonzero(sizes == 1))
             self._kept = sizes[task_of] > 1
             cluster_of, task_of = cluster_of[self._kept], task_of[self._kept]
+            cases_inside = self._kept[self._by_cluster.label]
+            self.inside = cases_inside[self._by_case.label]
+            self.pairs, self.cases = int(self.inside.sum()), int(cases_inside.sum())
         self._task, self._cluster = integer_labels(task_of), integer_labels(cluster_of)
         self._sizes = np.bincount(self._task)
         self.tasks, self.clusters = len(self._sizes), int(self._cluster.max()) + 1

@@ -13,17 +13,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ai_dev_tools.benchmark.analysis.clusters import Floats, group_means, integer_labels
+from ai_dev_tools.benchmark.analysis.claims import QualityRule
+from ai_dev_tools.benchmark.analysis.clusters import Floats, group_means
 from ai_dev_tools.benchmark.analysis.effects import Effect, effect
 from ai_dev_tools.benchmark.analysis.pairing import By, costs, pair_up
 from ai_dev_tools.benchmark.analysis.pairs import Pairs, Rows
 from ai_dev_tools.benchmark.analysis.power import minimal_effect
+from ai_dev_tools.benchmark.analysis.quality import lower_bound
 from ai_dev_tools.benchmark.analysis.sampletable import ALL, words
 from ai_dev_tools.benchmark.analysis.statistics import (
     RESAMPLES,
     benjamini_hochberg,
     effect_size,
     signed_rank_p,
+    what_is_left_out,
     why_no_interval,
 )
 from ai_dev_tools.benchmark.analysis.validity import assess
@@ -36,7 +39,7 @@ DESCRIPTIVE_BELOW = 6
 COLUMNS = words(
     "profile model task stratum approach reference comparison unit kind value low high change_percent "
     "change_low change_high bill_ratio pairs cases clusters unpaired dropped flagged censored d_z d_z_low "
-    "d_z_high p p_adjusted p_signed_rank mde note"
+    "d_z_high p p_adjusted p_signed_rank mde quality_bound note"
 )
 
 
@@ -64,8 +67,10 @@ def compare(
     Returns:
         One row per scope and comparison. `value` is a ratio (kind "ratio") or a difference (kind "difference") with a
         95 % interval; `change_percent` is 100 (1 - ratio), positive = cheaper. `p` is two-sided for "no difference",
-        `p_adjusted` Benjamini-Hochberg over the table. `mde` is the smallest ratio below 1 (or difference) found with
-        80 % power at this size and spread. `note` says why something is absent.
+        `p_adjusted` Benjamini-Hochberg over these rows. `mde` is the smallest ratio below 1 (or difference) found with
+        80 % power at this size and spread. `quality_bound`, of the quality difference only, is the lower bound of the
+        non-inferiority test: "not worse by more than m" holds where it lies above -m. `unpaired` counts the samples of
+        both sides, in the whole table, that have no partner. `note` says why something is absent.
 
     Raises:
         ConfigurationError: an unknown comparison, or `approach` equals `reference`.
@@ -76,27 +81,35 @@ def compare(
     table = costs(assess(samples, thresholds))
     pairs = Pairs(pair_up(table, approach, reference, [plugin.name for plugin in plugins], by))
     rows: list[dict[str, Any]] = []
-    moves: list[Floats | None] = []
+    moves: list[Floats] = []
     for scope, inside in scopes(pairs, strata, "tokens_low_ref" if "tokens_low_ref" in pairs else None):
-        here = pairs.part(inside)
-        usable = {
-            endpoint: here.part(~here["lost"] & ~here[f"void_{endpoint}"])
-            for endpoint in dict.fromkeys(plugin.options["endpoint"] for plugin in plugins)
-        }
-        for plugin in plugins:
-            found = effect(usable[plugin.options["endpoint"]], plugin.name, resamples)
-            row: dict[str, Any] = dict(zip(("profile", "model", "task", "stratum"), scope, strict=True))
-            row |= {"approach": approach, "reference": reference, "comparison": plugin.name}
-            rows.append(row | _counts(here, usable[plugin.options["endpoint"]], plugin) | _values(found, plugin))
-            if found is None:
-                rows[-1]["note"] = why_no_pair(here, plugin.options["endpoint"], approach, reference) or (
-                    f"{plugin.name} is missing or impossible in every pair"
-                )
-            moves.append(found.source.influence if found is not None and scope[2] == ALL else None)
+        where = dict(zip(("profile", "model", "task", "stratum"), scope, strict=True))
+        where |= {"approach": approach, "reference": reference}
+        for row, found in _rows(pairs.part(inside), plugins, resamples, approach, reference):
+            rows.append(where | row)
+            moves.append(found.source.influence if found is not None and scope[2] == ALL else np.empty(0))
     result = pd.DataFrame(rows, columns=COLUMNS)
-    result["p_signed_rank"] = signed_rank_p([np.empty(0) if move is None else move for move in moves])
+    result["p_signed_rank"] = signed_rank_p(moves)
     result["p_adjusted"] = benjamini_hochberg(result["p"].to_list())
     return result
+
+
+def _rows(
+    here: Pairs, plugins: Sequence[Plugin], resamples: int, approach: str, reference: str
+) -> Iterator[tuple[dict[str, Any], Effect | None]]:
+    """What each comparison says of the pairs of one scope, and what it was read from."""
+    usable = {
+        endpoint: here.part(~here["lost"] & ~here[f"void_{endpoint}"])
+        for endpoint in dict.fromkeys(plugin.options["endpoint"] for plugin in plugins)
+    }
+    for plugin in plugins:
+        endpoint = plugin.options["endpoint"]
+        found = effect(usable[endpoint], plugin.name, resamples)
+        row = {"comparison": plugin.name} | _counts(here, usable[endpoint], plugin) | _values(found, plugin)
+        if found is None:
+            why = why_no_pair(here, endpoint, approach, reference)
+            row["note"] = why or f"{plugin.name} is missing or impossible in every pair"
+        yield row, found
 
 
 Scope = tuple[str, str, str, str]
@@ -118,12 +131,14 @@ def scopes(pairs: Pairs, strata: bool, size: str | None = None) -> Iterator[tupl
 
 
 def _strata(pairs: Pairs, size: str | None) -> Iterator[tuple[str, NDArray[np.bool_]]]:
-    """Thirds by the mean size of a case in the reference arm, and what the tasks declare."""
+    """Thirds by the mean known size of a case in the reference arm, and what the tasks declare."""
     if size is not None and len(pairs):
-        values, first = group_means(np.nan_to_num(pairs[size]), pairs["case_number"])
+        case, known = pairs["case_number"], np.isfinite(pairs[size])
+        values, first = group_means(pairs[size][known], case[known])
         if len(first) >= 3:
-            third = np.minimum(np.argsort(np.argsort(values, kind="stable"), kind="stable") * 3 // len(values), 2)
-            of_row = third[integer_labels(pairs["case_number"])]
+            third = np.full(int(case.max()) + 1, -1)
+            third[case[known][first]] = np.argsort(np.argsort(values, kind="stable"), kind="stable") * 3 // len(values)
+            of_row = third[case]
             for number, name in enumerate(("smallest third", "middle third", "largest third")):
                 yield name, of_row == number
     declared = pairs.texts("stratum")
@@ -161,7 +176,7 @@ def _values(found: Effect | None, plugin: Plugin) -> dict[str, Any]:
         "low": float(np.exp(low)) if ratio else low,
         "high": float(np.exp(high)) if ratio else high,
         "bill_ratio": found.bill,
-        "pairs": found.pairs,
+        "pairs": e.pairs,
         "cases": e.cases,
         "clusters": e.clusters,
         "d_z": d_z,
@@ -169,6 +184,7 @@ def _values(found: Effect | None, plugin: Plugin) -> dict[str, Any]:
         "d_z_high": d_high,
         "p": min(1.0, 2 * min(below, above)) if np.isfinite(below) and np.isfinite(above) else float("nan"),
         "mde": float(np.exp(-mde)) if ratio else float(mde),
+        "quality_bound": lower_bound(e, QualityRule().alpha) if plugin.name == "quality" else float("nan"),
         "note": _notes(found),
     }
     if ratio:
@@ -198,7 +214,7 @@ def _notes(found: Effect) -> str:
     elif e.clusters < DESCRIPTIVE_BELOW:
         notes.append(f"only {e.clusters} clusters: describes these files only")
     if e.left_out:
-        notes.append(f"{len(e.left_out)} task(s) with one cluster only are left out")
+        notes.append(what_is_left_out(e))
     if not (np.isfinite(found.most.source.estimate) and np.isfinite(found.least.source.estimate)):
         notes.append("a cut-off value has no known limit")
     return "; ".join(notes)

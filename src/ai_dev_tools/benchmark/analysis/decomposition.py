@@ -16,6 +16,7 @@ from ai_dev_tools.benchmark.analysis.pairs import Pairs
 from ai_dev_tools.benchmark.analysis.sampletable import words
 from ai_dev_tools.benchmark.analysis.statistics import (
     infer,
+    what_is_left_out,
     why_no_interval,
 )
 from ai_dev_tools.benchmark.analysis.validity import assess
@@ -106,8 +107,9 @@ def decompose(
 ) -> pd.DataFrame:
     """Mean cost per case of both arms, part by part, and the difference with its 95 % interval on cluster means.
 
-    Only pairs in which both samples completed and neither is void for the endpoint. The parts of time add up:
-    "rest" is what the server's own phases leave unexplained. `share_percent` is the part's share of the net difference.
+    Only pairs in which both samples completed and neither is void for the endpoint. The parts of time add up where each
+    is known in all of them: "rest" is what the server's own phases leave unexplained. `share_percent` is the part's
+    share of the net difference.
     """
     rows = []
     for scope, asked in _paired(samples, approach, reference, by, thresholds):
@@ -144,7 +146,7 @@ def _component(pairs: Pairs, name: str, own: Floats, other: Floats) -> dict[str,
         "difference": e.estimate,
         "low": inference.bound("low", 0.025),
         "high": inference.bound("high", 0.025),
-        "note": "" if inference.usable else f"no interval: {why_no_interval(inference.source)}",
+        "note": what_is_left_out(e) if inference.usable else f"no interval: {why_no_interval(inference.source)}",
     }
 
 
@@ -170,7 +172,7 @@ def break_even(
         usable = part.part(~part["void_time"])
         saved = _estimate(usable, usable["attempts_s_ref"] - usable["attempts_s"])
         tool = _estimate(usable, usable["tool_s"] - usable["tool_s_ref"]).estimate
-        row: dict[str, Any] = {**scope, "pairs": len(usable), "tool_s": tool, "saving_s": saved.estimate, "note": ""}
+        row: dict[str, Any] = {**scope, "pairs": saved.pairs, "tool_s": tool, "saving_s": saved.estimate, "note": ""}
         inference = infer(saved, resamples=0)
         low, high = inference.bound("low", 0.025), inference.bound("high", 0.025)
         row |= {"saving_low": low, "saving_high": high}
@@ -182,7 +184,7 @@ def break_even(
         elif saved.estimate <= 0:
             row["note"] = "never: a request with the tool's findings is not faster"
         else:
-            row |= {"uses": float(np.ceil(tool / saved.estimate)), "uses_low": np.ceil(tool / high), "note": ""}
+            row |= {"uses": float(np.ceil(tool / saved.estimate)), "uses_low": np.ceil(tool / high)}
             row["uses_high"] = (
                 float(np.ceil(tool / low)) if low > 0 else (float("inf") if np.isfinite(low) else float("nan"))
             )
@@ -190,6 +192,7 @@ def break_even(
                 row["note"] = "perhaps never: the saving is not surely above 0"
             elif not inference.usable:
                 row["note"] = f"no interval: {why_no_interval(inference.source)}"
+        row["note"] = "; ".join(filter(None, (row["note"], what_is_left_out(saved))))
         rows.append(row)
     return pd.DataFrame(rows, columns=BREAK_EVEN)
 

@@ -23,14 +23,13 @@ class Effect:
     """Inference on one set of pairs at its observed values and at both ends of what censoring leaves open.
 
     `seen`, `least` and `most` are the estimates with the compared arm at what was seen, at its lower end against the
-    reference's upper, and the reverse; without censoring the three are one object.
+    reference's upper, and the reverse; without censoring the three are one object. `bill` is total over total.
     """
 
     seen: Inference
     least: Inference
     most: Inference
     bill: float
-    pairs: int
 
     @property
     def source(self) -> ClusterEstimate:
@@ -74,5 +73,6 @@ def effect(pairs: Pairs, name: str, resamples: int = RESAMPLES) -> Effect | None
     seen = inference(low, low_ref)
     censored = bool((high != low).any() or (high_ref != low_ref).any())
     least, most = (inference(low, high_ref), inference(high, low_ref)) if censored else (seen, seen)
-    bill = float(low.sum() / low_ref.sum()) if ratio else float("nan")
-    return Effect(seen, least, most, bill, len(pairs))
+    inside = pairs.nesting.inside
+    bill = float(low[inside].sum() / low_ref[inside].sum()) if ratio else float("nan")
+    return Effect(seen, least, most, bill)

@@ -94,7 +94,8 @@ def _rest(table: pd.DataFrame, seen: Floats) -> Floats:
     started = table["time_to_first_token_s"].notna() | table["prompt_eval_s"].notna()
     unread = np.where(~started, np.nan_to_num(table["input_tokens"].to_numpy(), nan=np.inf), 0.0)
     unread = np.where(np.isinf(unread), seen, unread)
-    unwritten = np.fmax(table["num_ctx"].to_numpy() - seen, 0.0)
+    # an unknown window leaves the rest unknown: not a number, which must not become 0
+    unwritten = np.maximum(table["num_ctx"].to_numpy() - np.nan_to_num(seen), 0.0)
     with np.errstate(invalid="ignore"):
         rest = np.where(unread > 0, unread * slowest["read"], 0.0) + unwritten * slowest["write"]
     return np.where(np.isnan(rest), np.inf, rest)
@@ -213,7 +214,7 @@ def pair_up(
     Returns:
         One row per pair in fixed order: the key columns, cluster, size, stratum, `dropped` ("" when usable, else why;
         `lost` says whether), the wanted columns, and from validity `void_ENDPOINT` (either side) and `why_ENDPOINT`.
-        `attrs["unpaired"]` counts samples without a partner.
+        `attrs["unpaired"]` counts the samples of both sides, in the whole table, that have no partner.
     """
     # what the two sides must agree in: a profile or run may name its instances as it likes
     free = {"approach": [], "model": ["instance"], "profile": ["instance"], "run": ["instance", "profile"]}[by]

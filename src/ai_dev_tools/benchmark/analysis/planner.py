@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import special
 
 from ai_dev_tools.benchmark.analysis.claims import CONTROLS
 from ai_dev_tools.benchmark.analysis.clusters import Floats
@@ -110,7 +110,7 @@ def plan(
 
     Args:
         samples: a pilot; None plans from `assume` alone.
-        models, tasks: what the run will have; by default the pilot's.
+        models, tasks: what the run will have; by default the pilot's, and six tasks without one.
         arms: arms per case, the floor included.
         timed: samples that the duration model is fitted on; by default the pilot.
 
@@ -278,12 +278,10 @@ def _hours(
 def power_curve(
     clusters: Sequence[int], sd: float, *, alpha: float = 0.025, margin_ratio: float = 0.95
 ) -> pd.DataFrame:
-    """Power of the cost test against true ratios: clusters, ratio, power (t approximation, one-sided alpha/2)."""
+    """Power of the cost test against true ratios: clusters, ratio, power (one-sided alpha/2; NaN below 2 clusters)."""
     rows = [
-        (n, ratio, float(1 - special.nctdtr(n - 1, shift, stats.t.isf(alpha / 2, n - 1))))
+        (n, ratio, t_power(np.log(margin_ratio / ratio) / sd, n, alpha / 2, two_sided=False))
         for n in clusters
-        if n >= 2
         for ratio in (0.5, 0.6, 0.7, 0.8, 0.85, 0.9)
-        for shift in [(np.log(margin_ratio) - np.log(ratio)) / sd * np.sqrt(n)]
     ]
     return pd.DataFrame(rows, columns=["clusters", "ratio", "power"])

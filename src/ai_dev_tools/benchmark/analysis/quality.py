@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ from scipy import special
 from ai_dev_tools.benchmark.analysis.claims import QualityRule
 from ai_dev_tools.benchmark.analysis.clusters import ClusterEstimate, group_means
 from ai_dev_tools.benchmark.analysis.pairs import Pairs
-from ai_dev_tools.benchmark.analysis.power import gate_clusters
+from ai_dev_tools.benchmark.analysis.power import clusters_needed, gate_clusters
 from ai_dev_tools.benchmark.analysis.statistics import (
     infer,
     with_extra_value,
@@ -27,25 +28,23 @@ class Gate:
     Attributes:
         difference: mean quality of the approach minus the reference, tasks weighted equally.
         bound: its lower confidence bound after adding one case of -1.
-        spread: standard deviation of the difference between clusters.
         worst_task, worst_difference: the task with the lowest estimate.
         floor_p: one-sided p that the reference does not beat the floor arm; NaN without floor arm.
         own_floor_p: the same for the approach itself.
         brevity_p: one-sided p that the approach does not beat `excerpt`; NaN where excerpt did not run.
         reasons: why the gate did not pass; empty when it passed.
-        clusters_needed: clusters at which an equal tool would pass with 80 % power; None when unknown.
+        clusters_needed: clusters at which an equal tool would pass with 80 % power, if the arms beat the floor by as
+            much as was seen; None when unknown, and where more of the same would not pass.
     """
 
     difference: float
     bound: float
-    spread: float
     worst_task: str
     worst_difference: float
     floor_p: float
     own_floor_p: float
     brevity_p: float
     reasons: tuple[str, ...]
-    clusters: int
     clusters_needed: int | None
 
     @property
@@ -76,7 +75,21 @@ def superiority_p(estimate: ClusterEstimate) -> float:
     inference = infer(estimate, resamples=0)
     if inference.usable:
         return inference.p_above(0.0)
-    return 0.5**estimate.clusters if estimate.estimate > 0 else 1.0
+    return 0.5**estimate.clusters if _all_tied(estimate) and estimate.estimate > 0 else 1.0
+
+
+def _all_tied(estimate: ClusterEstimate) -> bool:
+    """Whether all clusters gave one value; with one cluster in each task it is not known whether they did."""
+    return estimate.clusters == 1 or bool(np.isfinite(estimate.df))
+
+
+def superiority_clusters(estimate: ClusterEstimate, alpha: float) -> int | None:
+    """Clusters at which `superiority_p` is at most `alpha` with 80 % power if what was seen is true; None for never."""
+    if not (estimate.clusters and estimate.estimate > 0):
+        return None
+    if infer(estimate, resamples=0).usable:
+        return clusters_needed(estimate.estimate / estimate.spread, alpha, two_sided=False)
+    return int(np.ceil(np.log(alpha) / np.log(0.5))) if _all_tied(estimate) else None
 
 
 def estimate_differences(pairs: Pairs) -> ClusterEstimate:
@@ -115,42 +128,60 @@ def quality_gate(
         floor, own_floor: reference, and approach, against the floor arm; None where that did not run.
         brevity: approach against `excerpt`; None where that did not run.
     """
-    estimate = estimate_differences(pairs)
+    estimate, tasks = estimate_differences(pairs), task_differences(pairs)
     bound = lower_bound(estimate, rule.alpha)
-    tasks = task_differences(pairs)
     worst = min(tasks, key=lambda task: (tasks[task], task)) if tasks else ""
-    p_floor, p_own, p_brevity = (
-        superiority_p(estimate_differences(other)) if other is not None and len(other) else float("nan")
+    at_floor, own_at_floor, at_excerpt = (
+        estimate_differences(other) if other is not None and len(other) else None
         for other in (floor, own_floor, brevity)
     )
-    spread = estimate.spread if np.isfinite(estimate.spread) else 0.0
-    reasons = []
+    p_floor, p_own, p_brevity = (
+        float("nan") if other is None else superiority_p(other) for other in (at_floor, own_at_floor, at_excerpt)
+    )
+    unproven = []
     if not estimate.clusters:
-        reasons.append("quality unknown: no pair has two scores")
+        unproven.append("quality unknown: no pair has two scores")
     elif not bound > -rule.margin:
-        reasons.append(f"quality unproven at n = {estimate.clusters}: the loss may exceed {rule.margin:g}")
+        unproven.append(f"quality unproven at n = {estimate.clusters}: the loss may exceed {rule.margin:g}")
+    lasting = []
     if tasks and tasks[worst] < -rule.task_veto:
-        reasons.append(f"quality vetoed by {worst}: {tasks[worst]:+.2f}")
+        lasting.append(f"quality vetoed by {worst}: {tasks[worst]:+.2f}")
     answered = set(pairs.part(~pairs["lost"]).texts("task"))
     if tasks and (unscored := sorted(answered - set(tasks))):
-        reasons.append(f"quality unknown in {', '.join(unscored)}: no pair has two scores")
-    if not np.isfinite(p_floor):
-        absent = "did not run" if floor is None else "shares no scored case with the reference"
-        reasons.append(f"floor: {rule.floor} {absent}, so guessing cannot be told from answering")
-    elif p_floor > rule.alpha:
-        reasons.append(f"floor: the reference does not beat {rule.floor}, so equal quality means nothing")
-    elif not p_own <= rule.alpha:
-        reasons.append(f"floor: the approach's own answers do not beat {rule.floor}")
+        lasting.append(f"quality unknown in {', '.join(unscored)}: no pair has two scores")
     return Gate(
         difference=estimate.estimate,
         bound=bound,
-        spread=estimate.spread,
         worst_task=worst,
         worst_difference=tasks.get(worst, float("nan")),
         floor_p=p_floor,
         own_floor_p=p_own,
         brevity_p=p_brevity,
-        reasons=tuple(reasons),
-        clusters=estimate.clusters,
-        clusters_needed=gate_clusters(spread, rule.margin, rule.alpha) if estimate.clusters else None,
+        reasons=(*unproven, *lasting, *_floor_reasons(p_floor, p_own, floor is not None, rule)),
+        clusters_needed=None if lasting else _clusters_to_pass(estimate, (at_floor, own_at_floor), rule),
     )
+
+
+def _floor_reasons(p_floor: float, p_own: float, ran: bool, rule: QualityRule) -> list[str]:
+    """Why the floor tests do not let the answers count; empty when they do."""
+    if not np.isfinite(p_floor):
+        absent = "shares no scored case with the reference" if ran else "did not run"
+        return [f"floor: {rule.floor} {absent}, so guessing cannot be told from answering"]
+    if p_floor > rule.alpha:
+        return [f"floor: the reference does not beat {rule.floor}, so equal quality means nothing"]
+    if not p_own <= rule.alpha:
+        return [f"floor: the approach's own answers do not beat {rule.floor}"]
+    return []
+
+
+def _clusters_to_pass(
+    estimate: ClusterEstimate, at_floor: Sequence[ClusterEstimate | None], rule: QualityRule
+) -> int | None:
+    """Clusters at which an equal tool would pass; None when what was seen, if it is true, would not pass at any."""
+    if not estimate.clusters or estimate.estimate <= -rule.margin:
+        return None
+    spread = estimate.spread if np.isfinite(estimate.spread) else 0.0
+    needs = [gate_clusters(spread, rule.margin, rule.alpha)]
+    needs += [None if arm is None else superiority_clusters(arm, rule.alpha) for arm in at_floor]
+    known = [need for need in needs if need is not None]
+    return max(known) if len(known) == len(needs) else None

@@ -30,6 +30,7 @@ NUMBERS = words(
     "load_s prompt_eval_s eval_s queue_s tool_s prompt_cached_tokens attempts attempts_s in_flight "
     "server_cpu_s server_peak_rss_bytes other_cpu_s protocol num_ctx num_predict"
 )
+_ZERO_IF_MISSING = ("repeat", "tool_s")
 _TIMES = [name for name in NUMBERS if name.endswith("_s")]
 _TOKENS = ["input_tokens", "output_tokens", "total_tokens"]
 _NEUTRAL = {
@@ -59,11 +60,10 @@ def prepare(samples: pd.DataFrame) -> pd.DataFrame:
         return samples
     if missing := [name for name in REQUIRED if name not in samples.columns]:
         raise ConfigurationError(f"the samples table has no column {', '.join(missing)}", remedy="Make the table again")
-    table = pd.DataFrame(index=pd.RangeIndex(len(samples)))
     columns: dict[str, Any] = {name: _text(samples, name) for name in TEXT}
     columns |= {name: _number(samples, name) for name in NUMBERS}
     columns["parsed"] = _truth(samples)
-    table = pd.DataFrame(columns, index=table.index)
+    table = pd.DataFrame(columns, index=pd.RangeIndex(len(samples)))
     extra = [name for name in samples.columns if name not in columns]
     if extra:
         table = pd.concat([table, samples[extra].reset_index(drop=True)], axis=1)
@@ -94,9 +94,11 @@ def _text(samples: pd.DataFrame, name: str) -> pd.Series:
 
 def _number(samples: pd.DataFrame, name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
     if name not in samples.columns:
-        return np.full(len(samples), 0.0 if name in ("repeat", "tool_s") else np.nan)
+        return np.full(len(samples), 0.0 if name in _ZERO_IF_MISSING else np.nan)
     numbers = pd.to_numeric(samples[name], errors="coerce")
-    return np.array(numbers.astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan), dtype=np.float64)
+    # no entry means that no tool ran; an impossible one is found later, and is not 0 seconds
+    missing = 0.0 if name in _ZERO_IF_MISSING else np.nan
+    return np.array(numbers.astype("Float64").fillna(missing).to_numpy(dtype=np.float64), dtype=np.float64)
 
 
 def _truth(samples: pd.DataFrame) -> pd.Series:
@@ -145,8 +147,6 @@ def _complete(table: pd.DataFrame) -> None:
     )
     spent = table["attempts_s"].where(table["attempts_s"].notna(), table["duration_s"])
     table["attempts_s"] = np.fmax(spent, table["duration_s"])
-    table["tool_s"] = table["tool_s"].fillna(0.0)
-    table["repeat"] = table["repeat"].fillna(0.0)
     if "started_at" in table.columns:
         moments = pd.to_datetime(table["started_at"].astype("string"), format="ISO8601", utc=True, errors="coerce")
         since = (moments - pd.Timestamp(0, tz="UTC")).dt.total_seconds()

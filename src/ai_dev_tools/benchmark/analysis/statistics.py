@@ -133,6 +133,11 @@ def why_no_interval(estimate: ClusterEstimate) -> str:
     return "one cluster in each task" if np.isnan(estimate.df) else "all clusters give the same value"
 
 
+def what_is_left_out(estimate: ClusterEstimate) -> str:
+    """Which part of the pairs an estimate does not rest on; "" for none."""
+    return f"{len(estimate.left_out)} task(s) with one cluster only are left out" if estimate.left_out else ""
+
+
 def with_extra_value(estimate: ClusterEstimate, value: float) -> ClusterEstimate:
     """The one-sample estimate after adding one cluster with `value`; n + 1 clusters, plain t with n degrees of freedom.
 

@@ -13,17 +13,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ai_dev_tools.benchmark.analysis.sampletable import codes, prepare
+from ai_dev_tools.benchmark.analysis.sampletable import codes, prepare, words
 from ai_dev_tools.benchmark.config import ValidityThresholds
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.plugins import CHECKS, ENDPOINTS, Plugin, check
 
 Bools = NDArray[np.bool_]
 Checked = tuple[Any, Any]
-LEDGER = ("profile instance model task approach sample case check status value voids").split()  # noqa: SIM905
+LEDGER = words("profile instance model task approach sample case check status value voids")
 REFERENCE = "baseline"
-
-
 DEFAULTS = ValidityThresholds()
 
 # ------------------------------------------------------------------------------------------ checks of samples
@@ -147,12 +145,13 @@ def cpu_contention(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Che
 
 
 def _partner(samples: pd.DataFrame) -> NDArray[np.int64]:
-    """Row of the reference arm's sample of the same case and repeat; the row itself when there is none."""
+    """Row of the reference arm's sample of the same case and repeat; where there is none, of one arm for all others."""
     group = codes(samples, ["run", "profile", "instance", "model", "task", "case", "repeat"])
-    rows = np.full(int(group.max(initial=0)) + 1, -1, dtype=np.int64)
+    rows = np.empty(int(group.max(initial=0)) + 1, dtype=np.int64)
+    rows[group[::-1]] = np.arange(len(samples))[::-1]
     reference = np.flatnonzero(_is(samples, "approach", REFERENCE))
     rows[group[reference]] = reference
-    return np.where(rows[group] >= 0, rows[group], np.arange(len(samples)))
+    return np.asarray(rows[group])
 
 
 @check(

@@ -27,7 +27,7 @@ from ai_dev_tools.benchmark.analysis.effects import Effect, effect
 from ai_dev_tools.benchmark.analysis.pairing import costs, pair_up
 from ai_dev_tools.benchmark.analysis.pairs import Pairs
 from ai_dev_tools.benchmark.analysis.quality import Gate, quality_gate
-from ai_dev_tools.benchmark.analysis.sampletable import ALL, levels
+from ai_dev_tools.benchmark.analysis.sampletable import ALL, levels, words
 from ai_dev_tools.benchmark.analysis.statistics import (
     RESAMPLES,
     holm,
@@ -37,7 +37,7 @@ from ai_dev_tools.benchmark.analysis.validity import DEFAULTS, assess
 from ai_dev_tools.benchmark.config import ValidityThresholds
 
 WORDS = ("saves", "costs", "inconclusive", "invalid")
-CHECK_COLUMNS = ("profile claim models task check status value threshold reason").split()  # noqa: SIM905
+CHECK_COLUMNS = words("profile claim models task check status value threshold reason")
 
 
 def verdicts(
@@ -118,7 +118,8 @@ def _judge_profile(
 
     # late looks test at small levels, which a coarse bootstrap could not reach
     look = max(work.looks.values(), default=1)
-    level = work.plan.alpha / 2**look / (2 * max(1, len(work.plan.claims) * len(work.plan.models)))
+    family = len(work.plan.claims) * max(len(work.plan.models), len(work.plan.tasks))
+    level = work.plan.alpha / 2**look / (2 * max(1, family))
     resamples = max(resamples, min(99_999, int(2 / level))) if resamples else 0
     floor = work.plan.quality.floor
     arms = set(levels(table["approach"]))
@@ -127,9 +128,7 @@ def _judge_profile(
             stand = standing(table, work, claim, model)
             for task in (ALL, *work.plan.tasks):
                 part, gate = gated(claim.approach, claim.reference, model, task)
-                candidate = Candidate(
-                    work, claim, model, task, stand, part, gate, len(work.plan.tasks) if task == ALL else 1
-                )
+                candidate = Candidate(work, claim, model, task, stand, part, gate)
                 _measure(candidate, limits, resamples)
                 (primary if task == ALL else by_task).append(candidate)
     _decide_family(primary)
@@ -147,9 +146,13 @@ def _of_scope(pairs: Pairs, model: str, task: str) -> Pairs:
 def _equally_long(table: pd.DataFrame, approach: str) -> Pairs:
     """Pairs with the excerpt of those models and tasks where it really is about as long as what it controls for."""
     pairs = pair_up(table, approach, "excerpt", ["quality", "input_tokens"])
-    sums = pairs.groupby(["model", "task"], sort=False, observed=True)
-    ratio = sums["input_tokens_low_ref"].transform("sum") / sums["input_tokens_low"].transform("sum")
-    return Pairs(pairs).part(ratio.between(*COMPARABLE).to_numpy())
+    # totals of two arms are comparable only over the pairs in which both are known
+    known = pairs["input_tokens_low"].notna() & pairs["input_tokens_low_ref"].notna()
+    own, other = (
+        pairs[name].where(known).groupby([pairs["model"], pairs["task"]], sort=False, observed=True).transform("sum")
+        for name in ("input_tokens_low", "input_tokens_low_ref")
+    )
+    return Pairs(pairs).part((other / own).between(*COMPARABLE).to_numpy())
 
 
 def _measure(c: Candidate, limits: ValidityThresholds, resamples: int) -> None:
@@ -193,10 +196,12 @@ def _measure(c: Candidate, limits: ValidityThresholds, resamples: int) -> None:
 
 
 def _decide_family(family: list[Candidate]) -> None:
-    """Holm over the primary verdicts of a plan; looks differ in level, so p-values are compared in units of it."""
-    scaled = [min(1.0, c.p(c.clean) * 2**c.look) if not c.invalid else float("nan") for c in family]
+    """Holm over a family; where looks differ in level, p-values are compared in units of it."""
+    least = min((c.look for c in family), default=1)
+    scaled = [float("nan") if c.invalid else c.p(c.clean) * 2 ** (c.look - least) for c in family]
     for c, adjusted in zip(family, holm(scaled), strict=True):
-        c.adjusted = float(adjusted / 2**c.look) if np.isfinite(adjusted) else float("nan")
+        # Holm stops at 1, where the unit has no meaning any more
+        c.adjusted = 1.0 if adjusted >= 1 else float(adjusted / 2 ** (c.look - least))
 
 
 def _word(c: Candidate, limits: ValidityThresholds) -> None:
@@ -238,7 +243,7 @@ def _compare_with_flagged(c: Candidate, direction: str) -> None:
     raw = c.p(c.clean)
     factor = c.adjusted / raw if np.isfinite(raw) and raw > 0 and np.isfinite(c.adjusted) else 1.0
     other = c.direction(c.everything, c.p(c.everything) * max(factor, 1.0))
-    changed = other != direction and bool({other, direction} & {"cheaper", "dearer"}) and np.isfinite(c.adjusted)
+    changed = other != direction and bool({other, direction} & {"cheaper", "dearer"}) and not c.invalid
     why = f"the result changes with flagged pairs (without: {direction}, with: {other})" if changed else ""
     c.checks.append(("same with flagged pairs", not changed, float(changed), 0.0, why))
     if changed:
@@ -267,9 +272,15 @@ def _settle(c: Candidate, direction: str, found: Effect) -> None:
             f"equivalent: the ratio lies within {c.claim.margin_ratio:.2f} and {1 / c.claim.margin_ratio:.2f}"
         )
     else:
-        c.reasons.append(
-            f"the interval reaches the margin of {c.claim.margin_ratio:.2f} or {1 / c.claim.margin_ratio:.2f}"
-        )
+        c.reasons.append(_why_unclear(c, found))
+
+
+def _why_unclear(c: Candidate, found: Effect) -> str:
+    low, high = found.interval()
+    if np.isfinite(c.adjusted) and (high < c.margin or low > -c.margin or c.margin < low <= high < -c.margin):
+        # the interval is that of one look at one claim, and says more than this look and this family allow
+        return f"the adjusted p-value is {c.adjusted:.3g}, and look {c.look} allows {c.alpha:.3g}"
+    return f"the interval reaches the margin of {c.claim.margin_ratio:.2f} or {1 / c.claim.margin_ratio:.2f}"
 
 
 def _why_empty(c: Candidate) -> str:
@@ -298,7 +309,7 @@ def _decide_tasks(primary: list[Candidate], by_task: list[Candidate], limits: Va
             if (c.claim.id, c.model) == (claim, model) and not c.invalid:
                 ways.setdefault(c.direction(c.clean, c.adjusted), []).append(c.task)
         if "cheaper" in ways and "dearer" in ways:
-            overall.word = "inconclusive"
+            overall.word, overall.mixed = "inconclusive", True
             overall.reasons.append(
                 f"mixed: cheaper on {', '.join(ways['cheaper'])}; dearer on {', '.join(ways['dearer'])}"
             )

@@ -68,6 +68,6 @@ def _what_could(row: Mapping[str, Any]) -> str:
         parts.append(f"At this size a ratio of {mde:.2g} would be found with 80 % power")
         if np.isfinite(power) and f"{mde:.2g}" != f"{POWER_AT:.2g}":
             parts[-1] += f", one of {POWER_AT:g} with {100 * power:.0f} %"
-    if np.isfinite(need) and need > row["clusters"]:
+    if np.isfinite(need):
         parts.append(f"About {need:.0f} clusters ({row['samples_could_decide']:.0f} samples per task) could decide")
     return "".join(f" {part}." for part in parts)

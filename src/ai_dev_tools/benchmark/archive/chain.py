@@ -49,7 +49,7 @@ SAMPLES_PARQUET = f"{RECORDED}/tables/samples.parquet"
 REPORT_JSON = f"{RECORDED}/report/report.json"
 MOST_SAMPLES = 5_000_000
 _NUMBERS = frozenset(NUMBERS)
-_UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
+_UNREADABLE = (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError)
 
 
 @dataclass(frozen=True)

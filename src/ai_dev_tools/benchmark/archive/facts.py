@@ -59,6 +59,11 @@ class BlockFacts:
         self.started_at = min(filter(None, (self.started_at, sample.started_at)), default="")
         self.ended_at = max(self.ended_at, ended)
 
+    def row(self) -> dict[str, Any]:
+        """What run.json says of the block."""
+        names = ("file", "model", "task", "samples", "started_at", "ended_at")
+        return {name: getattr(self, name) for name in names} | {"failed": self.samples - self.statuses["completed"]}
+
 
 def moment_after(started_at: str, seconds: float) -> str:
     """A moment some seconds later, UTC; the moment itself where it is none."""
@@ -158,18 +163,7 @@ def gather(
             key: settings[key] for key in ("author", "orcid", "affiliation", "affiliation_url") if settings.get(key)
         },
         license=settings.get("license", "CC-BY-4.0"),
-        blocks=[
-            {
-                "file": b.file,
-                "model": b.model,
-                "task": b.task,
-                "samples": b.samples,
-                "started_at": b.started_at,
-                "ended_at": b.ended_at,
-                "failed": b.samples - b.statuses["completed"],
-            }
-            for b in filled
-        ],
+        blocks=[block.row() for block in filled],
         models=_models(filled),
         machine={name: said[name] for name in MACHINE if name in said},
         hardware=_hardware(run / "identity"),

@@ -18,6 +18,7 @@ import pandas as pd
 from ai_dev_tools.benchmark.analysis.flatten import COLUMNS, sample_row
 from ai_dev_tools.benchmark.archive.container import Archive, ArchiveError, open_archive
 from ai_dev_tools.benchmark.archive.layout import BLOCK_NAME, PROMPTS_NAME, RunFacts
+from ai_dev_tools.benchmark.archive.unpacking import refuse_in_use
 from ai_dev_tools.benchmark.archive.verification import verify
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.overview import arms, changes, effects, shared_cases
@@ -66,8 +67,9 @@ def import_archives(
 
     Raises:
         ArchiveError: one is not valid.
-        ConfigurationError: they differ in protocol, in a task, or share no case.
+        ConfigurationError: they differ in protocol, in a task, or share no case; or `output` is in use.
     """
+    refuse_in_use(output)
     if not files:
         raise ConfigurationError("no archive was named")
     runs = _named_apart([read_archive(file) for file in files])
@@ -87,7 +89,10 @@ def import_archives(
             groups.append([run])
     for number, group in enumerate(groups, start=1):
         folder = output if len(groups) == 1 else output / f"group_{number}"
-        _write(group, folder, reference)
+        try:
+            _write(group, folder, reference)
+        except OSError as error:
+            raise ConfigurationError(f"cannot write {folder}: {error.strerror}") from None
         result.folders.append(folder)
         machines = len({run.machine for run in group})
         result.lines.append(

@@ -20,9 +20,8 @@ def unpack(path: Path, folder: Path, *, limits: Limits = LIMITS) -> Verification
         ArchiveError: the archive is damaged or does harm.
         ConfigurationError: the folder is in use or cannot be written.
     """
+    refuse_in_use(folder)
     checked = verify(path, limits=limits).require()
-    if folder.exists() and any(folder.iterdir()):
-        raise ConfigurationError(f"{folder} is not empty", remedy="Name a new folder")
     try:
         with open_archive(path, limits) as archive:
             for name in archive.members:
@@ -35,3 +34,11 @@ def unpack(path: Path, folder: Path, *, limits: Limits = LIMITS) -> Verification
         shutil.rmtree(folder, ignore_errors=True)
         raise ConfigurationError(f"cannot unpack into {folder}: {error.strerror}") from None
     return checked
+
+
+def refuse_in_use(folder: Path) -> None:
+    """Raises ConfigurationError unless the folder is new, or empty."""
+    if folder.is_dir() and any(folder.iterdir()):
+        raise ConfigurationError(f"{folder} is not empty", remedy="Name a new folder")
+    if folder.exists() and not folder.is_dir():
+        raise ConfigurationError(f"{folder} is a file", remedy="Name a new folder")

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ DEFAULT_VOLUME = "ai-dev-tools-ollama"
 ENGINES = ("docker", "podman")
 ENGINE_VARIABLE = "AI_DEV_TOOLS_CONTAINER_ENGINE"
 """Environment variable that chooses the engine's command where both are installed."""
+ENGINE_ANSWERS_S = 60.0
 _OLLAMA_PORT = 11434
 _OWNER = "ai-dev-tools.owner"
 _POLL_S = 0.2
@@ -59,7 +61,15 @@ def find_engine() -> str:
         if shutil.which(engine) is None:
             problems.append(f"{engine} is not installed")
             continue
-        listing = subprocess.run([engine, "ps", "--quiet"], capture_output=True, text=True, timeout=60, check=False)
+        command = [engine, "ps", "--quiet"]
+        try:
+            listing = subprocess.run(command, capture_output=True, text=True, timeout=ENGINE_ANSWERS_S, check=False)
+        except subprocess.TimeoutExpired:
+            problems.append(f"{engine} does not answer within {ENGINE_ANSWERS_S:g} s")
+            continue
+        except OSError as error:
+            problems.append(f"{engine} cannot be executed ({error.strerror})")
+            continue
         if listing.returncode == 0:
             return engine
         problems.append(f"{engine} {engine_problem(listing.stderr)}")
@@ -87,6 +97,7 @@ class _ContainerServer:
         self._container: Container | None = None
         self._remover: subprocess.Popen[bytes] | None = None
         self._name = f"ai-dev-tools-{spec.instance}-{spec.port}"
+        self._owner = f"{os.getpid()}@{processes.start_time(os.getpid())}"
         self.base_url = replace(spec, kind="container").base_url
         self.pid: int | None = None
         self.settings: dict[str, Any] = dict(server_environment(spec))
@@ -123,20 +134,21 @@ class _ContainerServer:
     def stop(self, failed: bool = False) -> None:
         from python_on_whales import DockerException
 
-        if self._container is not None:
-            try:
-                if failed:
-                    self._log.write_text(str(self._container.logs()))
-                self._container.remove(force=True)
-            except DockerException as error:
-                say(
-                    self._spec.instance,
-                    f"cannot remove the container {self._name}: {engine_problem(error.stderr or '')}",
-                )
-            self._container = None
-        if self._remover is not None:
-            processes.stop(self._remover)
-            self._remover = None
+        if self._remover is None:  # no container was begun
+            return
+        if failed and self._container is not None:
+            with suppress(DockerException, OSError):
+                self._log.write_text(str(self._container.logs()))
+        self._container = None
+        try:  # a start that failed or was interrupted may have made one all the same
+            for container, owner in self._containers():
+                if owner == self._owner:
+                    container.remove(force=True)
+        except DockerException as error:
+            problem = engine_problem(error.stderr or "")
+            say(self._spec.instance, f"cannot remove the container {self._name}: {problem}")
+        processes.stop(self._remover)
+        self._remover = None
 
     def _run(self, image: str) -> None:
         spec = self._spec
@@ -150,7 +162,7 @@ class _ContainerServer:
             image,
             detach=True,
             name=self._name,
-            labels={_OWNER: f"{os.getpid()}@{processes.start_time(os.getpid())}"},
+            labels={_OWNER: self._owner},
             publish=[(host, _OLLAMA_PORT)],
             volumes=[(spec.models_dir or DEFAULT_VOLUME, "/root/.ollama")],
             envs={key: str(value) for key, value in server_environment(spec).items()},
@@ -204,7 +216,11 @@ class _ContainerServer:
         digests = [digest.partition("@")[2] for digest in found.repo_digests or []]
         digest = digests[0] if digests else str(found.id)
         file = Path(self._spec.image_digests)
-        known = json.loads(file.read_text()) if file.is_file() else {}
+        try:
+            known = json.loads(file.read_text()) if file.is_file() else {}
+            known[image] = known.get(image, digest)
+        except (ValueError, TypeError, AttributeError):
+            raise ConfigurationError(f"{file} is damaged", remedy="Delete it: digests are noted anew") from None
         if known.get(image, digest) not in (digest, *digests):
             raise ConfigurationError(
                 f"{self._spec.instance}: the image {image} was {known[image][:19]}… at first and is {digest[:19]}…",
@@ -219,14 +235,19 @@ class _ContainerServer:
 
     def _remove_stale(self) -> None:
         """Remove what a run left that was killed with its guard; refuse to take a living run's container."""
-        for container in self._client.container.list(all=True, filters=[("name", f"^{self._name}$")]):
-            pid, _, started = (container.config.labels or {}).get(_OWNER, "0@").partition("@")
+        for container, owner in self._containers():
+            pid, _, started = owner.partition("@")
             if pid.isdigit() and str(processes.start_time(int(pid))) == started and int(pid) != os.getpid():
                 raise ConfigurationError(
                     f"{self._spec.instance}: the container {self._name} belongs to a run under way (process {pid})",
                     remedy="Wait for it, or give the instance another port",
                 )
             container.remove(force=True)
+
+    def _containers(self) -> list[tuple[Container, str]]:
+        """Those of this name, running or not, each with the process that it belongs to: `pid@start time`."""
+        found = self._client.container.list(all=True, filters=[("name", f"^{self._name}$")])
+        return [(container, (container.config.labels or {}).get(_OWNER, "0@")) for container in found]
 
     def _visible_pid(self) -> int | None:
         """The server's process, where the engine runs on this very machine and not in a virtual one."""

@@ -102,8 +102,9 @@ class _Server:
             raise
 
     def stop(self, failed: bool = False) -> None:
-        if self._process:
-            processes.stop(self._process)
+        running, self._process = self._process, None
+        if running:
+            processes.stop(running)
 
     def _await_ready(self, line: str | None) -> None:
         where = f"{self._spec.instance}: the embedded endpoint"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ai_dev_tools.benchmark.endpoints import pulling
-from ai_dev_tools.benchmark.endpoints.base import EndpointSpec, ReadyEndpoint
+from ai_dev_tools.benchmark.endpoints.base import EndpointSpec, ReadyEndpoint, with_kind
 from ai_dev_tools.benchmark.endpoints.probing import identify, is_ollama
 from ai_dev_tools.benchmark.errors import ConfigurationError
 
@@ -84,7 +84,7 @@ def require_free_port(spec: EndpointSpec) -> None:
                 return
         except socket.gaierror:
             raise ConfigurationError(f"{spec.instance}: the host {spec.host!r} does not resolve") from None
-    url = f"http://{spec.host}:{spec.port}"
+    url = with_kind(spec, "process").base_url
     if is_ollama(url):
         raise ConfigurationError(
             f"{spec.instance}: an Ollama runs at {url} already",

@@ -107,7 +107,7 @@ def installed_models(base_url: str, headers: Mapping[str, str] | None = None) ->
         )
     if status != 200 or not isinstance(reply, dict) or not isinstance(reply.get("models"), list):
         raise EndpointConnectionError(f"{base_url} answers, but not as Ollama does (HTTP {status} for /api/tags)")
-    return {str(model.get("name")): model for model in reply["models"]}
+    return _by_name(reply)
 
 
 def find_model(models: Mapping[str, dict[str, Any]], tag: str) -> dict[str, Any] | None:
@@ -139,10 +139,11 @@ def identify(
         )
     _, version = ask("GET", f"{base_url}/api/version", headers=headers)
     _, shown = ask("POST", f"{base_url}/api/show", headers=headers, json={"model": model})
+    said = version.get("version") if isinstance(version, dict) else None
     return ReadyEndpoint(
         base_url=base_url,
         kind=kind,
-        version=str((version or {}).get("version", "unknown")),
+        version=str(said or "unknown"),
         model=model,
         model_digest=listed.get("digest"),
         pid=pid,
@@ -152,8 +153,8 @@ def identify(
 
 
 def _details(listed: Mapping[str, Any], shown: Mapping[str, Any]) -> dict[str, Any]:
-    details = {**(listed.get("details") or {}), **(shown.get("details") or {})}
-    info = shown.get("model_info") or {}
+    details = {**_table(listed, "details"), **_table(shown, "details")}
+    info = _table(shown, "model_info")
     trained = next((value for key, value in info.items() if key.endswith(".context_length")), None)
     return {
         "template": shown.get("template"),
@@ -167,15 +168,26 @@ def _details(listed: Mapping[str, Any], shown: Mapping[str, Any]) -> dict[str, A
     }
 
 
+def _table(reply: Mapping[str, Any], key: str) -> dict[str, Any]:
+    value = reply.get(key)
+    return value if isinstance(value, dict) else {}
+
+
 def running(base_url: str, model: str, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
     """`context_length` (tokens) and `offload_share` (0..1: part in GPU memory) of the model; {} if not loaded."""
     status, reply = ask("GET", f"{base_url}/api/ps", headers=headers)
-    listed = (reply or {}).get("models") if status == 200 else None
-    loaded = find_model({str(entry.get("name")): entry for entry in listed or []}, model)
+    loaded = find_model(_by_name(reply), model) if status == 200 else None
     if loaded is None:
         return {}
-    size = loaded.get("size") or 0
+    size, in_gpu = loaded.get("size") or 0, loaded.get("size_vram") or 0
+    known = isinstance(size, int | float) and isinstance(in_gpu, int | float)
     return {
         "context_length": loaded.get("context_length"),
-        "offload_share": loaded.get("size_vram", 0) / size if size else 0.0,
+        "offload_share": (in_gpu / size if size else 0.0) if known else None,
     }
+
+
+def _by_name(reply: Any) -> dict[str, dict[str, Any]]:
+    """The models of a listing; what has another form than Ollama's is left out."""
+    listed = reply.get("models") if isinstance(reply, dict) else None
+    return {str(m.get("name")): m for m in listed if isinstance(m, dict)} if isinstance(listed, list) else {}

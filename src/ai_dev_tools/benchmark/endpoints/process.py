@@ -75,5 +75,6 @@ class _OllamaServe:
                 raise
 
     def stop(self, failed: bool = False) -> None:
-        if self._guard:
-            processes.stop(self._guard, guard.GRACE_S + 2)
+        running, self._guard = self._guard, None
+        if running:
+            processes.stop(running, guard.GRACE_S + 2)

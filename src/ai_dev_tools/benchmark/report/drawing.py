@@ -19,6 +19,7 @@ import pandas as pd
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
@@ -33,6 +34,8 @@ THEMED = {INK: "--ink", MUTED: "--muted", GRID: "--line", PAPER: "--paper"} | {
     colour: f"--series-{number}" for number, colour in enumerate(COLOURS)
 }
 MOST_VECTOR_POINTS = 3000
+PANEL_GAP = 0.06
+"""Space between panels as a share of their width, so that the numbers at their ends do not touch."""
 LINE_CHARACTERS, SIGN_CHARACTERS = 108, 8
 """Characters that a line of a legend holds, and what the sign before a name takes of them."""
 STYLE: Any = {
@@ -91,7 +94,7 @@ def draw(name: str, data: pd.DataFrame, options: Mapping[str, Any] | None = None
     if name not in PLOTS:
         raise ConfigurationError(f"no plot is called '{name}'; known: {', '.join(PLOTS)}")
     with rc_context(STYLE):
-        figure = Figure(figsize=(7.6, 3.4), layout="constrained")
+        figure = Figure(figsize=(7.6, 3.4), layout=ConstrainedLayoutEngine(wspace=PANEL_GAP))
         PLOTS[name](figure, data, options or {})
         return figure
 

@@ -96,9 +96,19 @@ class Facts:
     compact: bool = False
 
 
+SIGNS = {"saves": "✔", "costs": "▲", "inconclusive": "◐", "invalid": "✖"}
+"""A sign for each verdict word, so that no colour is needed to tell them apart."""
+
+
 @dataclass(frozen=True)
 class Verdict:
-    """One claim and what came of it."""
+    """One claim and what came of it.
+
+    Attributes:
+        claim: its name in plans and tables, e.g. tokens:tools; `statement` says it in words.
+        detail: what was compared, over which tasks.
+        evidence: terms and what the word rests on, for people.
+    """
 
     claim: str
     word: str
@@ -110,6 +120,7 @@ class Verdict:
     sentence: str
     reasons: str
     evidence: tuple[tuple[str, str], ...] = ()
+    statement: str = ""
 
     @property
     def id(self) -> str:

@@ -85,7 +85,7 @@ def render_report(inputs: Inputs, folder: Path, figures: Path) -> Report:
         "report.txt": console.render(report, content),
         "report.xml": junit.render(report),
         **{own.output_name(path): own.render(path, report, content, data) for path in inputs.templates},
-        **{f"badges/{badge.file_name(verdict)}": badge.render(verdict) for verdict in report.verdicts},
+        **{f"badges/{name}": badge.render(verdict) for name, verdict in badge.file_names(report.verdicts)},
         **{f"tables/{name}.csv": text for name, text in structured.csv_tables(report).items()},
         **{f"tables/{name}.html": text for name, text in table_pages(report).items()},
     }
@@ -164,11 +164,13 @@ def execute_notebook(notebook: Path, output: Path, parameters: Mapping[str, Any]
     """Run a notebook with parameters by papermill and write the executed one.
 
     Raises:
-        ConfigurationError: there is no such notebook, or one of its cells fails; names the cell and the error.
+        ConfigurationError: there is no such notebook, or the file is none.
+        BenchmarkError: one of its cells fails; names the error.
     """
     if not notebook.exists():
         raise ConfigurationError(f"there is no notebook {notebook}", remedy="Name an existing one, or restore the file")
     with _quiet_jupyter():
+        _require_notebook(notebook)
         import papermill
         from papermill.exceptions import PapermillException
 
@@ -185,6 +187,18 @@ def execute_notebook(notebook: Path, output: Path, parameters: Mapping[str, Any]
         except PapermillException as error:
             name, value = getattr(error, "ename", type(error).__name__), getattr(error, "evalue", str(error))
             raise BenchmarkError(f"{notebook}: a cell failed: {name}: {value}", remedy=f"See {output}") from None
+
+
+def _require_notebook(path: Path) -> None:
+    """Refuse a file that is no notebook before anything runs."""
+    import nbformat
+
+    try:
+        read: Any = nbformat.read
+        nbformat.validate(read(str(path), as_version=4))
+    except Exception as error:  # nbformat raises whatever the file's content makes it stumble over
+        said = (str(error).splitlines() or [type(error).__name__])[0][:120]
+        raise ConfigurationError(f"{path} is not a notebook ({said})", remedy="Restore it, or name another") from None
 
 
 def _transport(folder: Path) -> Any:

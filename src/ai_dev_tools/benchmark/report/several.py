@@ -63,6 +63,11 @@ class SeveralRuns:
         return {run.name: _as_data(run) for run in self.runs}
 
     @property
+    def margin(self) -> float:
+        """The ratio below which a claim counts as saving: the strictest of the runs' plans."""
+        return min(one.margin for one in self.data.values())
+
+    @property
     def names(self) -> list[str]:
         return [run.name for run in self.runs]
 

@@ -31,6 +31,12 @@ def number(value: Any, digits: int = 0) -> str:
     return text.lstrip("-") if float(text.replace(",", "")) == 0 else text
 
 
+def signed(value: Any, digits: int = 0) -> str:
+    """A difference with its sign, also where it is positive; 0 has none."""
+    shown = number(value, digits)
+    return f"+{shown}" if not is_missing(value) and value > 0 and shown != number(0, digits) else shown
+
+
 def percent(share: Any, digits: int = 1) -> str:
     """A share of 1 as a percentage."""
     return MISSING if is_missing(share) else f"{number(100 * float(share), digits)} %"

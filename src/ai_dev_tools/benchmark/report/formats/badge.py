@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from xml.sax.saxutils import escape
 
 from ai_dev_tools.benchmark.report import model
@@ -31,10 +33,14 @@ def render(verdict: model.Verdict) -> str:
     )
 
 
-def file_name(verdict: model.Verdict) -> str:
-    """A path-safe name for a verdict's badge."""
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", verdict.id).strip("-.")[:120] or "verdict"
-    return f"{name}.svg"
+def file_names(verdicts: Iterable[model.Verdict]) -> Iterator[tuple[str, model.Verdict]]:
+    """A path-safe name for each verdict's badge; those that would share one (models `a:b` and `a-b`) get a number."""
+    taken: Counter[str] = Counter()
+    for verdict in verdicts:
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", verdict.id).strip("-.")[:120] or "verdict"
+        taken[name.lower()] += 1
+        number = taken[name.lower()]
+        yield f"{name}.svg" if number == 1 else f"{name}.{number}.svg", verdict
 
 
 def _clean(text: str) -> str:

@@ -15,7 +15,6 @@ from ai_dev_tools.benchmark.report.formats.markdown import known
 from ai_dev_tools.benchmark.report.text import is_missing, number, visible
 
 STYLES = {"saves": "bold green", "costs": "bold red", "inconclusive": "bold yellow", "invalid": "bold magenta"}
-SIGNS = {"saves": "✔", "costs": "▲", "inconclusive": "◐", "invalid": "✖"}
 WIDTH = 110
 
 
@@ -69,7 +68,7 @@ def _notice(notice: Mapping[str, str]) -> Text:
 
 def _verdict(verdict: Mapping[str, Any]) -> Text:
     text = Text("   ")
-    text.append(f"{SIGNS.get(verdict['word'], '◐')} {verdict['word']}", style=STYLES.get(verdict["word"], "bold"))
+    text.append(f"{model.SIGNS.get(verdict['word'], '◐')} {verdict['word']}", style=STYLES.get(verdict["word"], "bold"))
     label = f" ({verdict['label']})" if verdict["label"] not in ("", "planned") else ""
     text.append(visible(f"{label}  {verdict['claim']} on {verdict['model']}: {verdict['headline']}", keep_lines=False))
     return text
@@ -99,7 +98,8 @@ def render(report: model.Report, content: Mapping[str, Any]) -> str:
     for section in report.sections:
         shown = [text for block in section.blocks if (text := _block(block))]
         if shown and section.id not in ("verdicts", "samples"):
-            parts.append("\n".join([section.title, "-" * len(section.title), "", *shown]))
+            title = visible(section.title, keep_lines=False)
+            parts.append("\n".join([title, "-" * len(title), "", *shown]))
     return "\n".join(parts)
 
 
@@ -107,27 +107,33 @@ def _block(block: model.Block) -> str:
     if isinstance(block, model.Table):
         return _table(block)
     if isinstance(block, model.Prose):
-        return "\n".join(as_text(Text(paragraph)) for paragraph in block.paragraphs)
-    if isinstance(block, model.Facts):
-        return as_text(Group(*(Text(f"{term}: {visible(text, keep_lines=False)}") for term, text in block.items)))
+        return "\n".join(map(_lines, block.paragraphs))
+    if isinstance(block, model.Facts | model.Links):
+        return _lines(*(f"{term}: {text}" for term, text in block.items))
     if isinstance(block, model.Notice):
-        return as_text(Text(visible(block.text, keep_lines=False)))
-    if isinstance(block, model.Links):
-        return as_text(Group(*(Text(visible(f"{text}: {place}", keep_lines=False)) for text, place in block.items)))
-    return as_text(Text(f"{block.title}: {block.caption}")) if isinstance(block, model.Figure) else ""
+        return _lines(block.text)
+    return _lines(f"{block.title}: {block.caption}") if isinstance(block, model.Figure) else ""
+
+
+def _lines(*texts: str) -> str:
+    """Each text as a line of its own, broken where it is too long."""
+    return as_text(Group(*(Text(visible(text, keep_lines=False)) for text in texts)))
 
 
 def _table(table: model.Table) -> str:
     """A table as wide as it needs to be: a file scrolls, and nothing is cut."""
+    title = visible(table.title, keep_lines=False)
     if not table.rows:
-        return f"{table.title}: {table.empty}\n"
+        return f"{title}: {visible(table.empty, keep_lines=False)}\n"
     rich = RichTable(box=None, pad_edge=False, show_edge=False)
     for column in table.columns:
-        rich.add_column(column.label, justify="right" if column.numeric else "left", no_wrap=True)
+        rich.add_column(
+            Text(visible(column.label, keep_lines=False)), justify="right" if column.numeric else "left", no_wrap=True
+        )
     shown = [[column.show(row) for column in table.columns] for row in table.rows]
     for cells in shown:
         rich.add_row(*(Text(cell) for cell in cells))
     width = sum(
         max(len(column.label), *(2 * len(cells[n]) for cells in shown)) + 2 for n, column in enumerate(table.columns)
     )
-    return f"{table.title}\n\n{as_text(rich, width=max(WIDTH, width))}"
+    return f"{title}\n\n{as_text(rich, width=max(WIDTH, width))}"

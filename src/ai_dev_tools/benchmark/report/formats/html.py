@@ -13,11 +13,9 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from ai_dev_tools.benchmark.report.model import Figure, Page, Section
+from ai_dev_tools.benchmark.report.model import SIGNS, Figure, Page, Section
 from ai_dev_tools.benchmark.report.sections.headline import MEANINGS
 from ai_dev_tools.benchmark.report.text import visible
-
-SIGNS = {"saves": "✔", "costs": "▲", "inconclusive": "◐", "invalid": "✖"}
 
 
 def asset(name: str) -> str:

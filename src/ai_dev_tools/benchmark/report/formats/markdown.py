@@ -12,6 +12,7 @@ from ai_dev_tools.benchmark.report.text import is_missing, number, visible
 
 SIGNS = {"saves": "✅", "costs": "🔺", "inconclusive": "◐", "invalid": "❌"}
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~@$:^=-])")
+_WWW = re.compile(r"(?i)\b(www)\.")
 MOST_ROWS = 200
 
 
@@ -19,7 +20,7 @@ def escape(text: str) -> str:
     """Text that Markdown shows as it is: one line, no markup, no HTML, no mention or link."""
     line = " ".join(visible(text, keep_lines=False).split())
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return _SPECIAL.sub(r"\\\1", line)
+    return _WWW.sub(r"\1\\.", _SPECIAL.sub(r"\\\1", line))
 
 
 def plain(text: str) -> str:

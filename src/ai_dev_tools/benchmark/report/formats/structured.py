@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ai_dev_tools.benchmark.report import model
-from ai_dev_tools.benchmark.report.text import visible
+from ai_dev_tools.benchmark.report.text import is_missing, visible
 
 FORMULA = ("=", "+", "-", "@")
 
@@ -47,6 +47,7 @@ def contents(page: model.Page) -> dict[str, Any]:
 def _verdict(verdict: model.Verdict) -> dict[str, Any]:
     return {
         "claim": verdict.claim,
+        "statement": verdict.statement,
         "word": verdict.word,
         "label": verdict.label,
         "model": verdict.model,
@@ -81,9 +82,9 @@ def jsonable(value: Any) -> Any:
 
 
 def csv_cell(value: Any) -> Any:
-    """A cell that no spreadsheet takes for a formula; numbers stay numbers."""
+    """A cell that no spreadsheet takes for a formula; numbers stay numbers, what is missing stays empty."""
     if not isinstance(value, str):
-        return "" if value is None else value
+        return "" if is_missing(value) else value
     shown = visible(value)
     return f"'{shown}" if shown.lstrip().startswith(FORMULA) else shown
 

@@ -39,7 +39,7 @@ def provenance(data: RunData) -> Section:
             facts.append((name, listing(values)))
     started = [text for text in samples["started_at"] if text] if "started_at" in samples else []
     if started:
-        facts.append(("Measured", f"{min(started)} to {max(started)}"))
+        facts.append(("Measured", f"{min(started)[:19]} to {max(started)[:19]} UTC (first and last start)"))
     facts.append(("Sessions", number(samples["session"].nunique())))
     plan = data.plans[-1] if data.plans else {}
     facts.append(
@@ -166,7 +166,7 @@ METHODS = (
         (
             "Saves is only said when answers are not worse: the one-sided 95 % t bound of the mean difference in "
             "score, computed after adding one case with a loss of 1, must lie above minus the margin "
-            "({quality_margin}), and no task may lose more than {veto}. The gate speaks only where the baseline "
+            "({quality_margin}), and no task may lose more than {veto}. The gate speaks only where the reference "
             "beats guessing (the {floor} arm), since equal quality means nothing otherwise."
         ),
     ),
@@ -222,13 +222,13 @@ GLOSSARY = (
     ("Case", "one concrete question about real files, with a known answer"),
     ("Censored", "cut off by a limit; the true value is larger than the one seen"),
     ("Cluster", "the project or source file that a case comes from; the statistical unit"),
-    ("d_z", "mean paired difference over its standard deviation between clusters"),
     ("ECDF", "share of values at or below each value"),
     (
         "Efficiency score",
         "a composite kept from the earlier system (success, throughput, token speed, duration); it ignores quality",
     ),
     ("Exploratory", "not announced in the plan, so it may have been found by looking around"),
+    ("Floor", "what guessing scores: an arm that sees the question alone, no_context where the plan names no other"),
     ("Interim", "before the planned number of samples is there"),
     ("Margin", "how far from 1 a ratio must surely be to count as saving or costing"),
     ("Pareto front", "approaches that no other approach beats in both quality and cost"),
@@ -242,11 +242,11 @@ def methods(data: RunData) -> Section:
     plan = data.plans[-1] if data.plans else {}
     quality = plan.get("quality", {})
     values = {
-        "margin": next((claim["margin_ratio"] for claim in plan.get("claims", []) if "margin_ratio" in claim), 0.95),
+        "margin": data.margin,
         "alpha": plan.get("alpha", 0.05),
         "quality_margin": quality.get("margin", 0.10),
         "veto": quality.get("task_veto", 0.20),
-        "floor": quality.get("floor", "no_context"),
+        "floor": data.floor,
     }
     items = tuple((name, text.format(**values)) for name, text in METHODS)
     return Section("methods", "Methods", (Facts(items), *_definitions(data)), folded=True)
@@ -265,7 +265,7 @@ DEFINITION_COLUMNS = (
 def _definitions(data: RunData) -> Iterator[Table]:
     """Every metric, comparison and check of this run; not in runs from before these were recorded."""
     if len(data.definitions):
-        caption = "What was computed. A check voids a sample for the endpoints named; files are plugins of this run."
+        caption = "What was computed. A check voids a sample for the measures named; files are plugins of this run."
         rows = records(data.definitions)
         yield Table("definitions", "Metrics, comparisons and checks", caption, DEFINITION_COLUMNS, rows)
 
@@ -279,10 +279,11 @@ def downloads(data: RunData) -> Section:
     """Where the data behind the report are."""
     files = (
         ("report.json", "everything here for machines; schema in the package"),
-        ("report.csv, tables/*.csv", "the tables: samples, metrics, comparisons, verdicts, validity"),
+        ("report.csv, tables/*.csv", "the tables of this page: metrics, comparisons, verdicts, errors …"),
+        ("../tables/*.csv, *.parquet", "what they are made from: every sample, and each table with all of its columns"),
         ("report.xml", "one test case per verdict, for continuous integration (JUnit)"),
         ("badges/*.svg", "one badge per verdict"),
-        ("figures/*.svg, *.png, *.csv", "the figures and the data behind each"),
+        ("../figures/*.svg, *.png, *.csv", "the figures and the data behind each"),
         ("report.ipynb", "the executed notebook that made this page"),
     )
     return Section(

@@ -36,9 +36,11 @@ def changed(data: SeveralRuns) -> Section:
     before, after = data.runs
     rows = facts(data)
     verdicts = verdict_changes(before, after)
-    moved = [row for row in verdicts if row["change"] != "same"]
+    moved = sum(row["change"] == "changed" for row in verdicts)
+    alone = sum(row["change"].startswith("only ") for row in verdicts)
     lead = (
-        f"{plural(len(verdicts), 'verdict')}: {number(len(moved))} changed."
+        f"{plural(len(verdicts), 'verdict')}: {number(moved)} changed, {number(len(verdicts) - moved - alone)} the same"
+        + (f", {number(alone)} of one run only." if alone else ".")
         if verdicts
         else "No verdict to compare: neither run has one."
     )
@@ -53,16 +55,18 @@ def changed(data: SeveralRuns) -> Section:
                 Column("claim", "Claim"),
                 Column("model", "Model"),
                 Column("before", f"{before.name}: verdict"),
-                Column("before_ratio", "ratio", "number", 3),
+                Column("before_ratio", f"{before.name}: ratio", "number", 3),
                 Column("after", f"{after.name}: verdict"),
-                Column("after_ratio", "ratio", "number", 3),
+                Column("after_ratio", f"{after.name}: ratio", "number", 3),
                 Column("change", "Change"),
             ),
             verdicts,
             "Neither run has a verdict: its verdicts table is missing, or it made no claim.",
         )
     )
-    differing = [row for row in rows if row["change"] != "same"]
+    places = {"same": 2, "not recorded": 1}
+    rows = sorted(rows, key=lambda row: places.get(row["change"], 0))
+    differing = [row for row in rows if row["change"] not in places]
     blocks.append(
         Table(
             "identity",
@@ -75,7 +79,7 @@ def changed(data: SeveralRuns) -> Section:
                 Column("after", after.name),
                 Column("change", "Change"),
             ),
-            [*differing, *(row for row in rows if row["change"] == "same")],
+            rows,
         )
     )
     return Section("changed", "What changed", tuple(blocks), lead=lead)
@@ -163,9 +167,8 @@ def _facts(one: RunData) -> dict[str, str]:
             [shorten(value, 19).split("…")[0] for value in distinct(part, "model_digest")]
         )
     machine = machine_facts(one.sessions)
-    found["Measured on"] = machine.pop("Measured on")
-    machine.pop("Report made on", None)
-    found |= machine
+    found["Measured on"] = "" if "Report made on" in machine else machine["Measured on"]
+    found |= {name: text for name, text in machine.items() if name not in ("Measured on", "Report made on")}
     found |= {name: listing(distinct(samples, column)) for name, column in SETTINGS if distinct(samples, column)}
     found["Asked for"] = listing(sorted({_asked(session) for session in one.sessions} - {""})) if one.sessions else ""
     found["Tasks"] = listing(sorted(set(samples["task"])), 20)
@@ -218,7 +221,8 @@ def changes(data: SeveralRuns, table: pd.DataFrame) -> Section:
     """
     before, after = data.names
     title = "Changes between the runs"
-    rows = [{**row, "task": "all tasks" if row["task"] == ALL else row["task"]} for row in records(table)]
+    whole_first = sorted(records(table), key=lambda row: row["task"] != ALL)
+    rows = [{**row, "task": "all tasks" if row["task"] == ALL else row["task"]} for row in whole_first]
     whole = [row for row in rows if row["task"] == "all tasks"]
     known = [row for row in whole if row["comparison"] in ("tokens", "time") and not is_missing(row["value"])]
     caption = (
@@ -235,11 +239,13 @@ def changes(data: SeveralRuns, table: pd.DataFrame) -> Section:
     drawn = forest_rows(whole, lambda row: row["approach"] + (f" · {row['model']}" if len(models) > 1 else ""))
     largest = max(known, key=lambda row: abs(1 - row["value"]))
     said = f"Largest change: {largest['approach']} on {largest['model']}, {spoken(largest)}"
+    if largest["value"] == 1:
+        said = "Every approach cost the same in both runs"
     figure = Figure(
         "changes-forest",
         f"Cost in {after} relative to {before}",
-        f"{said}. Left of 1: cheaper in {after}. An interval that holds 1 shows no change; tokens differ only where "
-        "prompts, models or answers do.",
+        f"{said}. Left of 1: cheaper in {after}. An interval that holds 1 leaves open whether anything changed; tokens "
+        "differ only where prompts, models or answers do.",
         f"Forest plot of cost in {after} relative to {before} by approach and model, for tokens and time. {said}.",
         "forest",
         drawn.assign(panel=drawn["panel"].str.split(",").str[0]),

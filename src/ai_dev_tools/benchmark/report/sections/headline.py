@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ai_dev_tools.benchmark.analysis.sampletable import ALL
+from ai_dev_tools.benchmark.model_size import parameters, recorded_size
 from ai_dev_tools.benchmark.report.data import RunData, records
 from ai_dev_tools.benchmark.report.model import Block, Notice, Section, Verdict, Verdicts
-from ai_dev_tools.benchmark.report.text import interval, is_missing, listing, number, percent, plural
+from ai_dev_tools.benchmark.report.text import interval, is_missing, listing, number, percent, plural, signed
 
 MEANINGS = {
     "saves": "cheaper beyond the margin, at no worse quality",
@@ -16,8 +17,8 @@ MEANINGS = {
     "inconclusive": "the data do not settle it",
     "invalid": "the measurement cannot be trusted",
 }
-NOUN = {"tokens": "tokens", "time": "time"}
-DEMO_MODELS = ("smollm2",)
+MOST_DEMO_SIZE = 0.4
+"""Billions of parameters up to which a model only shows that everything works."""
 
 
 def headline(data: RunData) -> Section:
@@ -33,17 +34,19 @@ def count_words(items: tuple[Verdict, ...]) -> str:
         for word in MEANINGS
         if any(v.word == word for v in items)
     ]
-    return f"{plural(len(items), 'claim')} judged, one per model and endpoint: {', '.join(counts)}." if items else ""
+    return (
+        f"{plural(len(items), 'claim')} judged, one per model and kind of cost: {', '.join(counts)}." if items else ""
+    )
 
 
 def verdict_of(row: Mapping[str, Any]) -> Verdict:
     """The card of a row of the verdicts table."""
-    thing, word = NOUN.get(row["endpoint"], row["endpoint"]), row["verdict"] or "inconclusive"
+    thing, word = str(row["endpoint"]), row["verdict"] or "inconclusive"
+    fewer = "fewer" if thing == "tokens" else "less"
     change: Any = row.get("change_percent")
     if is_missing(change):
         headline = f"no estimate of {thing}"
     else:
-        fewer = "fewer" if thing == "tokens" else "less"
         measured = "" if word in ("saves", "costs") else "measured: "
         headline = f"{measured}{number(abs(change), 1)} % {fewer if change > 0 else 'more'} {thing}"
     evidence = [
@@ -51,17 +54,17 @@ def verdict_of(row: Mapping[str, Any]) -> Verdict:
             "rests on",
             f"{plural(row['pairs'], 'pair')}, {plural(row['cases'], 'case')}, {plural(row['clusters'], 'cluster')}",
         ),
-        ("quality", f"{_signed(row.get('quality_difference'))} (at worst {_signed(row.get('quality_bound'))})"),
+        ("quality", f"{signed(row.get('quality_difference'), 3)} (at worst {signed(row.get('quality_bound'), 3)})"),
     ]
     if not is_missing(change):
         shown = f"{number(row.get('ratio'), 3)} (95 %: {interval(row.get('low'), row.get('high'), 3)})"
         evidence.insert(0, ("ratio", shown))
         evidence.insert(1, ("whole bill", f"{number(row.get('bill_ratio'), 3)} of {row['reference']}"))
         evidence.append(("adjusted p", number(row.get("p_adjusted"), 4)))
-    if word == "inconclusive":
-        evidence.append(("could find", f"a ratio of {number(row.get('mde_ratio'), 2)} (80 % power)"))
-        if not is_missing(row.get("samples_could_decide")):
-            evidence.append(("could decide", plural(row["samples_could_decide"], "sample") + " per task"))
+    if word == "inconclusive" and not is_missing(row.get("mde_ratio")):
+        evidence.append(("could find", f"a ratio of {number(row['mde_ratio'], 2)} (80 % power)"))
+    if word == "inconclusive" and not is_missing(row.get("samples_could_decide")):
+        evidence.append(("could decide", plural(row["samples_could_decide"], "sample") + " per task"))
     return Verdict(
         claim=str(row["claim"]),
         word=word,
@@ -73,12 +76,8 @@ def verdict_of(row: Mapping[str, Any]) -> Verdict:
         sentence=str(row["sentence"] or ""),
         reasons=str(row["reasons"] or ""),
         evidence=tuple(evidence),
+        statement=f"{fewer} {thing} with {row['approach']}",
     )
-
-
-def _signed(value: Any) -> str:
-    shown = number(value, 3)
-    return f"+{shown}" if not is_missing(value) and value > 0 and float(shown) != 0 else shown
 
 
 def _why_none(data: RunData) -> str:
@@ -136,20 +135,7 @@ def notices(data: RunData) -> list[Block]:
 
 
 def _scope_notices(data: RunData) -> list[Block]:
-    found: list[Block] = []
-    if data.profile == "embedded" or any(m.startswith(DEMO_MODELS) for m in data.models):
-        names = [m for m in data.models if m.startswith(DEMO_MODELS)] or data.models
-        found.append(
-            Notice(
-                "warning",
-                (
-                    f"{listing(names)} is too small to judge quality by: it exercises the whole pipeline truthfully "
-                    "(real prompts, token counts and times), but its answers are poor. Do not cite its quality, "
-                    "nor any verdict that depends on quality."
-                ),
-            )
-        )
-    found += _supplied(data)
+    found: list[Block] = [*_too_small(data), *_supplied(data)]
     arms = sorted(set(data.samples["approach"]))
     if len(arms) == 1:
         found.append(
@@ -171,6 +157,20 @@ def _scope_notices(data: RunData) -> list[Block]:
             )
         )
     return found
+
+
+def _too_small(data: RunData) -> list[Block]:
+    """Models that only show that everything works."""
+    sizes = {model: recorded_size(model, data.sessions) or parameters(model) for model in data.models}
+    small = [model for model, size in sizes.items() if size is not None and size <= MOST_DEMO_SIZE]
+    if not small:
+        return []
+    text = (
+        f"{listing(small)} {'is' if len(small) == 1 else 'are'} too small to judge quality by: the whole pipeline is "
+        "exercised truthfully (real prompts, token counts and times), but the answers are poor. Do not cite their "
+        "quality, nor any verdict that depends on quality."
+    )
+    return [Notice("warning", text)]
 
 
 def _supplied(data: RunData) -> list[Block]:

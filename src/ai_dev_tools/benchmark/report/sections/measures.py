@@ -61,13 +61,20 @@ def _ecdf(data: RunData, usable: pd.DataFrame, marked: str) -> Figure:
 
 def _strip(data: RunData, usable: pd.DataFrame, marked: str) -> Figure:
     order = {task: place for place, task in enumerate(data.tasks)}
+    middle = (
+        usable[usable["approach"] == data.reference].groupby("task")["total_tokens"].median().dropna().sort_values()
+    )
+    said = ""
+    if len(middle) > 1:
+        ends = [f"{number(middle[task])} ({data.task_name(str(task))})" for task in (middle.index[0], middle.index[-1])]
+        said = f"The median of {data.reference} goes from {ends[0]} to {ends[1]} tokens between tasks. "
     dots = usable.sort_values("task", key=lambda tasks: tasks.map(order), kind="stable", ignore_index=True)
     dots = dots.assign(row=dots["task"].map(data.task_name)).rename(columns={"total_tokens": "value"})
     return Figure(
         "strip",
         "Every sample by task",
-        "One dot per request. Tasks differ more than repeats of a case, which is why the test works on cluster means and "
-        f"not on dots. {marked}",
+        f"One dot per request. {said}Requests about one project resemble each other, which is why tests work on cluster "
+        f"means and not on dots. {marked}",
         f"Tokens of every request by task and approach; {number(len(dots))} dots.",
         "strip",
         dots[["row", "approach", "value", "censored", "model", "case"]],
@@ -75,17 +82,17 @@ def _strip(data: RunData, usable: pd.DataFrame, marked: str) -> Figure:
     )
 
 
+PARTS = {"queue": "wait", "prefill": "read prompt", "decode": "write answer"}
+"""Parts of the time in words for people, in figure and table alike."""
+
+
 def cost(data: RunData) -> Section:
     """Where tokens and seconds go."""
     parts = {
-        "seconds per request": (
-            ("tool_mean", "tool"),
-            ("load_mean", "load"),
-            ("queue_mean", "wait"),
-            ("prefill_mean", "read prompt"),
-            ("decode_mean", "write answer"),
-        ),
-        "tokens per request": (("input_tokens_mean", "input"), ("output_tokens_mean", "output")),
+        "seconds per request": [
+            (f"{name}_mean", PARTS.get(name, name)) for name in ("tool", "load", "queue", "prefill", "decode")
+        ],
+        "tokens per request": [("input_tokens_mean", "input"), ("output_tokens_mean", "output")],
     }
     rows = [
         {
@@ -104,7 +111,6 @@ def cost(data: RunData) -> Section:
         return Section(
             "cost", "Where the cost comes from", (Prose(("No completed request: there is no cost to take apart.",)),)
         )
-    table["value"] = table["value"].fillna(0.0)
     table = table[table.groupby(["panel", "part"])["value"].transform("max") > 0]
     biggest = [_largest(table, a) for a in data.approaches]
     said = "; ".join(part for part in biggest if part)
@@ -112,8 +118,8 @@ def cost(data: RunData) -> Section:
         "cost",
         "Where the cost comes from",
         (
-            f"Largest part of the time: {said}. Condensing the context can only shrink what reading the prompt "
-            "costs; what writing the answer costs stays, and the tool's own run time is added."
+            f"Largest part of the time: {said}. Condensing the context shrinks what reading the prompt costs; writing "
+            "changes only as far as the answers do, and the tool's own run time is added."
         ),
         f"Stacked bars of mean seconds and mean tokens per request by approach. Largest part of the time: {said}.",
         "stack",
@@ -127,7 +133,7 @@ COST_COLUMNS = (
     Column("approach", "Approach"),
     Column("component", "Part"),
     Column("unit", "Unit"),
-    Column("reference_mean", "Baseline mean", "number", 3),
+    Column("reference_mean", "Reference mean", "number", 3),
     Column("approach_mean", "Approach mean", "number", 3),
     Column("difference", "Difference", "number", 3),
     Column("low", "95 % from", "number", 3),
@@ -139,11 +145,15 @@ COST_COLUMNS = (
 
 
 def _differences(data: RunData) -> Table:
-    """The difference to the baseline taken apart, over all tasks."""
-    rows = [row for row in data.ordered(data.costs) if row["task"] == ALL and row["model"] != ALL]
+    """The difference to the reference taken apart, over all tasks."""
+    rows = [
+        {**row, "component": PARTS.get(row["component"], row["component"])}
+        for row in data.ordered(data.costs)
+        if row["task"] == ALL and row["model"] != ALL
+    ]
     caption = (
-        "What makes the difference to the baseline, per request over all tasks: negative parts save, positive ones "
-        "cost. Tasks one by one are in tables/costs.csv."
+        f"What makes the difference to {data.reference}, per request over all tasks: negative parts save, positive ones "
+        "cost. Tasks one by one are in the run's own ../tables/costs.csv."
     )
     return Table("costs", "What the difference is made of", caption, COST_COLUMNS, rows, "Nothing to compare.")
 
@@ -169,7 +179,7 @@ METRIC_COLUMNS = (
     Column("duration_mean", "Mean s", "number", 2),
     *(Column(f"duration_p{q}", f"p{q} s", "number", 2) for q in (25, 50, 75, 90, 95, 99)),
     Column("time_to_first_token_p50", "First token s", "number", 2),
-    Column("decode_tokens_per_second", "Decode tok/s", "number", 1),
+    Column("decode_tokens_per_second", "Written tok/s", "number", 1),
     Column("tokens_per_second", "Tokens/s", "number", 1),
     Column("throughput", "Requests/s", "number", 3),
     Column("tokens_per_point", "Tokens per point", "number", 0),
@@ -197,7 +207,7 @@ def metrics(data: RunData) -> Section:
                 rows.append({**names, "n": count["n"], **{key: cell.get("value") for key, cell in cells.items()}})
     caption = (
         "Failed requests count in the rates and never in the means; a percentile that so few samples cannot give "
-        "stays empty. Intervals, and why a cell is empty, are in tables/metrics.csv."
+        "stays empty. Intervals, and why a cell is empty, are in the run's own ../tables/metrics.csv."
     )
     return Section(
         "metrics",
@@ -251,7 +261,7 @@ EFFICIENCY_COLUMNS = (
     Column("model", "Model"),
     Column("task", "Task"),
     Column("approach", "Approach"),
-    Column("reference_score", "Baseline score", "number", 3),
+    Column("reference_score", "Reference score", "number", 3),
     Column("approach_score", "Approach score", "number", 3),
     Column("change_percent", "Change, %", "number", 1),
     Column("low", "95 % from", "number", 1),
@@ -265,11 +275,16 @@ def _efficiency(data: RunData) -> Iterator[Table]:
     """The change of the composite score; nothing in runs from before it was recorded."""
     if len(data.efficiency):
         caption = (
-            "Change of the composite efficiency score against the baseline over the pairs asked in both arms, positive is "
-            "better. Exploratory; the score ignores quality and cannot reach 1 on real models."
+            f"Change of the composite efficiency score against {data.reference} over the pairs asked in both arms, positive "
+            "is better. Exploratory; the score ignores quality and cannot reach 1 on real models."
         )
-        rows = [_named(data, row) for row in data.ordered(data.efficiency)]
-        yield Table("efficiency", "Efficiency against the baseline", caption, EFFICIENCY_COLUMNS, rows)
+        rows = [_named(data, row) for row in data.ordered(data.efficiency) if not _repeated(data, row)]
+        yield Table("efficiency", f"Efficiency against {data.reference}", caption, EFFICIENCY_COLUMNS, rows)
+
+
+def _repeated(data: RunData, row: Mapping[str, Any]) -> bool:
+    """Whether a row over all models only says again what the row of the single model says."""
+    return row["model"] == ALL and len(data.models) == 1
 
 
 def _named(data: RunData, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -301,7 +316,9 @@ def _own_metrics(data: RunData) -> Iterator[Table]:
     if own:
         mine = data.metrics[data.metrics["metric"].isin(own)]
         rows = [
-            _named(data, row) for row in data.ordered(mine) if row["profile"] == data.profile and row["approach"] != ALL
+            _named(data, row)
+            for row in data.ordered(mine)
+            if row["profile"] == data.profile and row["approach"] != ALL and not _repeated(data, row)
         ]
         said = "; ".join(f"{name}: {text}" for name, text in own.items())
         yield Table("own-metrics", "Metrics of your own", said, OWN_COLUMNS, rows)

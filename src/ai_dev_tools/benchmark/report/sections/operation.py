@@ -15,6 +15,7 @@ from ai_dev_tools.benchmark.errors import ASKED_AGAIN
 from ai_dev_tools.benchmark.report.data import RunData, plain_float, records
 from ai_dev_tools.benchmark.report.model import Column, Figure, Prose, Section, Table
 from ai_dev_tools.benchmark.report.text import listing, number, plural, shorten, visible
+from ai_dev_tools.benchmark.watch import busy_seconds
 
 ERROR_COLUMNS = (
     Column("status", "Status"),
@@ -22,7 +23,9 @@ ERROR_COLUMNS = (
     Column("model", "Model"),
     Column("task", "Task"),
     Column("approach", "Approach"),
-    Column("count", "Samples", "number", link="where", help="leads to them in the sample browser"),
+    Column(
+        "count", "Samples", "number", link="where", help="leads to the samples of this status, model, task and approach"
+    ),
     Column("message", "What was said"),
     Column("rerun", "A rerun", help="whether the same command asks again; retry=all asks all of them"),
     Column("cases", "Cases"),
@@ -55,7 +58,7 @@ def errors(data: RunData) -> Section:
         )
     caption = (
         "Failures are results: they count in the success rate and in cost, and a verdict is invalid when too many "
-        "pairs are lost to them. The number of samples leads to them in the sample browser."
+        "pairs are lost to them. The number of samples leads to them in the sample browser, whatever their class."
     )
     failed = Table(
         "errors", "Requests that were not completed", caption, ERROR_COLUMNS, rows, "None: every request was completed."
@@ -74,8 +77,8 @@ def errors(data: RunData) -> Section:
     words = Prose(
         (
             (
-                f"{plural(unparsed, 'completed answer')} could not be parsed and score 0; "
-                f"{plural(capped, 'answer')} were cut at the output cap and count as censored."
+                f"Completed answers that could not be parsed, which score 0 where the right answer is known: "
+                f"{number(unparsed)}. Answers cut at the output cap, which count as censored: {number(capped)}."
             ),
         )
     )
@@ -127,9 +130,10 @@ def timeline(data: RunData) -> Section:
     peak = data.metric("peak_concurrency").get("value")
     again = int((table["attempts"] > 1).sum())
     sessions = known["session"].nunique()
+    busy = busy_seconds(zip(start, end, strict=True))
     said = (
         f"{plural(len(known), 'request')} in {plural(sessions, 'session')}, at most {number(peak)} at once, "
-        f"{number(again)} retried, {number(end.max(), 1)} s of measuring"
+        f"{number(again)} retried, {number(busy, 1)} s of measuring"
     )
     figure = Figure(
         "timeline",
@@ -202,17 +206,18 @@ def _break_even_figure(data: RunData, known: list[dict[str, Any]]) -> Figure | N
     if not curves:
         return None
     said = "; ".join(
-        f"{row['approach']} on {row['model']} saves {number(row['saving_s'], 2)} s per request for "
-        f"{number(row['tool_s'], 2)} s of tool"
+        f"{row['approach']} on {row['model']} makes a request {number(abs(row['saving_s']), 2)} s "
+        f"{'shorter' if row['saving_s'] > 0 else 'longer'} for {number(row['tool_s'], 2)} s of tool"
         for row in known
         if row["task"] == ALL and row["saving_s"] is not None
     )
+    said = f"Over all tasks {said}." if said else "Over all tasks nothing can be said."
     return Figure(
         "breakeven",
         "Time saved in all, by questions per tool run",
-        f"Over all tasks {said}. A line starts below zero by what the tool costs; where it crosses zero, the tool has "
-        "paid for itself, and a line that falls never does. Bands: 95 % intervals.",
-        f"Net seconds saved over the number of questions per tool run, by task. {said}.",
+        f"{said} A line starts below zero by what the tool costs; where it crosses zero, the tool has paid for itself, "
+        "and a line that falls never does. Bands: 95 % intervals.",
+        f"Net seconds saved over the number of questions per tool run, by task. {said}",
         "breakeven",
         pd.DataFrame(curves),
     )
@@ -242,11 +247,11 @@ def validity(data: RunData) -> Section:
     """Which samples the machine checks flagged, and which checks each verdict passed."""
     rows = ledger_summary(data.validity)
     flagged = [row["check"] for row in rows if row["flagged"]]
-    said = f"Flagged something: {listing(flagged)}." if flagged else "No check flagged anything."
+    said = f"Flagged something: {listing(flagged)}." if flagged else "No check flagged anything." if rows else ""
     caption = (
-        f"{said} Flagged samples are removed from the endpoints that the check voids; a verdict is invalid when too "
-        "many pairs are flagged, the arms differ in it, or the result changes with them."
-    )
+        f"{said} Flagged samples do not count for what the check voids (tokens, time or quality); a verdict is invalid "
+        "when too many pairs are flagged, the arms differ in it, or the result changes with them."
+    ).lstrip()
     ledger = Table(
         "validity",
         "Validity ledger",

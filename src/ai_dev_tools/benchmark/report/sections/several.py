@@ -9,12 +9,11 @@ import pandas as pd
 
 from ai_dev_tools.benchmark.report.data import is_claimed, plain_float, records
 from ai_dev_tools.benchmark.report.model import Block, Column, Figure, Notice, Prose, Section, Table
+from ai_dev_tools.benchmark.report.sections.comparison import PANELS
 from ai_dev_tools.benchmark.report.sections.headline import notices
 from ai_dev_tools.benchmark.report.several import SeveralRuns
 from ai_dev_tools.benchmark.report.text import is_missing, listing, number, plural
 
-PANELS = {"tokens": "Tokens", "time": "Time, tool run included"}
-MARGIN = 0.95
 RUN, MODEL, APPROACH = Column("run", "Run"), Column("model", "Model"), Column("approach", "Approach")
 EFFECT_COLUMNS = (
     RUN,
@@ -124,7 +123,7 @@ def effects(data: SeveralRuns) -> Section:
         f"Forest plot of the cost with tools relative to {data.reference}, for tokens and time, by model and run. {said}.",
         "forest",
         drawn,
-        {"margin": MARGIN, "xlabel": f"← cheaper · ratio to {data.reference} · dearer →"},
+        {"margin": data.margin, "xlabel": f"← cheaper · ratio to {data.reference} · dearer →"},
     )
     return Section("effects", title, (figure, table))
 
@@ -144,8 +143,9 @@ def quality(data: SeveralRuns) -> Section:
         }
         for row in rows
     )
-    best = max(rows, key=lambda row: row["quality"])
-    said = f"Best: {best['approach']} on {label(best)} with {number(best['quality'], 3)} of 1"
+    best = number(max(row["quality"] for row in rows), 3)
+    first = [f"{row['approach']} on {label(row)}" for row in rows if number(row["quality"], 3) == best]
+    said = f"Best: {best} of 1 by {listing(first, 3)}"
     figure = Figure(
         "quality",
         "Quality by model and run",

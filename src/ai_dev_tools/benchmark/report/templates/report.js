@@ -51,7 +51,8 @@
     const count = $(".count", block);
     const say = () => {
       const shown = rows.filter((row) => !row.hidden).length;
-      count.textContent = shown === rows.length ? rows.length + " rows" : shown + " of " + rows.length + " rows";
+      const all = rows.length + (rows.length === 1 ? " row" : " rows");
+      count.textContent = shown === rows.length ? all : shown + " of " + all;
     };
     const value = (row, column) => {
       const cell = row.cells[column];
@@ -134,7 +135,7 @@
     element.append(...children.filter((child) => child !== null && child !== undefined));
     return element;
   };
-  const fixed = (value, digits) => value === null || value === undefined ? "–" : Number(value).toFixed(digits);
+  const fixed = (value, digits) => value === null || value === undefined ? "–" : Number(value).toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 
   const MODEL = 0, TASK = 1, CASE = 2, ARM = 3, STATUS = 4, SAMPLE = 5, REPEAT = 6, SCORE = 7, TOKENS = 8, TIME = 9, PART = 10, POSITION = 11;
   const COLUMNS = [["Model", MODEL], ["Task", TASK], ["Case", CASE], ["Approach", ARM], ["Sample", SAMPLE, 0], ["Status", STATUS], ["Score", SCORE, 3], ["Tokens", TOKENS, 0], ["Seconds", TIME, 2]];
@@ -226,7 +227,7 @@
           make("p", { className: "muted" }, word(row, STATUS) + ", score " + fixed(row[SCORE], 3) + ", " + fixed(row[TOKENS], 0) + " tokens, " + fixed(row[TIME], 2) + " s")];
         if (one.error) children.push(make("p", { className: "notice error" }, one.error));
         children.push(pre("Answer of the model", one.response));
-        if (one.answer === null && one.response !== null) children.push(make("p", { className: "notice warning" }, "This answer could not be parsed as JSON and scores 0."));
+        if (one.answer === null && one.response !== null) children.push(make("p", { className: "notice warning" }, "This answer could not be parsed as JSON" + (row[SCORE] === null ? "." : " and scores 0.")));
         if (one.fields.length) children.push(make("h4", {}, "Score per field"), grid(["Field", "Scorer", "Weight", "Score", "Expected", "Given"], one.fields.map((f) => [f[0], f[1], f[2], fixed(f[3], 3), f[4] ?? "–", f[5] ?? "–"])));
         else children.push(pre("Truth", one.truth));
         children.push(make("h4", {}, "Arms of this case side by side"), await arms(row));

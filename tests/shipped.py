@@ -1,0 +1,18 @@
+"""The tasks that come with the benchmark, for tests of them."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+from ai_dev_tools.benchmark.tasks import Task, find_tasks, load_task
+
+ROOT = Path(__file__).parents[1]
+SHIPPED = find_tasks([ROOT / "config" / "tasks"])
+CORPORA = ROOT / "resources" / "corpora"
+
+
+@functools.cache
+def load_once(task_id: str) -> Task:
+    """A shipped task."""
+    return load_task(SHIPPED[task_id])

@@ -1,0 +1,92 @@
+"""A user's own template and notebook get the same data as the report, and a mistake in them is one clear line."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from report_runs import ROOT, Run, make_run, report_of
+
+from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
+from ai_dev_tools.benchmark.report.build import SCHEMA_VERSION
+from ai_dev_tools.benchmark.report.data import RunData, read_run
+from ai_dev_tools.benchmark.report.formats import own, structured
+from ai_dev_tools.benchmark.report.model import Report
+from ai_dev_tools.benchmark.report.render import execute_notebook, render_report
+from ai_dev_tools.benchmark.report.text import number
+
+EXAMPLES = ROOT / "docs" / "examples"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return make_run(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture(scope="module")
+def report(run: Run) -> Report:
+    return report_of(run)
+
+
+def test_the_example_template_gets_the_same_data(run: Run, report: Report, tmp_path: Path) -> None:
+    data = read_run(run.inputs.tables, run.about, run.inputs.plans)
+    text = own.render(EXAMPLES / "summary.md.j2", report, structured.render(report, SCHEMA_VERSION), data)
+    assert own.output_name(EXAMPLES / "summary.md.j2") == "summary.md"
+    assert "# light: 2 claims" in text
+    assert f"token reduction {number(report.comparison_metrics['token_reduction_percent'], 1)} %" in text
+    for verdict in report.verdicts:
+        assert f"**{verdict.word}**" in text
+
+
+def test_the_example_notebook_and_a_template_are_made_beside_the_known_files(run: Run, tmp_path: Path) -> None:
+    inputs = replace(run.inputs, notebook=EXAMPLES / "own_report.ipynb", templates=[EXAMPLES / "summary.md.j2"])
+    render_report(inputs, tmp_path / "report", tmp_path / "figures")
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "Our own report" in page
+    assert "total_tokens" in page
+    assert 'id="verdicts"' in page
+    assert "## Baseline vs Tools Comparison" in (tmp_path / "report" / "report.md").read_text()
+    assert (tmp_path / "report" / "summary.md").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "message"),
+    [
+        ("x.md.j2", "{% if %}", r"x\.md\.j2 line 1: "),
+        ("x.md.j2", "{{ nothing }}", "'nothing' is undefined"),
+        ("x.md.j2", "{{ report.__class__.__mro__ }}", "unsafe"),
+        ("x.md", "text", "has no usable name"),
+        ("report.html.j2", "text", "has no usable name"),
+    ],
+)
+def test_a_wrong_template_is_one_clear_line(
+    report: Report, tmp_path: Path, name: str, source: str, message: str
+) -> None:
+    (tmp_path / name).write_text(source)
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        own.render(tmp_path / name, report, structured.render(report, SCHEMA_VERSION), RunData({}, pd.DataFrame()))
+    assert "\n" not in str(caught.value)
+
+
+def test_an_html_template_escapes_foreign_text_by_itself(report: Report, tmp_path: Path) -> None:
+    (tmp_path / "x.html.j2").write_text("{{ '<script>' }}")
+    assert own.render(tmp_path / "x.html.j2", report, {}, RunData({}, pd.DataFrame())) == "&lt;script&gt;"
+
+
+@pytest.mark.parametrize("text", ["no notebook", "{}", "[]", '{"cells": 3, "metadata": {}, "nbformat": 4}'])
+def test_a_file_that_is_no_notebook_is_one_clear_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / "own.ipynb").write_text(text)
+    with pytest.raises(ConfigurationError, match=r"own\.ipynb is not a notebook \(") as caught:
+        execute_notebook(tmp_path / "own.ipynb", tmp_path / "out.ipynb", {})
+    assert "\n" not in str(caught.value)
+
+
+def test_a_notebook_that_fails_names_the_cell_and_the_error(tmp_path: Path) -> None:
+    cell = {"cell_type": "code", "id": "a", "execution_count": None, "metadata": {}, "outputs": [], "source": "1 / 0"}
+    book = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    (tmp_path / "own.ipynb").write_text(json.dumps(book))
+    with pytest.raises(BenchmarkError, match="a cell failed: ZeroDivisionError: division by zero"):
+        execute_notebook(tmp_path / "own.ipynb", tmp_path / "out.ipynb", {})
