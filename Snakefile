@@ -75,6 +75,7 @@ include: "workflow/rules/archive.smk"
 if not flow.is_module:  # what the command line says of a clone
 
     include: "workflow/rules/inspect.smk"
+    include: "workflow/rules/clean.smk"
 
 
 rule all:

@@ -149,3 +149,25 @@ def test_an_interrupted_run_leaves_nothing_behind_and_loses_nothing(project: Pro
         sent = asked(fake)
         project.run("run", **settings)
         assert asked(fake) - sent == 18 - len(kept)
+
+
+def test_cleaning_removes_only_what_comes_again(project: Project, fake: FakeOllama) -> None:
+    settings = {"profile": "light", "endpoint": fake.url, "tasks": "systematic_fix"}
+    project.run("tables", **settings)
+    results, resources = project.folder / "results/light", project.folder / "resources"
+    corpora, images = resources / "corpora", resources / "images.json"
+    corpora.mkdir(parents=True)
+    images.write_text("{}")
+    made = {path: path.read_bytes() for path in results.rglob("*") if path.is_file()}
+
+    project.run("clean_report", **settings)
+    left = {path: path.read_bytes() for path in results.rglob("*") if path.is_file()}
+    assert not (results / "tables").exists()
+    assert left == {path: content for path, content in made.items() if results / "tables" not in path.parents}
+    project.run("clean_resources", **settings)
+    assert not corpora.exists()
+    assert images.exists(), "what is known of container images is checked the next time"
+
+    project.run("tables", **settings)
+    assert {path: path.read_bytes() for path in results.rglob("*") if path.is_file()} == made
+    assert asked(fake) == 9, "nothing was asked again"

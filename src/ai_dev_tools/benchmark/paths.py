@@ -17,6 +17,8 @@ CORPUS_RECEIPT = f"{CORPORA_FOLDER}/{{corpus}}.json"
 WEIGHTS = "resources/models/SmolLM2-135M-Instruct.Q4_1.gguf"
 
 CASE_LIST = "resources/cases/{sha256}.{format}"
+FETCHED = tuple(str(Path(path).parent) for path in (WEIGHTS, CORPUS_RECEIPT, CASE_LIST))
+"""Folders of what is fetched again when it is needed; known digests of container images are none of them."""
 
 CONTEXTS = "results/contexts/{task}.{tool}.jsonl"
 PROMPTS = "results/prompts/{task}.jsonl"
