@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from report_runs import Run, fail, make_run
 from rich.console import Console
 
 from ai_dev_tools.benchmark.paths import sample_file
-from ai_dev_tools.benchmark.samples import Sample, read_block, write_sample
+from ai_dev_tools.benchmark.samples import Sample, read_block, write_block, write_sample
 from ai_dev_tools.benchmark.watch import RunView, busy_seconds, main, watch
 
 
@@ -25,18 +27,35 @@ def put(run: Run, samples: list[Sample]) -> None:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    return make_run(tmp_path, samples=4)
+    return make_run(tmp_path / "results" / "mine", samples=4)
 
 
 def printed(folder: Path) -> str:
-    console = Console(file=io.StringIO(), width=120)
+    console = Console(file=io.StringIO(), width=200)
     watch(folder, once=True, console=console)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
 
 def test_a_run_that_has_just_begun(run: Run) -> None:
+    shutil.rmtree(run.folder / "blocks")
     assert "0 of 24 samples, waiting for the first sample" in printed(run.folder)
+
+
+@pytest.mark.parametrize(("model", "each_s"), [("llama3.2:1b", 2.0), ("llama3.2:3b", 6.0)])
+def test_before_the_first_sample_earlier_runs_tell_what_is_left(run: Run, model: str, each_s: float) -> None:
+    samples = all_samples(run)
+    for sample in samples:
+        sample.model, sample.duration_s = "llama3.2:1b", 2.0
+    shutil.rmtree(run.folder / "blocks")
+    earlier = run.folder.parent / "earlier" / "blocks" / "llama3.2-1b"
+    earlier.mkdir(parents=True)
+    write_block(earlier / "a_task.jsonl", samples)
+    plan = json.loads((run.folder / "plans.jsonl").read_text().splitlines()[-1]) | {"models": [model]}
+    (run.folder / "plans.jsonl").write_text(json.dumps(plan) + "\n")
+    view = RunView(run.folder)
+    view.update()
+    assert view.left_s() == pytest.approx(24 * each_s), "of the same model, else scaled by size"
 
 
 def test_a_running_run_shows_done_rates_and_an_estimate_that_fits_what_is_left(run: Run) -> None:

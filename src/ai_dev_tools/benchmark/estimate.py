@@ -8,12 +8,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
+from typing import TYPE_CHECKING
 
 from ai_dev_tools.benchmark import paths
-from ai_dev_tools.benchmark.batches import Batch
-from ai_dev_tools.benchmark.experiment import Experiment
 from ai_dev_tools.benchmark.model_size import parameters
 from ai_dev_tools.benchmark.progress import duration
+
+if TYPE_CHECKING:  # the live view, which needs neither, starts fast
+    from ai_dev_tools.benchmark.batches import Batch
+    from ai_dev_tools.benchmark.experiment import Experiment
 
 UNTIMED = frozenset({"imported", "replay"})
 """Kinds of endpoints whose durations say nothing of this machine."""

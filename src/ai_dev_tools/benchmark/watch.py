@@ -14,7 +14,7 @@ import os
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -28,6 +28,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
+from ai_dev_tools.benchmark.estimate import scaled, seconds_per_request
 from ai_dev_tools.benchmark.paths import safe_model
 
 RECENT_S = 60.0
@@ -80,6 +81,7 @@ class RunView:
     unreadable: int = 0
     _stamps: dict[Path, tuple[int, int]] = field(default_factory=dict)
     _cells: dict[Path, Cell] = field(default_factory=dict)
+    _before: dict[str, float] | None = None
 
     def update(self) -> None:
         """Read the plan and every sample file that is new or changed, forget those that are gone."""
@@ -134,21 +136,36 @@ class RunView:
     def left_s(self) -> float | None:
         """Seconds that the missing samples may take; None as long as nothing is known.
 
-        Each missing sample is charged the mean duration of its cell, else of its model and approach, else of all; this
-        sum is divided by how many requests were under way on average while anything was.
+        Each missing sample is charged the mean duration of its cell, else of its model and approach, else what the model
+        takes (here, in earlier runs beside this one, or by its size, as an estimate before a run does it); this sum is
+        divided by how many requests were under way on average while anything was.
         """
-        known = {cell: [s.duration_s for s in samples if s.duration_s] for cell, samples in self.by_cell().items()}
-        every = [duration for durations in known.values() for duration in durations]
-        if not every or not self.expected:
-            return None
         cells = self.by_cell()
+        known = {cell: [s.duration_s for s in samples if s.duration_s] for cell, samples in cells.items()}
         work = 0.0
         for cell, count in self.expected.items():
-            missing = count - len(cells.get(cell, []))
-            if missing > 0:
-                alike = [d for other, ds in known.items() if (other[0], other[2]) == (cell[0], cell[2]) for d in ds]
-                work += missing * fmean(known.get(cell) or alike or every)
-        return work / max(1.0, sum(every) / busy_seconds((s.start, s.end) for s in self.samples.values()))
+            if (missing := count - len(cells.get(cell, []))) <= 0:
+                continue
+            alike = [d for other, ds in known.items() if (other[0], other[2]) == (cell[0], cell[2]) for d in ds]
+            durations = known.get(cell) or alike
+            each = fmean(durations) if durations else self._usual(cell[0], known)
+            if each is None:
+                return None
+            work += missing * each
+        every = sum(duration for durations in known.values() for duration in durations)
+        at_once = every / busy_seconds((s.start, s.end) for s in self.samples.values())
+        return work / max(1.0, at_once) if self.expected else None
+
+    def _usual(self, model: str, known: Mapping[Cell, Sequence[float]]) -> float | None:
+        """Seconds of a model's request: in this run, else in earlier runs beside it, else scaled from other models."""
+        if self._before is None:
+            earlier = seconds_per_request(self.folder.parent)
+            self._before = {safe_model(model): seconds for model, seconds in earlier.items()}
+        here: dict[str, list[float]] = defaultdict(list)
+        for (name, _, _), durations in known.items():
+            here[name] += durations
+        measured = self._before | {name: fmean(durations) for name, durations in here.items() if durations}
+        return measured.get(model) or scaled(model, measured)
 
 
 def busy_seconds(spans: Iterable[tuple[float, float]]) -> float:
