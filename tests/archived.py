@@ -30,6 +30,8 @@ from ai_dev_tools.benchmark.samples import Attempt, EndpointIdentity, Request, S
 from ai_dev_tools.benchmark.scoring import score_answer
 
 PROFILE = "light"
+BLOCK = f"results/{PROFILE}/blocks/fake-1b/colours.jsonl"
+PROMPTS = "results/prompts/colours.jsonl"
 MODEL = "fake:1b"
 HARDWARE = {"cpu": "Test CPU", "cores": 2, "ram_bytes": 8 << 30, "gpus": []}
 Change = Callable[[Sample], Sample]

@@ -10,14 +10,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from archived import MODEL, PROFILE, Recorded, record_run
+from archived import BLOCK, MODEL, PROFILE, PROMPTS, Recorded, record_run
 
 from ai_dev_tools.benchmark.archive import build_archive, unpack, verify
 from ai_dev_tools.benchmark.errors import BenchmarkError
 from ai_dev_tools.benchmark.samples import SampleError
-
-BLOCK = f"results/{PROFILE}/blocks/fake-1b/colours.jsonl"
-PROMPTS = "results/prompts/colours.jsonl"
 
 
 @pytest.fixture(scope="module")

@@ -12,16 +12,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from archived import PROFILE, Recorded, forge, record_run
+from archived import BLOCK, PROFILE, PROMPTS, Recorded, forge, record_run
 
 from ai_dev_tools.benchmark.archive import ArchiveError, build_archive, unpack, verify
 from ai_dev_tools.benchmark.archive.container import Limits
 from ai_dev_tools.benchmark.errors import BenchmarkError
 from ai_dev_tools.benchmark.runs import read_run
 from ai_dev_tools.cli.benchmark_cli import main
-
-BLOCK = f"results/{PROFILE}/blocks/fake-1b/colours.jsonl"
-PROMPTS = "results/prompts/colours.jsonl"
 
 
 @pytest.fixture(scope="module")
