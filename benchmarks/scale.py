@@ -81,7 +81,7 @@ def invent(rows: int, seed: int = 0) -> pd.DataFrame:
             "load_s": 0.0,
             "prompt_eval_s": prefill,
             "eval_s": decode,
-            "queue_s": 0.01,
+            "rest_s": 0.01,
             "tool_s": np.where(arm == 2, 0.2, 0.0),
             "prompt_cached_tokens": 0,
             "in_flight": 1,

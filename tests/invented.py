@@ -81,7 +81,7 @@ def invent(
                             "load_s": 0.0,
                             "prompt_eval_s": seconds * 0.6,
                             "eval_s": seconds * 0.35,
-                            "queue_s": seconds * 0.05,
+                            "rest_s": seconds * 0.05,
                             "tool_s": 0.0,
                             "prompt_cached_tokens": 0,
                             "done_reason": "stop",

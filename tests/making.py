@@ -164,7 +164,7 @@ def sample(**changed: Any) -> Sample:
         "load_s": 0.0,
         "prompt_eval_s": 0.4,
         "eval_s": 1.0,
-        "queue_s": 0.1,
+        "rest_s": 0.1,
         "tool_s": 0.0,
         "prompt_cached_tokens": 0,
         "resources": Resources(),

@@ -252,7 +252,7 @@ def _samples(
                 load_s=0.0,
                 prompt_eval_s=read_s,
                 eval_s=write_s,
-                queue_s=0.01,
+                rest_s=0.01,
                 tool_s=0.2 if approach == "tools" else 0.0,
                 prompt_cached_tokens=0,
                 resources=Resources(

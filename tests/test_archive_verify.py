@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from archived import BLOCK, PROFILE, PROMPTS, Recorded, forge, record_run
 
@@ -48,6 +49,38 @@ def test_tables_can_be_derived_again_byte_by_byte(archive: Path) -> None:
     result = verify(archive, recompute=True)
     assert result.findings == []
     assert "derived again" in result.line
+
+
+def _earlier_block(content: bytes) -> bytes:
+    rows = [json.loads(line) for line in content.splitlines()]
+    for row in rows:
+        row["queue_s"] = row.pop("rest_s")
+        del row["total_s"]
+    return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+
+
+def _earlier_table(table: pd.DataFrame) -> pd.DataFrame:
+    return table.drop(columns="total_s").rename(columns={"rest_s": "queue_s"})
+
+
+def _earlier_csv(content: bytes) -> bytes:
+    return (
+        _earlier_table(pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False)).to_csv(index=False).encode()
+    )
+
+
+def _earlier_parquet(content: bytes) -> bytes:
+    return _earlier_table(pd.read_parquet(io.BytesIO(content))).to_parquet(index=False)
+
+
+def test_an_archive_of_a_version_that_named_columns_otherwise_stays_valid(archive: Path, tmp_path: Path) -> None:
+    earlier = {
+        BLOCK: _earlier_block,
+        "recorded/tables/samples.csv": _earlier_csv,
+        "recorded/tables/samples.parquet": _earlier_parquet,
+    }
+    result = verify(forge(archive, tmp_path / "earlier.crate.zip", earlier))
+    assert result.findings == []
 
 
 def test_no_flipped_byte_and_no_truncation_goes_unnoticed(archive: Path, tmp_path: Path) -> None:

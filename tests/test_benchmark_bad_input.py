@@ -18,7 +18,7 @@ from ai_dev_tools.benchmark.metrics import compute_metrics
 
 TOKENS = ("input_tokens", "output_tokens", "total_tokens")
 TIMES = ("duration_s", "attempts_s")
-ANSWER = (*TOKENS, *TIMES, "score", "time_to_first_token_s", "prompt_eval_s", "eval_s", "queue_s", "load_s")
+ANSWER = (*TOKENS, *TIMES, "score", "time_to_first_token_s", "prompt_eval_s", "eval_s", "rest_s", "load_s")
 
 
 def none_completed(samples: pd.DataFrame) -> pd.DataFrame:

@@ -57,7 +57,7 @@ FIELDS = [
     "load_s",
     "prompt_eval_s",
     "eval_s",
-    "queue_s",
+    "rest_s",
     "tool_s",
     "prompt_cached_tokens",
     "resources",
@@ -95,7 +95,7 @@ samples = st.builds(
     score=st.none() | st.floats(0, 1),
     input_tokens=tokens,
     duration_s=seconds,
-    queue_s=seconds,
+    rest_s=seconds,
     resources=st.builds(Resources, seconds, tokens, seconds),
     plan=st.none() | words,
     attempts=st.lists(
@@ -135,6 +135,25 @@ def test_every_field_is_documented(tmp_path: Path) -> None:
     assert all(f"| `{field}` |" in page for field in FIELDS)
     assert "| `duration_s` | float or None | s |" in page
     assert "| `class` | str |" in page
+
+
+def _as_earlier(record: Sample) -> bytes:
+    """The record as versions before wrote it: `rest_s` was called `queue_s`, and there was no `total_s`."""
+    data = json.loads(encode(record))
+    del data["total_s"]
+    return json.dumps({"queue_s" if name == "rest_s" else name: value for name, value in data.items()}).encode()
+
+
+@given(samples)
+def test_a_sample_of_an_earlier_version_is_read_with_its_old_names(record: Sample) -> None:
+    assert decode(_as_earlier(record)) == record
+
+
+def test_the_old_name_of_a_field_means_nothing_in_an_answer_or_beside_the_new_one() -> None:
+    record = sample(answer={"queue_s": 1, "rest_s": 2}, rest_s=0.5)
+    assert decode(_as_earlier(record)) == record
+    with pytest.raises(msgspec.ValidationError):
+        decode(json.dumps(json.loads(encode(record)) | {"queue_s": 0.1}).encode())
 
 
 @pytest.mark.parametrize(

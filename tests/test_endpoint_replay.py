@@ -37,7 +37,7 @@ def recorded(**changes: Any) -> Sample:
         approach="baseline", sample=0, repeat=0, seed=42, status="completed", error=None,
         response='{"weak": ["parse"]}', answer={"weak": ["parse"]}, score=1.0, input_tokens=123,
         output_tokens=9, total_tokens=132, duration_s=0.25,
-        time_to_first_token_s=0.1, load_s=0.01, prompt_eval_s=0.08, eval_s=0.15, queue_s=0.01, tool_s=0.0,
+        time_to_first_token_s=0.1, load_s=0.01, prompt_eval_s=0.08, eval_s=0.15, rest_s=0.01, tool_s=0.0,
         prompt_cached_tokens=0, resources=Resources(), plan=None, done_reason="stop",
         attempts=[Attempt("2026-01-01T00:00:00Z", 0.25)], order=0, in_flight=1, session="s",
         started_at="2026-01-01T00:00:00Z", flags=[],

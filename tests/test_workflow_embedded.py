@@ -40,7 +40,7 @@ def test_every_arm_was_really_asked(project: Project) -> None:
         assert sample.endpoint.kind == "embedded"
         assert sample.prompt_cached_tokens == 0, "the nonce defeats prefix caching"
         assert sample.duration_s and sample.time_to_first_token_s and sample.time_to_first_token_s <= sample.duration_s
-        parts = [sample.queue_s, sample.load_s, sample.prompt_eval_s, sample.eval_s]
+        parts = [sample.rest_s, sample.load_s, sample.prompt_eval_s, sample.eval_s]
         assert sum(part or 0 for part in parts) == pytest.approx(sample.duration_s, abs=0.02)
         assert sample.resources.server_cpu_s and sample.resources.server_peak_rss_bytes
 

@@ -57,9 +57,9 @@ def test_what_a_sample_says(bench: Bench) -> None:
     assert sample.input_tokens is not None
     assert sample.total_tokens == sample.input_tokens + 5
     assert sample.duration_s is not None
-    assert sample.queue_s is not None
+    assert sample.rest_s is not None
     assert sample.duration_s >= 0.05
-    assert 0 <= sample.queue_s <= sample.duration_s - 0.04
+    assert 0 <= sample.rest_s <= sample.duration_s - 0.04
     assert (sample.model_digest, sample.endpoint.kind, sample.endpoint.version) == (
         "weights-1",
         "external",

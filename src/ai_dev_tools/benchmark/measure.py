@@ -197,7 +197,8 @@ def _timings(reply: Reply) -> tuple[dict[str, Any], list[str]]:
         "load_s": 0.0 if final and "load_duration" not in final else seconds["load"],
         "prompt_eval_s": seconds["prompt_eval"],
         "eval_s": seconds["eval"],
-        "queue_s": _rounded(max(0.0, reply.duration_s - sum(known))) if final else None,
+        "total_s": seconds["total"],
+        "rest_s": _rounded(max(0.0, reply.duration_s - sum(known))) if final else None,
         "prompt_cached_tokens": _count(final.get("prompt_eval_cached_count")),
         "done_reason": final.get("done_reason") if isinstance(final.get("done_reason"), str) else None,
     }, flags

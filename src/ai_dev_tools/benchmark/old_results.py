@@ -148,7 +148,7 @@ def _sample(about: Mapping[str, Any], row: Mapping[str, Any] | None, number: int
         load_s=None,
         prompt_eval_s=None,
         eval_s=None,
-        queue_s=None,
+        rest_s=None,
         tool_s=0.0,
         prompt_cached_tokens=None,
         resources=Resources(),

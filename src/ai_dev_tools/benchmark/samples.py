@@ -93,7 +93,10 @@ class Sample(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     load_s: Annotated[float | None, _meta("server: waiting for the model to be loaded and scheduled", "s")]
     prompt_eval_s: Annotated[float | None, _meta("server: reading the prompt (prefill)", "s")]
     eval_s: Annotated[float | None, _meta("server: generating (decode)", "s")]
-    queue_s: Annotated[float | None, _meta("rest of the duration: waiting for a slot, and transport", "s")]
+    rest_s: Annotated[
+        float | None,
+        _meta("duration less load, prefill and decode: sampling, answer grammar, transport, any wait for a slot", "s"),
+    ]
     tool_s: Annotated[float, _meta("run time of the tools behind the context; 0 where none ran", "s")]
     prompt_cached_tokens: Annotated[int | None, _meta("prompt tokens taken from a prefix cache", "tokens")]
     resources: Annotated[Resources, _meta("CPU and memory while the request ran")]
@@ -107,8 +110,11 @@ class Sample(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     flags: Annotated[list[str], _meta("what a check should know of, e.g. output_capped, model_loaded")]
     request: Annotated[Request, _meta("what was asked")]
     endpoint: Annotated[EndpointIdentity, _meta("who answered")]
+    total_s: Annotated[float | None, _meta("server: the whole request, from its arrival to the last token", "s")] = None
 
 
+RENAMED = {"queue_s": "rest_s"}
+"""Fields that earlier versions wrote under another name."""
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Sample)
 
@@ -119,8 +125,19 @@ def encode(sample: Sample) -> bytes:
 
 
 def decode(data: bytes) -> Sample:
-    """The sample in `data`; raises `msgspec.MsgspecError` or `UnicodeDecodeError` on anything that is not exactly one."""
-    return _decoder.decode(data)
+    """The sample in `data`; raises `msgspec.MsgspecError` or `UnicodeDecodeError` on anything that is not exactly one.
+
+    Samples of earlier versions are read as well.
+    """
+    try:
+        return _decoder.decode(data)
+    except msgspec.ValidationError:
+        if not any(f'"{old}"'.encode() in data for old in RENAMED):
+            raise
+        fields = msgspec.json.decode(data, type=dict[str, Any])
+        if any(old in fields and new in fields for old, new in RENAMED.items()):
+            raise
+        return msgspec.convert({RENAMED.get(name, name): value for name, value in fields.items()}, Sample)
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -27,7 +27,6 @@ SCOPE = ["profile", "model", "task", "approach", "reference"]
 _PARTS = (
     ("tool", "s", "time"),
     ("earlier attempts", "s", "time"),
-    ("queue", "s", "time"),
     ("load", "s", "time"),
     ("prefill", "s", "time"),
     ("decode", "s", "time"),
@@ -36,7 +35,7 @@ _PARTS = (
     ("output", "tokens", "tokens"),
 )
 _NEEDED = words(
-    "tool_s attempts_s duration_s queue_s load_s prompt_eval_s eval_s input_tokens output_tokens total_tokens start"
+    "tool_s attempts_s duration_s load_s prompt_eval_s eval_s input_tokens output_tokens total_tokens start"
 )
 DECOMPOSITION = [
     *SCOPE,
@@ -85,7 +84,7 @@ def _components(pairs: Pairs, suffix: str) -> dict[str, Floats]:
     def get(name: str) -> Floats:
         return np.asarray(pairs[f"{name}{suffix}"], dtype=np.float64)
 
-    phases = {"queue": get("queue_s"), "load": get("load_s"), "prefill": get("prompt_eval_s"), "decode": get("eval_s")}
+    phases = {"load": get("load_s"), "prefill": get("prompt_eval_s"), "decode": get("eval_s")}
     known = sum((np.nan_to_num(part) for part in phases.values()), start=np.zeros(len(pairs)))
     return {
         "tool": get("tool_s"),
@@ -108,7 +107,8 @@ def decompose(
     """Mean cost per case of both arms, part by part, and the difference with its 95 % interval on cluster means.
 
     Only pairs in which both samples completed and neither is void for the endpoint. The parts of time add up where each
-    is known in all of them: "rest" is what the server's own phases leave unexplained. `share_percent` is the part's
+    is known in all of them: "rest" is what the server's own phases leave
+    unexplained: sampling, the answer's grammar, any wait for a slot, and transport. `share_percent` is the part's
     share of the net difference.
     """
     rows = []

@@ -35,7 +35,8 @@ SAME_NAME = [
     "load_s",
     "prompt_eval_s",
     "eval_s",
-    "queue_s",
+    "rest_s",
+    "total_s",
     "tool_s",
     "prompt_cached_tokens",
     "done_reason",
@@ -58,6 +59,9 @@ COLUMNS = [
     ],
     *["endpoint_kind", "endpoint_version", "protocol", "digest", "prompt_sha256", "num_ctx", "num_predict", "stratum"],
 ]
+
+ADDED = ("total_s",)
+"""Columns that tables of earlier versions lack; those that they have under another name are `samples.RENAMED`."""
 
 
 def sample_row(sample: Sample, stratum: str = "") -> dict[str, Any]:

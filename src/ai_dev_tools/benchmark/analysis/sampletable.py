@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.samples import RENAMED
 
 
 def words(text: str) -> list[str]:
@@ -27,7 +28,7 @@ TEXT = words(
 )
 NUMBERS = words(
     "sample repeat seed order score input_tokens output_tokens total_tokens duration_s time_to_first_token_s "
-    "load_s prompt_eval_s eval_s queue_s tool_s prompt_cached_tokens attempts attempts_s in_flight "
+    "load_s prompt_eval_s eval_s rest_s total_s tool_s prompt_cached_tokens attempts attempts_s in_flight "
     "server_cpu_s server_peak_rss_bytes other_cpu_s protocol num_ctx num_predict"
 )
 _ZERO_IF_MISSING = ("repeat", "tool_s")
@@ -60,6 +61,7 @@ def prepare(samples: pd.DataFrame) -> pd.DataFrame:
         return samples
     if missing := [name for name in REQUIRED if name not in samples.columns]:
         raise ConfigurationError(f"the samples table has no column {', '.join(missing)}", remedy="Make the table again")
+    samples = samples.rename(columns={old: new for old, new in RENAMED.items() if new not in samples.columns})
     columns: dict[str, Any] = {name: _text(samples, name) for name in TEXT}
     columns |= {name: _number(samples, name) for name in NUMBERS}
     columns["parsed"] = _truth(samples)

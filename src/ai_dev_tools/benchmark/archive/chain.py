@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from ai_dev_tools.benchmark.analysis.flatten import COLUMNS, sample_row
+from ai_dev_tools.benchmark.analysis.flatten import ADDED, COLUMNS, sample_row
 from ai_dev_tools.benchmark.analysis.sampletable import NUMBERS
 from ai_dev_tools.benchmark.archive.container import Archive, ArchiveError
 from ai_dev_tools.benchmark.archive.layout import (
@@ -39,7 +39,7 @@ from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.paths import safe_model
 from ai_dev_tools.benchmark.plan import read_plans
 from ai_dev_tools.benchmark.prompts import Prompt
-from ai_dev_tools.benchmark.samples import Sample
+from ai_dev_tools.benchmark.samples import RENAMED, Sample, decode
 from ai_dev_tools.benchmark.scoring import score_answer
 
 Key = tuple[str, str, str, int]
@@ -77,7 +77,6 @@ class Records:
         self._think = False
         self._rows: dict[Key, bytes] = {}
         self._report: dict[str, Any] = {}
-        self._sample_decoder = msgspec.json.Decoder(Sample)
         self._prompt_decoder = msgspec.json.Decoder(Prompt)
         self._context_decoder = msgspec.json.Decoder(ToolResult)
 
@@ -113,7 +112,7 @@ class Records:
             self._prompt_rows(stream, found["task"])
         elif CONTEXTS_NAME.fullmatch(name):
             for number, line in _numbered(stream):
-                _decoded(self._context_decoder, line, number, "what a tool said")
+                _decoded(self._context_decoder.decode, line, number, "what a tool said")
         elif name == f"results/{self._manifest.profile}/plans.jsonl":
             self._plan_rows(stream)
         elif name == CONFIG:
@@ -164,7 +163,7 @@ class Records:
 
     def _prompt_rows(self, stream: Hashed, task: str) -> None:
         for number, line in _numbered(stream):
-            row: Prompt = _decoded(self._prompt_decoder, line, number, "a prompt")
+            row: Prompt = _decoded(self._prompt_decoder.decode, line, number, "a prompt")
             if row.task != task:
                 raise ArchiveError(f"line {number} belongs to task {row.task}")
             if hashlib.sha256((row.prompt or "").encode()).hexdigest() != row.prompt_sha256:
@@ -186,7 +185,7 @@ class Records:
 
     def _block(self, stream: Hashed, model: str, task: str) -> None:
         for number, line in _numbered(stream):
-            sample: Sample = _decoded(self._sample_decoder, line, number, "a sample")
+            sample: Sample = _decoded(decode, line, number, "a sample")
             if (safe_model(sample.model), sample.task) != (model, task) or sample.profile != self._manifest.profile:
                 raise ArchiveError(f"line {number} belongs to {sample.profile}/{sample.model}/{sample.task}")
             key = (sample.model, sample.task, sample.approach, sample.sample)
@@ -236,19 +235,22 @@ class Records:
             file = open_parquet(self._archive, SAMPLES_PARQUET)
             if file.metadata.num_rows != self.samples:
                 raise ArchiveError(f"has {file.metadata.num_rows} rows, but there are {self.samples} samples")
-            rows = (row for batch in file.iter_batches(batch_size=2000, columns=COLUMNS) for row in batch.to_pylist())
-            self._match(rows, file.schema_arrow.names, text=False)
+            names = [name for name in file.schema_arrow.names if RENAMED.get(name, name) in COLUMNS]
+            rows = (row for batch in file.iter_batches(batch_size=2000, columns=names) for row in batch.to_pylist())
+            self._match(rows, names, text=False)
         except (pa.ArrowException, OSError, MemoryError, *_UNREADABLE) as error:
             raise ArchiveError(f"is not a table ({str(error)[:120]})") from None
 
     def _match(self, rows: Iterable[Mapping[str, Any]], header: list[str], text: bool) -> None:
         """Every row is a sample, and every sample has its row."""
-        if missing := [name for name in COLUMNS if name not in header]:
+        header = [RENAMED.get(name, name) for name in header]
+        if missing := [name for name in COLUMNS if name not in header and name not in ADDED]:
             raise ArchiveError(f"has no column {missing[0]}")
         seen: set[Key] = set()
         for row in rows:
             key = (row["model"], row["task"], row["approach"], int(row["sample"]))
-            values = {name: _read_cell(name, row[name]) if text else row[name] for name in COLUMNS}
+            row = {RENAMED.get(name, name): value for name, value in row.items()}
+            values = {name: _read_cell(name, row.get(name, "")) if text else row.get(name) for name in COLUMNS}
             if key in seen or self._rows.get(key) != _digest(values):
                 raise ArchiveError(f"the row of {_named(key)} does not say what the sample says")
             seen.add(key)
@@ -301,9 +303,9 @@ def _numbered(stream: Hashed) -> Iterator[tuple[int, bytes]]:
     return enumerate(stream.lines(), start=1)
 
 
-def _decoded(decoder: Any, line: bytes, number: int, what: str) -> Any:
+def _decoded(decode: Callable[[bytes], Any], line: bytes, number: int, what: str) -> Any:
     try:
-        return decoder.decode(line)
+        return decode(line)
     except _UNREADABLE as error:
         raise ArchiveError(f"line {number} is not {what} ({str(error)[:200]})") from None
 

@@ -25,7 +25,7 @@ from ai_dev_tools.benchmark.overview import arms, changes, effects, shared_cases
 from ai_dev_tools.benchmark.prompts import Prompt
 from ai_dev_tools.benchmark.report.overview_page import table_page, write_overview
 from ai_dev_tools.benchmark.report.text import plural
-from ai_dev_tools.benchmark.samples import Sample
+from ai_dev_tools.benchmark.samples import decode
 
 Question = tuple[str, str, str]
 """Task, case and approach."""
@@ -110,14 +110,13 @@ def read_archive(file: Path) -> Recorded:
     """
     facts = verify(file).require().facts
     assert facts is not None
-    decoder = msgspec.json.Decoder(Sample)
     with open_archive(file) as archive:
         strata = _strata(archive)
         rows: list[dict[str, Any]] = []
         prompts: dict[Question, str] = {}
         for name in sorted(filter(BLOCK_NAME.fullmatch, archive.members)):
             for line in archive.lines(name):
-                sample = decoder.decode(line)
+                sample = decode(line)
                 rows.append(sample_row(sample, strata.get((sample.task, sample.case), "")))
                 prompts[sample.task, sample.case, sample.approach] = sample.request.prompt_sha256
     machine = _machine(facts)

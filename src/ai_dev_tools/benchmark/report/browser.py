@@ -124,7 +124,7 @@ def _detail(sample: Sample, prompt: Prompt | None, place: tuple[int, int] | None
         "load s": sample.load_s,
         "read prompt s": sample.prompt_eval_s,
         "write answer s": sample.eval_s,
-        "wait s": sample.queue_s,
+        "rest s": sample.rest_s,
         "tool s": sample.tool_s,
         "server CPU s": sample.resources.server_cpu_s,
         "other CPU s": sample.resources.other_cpu_s,

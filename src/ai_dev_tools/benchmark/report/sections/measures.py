@@ -82,7 +82,7 @@ def _strip(data: RunData, usable: pd.DataFrame, marked: str) -> Figure:
     )
 
 
-PARTS = {"queue": "wait", "prefill": "read prompt", "decode": "write answer"}
+PARTS = {"rest": "sampling, wait, transport", "prefill": "read prompt", "decode": "write answer"}
 """Parts of the time in words for people, in figure and table alike."""
 
 
@@ -90,7 +90,7 @@ def cost(data: RunData) -> Section:
     """Where tokens and seconds go."""
     parts = {
         "seconds per request": [
-            (f"{name}_mean", PARTS.get(name, name)) for name in ("tool", "load", "queue", "prefill", "decode")
+            (f"{name}_mean", PARTS.get(name, name)) for name in ("tool", "load", "prefill", "decode", "rest")
         ],
         "tokens per request": [("input_tokens_mean", "input"), ("output_tokens_mean", "output")],
     }
