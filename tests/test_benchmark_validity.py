@@ -104,6 +104,35 @@ def test_a_flag_voids_only_the_endpoints_it_matters_to(check: str) -> None:
     assert {name for name in ("tokens", "time", "quality") if one[f"void_{name}"]} == VOIDS[check]
 
 
+@pytest.mark.parametrize(
+    ("tokens", "context", "truncated"),
+    [
+        ((600, 241), 840, False),  # an answer that reached the context's end, as a real Ollama counts it
+        ((600, 240), 840, False),
+        ((600, 242), 840, True),
+        ((512, 6), 512, True),  # a prompt that was cut to the context
+        ((512, 1), 512, True),
+    ],
+)
+def test_an_answer_that_reaches_the_contexts_end_has_a_whole_prompt(
+    tokens: tuple[int, int], context: int, truncated: bool
+) -> None:
+    table = clean()
+    row = table.index[(table["approach"] == "tools") & (table["sample"] == 5)][0]
+    _set(input_tokens=tokens[0], output_tokens=tokens[1], total_tokens=sum(tokens), num_ctx=context)(table, row)
+    _set(done_reason="length", prompt_sha256="a prompt of its own")(table, row)
+    assert ("prompt_truncated" in flagged(table)) == truncated
+
+
+def test_an_answer_that_looped_is_bounded_and_voids_nothing() -> None:
+    table = clean()
+    row = table.index[(table["approach"] == "tools") & (table["sample"] == 5)][0]
+    _set(done_reason="loop", input_tokens=np.nan, total_tokens=np.nan, output_tokens=40, eval_s=np.nan)(table, row)
+    assert flagged(table) == {"output_capped"}
+    one = assess(table).query("approach == 'tools' and sample == 5").iloc[0]
+    assert not one[["void_tokens", "void_time", "void_quality"]].any()
+
+
 def test_without_a_baseline_the_other_arms_are_held_against_each_other() -> None:
     table = invent(n=8, tasks=("a",), approaches=("tools-a", "tools-b"))
     assert not assess(table)["void_time"].any()

@@ -142,6 +142,49 @@ def test_a_pull_without_progress_ends(fake: ScriptedOllama) -> None:
     assert fake.asked.count("/api/pull") == pulling.TRIES_WITHOUT_PROGRESS
 
 
+NO_REGISTRY = [
+    'pull model manifest: Get "https://registry.ollama.ai/v2/library/nope/manifests/1b": proxyconnect tcp: dial tcp '
+    "127.0.0.1:9: connect: connection refused",
+    "pull model manifest: dial tcp: lookup registry.ollama.ai on 10.0.0.2:53: no such host",
+    "pull model manifest: Get ...: net/http: TLS handshake timeout",
+    "pull model manifest: Get ...: tls: failed to verify certificate: x509: certificate signed by unknown authority",
+]
+
+
+@pytest.mark.parametrize("said", NO_REGISTRY)
+def test_a_registry_that_cannot_be_reached_is_told_from_a_download_that_breaks(
+    fake: ScriptedOllama, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.pulls = [[{"status": "pulling manifest"}, {"error": said}]]
+    line = failure(EndpointSpec(kind=fake.url, model="new:1b"))
+    assert "cannot reach the registry" in line
+    assert said in line
+    assert "resumed" not in line + capsys.readouterr().err
+    assert fake.asked.count("/api/pull") == pulling.TRIES_OF_REGISTRY
+
+
+def test_a_download_that_breaks_is_told_in_the_servers_words(
+    fake: ScriptedOllama, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = "max retries exceeded: unexpected EOF"
+    fake.pulls = [[HALF, {"error": said}], [WHOLE, SUCCESS]]
+    opened(EndpointSpec(kind=fake.url, model="new:1b"))
+    assert f"broke off ({said}); it is resumed" in capsys.readouterr().err
+
+
+def test_a_registry_lost_in_the_middle_of_a_download_is_a_download_that_breaks(fake: ScriptedOllama) -> None:
+    fake.pulls = [[HALF, {"error": "dial tcp: i/o timeout"}], [WHOLE, SUCCESS]]
+    assert opened(EndpointSpec(kind=fake.url, model="new:1b")).model_digest == "d" * 64
+
+
+@pytest.mark.parametrize(
+    "step", [{"total": "many", "completed": []}, {"status": "x" * 1_100_000}, {"error": None}, {"error": ""}], ids=str
+)
+def test_what_a_pull_says_may_be_nonsense(fake: ScriptedOllama, step: dict[str, object]) -> None:
+    fake.pulls = [[step, WHOLE, SUCCESS], [WHOLE, SUCCESS]]
+    assert opened(EndpointSpec(kind=fake.url, model="new:1b")).model_digest == "d" * 64
+
+
 @pytest.mark.parametrize(
     ("said", "error", "message"),
     [

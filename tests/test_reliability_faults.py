@@ -67,17 +67,26 @@ EXPECTED: dict[str, Expected] = {
     "invalid_json": passing("a line that is not JSON", "malformed_response"),
     "json_that_is_no_object": passing("a line that is no JSON object", "malformed_response"),
     "invalid_utf8": passing("a line that is not UTF-8", "malformed_response"),
+    "line_without_end": passing("a line of more than 16 MB", "malformed_response"),
     "no_done": passing("stream that ends without `done`", "malformed_response"),
+    "loaded_only": passing('`done_reason: "load"` and no answer', "malformed_response"),
+    "runner_killed_in_mid_stream": passing("the model's runner is killed in mid-answer", "runner"),
+    "runner_stopped_500": passing("500: the runner has stopped", "runner"),
+    "runner_terminated_500": passing("500: the runner has terminated: exit status 2", "runner"),
+    "looped": completed("stream that ends without `done` after 31 equal tokens", "looped"),
     "stall_in_mid_stream": Expected("stall in mid-stream", "timeout", status="timeout"),
     "trickle_without_end": Expected("a trickle that never ends", "timeout", status="timeout"),
     "no_first_byte": Expected("no first byte within `task_timeout`", "timeout", status="timeout"),
     "not_found_404": Expected("404: model not found", "model"),
-    "error_500": Expected("500 from the model's runner", "model"),
+    "error_500": Expected("500: the server refuses the request", "model"),
     "error_in_mid_stream": Expected('`{"error": …}` in mid-stream under status 200', "model"),
     "overflow_400": Expected("400: the prompt does not fit", "context_overflow"),
     "refused_401": Expected("401: no access", "configuration", asked_again=True),
     "slow_first_byte": completed("slow first byte within `task_timeout`"),
     "no_token_counts": completed("answer without token counts", "tokens_missing"),
+    "empty_errors": completed('`"error": null` and `"error": ""`'),
+    "content_null": completed('`"content": null`'),
+    "half_a_character": completed("half of a surrogate pair in the answer"),
     "absurd_durations": completed("negative, huge and non-numeric durations", "impossible_duration"),
     "answer_of_10_mb": completed("answer of 10 MB"),
     "two_lines_in_one_chunk_and_one_in_two": completed("lines cut anywhere by chunks"),
@@ -218,6 +227,19 @@ def test_what_the_server_does_not_tell_is_unknown_never_zero() -> None:
     for sample in see("absurd_durations").of("two"):
         assert (sample.load_s, sample.prompt_eval_s, sample.eval_s) == (None, None, None)
         assert sample.input_tokens
+
+
+def test_an_answer_that_looped_is_scored_as_it_stands_with_what_was_seen_as_its_tokens() -> None:
+    for sample in (*see("looped").of("two"), *see("looped").of("three")[:1]):
+        assert (sample.response, sample.done_reason) == ("{" + "\u00a0" * 31, "loop")
+        assert (sample.input_tokens, sample.output_tokens, sample.total_tokens) == (None, 32, None)
+        assert sample.score == 0
+        assert sample.flags == ["looped", "output_capped"]
+        assert (sample.load_s, sample.eval_s) == (None, None)
+
+
+def test_half_a_character_is_marked() -> None:
+    assert all((sample.response or "").startswith("\ufffd") for sample in see("half_a_character").of("two"))
 
 
 def test_a_huge_answer_is_kept_whole() -> None:

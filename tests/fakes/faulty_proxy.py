@@ -175,7 +175,61 @@ def no_done(wire: Wire) -> None:
 
 
 @fault
+def looped(wire: Wire) -> None:
+    """As a real Ollama ends an answer that writes one token again and again: whole framing, no closing object."""
+    wire.head()
+    wire.objects(wire.piece("{"), *[wire.piece("\u00a0")] * 31)
+    wire.end()
+
+
+@fault
+def loaded_only(wire: Wire) -> None:
+    wire.head()
+    wire.objects(wire.piece("") | {"done": True, "done_reason": "load"})
+    wire.end()
+
+
+@fault
+def empty_errors(wire: Wire) -> None:
+    wire.head()
+    wire.objects(*[item | {"error": empty} for item, empty in zip(wire.true_answer(), (None, ""), strict=True)])
+    wire.end()
+
+
+@fault
+def content_null(wire: Wire) -> None:
+    piece, final = wire.true_answer()
+    null = {"message": {"role": "assistant", "content": None}}
+    wire.head()
+    wire.objects(null, piece, null, final | null)
+    wire.end()
+
+
+@fault
+def half_a_character(wire: Wire) -> None:
+    wire.head()
+    wire.objects(wire.piece("\ud800"), *wire.true_answer())
+    wire.end()
+
+
+@fault
+def line_without_end(wire: Wire) -> None:
+    wire.head()
+    with suppress(OSError):
+        for _ in range(20):
+            wire.chunk(b"x" * 1_000_000)
+        wire.end()
+
+
+@fault
 def error_in_mid_stream(wire: Wire) -> None:
+    wire.head()
+    wire.objects(wire.piece(), {"error": "an error was encountered: the model made a token that does not exist"})
+    wire.end()
+
+
+@fault
+def runner_killed_in_mid_stream(wire: Wire) -> None:
     wire.head()
     wire.objects(wire.piece(), {"error": "an error was encountered while running the model: unexpected EOF"})
     wire.end()
@@ -203,6 +257,20 @@ def not_found_404(wire: Wire) -> None:
 
 @fault
 def error_500(wire: Wire) -> None:
+    wire.reply("500 Internal Server Error", '{"error":"invalid JSON schema in format"}')
+
+
+@fault
+def runner_stopped_500(wire: Wire) -> None:
+    message = (
+        "model runner has unexpectedly stopped, this may be due to resource limitations or an internal error, "
+        "check ollama server logs for details"
+    )
+    wire.reply("500 Internal Server Error", json.dumps({"error": message}))
+
+
+@fault
+def runner_terminated_500(wire: Wire) -> None:
     wire.reply("500 Internal Server Error", '{"error":"llama runner process has terminated: exit status 2"}')
 
 

@@ -52,7 +52,9 @@ class ScriptedServer:
                 return b""
             data += piece
         head, _, body = data.partition(b"\r\n\r\n")
-        length = next(int(h.split(b":")[1]) for h in head.split(b"\r\n") if h.lower().startswith(b"content-length"))
+        length = next(
+            (int(h.split(b":")[1]) for h in head.split(b"\r\n") if h.lower().startswith(b"content-length")), 0
+        )
         while len(body) < length:
             body += connection.recv(65536)
         return head + b"\r\n\r\n" + body

@@ -86,9 +86,17 @@ class StartupTimeoutError(BenchmarkError):
 
 
 class ModelError(BenchmarkError):
-    """The model does not exist on the endpoint, or failed while answering."""
+    """The model does not exist on the endpoint, or refuses the request."""
 
     error_class = "model"
+
+
+class RunnerError(BenchmarkError):
+    """The process that computes behind the server ended in mid-answer, or could not begin: killed, crashed, no memory."""
+
+    error_class = "runner"
+    retried = True
+    asked_again = True
 
 
 class MalformedResponseError(BenchmarkError):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from ai_dev_tools.benchmark.client import OllamaClient, Reply
+from ai_dev_tools.benchmark.client import LOOP, OllamaClient, Reply
 from ai_dev_tools.benchmark.design import PROTOCOL, Block, Cell, nonce, request_digest, request_options
 from ai_dev_tools.benchmark.errors import BenchmarkError, RequestTimeoutError
 from ai_dev_tools.benchmark.prompts import Prompt
@@ -179,7 +179,11 @@ def _timings(reply: Reply) -> tuple[dict[str, Any], list[str]]:
         key: _seconds(final.get(f"{key}_duration"), reply.duration_s)
         for key in ("load", "prompt_eval", "eval", "total")
     }
-    if final:
+    looped = final.get("done_reason") == LOOP
+    told = bool(final) and not looped  # the server closed the answer with figures of its own
+    if looped:
+        flags += ["looped", "output_capped"]
+    if told:
         if None in tokens.values():
             flags.append("tokens_missing")
         if any(isinstance(final.get(f"{k}_duration"), int | float) and v is None for k, v in seconds.items()):
@@ -194,11 +198,11 @@ def _timings(reply: Reply) -> tuple[dict[str, Any], list[str]]:
         "input_tokens": tokens["in"],
         "output_tokens": tokens["out"],
         "total_tokens": (tokens["in"] or 0) + (tokens["out"] or 0) if both else None,
-        "load_s": 0.0 if final and "load_duration" not in final else seconds["load"],
+        "load_s": 0.0 if told and "load_duration" not in final else seconds["load"],
         "prompt_eval_s": seconds["prompt_eval"],
         "eval_s": seconds["eval"],
         "total_s": seconds["total"],
-        "rest_s": _rounded(max(0.0, reply.duration_s - sum(known))) if final else None,
+        "rest_s": _rounded(max(0.0, reply.duration_s - sum(known))) if told else None,
         "prompt_cached_tokens": _count(final.get("prompt_eval_cached_count")),
         "done_reason": final.get("done_reason") if isinstance(final.get("done_reason"), str) else None,
     }, flags

@@ -148,9 +148,13 @@ def unparseable_rate(cell: Cell) -> Estimate:
     return _proportion(int((known == 0).sum()), len(known), "no completed sample")
 
 
-@metric("capped_rate", unit="share", description="Completed answers cut at the output cap / completed; Wilson interval")
+@metric(
+    "capped_rate",
+    unit="share",
+    description="Completed answers cut at the cap, or for looping / completed; Wilson interval",
+)
 def capped_rate(cell: Cell) -> Estimate:
-    capped = cell.has("done_reason", "length") & cell.is_completed
+    capped = (cell.has("done_reason", "length") | cell.has("done_reason", "loop")) & cell.is_completed
     return _proportion(int(capped.sum()), int(cell.is_completed.sum()), "no completed sample")
 
 

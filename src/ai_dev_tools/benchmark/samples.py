@@ -101,7 +101,9 @@ class Sample(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     prompt_cached_tokens: Annotated[int | None, _meta("prompt tokens taken from a prefix cache", "tokens")]
     resources: Annotated[Resources, _meta("CPU and memory while the request ran")]
     plan: Annotated[str | None, _meta("hash of the plan in force when the request was sent")]
-    done_reason: Annotated[str | None, _meta("stop, or length when the answer was cut")]
+    done_reason: Annotated[
+        str | None, _meta("stop; length: cut at the cap; loop: the server gave up on an answer that looped")
+    ]
     attempts: Annotated[list[Attempt], _meta("every try, the last one included")]
     order: Annotated[int, _meta("position in the sequence in which the block sends")]
     in_flight: Annotated[int, _meta("own requests under way when it was sent, itself included")]

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ai_dev_tools.benchmark.analysis.sampletable import PREPARED, codes, prepare
+from ai_dev_tools.benchmark.analysis.sampletable import CUT_OFF, LOOP, PREPARED, codes, prepare
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.plugins import COMPARISONS, ENDPOINTS, Plugin, comparison
 
@@ -33,9 +33,9 @@ def costs(samples: pd.DataFrame) -> pd.DataFrame:
     table = table.copy(deep=False)
     status, reason = table["status"], table["done_reason"]
     completed, timeout = (status == "completed").to_numpy(), (status == "timeout").to_numpy()
-    capped = completed & (reason == "length").to_numpy()
+    capped = completed & reason.isin(CUT_OFF).to_numpy()
     censored = capped | timeout
-    tokens_low, tokens_high = _tokens(table, censored, timeout)
+    tokens_low, tokens_high = _tokens(table, censored, uncounted=timeout | (reason == LOOP).to_numpy())
     spent = table["attempts_s"].to_numpy(copy=True)
     tool = table["tool_s"].to_numpy()
     time_low = spent + tool
@@ -59,9 +59,9 @@ def costs(samples: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _tokens(table: pd.DataFrame, censored: NDArray[np.bool_], timeout: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+def _tokens(table: pd.DataFrame, censored: NDArray[np.bool_], uncounted: NDArray[np.bool_]) -> tuple[Floats, Floats]:
     total = table["total_tokens"].to_numpy(copy=True)
-    if (timeout & np.isnan(total)).any():
+    if (uncounted & np.isnan(total)).any():
         known_input = table["input_tokens"].to_numpy(copy=True)
         for names in (["model", "prompt_sha256"], ["model", "task", "case", "approach"]):
             if table[names[-1]].notna().all():
@@ -69,7 +69,7 @@ def _tokens(table: pd.DataFrame, censored: NDArray[np.bool_], timeout: NDArray[n
         seen = known_input + np.nan_to_num(table["output_tokens"].to_numpy())
         # nothing counted: one token is the least a request can have been, so the lower end stays harmless
         seen = np.where(np.isnan(seen), np.fmax(table["output_tokens"].to_numpy(), 1.0), seen)
-        total = np.where(timeout & np.isnan(total), seen, total)
+        total = np.where(uncounted & np.isnan(total), seen, total)
     limit = np.where(table["num_ctx"].isna(), np.inf, np.fmax(table["num_ctx"].to_numpy(), total))
     return total, np.where(censored & ~np.isnan(total), limit, total)
 

@@ -20,6 +20,9 @@ def words(text: str) -> list[str]:
 
 
 ALL = "(all)"
+LOOP = "loop"
+CUT_OFF = ("length", LOOP)
+"""Done reasons of answers that were cut: at the output cap, or by a server that gave up on one that went in circles."""
 PREPARED = "ai_dev_tools_prepared"
 REQUIRED = ("profile", "model", "task", "case", "cluster", "approach", "status")
 TEXT = words(

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ai_dev_tools.benchmark.analysis.sampletable import codes, prepare, words
+from ai_dev_tools.benchmark.analysis.sampletable import CUT_OFF, LOOP, codes, prepare, words
 from ai_dev_tools.benchmark.config import ValidityThresholds
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.plugins import CHECKS, ENDPOINTS, Plugin, check
@@ -65,7 +65,9 @@ def prompt_truncated(samples: pd.DataFrame, thresholds: ValidityThresholds) -> C
         np.maximum.at(best, group, np.nan_to_num(tokens))
         most = np.where(samples["prompt_sha256"].isna(), tokens, best[group])
     missing = most - tokens
-    over = samples["total_tokens"].to_numpy() > samples["num_ctx"].to_numpy()
+    # The last token of an answer that fills the context is counted and never read again: one more than `num_ctx`.
+    context = samples["num_ctx"].to_numpy()
+    over = (samples["total_tokens"].to_numpy() > context + 1) | (tokens >= context)
     flagged = (
         (missing > np.maximum(thresholds.truncated_tokens, 0.02 * most)) | over | _has_flag(samples, "prompt_truncated")
     )
@@ -75,7 +77,8 @@ def prompt_truncated(samples: pd.DataFrame, thresholds: ValidityThresholds) -> C
 @check("token_counts_missing", voids=("tokens",), description="A completed sample without input or output token count")
 def token_counts_missing(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Checked:
     missing = samples["input_tokens"].isna() | samples["output_tokens"].isna()
-    flagged = missing.to_numpy() & _is(samples, "status", "completed")
+    # A server that gave up on a looping answer counts nothing; what was seen bounds it from below.
+    flagged = missing.to_numpy() & _is(samples, "status", "completed") & ~_is(samples, "done_reason", LOOP)
     return flagged.astype(float), flagged
 
 
@@ -89,9 +92,15 @@ def implausible_value(samples: pd.DataFrame, thresholds: ValidityThresholds) -> 
     return flagged.astype(float), flagged
 
 
-@check("output_capped", voids=(), description="The answer was cut at the output cap; bounded as censored, not removed")
+@check(
+    "output_capped",
+    voids=(),
+    description="The answer was cut at the output cap, or because it looped; bounded as censored, not removed",
+)
 def output_capped(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Checked:
-    flagged = (_is(samples, "done_reason", "length") | _has_flag(samples, "output_capped")) & _answered(samples)
+    flagged = (samples["done_reason"].isin(CUT_OFF).to_numpy() | _has_flag(samples, "output_capped")) & _answered(
+        samples
+    )
     return samples["output_tokens"].to_numpy(), flagged
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import urllib3
 
+from ai_dev_tools.benchmark import wire
+from ai_dev_tools.benchmark.deadline import Deadline, pool
 from ai_dev_tools.benchmark.endpoints.base import ReadyEndpoint
 from ai_dev_tools.benchmark.errors import (
     ConfigurationError,
@@ -20,11 +22,13 @@ from ai_dev_tools.benchmark.errors import (
 _TIMEOUT = urllib3.Timeout(connect=2.0, read=10.0)
 _QUICK_TIMEOUT = urllib3.Timeout(connect=1.0, read=2.0)
 _POLL_S = 0.2
+_MAX_BYTES = 32 << 20
+"""Largest reply that is read; `/api/show` of a large model is some megabytes."""
 
 
 @functools.cache
 def _pool() -> urllib3.PoolManager:
-    return urllib3.PoolManager(retries=False)
+    return pool()
 
 
 def ask(
@@ -34,22 +38,42 @@ def ask(
     headers: Mapping[str, str] | None = None,
     json: Any = None,
     timeout: urllib3.Timeout = _TIMEOUT,
+    limit_s: float = 40.0,
 ) -> tuple[int, Any]:
-    """One request; the status, and the reply's JSON (None when it is not JSON).
+    """One request; the status, and the reply's JSON (None when it is not JSON), secrets hidden.
+
+    Args:
+        limit_s: for the whole exchange, which `timeout` is not: it starts anew with each read.
 
     Raises:
         EndpointConnectionError: no answer; the message says whether the name, the connection, TLS or the time failed.
     """
+    secrets = wire.Secrets(headers)
     try:
-        reply = _pool().request(method, url, headers=dict(headers or {}), json=json, timeout=timeout)
+        with Deadline(limit_s):
+            reply = _pool().request(
+                method, url, headers=dict(headers or {}), json=json, timeout=timeout, preload_content=False
+            )
+            data = _whole(reply, url)
     except urllib3.exceptions.HTTPError as error:
         raise EndpointConnectionError(f"{url} does not answer ({reason(error)})") from None
     except (ValueError, UnicodeError) as error:
-        raise ConfigurationError(f"{url} is not a usable address ({error})") from None
+        raise ConfigurationError(f"{url} is not a usable address ({secrets.text(str(error))})") from None
     try:
-        return reply.status, reply.json()
-    except (ValueError, UnicodeDecodeError):
+        return reply.status, secrets.hide(wire.decoded(data))
+    except ValueError:
         return reply.status, None
+
+
+def _whole(reply: urllib3.BaseHTTPResponse, url: str) -> bytes:
+    data = bytearray()
+    for part in reply.stream(1 << 16):
+        data += part
+        if len(data) > _MAX_BYTES:
+            reply.close()
+            raise EndpointConnectionError(f"{url} answers, but its answer does not end (after {_MAX_BYTES >> 20} MB)")
+    reply.release_conn()
+    return bytes(data)
 
 
 def reason(error: Exception) -> str:
@@ -70,7 +94,7 @@ def reason(error: Exception) -> str:
 def is_ollama(base_url: str, headers: Mapping[str, str] | None = None) -> bool:
     """Whether something that speaks Ollama's API answers there."""
     try:
-        status, reply = ask("GET", f"{base_url}/api/version", headers=headers, timeout=_QUICK_TIMEOUT)
+        status, reply = ask("GET", f"{base_url}/api/version", headers=headers, timeout=_QUICK_TIMEOUT, limit_s=8.0)
     except EndpointConnectionError:
         return False
     return status == 200 and isinstance(reply, dict) and "version" in reply

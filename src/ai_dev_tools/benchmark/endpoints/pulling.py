@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -10,13 +10,24 @@ from typing import Any
 
 import urllib3
 
+from ai_dev_tools.benchmark import wire
+from ai_dev_tools.benchmark.client import error_text
+from ai_dev_tools.benchmark.deadline import pool
 from ai_dev_tools.benchmark.endpoints.probing import find_model, installed_models, reason
 from ai_dev_tools.benchmark.errors import ConfigurationError, EndpointConnectionError, ModelError
 
 TRIES_WITHOUT_PROGRESS = 5
+TRIES_OF_REGISTRY = 2
 _SILENCE_S = 120.0
 """A pull that says nothing for so long has stalled; asking again resumes it."""
 _LINE_EVERY_S = 5.0
+_LINE_BYTES = 1_000_000
+_NO_REGISTRY = re.compile(
+    r"dial (tcp|udp)|proxyconnect|no such host|name resolution|server misbehaving|network is unreachable|no route to host"
+    r"|i/o timeout|tls: |x509: |tls handshake|request canceled while waiting",
+    re.IGNORECASE,
+)
+"""What a server says when it did not get through to the registry, as opposed to a download that ended too early."""
 
 Say = Callable[[str], None]
 
@@ -41,53 +52,71 @@ def pull(base_url: str, model: str, say: Say, headers: Mapping[str, str] | None 
     while True:
         before = progress.completed
         try:
-            for state in _states(base_url, model, headers):
-                progress.show(state)
-                if state.get("status") == "success":
-                    say(f"{model} is complete")
-                    return
+            if _attempt(base_url, model, headers, progress):
+                return say(f"{model} is complete")
             problem = "the server ended the pull without success"
-        except urllib3.exceptions.HTTPError as error:
-            problem = reason(error)
-        idle = 1 if progress.completed > before else idle + 1
+        except _BrokeOffError as error:
+            problem = str(error)
+        moved = progress.completed > before
+        idle = 1 if moved else idle + 1
+        unreachable = not moved and _NO_REGISTRY.search(problem) is not None
+        if unreachable and idle >= TRIES_OF_REGISTRY:
+            raise EndpointConnectionError(
+                f"{base_url} cannot reach the registry to pull {model}; it says: {problem}",
+                remedy="See to the network and proxy of the machine that serves, or bring the model there another way",
+            )
         if idle >= TRIES_WITHOUT_PROGRESS:
             raise EndpointConnectionError(
                 f"pulling {model} at {base_url} makes no progress ({problem})",
                 remedy="Run the same command again later: the pull is resumed",
             )
-        say(f"pulling {model} broke off ({problem}); it is resumed")
+        if unreachable:
+            say(f"the registry cannot be reached for {model} ({problem}); it is tried once more")
+        else:
+            say(f"pulling {model} broke off ({problem}); it is resumed")
         time.sleep(min(2.0 ** (idle - 1), 30.0))
+
+
+def _attempt(base_url: str, model: str, headers: Mapping[str, str] | None, progress: _Progress) -> bool:
+    """Whether one pull comes to success; raises _BrokeOffError when it ends early."""
+    try:
+        for state in _states(base_url, model, headers):
+            progress.show(state)
+            if state.get("status") == "success":
+                return True
+    except urllib3.exceptions.HTTPError as error:
+        raise _BrokeOffError(reason(error)) from None
+    except wire.TooLongError as error:
+        raise _BrokeOffError(f"the server's answer does not end: {error}") from None
+    return False
 
 
 def _states(base_url: str, model: str, headers: Mapping[str, str] | None) -> Iterator[dict[str, Any]]:
     """The lines of `/api/pull`; an error line is raised."""
-    with urllib3.PoolManager(retries=False) as pool:
+    secrets = wire.Secrets(headers)
+    with pool() as connections:
         timeout = urllib3.Timeout(connect=5.0, read=_SILENCE_S)
-        reply = pool.request(
+        reply = connections.request(
             "POST", f"{base_url}/api/pull", json={"model": model}, headers=dict(headers or {}),
             timeout=timeout, preload_content=False,
         )  # fmt: skip
         try:
-            pending = b""
-            for chunk in reply.stream(1 << 16):
-                *lines, pending = (pending + chunk).split(b"\n")
-                yield from (_state(line, model, base_url) for line in lines if line.strip())
-            if pending.strip():
-                yield _state(pending, model, base_url)
+            for line in wire.lines(reply.stream(1 << 16), _LINE_BYTES):
+                yield _state(line, model, base_url, secrets)
         finally:
             reply.close()
 
 
-def _state(line: bytes, model: str, base_url: str) -> dict[str, Any]:
+def _state(line: bytes, model: str, base_url: str, secrets: wire.Secrets) -> dict[str, Any]:
     try:
-        state = json.loads(line)
+        state = secrets.hide(wire.decoded(line))
     except ValueError:
-        raise urllib3.exceptions.ProtocolError("a line that is not JSON") from None
+        raise _BrokeOffError("the server sent a line that is not JSON") from None
     if not isinstance(state, dict):
-        raise urllib3.exceptions.ProtocolError("a line that is not an object")
-    if "error" not in state:
+        raise _BrokeOffError("the server sent a line that is not an object")
+    message = error_text(state, secrets)[:300]
+    if not message:
         return state
-    message = str(state["error"])
     if "no space left" in message.lower():
         raise ConfigurationError(
             f"no disk space for {model} at {base_url}", remedy="Free disk space; the pull is resumed"
@@ -96,7 +125,11 @@ def _state(line: bytes, model: str, base_url: str) -> dict[str, Any]:
         raise ModelError(
             f"there is no model {model!r} to pull ({message})", remedy="Check the model's name in the config"
         )
-    raise urllib3.exceptions.ProtocolError(message)
+    raise _BrokeOffError(message)
+
+
+class _BrokeOffError(Exception):
+    """The pull ended early; the text is the server's own words, or in two or three why the connection broke."""
 
 
 class _Progress:
@@ -112,9 +145,10 @@ class _Progress:
         return sum(completed for completed, _ in self._layers.values())
 
     def show(self, state: Mapping[str, Any]) -> None:
-        if "total" not in state:
+        size, completed = state.get("total"), state.get("completed") or 0
+        if not isinstance(size, int) or not isinstance(completed, int):
             return
-        self._layers[str(state.get("digest"))] = (int(state.get("completed") or 0), int(state["total"]))
+        self._layers[str(state.get("digest"))] = (completed, size)
         if time.monotonic() - self._said_at >= _LINE_EVERY_S:
             self._said_at = time.monotonic()
             total = sum(size for _, size in self._layers.values())

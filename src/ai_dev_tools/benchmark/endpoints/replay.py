@@ -129,7 +129,7 @@ def _whole_s(sample: Sample) -> float:
     return sample.total_s if sample.total_s is not None else (sample.duration_s or 0.0) - (sample.rest_s or 0.0)
 
 
-_STATUSES = {"overloaded": 503, "context_overflow": 400, "model": 500, "configuration": 400}
+_STATUSES = {"overloaded": 503, "runner": 500, "context_overflow": 400, "model": 500, "configuration": 400}
 
 
 def _handler(recordings: Recordings) -> type[BaseHTTPRequestHandler]:

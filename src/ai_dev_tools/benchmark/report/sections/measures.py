@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from ai_dev_tools.benchmark.analysis.sampletable import ALL
+from ai_dev_tools.benchmark.analysis.sampletable import ALL, CUT_OFF
 from ai_dev_tools.benchmark.plugins import BUILT_IN
 from ai_dev_tools.benchmark.report.data import RunData, plain_float, records
 from ai_dev_tools.benchmark.report.model import Column, Figure, Prose, Section, Table
@@ -18,7 +18,7 @@ def distributions(data: RunData) -> Section:
     """Every sample: cumulative shares by arm, and dots by task."""
     samples = data.samples
     usable = samples[samples["status"].isin(["completed", "timeout"])]
-    usable = usable.assign(censored=(usable["done_reason"] == "length") | (usable["status"] == "timeout"))
+    usable = usable.assign(censored=usable["done_reason"].isin(CUT_OFF) | (usable["status"] == "timeout"))
     if not usable[["total_tokens", "duration_s"]].notna().any(axis=None):
         return Section(
             "distributions", "Distributions", (Prose(("No completed request: there is nothing to distribute.",)),)

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 import numpy as np
 import pandas as pd
 
-from ai_dev_tools.benchmark.analysis.sampletable import ALL
+from ai_dev_tools.benchmark.analysis.sampletable import ALL, CUT_OFF
 from ai_dev_tools.benchmark.analysis.validity import summarise
 from ai_dev_tools.benchmark.errors import ASKED_AGAIN
 from ai_dev_tools.benchmark.report.data import RunData, plain_float, records
@@ -72,13 +72,13 @@ def errors(data: RunData) -> Section:
         skipped,
         "None: every planned case could be asked.",
     )
-    capped = int((data.samples["done_reason"] == "length").sum())
+    capped = int(data.samples["done_reason"].isin(CUT_OFF).sum())
     unparsed = int(((data.samples["status"] == "completed") & (data.samples["parsed"] == False)).sum())  # noqa: E712
     words = Prose(
         (
             (
                 f"Completed answers that could not be parsed, which score 0 where the right answer is known: "
-                f"{number(unparsed)}. Answers cut at the output cap, which count as censored: {number(capped)}."
+                f"{number(unparsed)}. Answers cut at the cap, or for looping, which count as censored: {number(capped)}."
             ),
         )
     )

@@ -1,0 +1,158 @@
+"""What a server sends, as every part of this project takes it in: bounded, whole characters, secrets hidden.
+
+All that comes from a server passes here before anything else sees it, so that a server that echoes a token (in an answer,
+an error, its version, a model's template) does not get it into samples, logs or archives.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+import msgspec
+
+MAX_LINE_BYTES = 16_000_000
+"""Longest line of a stream; a real server's lines hold one token, or one whole answer."""
+HIDDEN = "(hidden)"
+_SHORTEST_SECRET = 6
+"""Placeholders that servers without a lock are given (`none`, `dummy`) are shorter, and ordinary words of answers."""
+_SCHEMES = ("bearer", "basic")
+
+
+class TooLongError(ValueError):
+    """A line, or a whole reply, without an end."""
+
+
+def lines(pieces: Iterable[bytes], limit: int | None = None) -> Iterator[bytes]:
+    """The lines of a stream that are not blank, in time linear to its length.
+
+    Raises:
+        TooLongError: a line is longer than the limit (default: `MAX_LINE_BYTES`).
+    """
+    limit = limit or MAX_LINE_BYTES
+    begun: list[bytes] = []
+    length = 0
+    for piece in pieces:
+        *ended, rest = piece.split(b"\n")
+        for end in ended:
+            _check_length(length + len(end), limit)
+            yield from _unless_blank(b"".join([*begun, end]))
+            begun, length = [], 0
+        begun.append(rest)
+        length += len(rest)
+        _check_length(length, limit)
+    yield from _unless_blank(b"".join(begun))
+
+
+def _check_length(length: int, limit: int) -> None:
+    if length > limit:
+        raise TooLongError(f"a line is longer than {limit // 1_000_000} MB")
+
+
+def _unless_blank(line: bytes) -> Iterator[bytes]:
+    if line.strip():
+        yield line
+
+
+def decoded(data: bytes) -> Any:
+    """What JSON says. Halves of surrogate pairs stay, for `whole_characters`: a pair may be cut by a stream's pieces.
+
+    Raises:
+        ValueError: it is not JSON, or nested without measure.
+    """
+    try:
+        return msgspec.json.decode(data)
+    except ValueError:
+        if b"\\u" not in data:
+            raise
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    try:
+        return json.loads(data.decode())
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def whole_characters(text: str) -> str:
+    """The text with surrogate pairs joined; a half without its other half becomes U+FFFD, as in every decoder."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+class Secrets:
+    """The secrets that were sent with a request, to be hidden in what comes back.
+
+    Args:
+        headers: of the request; the credentials in `Authorization` are what must not be seen again.
+    """
+
+    def __init__(self, headers: Mapping[str, str] | None = None) -> None:
+        credentials = [value for name, value in (headers or {}).items() if name.lower() == "authorization"]
+        self._forms = _forms(credentials[0]) if credentials else None
+
+    def hide(self, received: Any) -> Any:
+        """Text, or what JSON was, with whole characters only and every form of the secrets replaced.
+
+        Raises:
+            ValueError: nested too deeply.
+        """
+        try:
+            return self._hide(received)
+        except RecursionError:
+            raise ValueError("it is nested too deeply") from None
+
+    def text(self, received: str) -> str:
+        """The same for a text."""
+        whole = whole_characters(received)
+        return self._forms.sub(HIDDEN, whole) if self._forms else whole
+
+    def _hide(self, received: Any) -> Any:
+        if isinstance(received, str):
+            return self.text(received)
+        if isinstance(received, list):
+            return [self._hide(item) for item in received]
+        if isinstance(received, dict):
+            return {self.text(str(key)): self._hide(value) for key, value in received.items()}
+        return received
+
+
+@functools.lru_cache(maxsize=64)
+def _forms(authorization: str) -> re.Pattern[str] | None:
+    """A pattern of all ways in which the credentials of an `Authorization` header may be written."""
+    scheme, _, rest = authorization.partition(" ")
+    credentials = rest.strip() if scheme.lower() in _SCHEMES else authorization.strip()
+    secrets = {credentials.encode()}
+    if scheme.lower() == "basic":
+        pair = _from_base64(credentials)
+        secrets |= {pair, pair.partition(b":")[2]}
+    secrets |= {form for secret in secrets for form in (b":" + secret, secret + b":")}
+    written = {form for secret in secrets if len(secret.strip(b":")) >= _SHORTEST_SECRET for form in _written(secret)}
+    if not written:
+        return None
+    return re.compile("|".join(re.escape(form) for form in sorted(written, key=len, reverse=True)))
+
+
+def _from_base64(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        return text.encode()
+
+
+def _written(secret: bytes) -> Iterator[str]:
+    plain = secret.decode(errors="replace")
+    escaped = json.dumps(plain)[1:-1]
+    yield from (plain, escaped, escaped.replace("/", "\\/"), repr(plain)[1:-1])
+    for percent in (quote(secret, safe=""), quote_plus(secret), quote(secret)):
+        yield percent
+        yield re.sub(r"%..", lambda match: match[0].lower(), percent)
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        encoded = encode(secret).decode()
+        yield from (encoded, encoded.rstrip("="))
+        yield from (quote(encoded, safe=""), secret.hex(), secret.hex().upper())
