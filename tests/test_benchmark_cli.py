@@ -311,3 +311,17 @@ def test_watch_shows_a_run_and_says_where_there_is_none(project: Path, capsys: p
     (project / "results" / "light").mkdir()
     assert main(["watch", "--profile", "light", "--once"]) == 0
     assert "no plan yet" in capsys.readouterr().out
+
+
+def test_plan_says_whether_earlier_samples_will_count(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from ai_dev_tools.benchmark.plan import declare_plan
+    from ai_dev_tools.cli.running import Wish, open_wish
+
+    experiment, _, _ = open_wish(Wish(project, {"profile": "light", "samples": 7}))
+    declare_plan(project / "results" / "light" / "plans.jsonl", experiment.plan("light"))
+    assert main(["plan", "--profile", "light", "--samples", "12"]) == 0
+    assert "with 5 more samples per task and arm" in capsys.readouterr().out
+    assert main(["plan", "--profile", "light", "--samples", "3", "--json"]) == 0
+    (earlier,) = json.loads(capsys.readouterr().out)["earlier"]
+    assert earlier.startswith("does not continue plan")
+    assert earlier.endswith("3 samples per task and arm instead of 7")

@@ -15,7 +15,7 @@ from ai_dev_tools.benchmark.config import load_config
 from ai_dev_tools.benchmark.design import PROTOCOL, Block, case_order, cells
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.experiment import Experiment, open_experiment, read_round, round_file
-from ai_dev_tools.benchmark.plan import plan_hash
+from ai_dev_tools.benchmark.plan import RULES, plan_hash
 
 ROOT = Path(__file__).parents[1]
 SHIPPED: dict[str, Any] = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
@@ -242,7 +242,11 @@ def test_a_round_that_was_noted_is_part_of_the_block(root: Path) -> None:
 def test_a_plan_says_what_the_run_sets_out_to_show(root: Path) -> None:
     found = experiment(root, profile="light", tools="grep")
     plan = found.plan("light")
+    contents, digests = plan.pop("contents"), plan.pop("tools")
+    assert list(contents["colours"]) == case_order("colours", ["one", "two", "big"])
+    assert set(digests) == {"grep"}
     assert plan == {
+        "rules": RULES,
         "protocol": PROTOCOL,
         "profile": "light",
         "models": ["llama3.2:1b"],
@@ -264,7 +268,7 @@ def test_a_plan_says_what_the_run_sets_out_to_show(root: Path) -> None:
         "single_source": [],
         "options": {"temperature": 0.0, "num_ctx": 8192, "num_predict": 512},
     }
-    assert found.block("light", "llama3.2-1b", "colours").plan == plan_hash(plan)
+    assert found.block("light", "llama3.2-1b", "colours").plan == plan_hash(found.plan("light"))
     msgspec.json.encode(plan)
 
 

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import urllib3
 from fakes.ollama import FakeOllama
@@ -68,6 +69,32 @@ def test_a_finished_run_grows_by_exactly_what_is_new(project: Project, fake: Fak
     assert len(again) <= 2, (
         "and nothing else: the floor's prompt is unchanged, the findings' only if the tool says otherwise"
     )
+
+
+def test_a_run_that_grew_is_judged_as_planned_at_its_second_look(project: Project, fake: FakeOllama) -> None:
+    """Earlier samples count while the plan only grows; a task that is left out afterwards makes it exploratory."""
+    settings = {"profile": "light", "endpoint": fake.url, "tasks": TASKS}
+
+    def judged() -> tuple[set[str], set[int], str]:
+        rows = (
+            pd.read_csv(project.folder / "results/light/tables/verdicts.csv")
+            .query("task == '(all)'")
+            .to_dict("records")
+        )
+        return {row["label"] for row in rows}, {row["look"] for row in rows}, rows[0]["reasons"]
+
+    project.run("tables", **settings, samples=3)
+    assert judged()[:2] == ({"planned"}, {1})
+    project.run("tables", **settings, samples=5)
+    assert asked(fake) == 4 * 3 * 5
+    labels, looks, reasons = judged()
+    assert (labels, looks) == ({"planned"}, {2})
+    assert "36 of 60 samples count from plan" in reasons
+    assert "with 2 more samples per task and arm" in reasons
+    project.run("tables", **{**settings, "tasks": WRITTEN_TASKS[0]}, samples=5)
+    labels, looks, reasons = judged()
+    assert (labels, looks) == ({"exploratory"}, {3})
+    assert "are left out" in reasons
 
 
 def test_one_sample_is_a_target_and_its_block_reuses_it(project: Project, fake: FakeOllama) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,8 @@ from ai_dev_tools.benchmark.config import ALL, Config, ExecutionMode, ResolvedIn
 from ai_dev_tools.benchmark.deployment import own_or_shipped
 from ai_dev_tools.benchmark.design import PROTOCOL, Block, case_order
 from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
-from ai_dev_tools.benchmark.plan import plan_hash
+from ai_dev_tools.benchmark.fingerprints import case_digests, tool_digest
+from ai_dev_tools.benchmark.plan import RULES, plan_hash
 from ai_dev_tools.benchmark.settings import without_passwords
 from ai_dev_tools.benchmark.tasks import Task, check_names, find_tasks, load_task
 from ai_dev_tools.benchmark.tools import ToolSpec, find_tools, load_tool
@@ -34,6 +35,7 @@ class Experiment:
     task_folders: dict[str, Path]
     tool_files: dict[str, Path]
     _profiles: dict[str, ResolvedProfile] = field(default_factory=dict)
+    _digests: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @cached_property
     def tasks(self) -> dict[str, Task]:
@@ -286,19 +288,33 @@ class Experiment:
             for name in compared
             if reference in self.approaches
         ]
+        samples = self.profile(profile).samples
+        asked = {task: self.cases(profile, task) for task in self.tasks}
         return {
+            "rules": RULES,
             "protocol": PROTOCOL,
             "profile": self.profile(profile).name,
             "models": [instance.model for instance in self.instances(profile)],
-            "tasks": {task: self.cases(profile, task) for task in self.tasks},
+            "tasks": asked,
             "approaches": self.approaches,
-            "samples": self.profile(profile).samples,
+            "samples": samples,
             "alpha": settings.alpha,
             "claims": claims,
             "quality": settings.quality.model_dump(),
             "single_source": [task.id for task in self.tasks.values() if task.single_source],
             "options": self.config.options.model_dump(exclude_none=True),
+            "contents": {task: self._contents(task, cases[:samples]) for task, cases in asked.items()},
+            "tools": self._tool_digests,
         }
+
+    def _contents(self, task: str, cases: Sequence[str]) -> dict[str, str]:
+        known = self._digests.setdefault(task, {})
+        known.update(case_digests(self.tasks[task], [case for case in cases if case not in known]))
+        return {case: known[case] for case in cases}
+
+    @cached_property
+    def _tool_digests(self) -> dict[str, str]:
+        return {name: tool_digest(tool) for name, tool in self.tools.items()}
 
 
 def open_experiment(config: Config, root: Path, home: Path | None = None) -> Experiment:

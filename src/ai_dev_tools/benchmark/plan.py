@@ -1,7 +1,7 @@
 """Plans: what a run sets out to show, appended to a ledger before its first request.
 
 Tamper-evident, not tamper-proof: a sample stores the hash of the plan in force, and the hash covers everything that a
-later choice could bend (claims, margins, arms, models, cases, n, alpha, protocol).
+later choice could bend (claims, margins, arms, models, cases with their files and truth, tools, n, alpha, protocol).
 """
 
 from __future__ import annotations
@@ -14,6 +14,11 @@ from typing import Any
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.samples import write_atomically
+
+_ENTRY = ("plan", "declared_at", "previous")
+"""What a ledger entry says besides the plan itself."""
+RULES = 2
+"""Version of the rules that verdicts are made by, noted in each plan; plans of the first version do not name it."""
 
 
 def plan_hash(plan: dict[str, Any]) -> str:
@@ -39,6 +44,12 @@ def up_to(ledger: list[dict[str, Any]], plan: str | None) -> list[dict[str, Any]
     """
     known = [entry["plan"] for entry in ledger]
     return ledger[: known.index(plan) + 1] if plan in known else ledger
+
+
+def restates(plan: dict[str, Any], earlier: dict[str, Any]) -> bool:
+    """Whether a plan is an earlier one of the ledger as a newer version of this project writes it."""
+    said = {key: value for key, value in earlier.items() if key not in (*_ENTRY, "rules")}
+    return earlier.get("rules", 1) < plan.get("rules", 1) and said == {key: plan.get(key) for key in said}
 
 
 def declare_plan(path: Path, plan: dict[str, Any]) -> bool:
@@ -71,7 +82,7 @@ def _checked_lines(path: Path) -> list[bytes]:
     for number, line in enumerate(path.read_bytes().removesuffix(b"\n").split(b"\n"), start=1):
         try:
             entry = json.loads(line)
-            content = {key: value for key, value in entry.items() if key not in ("plan", "declared_at", "previous")}
+            content = {key: value for key, value in entry.items() if key not in _ENTRY}
             genuine = entry["plan"] == plan_hash(content) and entry["previous"] == _link(lines)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             genuine = False

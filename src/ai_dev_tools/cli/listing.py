@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -119,15 +121,18 @@ def plan_of(experiment: Experiment, root: Path, effect: float | None = None) -> 
     profile = experiment.config.profile
     plan = experiment.plan(profile)
     guess = estimate(experiment, [profile], root)
-    declared = [entry["plan"] for entry in read_plans(root / "results" / profile / "plans.jsonl")]
+    entries = read_plans(root / "results" / profile / "plans.jsonl")
+    declared = [entry["plan"] for entry in entries]
     digest = plan_hash(plan)
     looks = len(declared) + (digest not in declared)
     content = {"plan": digest, "declared": digest in declared, "looks": looks, **plan, "estimate": vars(guess)}
     sizing = size_up(experiment, root, effect, declared.index(digest) + 1 if digest in declared else looks)
+    content["earlier"] = _earlier(entries, digest, plan)
     content["sizing"] = sizing.content() if sizing else None
     seconds = "unknown, nothing was measured here yet" if guess.seconds is None else f"about {duration(guess.seconds)}"
     lines = [
         f"Plan {digest} ({'declared' if digest in declared else 'not declared yet'}; plan {looks} of this profile)",
+        *(f"This plan {said}" for said in content["earlier"]),
         f"Profile {profile}: {', '.join(plan['models'])}",
         f"Arms: {', '.join(plan['approaches'])}; {plan['samples']} samples each",
         *(
@@ -144,15 +149,25 @@ def plan_of(experiment: Experiment, root: Path, effect: float | None = None) -> 
     return content, "\n".join(lines)
 
 
+def _earlier(ledger: Sequence[Mapping[str, Any]], digest: str, plan: Mapping[str, Any]) -> list[str]:
+    """For each plan of the ledger before this one, whether its samples count here, and what this one adds or drops."""
+    from ai_dev_tools.benchmark.analysis.claims import parse_plans
+    from ai_dev_tools.benchmark.analysis.continuity import compared_with
+
+    before = list(takewhile(lambda entry: entry["plan"] != digest, ledger))
+    *earlier, this = parse_plans([*before, {"plan": digest, **plan}])
+    return [compared_with(other, this) for other in earlier]
+
+
 def undeclared(experiment: Experiment, root: Path) -> str | None:
     """Why these settings are those of no run that was made, and what the last one was asked with; None if they are."""
     from ai_dev_tools.benchmark import paths
-    from ai_dev_tools.benchmark.plan import plan_hash, read_plans
+    from ai_dev_tools.benchmark.plan import plan_hash, read_plans, restates
 
     profile = experiment.config.profile
     plan = experiment.plan(profile)
     declared = read_plans(root / paths.PLANS.format(profile=experiment.run.removesuffix(paths.REPLAY)))
-    if plan_hash(plan) in {entry["plan"] for entry in declared}:
+    if any(plan_hash(plan) == entry["plan"] or restates(plan, entry) for entry in declared):
         return None
     if not declared:
         return f"profile '{profile}' has no run yet: ai-dev-bench run --profile {profile}"

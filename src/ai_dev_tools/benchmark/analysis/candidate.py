@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from ai_dev_tools.benchmark.analysis.claims import Claim, Plan, Standing, Undertaking
+from ai_dev_tools.benchmark.analysis.claims import Claim, Plan, Undertaking
 from ai_dev_tools.benchmark.analysis.effects import Effect
 from ai_dev_tools.benchmark.analysis.pairs import Pairs
 from ai_dev_tools.benchmark.analysis.power import clusters_needed, minimal_effect, t_power
 from ai_dev_tools.benchmark.analysis.quality import Gate
 from ai_dev_tools.benchmark.analysis.sampletable import ALL, words
+from ai_dev_tools.benchmark.analysis.standing import Standing
 from ai_dev_tools.benchmark.analysis.statistics import effect_size
 from ai_dev_tools.benchmark.analysis.wording import POWER_AT, sentence
 
@@ -120,7 +121,7 @@ def verdict_row(c: Candidate) -> dict[str, Any]:
     }
     if found is not None:
         row |= _effect_columns(c, found)
-    row["reasons"] = "; ".join(dict.fromkeys(c.reasons))
+    row["reasons"] = "; ".join(dict.fromkeys((*c.reasons, *(c.standing.notes if c.task == ALL else ()))))
     row["sentence"] = sentence(row)
     return row
 

@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ai_dev_tools.benchmark.errors import ConfigurationError
 
 CONTROLS = frozenset({"no_context", "excerpt", "shuffled", "mismatched"})
-Label = Literal["planned", "interim", "exploratory"]
 Ratio = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -55,7 +54,15 @@ class Plan(_Entry):
     claims: tuple[Claim, ...]
     quality: QualityRule = QualityRule()
     single_source: tuple[str, ...] = ()
-    """Tasks whose cases all come from one file: what is said of them holds for that file, however many clusters."""
+    """Tasks whose cases all come from one project: what is said of them holds for that project, however many clusters."""
+    rules: int = 1
+    """Version of the rules that verdicts are made by."""
+    protocol: int | None = None
+    options: dict[str, Any] = {}
+    contents: dict[str, dict[str, str]] = {}
+    """By task and case, a digest of question, files and truth; plans of older versions have none."""
+    tools: dict[str, str] = {}
+    """A digest of each tool's file; plans of older versions have none."""
 
 
 def parse_plans(entries: Sequence[Mapping[str, Any]]) -> list[Plan]:
@@ -87,28 +94,40 @@ class Undertaking:
         plan: the latest plan of the profile, or assumed claims when there is none.
         declared: False when the plan was assumed.
         looks: by (claim id, model), how many plans of the profile have made that claim, this one included.
+        earlier: the plans of the profile before this one, oldest first.
     """
 
     plan: Plan
     declared: bool
     looks: dict[tuple[str, str], int]
+    earlier: tuple[Plan, ...] = ()
 
 
 def undertaking(samples: pd.DataFrame, plans: Sequence[Plan], profile: str) -> Undertaking:
     """The profile's latest plan with the number of each look; without a plan, the obvious claims as exploratory."""
-    own = [plan for plan in plans if plan.profile == profile]
+    own = list({plan.plan: plan for plan in plans if plan.profile == profile}.values())
     if not own:
         return Undertaking(_assumed(samples, profile), False, {})
-    looks: dict[tuple[str, str], int] = {}
-    seen: set[str] = set()
-    for plan in own:
-        if plan.plan in seen:
-            continue
-        seen.add(plan.plan)
-        for claim in plan.claims:
-            for model in plan.models:
-                looks[claim.id, model] = looks.get((claim.id, model), 0) + 1
-    return Undertaking(own[-1], True, looks)
+    *earlier, plan = own
+    # a claim is known by what it compares: another name, margin or reference does not make its first look anew
+    looks = {
+        (claim.id, model): 1 + sum(makes(other, claim, model) for other in earlier if not _restated(other, plan))
+        for claim in plan.claims
+        for model in plan.models
+    }
+    return Undertaking(plan, True, looks, tuple(earlier))
+
+
+def makes(plan: Plan, claim: Claim, model: str) -> bool:
+    """Whether a plan made this claim of this model, whatever its margin and reference."""
+    same = any((c.endpoint, c.approach) == (claim.endpoint, claim.approach) for c in plan.claims)
+    return same and model in plan.models
+
+
+def _restated(earlier: Plan, later: Plan) -> bool:
+    """Whether the later plan is the earlier one, as a newer version of this project writes it: no look of its own."""
+    content = {name: getattr(earlier, name) for name in earlier.model_fields_set - {"plan", "rules"}}
+    return earlier.rules < later.rules and all(getattr(later, name) == value for name, value in content.items())
 
 
 def _assumed(samples: pd.DataFrame, profile: str) -> Plan:
@@ -132,16 +151,6 @@ def _assumed(samples: pd.DataFrame, profile: str) -> Plan:
     )
 
 
-@dataclass(frozen=True)
-class Standing:
-    """What may be said of one claim on one model: `label`, and why it is less than planned."""
-
-    label: Label
-    reasons: tuple[str, ...]
-    planned: int
-    present: int
-
-
 def planned_samples(samples: pd.DataFrame, plan: Plan) -> pd.DataFrame:
     """The prepared samples that the plan speaks of: its profile, models, tasks, cases, the first n of each arm."""
     task, case = samples["task"].cat, samples["case"].cat
@@ -151,33 +160,3 @@ def planned_samples(samples: pd.DataFrame, plan: Plan) -> pd.DataFrame:
     inside = planned[task.codes.to_numpy(), case.codes.to_numpy()]
     inside &= ((samples["profile"] == plan.profile) & samples["model"].isin(plan.models)).to_numpy()
     return samples[inside & ~(samples["sample"] >= plan.samples).to_numpy()]
-
-
-def standing(samples: pd.DataFrame, work: Undertaking, claim: Claim, model: str) -> Standing:
-    """Judge whether the planned samples of a claim are all there and younger than the plan.
-
-    Args:
-        samples: result of `planned_samples`.
-    """
-    plan = work.plan
-    arms = [
-        arm for arm in dict.fromkeys((claim.approach, claim.reference, plan.quality.floor)) if arm in plan.approaches
-    ]
-    rows = samples[(samples["model"] == model) & samples["approach"].isin(arms)]
-    planned = plan.samples * len(plan.tasks) * len(arms)
-    unique = rows.drop_duplicates(
-        ["instance", "task", "approach", "sample" if rows["sample"].notna().all() else "case"]
-    )
-    instances = max(1, rows["instance"].nunique())
-    present = len(unique) // instances
-    if not work.declared:
-        return Standing("exploratory", ("no plan was declared before the run",), planned, present)
-    reasons = []
-    older = int((rows["plan"] != plan.plan).sum())
-    if older:
-        reasons.append(f"{older} of {len(rows)} samples are older than the plan")
-    if present < planned:
-        return Standing(
-            "interim", (f"interim look: {present} of {planned} planned samples are there", *reasons), planned, present
-        )
-    return Standing("exploratory" if reasons else "planned", tuple(reasons), planned, present)

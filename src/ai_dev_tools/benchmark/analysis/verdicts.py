@@ -19,7 +19,6 @@ from ai_dev_tools.benchmark.analysis.claims import (
     Undertaking,
     parse_plans,
     planned_samples,
-    standing,
     undertaking,
 )
 from ai_dev_tools.benchmark.analysis.controls import COMPARABLE
@@ -28,6 +27,7 @@ from ai_dev_tools.benchmark.analysis.pairing import costs, pair_up
 from ai_dev_tools.benchmark.analysis.pairs import Pairs
 from ai_dev_tools.benchmark.analysis.quality import Gate, quality_gate
 from ai_dev_tools.benchmark.analysis.sampletable import ALL, levels, words
+from ai_dev_tools.benchmark.analysis.standing import standing
 from ai_dev_tools.benchmark.analysis.statistics import (
     RESAMPLES,
     holm,

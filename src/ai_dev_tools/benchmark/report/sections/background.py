@@ -8,6 +8,7 @@ from typing import Any
 from ai_dev_tools.benchmark.report.data import RunData, records
 from ai_dev_tools.benchmark.report.machine import machine_facts, software
 from ai_dev_tools.benchmark.report.model import Block, Browser, Column, Facts, Notice, Section, Table
+from ai_dev_tools.benchmark.report.sections.ledger import ledger_table
 from ai_dev_tools.benchmark.report.text import is_missing, listing, number
 
 
@@ -53,10 +54,14 @@ def provenance(data: RunData) -> Section:
     own = distinct(samples, "plan")
     if plan.get("plan") and (others := [p for p in own if p != plan["plan"]]):
         facts.append(
-            ("Earlier plans", f"{listing(others)}: samples made under them are exploratory for the present plan")
+            (
+                "Earlier plans",
+                f"{listing(others)}: whether their samples count is said by the cards and the plans below",
+            )
         )
     blocks: list[Block] = [
         Facts(tuple((name, str(value)) for name, value in facts), compact=True),
+        ledger_table(data),
         _models(data),
         _arms(data),
     ]
@@ -174,8 +179,10 @@ METHODS = (
         "Plan",
         (
             "Claims, margins, arms, models, cases and the number of samples are written to plans.jsonl before the "
-            "first request. Only the planned number of samples gives a verdict; earlier looks are interim; every "
-            "further plan for a claim halves its error rate; samples older than the plan make it exploratory."
+            "first request. Only the planned number of samples gives a verdict; earlier looks are interim. A later plan "
+            "that only adds (samples, cases, tasks, models, tools) keeps the samples of the earlier ones, and every "
+            "further plan for a claim halves its error rate. Where it leaves out or changes something, or no plan "
+            "foresaw a sample, the claim is exploratory."
         ),
     ),
     (

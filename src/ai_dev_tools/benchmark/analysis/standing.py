@@ -1,0 +1,85 @@
+"""What may be said of a claim: whether its planned samples are there, and whether the ledger foresaw them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+
+from ai_dev_tools.benchmark.analysis.claims import Claim, Plan, Undertaking, makes
+from ai_dev_tools.benchmark.analysis.continuity import additions, departures, foreseen, share_requests
+
+Label = Literal["planned", "interim", "exploratory"]
+REMEDY = "to get a word, undo that or ask everything again under this plan (retry=all)"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What may be said of one claim on one model: `label`, why it is less than planned, and what to know besides."""
+
+    label: Label
+    reasons: tuple[str, ...]
+    planned: int
+    present: int
+    notes: tuple[str, ...] = ()
+
+
+def standing(samples: pd.DataFrame, work: Undertaking, claim: Claim, model: str) -> Standing:
+    """Judge whether the planned samples of a claim are all there, and were foreseen by it or by plans it continues.
+
+    Args:
+        samples: result of `planned_samples`.
+    """
+    plan = work.plan
+    arms = [
+        arm for arm in dict.fromkeys((claim.approach, claim.reference, plan.quality.floor)) if arm in plan.approaches
+    ]
+    rows = samples[(samples["model"] == model) & samples["approach"].isin(arms)]
+    planned = plan.samples * len(plan.tasks) * len(arms)
+    unique = rows.drop_duplicates(
+        ["instance", "task", "approach", "sample" if rows["sample"].notna().all() else "case"]
+    )
+    present = len(unique) // max(1, rows["instance"].nunique())
+    if not work.declared:
+        return Standing("exploratory", ("no plan was declared before the run",), planned, present)
+    unforeseen, notes = _provenance(rows, work, claim, model)
+    if present < planned:
+        early = f"interim look: {present} of {planned} planned samples are there"
+        return Standing("interim", (early, *unforeseen), planned, present, notes)
+    return Standing("exploratory" if unforeseen else "planned", unforeseen, planned, present, notes)
+
+
+def _provenance(
+    rows: pd.DataFrame, work: Undertaking, claim: Claim, model: str
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Why older samples do not count, and what to know where they do."""
+    plan, earlier = work.plan, {other.plan: other for other in work.earlier}
+    asked_under = rows["plan"].astype("str")
+    older = asked_under[(asked_under != plan.plan).to_numpy()].value_counts().sort_index()
+    counted = {
+        str(name): int(foreseen(earlier[name], rows[(asked_under == name).to_numpy()]).sum()) if name in earlier else 0
+        for name in older.index
+    }
+    unforeseen = int(older.sum()) - sum(counted.values())
+    reasons: list[str] = []
+    notes: list[str] = []
+    if unforeseen:
+        reasons.append(f"{unforeseen} of {len(rows)} samples are older than the plan, and no earlier plan foresaw them")
+    for other in work.earlier:
+        used = counted.get(other.plan, 0)
+        concerned = used or (makes(other, claim, model) and share_requests(other, plan))
+        if concerned and (changed := departures(other, plan)):
+            said = f"plan {other.plan} is not continued: {', '.join(changed)}"
+            # samples that may have suggested the change are no evidence for it; fresh ones are, and a reader is told
+            (reasons if len(older) else notes).append(said)
+        elif used:
+            notes.append(_continued(used, len(rows), other, plan))
+    if reasons:
+        reasons.append(REMEDY)
+    return tuple(reasons), tuple(notes)
+
+
+def _continued(count: int, total: int, before: Plan, plan: Plan) -> str:
+    added = ", ".join(additions(before, plan)) or "nothing new"
+    return f"{count} of {total} samples count from plan {before.plan}, which this one continues with {added}"
