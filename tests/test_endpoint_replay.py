@@ -165,3 +165,22 @@ def test_it_ends_at_once(recording: Write) -> None:
     with open_endpoint(recording(recorded())):
         started = time.monotonic()
     assert time.monotonic() - started < 60
+
+
+@pytest.mark.parametrize("headers", [{"Host": "evil.example"}, {"Origin": "http://evil.example"}])
+def test_a_web_page_gets_no_recorded_answer(tmp_path: Path, headers: dict[str, str]) -> None:
+    write_sample(tmp_path / "m/t/baseline/0.json", recorded())
+    with open_endpoint(EndpointSpec(kind="replay", model=MODEL, replay_from=str(tmp_path))) as endpoint:
+        for method, path in (("GET", "/api/tags"), ("POST", "/api/chat")):
+            reply = urllib3.request(method, endpoint.base_url + path, json=body(), headers=headers)
+            assert reply.status == 403
+            assert PROMPT.encode() not in reply.data
+
+
+@pytest.mark.parametrize("length", ["-1", "many"])
+def test_a_length_that_is_none_is_no_end_of_the_server(tmp_path: Path, length: str) -> None:
+    write_sample(tmp_path / "m/t/baseline/0.json", recorded())
+    with open_endpoint(EndpointSpec(kind="replay", model=MODEL, replay_from=str(tmp_path))) as endpoint:
+        headers = {"Content-Length": length}
+        assert urllib3.request("POST", f"{endpoint.base_url}/api/chat", headers=headers).status == 400
+        assert urllib3.request("GET", f"{endpoint.base_url}/api/version").status == 200

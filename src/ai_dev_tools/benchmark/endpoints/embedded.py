@@ -182,13 +182,26 @@ async def _serve_until_stopped(options: argparse.Namespace, listener: socket.soc
 
     from aiohttp import web
 
+    from ai_dev_tools.benchmark.endpoints.limits import Door, Limits
+
     stopped = asyncio.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(name, stopped.set)
+    bounds = Limits()
     facade = await _load(options)
-    runner = web.AppRunner(facade.application(), handler_cancellation=True, access_log=None, shutdown_timeout=1.0)
+    runner = web.AppRunner(
+        facade.application(),
+        handler_cancellation=True,
+        access_log=None,
+        shutdown_timeout=1.0,
+        auto_decompress=False,  # Ollama does not either, and little can be packed that unpacks to very much
+        keepalive_timeout=bounds.idle_s,
+    )
     await runner.setup()
-    await web.SockSite(runner, listener).start()
+    assert runner.server is not None
+    server = await asyncio.get_running_loop().create_server(
+        Door(bounds).guarding(runner.server), sock=listener, backlog=512
+    )
     host, port = listener.getsockname()[:2]
     base_url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     if options.announce:
@@ -196,6 +209,7 @@ async def _serve_until_stopped(options: argparse.Namespace, listener: socket.soc
     else:
         print(f"{options.model} is served at {base_url} (Ctrl-C stops)", flush=True)
     await stopped.wait()
+    server.close()
     await runner.cleanup()
     await facade.llama.unload()
     return 0

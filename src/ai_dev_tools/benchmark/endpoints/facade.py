@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,17 +18,19 @@ import aiohttp
 from aiohttp import web
 
 from ai_dev_tools.benchmark.endpoints import ollama_api as api
+from ai_dev_tools.benchmark.endpoints.admission import Admission, Handler, body_of
+from ai_dev_tools.benchmark.endpoints.limits import Limits
 from ai_dev_tools.benchmark.endpoints.llama import BusyError, Llama
 from ai_dev_tools.benchmark.endpoints.ollama_api import ApiError
 from ai_dev_tools.benchmark.errors import ModelError
 
-_MAX_BODY_BYTES = 64 << 20
 _WANTED = ["content", "stop", "stop_type", "timings", "tokens_evaluated"]
 _NEVER = "2318-01-01T00:00:00Z"
 """`expires_at` of a model that stays loaded, about what Ollama says for `keep_alive: -1`."""
 
+_OPENAI_POSTS = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses")
+
 Events = AsyncGenerator[dict[str, Any], None]
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass
@@ -67,10 +69,11 @@ class Model:
 class Facade:
     """Request handlers; `application` wires them to Ollama's paths."""
 
-    def __init__(self, llama: Llama, model: Model, default_ctx: int) -> None:
+    def __init__(self, llama: Llama, model: Model, default_ctx: int, bounds: Limits | None = None) -> None:
         self.llama = llama
         self.model = model
         self.default_ctx = default_ctx
+        self._admission = Admission(bounds or Limits())
         self._template = api.ChatTemplate(model.template_source, model.bos, model.eos)
         # llama.cpp closes the connection after a streamed reply without announcing it: pooled ones would fail.
         self._upstream = aiohttp.ClientSession(
@@ -80,8 +83,8 @@ class Facade:
         )
 
     def application(self) -> web.Application:
-        """The web application; must be run with `handler_cancellation=True`."""
-        app = web.Application(middlewares=[_errors], client_max_size=_MAX_BODY_BYTES)
+        """The web application; must be run with `handler_cancellation=True` and `auto_decompress=False`."""
+        app = web.Application(middlewares=[_errors, *self._admission.middlewares])
         app.add_routes(
             [
                 web.get("/", self.root),
@@ -92,9 +95,12 @@ class Facade:
                 web.post("/api/pull", self.pull),
                 web.post("/api/generate", self.generate),
                 web.post("/api/chat", self.chat),
-                web.route("*", "/v1/{path:.*}", self.pass_through),
+                web.get("/v1/models", self.pass_through),
+                web.get("/v1/models/{model}", self.model_alone),
+                *(web.post(path, self.pass_through) for path in _OPENAI_POSTS),
             ]
         )
+        app.on_response_prepare.append(self._admission.say_who_may_read)
         app.on_cleanup.append(self._close)
         return app
 
@@ -117,7 +123,7 @@ class Facade:
         return web.json_response({"models": [{**self._listing(), **running}]})
 
     async def show(self, request: web.Request) -> web.Response:
-        body = api.parse_body(await request.read(), {"model": str, "name": str, "verbose": bool})
+        body = api.parse_body(body_of(request), {"model": str, "name": str, "verbose": bool})
         self._require_model(body.get("model") or body.get("name") or "")
         model = self.model
         return web.json_response(
@@ -134,7 +140,7 @@ class Facade:
         )
 
     async def pull(self, request: web.Request) -> web.StreamResponse:
-        body = api.parse_body(await request.read(), {"model": str, "name": str, "stream": bool, "insecure": bool})
+        body = api.parse_body(body_of(request), {"model": str, "name": str, "stream": bool, "insecure": bool})
         name = body.get("model") or body.get("name") or ""
         if not name:
             raise ApiError(400, "model is required")
@@ -164,7 +170,7 @@ class Facade:
 
     async def generate(self, request: web.Request) -> web.StreamResponse:
         started = time.perf_counter_ns()
-        body = api.parse_body(await request.read(), api.GENERATE_FIELDS)
+        body = api.parse_body(body_of(request), api.GENERATE_FIELDS)
         name = body.get("model", "")
         if not self.model.is_named(name):
             raise ApiError(404, f"model '{name}' not found")
@@ -177,7 +183,7 @@ class Facade:
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
         started = time.perf_counter_ns()
-        body = api.parse_body(await request.read(), api.CHAT_FIELDS)
+        body = api.parse_body(body_of(request), api.CHAT_FIELDS)
         if not body.get("model"):
             raise ApiError(400, "model is required")
         self._require_model(body["model"])
@@ -188,20 +194,32 @@ class Facade:
 
     async def pass_through(self, request: web.Request) -> web.StreamResponse:
         """Hand an OpenAI-style request to llama.cpp as it is."""
-        async with self.llama.slot(self.llama.num_ctx) as url:
-            body = await request.read()
-            headers = {"Content-Type": request.headers.get("Content-Type", "application/json")}
-            async with self._upstream.request(
-                request.method, url + request.path_qs, data=body, headers=headers
-            ) as reply:
-                response = web.StreamResponse(
-                    status=reply.status, headers={"Content-Type": reply.headers["Content-Type"]}
-                )
-                await response.prepare(request)
-                async for chunk in reply.content.iter_any():
-                    await response.write(chunk)
-                await response.write_eof()
-                return response
+        if request.method == "POST":
+            api.parse_body(body_of(request), {"model": str})
+        headers = {"Content-Type": "application/json"}
+        path = request.match_info.route.resource
+        assert path is not None
+        async with (
+            self.llama.slot(self.llama.num_ctx) as url,
+            # The path is one of our own, never what was sent: `/v1/../props` is another place for llama.cpp.
+            self._upstream.request(
+                request.method, url + path.canonical, data=body_of(request), headers=headers
+            ) as reply,
+        ):
+            kind = reply.headers.get("Content-Type", "application/json")
+            response = web.StreamResponse(status=reply.status, headers={"Content-Type": kind})
+            await response.prepare(request)
+            async for chunk in reply.content.iter_any():
+                await response.write(chunk)
+            await response.write_eof()
+            return response
+
+    async def model_alone(self, request: web.Request) -> web.StreamResponse:
+        """The one model, as OpenAI's API lists it."""
+        name = request.match_info["model"]
+        self._require_model(name)
+        created = int(datetime.fromisoformat(self.model.modified_at).timestamp())
+        return web.json_response({"id": name, "object": "model", "created": created, "owned_by": "library"})
 
     async def _answer(
         self, request: web.Request, body: dict[str, Any], prompt: str, started: int, *, chat: bool
@@ -303,10 +321,8 @@ class Facade:
         asked = options.get("num_ctx")
         if asked is None:
             return self.default_ctx
-        if isinstance(asked, bool) or not isinstance(asked, int | float):
-            raise ApiError(400, 'option "num_ctx" must be of type integer')
         # Like Ollama: never below a few tokens, never more than the model was trained for.
-        return min(max(int(asked), 4), self.model.max_ctx)
+        return min(max(api.integer("num_ctx", asked), 4), self.model.max_ctx)
 
     def _require_model(self, name: str) -> None:
         if not name:
@@ -378,8 +394,10 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return web.Response(status=404, text="404 page not found")
     except web.HTTPMethodNotAllowed as error:
         return web.Response(status=405, text="405 method not allowed", headers={"Allow": error.headers["Allow"]})
-    except web.HTTPRequestEntityTooLarge:
-        return web.json_response({"error": f"request body is larger than {_MAX_BODY_BYTES >> 20} MB"}, status=413)
+    except web.HTTPException as error:
+        return web.json_response({"error": error.reason}, status=error.status)
+    except RecursionError:
+        return web.json_response({"error": "invalid JSON: exceeded max depth"}, status=400)
 
 
 async def _start_lines(request: web.Request) -> web.StreamResponse:

@@ -10,6 +10,7 @@ from typing import Any
 
 import jinja2
 import jinja2.sandbox
+import msgspec
 
 GENERATE_FIELDS = {
     "model": str, "prompt": str, "suffix": str, "system": str, "template": str, "context": list, "stream": bool,
@@ -36,6 +37,7 @@ _DEFAULTS = {
 # Without this the grammar lets a weak model emit line ends without limit between two JSON tokens.
 _COMPACT_JSON = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 _JSON_NAMES = {str: "string", dict: "object", list: "array", bool: "bool", int: "number", float: "number"}
+_LARGEST_FLOAT32 = 3.4028234663852886e38
 _DURATION = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
 
 
@@ -57,8 +59,10 @@ def parse_body(data: bytes, field_types: dict[str, type]) -> dict[str, Any]:
     if not data.strip():
         raise ApiError(400, "missing request body")
     try:
-        body = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        body = msgspec.json.decode(data)  # strict: no NaN, no number that is beyond all limits, no half of a character
+    except RecursionError:
+        raise ApiError(400, "invalid JSON: exceeded max depth") from None
+    except ValueError as error:
         raise ApiError(400, f"invalid JSON: {error}") from None
     if not isinstance(body, dict):
         raise ApiError(400, f"json: cannot unmarshal {_json_type(body)} into the request, which is an object")
@@ -103,7 +107,7 @@ def keeps_alive(body: dict[str, Any]) -> bool:
         return value != 0
     if isinstance(value, str) and (value == "0" or re.fullmatch(f"({_DURATION.pattern})+", value)):
         return any(float(number) for number, *_ in _DURATION.findall(value))
-    raise ApiError(400, f'time: invalid duration "{value}"')
+    raise ApiError(400, f'time: invalid duration "{_short(value)}"')
 
 
 def sampling(options: dict[str, Any]) -> dict[str, Any]:
@@ -117,12 +121,10 @@ def sampling(options: dict[str, Any]) -> dict[str, Any]:
         if value is None:
             continue
         if name in _INTEGER_OPTIONS or name in _NUMBER_OPTIONS:
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                kind = "integer" if name in _INTEGER_OPTIONS else "float32"
-                raise ApiError(400, f'option "{name}" must be of type {kind}')
             target = _INTEGER_OPTIONS.get(name) or _NUMBER_OPTIONS.get(name)
+            number = integer(name, value) if name in _INTEGER_OPTIONS else _number(name, value)
             if target:
-                parameters[target] = int(value) if name in _INTEGER_OPTIONS else value
+                parameters[target] = number
         elif name == "stop":
             if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
                 raise ApiError(400, 'option "stop" must be of type array of strings')
@@ -130,6 +132,28 @@ def sampling(options: dict[str, Any]) -> dict[str, Any]:
     if parameters["n_predict"] <= 0:  # Ollama: no limit; llama.cpp takes 0 for a limit
         parameters["n_predict"] = -1
     return parameters
+
+
+def integer(name: str, value: Any) -> int:
+    """An option as the integer of 32 bits that llama.cpp computes with; a fraction is cut off, as Ollama does.
+
+    Raises:
+        ApiError: 400 for another type, and for what does not fit.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ApiError(400, f'option "{name}" must be of type integer')
+    most = 2**32 if name == "seed" else 2**31
+    if not -(2**31) <= value < most:
+        raise ApiError(400, f'option "{name}" is out of range: it must be at least {-(2**31)} and below {most}')
+    return int(value)
+
+
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ApiError(400, f'option "{name}" must be of type float32')
+    if not -_LARGEST_FLOAT32 <= value <= _LARGEST_FLOAT32:
+        raise ApiError(400, f'option "{name}" is out of range: it must be of type float32')
+    return value
 
 
 def constraint(format_: Any) -> dict[str, Any]:
@@ -144,10 +168,14 @@ def constraint(format_: Any) -> dict[str, Any]:
         schema: dict[str, Any] = {"type": "object"}
     elif isinstance(format_, dict):
         schema = format_
-        if problem := _schema_problem(json.dumps(schema, sort_keys=True)):
+        try:
+            problem = _schema_problem(json.dumps(schema, sort_keys=True))
+        except (RecursionError, ValueError) as error:  # thousands of digits are a ValueError
+            problem = f"it is nested too deeply or has too large numbers ({type(error).__name__})"
+        if problem:
             raise ApiError(500, f"invalid JSON schema in format: {problem}")
     else:
-        raise ApiError(500, f'invalid format: {json.dumps(format_)}; expected "json" or a valid JSON Schema object')
+        raise ApiError(500, f'invalid format: {_short(format_)}; expected "json" or a valid JSON Schema object')
     return {"json_schema": {"x-guidance": _COMPACT_JSON, **schema}}
 
 
@@ -270,6 +298,12 @@ def parameter_size(count: int) -> str:
         if count >= size:
             return f"{count / size:.1f}B" if unit == "B" else f"{count / size:.2f}{unit}"
     return str(count)
+
+
+def _short(value: Any) -> str:
+    """A value in an error message."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _json_type(value: Any) -> str:

@@ -17,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from ai_dev_tools.benchmark.endpoints import origins
 from ai_dev_tools.benchmark.endpoints.base import EndpointSpec, ReadyEndpoint, endpoint_kind
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.samples import Sample, read_block, read_sample
@@ -129,6 +130,7 @@ def _whole_s(sample: Sample) -> float:
     return sample.total_s if sample.total_s is not None else (sample.duration_s or 0.0) - (sample.rest_s or 0.0)
 
 
+_MAX_BODY_BYTES = 64 << 20
 _STATUSES = {"overloaded": 503, "runner": 500, "context_overflow": 400, "model": 500, "configuration": 400}
 
 
@@ -138,6 +140,8 @@ def _handler(recordings: Recordings) -> type[BaseHTTPRequestHandler]:
         disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
+            if self._refused():
+                return
             replies: dict[str, dict[str, Any]] = {
                 "/api/version": {"version": f"0.0.0-replay+{recordings.version}"},
                 "/api/tags": {"models": [{"name": recordings.model, "digest": recordings.digest}]},
@@ -149,8 +153,12 @@ def _handler(recordings: Recordings) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             received = time.perf_counter()
             try:
-                body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))))
-            except ValueError:
+                length = int(self.headers.get("Content-Length", 0))
+                data = self.rfile.read(min(max(length, 0), _MAX_BODY_BYTES))
+                if self._refused():
+                    return None
+                body = json.loads(data)
+            except (ValueError, RecursionError):
                 return self._send(400, {"error": "invalid JSON"})
             if self.path != "/api/chat" or not isinstance(body, dict):
                 return self._send(404, {"error": "not recorded"})
@@ -166,6 +174,14 @@ def _handler(recordings: Recordings) -> type[BaseHTTPRequestHandler]:
             self._sleep_until(received + recorded.duration_s)
             error = recorded.error or sample.error
             self._fail(error.class_ if error else "connection", error.message if error else "")
+
+        def _refused(self) -> bool:
+            """Whether the request came from a web page, to which recorded answers are no business."""
+            given = {name: self.headers[name] for name in origins.CHECKED if name in self.headers}
+            problem = origins.problem(self.command, given, (), reached_locally=True)
+            if problem:
+                self._send(403, {"error": problem})
+            return problem is not None
 
         def _unknown(self, body: dict[str, Any]) -> None:
             """A warm-up (it asks for one token) is answered; any other request that was not recorded is an error."""
