@@ -172,7 +172,8 @@ def test_a_web_page_gets_no_recorded_answer(tmp_path: Path, headers: dict[str, s
     write_sample(tmp_path / "m/t/baseline/0.json", recorded())
     with open_endpoint(EndpointSpec(kind="replay", model=MODEL, replay_from=str(tmp_path))) as endpoint:
         for method, path in (("GET", "/api/tags"), ("POST", "/api/chat")):
-            reply = urllib3.request(method, endpoint.base_url + path, json=body(), headers=headers)
+            asked = body() if method == "POST" else None
+            reply = urllib3.request(method, endpoint.base_url + path, json=asked, headers=headers)
             assert reply.status == 403
             assert PROMPT.encode() not in reply.data
 
