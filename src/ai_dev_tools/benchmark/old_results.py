@@ -185,6 +185,7 @@ def _write_tables(folder: Path, blocks: list[Path]) -> None:
     from ai_dev_tools.benchmark.analysis.flatten import samples_table
     from ai_dev_tools.benchmark.analysis.sampletable import prepare
     from ai_dev_tools.benchmark.metrics import compute_metrics
+    from ai_dev_tools.benchmark.tablefiles import write_csv
 
     tables = folder / "tables"
     tables.mkdir(parents=True, exist_ok=True)
@@ -196,7 +197,7 @@ def _write_tables(folder: Path, blocks: list[Path]) -> None:
     if {"baseline", "tools"} <= set(arms):
         content["comparisons"] = compare(prepared, "tools", "baseline")
     for name, table in content.items():
-        table.to_csv(tables / f"{name}.csv", index=False, lineterminator="\n")
+        write_csv(table, tables / f"{name}.csv")
 
 
 def _slug(text: str, separator: str = "-") -> str:

@@ -34,12 +34,7 @@ class BenchmarkResults:
 
     def samples(self) -> pd.DataFrame:
         """One row per sample; raises ConfigurationError where there is no such table."""
-        import pandas as pd
-
-        path = self.folder / "tables" / "samples.parquet"
-        if not path.is_file():
-            raise ConfigurationError(f"{path} does not exist: the run made no such table")
-        return pd.read_parquet(path)
+        return _read_table(self.folder / "tables" / "samples.parquet")
 
     def metrics(self) -> pd.DataFrame:
         """Metrics by profile, model, task and approach, with all margins: metric, unit, value, low, high, n, note."""
@@ -55,7 +50,7 @@ class BenchmarkResults:
 
     def table(self, name: str) -> pd.DataFrame:
         """A table of the run by its file name; raises ConfigurationError where there is none."""
-        return _read_csv(self.folder / "tables" / f"{name}.csv")
+        return _read_table(self.folder / "tables" / f"{name}.csv")
 
     @cached_property
     def report(self) -> dict[str, Any]:
@@ -96,11 +91,11 @@ class _Overview:
 
     def arms(self) -> pd.DataFrame:
         """One row per profile, model and approach: how much was asked, how good, how dear."""
-        return _read_csv(self.folder / "arms.csv")
+        return _read_table(self.folder / "arms.csv")
 
     def effects(self) -> pd.DataFrame:
         """Every arm against the reference within its own run."""
-        return _read_csv(self.folder / "effects_within_each_run.csv")
+        return _read_table(self.folder / "effects_within_each_run.csv")
 
     @property
     def text(self) -> str:
@@ -125,7 +120,7 @@ class Comparison(_Overview):
 
     def changes(self) -> pd.DataFrame:
         """What differs between them, arm by arm, for models and cases that both have."""
-        return _read_csv(self.folder / "changes_between_the_runs.csv")
+        return _read_table(self.folder / "changes_between_the_runs.csv")
 
 
 @dataclass(frozen=True)
@@ -184,15 +179,15 @@ def overview_text(folder: Path, kind: OutputFormat) -> str:
         raise ConfigurationError(f"{folder / name} does not exist: the run made no overview") from None
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
-    import pandas as pd
+def _read_table(path: Path) -> pd.DataFrame:
+    from ai_dev_tools.benchmark.tablefiles import read_table
 
     try:
-        return pd.read_csv(path)
+        return read_table(path)
     except FileNotFoundError:
         raise ConfigurationError(f"{path} does not exist: the run made no such table") from None
-    except pd.errors.EmptyDataError:
-        return pd.DataFrame()
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{path} cannot be read ({error})", remedy="Delete it; it is made again") from None
 
 
 def read_json(path: Path) -> dict[str, Any]:

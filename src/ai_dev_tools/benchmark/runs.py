@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import tarfile
 import zipfile
@@ -181,12 +180,10 @@ def _samples(name: str, data: bytes, where: str) -> pd.DataFrame:
 
 
 def _table(name: str, data: bytes, where: str) -> pd.DataFrame:
-    import pandas as pd
+    from ai_dev_tools.benchmark.tablefiles import read_table
 
     try:
-        if name.endswith(".parquet"):
-            return pd.read_parquet(io.BytesIO(data))
-        return pd.read_csv(io.BytesIO(data), low_memory=False) if data.strip() else pd.DataFrame()
+        return read_table(data, name)
     except (ValueError, OSError) as error:
         raise ConfigurationError(
             f"{where} is not a table that can be read ({str(error).splitlines()[0][:120]})"

@@ -74,13 +74,17 @@ def current_verdicts(folder: Path) -> dict[str, str]:
     """The run's primary verdicts by `claim on model`; empty where there is no table of them."""
     import csv
 
+    from ai_dev_tools.benchmark.tablefiles import unguarded
+
     try:
         with open(folder / "tables" / "verdicts.csv", encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
     except OSError:
         return {}
     return {
-        f"{r['claim']} on {r['models']}": r["verdict"] for r in rows if r.get("task") == "(all)" and r.get("verdict")
+        f"{unguarded(r['claim'])} on {unguarded(r['models'])}": r["verdict"]
+        for r in rows
+        if r.get("task") == "(all)" and r.get("verdict")
     }
 
 

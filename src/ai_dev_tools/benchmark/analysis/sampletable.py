@@ -90,6 +90,10 @@ def _text(samples: pd.DataFrame, name: str) -> pd.Series:
         column = column.cat.rename_categories(list(column.cat.categories.astype(str))).cat.remove_unused_categories()
     else:
         column = column.astype("string").astype("category")
+    if neutral is None and "" in column.cat.categories:
+        column = column.cat.remove_categories(
+            [""]
+        )  # CSV cannot tell an empty text from none, so nothing may depend on it
     if neutral is not None and column.isna().any():
         column = (column if neutral in column.cat.categories else column.cat.add_categories([neutral])).fillna(neutral)
     # plain sorted str categories: codes then order rows alike whatever the order of the input

@@ -23,6 +23,7 @@ from ai_dev_tools.benchmark.paths import TABLE_NAMES
 from ai_dev_tools.benchmark.plan import read_plans, up_to
 from ai_dev_tools.benchmark.plugins import catalogue, load_plugins
 from ai_dev_tools.benchmark.prompts import SKIPPED, read_prompts
+from ai_dev_tools.benchmark.tablefiles import write_csv
 
 
 def write_tables(
@@ -77,7 +78,7 @@ def write_tables(
         "definitions": catalogue(),
     }
     for name in TABLE_NAMES:
-        made[name].to_csv(outputs[name], index=False, lineterminator="\n")
+        write_csv(made[name], outputs[name])
     outputs["verdicts_json"].write_text(_as_json(verdicts), encoding="utf-8")
 
 

@@ -41,6 +41,7 @@ from ai_dev_tools.benchmark.plan import read_plans
 from ai_dev_tools.benchmark.prompts import Prompt
 from ai_dev_tools.benchmark.samples import RENAMED, Sample, decode
 from ai_dev_tools.benchmark.scoring import score_answer
+from ai_dev_tools.benchmark.tablefiles import unguarded
 
 Key = tuple[str, str, str, int]
 """Model tag, task, approach and index of a sample."""
@@ -296,7 +297,7 @@ def _canonical(name: str, value: Any) -> str:
 def _read_cell(name: str, cell: str) -> Any:
     if name in _NUMBERS:
         return float(cell) if cell else None
-    return cell
+    return unguarded(cell)
 
 
 def _numbered(stream: Hashed) -> Iterator[tuple[int, bytes]]:

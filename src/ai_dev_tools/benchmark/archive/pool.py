@@ -26,6 +26,7 @@ from ai_dev_tools.benchmark.prompts import Prompt
 from ai_dev_tools.benchmark.report.overview_page import table_page, write_overview
 from ai_dev_tools.benchmark.report.text import plural
 from ai_dev_tools.benchmark.samples import decode
+from ai_dev_tools.benchmark.tablefiles import write_csv
 
 Question = tuple[str, str, str]
 """Task, case and approach."""
@@ -178,7 +179,7 @@ def _write(group: Sequence[Recorded], folder: Path, reference: str) -> None:
     about = {"machines": dict(machines), "runs": [_about(run) for run in group]}
     folder.mkdir(parents=True, exist_ok=True)
     write_overview(folder, table_page(plural(len(group), "archived run"), lead, tables), tables, about)
-    samples.to_csv(folder / "samples.csv", index=False, lineterminator="\n")
+    write_csv(samples, folder / "samples.csv")
 
 
 def _per_run(group: Sequence[Recorded], make: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame:

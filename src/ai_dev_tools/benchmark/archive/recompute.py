@@ -5,7 +5,6 @@ samples.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import math
 import tempfile
@@ -24,6 +23,7 @@ from ai_dev_tools.benchmark.config import load_config
 from ai_dev_tools.benchmark.errors import BenchmarkError
 from ai_dev_tools.benchmark.experiment import Experiment
 from ai_dev_tools.benchmark.plan import up_to
+from ai_dev_tools.benchmark.tablefiles import read_table
 
 _IMPOSSIBLE = (BenchmarkError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 FROM_TABLES = ("comparison_metrics", "overall_metrics", "verdicts", "verdict_rows")
@@ -125,9 +125,9 @@ def _table(archive: Archive, name: str) -> pd.DataFrame:
     try:
         if parquet in archive.members:
             open_parquet(archive, parquet)  # says how large it would become
-            return pd.read_parquet(io.BytesIO(archive.read(parquet)))
-        if text in archive.members and archive.members[text].file_size > 1:
-            return pd.read_csv(io.BytesIO(archive.read(text)), low_memory=False)
+            return read_table(archive.read(parquet), parquet)
+        if text in archive.members:
+            return read_table(archive.read(text), text)
     except (ValueError, OSError, pd.errors.ParserError) as error:
         raise ArchiveError(f"{name} is not a table ({str(error)[:120]})") from None
     return pd.DataFrame()

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pandas as pd
 
+from ai_dev_tools.benchmark import tablefiles
 from ai_dev_tools.benchmark.analysis.sampletable import ALL, REQUIRED, TEXT, prepare
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.plan import read_plans, up_to
@@ -194,9 +195,9 @@ def read_table(path: Path) -> pd.DataFrame:
     parquet = path.with_suffix(".parquet")
     try:
         if parquet.exists():
-            return pd.read_parquet(parquet)
-        if path.exists() and path.stat().st_size > 1:
-            return pd.read_csv(path, low_memory=False)
+            return tablefiles.read_table(parquet)
+        if path.exists():
+            return tablefiles.read_table(path)
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"{path} cannot be read ({error})", remedy="Delete it; it is made again") from None
     return pd.DataFrame()

@@ -10,8 +10,7 @@ from typing import Any
 
 from ai_dev_tools.benchmark.report import model
 from ai_dev_tools.benchmark.report.text import is_missing, visible
-
-FORMULA = ("=", "+", "-", "@")
+from ai_dev_tools.benchmark.tablefiles import guarded
 
 
 def render(report: model.Report, version: int) -> dict[str, Any]:
@@ -85,8 +84,7 @@ def csv_cell(value: Any) -> Any:
     """A cell that no spreadsheet takes for a formula; numbers stay numbers, what is missing stays empty."""
     if not isinstance(value, str):
         return "" if is_missing(value) else value
-    shown = visible(value)
-    return f"'{shown}" if shown.lstrip().startswith(FORMULA) else shown
+    return guarded(visible(value))
 
 
 def csv_text(names: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:

@@ -1,0 +1,190 @@
+"""Tables as files: one schema for the columns of every table, one writer of CSV, and one reader of CSV and Parquet.
+
+What a column holds depends on its name alone, never on what its cells look like: a task called `007`, `NA` or `true`
+stays that text, whoever reads the table and from whichever file. A text that a spreadsheet would take for a formula is
+written behind an apostrophe, which the reader takes away again.
+
+Light imports: what reads a table imports pandas when it does so.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Kind = Literal["text", "number", "flag"]
+
+_NUMBERS = """
+    sample repeat seed order score attempts in_flight protocol num_ctx num_predict start alpha cases censored
+    clusters clusters_could_decide d_z decode_tokens_per_second difference dropped flagged high look low mde
+    mde_d_z n p p_adjusted p_costs p_saves p_signed_rank pairs planned power present quality quality_bound
+    quality_margin ratio samples samples_could_decide success_rate tasks threshold throughput tokens_per_point
+    tokens_per_second unpaired uses value
+"""
+NUMBERS = frozenset(_NUMBERS.split())
+"""Columns of numbers, in whatever table, beside those whose name ends in a unit."""
+UNITS = ("_s", "_bytes", "_tokens", "_percent", "_ratio", "_mean", "_low", "_high", "_difference", "_score", "_p")
+FLAGS = frozenset(("parsed", "implausible", "comparable", "overall", "quality_passed"))
+"""Columns of true and false. All other columns are text."""
+
+MISSING = ["", "NA", "N/A", "#N/A", "NaN", "nan", "<NA>", "None", "NULL", "null"]
+"""What stands for no number, here and in tables of other programs; a text is missing only where its cell is empty."""
+MAX_HEADER_BYTES = 64 * 1024
+MAX_COLUMNS = 1000
+_FORMULA = re.compile(r"'*\s*[=+\-@＝＋－＠]")
+_TRUTH = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
+
+
+def kind_of(column: str) -> Kind:
+    """What the cells of a column are."""
+    return "number" if column in NUMBERS or column.endswith(UNITS) else "flag" if column in FLAGS else "text"
+
+
+def guarded(text: str) -> str:
+    """A text as a cell that no spreadsheet takes for a formula."""
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def unguarded(cell: str) -> str:
+    """The text behind a cell: what `guarded` was given."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+
+
+def write_csv(table: pd.DataFrame, path: Path) -> None:
+    """Write a table; the same table gives the same bytes."""
+    texts = [name for name in table.columns if kind_of(str(name)) == "text"]
+    cells = table.assign(**{name: _each(table[name], guarded) for name in texts})
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        if any(table[name].astype("string").str.contains("\r", regex=False).any() for name in texts):
+            # csv quotes the characters of its own line end only, and readers would take a lone CR for one
+            lines = _ShortLineEnds(newline="")
+            cells.to_csv(lines, index=False, lineterminator="\r\n")
+            file.write(lines.getvalue())
+        else:
+            cells.to_csv(file, index=False, lineterminator="\n")
+
+
+def read_table(source: Path | bytes, name: str | None = None) -> pd.DataFrame:
+    """A table from CSV or Parquet, its columns as their names say; empty where the file is.
+
+    Args:
+        name: of the file, where `source` is its content.
+
+    Raises:
+        OSError, ValueError: it cannot be read, is not a table, or a number in it is none.
+    """
+    import pandas as pd
+
+    data = source if isinstance(source, bytes) else source.read_bytes()
+    if (name or str(source)).endswith(".parquet"):
+        return typed(_parquet(data))
+    return typed(_csv(data)) if data.strip() else pd.DataFrame()
+
+
+def typed(table: pd.DataFrame) -> pd.DataFrame:
+    """A table with its columns as their names say: text (missing: NaN), numbers, and true or false.
+
+    Raises:
+        ValueError: a cell is none of what its column holds.
+    """
+    return table.assign(**{str(name): _column(table[name], kind_of(str(name))) for name in table.columns})
+
+
+class _ShortLineEnds(io.StringIO):
+    """Gets lines that end in CR LF, and keeps them ending in LF."""
+
+    def write(self, line: str) -> int:
+        return super().write(line.removesuffix("\r\n") + "\n")
+
+
+def _each(column: pd.Series, change: Callable[[str], str]) -> pd.Series:
+    """A column with its texts changed; most have few different ones, and few of these change."""
+    changed = {text: new for text in column.unique() if isinstance(text, str) and (new := change(text)) != text}
+    return column.astype("object").map(lambda text: changed.get(text, text)) if changed else column
+
+
+def _csv(data: bytes) -> pd.DataFrame:
+    import pandas as pd
+
+    header = data[: MAX_HEADER_BYTES + 1].split(b"\n", 1)[0]
+    if len(header) > MAX_HEADER_BYTES or header.count(b",") >= MAX_COLUMNS:
+        raise ValueError(f"its header is longer than {MAX_HEADER_BYTES} bytes or has more than {MAX_COLUMNS} columns")
+    names = list(pd.read_csv(io.BytesIO(data), nrows=0, encoding="utf-8-sig").columns)
+    # flags are read as text first: which words mean true is decided for CSV and Parquet alike
+    numbers = {name for name in names if kind_of(name) == "number"}
+    table = pd.read_csv(
+        io.BytesIO(data),
+        dtype={name: "float64" if name in numbers else str for name in names},
+        keep_default_na=False,
+        na_values={name: MISSING if name in numbers else [""] for name in names},
+        index_col=False,
+        low_memory=False,
+        encoding="utf-8-sig",
+    )
+    return table.assign(**{name: _each(table[name], unguarded) for name in names if name not in numbers})
+
+
+def _parquet(data: bytes) -> pd.DataFrame:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        # what pandas noted about itself in the file, such as which column is an index, is not believed
+        table: pd.DataFrame = pq.ParquetFile(io.BytesIO(data)).read().to_pandas(ignore_metadata=True)
+        return table
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(str(error)) from None
+
+
+def _column(column: pd.Series, kind: Kind) -> pd.Series:
+    import pandas as pd
+
+    if isinstance(column, pd.DataFrame):
+        raise ValueError(f"it has two columns {column.columns[0]}")
+    match kind:
+        case "text":
+            return _text(column)
+        case "number":
+            return _number(column)
+        case "flag":
+            if column.dtype == bool:
+                return column
+            words = column.astype("string").str.lower()
+            return words.map(_TRUTH, na_action="ignore").astype("object").where(words.notna(), None)
+
+
+def _text(column: pd.Series) -> pd.Series:
+    import pandas as pd
+
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        categories = column.cat.categories
+        return (
+            column
+            if pd.api.types.is_string_dtype(categories)
+            else column.cat.rename_categories(list(map(str, categories)))
+        )
+    if isinstance(column.dtype, pd.StringDtype) and column.dtype.na_value is not pd.NA:
+        return column
+    return column.astype("string").astype("object").where(column.notna(), float("nan"))
+
+
+def _number(column: pd.Series) -> pd.Series:
+    """Whole numbers as such where none is missing, as pandas does."""
+    import numpy as np
+    import pandas as pd
+
+    if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
+        try:
+            column = pd.to_numeric(column.astype("object").where(~column.isin(MISSING), None))
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"column {column.name}: {error}") from None
+    values = column.astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan)
+    whole = bool(len(values)) and bool(np.isfinite(values).all()) and bool((values == np.trunc(values)).all())
+    fits = whole and bool((np.abs(values) <= 2**53).all())
+    return pd.Series(values.astype(np.int64) if fits else values, index=column.index, name=column.name)
