@@ -18,7 +18,7 @@ from ai_dev_tools.benchmark.gate import judge_gate, junit, parse_metrics
 from ai_dev_tools.benchmark.runs import Run, read_run
 from ai_dev_tools.cli.benchmark_cli import main
 
-CLUSTERS = 14
+CLUSTERS = 24
 
 
 def run(
@@ -113,6 +113,58 @@ def test_the_very_same_change_everywhere_is_found_without_any_spread() -> None:
     tools = now.samples["approach"] == "tools"
     now.samples.loc[tools, "total_tokens"] *= 1.5
     assert verdicts(now, before, "tokens") == {"tokens": "worse"}
+
+
+def test_a_loss_that_a_small_run_could_not_have_found_is_undecided_with_its_power() -> None:
+    """Six tasks of three samples and scores that scatter: -0.21 was found in 7 % of runs, and "ok" in the others."""
+    small = {"clusters": 18, "spread": 0.3}
+    table = judge_gate(
+        run("a", quality=-0.1, seed=3, **small), run("b", seed=4, **small), parse_metrics(["quality"]), resamples=199
+    )
+    row = table.iloc[0]
+    assert row["verdict"] == "undecided"
+    assert row["change"] == pytest.approx(-0.10)
+    assert row["power"] < 0.5
+    assert f"would be found with {row['power']:.0%} only" in row["note"]
+    better = run("a", quality=0.1, seed=3, **small)
+    assert verdicts(better, run("b", seed=4, **small), "quality") == {"quality": "undecided"}
+    assert verdicts(better, run("b", seed=4, **small), "quality", power=0.0) == {"quality": "ok"}
+
+
+def test_a_value_beyond_its_bound_is_never_ok() -> None:
+    now, before = run("a", quality=-0.07, spread=0.12, seed=1), run("b", spread=0.12, seed=2)
+    row = judge_gate(now, before, parse_metrics(["quality"]), resamples=199, power=0.0).iloc[0]
+    assert row["value"] < -0.05
+    assert row["verdict"] == "undecided"
+    assert "lies beyond its bound, which may be chance" in row["note"]
+
+
+@pytest.mark.parametrize("share", [0.3, 0.9])
+def test_where_checks_take_out_many_pairs_nothing_is_ok(share: float) -> None:
+    """A rise of 15 % was "ok" on the 6 pairs of 72 that were left."""
+    now, before = run("a", tokens=1.15, seed=1, clusters=72), run("b", seed=2, clusters=72)
+    flagged = (now.samples["approach"] == "tools") & (now.samples["sample"] < share * 72)
+    now.samples.loc[flagged, "flags"] = "prompt_truncated"
+    row = judge_gate(now, before, parse_metrics(["tokens"]), resamples=199).iloc[0]
+    assert row["verdict"] == "undecided"
+    assert "of pairs are flagged by validity checks (limit 20%)" in row["note"]
+    assert "of 72 pairs are left" in row["note"]
+
+
+def test_where_one_run_lost_many_requests_its_costs_are_undecided() -> None:
+    found = judge_gate(run("a", failed=8), run("b", seed=2), parse_metrics(["tokens", "failures"]), resamples=199)
+    rows = found.set_index("metric")
+    assert rows["verdict"].to_dict() == {"tokens": "undecided", "failures": "worse"}
+    assert "33% of pairs were lost to failures (limit 10%): 16 of 24 pairs are left" in rows.loc["tokens", "note"]
+
+
+def test_a_check_compares_a_run_with_itself_alone() -> None:
+    """The same prompts read with more tokens, as after a change of the chat template: a rise, and no cut prompt."""
+    now, before = run("a", tokens=1.15, spread=0.01, seed=1), run("b", spread=0.01, seed=2)
+    for one in (now, before):
+        one.samples["prompt_sha256"] = one.samples["case"] + one.samples["approach"]
+    row = judge_gate(now, before, parse_metrics(["tokens"]), resamples=199).iloc[0]
+    assert (row["verdict"], row["pairs"]) == ("worse", 24)
 
 
 def test_too_few_clusters_decide_nothing() -> None:

@@ -2,8 +2,10 @@
 
 Cases are paired between the runs and averaged within clusters, each metric is tested one-sided *against its
 bound* (not against zero), and Holm's correction covers all metrics and models, so that a run that is no worse
-than the bounds fails with a probability of at most alpha. Time is judged relative to the reference arm of the
-same run: two runs are two days, or two machines, and what they differ in divides out.
+than the bounds fails with a probability of at most alpha. "ok" is only said where the pairs can be
+trusted, and a metric is shown to lie within its bound or a change of twice the bound would have been found. Time is
+judged relative to the reference arm of the same run: two runs are two days, or two machines, and what they differ in
+divides out.
 """
 
 from __future__ import annotations
@@ -19,13 +21,15 @@ import pandas as pd
 from ai_dev_tools.benchmark.analysis.clusters import cluster_estimate
 from ai_dev_tools.benchmark.analysis.comparison import DESCRIPTIVE_BELOW
 from ai_dev_tools.benchmark.analysis.pairing import costs, pair_up
+from ai_dev_tools.benchmark.analysis.power import t_power
 from ai_dev_tools.benchmark.analysis.statistics import (
     RESAMPLES,
     Inference,
     holm,
     infer,
 )
-from ai_dev_tools.benchmark.analysis.validity import assess
+from ai_dev_tools.benchmark.analysis.validity import DEFAULTS, assess
+from ai_dev_tools.benchmark.config import ValidityThresholds
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.overview import together
 from ai_dev_tools.benchmark.report.text import is_missing, xml_text
@@ -35,9 +39,12 @@ from ai_dev_tools.benchmark.validation import nearest
 NOW, BEFORE = "now", "before"
 COLUMNS = [
     "metric", "model", "approach", "verdict", "value", "low", "high", "bound", "p", "p_adjusted", "alpha",
-    "pairs", "clusters", "note",
+    "change", "power", "pairs", "clusters", "note",
 ]  # fmt: skip
 KEY = ["model", "task", "case", "repeat"]
+_SIDES: dict[str, Literal["low", "high"]] = {"higher": "high", "lower": "low"}
+POWER = 0.80
+"""With which probability a change of twice the bound must be found before "ok" is said of a metric that is not shown."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +103,8 @@ def judge_gate(
     reference: str = "baseline",
     alpha: float = 0.05,
     resamples: int = RESAMPLES,
+    power: float = POWER,
+    limits: ValidityThresholds = DEFAULTS,
 ) -> pd.DataFrame:
     """One row per metric and model.
 
@@ -103,10 +112,13 @@ def judge_gate(
         bounds: by metric, see `parse_metrics`.
         approach: the arm that is judged; `reference` is what its time is relative to.
         alpha: family-wise error rate over all rows.
+        power: with which probability a change of twice the bound must be found before "ok" is said without proof.
+        limits: shares of lost and flagged pairs beyond which nothing is decided.
 
     Returns:
         metric, model, approach, verdict (worse, ok, undecided), value with 95 % interval, bound, p,
-        Holm-adjusted p, pairs, clusters, note. Ratios and differences are now against before.
+        Holm-adjusted p, `power` with which `change` would be found, pairs, clusters, note. Ratios and differences are
+        now against before.
 
     Raises:
         ConfigurationError: an arm that is needed was not asked in both runs, or the runs share no case or model.
@@ -126,65 +138,137 @@ def judge_gate(
             f"runs '{now.name}' and '{before.name}' share no case of '{approach}' on the same model",
             remedy="Compare runs of the same tasks and models",
         )
-    rows = [
-        _row(name, bound, str(model), approach, arm[_is(arm, model)], plain[_is(plain, model)], resamples)
-        for model in sorted(set(arm["model"].astype(str)))
+    models = sorted(set(arm["model"].astype(str)))
+    level = alpha / (len(models) * len(bounds))
+    judged = [
+        _Judged(name, bound, model, arm[_is(arm, model)], plain[_is(plain, model)], limits)
+        for model in models
         for name, bound in bounds.items()
     ]
-    result = pd.DataFrame(rows, columns=COLUMNS)
-    result["p_adjusted"] = holm([1.0 if np.isnan(p) else p for p in result["p"]])
-    result["alpha"] = alpha
-    beyond = (result["p_adjusted"] <= alpha) & (result["verdict"] == "")
-    result["verdict"] = np.where(result["verdict"] != "", result["verdict"], np.where(beyond, "worse", "ok"))
-    return result
+    rows = [one.row(approach, resamples, level) for one in judged]
+    for row, p in zip(rows, holm([1.0 if np.isnan(row["p"]) else row["p"] for row in rows]), strict=True):
+        row |= {"p_adjusted": p, "alpha": alpha}
+        _decide(row, power)
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _decide(row: dict[str, Any], power: float) -> None:
+    """The word of a row that is not undecided yet."""
+    if row["verdict"]:
+        return
+    metric, side = METRICS[row["metric"]], 1 if METRICS[row["metric"]].worse == "higher" else -1
+    inside = side * (row["bound"] - row["value"]) >= 0
+    shown = side * (row["bound"] - row["worst"]) > 0
+    if row["p_adjusted"] <= row["alpha"]:
+        row["verdict"] = "worse"
+    elif inside and (shown or row["power"] >= power):
+        row["verdict"] = "ok"
+    else:
+        change = f"{row['change']:.3g} times" if metric.ratio else f"a change of {row['change']:+.3g}"
+        where = "lies within its bound" if inside else "lies beyond its bound, which may be chance"
+        said = f"it {where}, and {change} would be found with {row['power']:.0%} only"
+        row |= {"verdict": "undecided", "note": "; ".join(filter(None, (row["note"], said)))}
 
 
 def _is(pairs: pd.DataFrame, model: str) -> Any:
     return (pairs["model"].astype(str) == model).to_numpy()
 
 
-def _row(
-    name: str, bound: float, model: str, approach: str, arm: pd.DataFrame, plain: pd.DataFrame, resamples: int
-) -> dict[str, Any]:
-    """One metric on one model; verdict "" where the p-value decides."""
-    metric = METRICS[name]
-    row: dict[str, Any] = {"metric": name, "model": model, "approach": approach, "bound": bound, "p": float("nan")}
-    row |= {"value": float("nan"), "low": float("nan"), "high": float("nan"), "pairs": 0, "clusters": 0, "note": ""}
-    found = _inference(name, arm, plain, resamples)
-    if found is None:
-        return row | {"verdict": "undecided", "note": f"{name} is not known in both runs"}
-    e, limit = found.source, float(np.log(bound)) if metric.ratio else bound
-    scale = np.exp if metric.ratio else float
-    low, high = found.bound("low", 0.025), found.bound("high", 0.025)
-    row |= {"value": float(scale(e.estimate)), "low": float(scale(low)), "high": float(scale(high))}
-    row |= {"pairs": e.pairs, "clusters": e.clusters}
-    if e.clusters < DESCRIPTIVE_BELOW:
-        return row | {"verdict": "undecided", "note": f"only {e.clusters} clusters: too few to generalise"}
-    if not found.usable:
-        # every cluster moved by the same amount: the exact sign test
-        beyond = e.estimate > limit if metric.worse == "higher" else e.estimate < limit
-        return row | {"verdict": "", "p": 0.5**e.clusters if beyond else 1.0, "note": "all clusters moved alike"}
-    p = found.p_above(limit) if metric.worse == "higher" else found.p_below(limit)
-    return row | {"verdict": "", "p": p}
+@dataclass(frozen=True)
+class _Judged:
+    """One metric on one model: the pairs of the arm between the runs, and those of the reference arm."""
 
+    name: str
+    bound: float
+    model: str
+    arm: pd.DataFrame
+    plain: pd.DataFrame
+    limits: ValidityThresholds
 
-def _inference(name: str, arm: pd.DataFrame, plain: pd.DataFrame, resamples: int) -> Inference | None:
-    if name == "failures":
-        gap = [(arm[c].astype(str) != "completed").to_numpy(dtype=float) for c in ("status", "status_ref")]
-        return _on_clusters(arm, gap[0] - gap[1], resamples)
-    usable = _usable(arm, name)
-    if name == "time":
-        others = _usable(plain, name)[[*KEY, "time_low", "time_low_ref"]]
-        usable = usable.merge(others, on=KEY, suffixes=("", "_plain"))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        if METRICS[name].ratio:
-            values = _log_ratio(usable, f"{name}_low", f"{name}_low_ref")
-        else:
-            values = (usable[f"{name}_low"] - usable[f"{name}_low_ref"]).to_numpy(dtype=float)
-        if name == "time":
-            values = values - _log_ratio(usable, "time_low_plain", "time_low_ref_plain")
-    known = np.isfinite(values)
-    return _on_clusters(usable[known], values[known], resamples)
+    def row(self, approach: str, resamples: int, level: float) -> dict[str, Any]:
+        """What is known of it; verdict "" where the p-value decides."""
+        metric, nan = METRICS[self.name], float("nan")
+        row: dict[str, Any] = {"metric": self.name, "model": self.model, "approach": approach, "bound": self.bound}
+        row |= dict.fromkeys(("value", "low", "high", "worst", "p", "change", "power"), nan)
+        row |= {"pairs": 0, "clusters": 0, "note": "", "verdict": "undecided"}
+        found = self._inference(resamples)
+        if found is None:
+            return row | {"note": self._untrusted() or f"{self.name} is not known in both runs"}
+        e, side = found.source, _SIDES[metric.worse]
+        scale = np.exp if metric.ratio else float
+        low, high = found.bound("low", 0.025), found.bound("high", 0.025)
+        row |= {"value": float(scale(e.estimate)), "low": float(scale(low)), "high": float(scale(high))}
+        row |= {"worst": float(scale(found.bound(side, 0.05))), "pairs": e.pairs, "clusters": e.clusters}
+        row["change"] = float(scale(self._change))
+        if untrusted := self._untrusted():
+            return row | {"note": untrusted}
+        if e.clusters < DESCRIPTIVE_BELOW:
+            return row | {"note": f"only {e.clusters} clusters: too few to generalise"}
+        return row | {"verdict": ""} | self._test(found, level)
+
+    @property
+    def _limit(self) -> float:
+        return float(np.log(self.bound)) if METRICS[self.name].ratio else self.bound
+
+    @property
+    def _change(self) -> float:
+        """The change that a run must be able to find: twice the bound, or where that is small the default one more."""
+        metric = METRICS[self.name]
+        usual = float(np.log(metric.bound)) if metric.ratio else metric.bound
+        more = max(abs(self._limit), abs(usual))
+        return self._limit + (more if metric.worse == "higher" else -more)
+
+    def _test(self, found: Inference, level: float) -> dict[str, Any]:
+        """The p-value against the bound, and the power at a larger change."""
+        e, higher = found.source, METRICS[self.name].worse == "higher"
+        if found.usable:
+            power = t_power(abs(self._change - self._limit) / e.spread, e.clusters, level, two_sided=False)
+            return {"p": found.p_above(self._limit) if higher else found.p_below(self._limit), "power": power}
+        # every cluster moved by the same amount: the exact sign test; what is rare may not have come up by chance
+        beyond = e.estimate > self._limit if higher else e.estimate < self._limit
+        rare = 0.0 if METRICS[self.name].ratio else max(0.0, 1 - abs(self._change))
+        note = "all clusters moved alike"
+        return {"p": 0.5**e.clusters if beyond else 1.0, "power": 1 - rare**e.clusters, "note": note}
+
+    def _untrusted(self) -> str:
+        """Why the pairs that are left may say something else than those that are not; "" where few are lost."""
+        if self.name == "failures" or not len(self.arm):
+            return ""
+        kept = self.arm[(self.arm["dropped"].astype(str) == "").to_numpy()]
+        usable = len(self._usable())
+        now, before = (float(kept[f"void_{self.name}_{end}"].mean()) if len(kept) else 0.0 for end in ("own", "ref"))
+        for share, most, said in (
+            (1 - len(kept) / len(self.arm), self.limits.max_dropped, "of pairs were lost to failures"),
+            (1 - usable / max(1, len(kept)), self.limits.max_flagged, "of pairs are flagged by validity checks"),
+            (abs(now - before), self.limits.max_arm_difference, "is how far the runs' flagged shares differ"),
+        ):
+            if share > most + 1e-12:
+                left = f"{usable} of {len(self.arm)} pairs are left"
+                return f"{share:.0%} {said} (limit {most:.0%}): {left}"
+        return ""
+
+    def _usable(self) -> pd.DataFrame:
+        """Pairs that no failure and no validity check takes out; for time, on the reference arm too."""
+        usable = _usable(self.arm, self.name)
+        if self.name != "time":
+            return usable
+        others = _usable(self.plain, "time")[[*KEY, "time_low", "time_low_ref"]]
+        return usable.merge(others, on=KEY, suffixes=("", "_plain"))
+
+    def _inference(self, resamples: int) -> Inference | None:
+        if self.name == "failures":
+            failed = [(self.arm[c].astype(str) != "completed").to_numpy(dtype=float) for c in ("status", "status_ref")]
+            return _on_clusters(self.arm, failed[0] - failed[1], resamples)
+        usable = self._usable()
+        with np.errstate(divide="ignore", invalid="ignore"):
+            if METRICS[self.name].ratio:
+                values = _log_ratio(usable, f"{self.name}_low", f"{self.name}_low_ref")
+            else:
+                values = (usable[f"{self.name}_low"] - usable[f"{self.name}_low_ref"]).to_numpy(dtype=float)
+            if self.name == "time":
+                values = values - _log_ratio(usable, "time_low_plain", "time_low_ref_plain")
+        known = np.isfinite(values)
+        return _on_clusters(usable[known], values[known], resamples)
 
 
 def _usable(pairs: pd.DataFrame, name: str) -> pd.DataFrame:

@@ -183,6 +183,9 @@ def gate(
     approach: Annotated[str, typer.Option("--approach", help="The arm that is judged")] = "tools",
     reference: Annotated[str, typer.Option("--reference", help="The arm that its time is relative to")] = "baseline",
     alpha: Annotated[float, typer.Option(min=0.0001, max=0.5, help="Error rate over all metrics and models")] = 0.05,
+    power: Annotated[
+        float, typer.Option(min=0, max=0.999, help="Probability of finding a change of twice the bound that 'ok' needs")
+    ] = 0.8,
     strict: Annotated[bool, typer.Option("--strict", help="Exit code 3 where a metric could not be decided")] = False,
     junit: Annotated[Path | None, typer.Option("--junit", help="Also write JUnit XML")] = None,
     root: Root = None,
@@ -197,7 +200,7 @@ def gate(
     bounds = parse_metrics(names(metric) or [])
     place = Wish(root).place() if run is None or not Path(run).exists() or not Path(baseline).exists() else Path()
     now = read_run(run or open_wish(Wish(root))[0].run, place)
-    table = judge_gate(now, read_run(baseline, place), bounds, approach, reference, alpha)
+    table = judge_gate(now, read_run(baseline, place), bounds, approach, reference, alpha, power=power)
     rows = table.astype(object).where(table.notna(), None).to_dict("records")
     if junit:
         try:
@@ -207,9 +210,23 @@ def gate(
     if as_json:
         console.out_json(rows)
     else:
-        shown = ["verdict", "metric", "model", "value", "low", "high", "bound", "p_adjusted", "clusters", "note"]
+        shown = [
+            "verdict",
+            "metric",
+            "model",
+            "value",
+            "low",
+            "high",
+            "bound",
+            "p_adjusted",
+            "power",
+            "clusters",
+            "note",
+        ]
         console.out(console.table(rows, shown))
-    verdicts = {str(row["verdict"]) for row in rows}
+    verdicts = [str(row["verdict"]) for row in rows]
+    if "undecided" in verdicts and not strict:
+        console.say(f"{verdicts.count('undecided')} of {len(rows)} undecided: that passes; --strict ends with code 3.")
     if "worse" in verdicts:
         raise SystemExit(console.FAILED)
     raise SystemExit(console.UNDECIDED if strict and "undecided" in verdicts else console.OK)

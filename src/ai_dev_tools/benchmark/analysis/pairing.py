@@ -63,7 +63,7 @@ def _tokens(table: pd.DataFrame, censored: NDArray[np.bool_], uncounted: NDArray
     total = table["total_tokens"].to_numpy(copy=True)
     if (uncounted & np.isnan(total)).any():
         known_input = table["input_tokens"].to_numpy(copy=True)
-        for names in (["model", "prompt_sha256"], ["model", "task", "case", "approach"]):
+        for names in (["run", "model", "prompt_sha256"], ["run", "model", "task", "case", "approach"]):
             if table[names[-1]].notna().all():
                 known_input = np.where(np.isnan(known_input), _group_max(known_input, codes(table, names)), known_input)
         seen = known_input + np.nan_to_num(table["output_tokens"].to_numpy())

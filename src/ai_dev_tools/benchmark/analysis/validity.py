@@ -274,24 +274,38 @@ def options_changed(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Ch
 def run_checks(
     samples: pd.DataFrame, thresholds: ValidityThresholds
 ) -> Iterator[tuple[Plugin, NDArray[Any], NDArray[Any]]]:
-    """Each registered check with its values (float32) and its state per sample: 0 ok, 1 flagged, 2 unknown."""
+    """Each registered check with its values (float32) and its state per sample: 0 ok, 1 flagged, 2 unknown.
+
+    Each run is checked by itself: what is usual in one says nothing of another, whose prompts may be other ones.
+    """
+    run = codes(samples, ["run"])
+    parts = [np.flatnonzero(run == number) for number in range(int(run.max(initial=0)) + 1)]
+    tables = [samples] if len(parts) == 1 else [samples.iloc[rows] for rows in parts]
     for plugin in CHECKS:
-        try:
-            with np.errstate(all="ignore"):
-                values, flagged = plugin.function(samples, thresholds)
-            state = pd.array(flagged, dtype="boolean").to_numpy(dtype=np.float64, na_value=2.0).astype(np.int8)
-            numbers = np.asarray(
-                pd.to_numeric(pd.Series(values), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-            )
-        except Exception as error:
-            raise ConfigurationError(
-                f"check '{plugin.name}' ({plugin.origin}) failed: {type(error).__name__}: {error}"
-            ) from None
-        if len(state) != len(samples) or len(numbers) != len(samples):
-            raise ConfigurationError(
-                f"check '{plugin.name}' ({plugin.origin}) must give one value and one flag per sample"
-            )
+        numbers, state = np.empty(len(samples)), np.empty(len(samples), dtype=np.int8)
+        for rows, table in zip(parts, tables, strict=True):
+            numbers[rows], state[rows] = _checked(plugin, table, thresholds)
         yield plugin, numbers, state
+
+
+def _checked(
+    plugin: Plugin, samples: pd.DataFrame, thresholds: ValidityThresholds
+) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
+    """Value and state of each sample by one check."""
+    try:
+        with np.errstate(all="ignore"):
+            values, flagged = plugin.function(samples, thresholds)
+        state = pd.array(flagged, dtype="boolean").to_numpy(dtype=np.float64, na_value=2.0).astype(np.int8)
+        numbers = np.asarray(
+            pd.to_numeric(pd.Series(values), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+        )
+    except Exception as error:
+        raise ConfigurationError(
+            f"check '{plugin.name}' ({plugin.origin}) failed: {type(error).__name__}: {error}"
+        ) from None
+    if len(state) != len(samples) or len(numbers) != len(samples):
+        raise ConfigurationError(f"check '{plugin.name}' ({plugin.origin}) must give one value and one flag per sample")
+    return numbers, state
 
 
 def assess(samples: pd.DataFrame, thresholds: ValidityThresholds | None = None) -> pd.DataFrame:
