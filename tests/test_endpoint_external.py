@@ -10,9 +10,9 @@ import pytest
 from fakes.scripted_ollama import ScriptedOllama
 from ports import refusing_port
 
+from ai_dev_tools.benchmark.addresses import host_url
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, ReadyEndpoint, container, open_endpoint, pulling
 from ai_dev_tools.benchmark.endpoints.auto import choose
-from ai_dev_tools.benchmark.endpoints.external import host_url
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, EndpointConnectionError, ModelError
 
 HALF = {"status": "pulling", "digest": "sha256:a", "total": 100, "completed": 50}

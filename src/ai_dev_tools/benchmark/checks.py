@@ -13,8 +13,11 @@ from typing import Any, Literal
 from ai_dev_tools.benchmark import paths
 from ai_dev_tools.benchmark.batches import apply_batch
 from ai_dev_tools.benchmark.config import ResolvedInstance, load_config
+from ai_dev_tools.benchmark.endpoints import EndpointSpec
+from ai_dev_tools.benchmark.endpoints.base import is_url
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
 from ai_dev_tools.benchmark.experiment import Experiment, open_experiment
+from ai_dev_tools.benchmark.model_names import same_model
 from ai_dev_tools.benchmark.settings import Merged
 
 MIN_FREE_GB = 1.0
@@ -88,13 +91,13 @@ def _endpoints(experiment: Experiment, profile: str, root: Path) -> Iterator[Che
         elif instance.endpoint == "replay":
             yield Check(name, "ok", f"{instance.model} from recorded answers")
         else:
-            yield from _served(name, instance)
+            yield from _served(name, instance, EndpointSpec.from_dict(experiment.endpoint(profile, instance)))
 
 
 def _embedded(name: str, instance: ResolvedInstance, root: Path) -> Check:
     from ai_dev_tools.benchmark.endpoints.weights import SMOLLM2
 
-    if instance.model != SMOLLM2.tag:
+    if not same_model(instance.model, SMOLLM2.tag):
         return Check(name, "failed", f"the embedded endpoint serves {SMOLLM2.tag} only, not {instance.model}",
                      "Choose endpoint=auto for other models")  # fmt: skip
     if not (root / paths.WEIGHTS).exists():
@@ -102,38 +105,42 @@ def _embedded(name: str, instance: ResolvedInstance, root: Path) -> Check:
     return Check(name, "ok", f"{instance.model}, weights at hand")
 
 
-def _served(name: str, instance: ResolvedInstance) -> Iterator[Check]:
-    from ai_dev_tools.benchmark.endpoints import EndpointSpec
+def _served(name: str, instance: ResolvedInstance, spec: EndpointSpec) -> Iterator[Check]:
+    """Reach the servers as a run does: with `OLLAMA_HOST`, the token and the replicas."""
     from ai_dev_tools.benchmark.endpoints.auto import choose
-    from ai_dev_tools.benchmark.endpoints.probing import find_model, installed_models, is_ollama
+    from ai_dev_tools.benchmark.endpoints.external import authorization, find_url
 
-    spec = EndpointSpec(
-        kind=instance.endpoint, instance=instance.name, model=instance.model, host=instance.host, port=instance.port
-    )
     try:
-        if instance.endpoint == "auto":
+        if spec.kind == "auto":
             spec = choose(spec)
+        if spec.kind in ("process", "container"):
+            yield _startable(name, spec.kind, instance)
+            return
+        if spec.kind != "external" and not is_url(spec.kind):
+            yield Check(name, "ok", f"{instance.model} will be served by your own endpoint kind {spec.kind}")
+            return
+        headers, url = authorization(spec), find_url(spec)
     except BenchmarkError as error:
         yield Check(name, "failed", error.args[0], error.remedy or "")
         return
-    if spec.kind in ("process", "container"):
-        yield _startable(name, spec.kind, instance)
-        return
-    if not is_ollama(spec.base_url):
-        yield Check(
-            name, "failed", f"no Ollama answers at {spec.base_url}", "Start it there, or choose another endpoint="
-        )
-        return
+    for server in (url, *(replica.rstrip("/") for replica in spec.replicas)):
+        yield _reached(name, instance.model, server, headers)
+
+
+def _reached(name: str, model: str, url: str, headers: Mapping[str, str]) -> Check:
+    from ai_dev_tools.benchmark.endpoints.probing import find_model, installed_models, is_ollama
+
     try:
-        known = installed_models(spec.base_url)
+        known = installed_models(url, headers)
     except BenchmarkError as error:
-        yield Check(name, "failed", str(error))
-        return
-    if find_model(known, instance.model) is None:
-        yield Check(name, "warning", f"{spec.base_url} lacks {instance.model}; the run pulls it first",
-                    f"Pull it now: ollama pull {instance.model}")  # fmt: skip
-    else:
-        yield Check(name, "ok", f"{instance.model} at {spec.base_url}")
+        if is_ollama(url, headers) or error.error_class == "configuration":
+            return Check(name, "failed", error.args[0], error.remedy or "")
+        return Check(name, "failed", f"no Ollama answers at {url}", "Start it there, or choose another endpoint=")
+    if find_model(known, model) is None:
+        return Check(
+            name, "warning", f"{url} lacks {model}; the run pulls it first", f"Pull it now: ollama pull {model}"
+        )
+    return Check(name, "ok", f"{model} at {url}")
 
 
 def _startable(name: str, kind: str, instance: ResolvedInstance) -> Check:

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
+from ai_dev_tools.benchmark.addresses import Address, parse_address
 from ai_dev_tools.benchmark.batches import Batch
 from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.model_names import full_name
 from ai_dev_tools.benchmark.paths import NOTEBOOK, safe_model
 from ai_dev_tools.benchmark.validation import PATH_SAFE, StrictModel, nearest, parse
 
@@ -80,13 +82,38 @@ class Instance(StrictModel):
     """One model behind one endpoint."""
 
     model: str = Field(min_length=1, description="model tag as Ollama knows it")
-    host: str = Field("localhost", min_length=1, description="host of its Ollama")
+    host: str = Field("localhost", min_length=1, description="host of its Ollama; also `host:port` and `[::1]`")
     port: Annotated[int, Field(ge=1, le=65535)] | None = Field(None, description="port of its Ollama")
     max_concurrent: PositiveInt | None = Field(None, description="requests under way at once")
     replicas: tuple[str, ...] = Field((), description="base URLs of further servers with the same model")
     memory_gb: PositiveFloat | None = Field(
         None, description="memory a server needs; its start waits until so much is free"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split_host(cls, data: Any) -> Any:
+        """Take host and port apart where the host names both, and brackets off."""
+        if not isinstance(data, dict) or not isinstance(host := data.get("host"), str):
+            return data
+        address = _address(host, "host")
+        if address is None or host == address.host:
+            return data
+        if address.scheme == "https" or address.path:
+            raise ValueError(f"host {host!r} is more than a host: give it as endpoint={address.url}")
+        if address.port and data.get("port") not in (None, address.port):
+            raise ValueError(f"host {host!r} names another port than 'port' does ({data['port']})")
+        plain = host if host.lower() == address.host else address.host
+        return data | {"host": plain} | ({"port": address.port} if address.port else {})
+
+    @field_validator("replicas")
+    @classmethod
+    def _usable(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        for url in urls:
+            if not url.startswith(("http://", "https://")):
+                raise ValueError(f"{url!r} is not a base URL: write http://host:port")
+            _address(url, "replicas")
+        return urls
 
 
 class ServerSettings(StrictModel):
@@ -259,9 +286,21 @@ ENDPOINT_KINDS = ("embedded", "auto", "external", "process", "container", "repla
 
 def check_endpoint(value: str) -> str:
     """An endpoint kind or a base URL, as given; raises ValueError with the nearest kind."""
-    if value in ENDPOINT_KINDS or value.startswith(("http://", "https://")):
+    if value.startswith(("http://", "https://")):
+        _address(value, "endpoint")
         return value
-    raise ValueError(f"'{value}' is no kind of endpoint, {nearest(value, ENDPOINT_KINDS)} (or a URL)")
+    if value in ENDPOINT_KINDS:
+        return value
+    hint = f"did you mean 'http://{value}'?" if ":" in value else nearest(value, ENDPOINT_KINDS)
+    raise ValueError(f"'{value}' is no kind of endpoint, {hint} (or a URL)")
+
+
+def _address(text: str, setting: str) -> Address | None:
+    """An address as a value in a setting; raises ValueError, so that the message says where it stands."""
+    try:
+        return parse_address(text, setting)
+    except ConfigurationError as error:
+        raise ValueError(str(error)) from None
 
 
 class ResolvedInstance(StrictModel):
@@ -367,10 +406,11 @@ def _check_instances(profile: str, instances: tuple[ResolvedInstance, ...]) -> N
                 f"config: profiles.{profile}: instances '{places[place]}' and '{instance.name}' share port "
                 f"{instance.port}: give each its own, or serve all from one with endpoint=http://host:port"
             )
-        if safe_model(instance.model) in models:
+        names = (full_name(instance.model), safe_model(instance.model))
+        if twice := next((models[name] for name in names if name in models), None):
             raise ConfigurationError(
-                f"config: profiles.{profile}: instances '{models[safe_model(instance.model)]}' and '{instance.name}' "
+                f"config: profiles.{profile}: instances '{twice}' and '{instance.name}' "
                 f"both serve {instance.model}: results are kept by model, so name it once"
             )
         places[place] = instance.name
-        models[safe_model(instance.model)] = instance.name
+        models |= dict.fromkeys(names, instance.name)

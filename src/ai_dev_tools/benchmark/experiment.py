@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from ai_dev_tools.benchmark import paths
+from ai_dev_tools.benchmark.addresses import host_url, join
 from ai_dev_tools.benchmark.approaches import APPROACHES, FINDINGS_CONTROLS, TOOL_PREFIX, find_approach
 from ai_dev_tools.benchmark.config import ALL, Config, ExecutionMode, ResolvedInstance, ResolvedProfile, resolve_profile
 from ai_dev_tools.benchmark.deployment import own_or_shipped
 from ai_dev_tools.benchmark.design import PROTOCOL, Block, case_order
 from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
 from ai_dev_tools.benchmark.fingerprints import case_digests, tool_digest
+from ai_dev_tools.benchmark.model_names import full_name
 from ai_dev_tools.benchmark.plan import RULES, plan_hash
 from ai_dev_tools.benchmark.settings import without_passwords
 from ai_dev_tools.benchmark.tasks import Task, check_names, find_tasks, load_task
@@ -148,8 +151,10 @@ class Experiment:
         if ALL in self.config.models:
             return list(every)
         known = {name: instance for instance in every for name in (instance.name, instance.model)}
-        check_names(self.config.models, known, f"model in profile '{profile}'")
-        return list({known[name].model: known[name] for name in self.config.models}.values())
+        meant = {full_name(instance.model): instance.model for instance in every}
+        wanted = [name if name in known else meant.get(full_name(name), name) for name in self.config.models]
+        check_names(wanted, known, f"model in profile '{profile}'")
+        return list({known[name].model: known[name] for name in wanted}.values())
 
     def blocks(self, profile: str) -> list[tuple[str, str]]:
         """(path-safe model, task) of every block, model-major."""
@@ -205,10 +210,11 @@ class Experiment:
             round=read_round(profile, model, task),
             plan=plan_hash(self.plan(profile)),
             run_requests=resolved.samples * len(self.approaches) * len(self.blocks(profile)),
-            endpoint=self._endpoint(profile, instance),
+            endpoint=self.endpoint(profile, instance),
         )
 
-    def _endpoint(self, profile: str, instance: ResolvedInstance) -> dict[str, Any]:
+    def endpoint(self, profile: str, instance: ResolvedInstance) -> dict[str, Any]:
+        """How an instance is served: an `EndpointSpec` as plain data."""
         slots = instance.max_concurrent if self.config.execution_mode is ExecutionMode.ASYNC else 1
         embedded = instance.endpoint == "embedded"
         kind_file = self.config.endpoint_file
@@ -232,7 +238,7 @@ class Experiment:
     def servers(self, profile: str) -> dict[str, str]:
         """Which server each model's blocks use; blocks of one server run one after the other."""
         return {
-            paths.safe_model(i.model): i.endpoint if i.endpoint.startswith("http") else f"{i.host}:{i.port}"
+            paths.safe_model(i.model): i.endpoint if i.endpoint.startswith("http") else _server_of(i)
             for i in self.profile(profile).instances
         }
 
@@ -315,6 +321,15 @@ class Experiment:
     @cached_property
     def _tool_digests(self) -> dict[str, str]:
         return {name: tool_digest(tool) for name, tool in self.tools.items()}
+
+
+def _server_of(instance: ResolvedInstance) -> str:
+    """The server of an instance; `OLLAMA_HOST` makes it one and the same for all that take a running Ollama."""
+    named = os.environ.get("OLLAMA_HOST", "").strip() if instance.endpoint in ("external", "auto") else ""
+    try:
+        return host_url(named) or join(instance.host, instance.port)
+    except ConfigurationError:  # said by whoever reaches for it; other profiles do not need it
+        return named
 
 
 def open_experiment(config: Config, root: Path, home: Path | None = None) -> Experiment:

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 
+from ai_dev_tools.benchmark.addresses import OLLAMA_PORT, host_url, join
 from ai_dev_tools.benchmark.endpoints.base import (
     EndpointSpec,
     ReadyEndpoint,
@@ -14,12 +15,12 @@ from ai_dev_tools.benchmark.endpoints.base import (
     find_kind,
     with_kind,
 )
-from ai_dev_tools.benchmark.endpoints.external import authorization, host_url
+from ai_dev_tools.benchmark.endpoints.external import authorization
 from ai_dev_tools.benchmark.endpoints.launching import say
 from ai_dev_tools.benchmark.endpoints.probing import is_ollama
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
 
-COMMON_PORT = 11434
+COMMON_PORT = OLLAMA_PORT
 
 
 WAYS_OUT = "Start Ollama, or choose endpoint=container with Docker or Podman running, or choose profile=embedded"
@@ -53,7 +54,7 @@ def choose(spec: EndpointSpec) -> EndpointSpec:
     named = host_url(os.environ.get("OLLAMA_HOST", ""))
     if named and is_ollama(named, headers):
         return with_kind(spec, named)
-    common = f"http://{spec.host}:{COMMON_PORT}"
+    common = f"http://{join(spec.host, COMMON_PORT)}"
     hint = f"an Ollama answers at {common}: endpoint={common} serves all instances from it, model after model"
     only_common = spec.port != COMMON_PORT and is_ollama(common, headers)
     chosen, engine_problem = ("process", "") if shutil.which("ollama") else _container()

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from ai_dev_tools.benchmark.addresses import join
 from ai_dev_tools.benchmark.errors import ConfigurationError
 
 _OWN_MODULES = "ai_dev_tools.benchmark.endpoints"
@@ -83,8 +84,7 @@ class EndpointSpec:
         """Where the instance is expected: the URL in `kind` if there is one, else host and port."""
         if is_url(self.kind):
             return self.kind.rstrip("/")
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
+        return f"http://{join(self.host, self.port)}"
 
 
 @dataclass

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ai_dev_tools.benchmark.addresses import join
 from ai_dev_tools.benchmark.endpoints import guard, memory, processes
 from ai_dev_tools.benchmark.endpoints.base import EndpointSpec, ReadyEndpoint, endpoint_kind
 from ai_dev_tools.benchmark.endpoints.launching import free_port, launched, log_folder, require_free_port, say
@@ -157,7 +158,7 @@ class _ContainerServer:
             guard.command_line(self._engine, "rm", "--force", self._name, afterwards=True), {}, self._log
         )
         processes.read_line(self._remover, 30)
-        host = f"{spec.host}:{spec.port}" if spec.host[:1].isdigit() else f"127.0.0.1:{spec.port}"
+        host = join(spec.host if spec.host[:1].isdigit() or ":" in spec.host else "127.0.0.1", spec.port)
         self._container = self._client.container.run(
             image,
             detach=True,

@@ -21,6 +21,7 @@ from ai_dev_tools.benchmark.endpoints import processes
 from ai_dev_tools.benchmark.endpoints.base import EndpointSpec, ReadyEndpoint, endpoint_kind
 from ai_dev_tools.benchmark.endpoints.weights import DEFAULT_PATH, SMOLLM2, fetch_weights
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, ModelError, StartupTimeoutError
+from ai_dev_tools.benchmark.model_names import same_model
 
 if TYPE_CHECKING:
     from ai_dev_tools.benchmark.endpoints.facade import Facade
@@ -36,7 +37,7 @@ def open_embedded(spec: EndpointSpec) -> Iterator[ReadyEndpoint]:
     """Start the server in a process of its own on a free port (or the spec's), and end it afterwards."""
     from ai_dev_tools.benchmark.endpoints.launching import launched, log_folder
 
-    if spec.model_file is None and spec.model != SMOLLM2.tag:
+    if spec.model_file is None and not same_model(spec.model, SMOLLM2.tag):
         raise ConfigurationError(
             f"{spec.instance}: the embedded endpoint serves {SMOLLM2.tag}, not {spec.model}",
             remedy="Use profile=embedded, or another endpoint",
@@ -251,12 +252,12 @@ def _checked_digest(path: Path, tag: str) -> str:
     from ai_dev_tools.benchmark.endpoints.weights import file_sha256
 
     digest = file_sha256(path)
-    if tag == SMOLLM2.tag and digest != SMOLLM2.sha256:
+    if same_model(tag, SMOLLM2.tag) and digest != SMOLLM2.sha256:
         raise ConfigurationError(
             f"{path} has sha256 {digest[:12]}…, not the {SMOLLM2.sha256[:12]}… of {tag}",
             remedy="Delete it, and it is fetched again; or serve it under a name of its own with --model",
         )
-    if tag != SMOLLM2.tag and digest == SMOLLM2.sha256:
+    if not same_model(tag, SMOLLM2.tag) and digest == SMOLLM2.sha256:
         raise ConfigurationError(
             f"{path} holds {SMOLLM2.tag}, which is not to pass for {tag}",
             remedy="Use profile=embedded, or another endpoint",

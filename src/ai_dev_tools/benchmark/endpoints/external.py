@@ -6,12 +6,11 @@ import os
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
+from ai_dev_tools.benchmark.addresses import host_url
 from ai_dev_tools.benchmark.endpoints.base import EndpointSpec, ReadyEndpoint, endpoint_kind, is_url
 from ai_dev_tools.benchmark.endpoints.probing import ask, identify
 from ai_dev_tools.benchmark.endpoints.pulling import ensure_model
 from ai_dev_tools.benchmark.errors import ConfigurationError, EndpointConnectionError
-
-_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 @endpoint_kind("external")
@@ -36,27 +35,6 @@ def find_url(spec: EndpointSpec) -> str:
     if is_url(spec.kind):
         return spec.base_url
     return host_url(os.environ.get("OLLAMA_HOST", "")) or spec.base_url
-
-
-def host_url(host: str) -> str | None:
-    """What OLLAMA_HOST means, as Ollama reads it: scheme and port may be left out; None when it is empty.
-
-    An address to listen on everywhere is one to reach here.
-    """
-    host = host.strip().strip("\"'").rstrip("/")
-    if not host:
-        return None
-    scheme = host.partition("://")[0] if "://" in host else "http"
-    try:
-        parts = urlsplit(host if "://" in host else f"http://{host}")
-        default = {"http": 80, "https": 443}[scheme] if "://" in host else 11434
-        name, port = parts.hostname or "127.0.0.1", parts.port or default
-    except (KeyError, ValueError):
-        raise ConfigurationError(
-            f"OLLAMA_HOST={host} is no address", remedy="Give it as host:port or http://host:port"
-        ) from None
-    name = _WILDCARDS.get(name, name)
-    return f"{scheme}://{f'[{name}]' if ':' in name else name}:{port}{parts.path}"
 
 
 def authorization(spec: EndpointSpec) -> dict[str, str]:

@@ -23,6 +23,7 @@ from ai_dev_tools.benchmark.endpoints.limits import Limits
 from ai_dev_tools.benchmark.endpoints.llama import BusyError, Llama
 from ai_dev_tools.benchmark.endpoints.ollama_api import ApiError
 from ai_dev_tools.benchmark.errors import ModelError
+from ai_dev_tools.benchmark.model_names import same_model
 
 _WANTED = ["content", "stop", "stop_type", "timings", "tokens_evaluated"]
 _NEVER = "2318-01-01T00:00:00Z"
@@ -62,8 +63,8 @@ class Model:
         }
 
     def is_named(self, name: str) -> bool:
-        """Whether a request means this model; a full registry name does too."""
-        return name.removeprefix("registry.ollama.ai/").removeprefix("library/") == self.tag
+        """Whether a request means this model, however it is written."""
+        return bool(name) and same_model(name, self.tag)
 
 
 class Facade:

@@ -98,7 +98,8 @@ def require_free_port(spec: EndpointSpec) -> None:
 
 def free_port(host: str) -> int:
     """A port that is free now."""
-    with socket.create_server((host, 0)) as listener:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, 0), family=family) as listener:
         return int(listener.getsockname()[1])
 
 

@@ -18,6 +18,7 @@ from ai_dev_tools.benchmark.errors import (
     ModelError,
     StartupTimeoutError,
 )
+from ai_dev_tools.benchmark.model_names import same_model
 
 _TIMEOUT = urllib3.Timeout(connect=2.0, read=10.0)
 _QUICK_TIMEOUT = urllib3.Timeout(connect=1.0, read=2.0)
@@ -135,8 +136,8 @@ def installed_models(base_url: str, headers: Mapping[str, str] | None = None) ->
 
 
 def find_model(models: Mapping[str, dict[str, Any]], tag: str) -> dict[str, Any] | None:
-    """The listed model that a tag means: `name` is `name:latest`."""
-    return models.get(tag) or models.get(f"{tag}:latest")
+    """The listed model that a tag means, however it is written: `name` is `library/name:latest`."""
+    return models.get(tag) or next((found for name, found in models.items() if same_model(name, tag)), None)
 
 
 def identify(

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from ai_dev_tools.benchmark.addresses import join
 from ai_dev_tools.benchmark.endpoints import guard, memory, processes
 from ai_dev_tools.benchmark.endpoints.base import EndpointSpec, ReadyEndpoint, endpoint_kind
 from ai_dev_tools.benchmark.endpoints.launching import free_port, launched, log_folder, require_free_port
@@ -54,7 +55,7 @@ class _OllamaServe:
     def start(self) -> None:
         spec = self._spec
         require_free_port(spec)
-        environment = {**self.settings, "OLLAMA_HOST": f"{spec.host}:{spec.port}"}
+        environment = {**self.settings, "OLLAMA_HOST": join(spec.host, spec.port)}
         if spec.models_dir:
             environment["OLLAMA_MODELS"] = str(Path(spec.models_dir).resolve())
         with memory.reserved(spec):

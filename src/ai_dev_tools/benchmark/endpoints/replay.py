@@ -20,6 +20,7 @@ from typing import Any
 from ai_dev_tools.benchmark.endpoints import origins
 from ai_dev_tools.benchmark.endpoints.base import EndpointSpec, ReadyEndpoint, endpoint_kind
 from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.model_names import same_model
 from ai_dev_tools.benchmark.samples import Sample, read_block, read_sample
 
 Key = tuple[str, int]
@@ -90,7 +91,7 @@ def load_recordings(folder: Path, model: str) -> Recordings:
     recorded = (sample for path in sorted(files) if isinstance(sample := read_sample(path), Sample))
     collected = (sample for path in sorted(folder.glob("blocks/*/*.jsonl")) for sample in read_block(path))
     for sample in (*recorded, *collected):
-        if sample.model == model and sample.attempts:
+        if same_model(sample.model, model) and sample.attempts:
             samples[sample.request.prompt_sha256, sample.seed] = sample
     if not samples:
         raise ConfigurationError(
