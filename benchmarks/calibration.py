@@ -156,7 +156,7 @@ def near_one(replicates: int) -> Iterator[Rate]:
 
 
 def _passes(y: Floats, margin: float = 0.10) -> bool:
-    return lower_bound(one_each(y), 0.05) > -margin
+    return lower_bound(one_each(y), 0.04) > -margin
 
 
 def gate(replicates: int) -> Iterator[Rate]:

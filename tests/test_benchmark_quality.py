@@ -8,7 +8,9 @@ import pytest
 from invented import decide, declare, invent, tools
 
 from ai_dev_tools.benchmark.analysis.clusters import cluster_estimate
-from ai_dev_tools.benchmark.analysis.quality import superiority_clusters, superiority_p
+from ai_dev_tools.benchmark.analysis.quality import gate_level, superiority_clusters, superiority_p
+from ai_dev_tools.benchmark.analysis.sampletable import ALL
+from ai_dev_tools.benchmark.analysis.verdicts import verdicts
 
 
 def test_a_worse_answer_does_not_save() -> None:
@@ -127,6 +129,7 @@ def test_where_the_floor_needs_more_clusters_than_the_rest_their_number_is_named
     row = decide(invent(n=12, tasks=("a",), quality=near, seed=4))
     assert "does not beat no_context" in row["reasons"]
     clear = decide(invent(n=12, tasks=("a",), seed=4))
+    assert "quality unproven" in clear["reasons"]
     assert row["clusters_could_decide"] > clear["clusters_could_decide"]
     assert f"About {row['clusters_could_decide']:.0f} clusters" in row["sentence"]
 
@@ -148,3 +151,54 @@ def test_superiority_needs_a_spread_or_clusters_that_all_agree() -> None:
     assert apart.estimate > 0
     assert superiority_p(apart) == 1.0
     assert superiority_clusters(apart, 0.05) is None
+
+
+def test_the_quality_of_a_claim_is_judged_once_over_its_models() -> None:
+    """Each of four models alone could not show it; together they can, and each row has its own bound beside."""
+    samples = invent(n=9, tasks=tuple("ab"), models=("m1", "m2", "m3", "m4"))
+    rng = np.random.default_rng(8)
+    samples.loc[tools(samples), "score"] = (0.7 + 0.3 * rng.standard_normal(int(tools(samples).sum()))).clip(0, 1)
+    table = verdicts(samples, [declare(samples)])
+    primary = table[(table["task"] == ALL) & (table["endpoint"] == "tokens")]
+    assert primary["claim_quality_bound"].nunique() == 1
+    assert primary["quality_bound"].nunique() == 4
+    assert primary["quality_bound"].mean() < primary["claim_quality_bound"].mean()
+
+
+def test_the_gate_spends_its_level_over_the_looks() -> None:
+    levels = [gate_level(0.05, look) for look in range(1, 60)]
+    assert levels[:3] == pytest.approx([0.04, 0.005, 0.0025])
+    assert sum(levels) <= 0.05
+    samples = invent(n=16)
+    row = decide(samples, plans=[declare(samples, plan=f"p{k}") for k in (3, 2, 1)])
+    assert row["quality_alpha"] == pytest.approx(0.0025)
+
+
+def test_gates_of_several_tools_share_the_level() -> None:
+    samples = invent(n=12, approaches=("baseline", "no_context", "tools", "tool:b"), quality={"tool:b": 0.7})
+    both = declare(samples)
+    both["claims"] += [claim | {"id": f"{claim['endpoint']}:b", "approach": "tool:b"} for claim in both["claims"]]
+    one, two = (decide(samples, plans=[plan])["claim_quality_p"] for plan in (declare(samples), both))
+    assert two == pytest.approx(min(1, 2 * one))
+
+
+def test_a_task_that_scattered_below_the_veto_by_chance_does_not_veto() -> None:
+    samples = invent(n=12, tasks=tuple("abcdef"), quality={"baseline": 0.6, "no_context": 0.1})
+    own = tools(samples)
+    unlucky = (samples["task"] == "f") & samples["sample"].isin([1, 3, 5, 7])
+    up = (samples["sample"] % 2 == 1) & ~unlucky
+    samples.loc[own, "score"] = np.where(up[own], 0.95, 0.25)
+    row = decide(samples)
+    assert row["worst_task"] == "f"
+    assert row["worst_task_difference"] < -0.20
+    assert "vetoed" not in row["reasons"]
+
+
+def test_a_model_that_surely_answers_much_worse_saves_nothing_whatever_the_others_do() -> None:
+    samples = invent(n=20, models=("m1", "m2", "m3", "m4"))
+    bad = tools(samples) & (samples["model"] == "m4")
+    samples.loc[bad, "score"] -= 0.3
+    samples.loc[tools(samples) & ~bad, "score"] += 0.05
+    table = verdicts(samples, [declare(samples)])
+    words = table[(table["task"] == ALL) & (table["endpoint"] == "tokens")].set_index("models")["verdict"]
+    assert words.to_dict() == {"m1": "saves", "m2": "saves", "m3": "saves", "m4": "inconclusive"}

@@ -25,7 +25,6 @@ from ai_dev_tools.benchmark.analysis.statistics import (
     quantile_interval,
     signed_rank_p,
     wilson,
-    with_extra_value,
 )
 from ai_dev_tools.benchmark.plugins import COMPARISONS, comparison
 
@@ -191,17 +190,9 @@ def test_the_gate_needs_29_clusters_when_all_are_tied_and_more_with_spread() -> 
     assert not passes(28)
     needed = gate_clusters(0.2, 0.10)
     assert needed is not None
-    assert needed > 40
-
-
-def test_the_added_case_keeps_a_bound_that_fades_with_n() -> None:
-    bounds = [
-        infer(with_extra_value(cluster_estimate(np.zeros(n), np.arange(n)), -1.0), 0).bound("low", 0.05)
-        for n in (10, 50, 500)
-    ]
-    assert bounds == sorted(bounds)
-    assert bounds[0] < -0.2
-    assert bounds[2] > -0.01
+    assert 25 < needed < 32
+    # with hardly any scatter the exact bound decides, as if all were tied
+    assert gate_clusters(0.01, 0.10) >= 29
 
 
 def test_intervals_of_effect_sizes_agree_with_scipys_noncentral_t() -> None:

@@ -153,8 +153,12 @@ class QualityGate(StrictModel):
     margin: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.10, description="largest acceptable loss of quality, absolute"
     )
-    task_veto: Annotated[float, Field(gt=0, lt=1)] = Field(0.20, description="loss in any one task that vetoes 'saves'")
-    alpha: Annotated[float, Field(gt=0, lt=0.5)] = Field(0.05, description="one-sided error rate of the gate")
+    task_veto: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.20, description="loss that, shown in any one task, vetoes 'saves'"
+    )
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = Field(
+        0.05, description="one-sided error rate of the gate, over all looks"
+    )
     floor: str = Field("no_context", description="arm that the reference must beat, or quality is not measurable")
 
 

@@ -21,7 +21,8 @@ COLUMNS = words(
     "profile claim endpoint approach reference models scope task label verdict direction ratio low high "
     "change_percent bill_ratio p_saves p_costs p p_adjusted alpha look pairs cases clusters tasks planned "
     "present dropped flagged censored quality_difference quality_bound quality_margin quality_passed "
-    "worst_task worst_task_difference floor_p own_floor_p brevity_p d_z d_z_low d_z_high mde_d_z mde_ratio "
+    "claim_quality_difference claim_quality_bound claim_quality_p quality_alpha worst_task worst_task_difference "
+    "floor_p own_floor_p brevity_p d_z d_z_low d_z_high mde_d_z mde_ratio "
     "power clusters_could_decide samples_could_decide plan reasons sentence"
 )
 
@@ -143,8 +144,12 @@ def _gate_columns(gate: Gate, plan: Plan) -> dict[str, Any]:
         "quality_bound": gate.bound,
         "quality_margin": plan.quality.margin,
         "quality_passed": gate.passed,
-        "worst_task": gate.worst_task,
-        "worst_task_difference": gate.worst_difference,
+        "claim_quality_difference": gate.claim.estimate.estimate,
+        "claim_quality_bound": gate.claim.bound,
+        "claim_quality_p": gate.claim.adjusted,
+        "quality_alpha": gate.claim.level,
+        "worst_task": gate.claim.worst_task,
+        "worst_task_difference": gate.claim.worst_difference,
         "floor_p": gate.floor_p,
         "own_floor_p": gate.own_floor_p,
         "brevity_p": gate.brevity_p,

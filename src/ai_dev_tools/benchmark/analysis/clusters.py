@@ -6,7 +6,7 @@ References are in docs/statistics.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -28,6 +28,7 @@ class ClusterEstimate:
         df: degrees of freedom (Bell and McCaffrey; Welch where tasks differ in spread).
         pairs, cases, clusters, tasks: how much it rests on; what is left out does not count.
         left_out: tasks with one cluster only, for which no spread between clusters exists.
+        cells, cell_task: the mean of each cluster within each task, and which of the estimate's tasks that is.
     """
 
     estimate: float
@@ -39,6 +40,8 @@ class ClusterEstimate:
     clusters: int
     tasks: int
     left_out: tuple[int, ...] = ()
+    cells: Floats = field(default_factory=lambda: np.empty(0))
+    cell_task: Ints = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     @property
     def spread(self) -> float:
@@ -117,9 +120,10 @@ class Nesting:
         y = np.asarray(values, dtype=np.float64)
         if not self.pairs or not np.isfinite(y).all():
             return ClusterEstimate(float("nan"), np.empty(0), float("nan"), float("nan"), self.pairs, 0, 0, 0)
-        estimate, influence, se, df = self._weighted(self._cluster_means(y))
+        cells = self._cluster_means(y)
+        estimate, influence, se, df = self._weighted(cells)
         counts = (self.pairs, self.cases, self.clusters, self.tasks)
-        return ClusterEstimate(estimate, influence, se, df, *counts, self.left_out)
+        return ClusterEstimate(estimate, influence, se, df, *counts, self.left_out, cells, self._task)
 
     def mean(self, values: Floats) -> float:
         """The estimate alone."""

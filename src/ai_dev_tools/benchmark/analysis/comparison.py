@@ -19,7 +19,7 @@ from ai_dev_tools.benchmark.analysis.effects import Effect, effect
 from ai_dev_tools.benchmark.analysis.pairing import By, costs, pair_up
 from ai_dev_tools.benchmark.analysis.pairs import Pairs, Rows
 from ai_dev_tools.benchmark.analysis.power import minimal_effect
-from ai_dev_tools.benchmark.analysis.quality import lower_bound
+from ai_dev_tools.benchmark.analysis.quality import gate_level, lower_bound
 from ai_dev_tools.benchmark.analysis.sampletable import ALL, words
 from ai_dev_tools.benchmark.analysis.statistics import (
     RESAMPLES,
@@ -184,7 +184,9 @@ def _values(found: Effect | None, plugin: Plugin) -> dict[str, Any]:
         "d_z_high": d_high,
         "p": min(1.0, 2 * min(below, above)) if np.isfinite(below) and np.isfinite(above) else float("nan"),
         "mde": float(np.exp(-mde)) if ratio else float(mde),
-        "quality_bound": lower_bound(e, QualityRule().alpha) if plugin.name == "quality" else float("nan"),
+        "quality_bound": lower_bound(e, gate_level(QualityRule().alpha, look=1))
+        if plugin.name == "quality"
+        else float("nan"),
         "note": _notes(found),
     }
     if ratio:

@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 from scipy import optimize, special
 
-from ai_dev_tools.benchmark.analysis.clusters import Floats
+from ai_dev_tools.benchmark.analysis.noninferiority import FEW, LARGE
 from ai_dev_tools.benchmark.analysis.statistics import t_quantile
 
 
@@ -60,42 +60,35 @@ def clusters_needed(
 
 @lru_cache(maxsize=4096)
 def gate_clusters(
-    spread: float, margin: float, alpha: float = 0.05, power: float = 0.8, most: int = 20_000
+    spread: float, margin: float, alpha: float = 0.05, power: float = 0.8, most: int = 100_000
 ) -> int | None:
-    """Clusters at which the quality gate, with its added case of -1, passes an equal tool with the wished power.
+    """Clusters from which on the quality gate passes an equal tool with the wished power.
 
-    `spread` is the standard deviation of quality differences between clusters; the normal approximation is used.
+    `spread` is the standard deviation of quality differences between clusters, models averaged.
     """
     if not (np.isfinite(spread) and margin > 0):
         return None
-    if spread == 0:
-        return int(np.ceil(np.log(alpha) / np.log1p(-margin)))  # all tied: the exact bound decides
-    # the answer is mostly small: look there first
-    for first, last in ((2, 256), (256, 2048), (2048, most)):
-        n = np.arange(first, min(last, most), dtype=np.float64)
-        enough = np.flatnonzero(_gate_reach(n, spread, margin, alpha) > special.ndtri(power) * _gate_luck(n, spread))
-        if len(enough):
-            return int(n[enough[0]])
-    return None
+    low, high = 1, 2
+    while gate_power(high, spread, margin, alpha) < power:
+        low, high = high, high * 2
+        if high > most:
+            return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if gate_power(middle, spread, margin, alpha) >= power else (middle, high)
+    return high
 
 
 def gate_power(clusters: int, spread: float, margin: float, alpha: float = 0.05) -> float:
-    """Probability that the quality gate passes an equal tool; NaN below two clusters or for an unknown spread."""
+    """Probability that the quality gate passes an equal tool; NaN below two clusters or for an unknown spread.
+
+    With hardly any large loss to be expected the exact bound decides, which small samples do not pass.
+    """
     if clusters < 2 or not (np.isfinite(spread) and margin > 0):
         return float("nan")
+    unseen = float((1 - margin) ** clusters <= alpha)
     if spread == 0:
-        needed = gate_clusters(spread, margin, alpha)
-        return float(needed is not None and clusters >= needed)
-    n = np.array([clusters], dtype=np.float64)
-    return float(special.ndtr(_gate_reach(n, spread, margin, alpha) / _gate_luck(n, spread))[0])
-
-
-def _gate_reach(n: Floats, spread: float, margin: float, alpha: float) -> Floats:
-    """How far the expected bound of an equal tool, one case of -1 added, lies above minus the margin."""
-    error = np.sqrt(((n - 1) * spread**2 + n / (n + 1)) / n / (n + 1))
-    return np.asarray(margin - 1 / (n + 1) - -special.stdtrit(n, alpha) * error)
-
-
-def _gate_luck(n: Floats, spread: float) -> Floats:
-    """Standard deviation of that bound, the width taken as known."""
-    return np.asarray(spread * np.sqrt(n) / (n + 1))
+        return unseen
+    rate = float(special.ndtr(-LARGE / spread))
+    large = float(special.bdtrc(FEW - 1, clusters, rate)) if rate > 0 and clusters >= FEW else 0.0
+    return t_power(margin / spread, clusters, alpha, two_sided=False) * (large + (1 - large) * unseen)

@@ -1,4 +1,7 @@
-"""The quality gate: is the cheaper answer not worse, and do the answers carry information at all?"""
+"""The quality gate: is the cheaper answer not worse, and do the answers carry information at all?
+
+Whether the answers are worse is asked once for a claim, over all its models; whether they say anything, of each model.
+"""
 
 from __future__ import annotations
 
@@ -6,44 +9,75 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
 
 from ai_dev_tools.benchmark.analysis.claims import QualityRule
-from ai_dev_tools.benchmark.analysis.clusters import ClusterEstimate, group_means
+from ai_dev_tools.benchmark.analysis.clusters import ClusterEstimate, integer_labels
+from ai_dev_tools.benchmark.analysis.noninferiority import LossTest, shown_losses
 from ai_dev_tools.benchmark.analysis.pairs import Pairs
 from ai_dev_tools.benchmark.analysis.power import clusters_needed, gate_clusters
-from ai_dev_tools.benchmark.analysis.statistics import (
-    infer,
-    with_extra_value,
-)
+from ai_dev_tools.benchmark.analysis.statistics import infer
 
-WORST = -1.0
-"""The imagined case: the reference answered perfectly and the approach not at all."""
+
+def gate_level(alpha: float, look: int) -> float:
+    """Level of gate and floor tests at a look: 4/5 of `alpha` at the first, the rest halved at each later one.
+
+    All looks together cannot exceed `alpha`. Most runs are looked at once, and quality is what needs the samples.
+    """
+    return float(alpha * 4 / 5 if look <= 1 else alpha / 5 / 2 ** (look - 1))
+
+
+@dataclass(frozen=True)
+class ClaimQuality:
+    """Quality of an approach against its reference over all models of a claim: the primary test.
+
+    Attributes:
+        estimate: mean difference in score, tasks weighted equally, models of a case averaged.
+        p: one-sided p-value of 'the loss is at least the margin'; `bound` its lower confidence bound at `level`.
+        adjusted: `p` after the family of gates of the plan.
+        worst_task, worst_difference: the task with the lowest estimate.
+        vetoed: tasks that lie below the veto and in which a loss is shown.
+        unscored: tasks that were answered but have no pair with two scores.
+    """
+
+    estimate: ClusterEstimate
+    p: float
+    bound: float
+    level: float
+    adjusted: float
+    worst_task: str
+    worst_difference: float
+    vetoed: tuple[str, ...]
+    unscored: tuple[str, ...]
+
+    @property
+    def unproven(self) -> bool:
+        """Whether the loss may exceed the margin."""
+        return not self.adjusted <= self.level
 
 
 @dataclass(frozen=True)
 class Gate:
-    """Outcome of the non-inferiority test and of the floor tests.
+    """What the quality of a claim says about one of its models.
 
     Attributes:
-        difference: mean quality of the approach minus the reference, tasks weighted equally.
-        bound: its lower confidence bound after adding one case of -1.
-        worst_task, worst_difference: the task with the lowest estimate.
+        claim: the test over all models.
+        difference, bound: mean difference of this model alone and its lower bound at the same level; they do not decide.
         floor_p: one-sided p that the reference does not beat the floor arm; NaN without floor arm.
         own_floor_p: the same for the approach itself.
         brevity_p: one-sided p that the approach does not beat `excerpt`; NaN where excerpt did not run.
+        floor_level: level of these tests.
         reasons: why the gate did not pass; empty when it passed.
         clusters_needed: clusters at which an equal tool would pass with 80 % power, if the arms beat the floor by as
             much as was seen; None when unknown, and where more of the same would not pass.
     """
 
+    claim: ClaimQuality
     difference: float
     bound: float
-    worst_task: str
-    worst_difference: float
     floor_p: float
     own_floor_p: float
     brevity_p: float
+    floor_level: float
     reasons: tuple[str, ...]
     clusters_needed: int | None
 
@@ -54,18 +88,8 @@ class Gate:
 
 
 def lower_bound(estimate: ClusterEstimate, alpha: float) -> float:
-    """Lower bound of a mean quality difference, one case of -1 added; NaN without any value.
-
-    Where no cluster gained, the exact binomial bound on the sum of losses applies too: rare total losses among ties are
-    the one pattern that the t bound lets through too often (up to 6.2 % instead of 5 %).
-    """
-    if not estimate.clusters:
-        return float("nan")
-    bound = infer(with_extra_value(estimate, WORST), resamples=0).bound("low", alpha)
-    n, losses = estimate.clusters, -float(estimate.influence.sum())
-    if (estimate.influence <= 1e-9).all() and losses < n:
-        return min(bound, -float(special.betainccinv(losses + 1, n - losses, alpha)))
-    return bound
+    """Lower confidence bound of a mean quality difference; NaN without any value."""
+    return LossTest(estimate).bound(alpha)
 
 
 def superiority_p(estimate: ClusterEstimate) -> float:
@@ -103,34 +127,64 @@ def _scored(pairs: Pairs) -> Pairs:
     return pairs.part(keep & ~pairs["void_quality"] if "void_quality" in pairs else keep)
 
 
-def task_differences(pairs: Pairs) -> dict[str, float]:
-    """Mean quality difference of each task: repeats, then cases, then clusters averaged."""
-    kept, found = _scored(pairs), {}
-    for task in kept.texts("task"):
-        part = kept.part(kept.have("task", task))
-        values, first = group_means(part["quality_low"] - part["quality_low_ref"], part["case_number"])
-        values, _ = group_means(values, part["unit"][first])
-        found[task] = float(values.mean())
-    return found
+def claim_quality(pairs: Pairs, rule: QualityRule, level: float, tests: int = 1) -> ClaimQuality:
+    """Judge the pairs of all models of a claim (see `pairing.pair_up`, with `quality`).
+
+    Args:
+        level: of the gate at this look.
+        tests: gates of the same family: each p-value counts as many times (Bonferroni).
+    """
+    estimate = estimate_differences(pairs)
+    test, tasks = LossTest(estimate), _tasks(pairs, estimate)
+    p = test.p(rule.margin)
+    worst = min(tasks, key=lambda task: (tasks[task][0], task)) if tasks else ""
+    lost = {task for task, (mean, p_none) in tasks.items() if mean < -rule.task_veto and p_none <= level / len(tasks)}
+    answered = set(pairs.part(~pairs["lost"]).texts("task"))
+    scored = set(_scored(pairs).texts("task"))
+    return ClaimQuality(
+        estimate=estimate,
+        p=p,
+        bound=test.bound(level),
+        level=level,
+        adjusted=min(1.0, p * tests) if np.isfinite(p) else p,
+        worst_task=worst,
+        worst_difference=tasks[worst][0] if tasks else float("nan"),
+        vetoed=tuple(sorted(lost)),
+        unscored=tuple(sorted(answered - scored)) if scored else (),
+    )
+
+
+def _tasks(pairs: Pairs, estimate: ClusterEstimate) -> dict[str, tuple[float, float]]:
+    """By task of an estimate: mean difference, and p-value of 'nothing was lost'."""
+    kept = _scored(pairs)
+    if not len(estimate.cells):
+        return {}
+    number = integer_labels(kept["task_number"])
+    first = [int(np.flatnonzero(number == task)[0]) for task in range(int(number.max()) + 1)]
+    names = [kept.part(np.array([row])).first_text("task") for row in first]
+    inside = [name for task, name in enumerate(names) if task not in estimate.left_out]
+    return {inside[task]: found for task, found in shown_losses(estimate).items()}
 
 
 def quality_gate(
+    claim: ClaimQuality,
     pairs: Pairs,
     floor: Pairs | None,
     own_floor: Pairs | None,
     brevity: Pairs | None,
     rule: QualityRule,
+    models: int = 1,
 ) -> Gate:
-    """Test one model's pairs (see `pairing.pair_up`, with `quality`).
+    """What the quality of a claim says about one of its models.
 
     Args:
-        pairs: approach against reference.
+        claim: the test over all models.
+        pairs: this model's pairs, approach against reference.
         floor, own_floor: reference, and approach, against the floor arm; None where that did not run.
         brevity: approach against `excerpt`; None where that did not run.
+        models: how many models the claim has: each gets its share of the level.
     """
-    estimate, tasks = estimate_differences(pairs), task_differences(pairs)
-    bound = lower_bound(estimate, rule.alpha)
-    worst = min(tasks, key=lambda task: (tasks[task], task)) if tasks else ""
+    own, level = estimate_differences(pairs), claim.level / models
     at_floor, own_at_floor, at_excerpt = (
         estimate_differences(other) if other is not None and len(other) else None
         for other in (floor, own_floor, brevity)
@@ -138,50 +192,54 @@ def quality_gate(
     p_floor, p_own, p_brevity = (
         float("nan") if other is None else superiority_p(other) for other in (at_floor, own_at_floor, at_excerpt)
     )
-    unproven = []
-    if not estimate.clusters:
-        unproven.append("quality unknown: no pair has two scores")
-    elif not bound > -rule.margin:
-        unproven.append(f"quality unproven at n = {estimate.clusters}: the loss may exceed {rule.margin:g}")
-    lasting = []
-    if tasks and tasks[worst] < -rule.task_veto:
-        lasting.append(f"quality vetoed by {worst}: {tasks[worst]:+.2f}")
-    answered = set(pairs.part(~pairs["lost"]).texts("task"))
-    if tasks and (unscored := sorted(answered - set(tasks))):
-        lasting.append(f"quality unknown in {', '.join(unscored)}: no pair has two scores")
+    unproven = _why_unproven(claim, rule)
+    lasting = [f"quality vetoed by {task}: a loss beyond {rule.task_veto:g} is shown there" for task in claim.vetoed]
+    if claim.unscored:
+        lasting.append(f"quality unknown in {', '.join(claim.unscored)}: no pair has two scores")
+    if models > 1 and own.estimate < -rule.task_veto and infer(own, resamples=0).p_below(0.0) <= level:
+        lasting.append(f"quality vetoed by this model: {own.estimate:+.2f}")
     return Gate(
-        difference=estimate.estimate,
-        bound=bound,
-        worst_task=worst,
-        worst_difference=tasks.get(worst, float("nan")),
+        claim=claim,
+        difference=own.estimate,
+        bound=lower_bound(own, claim.level),
         floor_p=p_floor,
         own_floor_p=p_own,
         brevity_p=p_brevity,
-        reasons=(*unproven, *lasting, *_floor_reasons(p_floor, p_own, floor is not None, rule)),
-        clusters_needed=None if lasting else _clusters_to_pass(estimate, (at_floor, own_at_floor), rule),
+        floor_level=level,
+        reasons=(*unproven, *lasting, *_floor_reasons(p_floor, p_own, floor is not None, rule, level)),
+        clusters_needed=None if lasting else _clusters_to_pass(claim.estimate, (at_floor, own_at_floor), rule, level),
     )
 
 
-def _floor_reasons(p_floor: float, p_own: float, ran: bool, rule: QualityRule) -> list[str]:
+def _why_unproven(claim: ClaimQuality, rule: QualityRule) -> list[str]:
+    if not claim.estimate.clusters:
+        return ["quality unknown: no pair has two scores"]
+    if not claim.unproven:
+        return []
+    family = "" if not claim.p <= claim.level else " (for one claim alone it may not; the plan makes several)"
+    return [f"quality unproven at n = {claim.estimate.clusters}: the loss may exceed {rule.margin:g}{family}"]
+
+
+def _floor_reasons(p_floor: float, p_own: float, ran: bool, rule: QualityRule, level: float) -> list[str]:
     """Why the floor tests do not let the answers count; empty when they do."""
     if not np.isfinite(p_floor):
         absent = "shares no scored case with the reference" if ran else "did not run"
         return [f"floor: {rule.floor} {absent}, so guessing cannot be told from answering"]
-    if p_floor > rule.alpha:
+    if p_floor > level:
         return [f"floor: the reference does not beat {rule.floor}, so equal quality means nothing"]
-    if not p_own <= rule.alpha:
+    if not p_own <= level:
         return [f"floor: the approach's own answers do not beat {rule.floor}"]
     return []
 
 
 def _clusters_to_pass(
-    estimate: ClusterEstimate, at_floor: Sequence[ClusterEstimate | None], rule: QualityRule
+    estimate: ClusterEstimate, at_floor: Sequence[ClusterEstimate | None], rule: QualityRule, level: float
 ) -> int | None:
     """Clusters at which an equal tool would pass; None when what was seen, if it is true, would not pass at any."""
     if not estimate.clusters or estimate.estimate <= -rule.margin:
         return None
     spread = estimate.spread if np.isfinite(estimate.spread) else 0.0
-    needs = [gate_clusters(spread, rule.margin, rule.alpha)]
-    needs += [None if arm is None else superiority_clusters(arm, rule.alpha) for arm in at_floor]
+    needs = [gate_clusters(spread, rule.margin, level)]
+    needs += [None if arm is None else superiority_clusters(arm, level) for arm in at_floor]
     known = [need for need in needs if need is not None]
     return max(known) if len(known) == len(needs) else None

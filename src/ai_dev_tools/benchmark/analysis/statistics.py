@@ -138,21 +138,6 @@ def what_is_left_out(estimate: ClusterEstimate) -> str:
     return f"{len(estimate.left_out)} task(s) with one cluster only are left out" if estimate.left_out else ""
 
 
-def with_extra_value(estimate: ClusterEstimate, value: float) -> ClusterEstimate:
-    """The one-sample estimate after adding one cluster with `value`; n + 1 clusters, plain t with n degrees of freedom.
-
-    Differences that are all tied have no spread, and a zero-width interval would prove anything; one imagined case at
-    the worst value keeps the bound honest and fades with n.
-    """
-    y = np.append(estimate.influence, value)
-    n = len(y)
-    spread = float(y.std(ddof=1)) if n > 1 else float("nan")
-    df = min(float(n - 1), estimate.df + 1) if np.isfinite(estimate.df) else float(n - 1)
-    return ClusterEstimate(
-        float(y.mean()), y, spread / np.sqrt(n), df, estimate.pairs, estimate.cases, n, estimate.tasks
-    )
-
-
 def holm(p_values: Sequence[float]) -> Floats:
     """Holm-adjusted p-values; missing ones (NaN) stay missing but count in the family, as a test not passed.
 

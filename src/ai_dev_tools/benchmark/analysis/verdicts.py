@@ -8,7 +8,6 @@ exploratory.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -21,11 +20,9 @@ from ai_dev_tools.benchmark.analysis.claims import (
     planned_samples,
     undertaking,
 )
-from ai_dev_tools.benchmark.analysis.controls import COMPARABLE
 from ai_dev_tools.benchmark.analysis.effects import Effect, effect
-from ai_dev_tools.benchmark.analysis.pairing import costs, pair_up
-from ai_dev_tools.benchmark.analysis.pairs import Pairs
-from ai_dev_tools.benchmark.analysis.quality import Gate, quality_gate
+from ai_dev_tools.benchmark.analysis.gates import Gates
+from ai_dev_tools.benchmark.analysis.pairing import costs
 from ai_dev_tools.benchmark.analysis.sampletable import ALL, levels, words
 from ai_dev_tools.benchmark.analysis.standing import standing
 from ai_dev_tools.benchmark.analysis.statistics import (
@@ -94,41 +91,18 @@ def _judge_profile(
     primary: list[Candidate] = []
     by_task: list[Candidate] = []
 
-    @cache
-    def pairs_of(approach: str, reference: str) -> Pairs:
-        return Pairs(pair_up(table, approach, reference, ["tokens", "time", "quality"]))
-
-    @cache
-    def controls_of(approach: str, reference: str) -> tuple[Pairs | None, Pairs | None, Pairs | None]:
-        """Reference, and approach, against the floor arm; approach against the excerpt."""
-        at_floor = [
-            pairs_of(arm, floor) if {arm, floor} <= arms and arm != floor else None for arm in (reference, approach)
-        ]
-        excerpt = _equally_long(table, approach) if "excerpt" in arms and approach != "excerpt" else None
-        return at_floor[0], at_floor[1], excerpt
-
-    @cache
-    def gated(approach: str, reference: str, model: str, task: str) -> tuple[Pairs, Gate]:
-        """The pairs of one scope and their quality, which claims on tokens and on time share."""
-        part = _of_scope(pairs_of(approach, reference), model, task)
-        floor_of_reference, own_floor, brevity = (
-            None if pairs is None else _of_scope(pairs, model, task) for pairs in controls_of(approach, reference)
-        )
-        return part, quality_gate(part, floor_of_reference, own_floor, brevity, work.plan.quality)
-
     # late looks test at small levels, which a coarse bootstrap could not reach
     look = max(work.looks.values(), default=1)
     family = len(work.plan.claims) * max(len(work.plan.models), len(work.plan.tasks))
     level = work.plan.alpha / 2**look / (2 * max(1, family))
     resamples = max(resamples, min(99_999, int(2 / level))) if resamples else 0
-    floor = work.plan.quality.floor
-    arms = set(levels(table["approach"]))
+    gates = Gates(table, work)
     for claim in work.plan.claims:
         for model in work.plan.models:
             stand = standing(table, work, claim, model)
             for task in (ALL, *work.plan.tasks):
-                part, gate = gated(claim.approach, claim.reference, model, task)
-                candidate = Candidate(work, claim, model, task, stand, part, gate)
+                part = gates.pairs(claim, model, task)
+                candidate = Candidate(work, claim, model, task, stand, part, gates.gate(claim, model, task))
                 _measure(candidate, limits, resamples)
                 (primary if task == ALL else by_task).append(candidate)
     _decide_family(primary)
@@ -136,23 +110,6 @@ def _judge_profile(
         _word(candidate, limits)
     _decide_tasks(primary, by_task, limits)
     return [c for p in primary for c in [p, *(t for t in by_task if (t.claim, t.model) == (p.claim, p.model))]]
-
-
-def _of_scope(pairs: Pairs, model: str, task: str) -> Pairs:
-    here = pairs.part(pairs.have("model", model))
-    return here if task == ALL else here.part(here.have("task", task))
-
-
-def _equally_long(table: pd.DataFrame, approach: str) -> Pairs:
-    """Pairs with the excerpt of those models and tasks where it really is about as long as what it controls for."""
-    pairs = pair_up(table, approach, "excerpt", ["quality", "input_tokens"])
-    # totals of two arms are comparable only over the pairs in which both are known
-    known = pairs["input_tokens_low"].notna() & pairs["input_tokens_low_ref"].notna()
-    own, other = (
-        pairs[name].where(known).groupby([pairs["model"], pairs["task"]], sort=False, observed=True).transform("sum")
-        for name in ("input_tokens_low", "input_tokens_low_ref")
-    )
-    return Pairs(pairs).part((other / own).between(*COMPARABLE).to_numpy())
 
 
 def _measure(c: Candidate, limits: ValidityThresholds, resamples: int) -> None:
@@ -256,7 +213,7 @@ def _settle(c: Candidate, direction: str, found: Effect) -> None:
             c.reasons.append(f"the mean case is cheaper but the whole bill is not ({found.bill:.2f} of the reference)")
         elif c.gate.passed:
             c.word = "saves"
-            if np.isfinite(c.gate.brevity_p) and c.gate.brevity_p > c.work.plan.quality.alpha:
+            if np.isfinite(c.gate.brevity_p) and c.gate.brevity_p > c.gate.floor_level:
                 c.reasons.append("brevity, not this tool: an excerpt of the same length answers as well")
             elif "excerpt" in c.work.plan.approaches and not np.isfinite(c.gate.brevity_p):
                 c.reasons.append("brevity is not ruled out: the excerpt is not of the same length in tokens")

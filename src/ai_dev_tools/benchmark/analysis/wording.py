@@ -52,9 +52,8 @@ def _rests_on(row: Mapping[str, Any]) -> str:
 
 
 def _quality(row: Mapping[str, Any]) -> str:
-    return (
-        f"({row['quality_difference']:+.3f}, at worst {row['quality_bound']:+.3f}, margin {-row['quality_margin']:g})"
-    )
+    difference, bound = row["claim_quality_difference"], row["claim_quality_bound"]
+    return f"({difference:+.3f} over its models, at worst {bound:+.3f}, margin {-row['quality_margin']:g})"
 
 
 def _rider(row: Mapping[str, Any]) -> str:

@@ -169,10 +169,10 @@ METHODS = (
     (
         "Quality gate",
         (
-            "Saves is only said when answers are not worse: the one-sided 95 % t bound of the mean difference in "
-            "score, computed after adding one case with a loss of 1, must lie above minus the margin "
-            "({quality_margin}), and no task may lose more than {veto}. The gate speaks only where the reference "
-            "beats guessing (the {floor} arm), since equal quality means nothing otherwise."
+            "Saves is only said when answers are not worse: over all models of the claim, the lower confidence bound "
+            "of the mean difference in score must lie above minus the margin ({quality_margin}). A task in which a "
+            "loss beyond {veto} is shown vetoes it. The gate speaks only where reference and approach each "
+            "beat guessing (the {floor} arm), since equal quality means nothing otherwise."
         ),
     ),
     (

@@ -39,6 +39,10 @@ def count_words(items: tuple[Verdict, ...]) -> str:
     )
 
 
+def _quality(row: Mapping[str, Any], name: str) -> str:
+    return f"{signed(row.get(f'{name}_difference'), 3)} (at worst {signed(row.get(f'{name}_bound'), 3)})"
+
+
 def verdict_of(row: Mapping[str, Any]) -> Verdict:
     """The card of a row of the verdicts table."""
     thing, word = str(row["endpoint"]), row["verdict"] or "inconclusive"
@@ -54,7 +58,8 @@ def verdict_of(row: Mapping[str, Any]) -> Verdict:
             "rests on",
             f"{plural(row['pairs'], 'pair')}, {plural(row['cases'], 'case')}, {plural(row['clusters'], 'cluster')}",
         ),
-        ("quality", f"{signed(row.get('quality_difference'), 3)} (at worst {signed(row.get('quality_bound'), 3)})"),
+        ("quality over all models", _quality(row, "claim_quality")),
+        ("quality of this model", _quality(row, "quality")),
     ]
     if not is_missing(change):
         shown = f"{number(row.get('ratio'), 3)} (95 %: {interval(row.get('low'), row.get('high'), 3)})"
