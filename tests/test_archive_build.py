@@ -6,13 +6,14 @@ import json
 import shutil
 import zipfile
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import yaml
 from archived import BLOCK, MODEL, PROFILE, PROMPTS, Recorded, record_run
 
-from ai_dev_tools.benchmark.archive import build_archive, unpack, verify
+from ai_dev_tools.benchmark.archive import Subject, build_archive, unpack, verify
 from ai_dev_tools.benchmark.errors import BenchmarkError
 from ai_dev_tools.benchmark.samples import SampleError
 
@@ -94,8 +95,11 @@ def test_the_users_own_notebook_and_templates_are_inside_and_passwords_of_server
     (tmp_path / "p" / "mine").mkdir(parents=True)
     for name in ("own.ipynb", "summary.md.j2"):
         (tmp_path / "p" / "mine" / name).write_text(f"{name} of a test\n")
-    recorded = record_run(tmp_path / "p", monkeypatch, report=own, endpoint="http://me:hush@models.example:11434")
-    unpack(recorded.archive(), tmp_path / "out")
+    recorded = record_run(tmp_path / "p", monkeypatch, report=own, endpoint="http://models.example:11434")
+    # a run of an earlier version, which took such addresses
+    said = json.dumps(asdict(recorded.subject), default=str).replace("http://", "http://me:hush@")
+    build_archive(Subject.from_dict(json.loads(said)), recorded.root, tmp_path / "run.crate.zip")
+    unpack(tmp_path / "run.crate.zip", tmp_path / "out")
     settings = yaml.safe_load((tmp_path / "out" / "config" / "config.yaml").read_text())
     assert settings["endpoint"] == "http://models.example:11434"
     assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file() and b"hush" in path.read_bytes()]

@@ -9,6 +9,7 @@ import ipaddress
 import re
 from dataclasses import dataclass
 
+from ai_dev_tools.benchmark.credentials import problem_of
 from ai_dev_tools.benchmark.errors import ConfigurationError
 
 OLLAMA_PORT = 11434
@@ -50,11 +51,8 @@ def parse_address(text: str, setting: str) -> Address | None:
     given = text.strip().strip("\"'").strip()
     if not given:
         return None
-    if "@" in given or "?" in given or "#" in given:
-        raise ConfigurationError(
-            f"{setting} holds a user name, a password, or something else that is not part of an address",
-            remedy="Put a token into an environment variable and name it in server.token_env",
-        )
+    if problem := problem_of(given):
+        raise ConfigurationError(f"{setting}: {problem}")
     named, separator, rest = given.partition("://")
     scheme, rest = (named.lower(), rest) if separator else (None, given)
     if scheme is not None and scheme not in _DEFAULT_PORTS:

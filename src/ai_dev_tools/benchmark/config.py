@@ -9,9 +9,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
+from ai_dev_tools.benchmark import credentials
 from ai_dev_tools.benchmark.addresses import Address, parse_address
 from ai_dev_tools.benchmark.batches import Batch
-from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
 from ai_dev_tools.benchmark.model_names import full_name
 from ai_dev_tools.benchmark.paths import NOTEBOOK, safe_model
 from ai_dev_tools.benchmark.validation import PATH_SAFE, StrictModel, nearest, parse
@@ -340,6 +341,8 @@ def load_config(data: Mapping[str, Any], where: str = "config") -> Config:
     Raises:
         ConfigurationErrors: one line per mistake.
     """
+    if problems := credentials.refused(data):
+        raise ConfigurationErrors([f"{where}: {problem}" for problem in problems])
     return parse(Config, dict(data), where)
 
 

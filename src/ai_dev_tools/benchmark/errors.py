@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ai_dev_tools.benchmark.credentials import without_passwords
+
 
 class BenchmarkError(Exception):
     """A failure that a user can act on; `str(error)` is one line: what is wrong, where, and what to do.
@@ -28,7 +30,7 @@ class BenchmarkError(Exception):
         remedy: str | None = None,
         retry_after_s: float | None = None,
     ) -> None:
-        super().__init__(" ".join(message.split()))
+        super().__init__(without_passwords(" ".join(message.split())))
         self.instance = instance
         self.request = request
         self.attempts = attempts
@@ -54,7 +56,7 @@ class ConfigurationErrors(ConfigurationError):
 
     def __init__(self, lines: list[str]) -> None:
         super().__init__(lines[0])
-        self.lines = lines
+        self.lines = [without_passwords(line) for line in lines]
 
     def __str__(self) -> str:
         return "\n".join(self.lines)

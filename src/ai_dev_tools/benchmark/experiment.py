@@ -14,13 +14,13 @@ from ai_dev_tools.benchmark import paths
 from ai_dev_tools.benchmark.addresses import host_url, join
 from ai_dev_tools.benchmark.approaches import APPROACHES, FINDINGS_CONTROLS, TOOL_PREFIX, find_approach
 from ai_dev_tools.benchmark.config import ALL, Config, ExecutionMode, ResolvedInstance, ResolvedProfile, resolve_profile
+from ai_dev_tools.benchmark.credentials import without_passwords
 from ai_dev_tools.benchmark.deployment import own_or_shipped
 from ai_dev_tools.benchmark.design import PROTOCOL, Block, case_order
 from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
 from ai_dev_tools.benchmark.fingerprints import case_digests, tool_digest
 from ai_dev_tools.benchmark.model_names import full_name
 from ai_dev_tools.benchmark.plan import RULES, plan_hash
-from ai_dev_tools.benchmark.settings import without_passwords
 from ai_dev_tools.benchmark.tasks import Task, check_names, find_tasks, load_task
 from ai_dev_tools.benchmark.tools import ToolSpec, find_tools, load_tool
 from ai_dev_tools.benchmark.validation import nearest

@@ -24,12 +24,12 @@ from urllib.parse import urlsplit
 import psutil
 
 from ai_dev_tools.benchmark import paths
+from ai_dev_tools.benchmark.credentials import without_passwords
 from ai_dev_tools.benchmark.design import Block
 from ai_dev_tools.benchmark.endpoints import ReadyEndpoint
 from ai_dev_tools.benchmark.endpoints.probing import running
 from ai_dev_tools.benchmark.errors import BenchmarkError
 from ai_dev_tools.benchmark.samples import write_atomically
-from ai_dev_tools.benchmark.settings import without_passwords
 
 CONTEXT_CUT = "context_cut"
 """Flag: the server loaded the model with a smaller context than was asked for."""
@@ -184,8 +184,11 @@ def is_here(endpoint: ReadyEndpoint) -> bool:
 
 
 def without_secrets(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings with the values of those whose name speaks of a secret hidden."""
-    return {name: "(hidden)" if _SECRET.search(name) else value for name, value in settings.items()}
+    """Settings without the values of those whose name speaks of a secret, and without passwords of proxies."""
+    return {
+        name: "(hidden)" if _SECRET.search(name) else without_passwords(value) if isinstance(value, str) else value
+        for name, value in settings.items()
+    }
 
 
 @functools.cache

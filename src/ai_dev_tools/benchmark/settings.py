@@ -132,13 +132,6 @@ def read_section_of(path: Path) -> dict[str, Any]:
     return section
 
 
-def without_passwords(text: str) -> str:
-    """A text without the user names and passwords that addresses of servers in it may hold."""
-    import re
-
-    return re.sub(r"(https?://)[^/@\s\"']*@", r"\1", text)
-
-
 def load_settings(root: Path, overrides: Mapping[str, Any]) -> Merged:
     """The settings of a workflow folder, as a run there would see them.
 

@@ -8,6 +8,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ai_dev_tools.benchmark.credentials import problem_of, without_passwords
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.cli.console import table
 
@@ -96,7 +97,9 @@ def setting_rows(merged: Merged) -> list[dict[str, Any]]:
     from ai_dev_tools.benchmark.settings import DEFAULT, leaves
 
     values = leaves(merged.settings)
-    rows = [{"setting": key, "value": _short(values[key]), "source": source} for key, source in merged.sources.items()]
+    rows = [
+        {"setting": key, "value": _shown(key, values[key]), "source": source} for key, source in merged.sources.items()
+    ]
     given = {key.partition(".")[0] for key in merged.sources}
     for name, info in Config.model_fields.items():
         if name not in given:
@@ -104,6 +107,18 @@ def setting_rows(merged: Merged) -> list[dict[str, Any]]:
             value = default.model_dump(mode="json") if hasattr(default, "model_dump") else default
             rows.append({"setting": name, "value": _short(value), "source": DEFAULT})
     return sorted(rows, key=lambda row: str(row["setting"]))
+
+
+def _shown(key: str, value: Any) -> str:
+    from ai_dev_tools.benchmark.identity import without_secrets
+
+    parts = key.split(".")
+    if "environment" in parts[:-1]:
+        value = without_secrets({parts[-1]: value})[parts[-1]]
+    elif parts[-1] in ("endpoint", "host", "replicas"):
+        several = value if isinstance(value, list | tuple) else [value]
+        value = "(hidden)" if any(map(problem_of, several)) else value
+    return without_passwords(_short(value))
 
 
 def _short(value: Any) -> str:

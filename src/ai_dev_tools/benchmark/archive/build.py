@@ -38,11 +38,11 @@ from ai_dev_tools.benchmark.archive.layout import (
     without_section,
 )
 from ai_dev_tools.benchmark.archive.publication import readme, zenodo
+from ai_dev_tools.benchmark.credentials import without_passwords
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.identity import without_secrets
 from ai_dev_tools.benchmark.plan import read_plans
 from ai_dev_tools.benchmark.receipts import read_receipt
-from ai_dev_tools.benchmark.settings import without_passwords
 from ai_dev_tools.benchmark.tools import companions
 from ai_dev_tools.benchmark.validation import read_yaml
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ai_dev_tools.benchmark.addresses import join
+from ai_dev_tools.benchmark.credentials import problem_of
 from ai_dev_tools.benchmark.errors import ConfigurationError
 
 _OWN_MODULES = "ai_dev_tools.benchmark.endpoints"
@@ -207,9 +208,17 @@ def open_endpoint(spec: EndpointSpec) -> Iterator[ReadyEndpoint]:
     Raises:
         ConfigurationError, StartupTimeoutError, ModelError, EndpointConnectionError: one line with what to do.
     """
+    _refuse_credentials(spec.instance, spec.kind, spec.host, *spec.replicas)
     opener = find_kind(spec)
     with opener(spec) as endpoint:
+        _refuse_credentials(spec.instance, *endpoint.replicas)
         yield endpoint
+
+
+def _refuse_credentials(instance: str, *addresses: str) -> None:
+    for address in addresses:
+        if problem := problem_of(address):
+            raise ConfigurationError(f"{instance}: the address of its server: {problem}")
 
 
 def with_kind(spec: EndpointSpec, kind: str) -> EndpointSpec:

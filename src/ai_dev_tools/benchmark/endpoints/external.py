@@ -38,15 +38,24 @@ def find_url(spec: EndpointSpec) -> str:
 
 
 def authorization(spec: EndpointSpec) -> dict[str, str]:
-    """The bearer token's header; the token is only ever read from the environment."""
+    """The header of a server behind a lock; its secret is only ever read from the environment.
+
+    The variable holds a bearer token, or a scheme and credentials: `Basic dXNlcjpwYXNz`.
+    """
     if spec.token_env is None:
         return {}
-    if not (token := os.environ.get(spec.token_env)):
+    if not (token := os.environ.get(spec.token_env, "").strip()):
         raise ConfigurationError(
             f"{spec.instance}: the environment variable {spec.token_env} is not set",
             remedy="It is to hold the bearer token",
         )
-    return {"Authorization": f"Bearer {token}"}
+    if not (token.isascii() and token.isprintable()):
+        raise ConfigurationError(
+            f"{spec.instance}: the environment variable {spec.token_env} holds what no header can carry",
+            remedy="It is to hold the bearer token alone, in one line of ASCII",
+        )
+    named = token.lower().startswith(("bearer ", "basic "))
+    return {"Authorization": token if named else f"Bearer {token}"}
 
 
 def _reach(spec: EndpointSpec, url: str, headers: Mapping[str, str]) -> ReadyEndpoint:

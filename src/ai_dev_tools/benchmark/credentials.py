@@ -1,0 +1,52 @@
+"""Names and passwords in addresses of servers: refused where a server is named, taken out of texts that are kept.
+
+A setting travels far (jobs, plans, archives, error messages), so a secret in one is stored in a dozen places. It belongs
+in an environment variable, which `server.token_env` names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+REMEDY = "Put it into an environment variable, as `Bearer …` or `Basic …`, and name that one in server.token_env"
+_IN_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^\s\"'<>]*@")
+
+
+def without_passwords(text: str) -> str:
+    """A text without the user names and passwords that addresses of servers in it may hold."""
+    return _IN_ADDRESS.sub(r"\1", text)
+
+
+def problem_of(address: object) -> str | None:
+    """Why an address of a server cannot be taken because it may hold a secret, without showing it; None if it can."""
+    if not isinstance(address, str):
+        return None
+    if "@" in address:
+        return f"it holds a user name or password, which would be stored with every result. {REMEDY}"
+    if "://" in address and ("?" in address or "#" in address):
+        return f"an address of a server has no `?` and no `#`. If that is a secret: {REMEDY}"
+    return None
+
+
+def refused(settings: Mapping[str, Any]) -> list[str]:
+    """A line for each address in the settings that may hold a secret. Looks before types are checked, which shows values."""
+    return [f"'{place}': {problem}" for place, address in _addresses(settings) if (problem := problem_of(address))]
+
+
+def _addresses(settings: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+    yield "endpoint", settings.get("endpoint")
+    for name, profile in _items(settings.get("profiles")):
+        yield f"profiles.{name}.endpoint", profile.get("endpoint")
+        for key, instance in _items(profile.get("instances")):
+            where = f"profiles.{name}.instances.{key}"
+            yield f"{where}.host", instance.get("host")
+            replicas = instance.get("replicas")
+            for replica in replicas if isinstance(replicas, list | tuple) else [replicas]:
+                yield f"{where}.replicas", replica
+
+
+def _items(value: object) -> Iterator[tuple[object, Mapping[str, Any]]]:
+    if isinstance(value, Mapping):
+        yield from ((key, item) for key, item in value.items() if isinstance(item, Mapping))
