@@ -29,7 +29,21 @@ _NUMBERS = """
 """
 NUMBERS = frozenset(_NUMBERS.split())
 """Columns of numbers, in whatever table, beside those whose name ends in a unit."""
-UNITS = ("_s", "_bytes", "_tokens", "_percent", "_ratio", "_mean", "_low", "_high", "_difference", "_score", "_p")
+UNITS = (
+    "_s",
+    "_bytes",
+    "_tokens",
+    "_percent",
+    "_ratio",
+    "_mean",
+    "_low",
+    "_high",
+    "_difference",
+    "_bound",
+    "_alpha",
+    "_score",
+    "_p",
+)
 FLAGS = frozenset(("parsed", "implausible", "comparable", "overall", "quality_passed"))
 """Columns of true and false. All other columns are text."""
 
