@@ -7,15 +7,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
 from ai_dev_tools.benchmark import credentials
 from ai_dev_tools.benchmark.addresses import Address, parse_address
+from ai_dev_tools.benchmark.archive.names import path_key
 from ai_dev_tools.benchmark.batches import Batch
 from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
 from ai_dev_tools.benchmark.model_names import full_name
+from ai_dev_tools.benchmark.names import safe_segment
 from ai_dev_tools.benchmark.paths import NOTEBOOK, safe_model
-from ai_dev_tools.benchmark.validation import PATH_SAFE, StrictModel, nearest, parse
+from ai_dev_tools.benchmark.validation import PathSafe, StrictModel, nearest, parse
 
 
 class HardwareProfile(enum.StrEnum):
@@ -68,6 +78,12 @@ ALL = "all"
 TASK_TIMEOUT_S = 30.0
 
 
+def _model(tag: str) -> str:
+    """A model tag, refused where its samples could not be put into a folder of its name."""
+    safe_segment(tag)
+    return tag
+
+
 class Options(StrictModel):
     """Request options, passed to the model's server as they are."""
 
@@ -82,7 +98,7 @@ class Options(StrictModel):
 class Instance(StrictModel):
     """One model behind one endpoint."""
 
-    model: str = Field(min_length=1, description="model tag as Ollama knows it")
+    model: Annotated[str, AfterValidator(_model)] = Field(min_length=1, description="model tag as Ollama knows it")
     host: str = Field("localhost", min_length=1, description="host of its Ollama; also `host:port` and `[::1]`")
     port: Annotated[int, Field(ge=1, le=65535)] | None = Field(None, description="port of its Ollama")
     max_concurrent: PositiveInt | None = Field(None, description="requests under way at once")
@@ -143,9 +159,7 @@ class Profile(StrictModel):
     endpoint: str | None = Field(None, description="how models are served, see the setting of that name")
     max_concurrent: PositiveInt | None = Field(None, description="requests under way at once, per instance")
     task_timeout: PositiveFloat | None = Field(None, description="seconds for one request")
-    instances: dict[Annotated[str, Field(pattern=PATH_SAFE)], Instance] = Field(
-        {}, description="models by instance name"
-    )
+    instances: dict[PathSafe, Instance] = Field({}, description="models by instance name")
 
 
 class QualityGate(StrictModel):
@@ -237,7 +251,7 @@ class Config(StrictModel):
 
     profile: str = Field("embedded", description="hardware profile")
     batch: str | None = Field(None, description="batch to run: target `batch`")
-    batches: dict[Annotated[str, Field(pattern=PATH_SAFE)], Batch] = Field({}, description="batches of your own")
+    batches: dict[PathSafe, Batch] = Field({}, description="batches of your own")
     compare: Names | None = Field(
         None, description="profiles to compare, the first with each other one: target `compare`"
     )
@@ -275,7 +289,7 @@ class Config(StrictModel):
     plugins: Folders = Field((), description="files with metrics, comparisons and checks of your own")
     archive: ArchiveSettings = Field(ArchiveSettings(), description="what an archive says of its maker")
     report: ReportSettings = Field(ReportSettings(), description="how the report is made")
-    profiles: dict[Annotated[str, Field(pattern=PATH_SAFE)], Profile] = Field(description="hardware profiles by name")
+    profiles: dict[PathSafe, Profile] = Field(description="hardware profiles by name")
 
     @model_validator(mode="after")
     def _known_names(self) -> Config:
@@ -413,11 +427,11 @@ def _check_instances(profile: str, instances: tuple[ResolvedInstance, ...]) -> N
                 f"config: profiles.{profile}: instances '{places[place]}' and '{instance.name}' share port "
                 f"{instance.port}: give each its own, or serve all from one with endpoint=http://host:port"
             )
-        names = (full_name(instance.model), safe_model(instance.model))
+        names = (full_name(instance.model), path_key(safe_model(instance.model)))
         if twice := next((models[name] for name in names if name in models), None):
             raise ConfigurationError(
                 f"config: profiles.{profile}: instances '{twice}' and '{instance.name}' "
-                f"both serve {instance.model}: results are kept by model, so name it once"
+                f"both serve {instance.model}: results are kept by model, in folders of its name, so name it once"
             )
         places[place] = instance.name
         models |= dict.fromkeys(names, instance.name)

@@ -47,7 +47,7 @@ class Experiment:
         wanted = sorted(self.task_folders) if ALL in names else list(names)
         check_names(wanted, self.task_folders, "task")
         loaded = {name: load_task(self.task_folders[name]) for name in wanted}
-        for task in loaded.values():
+        for task in loaded.values() if not self.config.tools else ():  # no task's own tools are used then
             check_names(task.tools, self.tool_files, f"tool in {task.folder / 'task.yaml'}")
         return loaded
 
@@ -363,6 +363,10 @@ def open_experiment(config: Config, root: Path, home: Path | None = None) -> Exp
             check()
         except ConfigurationError as error:
             lines += str(error).splitlines()
+    if not lines and experiment.source != "samples":
+        from ai_dev_tools.benchmark.archivable import archive_problems
+
+        lines += archive_problems(experiment, root)
     if lines:
         raise ConfigurationErrors(list(dict.fromkeys(lines)))
     experiment.plan(config.profile)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.names import checked
 from ai_dev_tools.benchmark.paths import safe_model, sample_file
 from ai_dev_tools.benchmark.samples import (
     Attempt,
@@ -56,7 +57,10 @@ def import_results(source: Path, results: Path, profile: str | None = None) -> t
             "-"
         )
     )
-    folder = results / name
+    try:
+        folder = results / checked(name)
+    except ValueError as error:
+        raise ConfigurationError(f"{error} for this import with --as NAME") from None
     if folder.exists():
         raise ConfigurationError(f"{folder} exists already", remedy="Give the import another name with --as NAME")
     samples = list(old_samples(data, name, str(source)))

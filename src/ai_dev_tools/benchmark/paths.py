@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
+
+from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.names import safe_segment
 
 CONFIG = "config/config.yaml"
 TASKS = "config/tasks"
@@ -53,8 +55,15 @@ SERVER_LOGS = f"{RUN}/logs"
 
 
 def safe_model(model: str) -> str:
-    """A model tag as one path segment: `llama3.2:1b` -> `llama3.2-1b`."""
-    return re.sub(r"[^A-Za-z0-9._-]", "-", model)
+    """A model tag as one path segment: `llama3.2:1b` -> `llama3.2-1b`.
+
+    Raises:
+        ConfigurationError: none is left, such as of `..`: whoever names a model so is refused, whatever the way in.
+    """
+    try:
+        return safe_segment(model)
+    except ValueError as error:
+        raise ConfigurationError(f"model {error}") from None
 
 
 def sample_file(results: Path, model: str, task: str, approach: str, sample: int) -> Path:

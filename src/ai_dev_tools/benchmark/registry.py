@@ -16,6 +16,7 @@ import yaml
 from ai_dev_tools.benchmark import paths
 from ai_dev_tools.benchmark.config import WorkflowType, as_list
 from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
+from ai_dev_tools.benchmark.names import checked
 from ai_dev_tools.benchmark.tasks import Task, find_tasks, load_task
 from ai_dev_tools.benchmark.validation import PATH_SAFE, nearest, refuse_unstorable
 
@@ -99,6 +100,10 @@ class TaskRegistry:
 
         if not isinstance(task_id, str) or not re.fullmatch(PATH_SAFE, task_id):
             raise ConfigurationError(f"task id '{task_id}': use letters, digits, '-' and '_' only (it names a folder)")
+        try:
+            checked(task_id)
+        except ValueError as error:
+            raise ConfigurationError(f"task id {error}") from None
         for field, text in (("name", name), ("baseline_prompt", baseline_prompt), ("tools_prompt", tools_prompt)):
             if not isinstance(text, str) or not text.strip():
                 raise ConfigurationError(f"task '{task_id}': {field} is empty, or no text")

@@ -11,12 +11,21 @@ from typing import Any, Literal
 
 from pydantic import Field, PositiveFloat, field_validator, model_validator
 
-from ai_dev_tools.benchmark.caselists import CaseList, list_files, listed_cases
+from ai_dev_tools.benchmark.caselists import IMPLICIT, CaseList, list_files, listed_cases
 from ai_dev_tools.benchmark.config import WorkflowType
 from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
 from ai_dev_tools.benchmark.excerpts import Excerpt
+from ai_dev_tools.benchmark.names import clean_files
 from ai_dev_tools.benchmark.scoring import NORMALISATIONS, SCORERS, score_fields
-from ai_dev_tools.benchmark.validation import PATH_SAFE, StrictModel, nearest, parse, read_yaml, refuse_unstorable
+from ai_dev_tools.benchmark.validation import (
+    CLUSTER,
+    PathSafe,
+    StrictModel,
+    nearest,
+    parse,
+    read_yaml,
+    refuse_unstorable,
+)
 
 CORPUS_PREFIX = "corpus:"
 
@@ -62,8 +71,8 @@ class ScoringRule(StrictModel):
 class Case(StrictModel):
     """One concrete question: real files and the truth about them."""
 
-    id: str = Field(pattern=PATH_SAFE)
-    cluster: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    id: PathSafe
+    cluster: str = Field(pattern=CLUSTER)
     size: Literal["S", "L"]
     source: str | None = Field(None, min_length=1)
     files: tuple[str, ...] = Field(("**/*",), min_length=1)
@@ -113,7 +122,7 @@ class Task(StrictModel):
         case_lists: files of all lists that were read.
     """
 
-    id: str = Field(pattern=PATH_SAFE)
+    id: PathSafe
     name: str
     description: str
     workflow_type: WorkflowType
@@ -151,8 +160,8 @@ class Task(StrictModel):
         """Every file of the task folder that prompts depend on, sorted."""
         parts = [
             self.folder / "task.yaml",
-            *(self.folder / "cases").glob("**/*"),
-            *(self.folder / "sources").glob("**/*"),
+            *clean_files(self.folder / "cases", "**/*"),
+            *clean_files(self.folder / "sources", "**/*"),
             *self.case_lists,
         ]
         return sorted(path for path in parts if path.is_file())
@@ -170,7 +179,10 @@ def find_tasks(folders: Iterable[Path]) -> dict[str, Path]:
             raise ConfigurationError(
                 f"task folder {folder} does not exist", remedy="Correct 'task_folders' in the config"
             )
-        found.update({path.parent.name: path.parent for path in sorted(folder.glob("*/task.yaml"))})
+        found.update({path.parent.name: path.parent for path in clean_files(folder, "*/task.yaml")})
+        for path in clean_files(folder, "*/task.yml"):
+            if path.parent.name not in found:
+                raise ConfigurationError(f"{path} is not read", remedy=f"Rename it to {path.with_suffix('.yaml')}")
     return found
 
 
@@ -185,7 +197,8 @@ def load_task(folder: Path) -> Task:
     settings = data if isinstance(data, dict) else {}
     declared = settings.get("cases_from")
     lists = list_files(folder, parse(CaseList, declared, f"{path}: cases_from") if declared else None, str(path))
-    cases = [_load_case(file, folder) for file in sorted((folder / "cases").glob("*.yaml"))]
+    _refuse_unread(folder, [file for file, _ in lists])
+    cases = [_load_case(file, folder) for file in clean_files(folder / "cases", "*.yaml")]
     cases += [
         _checked(where, fields, folder)
         for file, kind in lists
@@ -200,6 +213,15 @@ def load_task(folder: Path) -> Task:
     if lines := _task_errors(task, path):
         raise ConfigurationErrors(lines)
     return task
+
+
+def _refuse_unread(folder: Path, lists: Sequence[Path]) -> None:
+    """What looks like cases under a name that nothing reads would be left out without a word."""
+    for path in clean_files(folder / "cases", "*.yml"):
+        raise ConfigurationError(f"{path} is not read", remedy=f"Rename it to {path.with_suffix('.yaml')}")
+    for path in clean_files(folder, "cases.*"):
+        if path not in lists:
+            raise ConfigurationError(f"{path} is not read", remedy=f"Save the list as {' or '.join(IMPLICIT)}")
 
 
 def _load_case(path: Path, folder: Path) -> Case:
@@ -331,7 +353,7 @@ def source_files(case: Case, base: Path, source: str, where: str) -> list[Path]:
         if pattern.startswith("/") or ".." in Path(pattern).parts:
             raise ConfigurationError(f"{where}: 'files' entry '{pattern}' leads out of the source folder")
         try:
-            matches = sorted(path for path in root.glob(pattern) if path.is_file() and "__pycache__" not in path.parts)
+            matches = clean_files(root, pattern)
         except ValueError as error:
             raise ConfigurationError(f"{where}: 'files' entry '{pattern}' is not usable: {error}") from None
         if not matches:

@@ -23,8 +23,9 @@ from typing import Any, Literal
 from pydantic import Field, PositiveFloat
 
 from ai_dev_tools.benchmark.errors import ConfigurationError, ToolError
+from ai_dev_tools.benchmark.names import clean_files
 from ai_dev_tools.benchmark.tasks import template_environment
-from ai_dev_tools.benchmark.validation import PATH_SAFE, StrictModel, parse, read_yaml
+from ai_dev_tools.benchmark.validation import PathSafe, StrictModel, parse, read_yaml
 
 MAX_OUTPUT_BYTES = 50_000_000
 VERSION_TIMEOUT_S = 30.0
@@ -34,7 +35,7 @@ LOOK_EVERY_S = 1.0
 class ToolSpec(StrictModel):
     """How a tool is run and how its output is condensed."""
 
-    id: str = Field(pattern=PATH_SAFE)
+    id: PathSafe
     description: str
     homepage: str | None = None
     package: str | None = None
@@ -75,14 +76,17 @@ def find_tools(folder: Path) -> dict[str, Path]:
     """
     if not folder.is_dir():
         raise ConfigurationError(f"tool folder {folder} does not exist", remedy="Correct 'tool_folders' in the config")
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    found = {path.stem: path for path in clean_files(folder, "*.yaml")}
+    for path in clean_files(folder, "*.yml"):
+        if not any(path.stem == tool or path.stem.startswith(f"{tool}_") for tool in found):
+            raise ConfigurationError(f"{path} is not read", remedy=f"Rename it to {path.with_suffix('.yaml')}")
+    return found
 
 
 def companions(tool_file: Path) -> list[Path]:
     """Files that belong to a tool: those beside its YAML that carry its name, `<tool>_*`, also whole folders; sorted."""
-    beside = tool_file.parent.glob(f"{tool_file.stem}_*")
-    found = [path for entry in beside for path in ([entry] if entry.is_file() else entry.rglob("*"))]
-    return sorted(path for path in found if path.is_file() and "__pycache__" not in path.parts)
+    folder, stem = tool_file.parent, tool_file.stem
+    return sorted({*clean_files(folder, f"{stem}_*"), *clean_files(folder, f"{stem}_*/**/*")})
 
 
 def load_tool(path: Path) -> ToolSpec:

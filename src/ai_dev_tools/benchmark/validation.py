@@ -6,15 +6,26 @@ import difflib
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
+from ai_dev_tools.benchmark.names import checked
 
 PATH_SAFE = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
-"""What an id of a task, case, tool or profile may be: it becomes part of a path."""
+PathSafe = Annotated[str, Field(pattern=PATH_SAFE), AfterValidator(checked)]
+"""What an id of a task, case, tool, profile, instance or batch may be: it becomes part of a path."""
+CLUSTER = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+_FORMS = {
+    PATH_SAFE: "use letters, digits, '-' and '_' only (it becomes part of a path)",
+    CLUSTER: "use letters, digits, '.', '-' and '_' only, a letter or digit first",
+    r"^https?://": "expected an address that begins with http:// or https://",
+    r"^[0-9a-f]{64}$": "expected 64 hexadecimal digits in lower case",
+    r"^\d{4}-\d{4}-\d{4}-\d{3}[\dX]$": "expected an ORCID iD like 0000-0002-1825-0097",
+}
+"""Patterns of settings in words."""
 
 
 M = TypeVar("M", bound=BaseModel)
@@ -102,9 +113,8 @@ def _lines(error: ValidationError, model: type[BaseModel]) -> list[str]:
             case "value_error":
                 text = f"'{field}': {item['ctx']['error']}" if field else str(item["ctx"]["error"])
             case "string_pattern_mismatch":
-                text = (
-                    f"'{field}' is {item['input']!r}: use letters, digits, '-' and '_' only (it becomes part of a path)"
-                )
+                wanted = _FORMS.get(item["ctx"]["pattern"], f"expected the form {item['ctx']['pattern']}")
+                text = f"'{field}' is {_short(item['input'])}: {wanted}"
             case _:
                 message = item["msg"][0].lower() + item["msg"][1:]
                 text = f"'{field}' is {_short(item['input'])}: {message}"

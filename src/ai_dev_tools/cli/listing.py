@@ -27,17 +27,18 @@ def task_rows(root: Path) -> list[dict[str, Any]]:
     import yaml
 
     from ai_dev_tools.benchmark.config import as_list
+    from ai_dev_tools.benchmark.names import clean_files
     from ai_dev_tools.benchmark.settings import load_settings
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     extra = load_settings(root, {}).settings.get("task_folders") or []
     folders = [root / "config/tasks", root / "config/tasks_local", *(root / folder for folder in as_list(extra))]
     rows: dict[str, dict[str, Any]] = {}
-    for path in sorted(path for folder in folders for path in folder.glob("*/task.yaml")):
+    for path in sorted(path for folder in folders for path in clean_files(folder, "*/task.yaml")):
         try:
             task = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
             listed, complete = _listed_sizes(path, task, root)
-            sizes = [_size(case) for case in sorted(path.parent.glob("cases/*.yaml"))] + listed
+            sizes = [_size(case) for case in clean_files(path.parent, "cases/*.yaml")] + listed
             rows[path.parent.name] = {
                 "id": path.parent.name,
                 "name": task["name"],

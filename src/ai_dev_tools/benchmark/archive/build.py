@@ -147,7 +147,7 @@ def build_archive(subject: Subject, root: Path, output: Path) -> None:
 def _sorted(members: Iterable[Member]) -> list[Member]:
     found: dict[str, Member] = {}
     for member in members:
-        if member.name in found:
+        if found.get(member.name, member) != member:
             raise ConfigurationError(f"two files of the run would both be {member.name} in the archive")
         found[member.name] = member
     return [found[name] for name in sorted(found)]
