@@ -40,6 +40,7 @@ UNITS = (
     "_high",
     "_difference",
     "_bound",
+    "_margin",
     "_alpha",
     "_score",
     "_p",
