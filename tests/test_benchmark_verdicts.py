@@ -60,17 +60,32 @@ def test_one_of_a_thing_is_not_spelt_as_many() -> None:
     assert "2 pairs, 1 case, 1 cluster)" in sentence
 
 
-def test_what_comes_from_one_file_is_said_of_that_file_only() -> None:
+def test_what_comes_from_one_repository_is_said_of_that_repository_only() -> None:
+    """Its files are the clusters, and how far the word reaches stands in the scope and the sentence."""
     samples = invent(n=40, tasks=("a",))
-    assert decide(samples)["verdict"] == "saves"
+    assert decide(samples)["scope"] == "a, the only task"
     alone = decide(samples, plans=[declare(samples, single_source=["a"])])
-    assert alone["verdict"] == "inconclusive"
-    assert "this file only" in alone["reasons"]
-    assert np.isnan(alone["clusters_could_decide"])
+    assert alone["verdict"] == "saves"
+    assert alone["scope"] == "a, the only task; for this repository only"
+    assert "(a, the only task; for this repository only) saves tokens" in alone["sentence"]
     several = invent(n=16)
-    row = decide(several, plans=[declare(several, single_source=[several["task"].iloc[0]])])
+    every = verdicts(several, [declare(several, single_source=["a", "b", "c"])], resamples=999)
+    assert every["scope"].to_list()[:2] == ["all 3 tasks; for this repository only", "a, for this repository only"]
+    row = decide(several, plans=[declare(several, single_source=["a"])])
     assert row["verdict"] == "saves"
-    assert row["scope"] == f"all 3 tasks; {several['task'].iloc[0]} for one file only"
+    assert row["scope"] == "all 3 tasks; a for one repository only"
+
+
+def test_fewer_files_than_six_are_too_few_for_one_repository_too() -> None:
+    samples = invent(n=30, tasks=("a",), cases=10, per_cluster=2)
+    row = decide(samples, plans=[declare(samples, single_source=["a"])])
+    assert (row["verdict"], row["clusters"]) == ("inconclusive", 5)
+
+
+def test_a_workspace_of_one_project_is_told_how_to_get_a_word() -> None:
+    row = decide(invent(n=30, tasks=("a",), per_cluster=30))
+    assert row["verdict"] == "inconclusive"
+    assert "say single_source: true and name their files as clusters" in row["reasons"]
 
 
 # ------------------------------------------------------------------------------------------ bill, families, tasks

@@ -117,7 +117,7 @@ class Task(StrictModel):
     """A question family with an answer schema and scorers.
 
     Attributes:
-        single_source: all cases come from one file or project, so verdicts hold for it alone, however many clusters.
+        single_source: all cases come from one repository: its files are the clusters, and verdicts hold for it alone.
         cases_from: where more cases are listed than cases/ holds.
         case_lists: files of all lists that were read.
     """

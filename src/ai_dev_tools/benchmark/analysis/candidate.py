@@ -15,7 +15,7 @@ from ai_dev_tools.benchmark.analysis.quality import Gate
 from ai_dev_tools.benchmark.analysis.sampletable import ALL, words
 from ai_dev_tools.benchmark.analysis.standing import Standing
 from ai_dev_tools.benchmark.analysis.statistics import effect_size
-from ai_dev_tools.benchmark.analysis.wording import POWER_AT, sentence
+from ai_dev_tools.benchmark.analysis.wording import ONE_REPOSITORY, POWER_AT, sentence
 
 COLUMNS = words(
     "profile claim endpoint approach reference models scope task label verdict direction ratio low high "
@@ -52,7 +52,7 @@ class Candidate:
 
     @property
     def one_source(self) -> bool:
-        """Whether all cases in scope come from one file, so that nothing can be said beyond it."""
+        """Whether all cases in scope come from one repository, so that nothing is said beyond it."""
         tasks = set(self.work.plan.tasks) if self.task == ALL else {self.task}
         return tasks <= set(self.work.plan.single_source)
 
@@ -129,13 +129,15 @@ def verdict_row(c: Candidate) -> dict[str, Any]:
 
 def _scope(c: Candidate) -> str:
     if c.task != ALL:
-        return f"{c.task}, for its one file only" if c.one_source else c.task
+        return f"{c.task}, {ONE_REPOSITORY}" if c.one_source else c.task
     total = len(c.work.plan.tasks)
     used = c.clean.source.tasks if c.clean else 0
     every = f"all {total} tasks" if total != 1 else f"{next(iter(c.work.plan.tasks))}, the only task"
     text = every if used == total else f"{used} of {total} tasks"
+    if c.one_source:
+        return f"{text}; {ONE_REPOSITORY}"
     alone = [task for task in c.work.plan.single_source if task in c.work.plan.tasks]
-    return f"{text}; {', '.join(alone)} for one file only" if alone else text
+    return f"{text}; {', '.join(alone)} for one repository only" if alone else text
 
 
 def _gate_columns(gate: Gate, plan: Plan) -> dict[str, Any]:
@@ -182,7 +184,7 @@ def _effect_columns(c: Candidate, found: Effect) -> dict[str, Any]:
 def _clusters_that_decide(c: Candidate, found: Effect) -> int | None:
     """Clusters with which what was seen, if it is true, would earn a word; None where more of the same would not."""
     cheaper = found.source.estimate < 0
-    if c.mixed or c.one_source or (found.bill < 1) != cheaper:
+    if c.mixed or (found.bill < 1) != cheaper:
         return None
     # the end that cutting off leaves open stays open, however many clusters have the same share cut off
     e = (found.most if cheaper else found.least).source

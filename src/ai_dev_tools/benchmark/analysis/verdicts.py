@@ -167,7 +167,7 @@ def _word(c: Candidate, limits: ValidityThresholds) -> None:
     c.reasons += c.standing.reasons
     found, e = c.clean, c.clean.source if c.clean else None
     direction = c.direction(found, c.adjusted)
-    enough = e is not None and e.clusters >= limits.min_clusters and not c.one_source
+    enough = e is not None and e.clusters >= limits.min_clusters
     c.checks.append(("enough clusters", enough, float(e.clusters if e else 0), float(limits.min_clusters), ""))
     _compare_with_flagged(c, direction)
     if c.invalid:
@@ -179,12 +179,14 @@ def _word(c: Candidate, limits: ValidityThresholds) -> None:
         return
     if not found.seen.usable:
         c.reasons.append(f"{why_no_interval(found.seen.source)}: no spread to judge by")
+        if found.seen.source.clusters < 2 and found.seen.source.cases > 1:
+            c.reasons.append(
+                "where all cases come from one repository, say single_source: true and name their files as clusters"
+            )
         return
     if e.left_out:
         c.reasons.append(f"{len(e.left_out)} task(s) with a single cluster are not in it")
-    if c.one_source:
-        c.reasons.append("all cases come from one file: describes this file only")
-    elif not enough:
+    if not enough:
         c.reasons.append(f"only {e.clusters} clusters (fewer than {limits.min_clusters}): describes these files only")
     elif c.label == "planned":
         _settle(c, direction, found)

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+ONE_REPOSITORY = "for this repository only"
+"""How far a verdict reaches whose cases all come from one repository; stands last in its scope."""
 POWER_AT = 0.80
 """The true ratio for which the power column is given: a saving of one fifth."""
 

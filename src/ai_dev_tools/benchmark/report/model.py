@@ -108,6 +108,7 @@ class Verdict:
         claim: its name in plans and tables, e.g. tokens:tools; `statement` says it in words.
         detail: what was compared, over which tasks.
         evidence: terms and what the word rests on, for people.
+        reach: how far the word reaches where that is not beyond one repository.
     """
 
     claim: str
@@ -121,6 +122,7 @@ class Verdict:
     reasons: str
     evidence: tuple[tuple[str, str], ...] = ()
     statement: str = ""
+    reach: str = ""
 
     @property
     def id(self) -> str:

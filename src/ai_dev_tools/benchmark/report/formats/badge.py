@@ -19,6 +19,8 @@ def render(verdict: model.Verdict) -> str:
     left, right = shorten(_clean(f"{verdict.claim} · {verdict.model}"), 60), _clean(verdict.word)
     if verdict.label not in ("", "planned"):
         right += f" ({_clean(verdict.label)})"
+    if verdict.reach:
+        right += f", {_clean(verdict.reach)}"
     a, b = (round(len(text) * WIDTH_PER_CHARACTER + 14) for text in (left, right))
     colour = COLOURS.get(verdict.word, COLOURS["inconclusive"])
     name = f"{escape(left)}: {escape(right)}"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ai_dev_tools.benchmark.analysis.sampletable import ALL
+from ai_dev_tools.benchmark.analysis.wording import ONE_REPOSITORY
 from ai_dev_tools.benchmark.model_size import parameters, recorded_size
 from ai_dev_tools.benchmark.report.data import RunData, records
 from ai_dev_tools.benchmark.report.model import Block, Notice, Section, Verdict, Verdicts
@@ -53,6 +54,7 @@ def verdict_of(row: Mapping[str, Any]) -> Verdict:
     else:
         measured = "" if word in ("saves", "costs") else "measured: "
         headline = f"{measured}{number(abs(change), 1)} % {fewer if change > 0 else 'more'} {thing}"
+    reach = ONE_REPOSITORY if str(row["scope"]).endswith(ONE_REPOSITORY) else ""
     evidence = [
         (
             "rests on",
@@ -76,12 +78,13 @@ def verdict_of(row: Mapping[str, Any]) -> Verdict:
         label=str(row["label"] or ""),
         model=str(row["models"]),
         profile=str(row["profile"]),
-        headline=headline,
+        headline=f"{headline}, {reach}" if reach else headline,
         detail=f"{row['approach']} against {row['reference']}, {row['scope']}",
         sentence=str(row["sentence"] or ""),
         reasons=str(row["reasons"] or ""),
         evidence=tuple(evidence),
         statement=f"{fewer} {thing} with {row['approach']}",
+        reach=reach,
     )
 
 
