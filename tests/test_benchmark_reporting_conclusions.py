@@ -8,8 +8,13 @@ import pandas as pd
 import pytest
 from report_runs import Run, make_run, notices, report_of, with_identity
 
-from ai_dev_tools.benchmark.report.formats import html
+from ai_dev_tools.benchmark.analysis.sampletable import ALL
+from ai_dev_tools.benchmark.analysis.verdicts import judge
+from ai_dev_tools.benchmark.plan import declare_plan, read_plans
+from ai_dev_tools.benchmark.report.data import records
+from ai_dev_tools.benchmark.report.formats import badge, html
 from ai_dev_tools.benchmark.report.model import Facts, Figure, Report, Table
+from ai_dev_tools.benchmark.report.sections.headline import verdict_of
 from ai_dev_tools.benchmark.report.text import number
 from ai_dev_tools.benchmark.samples import Sample
 
@@ -178,3 +183,19 @@ def test_a_missing_ledger_is_not_said_to_have_flagged_nothing(run: Run, tmp_path
     for end in ("csv", "parquet"):
         (bare.inputs.tables / f"validity.{end}").unlink()
     assert "No check flagged" not in table(report_of(bare), "validity").caption
+
+
+def test_how_far_a_verdict_about_one_repository_reaches_is_said_in_every_format(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    (entry,) = read_plans(run.folder / "plans.jsonl")
+    plan = {k: v for k, v in entry.items() if k not in ("plan", "declared_at", "previous")}
+    plan["single_source"] = list(plan["tasks"])
+    (run.folder / "plans.jsonl").unlink()
+    declare_plan(run.folder / "plans.jsonl", plan)
+    samples = pd.read_parquet(run.folder / "tables" / "samples.parquet")
+    judged, _ = judge(samples, read_plans(run.folder / "plans.jsonl"), resamples=0)
+    cards = [verdict_of(row) for row in records(judged) if row["task"] == ALL]
+    assert cards
+    for card in cards:
+        for said in (card.headline, card.detail, card.sentence, badge.render(card)):
+            assert "for this repository only" in said

@@ -13,6 +13,7 @@ from ai_dev_tools.benchmark.analysis.pairing import costs
 from ai_dev_tools.benchmark.analysis.sampletable import ALL
 from ai_dev_tools.benchmark.analysis.verdicts import WORDS, judge, verdicts
 from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.tablefiles import kind_of
 
 # ------------------------------------------------------------------------------------------ the four words
 
@@ -370,3 +371,11 @@ def test_row_order_changes_no_byte() -> None:
         ]
         texts.append("".join(part.to_csv(index=False) for part in parts))
     assert texts[0] == texts[1]
+
+
+def test_every_column_of_numbers_is_read_back_as_numbers() -> None:
+    """The reader knows a column by its name; a new one must be named so that it does."""
+    samples = invent(n=16, approaches=("baseline", "excerpt", "no_context", "tools"))
+    for table in (verdicts(samples, [declare(samples)], resamples=0), compare(samples, "tools", resamples=0)):
+        numbers = [name for name in table.columns if pd.api.types.is_float_dtype(table[name].infer_objects())]
+        assert [name for name in numbers if table[name].notna().any() and kind_of(name) != "number"] == []

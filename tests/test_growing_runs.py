@@ -53,7 +53,7 @@ def one_more(column: str) -> tuple[pd.DataFrame, list[Entry]]:
         "model": {"models": ("m1", "m2")},
         "approach": {"approaches": ("baseline", "no_context", "tools", "tools-x")},
     }
-    samples = invent(n=16, **more[column])
+    samples = invent(n=24, **more[column])
     return grown(samples, ~samples[column].isin(["d", "m2", "tools-x"]))
 
 

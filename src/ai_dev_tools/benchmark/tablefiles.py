@@ -42,6 +42,7 @@ UNITS = (
     "_bound",
     "_margin",
     "_alpha",
+    "_power",
     "_score",
     "_p",
 )
