@@ -75,7 +75,7 @@ def test_a_block_records_server_model_and_machine(tmp_path: Path, fake: Loaded) 
     assert session["model"]["context_length"] == 8192
     assert session["model"]["offload_share"] == 0.0
     assert session["asked"]["options"] == {"temperature": 0.0, "num_ctx": 8192, "num_predict": 512}
-    assert session["server_on_this_machine"] is True
+    assert session["server_on_this_machine"] is None, "the fake is no Ollama that could be seen"
     assert session["hardware"]["cpu"]
     assert session["hardware"]["cores"] >= 1
     assert session["hardware"]["ram_bytes"] > 10**8
@@ -203,5 +203,11 @@ def test_a_server_that_tells_it_in_another_form_does_not_stop_a_block(
 
 def test_an_endpoint_elsewhere_is_not_taken_for_this_machine() -> None:
     assert not identity.is_here(ReadyEndpoint("http://gpu.example:11434", "external", "1", MODEL, None))
+
+
+def test_a_server_that_is_seen_is_on_this_machine_and_an_address_alone_does_not_say(
+    embedded_endpoint: ReadyEndpoint,
+) -> None:
+    assert identity.is_here(embedded_endpoint) is True
     with FakeOllama([MODEL]) as fake, open_endpoint(EndpointSpec(kind=fake.url, model=MODEL)) as endpoint:
-        assert identity.is_here(endpoint)
+        assert identity.is_here(endpoint) is None

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +23,9 @@ from ai_dev_tools.benchmark.audit import audit_task
 from ai_dev_tools.benchmark.block_job import main
 from ai_dev_tools.benchmark.corpora import CorpusInvalid, CorpusUnavailable, load_corpora
 from ai_dev_tools.benchmark.design import Block
+from ai_dev_tools.benchmark.endpoints import EndpointSpec, ReadyEndpoint, endpoint_kind
 from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
+from ai_dev_tools.benchmark.execution import run_block
 from ai_dev_tools.benchmark.jobs import RUN_PID, job
 from ai_dev_tools.benchmark.prompts import write_prompts
 from ai_dev_tools.benchmark.resources import Meter
@@ -293,6 +296,99 @@ def test_a_meter_sees_the_cpu_and_memory_of_a_server_and_its_children() -> None:
     assert reading.result.server_peak_rss_bytes > 2_000_000
     assert reading.result.other_cpu_s is not None
     assert reading.result.other_cpu_s >= 0
+
+
+RUNNER = "import time\nwhile time.process_time() < {busy_s}: pass\nprint(flush=True)\n{then}"
+SERVER = """
+import subprocess, sys
+print(flush=True)
+for line in sys.stdin:
+    runner = subprocess.Popen([sys.executable, "-c", line.encode().decode("unicode_escape")], stdout=subprocess.PIPE)
+    runner.stdout.readline()
+    print(flush=True)
+"""
+"""Stands for a server whose model runs in a child: each line it reads is the code of another, and is answered when
+that one has worked."""
+
+
+@pytest.fixture
+def server() -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVER],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
+    ) as process:  # fmt: skip
+        assert process.stdout
+        process.stdout.readline()
+        yield process
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def load(server: subprocess.Popen[str], busy_s: float, then: str = "time.sleep(60)") -> None:
+    """Have the server start a runner, and wait until it has worked for so long."""
+    assert server.stdin
+    assert server.stdout
+    server.stdin.write(RUNNER.format(busy_s=busy_s, then=then).encode("unicode_escape").decode() + "\n")
+    server.stdin.flush()
+    server.stdout.readline()
+
+
+def test_the_work_of_a_runner_that_was_born_at_the_warm_up_is_no_part_of_the_first_request(
+    server: subprocess.Popen[str],
+) -> None:
+    meter = Meter(server.pid)
+    load(server, busy_s=0.5)
+    meter.look()
+    with meter.measuring() as reading:
+        pass
+    meter.close()
+    assert reading.result.server_cpu_s is not None
+    assert reading.result.server_cpu_s < 0.25
+
+
+def test_a_runner_that_a_request_loaded_counts_as_its_work(server: subprocess.Popen[str]) -> None:
+    meter = Meter(server.pid)
+    with meter.measuring() as reading:
+        load(server, busy_s=0.5)
+        reading.reloaded = True
+    meter.close()
+    assert reading.result.server_cpu_s is not None
+    assert reading.result.server_cpu_s >= 0.4
+
+
+def test_a_runner_that_was_overlooked_makes_the_work_unknown_instead_of_wrong(server: subprocess.Popen[str]) -> None:
+    meter = Meter(server.pid)
+    load(server, busy_s=0.5)
+    with meter.measuring() as reading:
+        meter.look()
+    meter.close()
+    assert reading.result.server_cpu_s is None
+    assert reading.result.other_cpu_s is None
+
+
+def test_a_block_looks_for_the_runner_after_the_warm_up(
+    tmp_path: Path, server: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole way: the runner is born when the block warms up, and works during the first request too."""
+    with FakeOllama(["fake:1b"], latency_s=0.5) as fake:
+        usual, born = fake.reply, threading.Event()
+
+        def reply(method: str, path: str, body: bytes) -> tuple[int, list[dict[str, Any]], float]:
+            if path == "/api/chat" and not born.is_set():
+                born.set()
+                load(server, busy_s=0.1, then="while True: pass")
+            return usual(method, path, body)
+
+        monkeypatch.setattr(fake, "reply", reply)
+
+        @endpoint_kind("test_with_a_runner")
+        def _open(spec: EndpointSpec) -> Iterator[ReadyEndpoint]:
+            yield ReadyEndpoint(fake.url, "test_with_a_runner", "1", spec.model, "w", pid=server.pid)
+
+        spec = {"kind": "test_with_a_runner", "instance": "a", "model": "fake:1b", "max_concurrent": 1}
+        asked = block(results=str(tmp_path), samples=1, endpoint=spec | {"startup_timeout_s": 5})
+        first, *_ = run_block(asked, prompts(asked), lambda line: None, threading.Event())
+    assert first.resources.server_cpu_s is not None
+    assert first.resources.server_cpu_s > 0
 
 
 def test_what_a_server_used_that_ended_meanwhile_is_unknown_and_not_zero() -> None:

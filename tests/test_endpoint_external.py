@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +17,7 @@ from ai_dev_tools.benchmark.addresses import host_url
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, ReadyEndpoint, container, open_endpoint, pulling
 from ai_dev_tools.benchmark.endpoints.auto import choose
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, EndpointConnectionError, ModelError
+from ai_dev_tools.benchmark.identity import is_here
 
 HALF = {"status": "pulling", "digest": "sha256:a", "total": 100, "completed": 50}
 WHOLE = {"status": "pulling", "digest": "sha256:a", "total": 100, "completed": 100}
@@ -58,8 +62,30 @@ def failure(spec: EndpointSpec) -> str:
 def test_a_running_server_is_identified(fake: ScriptedOllama) -> None:
     endpoint = opened(EndpointSpec(kind=fake.url, model="llama3.2:1b"))
     assert (endpoint.kind, endpoint.version, endpoint.model_digest) == ("external", "0.0.0-fake", "a" * 64)
-    assert endpoint.pid == os.getpid()
     assert not endpoint.can_restart
+
+
+def test_whatever_else_listens_there_is_not_taken_for_the_server(fake: ScriptedOllama) -> None:
+    """A proxy, `ssh -L`, docker-proxy, here the test itself: what it uses of the machine is not the server's."""
+    endpoint = opened(EndpointSpec(kind=fake.url, model="llama3.2:1b"))
+    assert endpoint.pid is None
+    assert is_here(endpoint) is None
+
+
+def test_a_program_called_ollama_is_the_server(tmp_path: Path) -> None:
+    (tmp_path / "ollama").symlink_to(os.path.realpath(sys.executable))
+    tests = Path(__file__).parent
+    command = [str(tmp_path / "ollama"), "-m", "fakes.ollama", "--port", "0"]
+    with subprocess.Popen(command, cwd=tests, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            url = re.search(r"http://\S+", server.stdout.readline())
+            assert url is not None
+            endpoint = opened(EndpointSpec(kind=url.group(), model="fake:1b"))
+        finally:
+            server.kill()
+    assert endpoint.pid == server.pid
+    assert is_here(endpoint)
 
 
 def test_the_real_facade_is_an_external_server_too(embedded_endpoint: ReadyEndpoint) -> None:

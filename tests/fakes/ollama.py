@@ -19,7 +19,7 @@ import asyncio
 import hashlib
 import json
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -68,6 +68,9 @@ class FakeOllama:
         latency_s: how long each answer takes.
         answer: what the "model" says; the smallest valid JSON by default.
         overload_every: every n-th chat request gets 503, 0 for never.
+        slots: chat requests it serves at once, as `OLLAMA_NUM_PARALLEL`; the others wait in line, and nothing of them,
+            not even headers, comes back before their turn. 0: as many as come. Half of the latency is then spent before
+            the first piece of an answer, half after it.
     """
 
     def __init__(
@@ -77,16 +80,22 @@ class FakeOllama:
         latency_s: float = 0.0,
         answer: Answer = smallest_answer,
         overload_every: int = 0,
+        slots: int = 0,
     ) -> None:
         self.models = list(models)
         self.port = port
         self.latency_s = latency_s
         self.answer = answer
         self.overload_every = overload_every
+        self.slots = slots
+        self.line: deque[_Turn] = deque()
+        """Chat requests that wait for a slot; `served` have one."""
+        self.served = 0
+        self.most_served = 0
         self.counts: Counter[str] = Counter()
         """Requests by path."""
         self.requests: list[dict[str, Any]] = []
-        """Bodies of the chat requests, without the warm-ups (num_predict 1), when `keep` is set."""
+        """Bodies of the chat requests, without warm-ups and probes, when `keep` is set."""
         self.keep = True
         self.measured = 0
         """Measured requests so far; `here` of them are being answered just now."""
@@ -133,6 +142,17 @@ class FakeOllama:
         """A measured request is about to be answered."""
         self.here -= 1
 
+    def next_turns(self) -> None:
+        """Give free slots to those that wait, in the order in which they came."""
+        while self.line and self.served < self.slots:
+            turn = self.line.popleft()
+            if turn.given_up():
+                turn.leave()
+                continue
+            self.served += 1
+            self.most_served = max(self.most_served, self.served)
+            turn.begin()
+
     def reply(self, method: str, path: str, body: bytes) -> tuple[int, list[dict[str, Any]], float]:
         """Status, the objects of the reply (one a line) and the seconds to wait before it."""
         self.counts[path] += 1
@@ -162,11 +182,11 @@ class FakeOllama:
             return 404, [{"error": f"model '{model}' not found"}], 0.0
         if self.overload_every and self.counts[path] % self.overload_every == 0:
             return 503, [{"error": "server busy, please try again. maximum pending requests exceeded"}], 0.0
-        warm_up = asked.get("options", {}).get("num_predict") == 1
-        self.measured += not warm_up
-        if self.keep and not warm_up:
-            self.requests.append(asked)
         prompt = asked.get("prompt") or "\n".join(m["content"] for m in asked.get("messages", ()))
+        measured = asked.get("options", {}).get("num_predict") != 1 and not prompt.startswith("Warm up.")
+        self.measured += measured
+        if self.keep and measured:
+            self.requests.append(asked)
         text = self.answer(prompt, asked.get("format"))
         spent = round(self.latency_s * 1e9)
         final = {
@@ -205,6 +225,60 @@ class FakeOllama:
         return {"format": "fake", "family": "fake", "parameter_size": "0B", "quantization_level": "fake"}
 
 
+END = b"0\r\n\r\n"
+
+
+def _head(status: int, objects: int) -> bytes:
+    kind = "application/x-ndjson" if objects > 1 else "application/json"
+    return f"HTTP/1.1 {status} Fake\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+
+
+def _chunks(objects: Sequence[dict[str, Any]]) -> bytes:
+    lines = [json.dumps(item).encode() + b"\n" for item in objects]
+    return b"".join(b"%x\r\n%s\r\n" % (len(line), line) for line in lines)
+
+
+class _Turn:
+    """A chat request at a server with few slots: it waits, reads the prompt, writes the answer, and makes room."""
+
+    def __init__(
+        self,
+        fake: FakeOllama,
+        transport: asyncio.Transport,
+        objects: list[dict[str, Any]],
+        latency_s: float,
+        measured: bool,
+    ) -> None:
+        self._fake, self._transport, self._objects = fake, transport, objects
+        self._latency_s, self._measured = latency_s, measured
+        self._loop = asyncio.get_running_loop()
+        self._arrived = self._loop.time()
+        self.given_up = transport.is_closing
+
+    def begin(self) -> None:
+        self._loop.call_later(self._latency_s / 2, self._first_piece)
+
+    def _first_piece(self) -> None:
+        if not self.given_up():
+            self._transport.write(_head(200, len(self._objects)) + _chunks(self._objects[:-1]))
+        self._loop.call_later(self._latency_s / 2, self._end)
+
+    def _end(self) -> None:
+        if self._measured and not self._fake.gate() and not self.given_up():
+            self._loop.call_later(GATE_INTERVAL_S, self._end)
+            return
+        self.leave()
+        self._fake.served -= 1
+        if not self.given_up():  # the wait is in the total and in no other field, as recorded from Ollama 0.24
+            whole = {"total_duration": round((self._loop.time() - self._arrived) * 1e9)}
+            self._transport.write(_chunks([self._objects[-1] | whole]) + END)
+        self._fake.next_turns()
+
+    def leave(self) -> None:
+        if self._measured:
+            self._fake.left()
+
+
 class _Connection(asyncio.Protocol):
     """HTTP/1.1 as far as clients of Ollama use it: one request after the other, bodies with Content-Length."""
 
@@ -235,21 +309,20 @@ class _Connection(asyncio.Protocol):
         measured = self._fake.measured > before
         if measured:
             self._fake.arrived()
+        if self._fake.slots and path in ("/api/chat", "/api/generate") and status == 200:
+            self._fake.line.append(_Turn(self._fake, self._transport, objects, wait_s, measured))
+            return self._fake.next_turns()
         asyncio.get_running_loop().call_later(wait_s, self._send, status, objects, measured)
 
     def _send(self, status: int, objects: list[dict[str, Any]], measured: bool) -> None:
+        """All of a reply at once."""
         if measured:
             if not self._fake.gate():
                 asyncio.get_running_loop().call_later(GATE_INTERVAL_S, self._send, status, objects, measured)
                 return
             self._fake.left()
-        kind = "application/x-ndjson" if len(objects) > 1 else "application/json"
-        parts = [f"HTTP/1.1 {status} Fake\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()]
-        for item in objects:
-            line = json.dumps(item).encode() + b"\n"
-            parts.append(b"%x\r\n%s\r\n" % (len(line), line))
         if not self._transport.is_closing():
-            self._transport.write(b"".join([*parts, b"0\r\n\r\n"]))
+            self._transport.write(_head(status, len(objects)) + _chunks(objects) + END)
 
 
 async def _serve(fake: FakeOllama) -> None:
@@ -263,9 +336,12 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=11434)
     parser.add_argument("--model", action="append", help="a tag it pretends to have; may be given again")
     parser.add_argument("--latency", type=float, default=0.0, metavar="S", help="seconds that each answer takes")
+    parser.add_argument("--slots", type=int, default=0, metavar="N", help="requests served at once; 0: all that come")
     parser.add_argument("--overload-every", type=int, default=0, metavar="N", help="every n-th chat gets 503")
     given = parser.parse_args()
-    fake = FakeOllama(given.model or ["fake:1b"], given.port, given.latency, overload_every=given.overload_every)
+    fake = FakeOllama(
+        given.model or ["fake:1b"], given.port, given.latency, overload_every=given.overload_every, slots=given.slots
+    )
     fake.keep = False
     with suppress(KeyboardInterrupt):
         asyncio.run(_serve(fake))

@@ -65,6 +65,8 @@ class Reply:
     pieces: int = 0
     duration_s: float = 0.0
     time_to_first_token_s: float | None = None
+    turn_s: float | None = None
+    """When the first line came: the server had begun with the request by then, and may have let it wait before."""
     final: dict[str, Any] = field(default_factory=dict)
 
 
@@ -129,6 +131,8 @@ class OllamaClient:
         tokens: list[str] = []
         try:
             for item in _objects(response, self._secrets):
+                if reply.turn_s is None:
+                    reply.turn_s = time.perf_counter() - started
                 piece, token = _content(item)
                 if piece:
                     if reply.time_to_first_token_s is None:

@@ -81,6 +81,16 @@ class RequestTimeoutError(BenchmarkError):
     error_class = "timeout"
 
 
+class NoTurnError(BenchmarkError):
+    """Nothing came within `task_timeout`, nor then one token of another request: the server was busy, or hung.
+
+    How long the request itself takes was not measured.
+    """
+
+    error_class = "no_turn"
+    asked_again = True
+
+
 class StartupTimeoutError(BenchmarkError):
     """The endpoint was not ready within `container_startup_timeout`."""
 

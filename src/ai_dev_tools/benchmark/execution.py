@@ -11,27 +11,33 @@ import threading
 import time
 import uuid
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
-from ai_dev_tools.benchmark import paths
+from ai_dev_tools.benchmark import paths, slots
 from ai_dev_tools.benchmark.client import OllamaClient, Reply
 from ai_dev_tools.benchmark.design import Block, Cell, cells, request_digest
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, ReadyEndpoint, open_endpoint
-from ai_dev_tools.benchmark.errors import ASKED_AGAIN, BenchmarkError, ConfigurationError, EndpointConnectionError
+from ai_dev_tools.benchmark.errors import (
+    ASKED_AGAIN,
+    BenchmarkError,
+    ConfigurationError,
+    EndpointConnectionError,
+    NoTurnError,
+)
 from ai_dev_tools.benchmark.identity import Witness
-from ai_dev_tools.benchmark.measure import ask, sample_of, score_of, unasked
+from ai_dev_tools.benchmark.measure import SLOW_LOAD_S, ask, one_token, sample_of, score_of, unasked
 from ai_dev_tools.benchmark.progress import Progress
 from ai_dev_tools.benchmark.prompts import SKIPPED, Prompt
 from ai_dev_tools.benchmark.resources import Meter
 from ai_dev_tools.benchmark.samples import EndpointIdentity, Sample, read_sample, remove_unfinished, write_sample
 
 FAILURES_IN_A_ROW = 3
-"""Samples that end without a connection one after another before the endpoint counts as gone."""
+"""Samples that end without a connection, or without their turn, one after another before the endpoint counts as gone."""
 MAX_RESTARTS = 2
 STORING_S = 5.0
 """How long a run that is stopped waits for samples that are being written; it takes milliseconds on a disk that works."""
@@ -212,9 +218,17 @@ def _measure(work: Work, endpoint: ReadyEndpoint, log: Log, stop: threading.Even
     while work.missing and not stop.is_set():
         crew = _Crew(work, endpoint, progress, witness, stop)
         with _metered(endpoint) as meter:
-            _warm_up(work, endpoint, crew.clients, log)
+            known = slots.known_slots(work.block, endpoint)
+            warm = [
+                _warm_up(work, client, url, log) for client, url in zip(crew.clients, endpoint.replicas, strict=True)
+            ]
+            found = slots.find_slots(work.block, crew.clients, warm, known)
+            for line in filter(None, (slots.in_words(one, endpoint, work.block.instance) for one in found)):
+                log(line)
+            witness.slots = slots.to_record(found)
             witness.look()
-            crew.run(meter)
+            meter.look()
+            crew.run(meter, [one.usable for one in found])
         if not crew.gone or stop.is_set():
             continue
         if not endpoint.can_restart or endpoint.restarts >= MAX_RESTARTS:
@@ -240,22 +254,15 @@ def _metered(endpoint: ReadyEndpoint) -> Iterator[Meter]:
         meter.close()
 
 
-def _warm_up(work: Work, endpoint: ReadyEndpoint, clients: list[OllamaClient], log: Log) -> None:
-    """Have the model loaded with the very options that follow; not measured, but a failure is said."""
-    body = {
-        "model": work.block.model,
-        "messages": [{"role": "user", "content": "Warm up."}],
-        "format": work.prompt(work.missing[0]).answer_schema,
-        "options": {**work.block.options, "seed": 0, "num_predict": 1},
-        "think": work.block.think,
-        "truncate": False,
-        "shift": False,
-    }
-    for client in clients:
-        try:
-            client.chat(body, max(work.block.timeout_s, float(work.block.endpoint["startup_timeout_s"])), Reply())
-        except BenchmarkError as error:
-            log(f"warning: warm-up of {endpoint.base_url} failed: {error}")
+def _warm_up(work: Work, client: OllamaClient, url: str, log: Log) -> bool:
+    """Have the model loaded with the very options that follow; not measured, but a failure is said, and returned."""
+    body = one_token(work.block, work.prompt(work.missing[0]))
+    try:
+        client.chat(body, max(work.block.timeout_s, float(work.block.endpoint["startup_timeout_s"])), Reply())
+    except BenchmarkError as error:
+        log(f"warning: warm-up of {url} failed: {error}")
+        return False
+    return True
 
 
 class _Crew:
@@ -280,20 +287,23 @@ class _Crew:
         self._in_flight = 0
         self.lost: list[Cell] = []
         self._crash: BaseException | None = None
-        self._size = int(work.block.endpoint["max_concurrent"])
-        self.clients = [OllamaClient(url, self._size, endpoint.headers) for url in endpoint.replicas]
+        connections = int(work.block.endpoint["max_concurrent"])
+        self.clients = [OllamaClient(url, connections, endpoint.headers) for url in endpoint.replicas]
 
-    def run(self, meter: Meter) -> None:
-        """Ask until nothing is missing, the endpoint is gone, or the run is stopped."""
-        slots = min(self._size * len(self.clients), len(self._work.missing))
-        if not slots:
-            return
-        # All slots are taken before the first is used: else the first cases run beside fewer requests, arm by arm.
-        first = [self._work.missing.popleft() for _ in range(slots)]
-        self._in_flight = slots
+    def run(self, meter: Meter, at_once: Sequence[int]) -> None:
+        """Ask until nothing is missing, the endpoint is gone, or the run is stopped.
+
+        Args:
+            at_once: per client, how many requests it may have under way.
+        """
+        turns = range(max(at_once))  # the clients in turn, so that few requests are spread over all of them
+        places = [client for turn in turns for client, most in zip(self.clients, at_once, strict=True) if turn < most]
+        # All places are taken before the first is used: else the first cases run beside fewer requests, arm by arm.
+        first = [self._work.missing.popleft() for _ in range(min(len(places), len(self._work.missing)))]
+        self._in_flight = len(first)
         threads = [
-            threading.Thread(target=self._guarded, args=(self.clients[i % len(self.clients)], meter, cell), daemon=True)
-            for i, cell in enumerate(first)
+            threading.Thread(target=self._guarded, args=(client, meter, cell), daemon=True)
+            for client, cell in zip(places, first, strict=False)
         ]
         try:
             for thread in threads:
@@ -326,7 +336,7 @@ class _Crew:
             if self._stop.is_set():
                 return
             sample = sample_of(block, cell, prompt, asked, work.session, self._digest, self._identity)
-            if "model_loaded" in sample.flags:
+            if (sample.load_s or 0) > SLOW_LOAD_S:
                 self._witness.look_again()
             sample.flags = sorted({*sample.flags, *self._witness.flags})
             if not self._keep(cell, sample, asked.error):
@@ -339,7 +349,7 @@ class _Crew:
         with self._lock:
             if self._stop.is_set():
                 return False
-            if isinstance(error, EndpointConnectionError):
+            if isinstance(error, EndpointConnectionError | NoTurnError):
                 self.lost.append(cell)
             else:
                 self.lost.clear()

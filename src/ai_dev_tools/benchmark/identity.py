@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,8 @@ class Witness:
         self._earlier = [entry for entry in read_sessions(self._file) if entry.get("session") != session]
         self._share = next((share for entry in self._earlier if (share := _offload(entry)) is not None), None)
         self.flags: tuple[str, ...] = ()
+        self.slots: list[dict[str, Any]] = []
+        """What is known of the requests that each replica serves at once; recorded as it stands."""
         self._said: set[str] = set()
         self._lock = threading.Lock()
         self._looked_at = -LOOK_INTERVAL_S
@@ -81,7 +83,7 @@ class Witness:
         self._looked_at = time.monotonic()
         loaded = [self._loaded(url) for url in self._endpoint.replicas]
         self.flags = tuple(flag for flag in (self._context_flag(loaded), self._offload_flag(loaded)) if flag)
-        entry = session_entry(self._block, self._endpoint, self._session, loaded, list(self.flags))
+        entry = session_entry(self._block, self._endpoint, self._session, loaded, list(self.flags), self.slots)
         about = {"profile": self._block.profile, "model": self._block.model, "task": self._block.task}
         text = json.dumps({**about, "sessions": [*self._earlier, entry]}, indent=1, ensure_ascii=False)
         write_atomically(self._file, f"{text}\n".encode())
@@ -121,12 +123,18 @@ class Witness:
 
 
 def session_entry(
-    block: Block, endpoint: ReadyEndpoint, session: str, loaded: list[dict[str, Any]], flags: list[str]
+    block: Block,
+    endpoint: ReadyEndpoint,
+    session: str,
+    loaded: list[dict[str, Any]],
+    flags: list[str],
+    slots: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
     """What is recorded of one session; plain data, free of tokens and passwords.
 
     Args:
         loaded: per replica what `/api/ps` says: `context_length` (tokens), `offload_share` (0..1).
+        slots: per replica what is known of how many requests it serves at once.
     """
     details = dict(endpoint.details)
     settings = details.pop("settings", {})
@@ -153,6 +161,7 @@ def session_entry(
             "think": block.think,
             "max_concurrent": block.endpoint.get("max_concurrent"),
         },
+        "slots": list(slots),
         "flags": flags,
         "server_on_this_machine": is_here(endpoint),
         "hardware": hardware(),
@@ -168,6 +177,12 @@ def read_sessions(file: Path) -> list[dict[str, Any]]:
     return [entry for entry in sessions if isinstance(entry, dict)] if isinstance(sessions, list) else []
 
 
+def recorded_for_model(results: Path, model: str) -> list[dict[str, Any]]:
+    """What the sessions of all tasks recorded of a model, in no order that means anything."""
+    folder = paths.identity_file(results, model, "any").parent
+    return [entry for file in sorted(folder.glob("*.json")) for entry in read_sessions(file)]
+
+
 def _offload(entry: Mapping[str, Any]) -> float | None:
     model = entry.get("model")
     share = model.get("offload_share") if isinstance(model, dict) else None
@@ -178,9 +193,14 @@ def _share(loaded: list[dict[str, Any]]) -> float | None:
     return next((float(s) for entry in loaded if isinstance(s := entry.get("offload_share"), int | float)), None)
 
 
-def is_here(endpoint: ReadyEndpoint) -> bool:
-    """Whether the server runs on this machine, so that `hardware` is the server's too."""
-    return endpoint.pid is not None or urlsplit(endpoint.base_url).hostname in ("localhost", "127.0.0.1", "::1")
+def is_here(endpoint: ReadyEndpoint) -> bool | None:
+    """Whether the server runs on this machine, so that `hardware` is the server's too.
+
+    None where its process is not seen at an address of this machine: a tunnel or a proxy may lead from there to anywhere.
+    """
+    if endpoint.pid is not None or endpoint.can_restart:
+        return True
+    return None if urlsplit(endpoint.base_url).hostname in ("localhost", "127.0.0.1", "::1") else False
 
 
 def without_secrets(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ai_dev_tools.benchmark.client import LOOP, OllamaClient, Reply
 from ai_dev_tools.benchmark.design import PROTOCOL, Block, Cell, nonce, request_digest, request_options
-from ai_dev_tools.benchmark.errors import BenchmarkError, RequestTimeoutError
+from ai_dev_tools.benchmark.errors import BenchmarkError, NoTurnError, RequestTimeoutError
 from ai_dev_tools.benchmark.prompts import Prompt
 from ai_dev_tools.benchmark.resources import Meter
 from ai_dev_tools.benchmark.samples import Attempt, EndpointIdentity, Request, Resources, Sample, SampleError, Status
@@ -20,7 +20,12 @@ from ai_dev_tools.benchmark.scoring import parse_answer, score_answer
 BACKOFF_BASE_S = 0.5
 BACKOFF_CAP_S = 30.0
 SLOW_LOAD_S = 0.5
-"""A request whose load time is longer waited for the model to be loaded, which is not its own cost."""
+"""Where a request says that it took longer to load the model, the server is looked at again: it may have done so."""
+TURN_S = (5.0, 30.0)
+"""After a time-out without an answer, how long a request for one token may take: the time-out, but within these bounds.
+
+A server takes a moment to notice that the request before was given up, on a slow machine that of a batch of its prompt.
+"""
 
 
 @dataclass
@@ -49,6 +54,19 @@ def payload(block: Block, cell: Cell, prompt: Prompt, attempt: int) -> dict[str,
     }
 
 
+def one_token(block: Block, prompt: Prompt) -> dict[str, Any]:
+    """The body of a request with the options and answer schema of those that are measured, but for one token only."""
+    return {
+        "model": block.model,
+        "messages": [{"role": "user", "content": "Warm up."}],
+        "format": prompt.answer_schema,
+        "options": {**block.options, "seed": 0, "num_predict": 1},
+        "think": block.think,
+        "truncate": False,
+        "shift": False,
+    }
+
+
 def ask(
     block: Block,
     cell: Cell,
@@ -69,6 +87,9 @@ def ask(
                 client.chat(payload(block, cell, prompt, attempt), timeout_s, asked.reply)
             except BenchmarkError as error:
                 asked.error = error
+            reading.reloaded = (asked.reply.final.get("load_duration") or 0) > SLOW_LOAD_S * 1e9
+        if isinstance(asked.error, RequestTimeoutError) and asked.reply.turn_s is None and not stop.is_set():
+            asked.error = _no_turn(block, prompt, client, timeout_s) or asked.error
         asked.resources = reading.result
         again = asked.error is not None and asked.error.retried and attempt + 1 < block.attempts and not stop.is_set()
         pause = backoff(attempt, asked.error) if again and asked.error else 0.0
@@ -81,6 +102,23 @@ def ask(
         asked.error.instance, asked.error.attempts = block.instance, len(asked.attempts)
         asked.error.request = request_digest(block, cell, prompt.prompt_sha256, prompt.answer_schema)
     return asked
+
+
+def _no_turn(block: Block, prompt: Prompt, client: OllamaClient, timeout_s: float) -> NoTurnError | None:
+    """After a time-out without a line of an answer: why it says nothing about the request; None where it does.
+
+    The request had a slot of its own if the server now answers another one at once, in the place of the one given up.
+    """
+    least, most = TURN_S
+    try:
+        client.chat(one_token(block, prompt), max(least, min(timeout_s, most)), Reply())
+    except RequestTimeoutError:
+        return NoTurnError(
+            f"nothing came within {timeout_s:g} s, and then not even one token: the server was busy with others, or hangs"
+        )
+    except BenchmarkError:
+        return None
+    return None
 
 
 def backoff(attempt: int, error: BenchmarkError) -> float:
@@ -190,8 +228,6 @@ def _timings(reply: Reply) -> tuple[dict[str, Any], list[str]]:
             flags.append("impossible_duration")
         if final.get("done_reason") == "length":
             flags.append("output_capped")
-        if (seconds["load"] or 0) > SLOW_LOAD_S:
-            flags.append("model_loaded")
     known = [seconds[key] or 0.0 for key in ("load", "prompt_eval", "eval")]
     both = tokens["in"] is not None and tokens["out"] is not None
     return {

@@ -19,14 +19,16 @@ TREE_INTERVAL = 10
 
 @dataclass
 class Reading:
-    """Filled when the measurement ends."""
+    """Filled when the measurement ends; `reloaded` is set meanwhile where the server may have a new process since."""
 
+    reloaded: bool = False
     result: Resources = field(default_factory=Resources)
 
 
 class Meter:
     """Reads the server's process tree and the machine; `server_pid` None means that the server cannot be seen.
 
+    A server may compute in a child, which is born when the model is loaded: whoever had it loaded must say `look`.
     With several requests in flight the server's CPU time is that of all of them together.
     """
 
@@ -50,26 +52,31 @@ class Meter:
         if self._server is None:  # what else the machine did cannot be told from what the server did
             yield reading
             return
-        busy, own, server = _busy_s(), _cpu_s([self._self]), self._server_cpu_s()
+        busy, own, before = _busy_s(), _cpu_s(self._self) or 0.0, self._server_cpu_s()
         try:
             yield reading
         finally:
-            busy, own = _busy_s() - busy, _cpu_s([self._self]) - own
-            after = self._server_cpu_s()
-            self._look()
-            used = round(after - server, 3) if server is not None and after is not None else None
-            if used is not None and used < 0:  # a process went away, and what it had used with it
-                used = None
+            busy, own = _busy_s() - busy, (_cpu_s(self._self) or 0.0) - own
+            if reading.reloaded or any(_cpu_s(process) is None for process in before):
+                self.look()
+            used = _used(before, self._server_cpu_s(), reading.reloaded)
+            self._note_peak()
             reading.result = Resources(
                 server_cpu_s=used,
                 server_peak_rss_bytes=self._peak or None,
                 other_cpu_s=None if used is None else round(max(0.0, busy - own - used), 3),
             )
 
-    def _server_cpu_s(self) -> float | None:
-        return _cpu_s(self._tree) if self._server else None
+    def look(self) -> None:
+        """Look for child processes of the server: they are not the same after the model was loaded."""
+        self._tree = _tree(self._server)
 
-    def _look(self) -> None:
+    def _server_cpu_s(self) -> dict[psutil.Process, float]:
+        """CPU time by process; those that have ended are left out."""
+        times = {process: _cpu_s(process) for process in self._tree}
+        return {process: seconds for process, seconds in times.items() if seconds is not None}
+
+    def _note_peak(self) -> None:
         self._peak = max(self._peak, sum(_rss(process) for process in self._tree))
 
     def _watch(self) -> None:
@@ -77,8 +84,8 @@ class Meter:
             if self._done.wait(SAMPLING_INTERVAL_S):
                 return
             if tick % TREE_INTERVAL == 0:
-                self._tree = _tree(self._server)
-            self._look()
+                self.look()
+            self._note_peak()
 
 
 def _tree(root: psutil.Process | None) -> list[psutil.Process]:
@@ -97,15 +104,26 @@ def _process(pid: int | None) -> psutil.Process | None:
         return None
 
 
-def _cpu_s(processes: list[psutil.Process]) -> float:
-    total = 0.0
-    for process in processes:
-        try:
-            times = process.cpu_times()
-            total += times.user + times.system
-        except psutil.Error:
-            continue
-    return total
+def _used(before: dict[psutil.Process, float], after: dict[psutil.Process, float], reloaded: bool) -> float | None:
+    """CPU time between two readings; None where it cannot be known.
+
+    What a process that ended had used is lost. One that is new counts in full if the model was loaded meanwhile; else it
+    may have been there before, unseen.
+    """
+    if not before or not before.keys() <= after.keys() or (after.keys() - before.keys() and not reloaded):
+        return None
+    return round(sum(seconds - before.get(process, 0.0) for process, seconds in after.items()), 3)
+
+
+def _cpu_s(process: psutil.Process) -> float | None:
+    """CPU time of a process; None when it has ended."""
+    try:
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        times = process.cpu_times()
+        return float(times.user + times.system)
+    except psutil.Error:
+        return None
 
 
 def _rss(process: psutil.Process) -> int:

@@ -103,6 +103,7 @@ class ReadyEndpoint:
         replicas: all base URLs that may be asked, `base_url` first.
         headers: sent with every request (holds the bearer token: never record it).
         restarts: how often it was restarted.
+        slots: requests that each of `replicas` is known to serve at once; None: it is found out on contact.
     """
 
     base_url: str
@@ -115,6 +116,7 @@ class ReadyEndpoint:
     replicas: tuple[str, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     restarts: int = 0
+    slots: int | None = None
     _restart: Callable[[ReadyEndpoint], None] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:

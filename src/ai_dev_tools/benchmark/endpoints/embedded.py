@@ -60,6 +60,7 @@ def open_embedded(spec: EndpointSpec) -> Iterator[ReadyEndpoint]:
         with launched(_Server(spec, model_file, log), spec, "embedded", pull=False) as endpoint:
             if pinned and endpoint.model_digest != SMOLLM2.sha256:
                 raise foreign
+            endpoint.slots = spec.max_concurrent
             yield endpoint
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from ai_dev_tools.benchmark.addresses import host_url
@@ -11,6 +12,9 @@ from ai_dev_tools.benchmark.endpoints.base import EndpointSpec, ReadyEndpoint, e
 from ai_dev_tools.benchmark.endpoints.probing import ask, identify
 from ai_dev_tools.benchmark.endpoints.pulling import ensure_model
 from ai_dev_tools.benchmark.errors import ConfigurationError, EndpointConnectionError
+
+EMBEDDED = "ai_dev_tools.benchmark.endpoints.embedded"
+_HERE = ("127.0.0.1", "0.0.0.0", "::1", "::", "::ffff:127.0.0.1")
 
 
 @endpoint_kind("external")
@@ -76,8 +80,13 @@ def _reach(spec: EndpointSpec, url: str, headers: Mapping[str, str]) -> ReadyEnd
 
 
 def _local_pid(url: str) -> int | None:
-    """The process that listens there, when it is on this machine and may be seen."""
+    """The process that serves there, when it is on this machine, may be seen, and is known to be a server of models.
+
+    What else listens there (a proxy, a tunnel, a container's port) passes requests on, and its use of the machine is not
+    the server's.
+    """
     parts = urlsplit(url)
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
     if parts.hostname not in ("localhost", "127.0.0.1", "::1"):
         return None
     import psutil
@@ -86,4 +95,18 @@ def _local_pid(url: str) -> int | None:
         listening = [c for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN]
     except psutil.Error:
         return None
-    return next((c.pid for c in listening if c.laddr and c.laddr.port == parts.port and c.pid), None)
+    here = {c.pid for c in listening if c.laddr and c.laddr.port == port and c.laddr.ip in _HERE and c.pid}
+    return here.pop() if len(here) == 1 and serves_models(min(here)) else None
+
+
+def serves_models(pid: int) -> bool:
+    """Whether a process is an Ollama (`ollama serve`, its app), or an embedded endpoint of this project."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        command, name = process.cmdline(), process.name()
+    except psutil.Error:
+        return False
+    programs = {Path(program).stem.lower() for program in (name, *command[:1])}
+    return "ollama" in programs or EMBEDDED in command

@@ -44,6 +44,7 @@ def open_replay(spec: EndpointSpec) -> Iterator[ReadyEndpoint]:
             version=f"replay of {recordings.version}",
             model=spec.model,
             model_digest=recordings.digest,
+            slots=spec.max_concurrent,
             details={"recorded": len(recordings.samples), "recorded_kind": recordings.kind},
         )
     finally:

@@ -29,6 +29,8 @@ def machine_facts(sessions: Sequence[Session]) -> dict[str, str]:
     facts = {"Measured on": "; ".join(machines)}
     if elsewhere:
         facts["Server"] = "on another machine: CPU, memory and contention of the server were not seen"
+    elif any(entry.get("server_on_this_machine", True) is None for entry in sessions):
+        facts["Server"] = "its process was not seen: CPU, memory and contention of the server are unknown"
     return facts | _model_facts(sessions)
 
 
