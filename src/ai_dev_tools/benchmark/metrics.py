@@ -16,12 +16,8 @@ import pandas as pd
 from ai_dev_tools.benchmark.analysis.cells import DIMENSIONS, Cell, Source
 from ai_dev_tools.benchmark.analysis.clusters import Floats, cluster_estimate
 from ai_dev_tools.benchmark.analysis.sampletable import ALL, prepare
-from ai_dev_tools.benchmark.analysis.statistics import (
-    infer,
-    mean_interval,
-    quantile_interval,
-    wilson,
-)
+from ai_dev_tools.benchmark.analysis.spreads import mean_interval, percentile_interval, share_interval
+from ai_dev_tools.benchmark.analysis.statistics import infer
 from ai_dev_tools.benchmark.plugins import METRICS, Estimate, Plugin, metric
 
 __all__ = ["ALL", "Cell", "DIMENSIONS", "Estimate", "compute_metrics", "metric", "wide"]
@@ -116,12 +112,11 @@ def _count(cell: Cell, status: str) -> float:
 
 
 def _rate(cell: Cell, status: str) -> Estimate:
-    count = cell.count("status", status)
-    return _proportion(count, len(cell), "no sample")
+    return _proportion(cell.has("status", status), cell.clusters, "no sample")
 
 
-def _proportion(count: int, total: int, empty: str) -> Estimate:
-    return Estimate(count / total, *wilson(count, total)) if total else Estimate.absent(empty)
+def _proportion(hits: Any, clusters: Any, empty: str) -> Estimate:
+    return Estimate(float(hits.mean()), *share_interval(hits, clusters)) if len(hits) else Estimate.absent(empty)
 
 
 @metric("samples", unit="samples", description="Requests in the cell, whatever came of them")
@@ -132,26 +127,26 @@ def samples_total(cell: Cell) -> float:
 for _status, _plural in (("completed", "completed"), ("failed", "failed"), ("timeout", "timeouts")):
     metric(_plural, unit="samples", description=f"Samples with status {_status}")(partial(_count, status=_status))
 for _status, _name in (("completed", "success_rate"), ("failed", "error_rate"), ("timeout", "timeout_rate")):
-    metric(_name, unit="share", description=f"Samples with status {_status} / all samples; Wilson interval")(
-        partial(_rate, status=_status)
-    )
+    metric(
+        _name, unit="share", description=f"Samples with status {_status} / all samples; Wilson interval over clusters"
+    )(partial(_rate, status=_status))
 
 
 @metric(
     "unparseable_rate",
     unit="share",
-    description="Completed answers that could not be parsed / completed; Wilson interval",
+    description="Completed answers that could not be parsed / completed; Wilson interval over clusters",
 )
 def unparseable_rate(cell: Cell) -> Estimate:
-    parsed = cell.column("parsed")[cell.is_completed]
-    known = parsed[np.isfinite(parsed)]
-    return _proportion(int((known == 0).sum()), len(known), "no completed sample")
+    parsed = cell.column("parsed")
+    known = cell.is_completed & np.isfinite(parsed)
+    return _proportion(parsed[known] == 0, cell.clusters[known], "no completed sample")
 
 
 @metric(
     "capped_rate",
     unit="share",
-    description="Completed answers cut at the cap, or for looping / completed; Wilson interval",
+    description="Completed answers cut at the cap, or for looping / completed; Wilson interval over clusters",
 )
 def capped_rate(cell: Cell) -> Estimate:
     capped = (cell.has("done_reason", "length") | cell.has("done_reason", "loop")) & cell.is_completed
@@ -182,18 +177,21 @@ def _mean(cell: Cell, column: str) -> Estimate:
     values = cell.completed(column)
     if not len(values):
         return Estimate.absent(_why_empty(cell, column))
-    low, high = mean_interval(values)
-    note = (
-        ""
-        if np.isfinite(low)
-        else ("no interval from one value" if len(values) == 1 else "no interval: all values are equal")
-    )
+    clusters = cell.clusters_of(column)
+    low, high = mean_interval(values, clusters)
+    note = "" if np.isfinite(low) else _why_no_interval(values, clusters)
     if column == "duration_s" and cell.is_timeout.any():
         note = f"{int(cell.is_timeout.sum())} timed out, not in it" + (f"; {note}" if note else "")
     return Estimate(float(values.mean()), low, high, note)
 
 
-def _percentile(ordered: Floats, q: float, cut: float = float("inf")) -> Estimate:
+def _why_no_interval(values: Floats, clusters: Any) -> str:
+    if len(values) == 1:
+        return "no interval from one value"
+    return "no interval from one cluster" if len(np.unique(clusters)) == 1 else "no interval: all values are equal"
+
+
+def _percentile(ordered: Floats, clusters: Any, q: float, cut: float = float("inf")) -> Estimate:
     """A percentile of sorted values of which those from `cut` on may have become larger."""
     n, needed = len(ordered), int(np.ceil(1 / min(q, 1 - q) - 1e-9))
     if n < needed:
@@ -201,7 +199,7 @@ def _percentile(ordered: Floats, q: float, cut: float = float("inf")) -> Estimat
     # a percentile between two values is known only where both are
     if float(np.quantile(ordered, q, method="higher")) >= cut:
         return Estimate.absent("lies beyond a timeout")
-    low, high = quantile_interval(ordered, q)
+    low, high = percentile_interval(ordered, clusters, q)
     if not high < cut:
         high = float("nan")
     absent = [name for name, end in (("lower", low), ("upper", high)) if not np.isfinite(end)]
@@ -210,19 +208,25 @@ def _percentile(ordered: Floats, q: float, cut: float = float("inf")) -> Estimat
 
 
 def _duration_percentile(cell: Cell, q: float) -> Estimate:
-    ordered, cut = cell.durations
-    return _percentile(ordered, q, cut) if len(ordered) else Estimate.absent(_why_empty(cell, "duration_s"))
+    ordered, clusters, cut = cell.durations
+    return _percentile(ordered, clusters, q, cut) if len(ordered) else Estimate.absent(_why_empty(cell, "duration_s"))
 
 
 def _first_token_percentile(cell: Cell, q: float) -> Estimate:
-    ordered = np.sort(cell.completed("time_to_first_token_s"))
-    return _percentile(ordered, q) if len(ordered) else Estimate.absent(_why_empty(cell, "time_to_first_token_s"))
+    name = "time_to_first_token_s"
+    order = np.argsort(cell.completed(name), kind="stable")
+    ordered, clusters = cell.completed(name)[order], cell.clusters_of(name)[order]
+    return (
+        _percentile(ordered, clusters, q)
+        if len(ordered)
+        else Estimate.absent(_why_empty(cell, "time_to_first_token_s"))
+    )
 
 
 metric("duration_total", unit="s", description="Sum of durations of completed requests")(
     partial(_summary, column="duration_s", what=np.sum)
 )
-metric("duration_mean", unit="s", description="Mean duration of completed requests; t interval over samples")(
+metric("duration_mean", unit="s", description="Mean duration of completed requests; t interval over clusters")(
     partial(_mean, column="duration_s")
 )
 metric("duration_std", unit="s", description="Standard deviation (n - 1) of durations of completed requests")(
@@ -238,13 +242,13 @@ for _q in (25, 50, 75, 90, 95, 99):
     metric(
         f"duration_p{_q}",
         unit="s",
-        description=f"{_q}th percentile of durations, timed-out ones counted as longer; order-statistic interval",
+        description=f"{_q}th percentile of durations, timed-out ones counted as longer; order-statistic interval over clusters",
     )(partial(_duration_percentile, q=_q / 100))
 for _q in (50, 90, 95, 99):
     metric(
         f"time_to_first_token_p{_q}",
         unit="s",
-        description=f"{_q}th percentile of times to the first token of completed requests; order-statistic interval",
+        description=f"{_q}th percentile of times to the first token of completed requests; order-statistic interval over clusters",
     )(partial(_first_token_percentile, q=_q / 100))
 
 
@@ -256,7 +260,7 @@ for _column, _name, _text in (
     ("eval_s", "decode_mean", "Mean time to generate the answer"),
     ("tool_s", "tool_mean", "Mean run time of the tools behind the context, not amortised"),
 ):
-    metric(_name, unit="s", description=f"{_text}; t interval over samples")(partial(_mean, column=_column))
+    metric(_name, unit="s", description=f"{_text}; t interval over clusters")(partial(_mean, column=_column))
 
 
 # ------------------------------------------------------------------------------------------ tokens
@@ -268,7 +272,7 @@ for _kind in ("input", "output", "total"):
     metric(
         f"{_kind}_tokens_mean",
         unit="tokens",
-        description=f"Mean {_kind} tokens per completed request; t interval over samples",
+        description=f"Mean {_kind} tokens per completed request; t interval over clusters",
     )(partial(_mean, column=f"{_kind}_tokens"))
 
 
@@ -327,7 +331,9 @@ def peak_concurrency(cell: Cell) -> Estimate:
 
 
 metric(
-    "server_cpu_mean", unit="s", description="Mean CPU time of the server process per completed request; t interval"
+    "server_cpu_mean",
+    unit="s",
+    description="Mean CPU time of the server process per completed request; t interval over clusters",
 )(partial(_mean, column="server_cpu_s"))
 metric("server_cores", unit="cores", description="CPU time of the server process / duration: cores it kept busy")(
     partial(_speed, tokens="server_cpu_s", seconds="duration_s")

@@ -132,6 +132,10 @@ class Cell:
         values = self.column(name)[self.is_completed]
         return np.asarray(values[np.isfinite(values)], dtype=np.float64)
 
+    def clusters_of(self, name: str) -> NDArray[np.int64]:
+        """Cluster labels of the values that `completed` gives."""
+        return np.asarray(self.clusters[self.is_completed & np.isfinite(self.column(name))])
+
     def sum(self, name: str) -> float:
         """Sum of a column over completed samples; NaN when none is known."""
         values = self.completed(name)
@@ -154,15 +158,16 @@ class Cell:
         return bool(self._source.clock_jumped[self._rows].any())
 
     @cached_property
-    def durations(self) -> tuple[Floats, float]:
-        """Sorted durations of completed and timed-out samples, and the shortest timed-out one (inf when none).
+    def durations(self) -> tuple[Floats, NDArray[np.int64], float]:
+        """Sorted durations of completed and timed-out samples, their clusters, and the shortest timed-out one (inf: none).
 
         A timed-out one of unknown duration stands last: it is not known to be shorter than any.
         """
         seen = self.column("duration_s")
         values = np.where(self.is_timeout & np.isnan(seen), LONGEST, seen)
         known = ~np.isnan(values) & (self.is_completed | self.is_timeout)
-        return np.sort(values[known]), float(values[self.is_timeout].min(initial=np.inf))
+        order = np.argsort(values[known], kind="stable")
+        return values[known][order], self.clusters[known][order], float(values[self.is_timeout].min(initial=np.inf))
 
     @cached_property
     def is_timed(self) -> NDArray[np.bool_]:

@@ -195,7 +195,7 @@ def t_quantile(tail: float, df: float) -> float:
 
 
 @lru_cache(maxsize=65_536)
-def wilson(count: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
+def wilson(count: float, total: float, confidence: float = 0.95) -> tuple[float, float]:
     """Wilson interval of a proportion; (NaN, NaN) for a total of zero."""
     from statsmodels.stats.proportion import proportion_confint
 
@@ -205,13 +205,21 @@ def wilson(count: int, total: int, confidence: float = 0.95) -> tuple[float, flo
     return (0.0 if count == 0 else float(low)), (1.0 if count == total else float(high))
 
 
-def quantile_interval(ordered: Floats, q: float, confidence: float = 0.95) -> tuple[float, float]:
-    """Distribution-free interval of a quantile from order statistics; an end that n does not support is NaN."""
+def quantile_interval(
+    ordered: Floats, q: float, confidence: float = 0.95, worth: int | None = None
+) -> tuple[float, float]:
+    """Distribution-free interval of a quantile from order statistics; an end that n does not support is NaN.
+
+    Args:
+        worth: how many independent values these are worth, where they are not independent.
+    """
     n = len(ordered)
-    low, high = _ranks(n, q, confidence)
+    worth = n if worth is None else worth
+    low, high = _ranks(worth, q, confidence)
+    below, above = int(np.floor(low * n / worth)), int(np.ceil(high * n / worth))
     return (
-        float(ordered[low - 1]) if low >= 1 else float("nan"),
-        float(ordered[high - 1]) if high <= n else float("nan"),
+        float(ordered[below - 1]) if low >= 1 else float("nan"),
+        float(ordered[above - 1]) if high <= worth else float("nan"),
     )
 
 
@@ -220,16 +228,6 @@ def _ranks(n: int, q: float, confidence: float) -> tuple[int, int]:
     """Ranks (from 1) of the order statistics around a quantile; 0 and n + 1 where n has none."""
     tail = (1 - confidence) / 2
     return int(stats.binom.ppf(tail, n, q)), int(stats.binom.ppf(1 - tail, n, q)) + 1
-
-
-def mean_interval(values: Floats, confidence: float = 0.95) -> tuple[float, float]:
-    """t interval of a mean of independent values; (NaN, NaN) below two values or without spread."""
-    n = len(values)
-    spread = float(values.std(ddof=1)) if n > 1 else 0.0
-    if not spread > 1e-12 * float(np.abs(values).max(initial=0.0)):
-        return float("nan"), float("nan")
-    half = t_quantile((1 - confidence) / 2, n - 1) * spread / float(np.sqrt(n))
-    return float(values.mean()) - half, float(values.mean()) + half
 
 
 def signed_rank_p(values: Sequence[Floats]) -> Floats:
