@@ -52,7 +52,6 @@ def invent(
                     seconds = tokens / 100 * float(np.exp(rng.normal(0, 0.01)))
                     if arm == "tools" and time_ratio is not None:
                         seconds *= time_ratio / ratio
-                    clock += seconds
                     score = float(np.clip(scores.get(arm, 0.3) + skill[case] + rng.normal(0, 0.04), 0, 1))
                     rows.append(
                         {
@@ -67,7 +66,7 @@ def invent(
                             "sample": sample,
                             "repeat": sample // number,
                             "seed": case,
-                            "order": sample * len(approaches) + place,
+                            "order": sample * len(approaches) + (place + sample) % len(approaches),
                             "session": f"{model}{task}",
                             "status": "completed",
                             "error_class": None,
@@ -88,7 +87,7 @@ def invent(
                             "attempts": 1,
                             "attempts_s": seconds,
                             "in_flight": 1,
-                            "started_at": pd.Timestamp(clock - seconds, unit="s", tz="UTC").isoformat(),
+                            "started_at": None,
                             "flags": "",
                             "server_cpu_s": seconds * 1.5,
                             "server_peak_rss_bytes": 4e8,
@@ -105,6 +104,10 @@ def invent(
                             "stratum": "",
                         }
                     )
+                # arms take turns in being asked first
+                for row in sorted(rows[-len(approaches) :], key=lambda row: int(row["order"])):
+                    row["started_at"] = pd.Timestamp(clock, unit="s", tz="UTC").isoformat()
+                    clock += row["duration_s"]
     return pd.DataFrame(rows)
 
 

@@ -50,7 +50,7 @@ def run(
                     "cluster": f"k{case}", "size": "S", "approach": arm, "sample": case, "repeat": 0,
                     "order": len(rows),
                     "session": "s",
-                    "status": status, "error_class": "model" if status == "failed" else None, "parsed": True,
+                    "status": status, "error_class": "connection" if status == "failed" else None, "parsed": True,
                     "score": score,
                     "input_tokens": base * share * (tokens if mine else 1) * noise, "output_tokens": 10.0,
                     "total_tokens": base * share * (tokens if mine else 1) * noise + 10, "duration_s": seconds,

@@ -201,6 +201,9 @@ class ValidityThresholds(StrictModel):
     max_arm_difference: Share = Field(
         0.10, description="difference of the arms' flagged shares above which it is invalid"
     )
+    max_place_difference: Amount = Field(
+        0.2, description="places of a case by which one arm may be asked earlier on average in a claim on time"
+    )
     min_clusters: Annotated[int, Field(ge=2)] = Field(
         6, description="clusters below which a result is descriptive only"
     )

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from ai_dev_tools.benchmark.analysis.bills import Bill
 from ai_dev_tools.benchmark.analysis.claims import Claim, Plan, Undertaking
 from ai_dev_tools.benchmark.analysis.effects import Effect
 from ai_dev_tools.benchmark.analysis.pairs import Pairs
 from ai_dev_tools.benchmark.analysis.power import clusters_needed, minimal_effect, t_power
-from ai_dev_tools.benchmark.analysis.quality import Gate
+from ai_dev_tools.benchmark.analysis.quality import Gate, gate_level
 from ai_dev_tools.benchmark.analysis.sampletable import ALL, words
 from ai_dev_tools.benchmark.analysis.standing import Standing
 from ai_dev_tools.benchmark.analysis.statistics import effect_size
@@ -19,8 +20,9 @@ from ai_dev_tools.benchmark.analysis.wording import ONE_REPOSITORY, POWER_AT, se
 
 COLUMNS = words(
     "profile claim endpoint approach reference models scope task label verdict direction ratio low high "
-    "change_percent bill_ratio p_saves p_costs p p_adjusted alpha look pairs cases clusters tasks planned "
-    "present dropped flagged censored quality_difference quality_bound quality_margin quality_passed "
+    "change_percent bill_ratio bill_low bill_high low_uncapped high_uncapped "
+    "p_saves p_costs p p_adjusted alpha look pairs cases clusters tasks planned "
+    "present dropped flagged censored fell_back quality_difference quality_bound quality_margin quality_passed "
     "claim_quality_difference claim_quality_bound claim_quality_p quality_alpha worst_task worst_task_difference "
     "floor_p own_floor_p brevity_p d_z d_z_low d_z_high mde_d_z mde_ratio "
     "power clusters_could_decide samples_could_decide plan reasons sentence"
@@ -40,6 +42,9 @@ class Candidate:
     gate: Gate
     clean: Effect | None = None
     everything: Effect | None = None
+    uncapped: Effect | None = None
+    """With what capped answers could have become, where there are any."""
+    bill: Bill = field(default_factory=lambda: Bill(float("nan")))
     shares: dict[str, float] = field(default_factory=dict)
     invalid: list[str] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
@@ -65,6 +70,17 @@ class Candidate:
     def alpha(self) -> float:
         """Level of this look: alpha / 2^look."""
         return float(self.work.plan.alpha / 2**self.look)
+
+    @property
+    def bill_level(self) -> float:
+        """Level of each side of the bill at this look."""
+        return gate_level(self.work.plan.alpha, self.look)
+
+    @property
+    def factor(self) -> float:
+        """How many times the family made the p-value larger."""
+        raw = self.p(self.clean)
+        return self.adjusted / raw if np.isfinite(raw) and raw > 0 and np.isfinite(self.adjusted) else 1.0
 
     @property
     def margin(self) -> float:
@@ -164,10 +180,16 @@ def _effect_columns(c: Candidate, found: Effect) -> dict[str, Any]:
     row: dict[str, Any] = {"pairs": e.pairs, "cases": e.cases, "clusters": e.clusters, "tasks": e.tasks}
     row |= {
         "ratio": float(np.exp(e.estimate)),
-        "bill_ratio": found.bill,
+        "bill_ratio": c.bill.ratio,
+        "bill_low": c.bill.bound("low", c.bill_level),
+        "bill_high": c.bill.bound("high", c.bill_level),
         "change_percent": float(100 * (1 - np.exp(e.estimate))),
     }
     row |= {"low": float(np.exp(low)), "high": float(np.exp(high))}
+    if c.uncapped is not None:
+        row |= {
+            f"{end}_uncapped": float(np.exp(v)) for end, v in zip(("low", "high"), c.uncapped.interval(), strict=True)
+        }
     row |= {"p_saves": saves, "p_costs": dearer, "p": c.p(found), "p_adjusted": c.adjusted}
     if not found.seen.usable:
         return row
@@ -184,12 +206,13 @@ def _effect_columns(c: Candidate, found: Effect) -> dict[str, Any]:
 def _clusters_that_decide(c: Candidate, found: Effect) -> int | None:
     """Clusters with which what was seen, if it is true, would earn a word; None where more of the same would not."""
     cheaper = found.source.estimate < 0
-    if c.mixed or (found.bill < 1) != cheaper:
+    if c.mixed or (c.bill.ratio < 1) != cheaper:
         return None
     # the end that cutting off leaves open stays open, however many clusters have the same share cut off
     e = (found.most if cheaper else found.least).source
     beyond = (c.margin - e.estimate) if cheaper else (e.estimate + c.margin)
     for_cost = clusters_needed(beyond / e.spread, c.alpha / 2, two_sided=False)
-    if for_cost is None or not cheaper:
-        return for_cost
-    return None if c.gate.clusters_needed is None else max(for_cost, c.gate.clusters_needed)
+    for_bill = c.bill.clusters_needed(c.bill_level)
+    if for_cost is None or for_bill is None or (cheaper and c.gate.clusters_needed is None):
+        return None
+    return max(for_cost, for_bill, (c.gate.clusters_needed or 0) if cheaper else 0)

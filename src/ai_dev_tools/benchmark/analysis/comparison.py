@@ -175,7 +175,7 @@ def _values(found: Effect | None, plugin: Plugin) -> dict[str, Any]:
         "value": float(value),
         "low": float(np.exp(low)) if ratio else low,
         "high": float(np.exp(high)) if ratio else high,
-        "bill_ratio": found.bill,
+        "bill_ratio": found.bill.ratio,
         "pairs": e.pairs,
         "cases": e.cases,
         "clusters": e.clusters,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
+from ai_dev_tools.benchmark.analysis.bills import Bill, bill
 from ai_dev_tools.benchmark.analysis.clusters import ClusterEstimate, Floats
 from ai_dev_tools.benchmark.analysis.pairs import Pairs
 from ai_dev_tools.benchmark.analysis.statistics import (
@@ -15,21 +17,19 @@ from ai_dev_tools.benchmark.analysis.statistics import (
 )
 from ai_dev_tools.benchmark.plugins import COMPARISONS
 
-ENDS = ("low", "high", "low_ref", "high_ref")
-
 
 @dataclass(frozen=True)
 class Effect:
     """Inference on one set of pairs at its observed values and at both ends of what censoring leaves open.
 
     `seen`, `least` and `most` are the estimates with the compared arm at what was seen, at its lower end against the
-    reference's upper, and the reverse; without censoring the three are one object. `bill` is total over total.
+    reference's upper, and the reverse; without censoring the three are one object. `bill` is total over total of what was paid.
     """
 
     seen: Inference
     least: Inference
     most: Inference
-    bill: float
+    bill: Bill = field(default_factory=lambda: Bill(float("nan")))
 
     @property
     def source(self) -> ClusterEstimate:
@@ -53,13 +53,17 @@ class Effect:
         return 1.0 if not np.isfinite(self.least.source.estimate) else self.least.p_above(margin)
 
 
-def effect(pairs: Pairs, name: str, resamples: int = RESAMPLES) -> Effect | None:
-    """Estimate one comparison over the given pairs; None when none has both values."""
+def effect(pairs: Pairs, name: str, resamples: int = RESAMPLES, end: Literal["high", "open"] = "high") -> Effect | None:
+    """Estimate one comparison over the given pairs; None when none has both values.
+
+    Args:
+        end: the upper ends, of what timed out (`high`), or of capped answers too, had they run on (`open`).
+    """
     ratio = COMPARISONS[name].options["kind"] == "ratio"
     pairs = pairs.part(np.isfinite(pairs[f"{name}_low"]) & np.isfinite(pairs[f"{name}_low_ref"]))
     if not len(pairs):
         return None
-    low, high, low_ref, high_ref = (pairs[f"{name}_{end}"] for end in ENDS)
+    low, high, low_ref, high_ref = (pairs[f"{name}_{which}"] for which in ("low", end, "low_ref", f"{end}_ref"))
 
     def inference(a: Floats, b: Floats) -> Inference:
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -74,5 +78,5 @@ def effect(pairs: Pairs, name: str, resamples: int = RESAMPLES) -> Effect | None
     censored = bool((high != low).any() or (high_ref != low_ref).any())
     least, most = (inference(low, high_ref), inference(high, low_ref)) if censored else (seen, seen)
     inside = pairs.nesting.inside
-    bill = float(low[inside].sum() / low_ref[inside].sum()) if ratio else float("nan")
-    return Effect(seen, least, most, bill)
+    paid = bill(low[inside], low_ref[inside], pairs["unit"][inside]) if ratio else Bill(float("nan"))
+    return Effect(seen, least, most, paid)

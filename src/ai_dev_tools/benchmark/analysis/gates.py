@@ -14,6 +14,7 @@ from ai_dev_tools.benchmark.analysis.quality import ClaimQuality, Gate, claim_qu
 from ai_dev_tools.benchmark.analysis.sampletable import ALL, levels
 
 Arms = tuple[str, str]
+BESIDE = ("tokens_open", "time_open", "place")
 Scope = tuple[str, str, str, str]
 """Approach, reference, model and task."""
 
@@ -68,7 +69,9 @@ class Gates:
     def _pairs_of(self, approach: str, reference: str) -> Pairs:
         key = approach, reference
         if key not in self._pairs:
-            self._pairs[key] = Pairs(pair_up(self._table, approach, reference, ["tokens", "time", "quality"]))
+            self._pairs[key] = Pairs(
+                pair_up(self._table, approach, reference, ["tokens", "time", "quality"], columns=BESIDE)
+            )
         return self._pairs[key]
 
     def _controls_of(self, approach: str, reference: str) -> tuple[Pairs | None, Pairs | None, Pairs | None]:

@@ -32,7 +32,7 @@ class LossTest:
             return float("nan")
         by_t, exact = 0.0, 0.0
         if self._error > 0:
-            by_t = float(special.stdtr(self._df, -_hall((self.source.estimate + margin) / self._error, self._skew)))
+            by_t = float(special.stdtr(self._df, -hall((self.source.estimate + margin) / self._error, self._skew)))
         if self._rare:
             exact = max(self._exact_p(margin, *part) for part in self._parts)
         return max(by_t, exact)
@@ -44,7 +44,7 @@ class LossTest:
         ends = []
         if self._error > 0:
             critical = -float(special.stdtrit(self._df, alpha))
-            ends.append(self.source.estimate - _hall_inverse(critical, self._skew) * self._error)
+            ends.append(self.source.estimate - hall_inverse(critical, self._skew) * self._error)
         if self._rare:
             ends += [self._exact_bound(alpha, *part) for part in self._parts]
         return max(-1.0, min(ends))
@@ -137,12 +137,13 @@ class LossTest:
         return float(self._rest - highest * share - elsewhere)
 
 
-def _hall(t: float, skew: float) -> float:
+def hall(t: float, skew: float) -> float:
     """Hall's monotone correction of a t statistic for the skewness of the estimate."""
     return t + skew / 6 + skew * t**2 / 3 + skew**2 * t**3 / 27
 
 
-def _hall_inverse(value: float, skew: float) -> float:
+def hall_inverse(value: float, skew: float) -> float:
+    """The statistic whose correction is `value`."""
     return value if skew == 0 else float(3 * (np.cbrt(1 + skew * (value - skew / 6)) - 1) / skew)
 
 

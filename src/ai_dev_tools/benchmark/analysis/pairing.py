@@ -15,17 +15,22 @@ from ai_dev_tools.benchmark.plugins import COMPARISONS, ENDPOINTS, Plugin, compa
 
 Floats = NDArray[np.float64]
 By = Literal["approach", "model", "profile", "run"]
-FALLBACK = "baseline"
-"""The arm that a user falls back to when a tool crashes; its cost is added and its answer counts."""
+FALLBACK, FLOOR = "baseline", "no_context"
+"""The arm that a user falls back to when another fails: its cost is added and its answer counts. The floor has no user."""
+OWN_FAILURES = ("tool", "context_overflow", "model", "malformed_response")
+"""Error classes that an arm brings about itself; others (connection, overload, …) say nothing about it."""
 _KEY = ["run", "profile", "instance", "model", "task", "case", "repeat", "approach"]
+_COSTS = ("tokens_low", "tokens_high", "tokens_open", "time_low", "time_high", "time_open")
 
 
 def costs(samples: pd.DataFrame) -> pd.DataFrame:
-    """The prepared samples with `tokens_low/high`, `time_low/high`, `quality`, `censored`, `dropped`.
+    """The prepared samples with `tokens_low/high/open`, `time_low/high/open`, `quality`, `censored`, `fell_back`, `dropped`.
 
-    A completed sample's ends are equal. A capped or timed-out one spans what was seen up to what it could still have
-    become: tokens to `num_ctx`, time by the slowest rates of its block. A crashed tool costs its own time and the
-    fallback request. `dropped` names why a sample says nothing of its arm (infrastructure), "" otherwise.
+    A completed sample's ends are equal: an answer that was cut at the user's own cap costs what was paid. A timed-out one
+    spans what was seen up to what it could still have become: tokens to `num_ctx`, time by the slowest rates of its
+    block. `open` is that upper end for capped answers too, as a sensitivity. Where an arm failed by its own making, the
+    user falls back to the baseline: its cost is added, and its answer counts. `dropped` names why a sample says nothing
+    of its arm (infrastructure), "" otherwise.
     """
     table = prepare(samples)
     if "tokens_low" in table.columns:
@@ -35,28 +40,40 @@ def costs(samples: pd.DataFrame) -> pd.DataFrame:
     completed, timeout = (status == "completed").to_numpy(), (status == "timeout").to_numpy()
     capped = completed & reason.isin(CUT_OFF).to_numpy()
     censored = capped | timeout
-    tokens_low, tokens_high = _tokens(table, censored, uncounted=timeout | (reason == LOOP).to_numpy())
-    spent = table["attempts_s"].to_numpy(copy=True)
-    tool = table["tool_s"].to_numpy()
-    time_low = spent + tool
-    time_high = np.where(censored, time_low + _rest(table, tokens_low), time_low)
+    tokens_low, tokens_open = _tokens(table, censored, uncounted=timeout | (reason == LOOP).to_numpy())
+    time_low = table["attempts_s"].to_numpy() + table["tool_s"].to_numpy()
+    time_open = np.where(censored, time_low + _rest(table, tokens_low), time_low)
     quality = np.where(timeout & table["score"].isna().to_numpy(), 0.0, table["score"].to_numpy())
     table = table.assign(
         tokens_low=tokens_low,
-        tokens_high=tokens_high,
+        tokens_high=np.where(capped, tokens_low, tokens_open),
+        tokens_open=tokens_open,
         time_low=time_low,
-        time_high=time_high,
+        time_high=np.where(capped, time_low, time_open),
+        time_open=time_open,
         quality=quality,
         censored=censored,
+        fell_back=False,
+        place=_places(table),
         dropped=np.where(status == "failed", "failed: " + table["error_class"].astype(str).replace("", "unknown"), ""),
     )
     lost = (status == "failed").to_numpy()
-    for name in ("tokens_low", "tokens_high", "time_low", "time_high", "quality"):
+    for name in (*_COSTS, "quality"):
         table[name] = table[name].where(~lost)
-    table = _fall_back(table, tool)
+    table = _fall_back(table)
     table["dropped"] = table["dropped"].astype("category")
     table.attrs = {PREPARED: True}
     return table
+
+
+def _places(table: pd.DataFrame) -> Floats:
+    """Which of the arms of its case and repeat a sample was asked as, from 0; NaN where that was not recorded."""
+    group, order = codes(table, _KEY[:-1]), table["order"].to_numpy()
+    by = np.lexsort([order, group])
+    first = np.concatenate([[True], np.diff(group[by]) != 0]) if len(by) else np.empty(0, dtype=bool)
+    place = np.empty(len(by))
+    place[by] = np.arange(len(by)) - np.maximum.accumulate(np.where(first, np.arange(len(by)), 0))
+    return np.where(np.isfinite(order), place, np.nan)
 
 
 def _tokens(table: pd.DataFrame, censored: NDArray[np.bool_], uncounted: NDArray[np.bool_]) -> tuple[Floats, Floats]:
@@ -101,26 +118,33 @@ def _rest(table: pd.DataFrame, seen: Floats) -> Floats:
     return np.where(np.isnan(rest), np.inf, rest)
 
 
-def _fall_back(table: pd.DataFrame, tool: Floats) -> pd.DataFrame:
-    crashed = (table["error_class"] == "tool").to_numpy() & (table["status"] == "failed").to_numpy()
-    if not crashed.any():
+def _fall_back(table: pd.DataFrame) -> pd.DataFrame:
+    """Charge what an arm brought on itself: tool, failed request and the baseline's, whose answer counts."""
+    own = table["error_class"].isin(OWN_FAILURES) & ~table["approach"].isin((FALLBACK, FLOOR))
+    failed = own.to_numpy() & (table["status"] == "failed").to_numpy()
+    if not failed.any():
         return table
     group = codes(table, _KEY[:-1])
     rows = np.full(int(group.max()) + 1, -1, dtype=np.int64)
     plain = np.flatnonzero((table["approach"] == FALLBACK).to_numpy())
     rows[group[plain]] = plain
     helper = rows[group]
-    use = crashed & (helper >= 0)
+    use = failed & (helper >= 0)
+    wasted = {
+        # what a failed request read and wrote is mostly not told; its time is
+        "tokens": np.nan_to_num(table["total_tokens"].to_numpy()),
+        "time": np.nan_to_num(table["attempts_s"].to_numpy()) + table["tool_s"].to_numpy(),
+    }
     table = table.copy(deep=False)
-    for name in ("tokens_low", "tokens_high", "quality", "time_low", "time_high"):
+    for name in (*_COSTS, "quality"):
         values = table[name].to_numpy(copy=True)
-        extra = np.where(np.isfinite(tool), tool, np.nan)[use] if name.startswith("time") else 0.0
+        extra = wasted[name.partition("_")[0]][use] if name != "quality" else 0.0
         values[use] = values[helper[use]] + extra
         table[name] = values
     dropped, censored = table["dropped"].to_numpy(dtype=object, copy=True), table["censored"].to_numpy(copy=True)
     dropped[use] = dropped[helper[use]]
     censored[use] = censored[helper[use]]
-    return table.assign(dropped=dropped, censored=censored)
+    return table.assign(dropped=dropped, censored=censored, fell_back=use)
 
 
 # ------------------------------------------------------------------------------------------------- quantities compared
@@ -228,7 +252,8 @@ def pair_up(
     dropped = table["dropped"].to_numpy(dtype=object)
     pairs["dropped"] = pd.Series(np.where(dropped[left] == "", dropped[right], dropped[left]), dtype="category")
     pairs["lost"] = (pairs["dropped"] != "").to_numpy()
-    pairs["censored"] = table["censored"].to_numpy()[left] | table["censored"].to_numpy()[right]
+    for name in ("censored", "fell_back"):
+        pairs[name] = table[name].to_numpy()[left] | table[name].to_numpy()[right]
     for name in names:
         low, high = quantity(COMPARISONS[name], table)
         for suffix, rows in (("", left), ("_ref", right)):

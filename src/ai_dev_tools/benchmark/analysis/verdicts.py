@@ -8,11 +8,12 @@ exploratory.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from ai_dev_tools.benchmark.analysis.bills import with_floor
 from ai_dev_tools.benchmark.analysis.candidate import COLUMNS, Candidate, verdict_row
 from ai_dev_tools.benchmark.analysis.claims import (
     Undertaking,
@@ -20,8 +21,9 @@ from ai_dev_tools.benchmark.analysis.claims import (
     planned_samples,
     undertaking,
 )
-from ai_dev_tools.benchmark.analysis.effects import Effect, effect
+from ai_dev_tools.benchmark.analysis.effects import Effect
 from ai_dev_tools.benchmark.analysis.gates import Gates
+from ai_dev_tools.benchmark.analysis.measuring import measure
 from ai_dev_tools.benchmark.analysis.pairing import costs
 from ai_dev_tools.benchmark.analysis.sampletable import ALL, levels, words
 from ai_dev_tools.benchmark.analysis.standing import standing
@@ -103,8 +105,9 @@ def _judge_profile(
             for task in (ALL, *work.plan.tasks):
                 part = gates.pairs(claim, model, task)
                 candidate = Candidate(work, claim, model, task, stand, part, gates.gate(claim, model, task))
-                _measure(candidate, limits, resamples)
+                measure(candidate, limits, resamples)
                 (primary if task == ALL else by_task).append(candidate)
+    _share_spread([*primary, *by_task])
     _decide_family(primary)
     for candidate in primary:
         _word(candidate, limits)
@@ -112,44 +115,15 @@ def _judge_profile(
     return [c for p in primary for c in [p, *(t for t in by_task if (t.claim, t.model) == (p.claim, p.model))]]
 
 
-def _measure(c: Candidate, limits: ValidityThresholds, resamples: int) -> None:
-    """Effects with and without flagged pairs, and the checks that can make a verdict invalid."""
-    name = c.claim.endpoint
-    dropped = c.pairs["lost"]
-    kept = c.pairs.part(~dropped)
-    void = kept[f"void_{name}"] | kept["void_quality"]
-    arms = [
-        float((kept[f"void_{name}_{side}"] | kept[f"void_quality_{side}"]).mean()) if len(kept) else 0.0
-        for side in ("own", "ref")
-    ]
-    clean = kept.part(~void)
-    c.clean = effect(clean, name, resamples)
-    # unchanged pairs give the unchanged effect, bit for bit
-    c.everything = effect(kept, name, resamples) if void.any() else c.clean
-    c.shares = {
-        "dropped": float(dropped.mean()) if len(dropped) else 0.0,
-        "flagged": float(void.mean()) if len(kept) else 0.0,
-        "censored": float(clean["censored"].mean()) if len(clean) else 0.0,
-    }
-    lost, flagged, apart = c.pairs.part(dropped), kept.part(void), abs(arms[0] - arms[1])
-    main = f", mostly {lost.usual_text('dropped')}" if len(lost) else ""
-    why = (flagged.usual_text(f"why_{name}") or flagged.usual_text("why_quality")) if len(flagged) else ""
-    tests = (
-        ("dropped pairs", c.shares["dropped"], limits.max_dropped, f"{{}} of pairs were lost to infrastructure{main}"),
-        (
-            "flagged pairs",
-            c.shares["flagged"],
-            limits.max_flagged,
-            f"{{}} of pairs are flagged, mostly by the check {why}",
-        ),
-        ("arms flagged alike", apart, limits.max_arm_difference, "the arms' flagged shares differ by {}"),
-    )
-    for check, share, limit, text in tests:
-        # an error class is a user's text, which may hold braces
-        ok, said = not share > limit + 1e-12, text.replace("{}", f"{share:.0%}", 1)
-        c.checks.append((check, ok, share, limit, "" if ok else said))
-        if not ok:
-            c.invalid.append(f"{said} (limit {limit:.0%})")
+def _share_spread(candidates: list[Candidate]) -> None:
+    """Give the bills of a claim's models, in each scope, at least the spread that they have together."""
+    groups: dict[tuple[str, str], list[Candidate]] = {}
+    for c in candidates:
+        if c.clean is not None and not c.invalid:
+            groups.setdefault((c.claim.id, c.task), []).append(c)
+    for group in groups.values():
+        for c, shared in zip(group, with_floor([c.clean.bill for c in group if c.clean]), strict=True):
+            c.bill = shared
 
 
 def _decide_family(family: list[Candidate]) -> None:
@@ -199,9 +173,7 @@ def _compare_with_flagged(c: Candidate, direction: str) -> None:
     if c.everything is c.clean:
         c.checks.append(("same with flagged pairs", True, 0.0, 0.0, ""))
         return
-    raw = c.p(c.clean)
-    factor = c.adjusted / raw if np.isfinite(raw) and raw > 0 and np.isfinite(c.adjusted) else 1.0
-    other = c.direction(c.everything, c.p(c.everything) * max(factor, 1.0))
+    other = c.direction(c.everything, c.p(c.everything) * max(c.factor, 1.0))
     changed = other != direction and bool({other, direction} & {"cheaper", "dearer"}) and not c.invalid
     why = f"the result changes with flagged pairs (without: {direction}, with: {other})" if changed else ""
     c.checks.append(("same with flagged pairs", not changed, float(changed), 0.0, why))
@@ -211,8 +183,8 @@ def _compare_with_flagged(c: Candidate, direction: str) -> None:
 
 def _settle(c: Candidate, direction: str, found: Effect) -> None:
     if direction == "cheaper":
-        if not found.bill < 1:
-            c.reasons.append(f"the mean case is cheaper but the whole bill is not ({found.bill:.2f} of the reference)")
+        if reason := _why_no_bill(c, "cheaper"):
+            c.reasons.append(reason)
         elif c.gate.passed:
             c.word = "saves"
             if np.isfinite(c.gate.brevity_p) and c.gate.brevity_p > c.gate.floor_level:
@@ -222,16 +194,35 @@ def _settle(c: Candidate, direction: str, found: Effect) -> None:
         else:
             c.reasons += c.gate.reasons
     elif direction == "dearer":
-        if found.bill > 1:
-            c.word = "costs"
+        if reason := _why_no_bill(c, "dearer"):
+            c.reasons.append(reason)
         else:
-            c.reasons.append(f"the mean case is dearer but the whole bill is not ({found.bill:.2f} of the reference)")
+            c.word = "costs"
     elif direction == "equivalent":
         c.reasons.append(
             f"equivalent: the ratio lies within {c.claim.margin_ratio:.2f} and {1 / c.claim.margin_ratio:.2f}"
         )
     else:
         c.reasons.append(_why_unclear(c, found))
+    if c.word in ("saves", "costs") and c.uncapped is not None:
+        other = c.direction(c.uncapped, c.p(c.uncapped) * max(c.factor, 1.0))
+        if other != direction:
+            c.reasons.append(
+                f"{c.shares['censored']:.0%} of pairs have an answer that was cut at the cap and counts as paid; had "
+                "they run on to the context window, this could not be said"
+            )
+
+
+def _why_no_bill(c: Candidate, way: Literal["cheaper", "dearer"]) -> str:
+    """Why the whole bill does not surely point the way that the mean case does; "" where it does."""
+    ratio, level = c.bill.ratio, c.bill_level
+    if not (ratio < 1 if way == "cheaper" else ratio > 1):
+        return f"the mean case is {way} but the whole bill is not ({ratio:.2f} of the reference)"
+    if (c.bill.p_below_one() if way == "cheaper" else c.bill.p_above_one()) <= level:
+        return ""
+    low, high = c.bill.bound("low", level), c.bill.bound("high", level)
+    said = "saves" if way == "cheaper" else "costs"
+    return f"{said} per case, bill uncertain: between {low:.2f} and {high:.2f} of the reference"
 
 
 def _why_unclear(c: Candidate, found: Effect) -> str:

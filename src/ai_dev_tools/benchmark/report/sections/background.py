@@ -188,16 +188,18 @@ METHODS = (
     (
         "Cut-off values",
         (
-            "An answer cut at the output cap or a request that timed out is an interval, not a number: saving is "
-            "tested with the tool at its dearest and the baseline at its cheapest, costing the reverse."
+            "A request that timed out is an interval, not a number: saving is tested with the tool at its dearest and "
+            "the baseline at its cheapest, costing the reverse. An answer cut at the output cap, the user's own setting, "
+            "costs what was paid; the table also says what the ratio could be had it run on."
         ),
     ),
     (
         "Failures",
         (
-            "A crashed tool counts as its time plus the baseline's request. An answer that cannot be parsed scores "
-            "0 and is not asked again. The cost of a request is the cost of all its attempts. Pairs lost to "
-            "infrastructure are dropped; more than 10 % dropped is invalid."
+            "Where an arm fails by its own making (a crashed tool, a prompt that does not fit, a refusal, a malformed "
+            "answer), the user falls back to the baseline: both are charged, and the baseline's answer counts. An answer "
+            "that cannot be parsed scores 0 and is not asked again. The cost of a request is the cost of all its "
+            "attempts. Pairs lost to infrastructure are dropped; more than 10 % dropped is invalid."
         ),
     ),
     (

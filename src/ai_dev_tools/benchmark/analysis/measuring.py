@@ -1,0 +1,80 @@
+"""What a claim measured on one model and scope, and the checks that can make it invalid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ai_dev_tools.benchmark.analysis.candidate import Candidate
+from ai_dev_tools.benchmark.analysis.effects import effect
+from ai_dev_tools.benchmark.analysis.pairs import Pairs
+from ai_dev_tools.benchmark.config import ValidityThresholds
+
+Check = tuple[str, float, float, str]
+"""Name, value, limit, and what is said where the value is above it."""
+
+
+def measure(c: Candidate, limits: ValidityThresholds, resamples: int) -> None:
+    """Effects with and without flagged pairs, and as capped answers leave them open; the checks on both arms."""
+    name, dropped = c.claim.endpoint, c.pairs["lost"]
+    kept = c.pairs.part(~dropped)
+    void = kept[f"void_{name}"] | kept["void_quality"]
+    clean = kept.part(~void)
+    c.clean = effect(clean, name, resamples)
+    # unchanged pairs give the unchanged effect, bit for bit
+    c.everything = effect(kept, name, resamples) if void.any() else c.clean
+    if any((clean[f"{name}_open{side}"] != clean[f"{name}_high{side}"]).any() for side in ("", "_ref")):
+        c.uncapped = effect(clean, name, resamples, "open")
+    if c.clean is not None:
+        c.bill = c.clean.bill
+    c.shares = {
+        "dropped": float(dropped.mean()) if len(dropped) else 0.0,
+        "flagged": float(void.mean()) if len(kept) else 0.0,
+        "censored": float(clean["censored"].mean()) if len(clean) else 0.0,
+        "fell_back": float(kept["fell_back"].mean()) if len(kept) else 0.0,
+    }
+    for check, value, limit, text in (*_shares(c, kept, void, limits), *_turns(c, clean, limits)):
+        ok = not value > limit + 1e-12
+        c.checks.append((check, ok, value, limit, "" if ok else text))
+        if not ok:
+            c.invalid.append(text)
+
+
+def _shares(c: Candidate, kept: Pairs, void: NDArray[np.bool_], limits: ValidityThresholds) -> Iterator[Check]:
+    """Pairs lost to infrastructure, pairs that a check flagged, and whether it flagged both arms alike."""
+    name, lost, flagged = c.claim.endpoint, c.pairs.part(c.pairs["lost"]), kept.part(void)
+    main = f", mostly {lost.usual_text('dropped')}" if len(lost) else ""
+    why = (flagged.usual_text(f"why_{name}") or flagged.usual_text("why_quality")) if len(flagged) else ""
+    own, other = (
+        float((kept[f"void_{name}_{side}"] | kept[f"void_quality_{side}"]).mean()) if len(kept) else 0.0
+        for side in ("own", "ref")
+    )
+    for check, share, limit, text in (
+        ("dropped pairs", c.shares["dropped"], limits.max_dropped, f"of pairs were lost to infrastructure{main}"),
+        ("flagged pairs", c.shares["flagged"], limits.max_flagged, f"of pairs are flagged, mostly by the check {why}"),
+    ):
+        yield check, share, limit, f"{share:.0%} {text} (limit {limit:.0%})"
+    apart, limit = abs(own - other), limits.max_arm_difference
+    yield "arms flagged alike", apart, limit, f"the arms' flagged shares differ by {apart:.0%} (limit {limit:.0%})"
+
+
+def _turns(c: Candidate, clean: Pairs, limits: ValidityThresholds) -> Iterator[Check]:
+    """Whether the arms took turns in being asked first: what warms up, or wears out, else falls on one of them."""
+    if c.claim.endpoint != "time":
+        return
+    ahead = clean["place"] - clean["place_ref"]
+    ahead = ahead[np.isfinite(ahead)]
+    value = abs(float(ahead.mean())) if len(ahead) else 0.0
+    # an order that is drawn at random is uneven by chance, a fixed one by more than that
+    chance = 2.5 * float(np.sqrt(np.mean(ahead**2) / len(ahead))) if len(ahead) else 0.0
+    limit = max(limits.max_place_difference, chance)
+    first = c.claim.reference if len(ahead) and ahead.mean() > 0 else c.claim.approach
+    yield (
+        "arms take turns",
+        value,
+        limit,
+        f"{first} was asked earlier, by {value:.2f} places of its case on average (limit {limit:.2f}): a server that warms "
+        "up would decide",
+    )
