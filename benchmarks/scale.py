@@ -82,6 +82,7 @@ def invent(rows: int, seed: int = 0) -> pd.DataFrame:
             "prompt_eval_s": prefill,
             "eval_s": decode,
             "rest_s": 0.01,
+            "total_s": duration,
             "tool_s": np.where(arm == 2, 0.2, 0.0),
             "prompt_cached_tokens": 0,
             "in_flight": 1,

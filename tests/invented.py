@@ -81,6 +81,7 @@ def invent(
                             "prompt_eval_s": seconds * 0.6,
                             "eval_s": seconds * 0.35,
                             "rest_s": seconds * 0.05,
+                            "total_s": seconds,
                             "tool_s": 0.0,
                             "prompt_cached_tokens": 0,
                             "done_reason": "stop",

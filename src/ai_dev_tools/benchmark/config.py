@@ -188,7 +188,13 @@ class ValidityThresholds(StrictModel):
         16, description="input tokens fewer than the same prompt had elsewhere (and > 2 %)"
     )
     cached_tokens: Amount = Field(48, description="cached prompt tokens tolerated: a chat template's own prefix")
-    load_s: Amount = Field(0.5, description="seconds of loading from which a request paid for loading the model")
+    load_s: Amount = Field(
+        0.5, description="seconds of loading beyond the session's warm loads from which a request paid for loading"
+    )
+    queued_s: Amount = Field(
+        0.5, description="seconds in the server's line below which a request never counts as queued"
+    )
+    queued_share: Share = Field(0.25, description="and share of the request's time")
     other_cpu_cores: Amount = Field(0.25, description="cores that other processes may use during a request")
     other_cpu_s: Amount = Field(
         0.2, description="CPU seconds of other processes below which contention is never flagged"

@@ -109,7 +109,7 @@ class Sample(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     in_flight: Annotated[int, _meta("own requests under way when it was sent, itself included")]
     session: Annotated[str, _meta("id of the block job that asked; time is compared within a session only")]
     started_at: Annotated[str, _meta("when the last try was sent, UTC", "ISO 8601")]
-    flags: Annotated[list[str], _meta("what a check should know of, e.g. output_capped, model_loaded")]
+    flags: Annotated[list[str], _meta("what a check should know of, e.g. output_capped, offload_changed")]
     request: Annotated[Request, _meta("what was asked")]
     endpoint: Annotated[EndpointIdentity, _meta("who answered")]
     total_s: Annotated[float | None, _meta("server: the whole request, from its arrival to the last token", "s")] = None

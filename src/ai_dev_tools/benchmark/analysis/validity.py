@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ai_dev_tools.benchmark.analysis.sampletable import CUT_OFF, LOOP, codes, prepare, words
+from ai_dev_tools.benchmark.analysis.waiting import late_load_s, queued_s
 from ai_dev_tools.benchmark.config import ValidityThresholds
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.plugins import CHECKS, ENDPOINTS, Plugin, check
@@ -120,8 +121,16 @@ def cache_hit(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Checked:
 @check("model_loaded", voids=("time",), unit="s", description="The model was loaded or reloaded for this request")
 def model_loaded(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Checked:
     load = samples["load_s"].to_numpy()
-    flagged = (load > thresholds.load_s) | _has_flag(samples, "model_loaded", "model_reloaded")
+    said = _has_flag(samples, "model_loaded") & ~np.isfinite(load)  # earlier versions raised it whatever was usual
+    flagged = (load > late_load_s(samples, thresholds.load_s)) | said | _has_flag(samples, "model_reloaded")
     return _known(load, flagged, _answered(samples))
+
+
+@check("queued", voids=("time",), unit="s", description="The request waited for a slot of the server, behind others")
+def queued(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Checked:
+    waited, whole = queued_s(samples), samples["duration_s"].to_numpy()
+    flagged = (waited > thresholds.queued_s) & (waited > thresholds.queued_share * whole)
+    return _known(waited, flagged, _answered(samples))
 
 
 @check("offload_changed", voids=("time",), description="The share of the model on an accelerator changed")
