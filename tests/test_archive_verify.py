@@ -51,6 +51,14 @@ def test_tables_can_be_derived_again_byte_by_byte(archive: Path) -> None:
     assert "derived again" in result.line
 
 
+@pytest.mark.parametrize("think", [None, "low", True])
+def test_what_was_said_of_thinking_is_part_of_what_was_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, think: object
+) -> None:
+    archive = record_run(tmp_path / "project", monkeypatch, think=think).archive()
+    assert verify(archive).findings == []
+
+
 def _earlier_block(content: bytes) -> bytes:
     rows = [json.loads(line) for line in content.splitlines()]
     for row in rows:

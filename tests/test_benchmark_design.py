@@ -167,6 +167,8 @@ CHANGED: list[dict[str, Any]] = [
     {"options": {"temperature": 0.0, "num_ctx": 4096, "num_predict": 512}},
     {"options": {"temperature": 0.0, "num_ctx": 8192, "num_predict": 512, "top_k": 1}},
     {"think": True},
+    {"think": None},
+    {"think": "low"},
     {"task": "shapes"},
     {"cases": ["two", "one"]},
 ]

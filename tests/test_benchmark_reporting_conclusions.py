@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pandas as pd
 import pytest
-from report_runs import Run, make_run, notices, report_of, with_identity
+from report_runs import Change, Run, make_run, notices, report_of, with_identity
 
 from ai_dev_tools.benchmark.analysis.sampletable import ALL
 from ai_dev_tools.benchmark.analysis.verdicts import judge
 from ai_dev_tools.benchmark.plan import declare_plan, read_plans
+from ai_dev_tools.benchmark.report.build import SCHEMA_VERSION
 from ai_dev_tools.benchmark.report.data import records
-from ai_dev_tools.benchmark.report.formats import badge, html
+from ai_dev_tools.benchmark.report.formats import badge, console, html, structured
 from ai_dev_tools.benchmark.report.model import Facts, Figure, Report, Table
 from ai_dev_tools.benchmark.report.sections.headline import verdict_of
 from ai_dev_tools.benchmark.report.text import number
@@ -73,6 +75,43 @@ def test_the_size_that_the_server_stated_counts_more_than_the_name(tmp_path: Pat
     run = make_run(tmp_path, models=("tiny-7b",), tasks=("repo_analysis",), samples=1)
     with_identity(run, "Laptop", {"tiny-7b": "90M"})
     assert "tiny-7b is too small" in notices(report_of(run))
+
+
+def unreadable(share: float, *arms: str) -> Change:
+    """So many of each ten answers of these arms are no JSON."""
+
+    def change(sample: Sample) -> Sample:
+        if sample.approach in arms and sample.sample % 10 < 10 * share:
+            return msgspec.structs.replace(sample, answer=None, response="It is high, I think.", score=0.0)
+        return sample
+
+    return change
+
+
+@pytest.mark.parametrize(("share", "said"), [(0.0, False), (0.1, False), (0.2, True), (1.0, True)])
+def test_an_arm_of_which_more_than_a_tenth_could_not_be_read_is_named_everywhere(
+    tmp_path: Path, share: float, said: bool
+) -> None:
+    run = make_run(tmp_path, tasks=("repo_analysis",), samples=10, change=unreadable(share, "tools"))
+    report = report_of(run)
+    arm = f"tools on llama3.2:1b ({number(100 * share, 1)} %: {number(10 * share)} of 10)"
+    content = structured.render(report, SCHEMA_VERSION)
+    printed = " ".join(console.as_text(console.summary(content)).split())
+    cards = [dict(verdict.evidence).get("unreadable", "") for verdict in report.verdicts]
+    assert ("could not be read" in notices(report)) is said
+    assert ("could not be read" in printed) is said
+    assert cards == ([f"tools {number(100 * share, 1)} %"] if said else [""]) * len(cards)
+    if said:
+        assert arm in notices(report)
+        assert arm in printed
+        assert "unreadable" in html.section_html(report.section("verdicts"), {})
+    assert "baseline on" not in notices(report)
+
+
+def test_a_card_names_the_unreadable_answers_of_both_its_arms(tmp_path: Path) -> None:
+    change = unreadable(0.5, "baseline", "tools", "no_context")
+    report = report_of(make_run(tmp_path, tasks=("repo_analysis",), samples=10, change=change))
+    assert dict(report.verdicts[0].evidence)["unreadable"] == "baseline 50.0 % and tools 50.0 %"
 
 
 # ---------------------------------------------------------------------------------------------------------- captions

@@ -80,6 +80,28 @@ def test_the_warm_up_loads_the_model_with_the_same_options_and_is_no_sample(benc
     assert warm_up["options"] == first["options"] | {"num_predict": 1, "seed": 0}
 
 
+@pytest.mark.parametrize("think", [True, False, "low", "medium", "high"])
+def test_what_is_said_of_thinking_is_sent(bench: Bench, think: Any) -> None:
+    bench.run(think=think)
+    assert {request["think"] for request in (*bench.asked, *bench.fake.warm_ups)} == {think}
+
+
+def test_nothing_is_said_of_thinking_where_it_is_left_out(bench: Bench) -> None:
+    bench.run(think=None)
+    assert bench.asked
+    assert not any("think" in request for request in (*bench.asked, *bench.fake.warm_ups))
+
+
+def test_a_right_answer_behind_thoughts_and_in_a_fence_is_right(bench: Bench) -> None:
+    bench.run(samples=1, approaches=["tools"])
+    (plain,) = bench.run(samples=1, approaches=["tools"])
+    right = bench.fake.answer
+    bench.fake.answer = lambda prompt, schema: f"<think>No.</think>\n```JSON\n{right(prompt, schema)}\n```<|im_end|>"
+    (sample,) = bench.run(samples=1, approaches=["tools"], think=True)
+    assert (sample.answer, sample.score) == (plain.answer, plain.score)
+    assert sample.answer is not None
+
+
 def test_one_sample_alone_is_asked_alone_and_reused_by_the_block(bench: Bench) -> None:
     (sample,) = bench.run(only=("tools", 1))
     assert (sample.approach, sample.sample) == ("tools", 1)

@@ -21,6 +21,7 @@ from ai_dev_tools.benchmark import credentials
 from ai_dev_tools.benchmark.addresses import Address, parse_address
 from ai_dev_tools.benchmark.archive.names import path_key
 from ai_dev_tools.benchmark.batches import Batch
+from ai_dev_tools.benchmark.design import Think
 from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
 from ai_dev_tools.benchmark.model_names import full_name
 from ai_dev_tools.benchmark.names import safe_segment
@@ -255,6 +256,12 @@ class ReportSettings(StrictModel):
     templates: Folders = Field((), description="Jinja2 templates of your own: x.md.j2 becomes x.md beside the report")
 
 
+def _think(value: object) -> object:
+    if value is None or isinstance(value, bool) or value in ("low", "medium", "high"):
+        return value
+    raise ValueError(f"{value!r} is none of true, false, null, low, medium, high")
+
+
 class Config(StrictModel):
     """All settings of a run."""
 
@@ -288,7 +295,9 @@ class Config(StrictModel):
     retry_attempts: Annotated[int, Field(ge=1, le=20)] = Field(3, description="tries of a request, the first included")
     tool_runs: PositiveInt = Field(1, description="cold runs of a tool per case; the median time counts")
     options: Options = Field(Options(), description="request options")
-    think: bool = Field(False, description="whether a thinking model may think")
+    think: Annotated[Think, BeforeValidator(_think)] = Field(
+        False, description="whether a thinking model may think: true, false, low, medium, high; null leaves it out"
+    )
     task_folders: Folders = Field((), description="further folders of tasks")
     tool_folders: Folders = Field((), description="further folders of tools")
     server: ServerSettings = Field(ServerSettings(), description="what a server gets that a run starts or reaches")

@@ -17,6 +17,10 @@ PROTOCOL = 1
 """Raised by hand when the request code changes meaning: all samples of older protocols are then asked again."""
 
 
+Think = bool | Literal["low", "medium", "high"] | None
+"""Whether, or how much, a model may think; None leaves it out of the request."""
+
+
 class Block(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """All samples of all approaches for one (profile, model, task): one job. Everything it needs besides the prompts."""
 
@@ -29,7 +33,7 @@ class Block(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     samples: int
     approaches: list[str]
     options: dict[str, Any]
-    think: bool
+    think: Think
     timeout_s: float
     attempts: int
     retry: Literal["default", "all", "none", "pairs"]

@@ -266,7 +266,7 @@ class Experiment:
         """What an archive of a profile's run needs to know, as plain data; see `archive.build.Subject`."""
         return {
             "profile": profile,
-            "config": self.config.model_dump(mode="json", exclude_none=True),
+            "config": self.config.model_dump(mode="json", exclude_none=True) | {"think": self.config.think},
             "plan": plan_hash(self.plan(profile)),
             "tasks": {task.id: str(task.folder) for task in self.tasks.values()},
             "blocks": [paths.BLOCK.format(profile=profile, model=m, task=t) for m, t in self.blocks(profile)],

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from ai_dev_tools.benchmark.answers import parse_answer
 from ai_dev_tools.benchmark.client import LOOP, OllamaClient, Reply
 from ai_dev_tools.benchmark.design import PROTOCOL, Block, Cell, nonce, request_digest, request_options
 from ai_dev_tools.benchmark.errors import BenchmarkError, NoTurnError, RequestTimeoutError
 from ai_dev_tools.benchmark.prompts import Prompt
 from ai_dev_tools.benchmark.resources import Meter
 from ai_dev_tools.benchmark.samples import Attempt, EndpointIdentity, Request, Resources, Sample, SampleError, Status
-from ai_dev_tools.benchmark.scoring import parse_answer, score_answer
+from ai_dev_tools.benchmark.scoring import score_answer
 
 BACKOFF_BASE_S = 0.5
 BACKOFF_CAP_S = 30.0
@@ -41,30 +42,28 @@ class Asked:
 
 
 def payload(block: Block, cell: Cell, prompt: Prompt, attempt: int) -> dict[str, Any]:
-    """The body of the chat request; see the explanation of endpoints for why each field is set."""
+    """The body of the chat request of one cell."""
     content = f"Request {nonce(cell.seed, cell.approach, attempt)}\n\n{prompt.prompt}"
-    return {
+    return chat_body(block, content, prompt.answer_schema, request_options(block, cell))
+
+
+def chat_body(block: Block, content: str, schema: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    """The body of any chat request of a block; see the explanation of endpoints for why each field is set."""
+    body = {
         "model": block.model,
         "messages": [{"role": "user", "content": content}],
-        "format": prompt.answer_schema,
-        "options": request_options(block, cell),
-        "think": block.think,
+        "format": schema,
+        "options": options,
         "truncate": False,
         "shift": False,
     }
+    # Where `think` is left out, the server decides: to some, `think: false` means that `format` is ignored.
+    return body if block.think is None else body | {"think": block.think}
 
 
 def one_token(block: Block, prompt: Prompt) -> dict[str, Any]:
     """The body of a request with the options and answer schema of those that are measured, but for one token only."""
-    return {
-        "model": block.model,
-        "messages": [{"role": "user", "content": "Warm up."}],
-        "format": prompt.answer_schema,
-        "options": {**block.options, "seed": 0, "num_predict": 1},
-        "think": block.think,
-        "truncate": False,
-        "shift": False,
-    }
+    return chat_body(block, "Warm up.", prompt.answer_schema, {**block.options, "seed": 0, "num_predict": 1})
 
 
 def ask(
@@ -158,7 +157,7 @@ def _sample(
 ) -> Sample:
     reply, sent = asked.reply, bool(asked.attempts)
     timings, flags = _timings(reply)
-    answer = parse_answer(reply.text) if error is None else None
+    answer = parse_answer(reply.text, prompt.answer_schema) if error is None else None
     status: Status = "failed"
     if error is None:
         status = "completed"

@@ -13,12 +13,10 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
-import msgspec
+from ai_dev_tools.benchmark.answers import MAX_DEPTH as MAX_DEPTH
+from ai_dev_tools.benchmark.answers import parse_answer as parse_answer
 
 Scorer = Callable[..., float]
-
-MAX_DEPTH = 100
-"""Levels of nesting in an answer; a deeper one counts as unparseable."""
 
 SCORERS: dict[str, Scorer] = {}
 
@@ -137,28 +135,6 @@ def _labels(groups: Any, normalise: Sequence[str]) -> dict[Hashable, Hashable] |
 def _key(value: Any) -> str:
     """A hashable form in which JSON values are equal only if they are the same value."""
     return json.dumps(value, sort_keys=True)
-
-
-def parse_answer(response: str | None) -> Any:
-    """The JSON value a model answered, also inside a fenced block; None if there is none.
-
-    Strict, so that every answer can be stored: no NaN, no half of a surrogate pair, no nesting beyond `MAX_DEPTH`.
-    """
-    if not response:
-        return None
-    fenced = re.search(r"```(?:json)?(.*?)```", response, re.DOTALL)
-    for text in (response, fenced.group(1) if fenced else ""):
-        try:
-            value = msgspec.json.decode(text)
-        except (ValueError, RecursionError):
-            continue
-        return value if _within(value, MAX_DEPTH) else None
-    return None
-
-
-def _within(value: Any, depth: int) -> bool:
-    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return depth > 0 and all(_within(child, depth - 1) for child in children)
 
 
 def score_fields(answer: Any, truth: dict[str, Any], rules: Sequence[dict[str, Any]]) -> dict[str, float]:

@@ -35,6 +35,7 @@ from ai_dev_tools.benchmark.archive.layout import (
 from ai_dev_tools.benchmark.archive.streams import Hashed
 from ai_dev_tools.benchmark.config import load_config
 from ai_dev_tools.benchmark.contexts import ToolResult
+from ai_dev_tools.benchmark.design import Think
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.paths import safe_model
 from ai_dev_tools.benchmark.plan import read_plans
@@ -75,7 +76,7 @@ class Records:
         self._kept_bytes = 0
         self._words: dict[str, str] = {}
         self._plans: set[str] = set()
-        self._think = False
+        self._think: Think = False
         self._rows: dict[Key, bytes] = {}
         self._report: dict[str, Any] = {}
         self._prompt_decoder = msgspec.json.Decoder(Prompt)

@@ -10,6 +10,7 @@ from ai_dev_tools.benchmark.analysis.wording import ONE_REPOSITORY
 from ai_dev_tools.benchmark.model_size import parameters, recorded_size
 from ai_dev_tools.benchmark.report.data import RunData, records
 from ai_dev_tools.benchmark.report.model import Block, Notice, Section, Verdict, Verdicts
+from ai_dev_tools.benchmark.report.sections.unread import Unread, unread, unread_evidence, unread_notices
 from ai_dev_tools.benchmark.report.text import interval, is_missing, listing, number, percent, plural, signed
 
 MEANINGS = {
@@ -24,7 +25,8 @@ MOST_DEMO_SIZE = 0.4
 
 def headline(data: RunData) -> Section:
     """Notices, then one card per claim and model."""
-    items = tuple(verdict_of(row) for row in records(data.verdicts) if row["task"] == ALL)
+    arms = unread(data)
+    items = tuple(verdict_of(row, arms) for row in records(data.verdicts) if row["task"] == ALL)
     return Section("verdicts", "Verdicts", (*notices(data), Verdicts(items, _why_none(data))), lead=count_words(items))
 
 
@@ -44,8 +46,8 @@ def _quality(row: Mapping[str, Any], name: str) -> str:
     return f"{signed(row.get(f'{name}_difference'), 3)} (at worst {signed(row.get(f'{name}_bound'), 3)})"
 
 
-def verdict_of(row: Mapping[str, Any]) -> Verdict:
-    """The card of a row of the verdicts table."""
+def verdict_of(row: Mapping[str, Any], arms: list[Unread] | None = None) -> Verdict:
+    """The card of a row of the verdicts table; `arms` are those whose answers often could not be read."""
     thing, word = str(row["endpoint"]), row["verdict"] or "inconclusive"
     fewer = "fewer" if thing == "tokens" else "less"
     change: Any = row.get("change_percent")
@@ -62,6 +64,7 @@ def verdict_of(row: Mapping[str, Any]) -> Verdict:
         ),
         ("quality over all models", _quality(row, "claim_quality")),
         ("quality of this model", _quality(row, "quality")),
+        *unread_evidence(row, arms or []),
     ]
     if not is_missing(change):
         shown = f"{number(row.get('ratio'), 3)} (95 %: {interval(row.get('low'), row.get('high'), 3)})"
@@ -138,6 +141,7 @@ def notices(data: RunData) -> list[Block]:
                 ),
             )
         )
+    found += unread_notices(data)
     found += _scope_notices(data)
     return found
 

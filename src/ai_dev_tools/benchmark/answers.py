@@ -1,0 +1,146 @@
+"""Which part of what a model said is its answer. Light imports only: block jobs use this module.
+
+Models wrap the JSON they were asked for: in a code fence, behind their thoughts, between sentences, in front of tokens that
+end a turn. That costs them nothing here, but nothing is repaired or guessed: the rule below either finds a complete JSON
+value as the model wrote it, or there is no answer.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+MAX_DEPTH = 100
+"""Levels of nesting in an answer; a deeper one counts as unparseable."""
+
+_TURN_END = re.compile(r"<\|[A-Za-z0-9_]{1,40}\|>|<｜[^｜<>]{1,40}｜>|</s>|<(?:eos|end_of_turn)>")
+_MOST_TURN_ENDS = 8
+_FENCE = re.compile(r"```(?:jsonc|json5|json)?(.*?)```", re.DOTALL | re.IGNORECASE)
+_THOUGHTS = "think|thinking|thought|thoughts|reasoning"
+_MARKS = re.compile(
+    rf"(?P<open><(?:{_THOUGHTS})>|\[THINK\]|◁think▷|<\|channel\|>(?:analysis|commentary)\b)"
+    rf"|(?P<close></(?:{_THOUGHTS})>|\[/THINK\]|◁/think▷|<\|channel\|>final\b)"
+    r"|(?P<value>\{(?=\s{0,99}[\"}])|\[)",
+    re.IGNORECASE,
+)
+_DECODER = json.JSONDecoder()
+_LEAST, _DEEP = 256, 5000
+"""Characters that an attempt to read a value counts for at least, and when it ended in too deep a nesting."""
+
+
+def parse_answer(response: str | None, schema: Mapping[str, Any] | None = None) -> Any:
+    """The JSON value a model answered; None if there is none.
+
+    1. The whole text is JSON, apart from a byte order mark and tokens that end a turn.
+    2. Else the last complete JSON object outside the model's thoughts that has all fields the schema requires.
+    3. Else the last code fence outside the thoughts whose content is JSON. (Without a schema this comes first.)
+
+    Strict, so that every answer can be stored: no NaN, no half of a surrogate pair, no nesting beyond `MAX_DEPTH`.
+    """
+    if not response:
+        return None
+    text = _without_turn_ends(response.lstrip("\ufeff \t\r\n"))
+    whole = _decoded(text)
+    if whole is not None:
+        return whole if _within(whole, MAX_DEPTH) else None
+    if schema is None:
+        found = _last_fenced(text)
+        return found if found is not None else _last_value(text, None)
+    found = _last_value(text, schema)
+    return found if found is not None else _last_fenced(text)
+
+
+def _last_value(text: str, schema: Mapping[str, Any] | None) -> Any:
+    return next((value for value in reversed(list(_values(text))) if _fits(value, schema)), None)
+
+
+def _last_fenced(text: str) -> Any:
+    fences = (_decoded(match[1]) for match in _FENCE.finditer(_said(text)))
+    return next((value for value in reversed(list(fences)) if value is not None and _within(value, MAX_DEPTH)), None)
+
+
+def _fits(value: Any, schema: Mapping[str, Any] | None) -> bool:
+    """Whether a value may be the answer: with the fields that the schema requires, or with any of its fields."""
+    if schema is None:
+        return True
+    required = schema.get("required")
+    fields = schema.get("properties")
+    if not isinstance(value, dict):
+        return False
+    if isinstance(required, list) and required:
+        return all(field in value for field in required)
+    return not isinstance(fields, dict) or not fields or any(field in value for field in fields)
+
+
+def _values(text: str) -> Iterator[Any]:
+    """Complete objects and arrays that stand in a text outside of thoughts, outermost ones only.
+
+    What stands in front of an end of thoughts belongs to them: some chat templates open them in the prompt.
+    """
+    found: list[Any] = []
+    position, budget = 0, 4 * len(text) + 100_000
+    while budget > 0 and (mark := _MARKS.search(text, position)):
+        position = mark.end()
+        if mark["close"]:
+            found = []
+        elif mark["open"]:
+            position = _end_of_thoughts(text, position)
+        else:
+            try:
+                _, end = _DECODER.raw_decode(text, mark.start())
+            except json.JSONDecodeError as error:
+                budget -= max(_LEAST, error.pos - mark.start())
+                continue
+            except (ValueError, RecursionError):
+                budget -= _DEEP
+                continue
+            value = _decoded(text[mark.start() : end])
+            position = end
+            if value is not None and _within(value, MAX_DEPTH):
+                found.append(value)
+    yield from found
+
+
+def _without_turn_ends(text: str) -> str:
+    text = text.rstrip()
+    for _ in range(_MOST_TURN_ENDS):
+        start = text.rfind("<", max(0, len(text) - 50))
+        if start < 0 or not _TURN_END.fullmatch(text, start):
+            break
+        text = text[:start].rstrip()
+    return text
+
+
+def _said(text: str) -> str:
+    """The text without thoughts."""
+    position, parts = 0, list[str]()
+    start = 0
+    while mark := _MARKS.search(text, position):
+        position = mark.end()
+        if mark["close"]:
+            parts, start = [], position
+        elif mark["open"]:
+            parts.append(text[start : mark.start()])
+            start = position = _end_of_thoughts(text, position)
+    return "".join([*parts, text[start:]])
+
+
+def _end_of_thoughts(text: str, position: int) -> int:
+    """Where the thoughts that begin here are over; an answer that broke off in its thoughts says nothing else."""
+    return next((mark.end() for mark in _MARKS.finditer(text, position) if mark["close"]), len(text))
+
+
+def _decoded(text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _within(value: Any, depth: int) -> bool:
+    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return depth > 0 and all(_within(child, depth - 1) for child in children)
