@@ -12,11 +12,12 @@ import argparse
 import statistics
 import time
 from contextlib import ExitStack
-from pathlib import Path
 
 from ai_dev_tools.benchmark.client import OllamaClient, Reply
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, open_endpoint
-from ai_dev_tools.benchmark.endpoints.weights import DEFAULT_PATH, SMOLLM2, fetch_weights
+from ai_dev_tools.benchmark.endpoints.catalogue import find_model
+from ai_dev_tools.benchmark.endpoints.embedded import DEFAULT_MODEL
+from ai_dev_tools.benchmark.endpoints.weights import fetch_weights
 from ai_dev_tools.benchmark.resources import Meter
 
 PROMISED_MS = 3.0
@@ -25,11 +26,14 @@ PROMISED_MS = 3.0
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--url", help="a running server instead of the embedded endpoint")
-    parser.add_argument("--model", default=SMOLLM2.tag)
+    parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--requests", type=int, default=100)
     given = parser.parse_args()
     with ExitStack() as stack:
-        weights = None if given.url else str(fetch_weights(Path(DEFAULT_PATH)))
+        weights = None
+        if not given.url:
+            model = find_model(given.model)
+            weights = str(fetch_weights(model, model.path))
         spec = EndpointSpec(kind=given.url or "embedded", model=given.model, model_file=weights)
         endpoint = stack.enter_context(open_endpoint(spec))
         client = OllamaClient(endpoint.base_url, 1, endpoint.headers)

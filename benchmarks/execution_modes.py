@@ -66,9 +66,11 @@ def main() -> int:
         if given.server == "fake":
             port = stack.enter_context(FakeOllama([MODEL["fake"]], latency_s=given.latency)).port
         else:
-            from ai_dev_tools.benchmark.endpoints.weights import DEFAULT_PATH, fetch_weights
+            from ai_dev_tools.benchmark.endpoints.catalogue import find_model
+            from ai_dev_tools.benchmark.endpoints.weights import fetch_weights
 
-            weights = fetch_weights(REPO / DEFAULT_PATH)
+            model = find_model("smollm2:135m", REPO)
+            weights = fetch_weights(model, REPO / model.path)
         folder.mkdir()
         project = Project.create(folder, weights)
         with (folder / "config/config.yaml").open("a", encoding="utf-8") as config:

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import settings
 
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, ReadyEndpoint, open_endpoint
-from ai_dev_tools.benchmark.endpoints.weights import DEFAULT_PATH, fetch_weights
+from ai_dev_tools.benchmark.endpoints.catalogue import find_model
+from ai_dev_tools.benchmark.endpoints.weights import fetch_weights
 
 ROOT = Path(__file__).parents[1]
 
@@ -60,7 +61,8 @@ def nothing_may_be_skipped() -> bool:
 @pytest.fixture(scope="session")
 def weights() -> Path:
     """The pinned weights, fetched once into the repository's resources."""
-    return fetch_weights(ROOT / DEFAULT_PATH)
+    model = find_model("smollm2:135m", ROOT)
+    return fetch_weights(model, ROOT / model.path)
 
 
 @pytest.fixture(scope="session")

@@ -54,7 +54,8 @@ def test_defaults(config: Config) -> None:
     assert config.retry_attempts == 3
     assert config.options == Options(temperature=0, num_ctx=8192, num_predict=512)
     assert config.approaches == ("baseline", "tools", "no_context")
-    assert config.tasks == config.models == ("all",)
+    assert config.tasks == ("all",)
+    assert config.models is None, "those of the profile"
     assert (config.retry, config.partial, config.tools, config.endpoint) == ("default", False, None, None)
 
 

@@ -13,6 +13,7 @@ from making import case, write_task
 from ai_dev_tools.benchmark.approaches import APPROACHES
 from ai_dev_tools.benchmark.config import load_config
 from ai_dev_tools.benchmark.design import PROTOCOL, Block, case_order, cells
+from ai_dev_tools.benchmark.endpoints.catalogue import Weights, require_servable
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.experiment import Experiment, open_experiment, read_round, round_file
 from ai_dev_tools.benchmark.plan import RULES, plan_hash
@@ -191,7 +192,8 @@ def test_the_embedded_profile_asks_small_cases_of_its_own_server(root: Path) -> 
     assert sorted(block.cases) == ["one", "two"]
     assert block.endpoint["port"] == 0
     assert block.endpoint["max_concurrent"] == 1
-    assert "model_file" not in block.endpoint, "the pinned weights, which are checked"
+    assert block.endpoint["model_file"] == "resources/models/SmolLM2-135M-Instruct.Q4_1.gguf"
+    assert len(block.endpoint["model_sha256"]) == 64, "pinned, and checked"
 
 
 @pytest.mark.parametrize(("mode", "slots"), [("async", 4), ("parallel", 1), ("sequential", 1)])
@@ -361,3 +363,70 @@ def test_a_profile_without_cases_of_its_size(root: Path) -> None:
 def test_a_block_that_is_not_configured(root: Path) -> None:
     with pytest.raises(ConfigurationError, match="nothing is configured for smollm2-135m/colors, did you mean"):
         experiment(root).block("embedded", "smollm2-135m", "colors")
+
+
+# --- models of the embedded endpoint ------------------------------------------------------------------------------
+
+
+def with_instances(**instances: dict[str, Any]) -> dict[str, Any]:
+    """Settings with a profile `mine` of these embedded instances."""
+    return {
+        "profile": "mine",
+        "profiles": SHIPPED["profiles"] | {"mine": {"endpoint": "embedded", "instances": instances}},
+    }
+
+
+def test_a_profile_says_which_of_its_models_are_asked_unless_the_run_does(root: Path) -> None:
+    def models(**changed: Any) -> list[str]:
+        return [instance.model for instance in experiment(root, profile="coder", **changed).instances("coder")]
+
+    assert models() == ["qwen2.5-coder:0.5b"]
+    assert models(models="all") == ["qwen2.5-coder:0.5b", "qwen2.5-coder:1.5b"]
+    assert models(models="coder_large") == ["qwen2.5-coder:1.5b"]
+
+
+def test_an_embedded_block_names_its_pinned_weights_and_several_take_turns(root: Path) -> None:
+    found = experiment(root, profile="coder", models="all")
+    served = [found.endpoint("coder", instance) for instance in found.instances("coder")]
+    assert [Path(entry["model_file"]).name for entry in served] == [
+        "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
+        "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
+    ]
+    assert all(len(entry["model_sha256"]) == 64 for entry in served)
+    assert len(set(found.servers("coder").values())) == 1
+
+
+def test_a_file_of_ones_own_is_served_as_it_is(root: Path) -> None:
+    found = experiment(root, **with_instances(own={"model": "own:3b", "file": "own.gguf", "port": 9}))
+    served = found.endpoint("mine", found.instances("mine")[0])
+    assert (served["model_file"], served["model_sha256"]) == ("own.gguf", None)
+
+
+def test_a_model_that_the_embedded_endpoint_lacks_is_one_line_with_both_ways_out(root: Path) -> None:
+    (line,) = errors(root, **with_instances(own={"model": "qwen2.5-coder:0.5"}))
+    assert line.startswith(
+        "config: profiles.mine.instances.own: the embedded endpoint has no model 'qwen2.5-coder:0.5'"
+    )
+    assert "did you mean 'qwen2.5-coder:0.5b'?" in line
+    assert "`file: path.gguf`" in line
+
+
+def test_a_file_belongs_to_the_embedded_endpoint_only(root: Path) -> None:
+    (line,) = errors(root, endpoint="external", **with_instances(own={"model": "own:3b", "file": "own.gguf"}))
+    assert line == "config: profiles.mine.instances.own: only endpoint=embedded serves a `file`, not external"
+
+
+@pytest.mark.parametrize("content", [None, b"", b"not a model", b"GGUF\3\0\0\0"])
+def test_what_is_not_a_model_file_is_one_line(tmp_path: Path, content: bytes | None) -> None:
+    if content is not None:
+        (tmp_path / "own.gguf").write_bytes(content)
+    with pytest.raises(ConfigurationError, match=r"^own: .*own\.gguf.*Correct the instance's `file`$"):
+        require_servable("own", Weights(Path("own.gguf")), tmp_path)
+
+
+def test_more_memory_than_there_is_ends_a_run_before_it_starts(tmp_path: Path) -> None:
+    huge = Weights(Path("huge.gguf"), sha256="0" * 64, size_bytes=10**15, memory_bytes=10**15)
+    with pytest.raises(
+        ConfigurationError, match=r"huge\.gguf needs about 1000000\.0 GB of memory, and this machine has"
+    ):
+        require_servable("huge", huge, tmp_path)

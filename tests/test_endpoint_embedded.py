@@ -18,9 +18,9 @@ import pytest
 import urllib3
 
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, ReadyEndpoint, open_endpoint
+from ai_dev_tools.benchmark.endpoints.catalogue import find_model
 from ai_dev_tools.benchmark.endpoints.embedded import ENVIRONMENT, MODULE
 from ai_dev_tools.benchmark.endpoints.processes import start_time
-from ai_dev_tools.benchmark.endpoints.weights import SMOLLM2
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, StartupTimeoutError
 
 HOLD = """
@@ -67,7 +67,7 @@ def taken_port() -> Iterator[int]:
 
 def test_it_is_identified(embedded_endpoint: ReadyEndpoint) -> None:
     assert embedded_endpoint.kind == "embedded"
-    assert embedded_endpoint.model_digest == SMOLLM2.sha256
+    assert embedded_endpoint.model_digest == find_model("smollm2:135m").sha256
     assert "xllamacpp" in embedded_endpoint.version
     assert embedded_endpoint.details["quantization"] == "Q4_1"
     assert embedded_endpoint.details["model_context_length"] == 8192
@@ -185,7 +185,7 @@ def test_it_stays_while_the_thread_that_started_it_is_over(spec: EndpointSpec) -
     [
         ({"model_file": "no/such.gguf"}, r"no weights at no/such\.gguf"),
         ({"model_file": __file__}, "is not a GGUF model file"),
-        ({"model_file": None, "model": "llama3.2:1b"}, "serves smollm2:135m, not llama3.2:1b"),
+        ({"model_file": None, "model": "llama3.2:1b"}, "has no model 'llama3.2:1b'"),
         ({"model": "llama3.2:1b"}, "is not to pass for llama3.2:1b"),
         ({"host": "no-such-host.invalid"}, "does not resolve"),
     ],
@@ -212,10 +212,13 @@ def test_other_weights_are_not_served_under_the_pinned_name(weights: Path, tmp_p
     data = bytearray(weights.read_bytes())
     data[-1] ^= 1
     altered.write_bytes(data)
-    with pytest.raises(ConfigurationError, match="has sha256"), open_endpoint(EndpointSpec(model_file=str(altered))):
+    with (
+        pytest.raises(ConfigurationError, match="is not the pinned"),
+        open_endpoint(EndpointSpec(model_file=str(altered))),
+    ):
         pass
     with open_endpoint(EndpointSpec(model_file=str(altered), model="mine:1", num_ctx=512)) as endpoint:
-        assert endpoint.model_digest not in (None, SMOLLM2.sha256)
+        assert endpoint.model_digest not in (None, find_model("smollm2:135m").sha256)
 
 
 def test_a_server_too_slow_to_start_is_stopped(spec: EndpointSpec) -> None:

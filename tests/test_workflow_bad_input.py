@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -147,13 +148,21 @@ def test_a_damaged_or_foreign_sample_is_set_aside_and_asked_again(project: Proje
 def test_weights_that_are_not_the_pinned_ones(project: Project) -> None:
     folder = project.folder / "resources/models"
     folder.mkdir(parents=True)
-    from ai_dev_tools.benchmark.endpoints.weights import DEFAULT_PATH
+    from ai_dev_tools.benchmark.endpoints.catalogue import find_model
 
-    (project.folder / DEFAULT_PATH).write_bytes(b"GGUF but not the pinned one")
+    (project.folder / find_model("smollm2:135m").path).write_bytes(b"GGUF but not the pinned one")
     done = project.snakemake("run", tasks="systematic_fix", samples=1)
     assert done.returncode != 0
     assert "sha256" in done.stdout
     assert "Traceback" not in done.stdout
+
+
+def test_a_file_that_is_not_a_model_ends_a_run_before_anything_is_asked(project: Project) -> None:
+    (project.folder / "own.gguf").write_text("hello")
+    own = {"embedded": {"instances": {"embedded": {"model": "own:1b", "file": "own.gguf"}}}}
+    printed = refused(project, "run", profiles=json.dumps(own))
+    assert "error: own:1b: own.gguf is not a GGUF model file. Correct the instance's `file`" in printed.splitlines()
+    assert not (project.folder / "results" / "contexts").exists()
 
 
 def test_a_results_folder_that_cannot_be_written(project: Project) -> None:

@@ -21,7 +21,7 @@ def make_project(folder: Path, tasks: Sequence[str] = (), pyproject: str = "") -
     for name in ("workflow", "profiles", "notebooks", "envs"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
     (folder / "config" / "tasks").mkdir(parents=True)
-    for name in ("config.yaml", "corpora.yaml"):
+    for name in ("config.yaml", "corpora.yaml", "models.yaml"):
         shutil.copy(ROOT / "config" / name, folder / "config" / name)
     (folder / "config" / "tools").symlink_to(ROOT / "config" / "tools")
     (folder / "resources").symlink_to(ROOT / "resources")

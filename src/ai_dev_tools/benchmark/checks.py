@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ai_dev_tools.benchmark import paths
 from ai_dev_tools.benchmark.batches import apply_batch
 from ai_dev_tools.benchmark.config import ResolvedInstance, load_config
 from ai_dev_tools.benchmark.endpoints import EndpointSpec
 from ai_dev_tools.benchmark.endpoints.base import is_url
+from ai_dev_tools.benchmark.endpoints.catalogue import Weights, require_servable
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
 from ai_dev_tools.benchmark.experiment import Experiment, open_experiment
-from ai_dev_tools.benchmark.model_names import same_model
 from ai_dev_tools.benchmark.settings import Merged
 
 MIN_FREE_GB = 1.0
@@ -87,22 +86,23 @@ def _endpoints(experiment: Experiment, profile: str, root: Path) -> Iterator[Che
     for instance in experiment.instances(profile):
         name = f"instance {instance.name}"
         if instance.endpoint == "embedded":
-            yield _embedded(name, instance, root)
+            yield _embedded(name, instance, experiment.weights(profile)[instance.model], root)
         elif instance.endpoint == "replay":
             yield Check(name, "ok", f"{instance.model} from recorded answers")
         else:
             yield from _served(name, instance, EndpointSpec.from_dict(experiment.endpoint(profile, instance)))
 
 
-def _embedded(name: str, instance: ResolvedInstance, root: Path) -> Check:
-    from ai_dev_tools.benchmark.endpoints.weights import SMOLLM2
+def _embedded(name: str, instance: ResolvedInstance, weights: Weights, root: Path) -> Check:
+    if weights.size_bytes and not (root / weights.path).exists():
+        size = f"about {weights.size_bytes / 1e6:.0f} MB"
+        return Check(name, "warning", f"{instance.model}: its weights are fetched by the first run ({size})")
 
-    if not same_model(instance.model, SMOLLM2.tag):
-        return Check(name, "failed", f"the embedded endpoint serves {SMOLLM2.tag} only, not {instance.model}",
-                     "Choose endpoint=auto for other models")  # fmt: skip
-    if not (root / paths.WEIGHTS).exists():
-        return Check(name, "warning", f"{instance.model}: its weights are fetched by the first run (about 90 MB)")
-    return Check(name, "ok", f"{instance.model}, weights at hand")
+    def found() -> str:
+        require_servable(instance.name, weights, root)
+        return f"{instance.model}, weights at hand"
+
+    return _try(name, found)
 
 
 def _served(name: str, instance: ResolvedInstance, spec: EndpointSpec) -> Iterator[Check]:

@@ -33,6 +33,7 @@ class HardwareProfile(enum.StrEnum):
     """The shipped hardware profiles; a config can add more."""
 
     EMBEDDED = "embedded"
+    CODER = "coder"
     LIGHT = "light"
     MEDIUM = "medium"
     HEAVY = "heavy"
@@ -100,6 +101,7 @@ class Instance(StrictModel):
     """One model behind one endpoint."""
 
     model: Annotated[str, AfterValidator(_model)] = Field(min_length=1, description="model tag as Ollama knows it")
+    file: Path | None = Field(None, description="GGUF file of the embedded endpoint, for a model of your own")
     host: str = Field("localhost", min_length=1, description="host of its Ollama; also `host:port` and `[::1]`")
     port: Annotated[int, Field(ge=1, le=65535)] | None = Field(None, description="port of its Ollama")
     max_concurrent: PositiveInt | None = Field(None, description="requests under way at once")
@@ -160,6 +162,7 @@ class Profile(StrictModel):
     endpoint: str | None = Field(None, description="how models are served, see the setting of that name")
     max_concurrent: PositiveInt | None = Field(None, description="requests under way at once, per instance")
     task_timeout: PositiveFloat | None = Field(None, description="seconds for one request")
+    models: Names | None = Field(None, description="those of its models that are asked unless `models` says otherwise")
     instances: dict[PathSafe, Instance] = Field({}, description="models by instance name")
 
 
@@ -274,7 +277,9 @@ class Config(StrictModel):
     samples: PositiveInt | None = Field(None, description="samples per approach; default: the profile's")
     tasks: Names = Field((ALL,), description="task ids, or all")
     approaches: Names = Field(("baseline", "tools", "no_context"), description="arms, or all")
-    models: Names = Field((ALL,), description="model tags or instance names of the profile, or all")
+    models: Names | None = Field(
+        None, description="model tags or instance names of the profile, or all; default: the profile's"
+    )
     tools: Names | None = Field(None, description="tools to judge, each in an arm tools-NAME instead of `tools`")
     endpoint: str | None = Field(None, description="embedded, auto, external, process, container, replay, or a URL")
     source: Literal["cases", "prompts", "samples"] = Field(
@@ -351,6 +356,7 @@ class ResolvedInstance(StrictModel):
     endpoint: str
     replicas: tuple[str, ...]
     memory_gb: float | None
+    file: Path | None = None
 
 
 class ResolvedProfile(StrictModel):
@@ -364,6 +370,7 @@ class ResolvedProfile(StrictModel):
     samples: int
     sizes: tuple[str, ...]
     task_timeout: float
+    models: tuple[str, ...]
     instances: tuple[ResolvedInstance, ...]
 
 
@@ -402,6 +409,7 @@ def resolve_profile(config: Config, name: str) -> ResolvedProfile:
             endpoint=endpoint,
             replicas=instance.replicas,
             memory_gb=instance.memory_gb,
+            file=instance.file,
         )
         for key, instance in merged.instances.items()
     )
@@ -415,6 +423,7 @@ def resolve_profile(config: Config, name: str) -> ResolvedProfile:
         samples=config.samples or merged.samples or 3,
         sizes=merged.sizes or ("S", "L"),
         task_timeout=config.task_timeout or merged.task_timeout or TASK_TIMEOUT_S,
+        models=config.models or merged.models or (ALL,),
         instances=instances,
     )
 

@@ -28,7 +28,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
 
 if TYPE_CHECKING:
-    from ai_dev_tools.benchmark.package_index import PackageFile
+    from ai_dev_tools.benchmark.package_index import LocalPackageFile, PackageFile
 
 MAX_ARCHIVE_BYTES = 64 * 2**20
 MAX_UNPACKED_BYTES = 512 * 2**20
@@ -170,7 +170,7 @@ def _read_members(corpus: Corpus, scratch: Path) -> dict[str, bytes]:
     return read_archive(corpus, archive)
 
 
-def _download(corpus: Corpus, sha256: str, package_file: PackageFile, archive: Path) -> None:
+def _download(corpus: Corpus, sha256: str, package_file: PackageFile | LocalPackageFile, archive: Path) -> None:
     size, digest = 0, hashlib.sha256()
     with archive.open("wb") as out:
         for chunk in package_file.stream():

@@ -17,6 +17,15 @@ from ai_dev_tools.benchmark.config import ALL, Config, ExecutionMode, ResolvedIn
 from ai_dev_tools.benchmark.credentials import without_passwords
 from ai_dev_tools.benchmark.deployment import own_or_shipped
 from ai_dev_tools.benchmark.design import PROTOCOL, Block, case_order
+from ai_dev_tools.benchmark.endpoints.base import is_url
+from ai_dev_tools.benchmark.endpoints.catalogue import (
+    CatalogueModel,
+    Weights,
+    find_catalogue,
+    load_catalogue,
+    lookup,
+    unknown_model,
+)
 from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
 from ai_dev_tools.benchmark.fingerprints import case_digests, tool_digest
 from ai_dev_tools.benchmark.model_names import full_name
@@ -26,7 +35,7 @@ from ai_dev_tools.benchmark.tools import ToolSpec, find_tools, load_tool
 from ai_dev_tools.benchmark.validation import nearest
 
 
-@dataclass(frozen=True)
+@dataclass
 class Experiment:
     """A configured run over any of its profiles; everything is derived from the settings and the task and tool files.
 
@@ -37,6 +46,7 @@ class Experiment:
     config: Config
     task_folders: dict[str, Path]
     tool_files: dict[str, Path]
+    models_file: Path = Path(paths.MODELS)
     _profiles: dict[str, ResolvedProfile] = field(default_factory=dict)
     _digests: dict[str, dict[str, str]] = field(default_factory=dict)
 
@@ -147,14 +157,43 @@ class Experiment:
 
     def instances(self, profile: str) -> list[ResolvedInstance]:
         """The selected instances of a profile, by model tag or instance name."""
-        every = self.profile(profile).instances
-        if ALL in self.config.models:
+        resolved = self.profile(profile)
+        every = resolved.instances
+        if ALL in resolved.models:
             return list(every)
         known = {name: instance for instance in every for name in (instance.name, instance.model)}
         meant = {full_name(instance.model): instance.model for instance in every}
-        wanted = [name if name in known else meant.get(full_name(name), name) for name in self.config.models]
+        wanted = [name if name in known else meant.get(full_name(name), name) for name in resolved.models]
         check_names(wanted, known, f"model in profile '{profile}'")
         return list({known[name].model: known[name] for name in wanted}.values())
+
+    @cached_property
+    def catalogue(self) -> dict[str, CatalogueModel]:
+        """Models whose weights the embedded endpoint can fetch, by tag."""
+        return load_catalogue(self.models_file)
+
+    def weights(self, profile: str) -> dict[str, Weights]:
+        """Weights of the selected models that the embedded endpoint serves, by tag.
+
+        Raises:
+            ConfigurationErrors: one line per instance whose weights nobody knows, or that names a file in vain.
+        """
+        found: dict[str, Weights] = {}
+        lines: list[str] = []
+        for instance in self.instances(profile):
+            where = f"config: profiles.{profile.removesuffix(paths.REPLAY)}.instances.{instance.name}"
+            if instance.endpoint != "embedded":
+                if instance.file and instance.endpoint != "replay":
+                    lines.append(f"{where}: only endpoint=embedded serves a `file`, not {instance.endpoint}")
+            elif instance.file:
+                found[instance.model] = Weights(instance.file)
+            elif pinned := lookup(instance.model, self.catalogue):
+                found[instance.model] = pinned.weights
+            else:
+                lines.append(f"{where}: {unknown_model(instance.model, self.catalogue)}")
+        if lines:
+            raise ConfigurationErrors(lines)
+        return found
 
     def blocks(self, profile: str) -> list[tuple[str, str]]:
         """(path-safe model, task) of every block, model-major."""
@@ -217,6 +256,7 @@ class Experiment:
         """How an instance is served: an `EndpointSpec` as plain data."""
         slots = instance.max_concurrent if self.config.execution_mode is ExecutionMode.ASYNC else 1
         embedded = instance.endpoint == "embedded"
+        weights = self.weights(profile).get(instance.model)
         kind_file = self.config.endpoint_file
         return {
             **self.config.server.model_dump(mode="json"),
@@ -232,15 +272,18 @@ class Experiment:
             "memory_gb": instance.memory_gb,
             "kind_file": str(kind_file) if kind_file else None,
             "log_dir": paths.SERVER_LOGS.format(profile=profile),
+            "model_file": str(weights.path) if weights else None,
+            "model_sha256": weights.sha256 if weights else None,
+            "model_size_bytes": weights.size_bytes if weights else None,
             "replay_from": paths.RUN.format(profile=profile.removesuffix(paths.REPLAY)),
         }
 
     def servers(self, profile: str) -> dict[str, str]:
-        """Which server each model's blocks use; blocks of one server run one after the other."""
-        return {
-            paths.safe_model(i.model): i.endpoint if i.endpoint.startswith("http") else _server_of(i)
-            for i in self.profile(profile).instances
-        }
+        """Which server each model's blocks use; blocks of one server run one after the other.
+
+        Embedded servers share the cores of this machine, so they count as one.
+        """
+        return {paths.safe_model(i.model): _server_of(i) for i in self.profile(profile).instances}
 
     def about(self, profile: str) -> dict[str, Any]:
         """What a report says of the run besides its tables: settings, profile, tasks, arms."""
@@ -325,6 +368,8 @@ class Experiment:
 
 def _server_of(instance: ResolvedInstance) -> str:
     """The server of an instance; `OLLAMA_HOST` makes it one and the same for all that take a running Ollama."""
+    if instance.endpoint == "embedded" or is_url(instance.endpoint):
+        return instance.endpoint
     named = os.environ.get("OLLAMA_HOST", "").strip() if instance.endpoint in ("external", "auto") else ""
     try:
         return host_url(named) or join(instance.host, instance.port)
@@ -344,6 +389,7 @@ def open_experiment(config: Config, root: Path, home: Path | None = None) -> Exp
     """
     experiment = Experiment(
         config=config,
+        models_file=find_catalogue(root, home or root),
         task_folders=find_tasks([*shipped(paths.TASKS, root, home), *own_tasks(root), *config.task_folders]),
         tool_files={
             name: path
@@ -358,6 +404,7 @@ def open_experiment(config: Config, root: Path, home: Path | None = None) -> Exp
         lambda: experiment.tools,
         lambda: experiment.approaches,
         lambda: experiment.instances(config.profile),
+        lambda: experiment.weights(config.profile) if experiment.source != "samples" else None,
     ):
         try:
             check()

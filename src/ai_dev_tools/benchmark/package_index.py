@@ -6,10 +6,12 @@ Nothing here names an index, and no message contains its address, which may hold
 
 from __future__ import annotations
 
+import tempfile
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import requests
@@ -31,7 +33,19 @@ MAX_CONNECT_S, MAX_READ_S = 10.0, 60.0
 
 
 class PackageIndexError(Exception):
-    """The index cannot be read; `str(error)` is a reason without any address."""
+    """The index cannot be read; `str(error)` is a reason without any address. `may_pass`: a second try can help."""
+
+    may_pass = False
+
+
+class _BrokenOff(PackageIndexError):
+    """A connection that broke, or no answer in time."""
+
+    may_pass = True
+
+
+class _NoRanges(PackageIndexError):
+    """The server cannot read a part of a file."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +53,7 @@ class PipSettings:
     """What pip would use, from its configuration files and environment: index addresses and how to reach them."""
 
     index_urls: tuple[str, ...]
+    find_links: tuple[str, ...]
     verify: str | bool
     client_cert: str | None
     proxy: str | None
@@ -65,14 +80,55 @@ class PackageFile:
         with _reasons(), RemoteZip(self.url, session=self.session, timeout=self.timeout_s) as archive:
             yield archive
 
+    @contextmanager
+    def open_zip(self, scratch: Path) -> Iterator[zipfile.ZipFile]:
+        """Open the archive as a zip: read in place, or where the server cannot, downloaded into `scratch` first."""
+        with ExitStack() as stack:
+            try:
+                archive = stack.enter_context(self.open_remote_zip())
+            except _NoRanges:
+                whole = stack.enter_context(tempfile.TemporaryFile(dir=scratch))
+                for chunk in self.stream():
+                    whole.write(chunk)
+                archive = stack.enter_context(zipfile.ZipFile(whole))
+            yield archive
 
-def find_package_file(package: str, filename: str) -> PackageFile:
-    """Find an archive by its exact file name on pip's configured indexes, the main one first.
+
+@dataclass(frozen=True)
+class LocalPackageFile:
+    """An archive in one of pip's `find-links` folders."""
+
+    path: Path
+
+    def stream(self) -> Iterator[bytes]:
+        """Yield the archive's bytes in chunks."""
+        with self.path.open("rb") as file:
+            while chunk := file.read(CHUNK_BYTES):
+                yield chunk
+
+    @contextmanager
+    def open_remote_zip(self) -> Iterator[zipfile.ZipFile]:
+        """Open the archive as a zip."""
+        with zipfile.ZipFile(self.path) as archive:
+            yield archive
+
+    @contextmanager
+    def open_zip(self, scratch: Path) -> Iterator[zipfile.ZipFile]:
+        """Open the archive as a zip; nothing is downloaded."""
+        with self.open_remote_zip() as archive:
+            yield archive
+
+
+def find_package_file(package: str, filename: str) -> PackageFile | LocalPackageFile:
+    """Find an archive by its exact file name: in pip's folders of archives, then on its indexes, the main one first.
 
     Raises:
         PackageIndexError: none of them can be read or offers the file.
     """
     settings = read_pip_settings()
+    for folder in settings.find_links:
+        if "://" not in folder and (local := Path(folder).expanduser() / filename).is_file():
+            return LocalPackageFile(local)
     if not settings.index_urls:
         raise PackageIndexError("pip is configured to use no index")
     for index_url in settings.index_urls:
@@ -103,6 +159,7 @@ def read_pip_settings() -> PipSettings:
         raise PackageIndexError(f"pip's settings cannot be read ({type(error).__name__})") from None
     return PipSettings(
         index_urls=() if options.no_index else (options.index_url, *options.extra_index_urls),
+        find_links=tuple(options.find_links),
         verify=options.cert or True,
         client_cert=options.client_cert,
         proxy=options.proxy or None,
@@ -148,12 +205,21 @@ def _reasons() -> Iterator[None]:
         status = error.response.status_code if error.response is not None else "error"
         raise PackageIndexError(f"HTTP {status}") from None
     except requests.Timeout:
-        raise PackageIndexError("no answer in time") from None
-    except (requests.ConnectionError, urllib3.exceptions.HTTPError):
-        raise PackageIndexError("no connection") from None
+        raise _BrokenOff("no answer in time") from None
+    except requests.ConnectionError as error:
+        raise _reason_of(error) from None
+    except (urllib3.exceptions.HTTPError, requests.exceptions.ChunkedEncodingError):
+        raise _BrokenOff("the connection broke") from None
     except (requests.RequestException, UnsupportedContentTypeError, UnsupportedRepoVersionError) as error:
         raise PackageIndexError(f"it does not answer as a package index does ({type(error).__name__})") from None
     except RangeNotSupported:
-        raise PackageIndexError("its server knows no range requests") from None
+        raise _NoRanges("its server knows no range requests") from None
     except RemoteZipError as error:
         raise PackageIndexError(f"reading a part of the file failed ({type(error).__name__})") from None
+
+
+def _reason_of(error: requests.ConnectionError) -> PackageIndexError:
+    """Whether the host was never reached, which a second try does not change, or the connection broke."""
+    cause = error.args[0] if error.args else None
+    reached = not isinstance(getattr(cause, "reason", None), urllib3.exceptions.NewConnectionError)
+    return _BrokenOff("the connection broke") if reached else PackageIndexError("no connection")

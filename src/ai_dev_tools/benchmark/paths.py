@@ -12,11 +12,12 @@ TASKS = "config/tasks"
 OWN_TASKS = "config/tasks_local"
 TOOLS = "config/tools"
 CORPORA = "config/corpora.yaml"
+MODELS = "config/models.yaml"
 NOTEBOOK = "notebooks/report.ipynb"
 
 CORPORA_FOLDER = "resources/corpora"
 CORPUS_RECEIPT = f"{CORPORA_FOLDER}/{{corpus}}.json"
-WEIGHTS = "resources/models/SmolLM2-135M-Instruct.Q4_1.gguf"
+WEIGHTS = "resources/models/{weights}"
 
 CASE_LIST = "resources/cases/{sha256}.{format}"
 FETCHED = tuple(str(Path(path).parent) for path in (WEIGHTS, CORPUS_RECEIPT, CASE_LIST))

@@ -20,6 +20,7 @@ from ai_dev_tools.benchmark.batches import apply_batch, find_batch
 from ai_dev_tools.benchmark.config import ExecutionMode, load_config
 from ai_dev_tools.benchmark.deployment import own_or_shipped, workflow_home
 from ai_dev_tools.benchmark.drive import SUMMARY, spell
+from ai_dev_tools.benchmark.endpoints.catalogue import require_servable
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, error_lines
 from ai_dev_tools.benchmark.experiment import Experiment, open_experiment
 from ai_dev_tools.benchmark.jobs import RUN_PID
@@ -82,10 +83,17 @@ class Flow:
         if workflow.is_main_process:
             for tool in self.experiment.tools.values() if self.source == "cases" else ():
                 installed_version(tool)
+            self._require_servable()
             _require_writable(Path(paths.LOGS).parent)
             clear_stale_lock(Path(".snakemake"))
         if workflow.is_main_process or workflow.remote_exec:  # on a cluster's node the run is that node's Snakemake
             os.environ[RUN_PID] = str(os.getpid())
+
+    def _require_servable(self) -> None:
+        """What an embedded server could not serve ends the run before anything is fetched or asked."""
+        if self.source != "samples":
+            for tag, weights in self.experiment.weights(self.profile).items():
+                require_servable(tag, weights, Path())
 
     @staticmethod
     def _limit(workflow: Any, resource: str, most: int) -> None:
@@ -184,9 +192,24 @@ class Flow:
 
     @_clear_errors
     def weights(self, wildcards: Any) -> list[str]:
-        """Weights of the embedded model, where the profile uses it."""
-        kinds = {instance.endpoint for instance in self.experiment.instances(wildcards.profile)}
-        return [paths.WEIGHTS] if "embedded" in kinds else []
+        """Weights of a block's model, where the embedded endpoint serves it."""
+        known = self.experiment.weights(wildcards.profile)
+        return [str(known[tag].path) for tag in known if paths.safe_model(tag) == wildcards.model]
+
+    @property
+    def fetched_weights(self) -> str:
+        """A pattern of the files that can be fetched: those of the catalogue."""
+        files = [re.escape(model.file) for model in self.experiment.catalogue.values()]
+        return "|".join(files) or "none"
+
+    def pinned(self, wildcards: Any) -> dict[str, str]:
+        """The catalogue's model behind a file of weights: its tag and checksum."""
+        model = next(model for model in self.experiment.catalogue.values() if model.file == wildcards.weights)
+        return {"tag": model.tag, "sha256": model.sha256}
+
+    @property
+    def models_file(self) -> str:
+        return str(self.experiment.models_file)
 
     @_clear_errors
     def block(self, wildcards: Any) -> str:

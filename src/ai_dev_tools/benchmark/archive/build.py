@@ -39,6 +39,7 @@ from ai_dev_tools.benchmark.archive.layout import (
 )
 from ai_dev_tools.benchmark.archive.publication import readme, zenodo
 from ai_dev_tools.benchmark.credentials import without_passwords
+from ai_dev_tools.benchmark.endpoints.catalogue import CatalogueModel, find_catalogue, load_catalogue, lookup
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.identity import without_secrets
 from ai_dev_tools.benchmark.plan import read_plans
@@ -53,6 +54,7 @@ ROOT_FILES = (
     "envs/environment.yaml",
     "envs/environment.post-deploy.sh",
     "config/corpora.yaml",
+    "config/models.yaml",
     "config/schema.json",
 )
 BY_TASK = ("fetch_corpus", "collect_contexts", "render_prompts")
@@ -270,8 +272,9 @@ class _Collection:
                              self.root / paths.CORPUS_RECEIPT.format(corpus=name))  # fmt: skip
             if self._may_include(receipt):
                 yield from _tree(self.root / paths.CORPORA_FOLDER / name, f"{paths.CORPORA_FOLDER}/{name}")
-        if "weights" in self.included and (self.root / paths.WEIGHTS).exists():
-            yield Member(paths.WEIGHTS, self.root / paths.WEIGHTS)
+        for model in self._embedded_models() if "weights" in self.included else ():
+            if (self.root / model.path).exists():
+                yield Member(model.path.as_posix(), self.root / model.path)
 
     def _logs(self) -> Iterator[Member]:
         """Logs of the jobs behind this run; those of archiving itself would make two archives differ."""
@@ -291,14 +294,20 @@ class _Collection:
              "version": receipt.get("version"), "license": receipt.get("license"), "url": receipt.get("homepage")}
             for receipt in self.corpora if receipt and not self._may_include(receipt)
         ]  # fmt: skip
-        weights = self.root / paths.WEIGHTS
-        endpoints = {instance.get("endpoint") for instance in self._instances()}
-        if "embedded" in endpoints and not ("weights" in self.included and weights.exists()):
-            from ai_dev_tools.benchmark.endpoints.weights import SMOLLM2
+        return found + [
+            {"kind": "weights", "id": model.path.stem, "sha256": model.sha256, "license": model.license,
+             "url": model.homepage}
+            for model in self._embedded_models()
+            if not ("weights" in self.included and (self.root / model.path).exists())
+        ]  # fmt: skip
 
-            found.append({"kind": "weights", "id": "SmolLM2-135M-Instruct.Q4_1", "sha256": SMOLLM2.sha256,
-                          "license": SMOLLM2.licence})  # fmt: skip
-        return found
+    def _embedded_models(self) -> list[CatalogueModel]:
+        """Models of the run that the embedded endpoint served from the catalogue."""
+        embedded = [instance for instance in self._instances() if instance.get("endpoint") == "embedded"]
+        served = {str(instance.get("model")) for instance in embedded if not instance.get("file")}
+        wanted = served.intersection(self.subject.about.get("models", served))
+        catalogue = load_catalogue(find_catalogue(self.root)) if wanted else {}
+        return [model for tag in sorted(wanted) if (model := lookup(tag, catalogue))]
 
     def _instances(self) -> list[dict[str, Any]]:
         profile = self.subject.about.get("profile", {})

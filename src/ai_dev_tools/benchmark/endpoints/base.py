@@ -32,7 +32,8 @@ class EndpointSpec:
         num_ctx: context length in tokens.
         max_concurrent: requests that are in flight at most; also the slots of a server started here.
         startup_timeout_s: how long a server may take until it truly answers, pulling a model excluded.
-        model_file: weights of the embedded kind; default: the pinned ones below `resources/`.
+        model_file: weights of the embedded kind; default: the catalogue's for this model, below `resources/`.
+        model_sha256, model_size_bytes: what they must be; None: not pinned, whatever they hash to is recorded.
         cache_prompt: let the server keep prompt prefixes (a declared warm-cache condition; embedded and process).
         image: image reference of the container kind, its tag pinned.
         image_digests: file that remembers each image's digest from its first use on.
@@ -56,6 +57,8 @@ class EndpointSpec:
     max_concurrent: int = 1
     startup_timeout_s: float = 180.0
     model_file: str | None = None
+    model_sha256: str | None = None
+    model_size_bytes: int | None = None
     cache_prompt: bool = False
     image: str | None = None
     image_digests: str = "resources/images.json"

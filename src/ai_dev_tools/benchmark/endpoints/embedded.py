@@ -9,24 +9,26 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ai_dev_tools.benchmark.endpoints import processes
 from ai_dev_tools.benchmark.endpoints.base import EndpointSpec, ReadyEndpoint, endpoint_kind
-from ai_dev_tools.benchmark.endpoints.weights import DEFAULT_PATH, SMOLLM2, fetch_weights
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, ModelError, StartupTimeoutError
-from ai_dev_tools.benchmark.model_names import same_model
 
 if TYPE_CHECKING:
     from ai_dev_tools.benchmark.endpoints.facade import Facade
 
 MODULE = "ai_dev_tools.benchmark.endpoints.embedded"
+WEIGHTS_MODULE = "ai_dev_tools.benchmark.endpoints.weights"
+DEFAULT_MODEL = "smollm2:135m"
 ENVIRONMENT = {"GOMP_SPINCOUNT": "1000"}
 """Read by llama.cpp's OpenMP when it is loaded. Without it threads wait spinning, and decoding gets up to 50 times
 slower as soon as anything else uses the cores."""
@@ -37,31 +39,34 @@ def open_embedded(spec: EndpointSpec) -> Iterator[ReadyEndpoint]:
     """Start the server in a process of its own on a free port (or the spec's), and end it afterwards."""
     from ai_dev_tools.benchmark.endpoints.launching import launched, log_folder
 
-    if spec.model_file is None and not same_model(spec.model, SMOLLM2.tag):
-        raise ConfigurationError(
-            f"{spec.instance}: the embedded endpoint serves {SMOLLM2.tag}, not {spec.model}",
-            remedy="Use profile=embedded, or another endpoint",
-        )
-    model_file = Path(spec.model_file or DEFAULT_PATH)
+    if spec.model_file is None:
+        spec = _from_catalogue(spec)
+    model_file = Path(spec.model_file or "")
     if not model_file.is_file():
         raise ConfigurationError(
             f"{spec.instance}: there are no weights at {model_file}",
-            remedy="Fetch them with: python -m ai_dev_tools.benchmark.endpoints.weights",
+            remedy=f"Fetch those of the catalogue with: {shlex.join(['python', '-m', WEIGHTS_MODULE, spec.model])}",
         )
-    pinned = spec.model_file is None
     foreign = ConfigurationError(
         f"{spec.instance}: the sha256 of {model_file} is not the pinned one",
         remedy="Delete the file and run again: it is fetched anew",
     )
-    if pinned and model_file.stat().st_size != SMOLLM2.size_bytes:
+    if spec.model_size_bytes not in (None, model_file.stat().st_size):
         raise foreign
     with log_folder(spec) as folder:
         log = folder / f"endpoint.{spec.instance}.{os.getpid()}.log"
         with launched(_Server(spec, model_file, log), spec, "embedded", pull=False) as endpoint:
-            if pinned and endpoint.model_digest != SMOLLM2.sha256:
+            if spec.model_sha256 not in (None, endpoint.model_digest):
                 raise foreign
             endpoint.slots = spec.max_concurrent
             yield endpoint
+
+
+def _from_catalogue(spec: EndpointSpec) -> EndpointSpec:
+    from ai_dev_tools.benchmark.endpoints.catalogue import find_model
+
+    model = find_model(spec.model)
+    return replace(spec, model_file=str(model.path), model_sha256=model.sha256, model_size_bytes=model.size_bytes)
 
 
 class _Server:
@@ -142,8 +147,10 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog=f"python -m {MODULE}", description="Serve a small model as Ollama would.")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
     parser.add_argument("--port", type=int, default=11434, help="0 picks a free one (default: Ollama's, 11434)")
-    parser.add_argument("--model", default=SMOLLM2.tag, help="tag under which the model is served")
-    parser.add_argument("--model-file", type=Path, help=f"GGUF file (default: {DEFAULT_PATH}, fetched when missing)")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="tag under which the model is served")
+    parser.add_argument(
+        "--model-file", type=Path, help="GGUF file (default: the catalogue's for the model, fetched when missing)"
+    )
     parser.add_argument("--num-ctx", type=int, default=8192, help="context length when a request names none")
     parser.add_argument("--parallel", type=int, default=1, help="requests computed at once")
     parser.add_argument("--cache-prompt", action="store_true", help="reuse prompt prefixes (falsifies measurements)")
@@ -158,10 +165,18 @@ def _serve(options: argparse.Namespace) -> int:
     listener = _listen(options.host, options.port)
     with listener:
         if options.model_file is None:
-            if not DEFAULT_PATH.is_file():
-                print(f"fetching {SMOLLM2.tag} ({SMOLLM2.size_bytes / 1e6:.0f} MB)", file=sys.stderr, flush=True)
-            options.model_file = fetch_weights(DEFAULT_PATH)
+            options.model_file = _fetched(options.model)
         return asyncio.run(_serve_until_stopped(options, listener))
+
+
+def _fetched(tag: str) -> Path:
+    from ai_dev_tools.benchmark.endpoints.catalogue import find_model
+    from ai_dev_tools.benchmark.endpoints.weights import fetch_weights
+
+    model = find_model(tag)
+    if not model.path.is_file():
+        print(f"fetching {tag} ({model.size_bytes / 1e6:.0f} MB)", file=sys.stderr, flush=True)
+    return fetch_weights(model, model.path)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -250,19 +265,20 @@ async def _load(options: argparse.Namespace) -> Facade:
 
 
 def _checked_digest(path: Path, tag: str) -> str:
+    from ai_dev_tools.benchmark.endpoints.catalogue import find_catalogue, load_catalogue, lookup
     from ai_dev_tools.benchmark.endpoints.weights import file_sha256
 
     digest = file_sha256(path)
-    if same_model(tag, SMOLLM2.tag) and digest != SMOLLM2.sha256:
+    catalogue = load_catalogue(find_catalogue(Path.cwd()))
+    pinned = lookup(tag, catalogue)
+    if pinned and digest != pinned.sha256:
         raise ConfigurationError(
-            f"{path} has sha256 {digest[:12]}…, not the {SMOLLM2.sha256[:12]}… of {tag}",
-            remedy="Delete it, and it is fetched again; or serve it under a name of its own with --model",
+            f"{path}: its sha256 {digest[:12]}… is not the pinned {pinned.sha256[:12]}… of {tag}",
+            remedy="Delete it, and it is fetched again; or serve it under a name of its own",
         )
-    if not same_model(tag, SMOLLM2.tag) and digest == SMOLLM2.sha256:
-        raise ConfigurationError(
-            f"{path} holds {SMOLLM2.tag}, which is not to pass for {tag}",
-            remedy="Use profile=embedded, or another endpoint",
-        )
+    other = next((model.tag for model in catalogue.values() if model.sha256 == digest), None)
+    if other and not pinned:
+        raise ConfigurationError(f"{path} holds {other}, which is not to pass for {tag}", remedy=f"Name it {other}")
     return digest
 
 

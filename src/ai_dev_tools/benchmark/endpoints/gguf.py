@@ -34,8 +34,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
     """
     try:
         with path.open("rb") as file:
-            magic, version = file.read(4), _scalar(file, "<I")
-            if magic != b"GGUF" or version not in (2, 3):
+            if file.read(4) != b"GGUF" or _scalar(file, "<I") not in (2, 3):
                 raise ConfigurationError(f"{path} is not a GGUF model file")
             _tensor_count, pairs = _scalar(file, "<Q"), _scalar(file, "<Q")
             metadata = {_string(file): _value(file, _scalar(file, "<I")) for _ in range(pairs)}

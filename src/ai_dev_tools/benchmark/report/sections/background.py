@@ -38,6 +38,9 @@ def provenance(data: RunData) -> Section:
     ):
         if values := distinct(samples, column):
             facts.append((name, listing(values)))
+    embedded = samples[samples["endpoint_kind"] == "embedded"] if "endpoint_kind" in samples else samples[:0]
+    if embedded["model"].nunique() > 1:
+        facts.append(("Embedded models", "one at a time: they share the cores of this machine, so they took turns"))
     started = [text for text in samples["started_at"] if text] if "started_at" in samples else []
     if started:
         facts.append(("Measured", f"{min(started)[:19]} to {max(started)[:19]} UTC (first and last start)"))
