@@ -178,11 +178,36 @@ def test_a_container_of_a_living_run_is_not_taken(spec: EndpointSpec, engine: st
     assert empty_within(engine, 60)
 
 
-def test_an_image_that_changed_under_its_tag_is_refused(spec: EndpointSpec, engine: str) -> None:
-    Path(spec.image_digests).write_text(json.dumps({spec.image: "sha256:" + "0" * 64}))
-    with pytest.raises(ConfigurationError, match="Delete its line"), open_endpoint(spec):
-        pass
-    assert ours(engine) == []
+def test_an_image_is_pinned_at_its_first_use_and_another_under_its_tag_is_refused(
+    spec: EndpointSpec, engine: str
+) -> None:
+    tag = "localhost/ai-dev-tools-moving:test"
+    moving, file = replace(spec, image=tag), Path(spec.image_digests)
+
+    def make(label: str) -> None:
+        text = f"FROM {spec.image}\nLABEL made={label}\n"
+        subprocess.run([engine, "build", "--quiet", "--tag", tag, "-"], input=text.encode(), check=True)
+
+    try:
+        make("first")
+        with open_endpoint(moving) as endpoint:
+            noted = json.loads(file.read_text())
+            assert endpoint.details["settings"]["image"] == f"{tag}@{noted[tag]}"
+            endpoint.restart()
+        assert set(noted) == {tag}
+        with open_endpoint(moving), open_endpoint(replace(spec, instance="other")):
+            assert set(json.loads(file.read_text())) == {tag, spec.image}
+        make("second")
+        with pytest.raises(ConfigurationError, match="Delete its line") as caught, open_endpoint(moving):
+            pass
+        assert noted[tag][:19] in str(caught.value)
+        assert json.loads(file.read_text())[tag] == noted[tag]
+        assert ours(engine) == []
+        file.write_text(json.dumps({}))
+        with open_endpoint(moving):
+            assert json.loads(file.read_text())[tag] != noted[tag]
+    finally:
+        subprocess.run([engine, "rmi", "--force", tag], capture_output=True, check=False)
 
 
 def test_an_image_without_the_server_tells_its_last_words_and_keeps_them(spec: EndpointSpec, engine: str) -> None:
@@ -195,6 +220,7 @@ def test_an_image_without_the_server_tells_its_last_words_and_keeps_them(spec: E
     with pytest.raises(ModelError, match="no server in here"), open_endpoint(replace(spec, image=BROKEN)):
         pass
     assert ours(engine) == []
+    assert not Path(spec.image_digests).exists(), "an image that serves nothing is not pinned"
     assert "no server in here" in next(Path(str(spec.log_dir)).glob("container.*.log")).read_text()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
 import shutil
 import subprocess
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ai_dev_tools.benchmark.addresses import join
-from ai_dev_tools.benchmark.endpoints import guard, memory, processes
+from ai_dev_tools.benchmark.endpoints import guard, image_pins, memory, processes
 from ai_dev_tools.benchmark.endpoints.base import EndpointSpec, ReadyEndpoint, endpoint_kind
 from ai_dev_tools.benchmark.endpoints.launching import free_port, launched, log_folder, require_free_port, say
 from ai_dev_tools.benchmark.endpoints.probing import is_ollama
@@ -118,10 +117,13 @@ class _ContainerServer:
             self._remove_stale()
             require_free_port(spec)
             self._get_image(image)
-            self.settings["image"] = f"{image}@{self._check_digest(image)}"
+            identity, digests = self._identify(image)
+            image_pins.require_pinned(Path(spec.image_digests), image, digests, spec.instance)
+            self.settings["image"] = f"{image}@{digests[0]}"
             with memory.reserved(spec):
-                self._run(image)
+                self._run(identity)  # what was looked at, even if the tag is moved in between
                 self._await_ready()
+            image_pins.note(Path(spec.image_digests), image, digests[0])  # an image that serves nothing is not noted
         except DockerException as error:
             self.stop(failed=True)
             raise ConfigurationError(
@@ -211,28 +213,10 @@ class _ContainerServer:
                 remedy="Check the image's name and the network",
             ) from None
 
-    def _check_digest(self, image: str) -> str:
-        """The image's digest, which must be the one it had when it was first used here."""
+    def _identify(self, image: str) -> tuple[str, list[str]]:
+        """The image's id and its digests: those of its registry first, as they are the same for every engine."""
         found = self._client.image.inspect(image)
-        digests = [digest.partition("@")[2] for digest in found.repo_digests or []]
-        digest = digests[0] if digests else str(found.id)
-        file = Path(self._spec.image_digests)
-        try:
-            known = json.loads(file.read_text()) if file.is_file() else {}
-            known[image] = known.get(image, digest)
-        except (ValueError, TypeError, AttributeError):
-            raise ConfigurationError(f"{file} is damaged", remedy="Delete it: digests are noted anew") from None
-        if known.get(image, digest) not in (digest, *digests):
-            raise ConfigurationError(
-                f"{self._spec.instance}: the image {image} was {known[image][:19]}… at first and is {digest[:19]}…",
-                remedy=f"Results would not be comparable. Delete its line in {file} to accept the new one",
-            )
-        if image not in known:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-            temporary.write_text(json.dumps({**known, image: digest}, indent=1, sort_keys=True) + "\n")
-            os.replace(temporary, file)
-        return digest
+        return str(found.id), [*(digest.partition("@")[2] for digest in found.repo_digests or []), str(found.id)]
 
     def _remove_stale(self) -> None:
         """Remove what a run left that was killed with its guard; refuse to take a living run's container."""

@@ -1,0 +1,72 @@
+"""Which digest a container image had when it was first used here: `resources/images.json`, one line per image.
+
+A tag can be moved to another image, and results before and after would not be comparable.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.samples import write_atomically
+
+
+def require_pinned(file: Path, image: str, digests: Sequence[str], instance: str) -> None:
+    """Return where the image was never used here or has the digest that was noted; nothing is written.
+
+    Args:
+        digests: all that the image has; the first one is noted.
+
+    Raises:
+        ConfigurationError: it has another one, or the file is damaged.
+    """
+    noted = _read(file).get(image)
+    if noted is not None and noted not in digests:
+        raise ConfigurationError(
+            f"{instance}: the image {image} was {noted[:19]}… at first and is {digests[0][:19]}…",
+            remedy=f"Results would not be comparable. Delete its line in {file} to accept the new one",
+        )
+
+
+def note(file: Path, image: str, digest: str) -> None:
+    """Note the digest of an image that has none yet; instances that start side by side do not lose each other's.
+
+    Raises:
+        ConfigurationError: the file is damaged or cannot be written.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(file.parent):
+            known = _read(file)
+            if image not in known:
+                text = json.dumps(known | {image: digest}, indent=1, sort_keys=True)
+                write_atomically(file, f"{text}\n".encode())
+    except OSError as error:
+        raise ConfigurationError(f"cannot note the image's digest in {file}: {error.strerror}") from None
+
+
+def _read(file: Path) -> dict[str, str]:
+    try:
+        known = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError):
+        known = None
+    if not isinstance(known, dict) or not all(isinstance(value, str) for value in known.values()):
+        raise ConfigurationError(f"{file} is damaged", remedy="Delete it: digests are noted anew")
+    return known
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
