@@ -121,6 +121,10 @@ rule batch:
         flow.batch_report,
 
 
+onstart:
+    flow.look_for_servers()
+
+
 onsuccess:
     flow.say_goodbye()
 

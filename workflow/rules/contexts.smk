@@ -18,6 +18,9 @@ rule collect_contexts:
         measuring=flow.blocks_at_once,
     params:
         folder=flow.task_folder,
+        program=flow.tool_program,
+        cases=flow.context_cases,
         runs=flow.experiment.config.tool_runs,
+        sandbox=flow.experiment.config.tool_sandbox,
     script:
         "../scripts/collect_contexts.py"

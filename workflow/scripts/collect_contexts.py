@@ -1,6 +1,7 @@
 from pathlib import Path
 
 from ai_dev_tools.benchmark import paths
+from ai_dev_tools.benchmark.asked import is_forced
 from ai_dev_tools.benchmark.contexts import collect_contexts, read_contexts, write_contexts
 from ai_dev_tools.benchmark.jobs import job
 from ai_dev_tools.benchmark.tasks import load_task
@@ -9,9 +10,13 @@ from ai_dev_tools.benchmark.tools import load_tool
 with job(snakemake.log[0]) as say:
     task, tool = load_task(Path(snakemake.params.folder)), load_tool(Path(snakemake.input.tool[0]))
     output = Path(snakemake.output[0])
-    say(f"{tool.id} reads {len(task.cases)} cases of {task.id}")
-    known = read_contexts(output)
-    rows = collect_contexts(task, tool, Path(paths.CORPORA_FOLDER), known, snakemake.params.runs)
+    asked = snakemake.params
+    say(f"{tool.id} reads {len(asked.cases)} cases of {task.id}")
+    forced = is_forced(snakemake.rule, snakemake.output[0])
+    rows = collect_contexts(
+        task, tool, Path(paths.CORPORA_FOLDER), read_contexts(output), asked.runs,
+        cases=list(asked.cases), forced=forced, sandbox=asked.sandbox,
+    )  # fmt: skip
     for row in rows:
         if row.status == "failed":
             say(f"warning: {task.id}/{row.case}: {row.error}")

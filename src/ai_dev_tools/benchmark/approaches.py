@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -166,7 +167,13 @@ def _findings(results: Mapping[str, ToolResult], tools: tuple[str, ...]) -> Cont
 
 
 def _listing(texts: Mapping[str, str]) -> str:
-    return "\n\n".join(f"### {path}\n```\n{text.rstrip()}\n```" for path, text in texts.items())
+    return "\n\n".join(f"### {path}\n{_fenced(text.rstrip())}" for path, text in texts.items())
+
+
+def _fenced(text: str) -> str:
+    """A code block whose fence is longer than any in the text, so that no fence of a Markdown file ends it."""
+    fence = "`" * (max(map(len, re.findall(r"`{3,}", text)), default=2) + 1)
+    return f"{fence}\n{text}\n{fence}"
 
 
 def _random(*parts: str) -> random.Random:

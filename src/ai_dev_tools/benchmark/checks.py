@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from ai_dev_tools.benchmark import paths
 from ai_dev_tools.benchmark.batches import apply_batch
 from ai_dev_tools.benchmark.config import ResolvedInstance, load_config
 from ai_dev_tools.benchmark.endpoints import EndpointSpec
 from ai_dev_tools.benchmark.endpoints.base import is_url
 from ai_dev_tools.benchmark.endpoints.catalogue import Weights, require_servable
-from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
+from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, ConfigurationErrors
 from ai_dev_tools.benchmark.experiment import Experiment, open_experiment
 from ai_dev_tools.benchmark.settings import Merged
 
@@ -91,6 +92,27 @@ def _endpoints(experiment: Experiment, profile: str, root: Path) -> Iterator[Che
             yield Check(name, "ok", f"{instance.model} from recorded answers")
         else:
             yield from _served(name, instance, EndpointSpec.from_dict(experiment.endpoint(profile, instance)))
+
+
+def require_servers(experiment: Experiment, blocks: Iterable[tuple[str, str]]) -> None:
+    """Look whether the servers answer that somebody else runs and that these blocks (profile, path-safe model) ask.
+
+    Raises:
+        ConfigurationErrors: one line per server that does not.
+    """
+    lines: list[str] = []
+    for profile, model in sorted(blocks):
+        for instance in experiment.instances(profile):
+            served = instance.endpoint in ("auto", "external") or is_url(instance.endpoint)
+            if served and paths.safe_model(instance.model) == model:
+                spec = EndpointSpec.from_dict(experiment.endpoint(profile, instance))
+                found = _served(f"instance {instance.name}", instance, spec)
+                lines += [f"{check.name}: {check.found}. {check.mend}" for check in found if check.status == "failed"]
+    if lines:
+        lines.append(
+            "Nothing was run. To run the tools alone, ask for their results: snakemake results/contexts/TASK.TOOL.jsonl"
+        )
+        raise ConfigurationErrors(list(dict.fromkeys(lines)))
 
 
 def _embedded(name: str, instance: ResolvedInstance, weights: Weights, root: Path) -> Check:

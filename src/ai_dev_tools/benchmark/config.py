@@ -299,6 +299,9 @@ class Config(StrictModel):
     )
     retry_attempts: Annotated[int, Field(ge=1, le=20)] = Field(3, description="tries of a request, the first included")
     tool_runs: PositiveInt = Field(1, description="cold runs of a tool per case; the median time counts")
+    tool_sandbox: Literal["auto", "none", "bubblewrap"] = Field(
+        "auto", description="what tools run in: bubblewrap where it works (auto), always, or none"
+    )
     options: Options = Field(Options(), description="request options")
     think: Annotated[Think, BeforeValidator(_think)] = Field(
         False, description="whether a thinking model may think: true, false, low, medium, high; null leaves it out"

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import re
 import statistics
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
+from ai_dev_tools.benchmark.containment import Sandbox, SandboxSetting, choose_sandbox
 from ai_dev_tools.benchmark.corpora import CorpusUnavailable
 from ai_dev_tools.benchmark.errors import ToolError
 from ai_dev_tools.benchmark.samples import write_atomically
-from ai_dev_tools.benchmark.tasks import Case, Task, case_texts, content_digest
-from ai_dev_tools.benchmark.tools import ToolSpec, installed_version, run_tool
+from ai_dev_tools.benchmark.tasks import Case, Task, case_texts, content_digest, render_questions
+from ai_dev_tools.benchmark.templating import Failed
+from ai_dev_tools.benchmark.tools import ToolSpec, installed_version, run_tool, tool_digest
+
+TRIES = 3
+"""A tool that fails on so many first cases in the same way is given up."""
 
 
 class ToolResult(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """One tool on one case. Times are seconds: the median of the runs, and each run."""
+    """One tool on one case. Times are seconds: the median of the runs, and each run.
+
+    Attributes:
+        digest: of all that the result depends on; `program`: of the tool's own share in that.
+        sandbox: what kept the tool apart from the system.
+    """
 
     case: str
     tool: str
@@ -31,6 +43,8 @@ class ToolResult(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_onl
     wall_s: float = 0.0
     cpu_s: float = 0.0
     runs_wall_s: list[float] = []
+    program: str = ""
+    sandbox: Sandbox = "none"
 
 
 _decoder = msgspec.json.Decoder(ToolResult)
@@ -51,53 +65,120 @@ def write_contexts(path: Path, rows: Iterable[ToolResult]) -> None:
 
 
 def collect_contexts(
-    task: Task, spec: ToolSpec, corpora: Path, known: dict[str, ToolResult], runs: int = 1
+    task: Task,
+    spec: ToolSpec,
+    corpora: Path,
+    known: Mapping[str, ToolResult],
+    runs: int = 1,
+    *,
+    cases: Collection[str] | None = None,
+    forced: bool = False,
+    sandbox: SandboxSetting = "auto",
 ) -> list[ToolResult]:
-    """Run a tool over every case of a task, one after the other; a known result of the same input is kept.
+    """Run a tool over cases of a task, one after the other; a known result of the same tool and input is kept.
+
+    A tool that fails on its first cases in one and the same way is not run on the others.
 
     Args:
         corpora: folder of the fetched corpora.
         known: earlier results by case id.
         runs: cold runs of which the median time counts.
+        cases: ids of those to run; default all.
+        forced: run again what is known, too.
+
+    Raises:
+        ConfigurationError: the tool is not installed, or the sandbox that is demanded does not work.
     """
     version = installed_version(spec)
-    return [
-        _one(task, case, spec, version, corpora, known.get(case.id), runs) for case in task.cases if not case.contexts
-    ]
+    collection = _Collection(task, spec, version, tool_digest(spec, version), corpora, runs, sandbox)
+    collection.usable = {} if forced else dict(known)
+    choose_sandbox(sandbox)
+    wanted = [case for case in task.cases if not case.contexts and (cases is None or case.id in cases)]
+    if spec.asks_question:
+        collection.questions = render_questions(task, wanted)
+    rows: list[ToolResult] = []
+    for case in wanted:
+        reason = hopeless(rows)
+        rows.append(collection.not_run(case, rows, reason) if reason else collection.one(case))
+    return rows
 
 
-def _one(
-    task: Task, case: Case, spec: ToolSpec, version: str, corpora: Path, known: ToolResult | None, runs: int
-) -> ToolResult:
-    try:
-        files = case_texts(task, case, corpora)
-    except CorpusUnavailable as error:
-        return ToolResult(case=case.id, tool=spec.id, version=version, digest="", status="skipped", error=str(error))
-    digest = content_digest(spec.fingerprint(), version, runs, sorted(case.vars.items()), sorted(files.items()))
-    if known and known.digest == digest and known.status == "ok":
-        return known
-    try:
-        results = [run_tool(spec, files, case.vars) for _ in range(runs)]
-    except ToolError as error:
-        return ToolResult(
-            case=case.id,
-            tool=spec.id,
-            version=version,
-            digest=digest,
-            status="failed",
-            error=str(error),
-            wall_s=round(error.spent_s, 6),
+def hopeless(rows: Sequence[ToolResult]) -> str:
+    """Why a tool need not be run on more cases: it failed on all so far, on the first few in the same way; else empty."""
+    tried = [row for row in rows if row.status != "skipped"]
+    first = tried[:TRIES]
+    if len(first) < TRIES or any(row.status == "ok" for row in tried):
+        return ""
+    ways = {_way(row) for row in first}
+    return str(first[0].error) if len(ways) == 1 else ""
+
+
+def _way(row: ToolResult) -> tuple[str, str]:
+    """How a run failed, without what differs from case to case: numbers, paths, names in quotes."""
+    message = str(row.error)
+    if " did not end within " in message:
+        return "timeout", ""
+    code = re.search(r" ended with exit code (-?\d+)", message)
+    text = re.sub(r"""(["'`]).*?\1|\S*[/\\.]\S*""", "…", message.replace(row.case, "…"))
+    return code[1] if code else "", re.sub(r"0x[0-9a-fA-F]+|\d+", "#", text)
+
+
+@dataclass
+class _Collection:
+    """One tool over one task."""
+
+    task: Task
+    spec: ToolSpec
+    version: str
+    program: str
+    corpora: Path
+    runs: int
+    sandbox: SandboxSetting
+    usable: dict[str, ToolResult] = field(default_factory=dict)
+    questions: dict[str, str | Failed] = field(default_factory=dict)
+
+    def one(self, case: Case) -> ToolResult:
+        """The result on one case: what is known of it, or that of running the tool."""
+        try:
+            files = case_texts(self.task, case, self.corpora)
+        except CorpusUnavailable as error:
+            return self._row(case, "", status="skipped", error=str(error))
+        asked = self.questions.get(case.id)
+        question = asked if isinstance(asked, str) else None
+        digest = content_digest(self.program, self.runs, question, sorted(case.vars.items()), sorted(files.items()))
+        known = self.usable.get(case.id)
+        if known and known.digest == digest and known.status == "ok" and self._as_demanded(known):
+            return known
+        try:
+            results = [
+                run_tool(self.spec, files, case.vars, question=question, case=case.id, sandbox=self.sandbox)
+                for _ in range(self.runs)
+            ]
+        except ToolError as error:
+            return self._row(case, digest, status="failed", error=str(error), wall_s=round(error.spent_s, 6))
+        return self._row(
+            case,
+            digest,
+            status="ok",
+            text=results[0].condensed,
+            raw_bytes=results[0].raw_bytes,
+            condensed_bytes=len(results[0].condensed.encode()),
+            wall_s=round(statistics.median(run.wall_s for run in results), 6),
+            cpu_s=round(statistics.median(run.cpu_s for run in results), 6),
+            runs_wall_s=[round(run.wall_s, 6) for run in results],
+            sandbox=results[0].sandbox,
         )
-    return ToolResult(
-        case=case.id,
-        tool=spec.id,
-        version=version,
-        digest=digest,
-        status="ok",
-        text=results[0].condensed,
-        raw_bytes=results[0].raw_bytes,
-        condensed_bytes=len(results[0].condensed.encode()),
-        wall_s=round(statistics.median(run.wall_s for run in results), 6),
-        cpu_s=round(statistics.median(run.cpu_s for run in results), 6),
-        runs_wall_s=[round(run.wall_s, 6) for run in results],
-    )
+
+    def not_run(self, case: Case, rows: Sequence[ToolResult], reason: str) -> ToolResult:
+        """A case on which the tool would fail as it did on the first ones, at what that cost there."""
+        tried = [row.wall_s for row in rows if row.status != "skipped"][:TRIES]
+        error = f"not run, since it failed on the first {TRIES} cases in the same way: {reason}"
+        return self._row(case, "", status="failed", error=error, wall_s=statistics.median(tried))
+
+    def _as_demanded(self, known: ToolResult) -> bool:
+        return self.sandbox != "bubblewrap" or known.sandbox == "bubblewrap"
+
+    def _row(self, case: Case, digest: str, **found: Any) -> ToolResult:
+        return ToolResult(
+            case=case.id, tool=self.spec.id, version=self.version, program=self.program, digest=digest, **found
+        )

@@ -45,6 +45,9 @@ class Prompt(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
 SKIPPED = "corpus"
 """Error class of a case whose corpus cannot be fetched: it is left out of the run, and listed."""
 
+MISMATCHED = "mismatched"
+"""The one arm that shows what was found on another case."""
+
 _decoder = msgspec.json.Decoder(Prompt)
 
 
@@ -86,20 +89,29 @@ def render_prompts(
     corpora: Path,
     shown: Sequence[str] | None = None,
 ) -> list[Prompt]:
-    """All prompts of a task, in the order of its cases and the arms.
+    """All prompts of a task, in the order of its cases and the arms, as far as its tools have run.
 
     Args:
         contexts: results of each tool, by tool id and case id.
         corpora: folder of the fetched corpora.
         shown: tools behind the arm `tools` and the controls; the task's own by default.
     """
+    from ai_dev_tools.benchmark.tasks import render_questions
+
     arms, tools = list(arms), tuple(task.tools if shown is None else shown)
-    return [row for case in task.cases for row in _case_prompts(task, case, contexts, arms, corpora, tools)]
+    cases = [case for case in task.cases if case.contexts or all(case.id in results for results in contexts.values())]
+    questions = render_questions(task, cases)
+    return [
+        row
+        for case in cases
+        for row in _case_prompts(task, case, str(questions[case.id]), contexts, arms, corpora, tools)
+    ]
 
 
 def _case_prompts(
     task: Task,
     case: Case,
+    question: str,
     contexts: Mapping[str, Mapping[str, ToolResult]],
     arms: list[Approach],
     corpora: Path,
@@ -107,20 +119,21 @@ def _case_prompts(
 ) -> list[Prompt]:
     from ai_dev_tools.benchmark.approaches import Material
     from ai_dev_tools.benchmark.corpora import CorpusUnavailable
-    from ai_dev_tools.benchmark.tasks import case_texts, render_question
+    from ai_dev_tools.benchmark.tasks import case_texts
 
-    question = render_question(task, case)
     try:
         texts = case_texts(task, case, corpora)
     except CorpusUnavailable as error:
         return [_row(task, case, arm, None, 0.0, SampleError(SKIPPED, str(error))) for arm in arms]
     other = _other_case(task, case, [contexts[tool] for tool in tools])
+    if other is None:
+        arms = [arm for arm in arms if arm.name != MISMATCHED]
     material = Material(
         case=case.id,
         texts=texts,
         findings={tool: results[case.id] for tool, results in contexts.items() if case.id in results},
         tools=tools,
-        other={tool: results[other] for tool, results in contexts.items() if other in results},
+        other={tool: results[other] for tool, results in contexts.items() if other and other in results},
         given=case.contexts,
     )
     return [_arm_prompt(task, case, arm, material, question) for arm in arms]
@@ -156,13 +169,16 @@ def _row(task: Task, case: Case, arm: Approach, prompt: str | None, tool_s: floa
     )
 
 
-def _other_case(task: Task, case: Case, findings: Sequence[Mapping[str, ToolResult]]) -> str:
-    """The case whose findings stand in for this one's in the `mismatched` arm.
-
-    It is the next one of another cluster, if possible one on which no tool failed.
-    """
+def other_cases(task: Task, case: Case) -> list[Case]:
+    """The cases whose findings may stand in for this one's in the `mismatched` arm, first the next one of another cluster."""
     start = task.cases.index(case)
     rest = [*task.cases[start + 1 :], *task.cases[:start]]
-    foreign = [other for other in rest if other.cluster != case.cluster]
-    usable = [o for o in foreign if all(o.id in found and found[o.id].status == "ok" for found in findings)]
-    return next(iter(usable or foreign or rest)).id if rest else ""
+    return [other for other in rest if other.cluster != case.cluster] or rest
+
+
+def _other_case(task: Task, case: Case, findings: Sequence[Mapping[str, ToolResult]]) -> str | None:
+    """The other case for the `mismatched` arm, if possible one on which no tool failed; None if no tool has run on any."""
+    others = other_cases(task, case)
+    known = [other for other in others if all(other.id in found for found in findings)]
+    usable = [other for other in known if all(found[other.id].status == "ok" for found in findings)]
+    return next((other.id for other in usable or known), None if others else "")

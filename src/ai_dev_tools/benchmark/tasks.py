@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import inspect
 from collections.abc import Iterable, Sequence
@@ -17,6 +16,7 @@ from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationError
 from ai_dev_tools.benchmark.excerpts import Excerpt
 from ai_dev_tools.benchmark.names import clean_files
 from ai_dev_tools.benchmark.scoring import NORMALISATIONS, SCORERS, score_fields
+from ai_dev_tools.benchmark.templating import MAX_QUESTION_BYTES, Failed, render_each
 from ai_dev_tools.benchmark.validation import (
     CLUSTER,
     PathSafe,
@@ -251,7 +251,6 @@ def _answer_fields(settings: dict[str, Any]) -> dict[str, Any]:
 
 def _task_errors(task: Task, path: Path) -> list[str]:
     """What is wrong beyond single fields: names, schema, templates, truth."""
-    import jinja2
     import jsonschema
     import referencing.exceptions
 
@@ -260,11 +259,8 @@ def _task_errors(task: Task, path: Path) -> list[str]:
     validator_class = jsonschema.validators.validator_for(task.answer_schema)
     try:
         validator_class.check_schema(task.answer_schema)
-        question_template(task)
     except jsonschema.SchemaError as error:
         return [f"{path}: 'answer_schema' is not JSON Schema: {error.message} at {error.json_path}"]
-    except jinja2.TemplateError as error:
-        return [f"{path}: 'question' is not a valid Jinja2 template: {error.message}"]
     places: dict[str, str] = {}
     for case in task.cases:
         if places.setdefault(case.id, case.where) != case.where:
@@ -280,6 +276,9 @@ def _task_errors(task: Task, path: Path) -> list[str]:
     lines += [f"{path}: 'tools' names '{tool}' twice" for tool in set(task.tools) if task.tools.count(tool) > 1]
     if lines:
         return lines
+    questions = render_questions(task)
+    if (first := next(iter(questions.values()), None)) and isinstance(first, Failed) and first.kind == "syntax":
+        return [f"{path}: 'question' is not a valid Jinja2 template: {first.message}"]
     validator = validator_class(task.answer_schema)
     rules = [rule.as_dict() for rule in task.scoring]
     for case in task.cases:
@@ -298,42 +297,38 @@ def _task_errors(task: Task, path: Path) -> list[str]:
                     for field, score in score_fields(case.truth, case.truth, rules).items()
                     if score < 1
                 ]
-        try:
-            render_question(task, case)
-        except Exception as error:  # a template is the user's code: it can fail in any way
-            lines.append(f"{case.where}: 'vars' do not fit the question of {path}: {error}")
+        if isinstance(question := questions.get(case.id, ""), Failed):
+            lines.append(_question_error(task, case, question))
     return lines
 
 
-@functools.cache
-def _compiled(text: str) -> Any:
-    return template_environment().from_string(text)
-
-
-def question_template(task: Task) -> Any:
-    """The compiled question; raises jinja2.TemplateError."""
-    return _compiled(task.question)
+def render_questions(task: Task, cases: Iterable[Case] | None = None) -> dict[str, str | Failed]:
+    """The question of each case by its id, the same in every arm; behind one that takes too much nothing follows."""
+    asked = list(task.cases if cases is None else cases)
+    rendered = render_each(task.question, [case.vars for case in asked], MAX_QUESTION_BYTES)
+    return {
+        case.id: found if isinstance(found, Failed) else found.strip()
+        for case, found in zip(asked, rendered, strict=False)
+    }
 
 
 def render_question(task: Task, case: Case) -> str:
-    """The question of one case, the same in every arm; raises whatever its template does."""
-    return str(question_template(task).render(**case.vars)).strip()
+    """The question of one case.
+
+    Raises:
+        ConfigurationError: the case's variables do not fit it, or it takes too much.
+    """
+    question = render_questions(task, [case])[case.id]
+    if isinstance(question, Failed):
+        raise ConfigurationError(_question_error(task, case, question))
+    return question
 
 
-_environment: Any = None
-
-
-def template_environment() -> Any:
-    """Jinja2, sandboxed and strict: templates come from users, and a misspelt variable is an error."""
-    global _environment
-    if _environment is None:
-        import jinja2
-        import jinja2.sandbox
-
-        _environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
-            undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=False
-        )
-    return _environment
+def _question_error(task: Task, case: Case, failed: Failed) -> str:
+    where = task.folder / "task.yaml"
+    if failed.kind == "limit":
+        return f"{case.where}: the question of {where} takes too much: {failed.message}"
+    return f"{case.where}: 'vars' do not fit the question of {where}: {failed.message}"
 
 
 def source_files(case: Case, base: Path, source: str, where: str) -> list[Path]:

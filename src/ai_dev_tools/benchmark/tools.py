@@ -2,34 +2,68 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import importlib.metadata
 import json
 import os
-import resource
 import shutil
-import signal
+import stat
 import subprocess
 import sys
-import tempfile
-import threading
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO
 
-from pydantic import Field, PositiveFloat
+from pydantic import Field, PositiveFloat, ValidationInfo, field_validator
 
+from ai_dev_tools.benchmark.containment import (
+    Ended,
+    Limits,
+    Room,
+    Sandbox,
+    SandboxSetting,
+    base_environment,
+    choose_sandbox,
+    fresh_room,
+    last_words,
+    run_contained,
+    search_path,
+    tool_environment,
+)
 from ai_dev_tools.benchmark.errors import ConfigurationError, ToolError
+from ai_dev_tools.benchmark.executed import case_free, executed_digest
 from ai_dev_tools.benchmark.names import clean_files
-from ai_dev_tools.benchmark.tasks import template_environment
+from ai_dev_tools.benchmark.placeholders import (
+    PLACES,
+    VALID,
+    CaseInput,
+    check_words,
+    command_line,
+    file_argument,
+    filled,
+    in_template,
+    names_in,
+)
+from ai_dev_tools.benchmark.tasks import content_digest
+from ai_dev_tools.benchmark.templating import (
+    Failed,
+    Outcome,
+    names_variable,
+    outcomes,
+    render_text,
+    template_environment,
+    template_problem,
+)
+from ai_dev_tools.benchmark.tooloutput import OutputFormat, read_output
 from ai_dev_tools.benchmark.validation import PathSafe, StrictModel, parse, read_yaml
 
 MAX_OUTPUT_BYTES = 50_000_000
 VERSION_TIMEOUT_S = 30.0
 LOOK_EVERY_S = 1.0
+MAX_WRITTEN_BYTES = 100_000_000
+"""What a tool may leave in its folders: files in the case's, its home, and what is temporary."""
+MAX_ENTRIES = 20_000
 
 
 class ToolSpec(StrictModel):
@@ -45,12 +79,44 @@ class ToolSpec(StrictModel):
     command: tuple[str, ...] = Field(min_length=1)
     accept_exit: tuple[int, ...] = (0,)
     timeout_s: PositiveFloat = 60.0
-    output: Literal["json", "jsonl", "text"]
+    output: OutputFormat
+    output_file: str | None = Field(None, min_length=1)
+    network: bool = False
     template: str
     folder: Path = Field(exclude=True)
 
+    @field_validator("command", "version_command")
+    @classmethod
+    def _known_placeholders(cls, value: tuple[str, ...] | None, info: ValidationInfo) -> tuple[str, ...] | None:
+        if value and info.field_name == "command":
+            check_words(value[:1], PLACES)
+            check_words(value, VALID)
+        elif value:
+            check_words(value, PLACES)
+        return value
+
+    @field_validator("output_file")
+    @classmethod
+    def _below_the_case(cls, value: str | None) -> str | None:
+        if value is not None and (
+            value != PurePosixPath(value).as_posix()
+            or value.startswith("/")
+            or ".." in value.split("/")
+            or "\0" in value
+            or value == "."
+        ):
+            raise ValueError(f"'{value}' is not a path below the case's folder, such as report.json or out/report.json")
+        return value
+
+    @property
+    def asks_question(self) -> bool:
+        """Whether what it says depends on the question: then another question runs it again."""
+        return any("question" in names_in(word) for word in self.command) or names_variable(
+            in_template(self.template), "question"
+        )
+
     def fingerprint(self) -> str:
-        """Everything that determines what the tool says besides its version and input, as text."""
+        """The tool's own files, as text."""
         beside = [
             [path.relative_to(self.folder).as_posix(), hashlib.sha256(path.read_bytes()).hexdigest()]
             for path in companions(self.folder / f"{self.id}.yaml")
@@ -66,6 +132,7 @@ class ToolRun:
     raw_bytes: int
     wall_s: float
     cpu_s: float
+    sandbox: Sandbox = "none"
 
 
 def find_tools(folder: Path) -> dict[str, Path]:
@@ -95,18 +162,14 @@ def load_tool(path: Path) -> ToolSpec:
     Raises:
         ConfigurationError: anything wrong with it, naming file and field.
     """
-    import jinja2
-
     data = read_yaml(path)
     spec = parse(ToolSpec, data | {"folder": path.parent} if isinstance(data, dict) else data, str(path))
     if spec.id != path.stem:
         raise ConfigurationError(
             f"{path}: 'id' is '{spec.id}' but the file is named '{path.stem}': use one name for both"
         )
-    try:
-        template_environment().from_string(spec.template)
-    except jinja2.TemplateError as error:
-        raise ConfigurationError(f"{path}: 'template' is not a valid Jinja2 template: {error.message}") from None
+    if problem := template_problem(in_template(spec.template)):
+        raise ConfigurationError(f"{path}: 'template' is not a valid Jinja2 template: {problem}")
     return spec
 
 
@@ -118,12 +181,18 @@ def installed_version(spec: ToolSpec) -> str:
     """
     where = spec.folder / f"{spec.id}.yaml"
     remedy = f"Install it: {spec.install}"
-    if shutil.which(_filled(spec, spec.command[0]), path=_search_path()) is None:
+    if shutil.which(filled(spec.command[0], _places(spec)), path=search_path()) is None:
         raise ConfigurationError(f"tool '{spec.id}' is not installed ({where})", remedy=remedy)
     found = _ask_version(spec)
     if spec.version and found != spec.version:
         raise ConfigurationError(f"tool '{spec.id}' is version {found}, but {where} pins {spec.version}", remedy=remedy)
     return found
+
+
+def tool_digest(spec: ToolSpec, version: str) -> str:
+    """Everything that determines what a tool says of a case: its files, its version, and what is executed."""
+    words = [filled(word, _places(spec)) for word in case_free(spec.command)]
+    return content_digest(spec.fingerprint(), version, executed_digest(_argv(words), spec.package))
 
 
 def _ask_version(spec: ToolSpec) -> str:
@@ -132,14 +201,18 @@ def _ask_version(spec: ToolSpec) -> str:
             return importlib.metadata.version(spec.package)
         except importlib.metadata.PackageNotFoundError:
             raise ConfigurationError(
-                f"tool '{spec.id}': package '{spec.package}' is not installed", remedy=f"Install it: {spec.install}"
+                f"tool '{spec.id}': package '{spec.package}' is not installed in the environment that runs the "
+                f"workflow ({sys.prefix}), and 'package' looks nowhere else (for a tool that lives elsewhere, use "
+                f"version_command: [{spec.command[0]}, --version] in its place)",
+                remedy=f"Install it: {spec.install}",
             ) from None
     if spec.version_command:
         problem = ""
+        argv = _argv([filled(word, _places(spec)) for word in spec.version_command])
         try:
             answer = subprocess.run(
-                _argv(spec, spec.version_command, ()), capture_output=True, encoding="utf-8", errors="replace",
-                timeout=VERSION_TIMEOUT_S, env=_environment(Path.home()), stdin=subprocess.DEVNULL, check=False,
+                argv, capture_output=True, encoding="utf-8", errors="replace",
+                timeout=VERSION_TIMEOUT_S, env=base_environment(Path.home()), stdin=subprocess.DEVNULL, check=False,
             )  # fmt: skip
             if answer.returncode:
                 problem = f"its version_command ended with exit code {answer.returncode}"
@@ -153,138 +226,154 @@ def _ask_version(spec: ToolSpec) -> str:
     return "unknown"
 
 
-def run_tool(spec: ToolSpec, files: Mapping[str, str], case_vars: Mapping[str, Any]) -> ToolRun:
-    """Run the tool over a case's files in a fresh folder, and condense what it prints.
+def run_tool(
+    spec: ToolSpec,
+    files: Mapping[str, str],
+    case_vars: Mapping[str, Any],
+    *,
+    question: str | None = None,
+    case: str = "",
+    sandbox: SandboxSetting = "auto",
+) -> ToolRun:
+    """Run the tool over a case's files in a fresh folder, and condense what it prints or writes.
 
     Args:
         files: text of each file by relative path.
-        case_vars: the case's variables, for the template.
+        case_vars: the case's variables, for command and template.
+        question: the case's question, as the model is asked it.
+        case: id of the case, for messages.
 
     Raises:
         ToolError: it crashed, hung, printed too much or garbage, or its template does not fit its output; says what it
             cost all the same.
+        ConfigurationError: a sandbox is demanded and there is none.
     """
-    with tempfile.TemporaryDirectory(prefix="tool-") as scratch:
-        workdir, home = Path(scratch) / "case", Path(scratch) / "home"
-        home.mkdir()
-        workdir.mkdir()
+    chosen, given = choose_sandbox(sandbox), CaseInput(case, question, case_vars)
+    with fresh_room() as room:
         for name, text in files.items():
-            path = workdir / name
+            path = room.case / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
-        before, started = _children_cpu_s(), time.perf_counter()
-        try:
-            stdout = _execute(spec, _argv(spec, spec.command, files), workdir, home)
-            wall_s, cpu_s = time.perf_counter() - started, _children_cpu_s() - before
-            condensed = condense(spec, stdout, case_vars)
-        except ToolError as error:
-            error.spent_s = time.perf_counter() - started
-            raise
-    return ToolRun(condensed, raw_bytes=len(stdout), wall_s=wall_s, cpu_s=cpu_s)
-
-
-def _execute(spec: ToolSpec, argv: list[str], workdir: Path, home: Path) -> bytes:
-    with open(home / "stdout", "w+b") as out, open(home / "stderr", "w+b") as err:
-        try:
-            process = subprocess.Popen(
-                argv, cwd=workdir, env=_environment(home), stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-                start_new_session=True,
+        target = _output_path(spec, room, files)
+        places = _places(spec) | {"output_file": file_argument(spec.output_file) if spec.output_file else str(target)}
+        argv = _argv(command_line(spec.command, places, files, given))
+        with open(room.scratch / "stdout", "w+b") as out, open(room.scratch / "stderr", "w+b") as err:
+            ended = run_contained(
+                argv, room, tool_environment(room, chosen), (out, err), _limits(spec), chosen,
+                network=spec.network, needed=(spec.folder.resolve(),),
             )  # fmt: skip
-        except OSError as error:
+            try:
+                words = last_words(room, out, err)
+                _require_success(spec, ended, words)
+                stdout = _content(spec, out, target, room, words)
+                condensed = condense(spec, stdout, case_vars, question=question, case=case)
+            except ToolError as error:
+                error.spent_s = ended.wall_s
+                raise
+    return ToolRun(condensed, len(stdout), ended.wall_s, ended.cpu_s, chosen)
+
+
+def _limits(spec: ToolSpec) -> Limits:
+    return Limits(
+        spec.timeout_s,
+        printed_bytes=MAX_OUTPUT_BYTES,
+        written_bytes=MAX_WRITTEN_BYTES,
+        entries=MAX_ENTRIES,
+        look_every_s=LOOK_EVERY_S,
+    )
+
+
+def _require_success(spec: ToolSpec, ended: Ended, words: str) -> None:
+    """Raise ToolError for a run that did not end as it should."""
+    said = f": {words}" if words else ""
+    match ended.how:
+        case "exit" if ended.code not in spec.accept_exit:
+            raise ToolError(f"{spec.id} ended with exit code {ended.code}: {words or 'no message'}")
+        case "exit" if ended.left:
+            raise ToolError(f"{spec.id} left something running that cannot be ended")
+        case "exit":
+            return
+        case "timeout":
+            raise ToolError(f"{spec.id} did not end within {spec.timeout_s:g} s{said}")
+        case "printed":
+            raise ToolError(f"{spec.id} printed more than {MAX_OUTPUT_BYTES // 1_000_000} MB")
+        case "written":
             raise ToolError(
-                f"{spec.id} cannot be started: {error.strerror}", remedy=f"Install: {spec.install}"
-            ) from None
-        try:
-            code = _wait(spec, process, (out.fileno(), err.fileno()))
-        finally:
-            _end_group(process)
+                f"{spec.id} wrote more than {MAX_WRITTEN_BYTES // 1_000_000} MB or {MAX_ENTRIES:,} files{said}"
+            )
+        case "not_started":
+            raise ToolError(f"{spec.id} cannot be started: {ended.detail}", remedy=f"Install: {spec.install}")
+    raise ToolError(f"{spec.id} ended what watched it{said}")
+
+
+def _output_path(spec: ToolSpec, room: Room, files: Iterable[str]) -> Path | None:
+    """Where the tool is to write, if it writes a file."""
+    if spec.output_file is not None:
+        if spec.output_file in {PurePosixPath(name).as_posix() for name in files}:
+            raise ToolError(f"{spec.id} writes {spec.output_file}, which the case has already")
+        return room.case / spec.output_file
+    if any("output_file" in names_in(word) for word in spec.command):
+        return room.home / f"output.{'txt' if spec.output == 'text' else spec.output}"
+    return None
+
+
+def _content(spec: ToolSpec, out: BinaryIO, target: Path | None, room: Room, words: str) -> bytes:
+    """What the tool says: in its output file where it writes one, else on stdout."""
+    if target is None:
         out.seek(0)
-        err.seek(max(0, err.seek(0, os.SEEK_END) - 20_000))
-        stdout = out.read(MAX_OUTPUT_BYTES + 1)
-        last_words = err.read(20_000).decode(errors="replace").strip().splitlines()[-1:]
-    if code not in spec.accept_exit:
-        raise ToolError(f"{spec.id} ended with exit code {code}: {' '.join(last_words)[:200] or 'no message'}")
-    if len(stdout) > MAX_OUTPUT_BYTES:
-        raise ToolError(_too_much(spec))
-    return stdout
+        return out.read(MAX_OUTPUT_BYTES + 1)
+    name = spec.output_file or "{output_file}"
+    try:
+        if not target.resolve().is_relative_to(room.scratch):
+            raise ToolError(f"{spec.id} wrote {name} as a link that leads out of its folder")
+        descriptor = os.open(target.resolve(), os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise ToolError(f"{spec.id} wrote {name}, but not as a file")
+        with open(descriptor, "rb") as file:
+            content = file.read(MAX_OUTPUT_BYTES + 1)
+    except (OSError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ToolError(f"{spec.id} wrote no {name} ({reason}): {words or 'no message'}") from None
+    if len(content) > MAX_OUTPUT_BYTES:
+        raise ToolError(f"{spec.id} wrote more than {MAX_OUTPUT_BYTES // 1_000_000} MB to {name}")
+    return content
 
 
-def _wait(spec: ToolSpec, process: subprocess.Popen[bytes], outputs: Iterable[int]) -> int:
-    """The exit code; one that goes on and on printing is not waited for, or it would fill the disk."""
-    # a wait with a timeout looks every 50 ms only, and would add that to what the tool is said to take
-    end = threading.Thread(target=process.wait, daemon=True)
-    end.start()
-    deadline = time.monotonic() + spec.timeout_s
-    while (left_s := deadline - time.monotonic()) > 0:
-        end.join(min(left_s, LOOK_EVERY_S))
-        if process.returncode is not None:
-            return process.returncode
-        if any(os.fstat(output).st_size > MAX_OUTPUT_BYTES for output in outputs):
-            raise ToolError(_too_much(spec))
-    raise ToolError(f"{spec.id} did not end within {spec.timeout_s:g} s")
-
-
-def _too_much(spec: ToolSpec) -> str:
-    return f"{spec.id} printed more than {MAX_OUTPUT_BYTES // 1_000_000} MB"
-
-
-def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """Leave nothing running: the tool's own children live in its process group."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def condense(spec: ToolSpec, stdout: bytes, case_vars: Mapping[str, Any]) -> str:
+def condense(
+    spec: ToolSpec, stdout: bytes, case_vars: Mapping[str, Any], *, question: str | None = None, case: str = ""
+) -> str:
     """What the model gets to see of a tool's output.
 
     Raises:
         ToolError: the output is not of the declared format, or the template does not fit it.
     """
+    environment = template_environment()
+    (found,) = outcomes(lambda: [_condensed(spec, environment, stdout, CaseInput(case, question, case_vars))])
+    if isinstance(found, str):
+        return found.strip().encode("utf-8", "replace").decode()
+    if found.kind == "output":
+        raise ToolError(f"{spec.id} printed what is not {spec.output}: {found.message}")
+    where = f" on case '{case}'" if case else ""
+    if found.kind == "limit":
+        raise ToolError(f"{spec.id}: the template takes too much{where}: {found.message}")
+    raise ToolError(f"{spec.id}: the template does not fit the tool's output{where}: {found.message}")
+
+
+def _condensed(spec: ToolSpec, environment: Any, stdout: bytes, given: CaseInput) -> Outcome:
     try:
-        text = stdout.decode("utf-8")
-        data: Any = None
-        if spec.output == "json":
-            data = json.loads(text)
-        elif spec.output == "jsonl":
-            data = [json.loads(line) for line in text.split("\n") if line.strip()]
-    except (ValueError, RecursionError) as error:
-        raise ToolError(f"{spec.id} printed what is not {spec.output}: {error}") from None
-    try:
-        found = template_environment().from_string(spec.template).render(data=data, text=text, case_vars=case_vars)
-    except Exception as error:  # a template is the user's code: it can fail in any way
-        raise ToolError(f"{spec.id}: the template does not fit the tool's output: {error}") from None
-    return str(found).strip().encode("utf-8", "replace").decode()
+        text, data = read_output(stdout, spec.output)
+    except ValueError as error:
+        return Failed("output", str(error)[:500])
+    values = {"data": data, "text": text, "case_vars": given.vars, "vars": given.vars}
+    if given.question is not None:
+        values["question"] = given.question
+    return render_text(environment, in_template(spec.template), values, MAX_OUTPUT_BYTES)
 
 
-def _argv(spec: ToolSpec, command: Iterable[str], files: Iterable[str]) -> list[str]:
-    argv: list[str] = []
-    for word in command:
-        argv += list(files) if word == "{files}" else [_filled(spec, word)]
-    argv[0] = shutil.which(argv[0], path=_search_path()) or argv[0]
-    return argv
+def _argv(words: list[str]) -> list[str]:
+    return [shutil.which(words[0], path=search_path()) or words[0], *words[1:]]
 
 
-def _filled(spec: ToolSpec, word: str) -> str:
-    return word.replace("{python}", sys.executable).replace("{tool_dir}", str(spec.folder.resolve()))
-
-
-def _search_path() -> str:
-    """Programs of the running environment come first, also when it is not activated."""
-    return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-
-
-def _environment(home: Path) -> dict[str, str]:
-    """A tool sees no settings of the user's, so that it says the same on every machine."""
-    return {
-        "PATH": _search_path(),
-        "HOME": str(home),
-        "LANG": "C.UTF-8",
-        "NO_COLOR": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
-
-
-def _children_cpu_s() -> float:
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
+def _places(spec: ToolSpec) -> dict[str, str]:
+    return {"python": sys.executable, "tool_dir": str(spec.folder.resolve())}

@@ -16,8 +16,12 @@ from typing import Any, TypeVar
 
 import ai_dev_tools
 from ai_dev_tools.benchmark import paths
+from ai_dev_tools.benchmark.asked import asked_cases, note_call
 from ai_dev_tools.benchmark.batches import apply_batch, find_batch
+from ai_dev_tools.benchmark.checks import require_servers
 from ai_dev_tools.benchmark.config import ExecutionMode, load_config
+from ai_dev_tools.benchmark.containment import choose_sandbox
+from ai_dev_tools.benchmark.contexts import read_contexts
 from ai_dev_tools.benchmark.deployment import own_or_shipped, workflow_home
 from ai_dev_tools.benchmark.drive import SUMMARY, spell
 from ai_dev_tools.benchmark.endpoints.catalogue import require_servable
@@ -26,7 +30,7 @@ from ai_dev_tools.benchmark.experiment import Experiment, open_experiment
 from ai_dev_tools.benchmark.jobs import RUN_PID
 from ai_dev_tools.benchmark.locking import clear_stale_lock
 from ai_dev_tools.benchmark.settings import CONFIG_FILE, effective_settings, update
-from ai_dev_tools.benchmark.tools import companions, installed_version
+from ai_dev_tools.benchmark.tools import companions, installed_version, load_tool, tool_digest
 from ai_dev_tools.benchmark.validation import nearest, read_settings
 
 _BLOCK = re.compile(r"--block '\{.*\}' ", re.DOTALL)
@@ -80,7 +84,11 @@ class Flow:
         self._limit(workflow, "measuring", self.blocks_at_once)
         for number in range(len(self._servers)):
             self._limit(workflow, f"server_{number}", 1)
+        self._workflow = workflow
+        self._programs: dict[str, str] = {}
         if workflow.is_main_process:
+            if self.source == "cases":
+                choose_sandbox(config.tool_sandbox)
             for tool in self.experiment.tools.values() if self.source == "cases" else ():
                 installed_version(tool)
             self._require_servable()
@@ -165,6 +173,34 @@ class Flow:
         """A tool's own file and what lies beside it under its name."""
         path = self.experiment.tool_files[wildcards.tool]
         return [str(path), *map(str, companions(path))]
+
+    @_clear_errors
+    def tool_program(self, wildcards: Any) -> str:
+        """Digest of a tool as it is installed: another one runs it again."""
+        name = wildcards.tool
+        if name not in self._programs:
+            spec = load_tool(self.experiment.tool_files[name])
+            self._programs[name] = tool_digest(spec, installed_version(spec))
+        return self._programs[name]
+
+    @_clear_errors
+    def context_cases(self, wildcards: Any) -> list[str]:
+        """Cases that a tool runs on: those that are asked, and those that it is known to have run on as it is now."""
+        if self._workflow.is_main_process:  # Snakemake knows its own command line only once the Snakefile is read
+            note_call(self.experiment, self.settings, self._workflow.dag_settings)
+        known = read_contexts(Path(paths.CONTEXTS.format(task=wildcards.task, tool=wildcards.tool)))
+        program = self.tool_program(wildcards)
+        wanted = {*asked_cases(self.experiment, wildcards.task)}
+        wanted |= {case for case, row in known.items() if row.program == program}
+        return [case.id for case in self._task(wildcards).cases if case.id in wanted and not case.contexts]
+
+    @_clear_errors
+    def look_for_servers(self) -> None:
+        """Before tools run for minutes: whether the servers answer that are asked afterwards and that no run starts."""
+        jobs = list(self._workflow.dag.needrun_jobs()) if self._workflow.is_main_process else []
+        if any(job.rule.name == "collect_contexts" for job in jobs):
+            blocks = [job.wildcards for job in jobs if job.rule.name in ("run_block", "run_sample")]
+            require_servers(self.experiment, {(block.profile, block.model) for block in blocks})
 
     @_clear_errors
     def task_tools(self, wildcards: Any) -> list[str]:

@@ -1,0 +1,227 @@
+"""Users' templates: Jinja2, sandboxed and strict, rendered in a process of its own with limits of time, size and memory.
+
+Jinja2's sandbox keeps a template from the program, not from `range(99999)` twice or a string of 3 GB: one operation in C can
+take all there is, and no look from inside comes in time. A forked process costs a few milliseconds and can be ended.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import resource
+import select
+import signal
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+CPU_S = 10
+WALL_S = 120.0
+"""Much more than the CPU time, so that a busy machine fails nothing."""
+MEMORY_BYTES = 1_000_000_000
+MAX_TEXT_BYTES = 50_000_000
+MAX_QUESTION_BYTES = 1_000_000
+_OUT_OF_MEMORY = 3
+_TEXT, _FAILED, _DONE = b"T", b"F", b"D"
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A template that gave no text: `syntax` where it is none, `limit` where it took too much, else its author's affair."""
+
+    kind: str
+    message: str
+
+
+Outcome = str | Failed
+
+
+@functools.cache
+def template_environment() -> Any:
+    """Jinja2, sandboxed and strict: a misspelt variable is an error."""
+    import jinja2
+    import jinja2.sandbox
+
+    return jinja2.sandbox.ImmutableSandboxedEnvironment(
+        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=False
+    )
+
+
+def names_variable(source: str, name: str) -> bool:
+    """Whether a template uses a variable of this name; in doubt it does."""
+    import jinja2
+    from jinja2 import nodes
+
+    try:
+        return any(node.name == name for node in template_environment().parse(source).find_all(nodes.Name))
+    except (jinja2.TemplateError, RecursionError):
+        return True
+
+
+def template_problem(source: str) -> str | None:
+    """Why this is not a template, or None; compiling is limited, too, because it works out what is constant."""
+    environment = template_environment()
+    (outcome,) = outcomes(lambda: _each(environment, source, [None], MAX_TEXT_BYTES))
+    return outcome.message if isinstance(outcome, Failed) else None
+
+
+def render_each(source: str, values: Iterable[Mapping[str, Any]], most_bytes: int = MAX_TEXT_BYTES) -> list[Outcome]:
+    """A template with each of these sets of variables, as far as its limits allow: behind a `limit` nothing follows."""
+    environment = template_environment()  # made here, or every child would import Jinja2
+    return outcomes(lambda: _each(environment, source, values, most_bytes))
+
+
+def render_text(environment: Any, source: str, values: Mapping[str, Any], most_bytes: int = MAX_TEXT_BYTES) -> Outcome:
+    """A template's text; to be called within `outcomes`."""
+    return next(iter(_each(environment, source, [values], most_bytes)))
+
+
+def _each(
+    environment: Any, source: str, values: Iterable[Mapping[str, Any] | None], most_bytes: int
+) -> Iterator[Outcome]:
+    import jinja2
+
+    try:
+        template = environment.from_string(source)
+    except jinja2.TemplateSyntaxError as error:
+        yield Failed("syntax", f"{error.message} (line {error.lineno})"[:500])
+        return
+    except (jinja2.TemplateError, RecursionError, ValueError, OverflowError) as error:
+        yield Failed("syntax", str(error)[:500])
+        return
+    for given in values:
+        _allow_cpu()
+        if given is None:
+            yield ""
+            continue
+        outcome = _outcome(template, given, most_bytes)
+        yield outcome
+        if isinstance(outcome, Failed) and outcome.kind == "limit":
+            return
+
+
+def _outcome(template: Any, given: Mapping[str, Any], most_bytes: int) -> Outcome:
+    try:
+        return _text(template.generate(**given), most_bytes)
+    except MemoryError:
+        raise
+    except Exception as error:  # a template is the user's code: it can fail in any way
+        return Failed("fit", str(error)[:500])
+
+
+def _text(pieces: Iterable[str], most_bytes: int) -> Outcome:
+    found: list[str] = []
+    size = 0
+    for piece in pieces:
+        found.append(piece)
+        size += len(piece) + 1  # a million empty pieces are something, too
+        if size > most_bytes:
+            return Failed("limit", f"it makes more than {most_bytes / 1e6:g} MB of text")
+    return "".join(found)
+
+
+def outcomes(work: Callable[[], Iterable[Outcome]]) -> list[Outcome]:
+    """What `work` yields when it runs within limits: each outcome may take so much CPU time, all of it so much memory.
+
+    Where a limit ends it, the last outcome is `Failed("limit", …)`.
+    """
+    read, write = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # other threads' locks: the child takes none of theirs
+        pid = os.fork()
+    if pid == 0:
+        _child(write, work)
+    os.close(write)
+    done = False
+    try:
+        received, done = _received(read)
+    finally:
+        os.close(read)
+        if not done:
+            os.kill(pid, signal.SIGKILL)
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return received if done else [*received, Failed("limit", _why(status))]
+
+
+def _why(status: int) -> str:
+    if status == _OUT_OF_MEMORY:
+        return f"it needs more than {MEMORY_BYTES / 1e9:g} GB of memory"
+    if status in (-signal.SIGXCPU, -signal.SIGKILL):
+        return f"it takes more than {CPU_S} s"
+    return f"it cannot be rendered (its process ended with {status})"
+
+
+def _child(write: int, work: Callable[[], Iterable[Outcome]]) -> None:
+    """Never returns: nothing of the process that was forked must happen twice."""
+    status = 1
+    try:
+        for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGXCPU):
+            signal.signal(name, signal.SIG_DFL)
+        _limit_memory()
+        _allow_cpu()
+        for outcome in work():
+            text = outcome if isinstance(outcome, str) else f"{outcome.kind}\0{outcome.message}"
+            _send(write, _TEXT if isinstance(outcome, str) else _FAILED, text.encode("utf-8", "surrogatepass"))
+        _send(write, _DONE, b"")
+        status = 0
+    except MemoryError:
+        status = _OUT_OF_MEMORY
+    finally:
+        os._exit(status)
+
+
+def _limit_memory() -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            now = int(file.read().split()[0]) * resource.getpagesize()
+    except OSError:  # not Linux
+        return
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    most = now + MEMORY_BYTES
+    resource.setrlimit(resource.RLIMIT_AS, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+
+
+def _allow_cpu() -> None:
+    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+    most = int(time.process_time()) + CPU_S
+    resource.setrlimit(resource.RLIMIT_CPU, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+
+
+def _send(write: int, kind: bytes, content: bytes) -> None:
+    data = memoryview(kind + len(content).to_bytes(8, "big") + content)
+    while data:
+        data = data[os.write(write, data) :]
+
+
+def _received(read: int) -> tuple[list[Outcome], bool]:
+    """The outcomes, and whether the child came to its end."""
+    found: list[Outcome] = []
+    while True:
+        kind, content = _frame(read)
+        if kind == _TEXT:
+            found.append(content.decode("utf-8", "surrogatepass"))
+        elif kind == _FAILED:
+            found.append(Failed(*content.decode("utf-8", "surrogatepass").split("\0", 1)))
+        else:
+            return found, kind == _DONE
+
+
+def _frame(read: int) -> tuple[bytes, bytes]:
+    deadline = time.monotonic() + WALL_S
+    head = _exactly(read, 9, deadline)
+    return (head[:1], _exactly(read, int.from_bytes(head[1:], "big"), deadline)) if len(head) == 9 else (b"", b"")
+
+
+def _exactly(read: int, size: int, deadline: float) -> bytes:
+    """So many bytes; fewer where the child is at its end or out of time."""
+    content = bytearray()
+    while len(content) < size:
+        if not select.select([read], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            return b""
+        if not (part := os.read(read, min(size - len(content), 2**20))):
+            return b""
+        content += part
+    return bytes(content)
