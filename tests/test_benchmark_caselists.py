@@ -182,7 +182,7 @@ def test_a_wrong_place_is_one_line(given_source: Any, words: str, tmp_path: Path
         ([json.dumps(INLINE | {"inline": {"../x": ""}})], "line 1: 'inline'"),
         ([json.dumps(case("three", source="nowhere"))], "line 1: 'source' folder"),
         ([json.dumps(INLINE | {"id": "one"})], "line 1: 'id' is 'one', as in "),
-        ([json.dumps(INLINE | {"where": "x", "cluster": ""})], "line 1: 'cluster'"),
+        ([json.dumps(INLINE | {"where": "x", "cluster": ""})], "line 1: unknown setting 'where'"),
     ],
 )
 def test_a_mistake_in_jsonl_names_its_line_and_field(lines: list[str], words: str, tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ ADD = ["add-task", "--task-id", "mine", "--name", "Mine", "--baseline-prompt", "
     ("words", "says"),
     [
         (["--task-id", "../x"], "it names a folder"),
-        (["--task-id", "y" * 300], "File name too long"),
+        (["--task-id", "y" * 300], "use 100 at most"),
         (["--task-id", "safety_assessment"], "is taken by"),
         (["--name", ""], "name is empty"),
         (["--baseline-prompt", " "], "baseline_prompt is empty"),
@@ -193,7 +193,7 @@ def test_a_file_that_is_not_what_the_call_needs(
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ("profiles:\n  1: {samples: 3}\n", "'profiles.1.[key]' is 1"),
+        ("profiles:\n  1: {sample: 3}\n", "unknown setting 'profiles.1.sample'"),
         ("profiles:\n  a.b: {samples: 3}\n", "'profiles.a.b.[key]' is 'a.b'"),
         ("profiles:\n  light: 5\n", "'profiles.light' is 5"),
         ("1: 2\n", "'1' is 1"),

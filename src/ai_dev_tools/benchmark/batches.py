@@ -9,7 +9,8 @@ from typing import Annotated, Any
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.validation import StrictModel, nearest, parse
+from ai_dev_tools.benchmark.validation import StrictModel, nearest, parse_settings
+from ai_dev_tools.benchmark.written import spell
 
 
 class Batch(StrictModel):
@@ -40,7 +41,7 @@ def find_batches(settings: Mapping[str, Any]) -> dict[str, Batch]:
     own = settings.get("batches") or {}
     if not isinstance(own, Mapping):
         raise ConfigurationError("config: 'batches' is not a table with one entry per batch")
-    return BATCHES | {str(name): parse(Batch, data, f"config: batches.{name}") for name, data in own.items()}
+    return BATCHES | {str(name): parse_settings(Batch, data, f"config: batches.{name}") for name, data in own.items()}
 
 
 def find_batch(settings: Mapping[str, Any], name: str) -> Batch:
@@ -71,7 +72,7 @@ def apply_batch(settings: Mapping[str, Any], overrides: Mapping[str, Any]) -> di
     applied: dict[str, Any] = copy.deepcopy(dict(settings))
     if not applied.get("batch"):
         return applied
-    batch = find_batch(settings, str(applied["batch"]))
+    batch = find_batch(settings, spell(applied["batch"]))
     given: dict[str, Any] = {"profile": batch.profiles[0], "samples": batch.samples}
     if batch.tasks:
         given["tasks"] = list(batch.tasks)

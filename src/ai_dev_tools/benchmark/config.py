@@ -26,7 +26,7 @@ from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationError
 from ai_dev_tools.benchmark.model_names import full_name
 from ai_dev_tools.benchmark.names import safe_segment
 from ai_dev_tools.benchmark.paths import NOTEBOOK, safe_model
-from ai_dev_tools.benchmark.validation import PathSafe, StrictModel, nearest, parse
+from ai_dev_tools.benchmark.validation import PathSafe, StrictModel, nearest, parse_settings
 
 
 class HardwareProfile(enum.StrEnum):
@@ -385,7 +385,7 @@ def load_config(data: Mapping[str, Any], where: str = "config") -> Config:
     """
     if problems := credentials.refused(data):
         raise ConfigurationErrors([f"{where}: {problem}" for problem in problems])
-    return parse(Config, dict(data), where)
+    return parse_settings(Config, data, where)
 
 
 def resolve_profile(config: Config, name: str) -> ResolvedProfile:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import signal
@@ -17,6 +16,7 @@ from types import FrameType
 from typing import Any
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.written import spell
 
 INTERRUPTED = 130
 """Exit code of a run that was stopped by Ctrl-C, as shells have it; 143 when it was told to end (SIGTERM)."""
@@ -65,19 +65,6 @@ def split_config(flags: Sequence[str]) -> tuple[list[str], list[str]]:
             inside = False
             rest.append(flag)
     return rest, pairs
-
-
-def spell(value: Any) -> str:
-    """A setting as `--config` takes it: `a,b` for names, `true`, JSON for tables, nothing for None."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, Mapping):
-        return json.dumps(value, default=str)
-    if isinstance(value, list | tuple | set | frozenset):
-        return ",".join(spell(part) for part in value)
-    return str(value)
 
 
 def find_root(start: Path | None = None) -> Path:

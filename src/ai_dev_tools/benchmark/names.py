@@ -23,10 +23,11 @@ _CLUTTER = ("__pycache__", "__MACOSX", "Thumbs.db", "desktop.ini", "*~", "#*#", 
 
 def checked(name: str) -> str:
     """A name that may become part of a path, as it is; raises ValueError with what is wrong with it."""
+    size = len(name.encode("utf-8", "surrogatepass"))
+    if size > LONGEST:
+        raise ValueError(f"'{name[:20]}…' has {size} bytes: it names files, so use {LONGEST} at most")
     if "/" in name or name_problem(name, LONGEST_PATH):
         raise ValueError(f"'{name}' cannot name a file or folder on every system: choose another name")
-    if len(name.encode()) > LONGEST:
-        raise ValueError(f"'{name[:20]}…' has {len(name.encode())} bytes: it names files, so use {LONGEST} at most")
     return name
 
 

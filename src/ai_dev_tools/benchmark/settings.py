@@ -149,25 +149,21 @@ def effective_settings(settings: Mapping[str, Any], overrides: Mapping[str, Any]
 
 
 def parse_overrides(pairs: Sequence[str]) -> dict[str, Any]:
-    """`KEY=VALUE` pairs as Snakemake's `--config` reads them.
+    """`KEY=VALUE` pairs, each value as it was typed: what Snakemake reads as a number may be a name.
 
     Raises:
         ConfigurationError: no `=`, or a key that Snakemake would refuse.
     """
     import re
 
-    import yaml
+    from ai_dev_tools.benchmark.written import parse_value
 
     found: dict[str, Any] = {}
     for pair in pairs:
         key, separator, text = pair.partition("=")
         if not separator or not re.fullmatch(r"[a-zA-Z_][\w-]*\w", key):
             raise ConfigurationError(f"--config {pair}: expected KEY=VALUE, for example --config samples=5")
-        try:
-            value = yaml.load(text, Loader=yaml.SafeLoader)
-        except (yaml.YAMLError, ValueError, RecursionError):  # such as a 13th month: a text, as for Snakemake
-            value = text
-        update(found, {key: value})
+        update(found, {key: parse_value(text)})
     return found
 
 

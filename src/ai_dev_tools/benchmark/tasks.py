@@ -206,9 +206,7 @@ def load_task(folder: Path) -> Task:
     ]
     if not cases:
         raise ConfigurationError(f"{folder / 'cases'}: no case found", remedy="Add at least one <case>.yaml")
-    if isinstance(data, dict):
-        data = data | {"folder": folder, "cases": cases, "case_lists": [file for file, _ in lists]}
-    task = parse(Task, data, str(path))
+    task = parse(Task, data, str(path), {"folder": folder, "cases": cases, "case_lists": [file for file, _ in lists]})
     refuse_unstorable(settings, str(path))
     if lines := _task_errors(task, path):
         raise ConfigurationErrors(lines)
@@ -235,7 +233,7 @@ def _load_case(path: Path, folder: Path) -> Case:
 
 def _checked(where: str, fields: Any, folder: Path) -> Case:
     """A case from its fields, its source looked up."""
-    case = parse(Case, fields | {"where": where} if isinstance(fields, dict) else fields, where)
+    case = parse(Case, fields, where, {"where": where})
     refuse_unstorable(fields, where)
     if case.source and not case.corpus:
         source_files(case, folder.resolve() / "sources", case.source, where)

@@ -162,8 +162,7 @@ def load_tool(path: Path) -> ToolSpec:
     Raises:
         ConfigurationError: anything wrong with it, naming file and field.
     """
-    data = read_yaml(path)
-    spec = parse(ToolSpec, data | {"folder": path.parent} if isinstance(data, dict) else data, str(path))
+    spec = parse(ToolSpec, read_yaml(path), str(path), {"folder": path.parent})
     if spec.id != path.stem:
         raise ConfigurationError(
             f"{path}: 'id' is '{spec.id}' but the file is named '{path.stem}': use one name for both"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from ai_dev_tools.benchmark import written
 from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
 from ai_dev_tools.benchmark.names import checked
 
@@ -44,15 +45,18 @@ def nearest(name: object, valid: Iterable[str]) -> str:
     return f"did you mean '{close[0]}'?" if close else f"valid: {', '.join(names) or 'none'}"
 
 
-def read_yaml(path: Path) -> Any:
+def read_yaml(path: Path, load: Callable[[Any], Any] | None = None) -> Any:
     """The data in a YAML file.
+
+    Args:
+        load: reads it; by default as YAML 1.1 says.
 
     Raises:
         ConfigurationError: no such file, not readable, not YAML.
     """
     try:
         with open(path, encoding="utf-8") as file:
-            return yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+            return load(file) if load else yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except OSError as error:
         raise ConfigurationError(f"cannot read {path}: {error.strerror}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -62,12 +66,12 @@ def read_yaml(path: Path) -> Any:
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """The settings in a YAML file; an empty file has none.
+    """The settings in a YAML file, as they were written; an empty file has none.
 
     Raises:
         ConfigurationError: as `read_yaml`, or what it holds is no mapping.
     """
-    data = read_yaml(path)
+    data = read_yaml(path, written.load)
     if not isinstance(data, dict | None):
         raise ConfigurationError(f"{path}: expected a mapping of settings, found {type(data).__name__}")
     return data or {}
@@ -83,16 +87,35 @@ def refuse_unstorable(fields: Any, where: str) -> None:
         ) from None
 
 
-def parse(model: type[M], data: Any, where: str) -> M:
+def parse_settings(model: type[M], data: Any, where: str) -> M:
+    """Settings as a `model`: a name that looks like a number is the text that was written.
+
+    Raises:
+        ConfigurationErrors: one line per mistake, each starting with `where` and the field.
+    """
+    try:
+        return parse(model, written.as_written(model, data) if isinstance(data, Mapping) else data, where)
+    except written.UnclearNumber as error:
+        raise ConfigurationError(f"{where}: {error}") from None
+
+
+def parse(model: type[M], data: Any, where: str, internal: Mapping[str, Any] | None = None) -> M:
     """`data` as a `model`.
+
+    Args:
+        internal: fields that are no settings: nobody can write them.
 
     Raises:
         ConfigurationErrors: one line per mistake, each starting with `where` and the field.
     """
     if not isinstance(data, dict):
         raise ConfigurationError(f"{where}: expected a mapping of settings, found {type(data).__name__}")
+    hidden = [name for name, field in model.model_fields.items() if field.exclude and name in data]
+    if hidden:
+        settings = _settings(model)
+        raise ConfigurationErrors([f"{where}: unknown setting '{n}', {nearest(n, settings)}" for n in hidden])
     try:
-        return model.model_validate(data)
+        return model.model_validate({**data, **(internal or {})})
     except ValidationError as error:
         raise ConfigurationErrors([" ".join(f"{where}: {line}".split()) for line in _lines(error, model)]) from None
 
@@ -115,6 +138,14 @@ def _lines(error: ValidationError, model: type[BaseModel]) -> list[str]:
             case "string_pattern_mismatch":
                 wanted = _FORMS.get(item["ctx"]["pattern"], f"expected the form {item['ctx']['pattern']}")
                 text = f"'{field}' is {_short(item['input'])}: {wanted}"
+            case "tuple_type" | "list_type":
+                text = f"'{field}' is {_short(item['input'])}: expected a list of words, like [a, b]"
+            case "too_short":
+                text = f"'{field}' is {_short(item['input'])}: name at least 1"
+            case "string_type":
+                text = f"'{field}' is {_short(item['input'])}: expected a text; put it in quotes"
+            case "dict_type" | "model_type":
+                text = f"'{field}' is {_short(item['input'])}: expected a table of settings"
             case _:
                 message = item["msg"][0].lower() + item["msg"][1:]
                 text = f"'{field}' is {_short(item['input'])}: {message}"
@@ -134,7 +165,12 @@ def _siblings(model: type[BaseModel], location: list[Any]) -> list[str]:
         field = getattr(current, "model_fields", {}).get(part) if isinstance(part, str) else None
         annotation = field.annotation if field else current
         current = _model_in(annotation) or current
-    return list(current.model_fields)
+    return _settings(current)
+
+
+def _settings(model: type[BaseModel]) -> list[str]:
+    """What can be written of a model."""
+    return [name for name, field in model.model_fields.items() if not field.exclude]
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

@@ -23,15 +23,16 @@ from ai_dev_tools.benchmark.config import ExecutionMode, load_config
 from ai_dev_tools.benchmark.containment import choose_sandbox
 from ai_dev_tools.benchmark.contexts import read_contexts
 from ai_dev_tools.benchmark.deployment import own_or_shipped, workflow_home
-from ai_dev_tools.benchmark.drive import SUMMARY, spell
+from ai_dev_tools.benchmark.drive import SUMMARY
 from ai_dev_tools.benchmark.endpoints.catalogue import require_servable
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, error_lines
 from ai_dev_tools.benchmark.experiment import Experiment, open_experiment
 from ai_dev_tools.benchmark.jobs import RUN_PID
 from ai_dev_tools.benchmark.locking import clear_stale_lock
-from ai_dev_tools.benchmark.settings import CONFIG_FILE, effective_settings, update
+from ai_dev_tools.benchmark.settings import CONFIG_FILE, effective_settings, parse_overrides, update
 from ai_dev_tools.benchmark.tools import companions, installed_version, load_tool, tool_digest
 from ai_dev_tools.benchmark.validation import nearest, read_settings
+from ai_dev_tools.benchmark.written import spell
 
 _BLOCK = re.compile(r"--block '\{.*\}' ", re.DOTALL)
 
@@ -65,11 +66,14 @@ class Flow:
         self.is_module = not workflow.modifier.is_main_snakefile()
         beside = workflow.current_basedir.get_path_or_uri(secret_free=True)
         self.home = workflow_home(beside) if self.is_module else Path(beside)
-        self.overrides: dict[str, Any] = dict(workflow.config_settings.overwrite_config)
+        self.overrides = _as_typed(workflow)
         if self.is_module:
             _refuse_prefix(workflow)
-            self.overrides = {key: value for key, value in self.overrides.items() if settings.get(key) == value}
+            given = workflow.config_settings.overwrite_config
+            self.overrides = {k: v for k, v in self.overrides.items() if k in given and settings.get(k) == given[k]}
             settings = _over_shipped(settings, self.home)
+        elif Path(CONFIG_FILE).is_file() and not workflow.config_settings.replace_workflow_config:
+            settings = read_settings(Path(CONFIG_FILE))
         self.settings = apply_batch(effective_settings(settings, self.overrides, Path.cwd()), self.overrides)
         config = load_config(self.settings)
         self.experiment: Experiment = open_experiment(config, Path.cwd(), self.home)
@@ -427,6 +431,19 @@ def _prepare_environment() -> None:
     if shutil.which("python3") != f"{beside}/python3":
         os.environ["PATH"] = os.pathsep.join([beside, os.environ.get("PATH", os.defpath)])
     os.environ["AI_DEV_BENCH_PACKAGE"] = str(Path(ai_dev_tools.__file__).parent)  # for envs/environment.post-deploy.sh
+
+
+def _as_typed(workflow: Any) -> dict[str, Any]:
+    """Settings of `--configfile` and `--config` as they were written, before Snakemake read `007` as 7."""
+    given = workflow.config_settings
+    pairs = given.config_args or []
+    if not isinstance(pairs, list | tuple) or any(str(pair).startswith("base64//") for pair in pairs):
+        return dict(given.overwrite_config)  # not from a command line
+    found: dict[str, Any] = {}
+    for path in given.configfiles:
+        update(found, read_settings(Path(path)))
+    update(found, parse_overrides([str(pair) for pair in pairs]))
+    return found
 
 
 def _over_shipped(settings: Mapping[str, Any], home: Path) -> dict[str, Any]:

@@ -17,13 +17,24 @@ Root = Annotated[Path | None, typer.Option("--root", help="The workflow's folder
 AsJson = Annotated[bool, typer.Option("--json", help="Data for programs on standard output")]
 Names = list[str] | None
 
+
+def whole_number(text: str) -> int:
+    """A number of samples; `010` is refused, because some read it as 8."""
+    if not re.fullmatch(r"-?(0|[1-9]\d*)", text):
+        raise typer.BadParameter(f"'{text}' is no whole number in plain decimal digits")
+    return int(text)
+
+
 SETTINGS: dict[str, Any] = {
     "profile": Annotated[
         str | None, typer.Option("--profile", "-p", help="embedded, light, medium, heavy, or your own")
     ],
     "tasks": Annotated[Names, typer.Option("--tasks", "-t", metavar="NAME ...", help="Task ids [default: all]")],
     "samples": Annotated[
-        int | None, typer.Option("--samples", "-s", help="Samples per approach [default: the profile's]")
+        int | None,
+        typer.Option(
+            "--samples", "-s", metavar="N", parser=whole_number, help="Samples per approach [default: the profile's]"
+        ),
     ],
     "approaches": Annotated[Names, typer.Option("--approaches", metavar="NAME ...", help="Arms, or all")],
     "models": Annotated[

@@ -1,0 +1,135 @@
+"""Settings as they were written: a name stays the text that was typed, and a number is what its digits say.
+
+YAML reads `007` as 7, `010` as 8, `1_000` as 1000, `off` as false and `1:30` as 90. Here a plain value becomes a number or a
+truth value only where it can be written back exactly so; everything else is the text itself, and the setting decides what
+it takes. Light imports: the command line starts with this.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+_WHOLE = re.compile(r"0|-?[1-9][0-9]*")
+_WORDS: dict[str, Any] = {"true": True, "false": False, "null": None, "~": None, "": None}
+_UNCLEAR = re.compile(r"[+-]?(0[0-9_]+|0[xob][0-9a-f_]+|[0-9][0-9_]*_[0-9_]*|[0-9]+(:[0-9]+)+)", re.IGNORECASE)
+"""A number that people and programs read differently: octal, hexadecimal, with underscores, or in base 60."""
+
+
+def scalar(text: str) -> Any:
+    """A plain value: a number, truth value or nothing where `spell` gives exactly this text back, else the text."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if _WHOLE.fullmatch(text) and len(text) < 300:
+        return int(text)
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return number if repr(number) == text and number - number == 0 else text
+
+
+def spell(value: Any) -> str:
+    """A setting as `--config` takes it: `a,b` for names, `true`, JSON for tables, nothing for None."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        return json.dumps(value, default=str)
+    if isinstance(value, list | tuple | set | frozenset):
+        return ",".join(spell(part) for part in value)
+    return str(value)
+
+
+def load(text: Any) -> Any:
+    """YAML whose plain values are read by `scalar`; raises yaml.YAMLError."""
+    import yaml
+
+    return yaml.load(text, Loader=_loader())
+
+
+@functools.cache
+def _loader() -> Any:
+    import yaml
+
+    def plain(loader: Any, node: Any) -> Any:
+        value = str(loader.construct_scalar(node))
+        return value if node.style else scalar(value)
+
+    merge = {"<": [("tag:yaml.org,2002:merge", re.compile("^<<$"))]}
+    loader: Any = type("Loader", (getattr(yaml, "CSafeLoader", yaml.SafeLoader),), {"yaml_implicit_resolvers": merge})
+    loader.add_constructor("tag:yaml.org,2002:str", plain)
+    return loader
+
+
+def parse_value(text: str) -> Any:
+    """What stands behind `KEY=`: a table or list where it looks like one and is, else a plain value."""
+    import yaml
+
+    text = text.strip("'\"")  # as Snakemake does
+    if text[:1] in ("{", "["):
+        try:
+            return load(text)
+        except (yaml.YAMLError, ValueError, RecursionError):
+            return text
+    return text if text in ("null", "~") else scalar(text)  # `KEY=` is nothing, and `null` may be a name
+
+
+class UnclearNumber(ValueError):
+    """A number that can be read in two ways."""
+
+
+def as_written(model: type[BaseModel], data: Mapping[Any, Any], where: str = "") -> dict[Any, Any]:
+    """Settings for a model: numbers and truth values where it takes text are the text that was written.
+
+    Raises:
+        UnclearNumber: a number is written so that it can be read in two ways.
+    """
+    return {key: _fitting(f.annotation, value, f"{where}{key}") if (f := model.model_fields.get(key)) else value
+            for key, value in data.items()}  # fmt: skip
+
+
+def _fitting(annotation: Any, value: Any, where: str) -> Any:
+    choices = list(_choices(annotation))
+    if isinstance(value, Mapping):
+        for choice in choices:
+            if hasattr(choice, "model_fields"):
+                return as_written(choice, value, f"{where}.")
+            if typing.get_origin(choice) is dict:
+                inner = typing.get_args(choice)[1]
+                return {spell(k): _fitting(inner, v, f"{where}.{spell(k)}") for k, v in value.items()}
+        return value
+    listed = next((typing.get_args(choice)[0] for choice in choices if typing.get_origin(choice) is tuple), None)
+    if isinstance(value, list | tuple):
+        return [_fitting(listed, item, where) for item in value]
+    numeric = any(choice in (bool, int, float) for choice in choices)
+    if isinstance(value, str) and numeric and _UNCLEAR.fullmatch(value):
+        raise UnclearNumber(f"'{where}' is {value}, which can be read in two ways: write a plain decimal number")
+    texts = listed is not None or any(_is_text(choice) for choice in choices)
+    return spell(value) if isinstance(value, int | float) and texts and not numeric else value
+
+
+def _is_text(choice: Any) -> bool:
+    return typing.get_origin(choice) is typing.Literal or (isinstance(choice, type) and issubclass(choice, str | Path))
+
+
+def _choices(annotation: Any) -> typing.Iterator[Any]:
+    """The types of a union, without what is only said about them."""
+    origin = typing.get_origin(annotation)
+    if origin is typing.Annotated:
+        yield from _choices(typing.get_args(annotation)[0])
+    elif origin in (typing.Union, types.UnionType):
+        for part in typing.get_args(annotation):
+            yield from _choices(part)
+    elif annotation is not None and annotation is not type(None):
+        yield annotation
