@@ -9,21 +9,31 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from bench import Bench, Fake, Reply
 from hypothesis import given
 from hypothesis import strategies as st
 from making import block
 
-from ai_dev_tools.benchmark import slots
+from ai_dev_tools.benchmark import measure, slots
 from ai_dev_tools.benchmark.analysis.flatten import sample_row
+from ai_dev_tools.benchmark.analysis.validity import assess
 from ai_dev_tools.benchmark.client import OllamaClient
 from ai_dev_tools.benchmark.endpoints import ReadyEndpoint
+from ai_dev_tools.benchmark.errors import EndpointConnectionError
+from ai_dev_tools.benchmark.execution import FAILURES_IN_A_ROW
 from ai_dev_tools.benchmark.jobs import RUN_PID
 from ai_dev_tools.benchmark.samples import Sample
 from ai_dev_tools.benchmark.slots import Turn, overlapping, spread
 
 LATENCY_S = 0.2
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server has a second to show that a slot is free, instead of five or more."""
+    monkeypatch.setattr(measure, "TURN_S", (1.0, 1.0))
 
 
 @pytest.fixture
@@ -177,6 +187,20 @@ def test_another_run_asks_anew(bench: Bench, monkeypatch: pytest.MonkeyPatch) ->
     assert probes(bench.fake) > asked
 
 
+# --- where slots cannot be told ----------------------------------------------------------------------------------------
+
+
+def test_what_waited_all_the_same_voids_time_and_never_tokens(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slots, "probe", lambda *_: None)
+    bench.fake.latency_s = 0.8
+    samples = bench.run(samples=2, endpoint={"max_concurrent": 4})
+    assert any("does not show how many requests it serves at once" in line for line in bench.lines)
+    table = assess(pd.DataFrame([sample_row(sample) for sample in samples])).sort_values("duration_s")
+    assert table["void_time"].tolist() == [False, True, True, True]
+    assert set(table["why_time"]) == {"", "queued"}
+    assert not table["void_tokens"].any()
+
+
 # --- a turn that never began ------------------------------------------------------------------------------------------
 
 
@@ -187,9 +211,20 @@ def test_a_request_whose_turn_never_began_is_not_a_measured_time_out(bench: Benc
     (sample,) = bench.run(samples=1, approaches=["tools"], timeout_s=0.3, endpoint={"startup_timeout_s": 0.3})
     assert sample.error is not None
     assert (sample.status, sample.error.class_, len(sample.attempts)) == ("failed", "no_turn", 1)
-    bench.fake.served = 0
+    bench.fake.served = 0  # given back
     (again,) = bench.run(samples=1, approaches=["tools"], timeout_s=10.0)
     assert again.status == "completed"
+
+
+def test_a_server_that_hangs_is_left_after_a_few_and_none_of_them_is_a_measurement(bench: Bench) -> None:
+    bench.fake.slots = bench.fake.served = 1
+    with pytest.raises(
+        EndpointConnectionError, match=r"stopped answering; 0 samples are kept, 6 are still to be asked"
+    ):
+        bench.run(timeout_s=0.3, endpoint={"startup_timeout_s": 0.3})
+    assert len(bench.asked) == FAILURES_IN_A_ROW
+    bench.fake.served = 0
+    assert {sample.status for sample in bench.run()} == {"completed"}
 
 
 def test_a_slow_request_that_had_its_turn_is_a_measured_time_out(bench: Bench) -> None:

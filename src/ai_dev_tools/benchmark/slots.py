@@ -113,28 +113,31 @@ def in_words(slots: Slots, endpoint: ReadyEndpoint, instance: str) -> str | None
 def probe(client: OllamaClient, body: dict[str, Any], most: int, timeout_s: float) -> int | None:
     """How many of `most` requests sent together the server serves at once; None where it cannot be told.
 
-    A round can show too few, when answers are short or somebody else's request takes a slot, hardly too many: so it is
-    repeated, with longer answers where they were short, and the most that was seen counts.
+    A round of long answers can show too few, where somebody else's request takes a slot, so the best of two counts. What
+    short answers show is noise in part: they are made longer, and where they stay short, several rounds must agree.
     """
-    seen = by_spread = 0
-    tokens, longest_s = FIRST_TOKENS, 0.0
-    for number in range(ROUNDS):
+    clear: list[int] = []
+    short: list[tuple[int, int]] = []
+    tokens, slowest_s = FIRST_TOKENS, 0.0
+    for _ in range(ROUNDS):
         started = time.perf_counter()
         turns = _together(client, _asking_for(body, tokens), most, timeout_s)
         if len(turns) < most:  # refused, or failed: the others say nothing of how many there may be
             break
-        seen = max(seen, overlapping(turns))
-        by_spread = max(
-            by_spread, spread(turns) if number else 0
-        )  # the first may have paid for a prompt that is cached
-        written_s = statistics.median(turn.end - turn.begin for turn in turns)
-        longest_s = max(longest_s, min(turn.end - turn.sent for turn in turns))
-        confirmed = number > 0 or time.perf_counter() - started > PATIENCE_S
-        if seen >= most or (written_s >= CLEAR_S and confirmed):
-            return min(seen, most)
-        if written_s < CLEAR_S:
+        seen = overlapping(turns)
+        slowest_s = max(slowest_s, min(turn.end - turn.sent for turn in turns))
+        if statistics.median(turn.end - turn.begin for turn in turns) >= CLEAR_S:
+            clear.append(seen)
+            if seen == most or len(clear) == 2 or time.perf_counter() - started > PATIENCE_S:
+                break
+        else:
+            short.append((seen, spread(turns)))
             tokens = min(4 * tokens, MOST_TOKENS)
-    return min(max(seen, by_spread), most) if longest_s >= SHORT_S else None
+            if [overlap for overlap, _ in short].count(most) == 2:
+                return most
+    if clear:
+        return max(clear)
+    return max(map(statistics.median_low, zip(*short, strict=True))) if short and slowest_s >= SHORT_S else None
 
 
 @dataclass(frozen=True)
