@@ -9,67 +9,23 @@ whole unless the caller says how much is too much.
 from __future__ import annotations
 
 import hashlib
-import itertools
 import os
 import re
 import stat
-import struct
-import unicodedata
 import zipfile
-import zlib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
+from ai_dev_tools.benchmark.archive.limits import DAMAGE, LIMITS, ArchiveError, Limits, first_line
+from ai_dev_tools.benchmark.archive.structure import COMMENT_BYTES, PIECE, TAG, Entry, opened, read_entries
+from ai_dev_tools.benchmark.errors import ConfigurationError
 
-PIECE = 1 << 20
-TAG = b"sha256:"
-COMMENT_BYTES = len(TAG) + 64
+__all__ = ["COMMENT_BYTES", "DAMAGE", "LIMITS", "PIECE", "TAG", "Archive", "ArchiveError", "Digest", "Limits", "Member",
+           "Writer", "is_intact", "new_archive", "open_archive"]  # fmt: skip
 _COMMENT = re.compile(TAG + rb"[0-9a-f]{64}")
-_END = struct.Struct("<4s4H2LH")
-_END64 = struct.Struct("<4sQ2H2L4Q")
-_LOCATOR = struct.Struct("<4sLQL")
-_LOCAL_HEADER = 30
-_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f\\:*?"<>|]')
-_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
-DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, OSError, struct.error, KeyError)
-"""What reading a damaged zip raises; NotImplementedError and UnicodeDecodeError are among them."""
-
-
-class ArchiveError(BenchmarkError):
-    """A file that is no archive of this project, was damaged, or was made to do harm."""
-
-    error_class = "archive"
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How much an archive may ask of the reader's machine; sizes in bytes."""
-
-    members: int = 100_000
-    directory: int = 32 << 20
-    unpacked: int = 32 << 30
-    ratio: int = 200
-    """Unpacked size relative to the file's, beyond `free`."""
-    free: int = 64 << 20
-    name: int = 240
-    line: int = 32 << 20
-    document: int = 256 << 20
-    """Of a member that is read whole: a table."""
-    json: int = 32 << 20
-    """The same for JSON, which takes up to twenty times as much once it is parsed."""
-    settings: int = 1 << 20
-    """The same for YAML, whose parser is slow."""
-
-    def whole(self, name: str) -> int:
-        """The most bytes that a member of this name may have where it is read whole."""
-        return {".json": self.json, ".jsonl": self.json, ".yaml": self.settings}.get(Path(name).suffix, self.document)
-
-
-LIMITS = Limits()
 
 
 @dataclass(frozen=True)
@@ -190,9 +146,9 @@ def is_intact(path: Path) -> bool:
 class Archive:
     """An archive whose members have been checked for harm (not for being unchanged: that is `verify`)."""
 
-    def __init__(self, path: Path, zip_file: zipfile.ZipFile, limits: Limits) -> None:
-        self.path, self._zip, self.limits = path, zip_file, limits
-        self.members = {info.filename: info for info in zip_file.infolist()}
+    def __init__(self, path: Path, file: IO[bytes], entries: dict[str, tuple[Entry, int]], limits: Limits) -> None:
+        self.path, self._file, self._entries, self.limits = path, file, entries, limits
+        self.members = {name: entry for name, (entry, _) in entries.items()}
 
     @contextmanager
     def open(self, name: str) -> Iterator[IO[bytes]]:
@@ -202,10 +158,10 @@ class Archive:
             ArchiveError: it is damaged.
         """
         try:
-            with self._zip.open(self.members[name]) as file:
+            with opened(self._file, *self._entries[name]) as file:
                 yield file
         except DAMAGE as error:
-            raise ArchiveError(f"{name} is damaged ({_first_line(error)})") from None
+            raise ArchiveError(f"{name} is damaged ({first_line(error)})") from None
 
     def pieces(self, name: str) -> Iterator[bytes]:
         """A member's content, piece by piece."""
@@ -254,94 +210,10 @@ def open_archive(path: Path, limits: Limits = LIMITS) -> Iterator[Archive]:
     Raises:
         ArchiveError: it is no zip, or holds what no archive of this project holds; says what.
     """
-    try:
-        size = path.stat().st_size
-        _check_directory(path, size, limits)
-        zip_file = zipfile.ZipFile(path)
-    except DAMAGE as error:
-        raise ArchiveError(f"{path} is not an archive that can be read ({_first_line(error)})") from None
-    with zip_file:
-        check_members(zip_file.infolist(), size, limits)
-        yield Archive(path, zip_file, limits)
-
-
-def _check_directory(path: Path, size: int, limits: Limits) -> None:
-    """Refuse a directory of members that would fill the memory, before anything parses it."""
-    with open(path, "rb") as file:
-        end = size - COMMENT_BYTES - _END.size
-        if end < 0:
-            raise ValueError("it is too short")
-        file.seek(end)
-        signature, _, _, _, members, length, start, comment = _END.unpack(file.read(_END.size))
-        if signature != b"PK\x05\x06" or comment != COMMENT_BYTES:
-            raise ValueError("its end is damaged")
-        if 0xFFFF in (members,) or 0xFFFFFFFF in (length, start):
-            file.seek(end - _LOCATOR.size)
-            mark, _, end, _ = _LOCATOR.unpack(file.read(_LOCATOR.size))
-            if mark != b"PK\x06\x07" or end + _END64.size > size:
-                raise ValueError("its end is damaged")
-            file.seek(end)
-            mark, _, _, _, _, _, _, members, length, start = _END64.unpack(file.read(_END64.size))
-            if mark != b"PK\x06\x06":
-                raise ValueError("its end is damaged")
-    if members > limits.members or length > limits.directory:
-        raise ArchiveError(f"{path} lists {members} members: more than {limits.members} are refused")
-    if start + length != end:
-        raise ValueError("its directory is not where it says")
-
-
-def check_members(infos: Iterable[zipfile.ZipInfo], size: int, limits: Limits = LIMITS) -> None:
-    """Refuse names, kinds and sizes that no archive of this project has.
-
-    Args:
-        size: of the whole file, in bytes.
-
-    Raises:
-        ArchiveError: names the member and what is wrong with it.
-    """
-    files: set[str] = set()
-    folders: set[str] = set()
-    unpacked = 0
-    taken: list[tuple[int, int, str]] = []
-    for info in infos:
-        if problem := _problem(info, limits):
-            raise ArchiveError(f"refused: member {info.orig_filename[:80]!r} {problem}")
-        key = unicodedata.normalize("NFC", info.filename).casefold()
-        parts = key.split("/")
-        parents = {"/".join(parts[:count]) for count in range(1, len(parts))}
-        if key in files or key in folders or parents & files:
-            raise ArchiveError(f"refused: member {info.filename!r} collides with another one's name")
-        files.add(key)
-        folders |= parents
-        unpacked += info.file_size
-        name_bytes = len(info.filename.encode())
-        taken.append(
-            (info.header_offset, info.header_offset + _LOCAL_HEADER + name_bytes + info.compress_size, info.filename)
-        )
-    if unpacked > min(limits.unpacked, limits.free + limits.ratio * size):
-        raise ArchiveError(f"refused: {size} bytes would unpack to {unpacked}, which no archive of this project does")
-    taken.sort()
-    for (_, end, name), (start, _, other) in itertools.pairwise(taken):
-        if start < end:
-            raise ArchiveError(f"refused: members {name!r} and {other!r} overlap")
-
-
-def _problem(info: zipfile.ZipInfo, limits: Limits) -> str | None:
-    name = info.orig_filename
-    parts = name.split("/")
-    kind = stat.S_IFMT(info.external_attr >> 16)
-    if not name or len(name) > limits.name or name.startswith("/") or _FORBIDDEN.search(name):
-        return "has a name that is absolute, too long, or holds characters that no file of this project has"
-    if any(part in ("", ".", "..") or part[-1] in " ." or _DEVICE.fullmatch(part) for part in parts):
-        return "leads out of the folder, or has a name that some systems read differently"
-    if unicodedata.normalize("NFC", name) != name or name != info.filename:
-        return "has a name that can be read in two ways"
-    if kind not in (0, stat.S_IFREG) or info.is_dir():
-        return "is a link or another thing that is no file"
-    if info.flag_bits & 0x1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        return "is encrypted or compressed in another way"
-    return None
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:160]
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(open(path, "rb"))
+            entries = read_entries(file, path, file.seek(0, os.SEEK_END), limits)
+        except DAMAGE as error:
+            raise ArchiveError(f"{path} is not an archive that can be read ({first_line(error)})") from None
+        yield Archive(path, file, entries, limits)
