@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import importlib.resources
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import making
+import msgspec
 import pytest
 import yaml
 
 from ai_dev_tools.benchmark import paths
 from ai_dev_tools.benchmark.analysis.tables import write_tables
 from ai_dev_tools.benchmark.archive import Subject, build_archive
-from ai_dev_tools.benchmark.archive.container import Archive, Member, new_archive, open_archive
-from ai_dev_tools.benchmark.archive.layout import MANIFEST
+from ai_dev_tools.benchmark.archive.build import chain_of
+from ai_dev_tools.benchmark.archive.container import Archive, Digest, Member, new_archive, open_archive
+from ai_dev_tools.benchmark.archive.crate import crate_metadata
+from ai_dev_tools.benchmark.archive.layout import CRATE, MANIFEST, Entry, Manifest, RunFacts
 from ai_dev_tools.benchmark.config import load_config
+from ai_dev_tools.benchmark.deployment import CHECKOUT
 from ai_dev_tools.benchmark.design import PROTOCOL, Block, cells, request_digest, request_options
 from ai_dev_tools.benchmark.experiment import Experiment, open_experiment
 from ai_dev_tools.benchmark.plan import declare_plan
 from ai_dev_tools.benchmark.prompts import Prompt, write_prompts
-from ai_dev_tools.benchmark.report.build import SCHEMA_VERSION, build_report
-from ai_dev_tools.benchmark.report.data import read_run
-from ai_dev_tools.benchmark.report.formats import structured
+from ai_dev_tools.benchmark.report.machine import Made, software
+from ai_dev_tools.benchmark.report.render import Inputs, render_without_kernel
 from ai_dev_tools.benchmark.samples import Attempt, EndpointIdentity, Request, Sample, write_block
 from ai_dev_tools.benchmark.scoring import score_answer
 
@@ -110,14 +114,9 @@ def record_run(
 
 def _write_workflow(root: Path) -> None:
     (root / "config" / "tools").mkdir(parents=True)
-    for name in (
-        "Snakefile",
-        "notebooks/report.ipynb",
-        "LICENSE",
-        "workflow/rules/run.smk",
-        "profiles/default/config.yaml",
-    ):
-        _write(root / name, f"{name} of a test\n")
+    for name in ("Snakefile", "notebooks/report.ipynb", "LICENSE", "profiles/default/config.yaml"):
+        _write(root / name, (CHECKOUT / name).read_text())
+    shutil.copytree(CHECKOUT / "workflow", root / "workflow", ignore=shutil.ignore_patterns("__pycache__"))
     _write(root / "CITATION.cff", yaml.safe_dump({"title": "AI Development Tools Benchmark"}))
 
 
@@ -165,7 +164,7 @@ def _sample(block: Block, cell: Any, prompt: Prompt) -> Sample:
 
 
 def _write_derived(recorded: Recorded) -> None:
-    """Tables and report.json as the workflow makes them; the pages themselves are stand-ins."""
+    """Tables, report and figures as the workflow makes them."""
     run, config = recorded.run, recorded.experiment.config
     (run / "tables").mkdir()
     outputs = {name: run / "tables" / Path(file).name for name, file in paths.TABLE_FILES.items()}
@@ -177,34 +176,40 @@ def _write_derived(recorded: Recorded) -> None:
         reference=config.plan.reference,
         thresholds=config.validity.model_dump(),
     )
-    data = read_run(run / "tables", recorded.experiment.about(PROFILE), run / "plans.jsonl")
-    content = structured.render(build_report(data), SCHEMA_VERSION)
-    content["benchmark_info"]["generated"] = "2026-01-03 09:00:00 UTC"
-    _write(run / "report" / "report.json", json.dumps(content, indent=2, allow_nan=False))
-    _write(run / "report" / "report.html", "<!doctype html><title>stands for the report</title>")
-    _write(run / "figures" / "cost.svg", "<svg/>")
+    blocks, prompts = sorted((run / "blocks").glob("*/*.jsonl")), [recorded.root / paths.PROMPTS.format(task="colours")]
+    about = recorded.experiment.about(PROFILE)
+    inputs = Inputs(run / "tables", recorded.root / paths.NOTEBOOK, run / "plans.jsonl", blocks, prompts, about)
+    made = Made("2026-01-03 09:00:00 UTC", software(), "Test CPU")
+    render_without_kernel(inputs, run / "report", run / "figures", made)
 
 
 def forge(archive: Path, output: Path, change: dict[str, Callable[[bytes], bytes]]) -> Path:
-    """A copy with changed members whose checksums, chain and seal were all redone, as a careful forger would.
+    """A copy with changed members whose checksums, chain, crate and seal were all redone, as a careful forger would.
 
     Args:
-        change: by member name, what becomes of its content.
+        change: by member name, what becomes of its content; names that are new become members.
     """
-    import msgspec
-
-    from ai_dev_tools.benchmark.archive.build import chain_of
-    from ai_dev_tools.benchmark.archive.layout import Entry, Manifest
-
     with open_archive(archive) as source, new_archive(output) as writer:
         old = msgspec.json.decode(source.read(MANIFEST), type=Manifest)
-        for name in source.members:
-            if name != MANIFEST:
-                writer.add(Member(name, change.get(name, bytes)(_content(source, name))))
+        changed = {name: change.get(name, bytes)(_content(source, name)) for name in source.members}
+        changed |= {name: make(b"") for name, make in change.items() if name not in changed}
+        for name in sorted(changed.keys() - {CRATE, MANIFEST}):
+            writer.add(Member(name, changed[name]))
+        crate = changed[CRATE] if CRATE in change else _crate(changed, writer.digests)
+        writer.add(Member(CRATE, crate))
         files = {name: Entry(digest.sha256, digest.bytes) for name, digest in writer.digests.items()}
         new = msgspec.structs.replace(old, files=files, chain=chain_of(files, old.profile))
         writer.add(Member(MANIFEST, change.get(MANIFEST, bytes)(msgspec.json.encode(new))))
     return output
+
+
+def _crate(changed: dict[str, bytes], digests: dict[str, Digest]) -> bytes:
+    """The metadata of what was changed; the old one where nothing can be made of that."""
+    try:
+        facts = msgspec.json.decode(changed["run.json"], type=RunFacts)
+        return crate_metadata(facts, digests, yaml.safe_load(changed["CITATION.cff"]))
+    except (msgspec.MsgspecError, ValueError, KeyError, RecursionError):
+        return changed[CRATE]
 
 
 def _content(archive: Archive, name: str) -> bytes:

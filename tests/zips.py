@@ -11,7 +11,19 @@ from pathlib import Path
 
 from ai_dev_tools.benchmark.archive.container import TAG
 
-LOCAL = ("mark", "needed", "flags", "method", "time", "date", "crc", "packed", "unpacked", "name_length", "extra_length")
+LOCAL = (
+    "mark",
+    "needed",
+    "flags",
+    "method",
+    "time",
+    "date",
+    "crc",
+    "packed",
+    "unpacked",
+    "name_length",
+    "extra_length",
+)
 CENTRAL = ("mark", "made", "needed", "flags", "method", "time", "date", "crc", "packed", "unpacked", "name_length",
            "extra_length", "comment_length", "disk", "internal", "attributes", "offset")  # fmt: skip
 END = ("mark", "disk", "start_disk", "here", "members", "length", "start", "comment_length")

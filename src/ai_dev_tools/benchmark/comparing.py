@@ -13,7 +13,7 @@ from ai_dev_tools.benchmark.batches import Batch
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.overview import changes, shared_cases, together
 from ai_dev_tools.benchmark.repetition import Repetition, compare_requests
-from ai_dev_tools.benchmark.report.build import generated_at
+from ai_dev_tools.benchmark.report.machine import generated_at
 from ai_dev_tools.benchmark.report.model import Column, Links, Page, Prose, Section, Table, Verdicts
 from ai_dev_tools.benchmark.report.overview_page import write_overview
 from ai_dev_tools.benchmark.report.sections import differences, several

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import Any, NoReturn
 
+from ai_dev_tools.benchmark.lines import visible_line
+
 OK = 0
 FAILED = 1
 WRONG_CALL = 2
@@ -20,8 +22,13 @@ NARROWEST = 12
 
 
 def say(line: str) -> None:
-    """A line for people, beside the data on standard output."""
-    print(line, file=sys.stderr, flush=True)
+    """A line for people, beside the data on standard output; whatever it holds, it is one visible line."""
+    print(visible_line(line), file=sys.stderr, flush=True)
+
+
+def tell(line: object) -> None:
+    """A result on standard output that holds foreign text: one visible line."""
+    out(visible_line(line))
 
 
 def out(text: str) -> None:
@@ -63,4 +70,4 @@ def table(rows: Sequence[Mapping[Any, Any]], columns: Sequence[str] | None = Non
 def _cell(value: Any) -> str:
     if value is None or value == "" or (isinstance(value, float) and value != value):
         return "-"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else visible_line(value)

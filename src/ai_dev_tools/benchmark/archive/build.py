@@ -37,6 +37,8 @@ from ai_dev_tools.benchmark.archive.layout import (
     stage_files,
     without_section,
 )
+from ai_dev_tools.benchmark.archive.members import ROOT_FILES
+from ai_dev_tools.benchmark.archive.program import package_files
 from ai_dev_tools.benchmark.archive.publication import readme, zenodo
 from ai_dev_tools.benchmark.credentials import without_passwords
 from ai_dev_tools.benchmark.endpoints.catalogue import CatalogueModel, find_catalogue, load_catalogue, lookup
@@ -47,16 +49,6 @@ from ai_dev_tools.benchmark.receipts import read_receipt
 from ai_dev_tools.benchmark.tools import companions
 from ai_dev_tools.benchmark.validation import read_yaml
 
-ROOT_FILES = (
-    "LICENSE",
-    "CITATION.cff",
-    "envs/requirements.lock",
-    "envs/environment.yaml",
-    "envs/environment.post-deploy.sh",
-    "config/corpora.yaml",
-    "config/models.yaml",
-    "config/schema.json",
-)
 BY_TASK = ("fetch_corpus", "collect_contexts", "render_prompts")
 """Rules whose logs are named after a task or corpus; those of others are named after the run."""
 REPORT_FILES = "config/report"
@@ -243,7 +235,7 @@ class _Collection:
                 if not (self.root / extra).resolve().is_relative_to((self.root / folder).resolve()):
                     yield Member(extra.as_posix(), self.root / extra)
         for file in map(Path, self.subject.tools.values()):
-            for path in (self.root / file, *companions(self.root / file)):
+            for path in (self.root / file, *filter(_is_seen, companions(self.root / file))):
                 yield Member(f"{paths.TOOLS}/{path.relative_to((self.root / file).parent).as_posix()}", path)
 
     def _results(self) -> Iterator[Member]:
@@ -318,17 +310,17 @@ class _Collection:
         return {key: data[key] for key in ("id", "description", "homepage", "install") if data.get(key)}
 
 
+def _is_seen(path: Path) -> bool:
+    return not path.name.startswith(".") and path.suffix != ".pyc"
+
+
 def _tree(folder: Path, name: str) -> Iterator[Member]:
     """Every file below a folder; caches and hidden files are left out.
 
     Raises:
         ArchiveError: a link leads out of the folder.
     """
-    for path in sorted(folder.rglob("*")):
-        relative = path.relative_to(folder)
-        hidden = any(part.startswith(".") or part == "__pycache__" for part in relative.parts)
-        if not path.is_file() or hidden or path.suffix == ".pyc":
-            continue
+    for path in package_files(folder):
         if not path.resolve().is_relative_to(folder.resolve()):
             raise ArchiveError(f"{path} is a link to a file elsewhere", remedy="Put the file itself there")
-        yield Member(f"{name}/{relative.as_posix()}", path)
+        yield Member(f"{name}/{path.relative_to(folder).as_posix()}", path)

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import yaml
 
 from ai_dev_tools.benchmark.analysis.flatten import ADDED, COLUMNS, sample_row
 from ai_dev_tools.benchmark.analysis.sampletable import NUMBERS
@@ -33,6 +32,7 @@ from ai_dev_tools.benchmark.archive.layout import (
     Manifest,
 )
 from ai_dev_tools.benchmark.archive.streams import Hashed
+from ai_dev_tools.benchmark.archive.yamltext import yaml_data
 from ai_dev_tools.benchmark.config import load_config
 from ai_dev_tools.benchmark.contexts import ToolResult
 from ai_dev_tools.benchmark.design import Think
@@ -78,7 +78,8 @@ class Records:
         self._plans: set[str] = set()
         self._think: Think = False
         self._rows: dict[Key, bytes] = {}
-        self._report: dict[str, Any] = {}
+        self.report: dict[str, Any] = {}
+        self.settings: dict[str, Any] = {}
         self._prompt_decoder = msgspec.json.Decoder(Prompt)
         self._context_decoder = msgspec.json.Decoder(ToolResult)
 
@@ -122,36 +123,30 @@ class Records:
         elif name == SAMPLES_CSV:
             self._table(stream)
         elif name == REPORT_JSON:
-            self._report = _object(stream)
+            self.report = _object(stream)
         elif name.endswith(".json") and name.startswith(("results/", "resources/")):
             _object(stream)
 
     def finish(self) -> None:
-        """Check what needs more than one member: the other forms of the tables, and the report."""
-        from ai_dev_tools.benchmark.archive.recompute import report_differences
-
+        """Check what needs more than one member: the other form of the samples table, and how many samples are reported."""
         try:
             self._parquet()
         except ArchiveError as error:
             self._add(SAMPLES_PARQUET, str(error))
-        said = self._report.get("benchmark_info")
+        said = self.report.get("benchmark_info")
         total = said.get("total_samples") if isinstance(said, dict) else None
         if total != self.samples:
             self._add(REPORT_JSON, f"reports {total} samples, but the archive holds {self.samples}")
-        else:
-            for what in report_differences(self._archive, self._manifest, self._report):
-                self._add(REPORT_JSON, what)
 
     # what is read first
 
     def _settings(self, stream: Hashed) -> None:
         text = stream.read()
+        settings = yaml_data(text, CONFIG, self._archive.limits)
+        self.settings = settings if isinstance(settings, dict) else {}
         try:
-            if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
-                raise ArchiveError("has YAML aliases, which no config of an archive has")
-            settings = yaml.safe_load(text)
-            self._think = load_config(settings if isinstance(settings, dict) else {}).think
-        except (yaml.YAMLError, ConfigurationError, *_UNREADABLE) as error:
+            self._think = load_config(self.settings).think
+        except (ConfigurationError, *_UNREADABLE) as error:
             raise ArchiveError(f"is no config ({str(error).splitlines()[0][:200]})") from None
 
     def _plan_rows(self, stream: Hashed) -> None:
@@ -270,7 +265,10 @@ def open_parquet(archive: Archive, name: str) -> Any:
     """
     import pyarrow.parquet as pq
 
-    file = pq.ParquetFile(io.BytesIO(archive.read(name)))
+    data = archive.read(name)
+    if int.from_bytes(data[-8:-4], "little") > archive.limits.footer:
+        raise ArchiveError(f"{name} says more of itself than any table of this project")
+    file = pq.ParquetFile(io.BytesIO(data))
     groups = range(file.metadata.num_row_groups)
     if sum(file.metadata.row_group(group).total_byte_size for group in groups) > archive.limits.document:
         raise ArchiveError(f"{name} would unpack to more than {archive.limits.document} bytes")

@@ -25,6 +25,8 @@ from ai_dev_tools.benchmark.errors import ConfigurationError
 
 __all__ = ["COMMENT_BYTES", "DAMAGE", "LIMITS", "PIECE", "TAG", "Archive", "ArchiveError", "Digest", "Limits", "Member",
            "Writer", "is_intact", "new_archive", "open_archive"]  # fmt: skip
+LARGE = 1 << 30
+"""Bytes beyond which a file gets 64-bit sizes, lest it grows while it is read."""
 _COMMENT = re.compile(TAG + rb"[0-9a-f]{64}")
 
 
@@ -59,7 +61,7 @@ class Writer:
         info.create_system = 3
         info.external_attr = (stat.S_IFREG | 0o644) << 16
         digest, size = hashlib.sha256(), 0
-        large = isinstance(member.source, Path) and member.source.stat().st_size > 1 << 30
+        large = isinstance(member.source, Path) and member.source.stat().st_size > LARGE
         with self._zip.open(info, "w", force_zip64=large) as target:
             for piece in _pieces(member.source):
                 digest.update(piece)

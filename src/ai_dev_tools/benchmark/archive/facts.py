@@ -166,7 +166,7 @@ def gather(
         blocks=[block.row() for block in filled],
         models=_models(filled),
         machine={name: said[name] for name in MACHINE if name in said},
-        hardware=_hardware(run / "identity"),
+        hardware=_hardware(run / "identity", filled),
         software={name: said[name] for name in ("Python", *PACKAGES) if name in said},
         tools=tools,
         corpora=corpora,
@@ -212,11 +212,12 @@ def _models(blocks: list[BlockFacts]) -> list[dict[str, Any]]:
     ]
 
 
-def _hardware(identity: Path) -> list[dict[str, Any]]:
+def _hardware(identity: Path, blocks: list[BlockFacts]) -> list[dict[str, Any]]:
     """Every machine that asked, as recorded by the blocks."""
+    files = {identity / Path(block.file).parent.name / f"{Path(block.file).stem}.json" for block in blocks}
     found = [
         entry["hardware"]
-        for file in sorted(identity.glob("*/*.json"))
+        for file in sorted(files)
         for entry in read_sessions(file)
         if isinstance(entry.get("hardware"), dict)
     ]

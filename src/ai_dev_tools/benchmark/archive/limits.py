@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from ai_dev_tools.benchmark.errors import BenchmarkError
+
+try:
+    import resource
+except ImportError:  # not on Windows
+    resource = None  # type: ignore[assignment]
 
 DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, OSError, struct.error, KeyError)
 """What reading a damaged zip raises; NotImplementedError and UnicodeDecodeError are among them."""
@@ -38,6 +46,14 @@ class Limits:
     """The same for JSON, which takes up to twenty times as much once it is parsed."""
     settings: int = 1 << 20
     """The same for YAML, whose parser is slow."""
+    program: int = 16 << 20
+    """Of a file of the program or the settings."""
+    figure: int = 32 << 20
+    footer: int = 8 << 20
+    """Of what a Parquet table says of itself."""
+    memory: int = 2 << 30
+    """What checking may take, beside `memory_per_byte` of the file."""
+    memory_per_byte: int = 40
 
     def whole(self, name: str) -> int:
         """The most bytes that a member of this name may have where it is read whole."""
@@ -45,6 +61,37 @@ class Limits:
 
 
 LIMITS = Limits()
+
+
+@contextmanager
+def bounded_memory(path: Path, limits: Limits = LIMITS) -> Iterator[None]:
+    """Have an allocation fail that a file of this size cannot need, instead of taking all memory of the machine.
+
+    Raises:
+        ArchiveError: that happened.
+    """
+    before = None
+    if resource and (used := _address_space()):
+        size = path.stat().st_size if path.exists() else 0
+        before = resource.getrlimit(resource.RLIMIT_AS)
+        wanted = used + limits.memory + limits.memory_per_byte * size
+        soft = wanted if before[0] == resource.RLIM_INFINITY else min(wanted, before[0])
+        resource.setrlimit(resource.RLIMIT_AS, (soft, before[1]))
+    try:
+        yield
+    except MemoryError:
+        raise ArchiveError(f"{path} takes more memory than any archive of its size") from None
+    finally:
+        if resource and before:
+            resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+def _address_space() -> int:
+    """Bytes of address space that this process uses; 0 where the system does not say."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def first_line(error: BaseException) -> str:

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from ai_dev_tools.benchmark import paths
 from ai_dev_tools.benchmark.archive.chain import open_parquet
 from ai_dev_tools.benchmark.archive.container import Archive, ArchiveError
 from ai_dev_tools.benchmark.archive.layout import BLOCK_NAME, CONFIG, PROMPTS_NAME, RECORDED, Manifest
+from ai_dev_tools.benchmark.archive.yamltext import yaml_data
 from ai_dev_tools.benchmark.config import load_config
 from ai_dev_tools.benchmark.errors import BenchmarkError
 from ai_dev_tools.benchmark.experiment import Experiment
@@ -77,7 +77,7 @@ def recomputed(archive: Archive, manifest: Manifest) -> Iterator[tuple[str, str]
         plans = paths.PLANS.format(profile=manifest.profile)
         for member in (*wanted, plans):
             _extract(archive, member, folder / member)
-        config = load_config(yaml.safe_load((folder / CONFIG).read_bytes()))
+        config = load_config(yaml_data((folder / CONFIG).read_bytes(), CONFIG, archive.limits))
         if config.plugins:
             yield (
                 CONFIG,

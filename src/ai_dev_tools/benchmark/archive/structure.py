@@ -183,7 +183,8 @@ def _check_header(file: IO[bytes], entry: Entry) -> int:
         (crc, *sizes) != (entry.crc, entry.file_size, entry.compress_size) or needed not in versions
     ):
         raise ArchiveError(f"refused: the two headers of member {entry.filename!r} say different things")
-    return entry.data + extra_length
+    place: int = entry.data + extra_length
+    return place
 
 
 def check_members(entries: Iterable[Entry], size: int, limits: Limits = LIMITS) -> None:
@@ -256,5 +257,3 @@ def opened(file: IO[bytes], entry: Entry, place: int) -> IO[bytes]:
     make: Callable[..., Any] = io.BufferedReader
     stream: IO[bytes] = make(Inflated(file, entry, place), 1 << 16)
     return stream
-
-

@@ -25,7 +25,11 @@ from ai_dev_tools.benchmark.archive.container import (
 )
 from ai_dev_tools.benchmark.archive.crate import entity_ids
 from ai_dev_tools.benchmark.archive.layout import CRATE, FORMAT, MANIFEST, RECORDED, RUN, Manifest, RunFacts
+from ai_dev_tools.benchmark.archive.limits import bounded_memory, first_line
+from ai_dev_tools.benchmark.archive.members import is_known, most_bytes
+from ai_dev_tools.benchmark.archive.program import Program, compare_program, listed
 from ai_dev_tools.benchmark.archive.streams import Hashed
+from ai_dev_tools.benchmark.lines import visible_line
 
 MOST_FINDINGS = 50
 
@@ -48,12 +52,19 @@ class Verification:
     Attributes:
         findings: everything that is wrong; empty where the archive is genuine.
         facts: the archive's own summary, when it could be read.
+        program: the program that lies in it, compared with the installed one.
+        recomputed, rendered: whether tables were derived again, and all formats of the report made again and compared.
+        unchecked: members that were only checked to be what was sealed, since nothing here can make them again.
     """
 
     path: Path
     findings: list[Finding] = field(default_factory=list)
     facts: RunFacts | None = None
+    program: Program = field(default_factory=Program)
     recomputed: bool = False
+    rendered: bool = False
+    unchecked: tuple[str, ...] = ()
+    why_unchecked: str = ""
 
     @property
     def ok(self) -> bool:
@@ -64,18 +75,32 @@ class Verification:
         """The result in one line."""
         if self.findings:
             more = len(self.findings) - 1
-            return f"NOT VALID: {self.findings[0]}" + (f" (and {more} more)" if more else "")
+            return visible_line(f"NOT VALID: {self.findings[0]}" + (f" (and {more} more)" if more else ""))
         facts = self.facts
         assert facts is not None
-        how = (
-            "tables were derived again, byte by byte"
+        whole = self.rendered and not self.unchecked
+        what = "the report belongs to the data" if whole else "the data belong together"
+        return visible_line(
+            f"VALID: {what}: {facts.samples} samples of profile {facts.profile}, plan {facts.plan}, "
+            f"{facts.started_at} to {facts.ended_at}; {self._checked}"
+        )
+
+    @property
+    def _checked(self) -> str:
+        """What was checked, and what was not."""
+        words = [
+            "all tables were derived again, byte by byte"
             if self.recomputed
-            else "every row of the samples table was checked"
-        )
-        return (
-            f"VALID: the report belongs to the data: {facts.samples} samples of profile {facts.profile}, plan {facts.plan}, "
-            f"{facts.started_at} to {facts.ended_at}; {how}"
-        )
+            else "every row of the samples table was checked (--recompute derives the other tables again)"
+        ]
+        if self.rendered:
+            words.append("every other format of the report was made again from the tables, byte by byte" if self.unchecked
+                         else "every format of the report was made again from the tables, byte by byte")  # fmt: skip
+        else:
+            words.append("of the report, only report.json's numbers and verdicts were checked")
+        if self.unchecked:
+            words.append(f"NOT CHECKED: {listed(self.unchecked)} ({self.why_unchecked})")
+        return "; ".join(words)
 
     def require(self) -> Verification:
         """Itself, if nothing is wrong.
@@ -93,36 +118,46 @@ class Verification:
             self.findings.append(Finding(where, what))
 
 
-def verify(path: Path, *, recompute: bool = False, limits: Limits = LIMITS) -> Verification:
+def verify(path: Path, *, recompute: bool = False, report: bool = True, limits: Limits = LIMITS) -> Verification:
     """Check an archive; never raises for what is in the file.
 
     Args:
         recompute: also derive all tables from the samples and compare them byte by byte, which needs the packages of the
             run (see envs/requirements.lock in the archive).
+        report: make every format of the report again and compare; without, for whoever reads none of them, only the numbers
+            and verdicts of report.json.
     """
     result = Verification(path)
     try:
-        intact = is_intact(path)
-        with open_archive(path, limits) as archive:
-            _check(archive, result, intact)
-            if result.ok and recompute:
-                from ai_dev_tools.benchmark.archive.recompute import recomputed
+        with bounded_memory(path, limits):
+            intact = is_intact(path)
+            with open_archive(path, limits) as archive:
+                _check(archive, result, intact, report)
+                if result.ok and recompute:
+                    from ai_dev_tools.benchmark.archive.recompute import recomputed
 
-                for where, what in recomputed(archive, _manifest(archive)):
-                    result.add(where, what)
-                result.recomputed = True
+                    for where, what in recomputed(archive, _manifest(archive)):
+                        result.add(where, what)
+                    result.recomputed = True
     except ArchiveError as error:
         result.add(path.name, str(error).removeprefix(f"{path} "))
     return result
 
 
-def _check(archive: Archive, result: Verification, intact: bool) -> None:
+def _check(archive: Archive, result: Verification, intact: bool, report: bool) -> None:
     manifest = _manifest_or_none(archive, result)
     if manifest is None:
         return
     listed = {*manifest.files, MANIFEST}
     for name in sorted(listed ^ archive.members.keys()):
         result.add(name, "is missing" if name in listed else "is not listed in the manifest")
+    for name, member in archive.members.items():
+        if not is_known(name, manifest.profile):
+            result.add(name, "is refused: no archive of this project has a file of that name")
+        elif member.file_size > most_bytes(name, archive.limits):
+            result.add(name, f"is refused: it is larger than {most_bytes(name, archive.limits)} bytes")
+    if result.findings and not intact:
+        return
     records = Records(archive, manifest, result.add) if intact else None  # a changed file is only searched for where
     order = records.reading_order if records else sorted
     for name in order(name for name in manifest.files if name in archive.members):
@@ -133,7 +168,25 @@ def _check(archive: Archive, result: Verification, intact: bool) -> None:
         )
     if records and result.ok:
         records.finish()
+    if records and result.ok:
         _check_summary(archive, manifest, records, result)
+    if records and result.ok:
+        _check_made(archive, manifest, records, result, report)
+
+
+def _check_made(archive: Archive, manifest: Manifest, records: Records, result: Verification, report: bool) -> None:
+    """What was made from the records (summary, report, metadata) against what is made from them here."""
+    from ai_dev_tools.benchmark.archive.made import check_made
+
+    result.program = compare_program(manifest.files)
+    try:
+        check_made(archive, manifest, records, result, report)
+    except ArchiveError as error:
+        result.add(RECORDED, str(error))
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever content of an archive makes our own code stumble over is the archive's fault
+        result.add(RECORDED, f"cannot be made again from the records ({type(error).__name__}: {first_line(error)})")
 
 
 def _manifest(archive: Archive) -> Manifest:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 from ai_dev_tools.benchmark.analysis.sampletable import ALL
@@ -48,18 +46,11 @@ def build_report(data: RunData) -> Report:
     )
 
 
-def generated_at() -> str:
-    """Now, or the moment that SOURCE_DATE_EPOCH names, for reproducible builds."""
-    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
-    moment = datetime.fromtimestamp(int(epoch), UTC) if epoch.isdigit() else datetime.now(UTC)
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
-
-
 def _header(data: RunData) -> tuple[tuple[str, str], ...]:
     machine = machine_in_short(data.sessions)
     return (
         ("Profile", data.profile.upper()),
-        ("Generated", generated_at()),
+        ("Generated", data.made.generated),
         ("Tasks", str(len(data.tasks))),
         ("Sample Size", str(_sample_size(data))),
         ("Models", ", ".join(data.models) or "none"),
@@ -86,7 +77,7 @@ def _info(data: RunData) -> dict[str, Any]:
         "approaches": data.approaches,
         "total_samples": len(data.samples),
         "expected_samples": data.expected,
-        "generated": generated_at(),
+        "generated": data.made.generated,
     }
 
 

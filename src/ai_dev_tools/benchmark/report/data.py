@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,8 +14,9 @@ import pandas as pd
 from ai_dev_tools.benchmark import tablefiles
 from ai_dev_tools.benchmark.analysis.sampletable import ALL, REQUIRED, TEXT, prepare
 from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.paths import safe_model
 from ai_dev_tools.benchmark.plan import read_plans, up_to
-from ai_dev_tools.benchmark.report.machine import sessions_of
+from ai_dev_tools.benchmark.report.machine import Made, sessions_of
 from ai_dev_tools.benchmark.report.text import is_missing
 from ai_dev_tools.benchmark.samples import SampleError
 
@@ -55,6 +56,7 @@ class RunData:
         plans: entries of the plan ledger, oldest first.
         sessions: what block jobs recorded of server, model and machine.
         failures: requests that did not complete, with their messages; empty where the block files are not at hand.
+        made: when, where and with what the report is made.
     """
 
     about: Mapping[str, Any]
@@ -73,6 +75,7 @@ class RunData:
     plans: Sequence[Mapping[str, Any]] = ()
     sessions: Sequence[Mapping[str, Any]] = ()
     failures: Sequence[Failure] = ()
+    made: Made = field(default_factory=Made.here)
 
     @cached_property
     def profile(self) -> str:
@@ -203,7 +206,9 @@ def read_table(path: Path) -> pd.DataFrame:
     return pd.DataFrame()
 
 
-def read_run(tables: Path, about: Mapping[str, Any] | None = None, plans: Path | None = None) -> RunData:
+def read_run(
+    tables: Path, about: Mapping[str, Any] | None = None, plans: Path | None = None, made: Made | None = None
+) -> RunData:
     """Read what a report is made of.
 
     Args:
@@ -211,25 +216,39 @@ def read_run(tables: Path, about: Mapping[str, Any] | None = None, plans: Path |
             beside it.
         about: what the settings say of the run.
         plans: the plan ledger.
+        made: how the report came about, if not here and now.
 
     Raises:
         ConfigurationError: a table or the ledger is there but cannot be read.
     """
     samples = read_table(tables / "samples.csv")
-    sessions = sessions_of(tables.parent / "identity")
+    blocks = blocks_of(samples)
+    sessions = sessions_of(tables.parent / "identity", blocks)
     frames = {name: read_table(tables / f"{name}.csv") for name in DERIVED}
     return RunData(
         about=about or {},
         samples=plain_samples(samples),
         plans=up_to(read_plans(plans), (about or {}).get("plan")) if plans else [],
         sessions=sessions,
-        failures=failures_of(tables.parent / "blocks"),
+        failures=failures_of(tables.parent / "blocks", blocks),
+        made=made or Made.here(),
         **frames,
     )
 
 
-def failures_of(blocks: Path) -> list[Failure]:
+def blocks_of(samples: pd.DataFrame) -> set[tuple[str, str]]:
+    """Model (as in file names) and task of every block; others in the same folder are of another run."""
+    if not {"model", "task"} <= set(samples.columns):
+        return set()
+    pairs = samples[["model", "task"]].astype(str).drop_duplicates().to_numpy()
+    return {(safe_model(model), task) for model, task in pairs}
+
+
+def failures_of(blocks: Path, known: Container[tuple[str, str]] | None = None) -> list[Failure]:
     """Requests of a run's block files that did not complete; none where there is no such file.
+
+    Args:
+        known: the blocks of the run, see `blocks_of`; all by default.
 
     Raises:
         ConfigurationError: a line is no sample.
@@ -237,6 +256,8 @@ def failures_of(blocks: Path) -> list[Failure]:
     decoder = msgspec.json.Decoder(Failure)
     found: list[Failure] = []
     for path in sorted(blocks.glob("*/*.jsonl")):
+        if known is not None and (path.parent.name, path.stem) not in known:
+            continue
         try:
             samples = [decoder.decode(line) for line in path.read_bytes().splitlines() if line]
         except (OSError, msgspec.MsgspecError) as error:

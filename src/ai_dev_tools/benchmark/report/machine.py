@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +16,57 @@ from ai_dev_tools.benchmark.report.text import listing, percent
 
 PACKAGES = ("ai-dev-tools-benchmark", "snakemake", "pandas", "scipy", "statsmodels", "matplotlib", "xllamacpp")
 Session = Mapping[str, Any]
+GENERATED = "%Y-%m-%d %H:%M:%S UTC"
 
 
-def sessions_of(folder: Path) -> list[dict[str, Any]]:
-    """What the block jobs of a run recorded of their sessions, in the order of their files."""
-    return [entry for file in sorted(folder.glob("*/*.json")) for entry in read_sessions(file)]
+@dataclass(frozen=True)
+class Made:
+    """How a report came about: all that it says and that does not follow from the run's files.
+
+    Attributes:
+        generated: when, as the report prints it.
+        software: Python and the packages that made the numbers, by name.
+        machine: what it was made on, in words.
+    """
+
+    generated: str
+    software: Mapping[str, str]
+    machine: str
+
+    @classmethod
+    def here(cls) -> Made:
+        """Now, on this machine, with what is installed."""
+        return cls(generated_at(), software(), described(hardware()))
 
 
-def machine_facts(sessions: Sequence[Session]) -> dict[str, str]:
-    """Hardware and system that the requests were measured on, and where the server was."""
+def generated_at() -> str:
+    """Now, or the moment that SOURCE_DATE_EPOCH names, for reproducible builds."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    moment = datetime.fromtimestamp(int(epoch), UTC) if epoch.isdigit() else datetime.now(UTC)
+    return f"{moment:{GENERATED}}"
+
+
+def sessions_of(folder: Path, known: Container[tuple[str, str]] | None = None) -> list[dict[str, Any]]:
+    """What the block jobs of a run recorded of their sessions, in the order of their files.
+
+    Args:
+        known: model (as in file names) and task of the blocks that are wanted; all by default.
+    """
+    files = [
+        file for file in sorted(folder.glob("*/*.json")) if known is None or (file.parent.name, file.stem) in known
+    ]
+    return [entry for file in files for entry in read_sessions(file)]
+
+
+def machine_facts(sessions: Sequence[Session], here: str | None = None) -> dict[str, str]:
+    """Hardware and system that the requests were measured on, and where the server was.
+
+    Args:
+        here: the machine that the report is made on, if it is another one.
+    """
     machines = list(dict.fromkeys(described(entry["hardware"]) for entry in sessions if entry.get("hardware")))
     if not machines:
-        return {"Report made on": described(hardware()), "Measured on": "not recorded"}
+        return {"Report made on": here or described(hardware()), "Measured on": "not recorded"}
     elsewhere = sum(entry.get("server_on_this_machine") is False for entry in sessions)
     facts = {"Measured on": "; ".join(machines)}
     if elsewhere:

@@ -27,8 +27,9 @@ from ai_dev_tools.benchmark.report.browser import (
     read_blocks,
 )
 from ai_dev_tools.benchmark.report.build import SCHEMA_VERSION, build_report
-from ai_dev_tools.benchmark.report.data import read_run
+from ai_dev_tools.benchmark.report.data import RunData, read_run
 from ai_dev_tools.benchmark.report.formats import badge, console, html, junit, markdown, own, structured
+from ai_dev_tools.benchmark.report.machine import Made
 from ai_dev_tools.benchmark.report.model import Page, Report, Section, Table, Verdicts
 from ai_dev_tools.benchmark.report.pictures import figure_csv
 
@@ -75,11 +76,45 @@ def render_report(inputs: Inputs, folder: Path, figures: Path) -> Report:
     about = dict(inputs.about or {})
     data = read_run(inputs.tables, about, inputs.plans)
     report = build_report(data)
+    _write_texts(report, data, inputs, folder, figures)
+    parameters = {
+        "tables": str(inputs.tables),
+        "plans": str(inputs.plans or ""),
+        "figures": str(figures),
+        "about": about,
+    }
+    execute_notebook(inputs.notebook, folder / "report.ipynb", structured.jsonable(parameters))
+    _write_page(report, inputs, folder)
+    return report
+
+
+def render_without_kernel(inputs: Inputs, folder: Path, figures: Path, made: Made) -> Report:
+    """The same files byte by byte (report.ipynb aside, which holds times and parameters too), in a fraction of the time.
+
+    Args:
+        inputs: with this package's own notebook; no cell of it is run, only what `run.show` would show is put in.
+        made: how the report came about that this one is to be like.
+    """
+    import nbformat
+
+    from ai_dev_tools.benchmark.report.notebook import OpenReport, shown
+
+    data = read_run(inputs.tables, dict(inputs.about or {}), inputs.plans, made)
+    run = OpenReport(data, figures)
+    _write_texts(run.report, data, inputs, folder, figures)
+    read: Any = nbformat.read
+    write: Any = nbformat.write
+    write(shown(read(str(inputs.notebook), as_version=4), run), str(folder / "report.ipynb"))
+    _write_page(run.report, inputs, folder)
+    return run.report
+
+
+def _write_texts(report: Report, data: RunData, inputs: Inputs, folder: Path, figures: Path) -> None:
+    """Every format that needs neither pictures nor the notebook."""
     folder.mkdir(parents=True, exist_ok=True)
     content = structured.render(report, SCHEMA_VERSION)
-    pictures = os.path.relpath(figures, folder)
     written = {
-        "report.md": markdown.render(report, pictures),
+        "report.md": markdown.render(report, os.path.relpath(figures, folder)),
         "report.json": json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n",
         "report.csv": structured.render_csv(report),
         "report.txt": console.render(report, content),
@@ -94,17 +129,15 @@ def render_report(inputs: Inputs, folder: Path, figures: Path) -> Report:
         (folder / name).mkdir()
     for name, text in written.items():
         (folder / name).write_text(text, encoding="utf-8", errors="replace")
-    parameters = {
-        "tables": str(inputs.tables),
-        "plans": str(inputs.plans or ""),
-        "figures": str(figures),
-        "about": about,
-    }
-    execute_notebook(inputs.notebook, folder / "report.ipynb", structured.jsonable(parameters))
-    payload = page_payload(report, browser_data(read_blocks(inputs.blocks), load_prompts(inputs.prompts)), folder)
+
+
+def _write_page(report: Report, inputs: Inputs, folder: Path) -> None:
+    """report.html, from the notebook that lies beside it already."""
+    payload = page_payload(
+        report, browser_data(read_blocks(sorted(inputs.blocks)), load_prompts(inputs.prompts)), folder
+    )
     page = html_page(folder / "report.ipynb", report, payload)
     (folder / "report.html").write_text(page, encoding="utf-8", errors="replace")
-    return report
 
 
 def table_pages(report: Report) -> dict[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ai_dev_tools.benchmark.report.data import RunData, records
-from ai_dev_tools.benchmark.report.machine import machine_facts, software
+from ai_dev_tools.benchmark.report.machine import machine_facts
 from ai_dev_tools.benchmark.report.model import Block, Browser, Column, Facts, Notice, Section, Table
 from ai_dev_tools.benchmark.report.sections.ledger import ledger_table
 from ai_dev_tools.benchmark.report.text import is_missing, listing, number
@@ -28,7 +28,7 @@ def provenance(data: RunData) -> Section:
     profile = data.about.get("profile", {})
     if isinstance(profile, Mapping) and profile.get("description"):
         facts.append(("Profile", f"{profile['name']}: {profile['description']}"))
-    facts += [*machine_facts(data.sessions).items(), *software().items()]
+    facts += [*machine_facts(data.sessions, data.made.machine).items(), *data.made.software.items()]
     for name, column in (
         ("Endpoint", "endpoint_kind"),
         ("Server version", "endpoint_version"),

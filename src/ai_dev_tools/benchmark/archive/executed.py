@@ -1,0 +1,80 @@
+"""The executed report notebook in an archive: whether it is the one of this package, with what its cells show, and no more."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from ai_dev_tools.benchmark import paths
+from ai_dev_tools.benchmark.report.formats.structured import jsonable
+
+_PARAMETERS = "injected-parameters"
+_OF_CELLS = ("execution", "papermill", "tags")
+_WHOLE = ("kernelspec", "language_info", "papermill")
+_WORD = re.compile(r"[A-Za-z0-9 .,:;+_/@-]{0,200}")
+
+
+def is_executed(recorded: bytes, expected: bytes, profile: str, about: dict[str, Any]) -> bool:
+    """Whether a notebook is the expected one as papermill leaves it: with its parameters, and times that nobody can check.
+
+    Args:
+        expected: the same without a kernel, see `render_without_kernel`.
+    """
+    try:
+        found, wanted = json.loads(recorded), json.loads(expected)
+        cells = [cell for cell in found["cells"] if _PARAMETERS not in cell["metadata"].get("tags", [])]
+        injected = [cell for cell in found["cells"] if _PARAMETERS in cell["metadata"].get("tags", [])]
+        return (
+            found.keys() == wanted.keys()
+            and (found["nbformat"], found["nbformat_minor"]) == (wanted["nbformat"], wanted["nbformat_minor"])
+            and [_plain(cell) for cell in cells] == [_plain(cell) for cell in wanted["cells"]]
+            and all(_is_injected(cell, profile, about) for cell in injected)
+            and len(injected) <= 1
+            and _is_dull(found["metadata"], _WHOLE)
+            and all(_is_dull(cell["metadata"], _OF_CELLS) for cell in found["cells"])
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return False
+
+
+def _plain(cell: dict[str, Any]) -> dict[str, Any]:
+    """A cell without what differs between two executions."""
+    kept = {key: value for key, value in cell.items() if key not in ("execution_count", "metadata", "outputs")}
+    outputs = [
+        {key: value for key, value in output.items() if key != "execution_count"} for output in cell.get("outputs", [])
+    ]
+    tags = list(cell["metadata"].get("tags", []))
+    count = cell.get("execution_count")
+    return kept | {"outputs": outputs, "tags": tags, "count": None if isinstance(count, int) else count}
+
+
+def _is_injected(cell: dict[str, Any], profile: str, about: dict[str, Any]) -> bool:
+    """Whether a cell holds the parameters of this run, as papermill writes them."""
+    from papermill.translators import PythonTranslator
+
+    values = {
+        "tables": paths.TABLES.format(profile=profile),
+        "plans": paths.PLANS.format(profile=profile),
+        "figures": paths.FIGURES.format(profile=profile),
+        "about": about,
+    }
+    source = "".join(cell["source"])
+    same: bool = source.strip() == PythonTranslator.codify(jsonable(values)).strip()
+    return same and cell["cell_type"] == "code" and cell["outputs"] == []
+
+
+def _is_dull(metadata: dict[str, Any], known: tuple[str, ...]) -> bool:
+    """Whether metadata holds nothing but times, versions and the names of settings."""
+    return metadata.keys() <= set(known) and all(
+        _is_word(value) for key, part in metadata.items() if key != "papermill" or isinstance(part, dict)
+        for value in (part.values() if isinstance(part, dict) else [part])
+        if key != "papermill" or not isinstance(value, dict)
+    )  # fmt: skip
+
+
+def _is_word(value: Any) -> bool:
+    if isinstance(value, list | dict):
+        inner = value if isinstance(value, list) else value.values()
+        return len(value) < 20 and all(map(_is_word, inner))
+    return value is None or isinstance(value, int | float) or (isinstance(value, str) and bool(_WORD.fullmatch(value)))

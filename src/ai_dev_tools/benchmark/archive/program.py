@@ -1,0 +1,107 @@
+"""Whose program lies in an archive: the installed one, or one that somebody changed."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.resources
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from ai_dev_tools import __version__
+from ai_dev_tools.benchmark import paths
+from ai_dev_tools.benchmark.archive.layout import SOURCE, Entry
+from ai_dev_tools.benchmark.archive.members import OWN, PROGRAM, SHIPPED
+from ai_dev_tools.benchmark.deployment import CHECKOUT, PACKAGED
+from ai_dev_tools.benchmark.lines import visible_line
+
+MOST_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Program:
+    """The program in an archive, compared with the installed one.
+
+    Attributes:
+        differing: members that are not as they are installed, that are not installed, or that are missing.
+        own: members with code of the person who made the run.
+    """
+
+    differing: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
+
+    @property
+    def same(self) -> bool:
+        return not self.differing
+
+    @property
+    def line(self) -> str:
+        """Whose program would run, in one line."""
+        whose = f"same as version {__version__}, which is installed here"
+        if self.differing:
+            whose = f"NOT the installed version {__version__}: {listed(self.differing)} differ"
+        return f"{whose}; code of the sender's own: {listed(self.own)}" if self.own else whose
+
+
+def compare_program(files: Mapping[str, Entry]) -> Program:
+    """The program among an archive's members, against the installed one.
+
+    Args:
+        files: the manifest's, whose checksums were verified.
+    """
+    here = {name: path for name, path in _installed() if not name.startswith(SHIPPED)}
+    there = {name for name in files if name.startswith(PROGRAM) and not name.startswith(SHIPPED)}
+    doubled = {name: _home() / name.removeprefix(SHIPPED) for name in files if name.startswith(SHIPPED)}
+    compared = here | doubled
+    differing = [
+        name for name in sorted(there | compared.keys())
+        if name not in files or name not in compared or _sha256(compared[name]) != files[name].sha256
+    ]  # fmt: skip
+    return Program(tuple(differing), tuple(sorted(name for name in files if _is_own(name, files))))
+
+
+def _is_own(name: str, files: Mapping[str, Entry]) -> bool:
+    """Whether a member holds code that is no part of the program; a tool that ships with it is."""
+    return name.startswith(OWN) and not (name.startswith(paths.TOOLS) and _sha256(_home() / name) == files[name].sha256)
+
+
+def installed_notebook() -> Path:
+    """The report notebook of the installed program."""
+    return _home() / paths.NOTEBOOK
+
+
+def _home() -> Path:
+    return next((folder for folder in (CHECKOUT, PACKAGED) if (folder / "Snakefile").is_file()), PACKAGED)
+
+
+def _installed() -> Iterator[tuple[str, Path]]:
+    """Names that the installed program's files have in an archive."""
+    home = _home()
+    trees = ((home / "workflow", "workflow"), (home / "profiles" / "default", "profiles/default"),
+             (Path(str(importlib.resources.files("ai_dev_tools"))), SOURCE))  # fmt: skip
+    for folder, name in trees:
+        for path in package_files(folder):
+            yield f"{name}/{path.relative_to(folder).as_posix()}", path
+    for name in ("Snakefile", paths.NOTEBOOK):
+        yield name, home / name
+
+
+def package_files(folder: Path) -> Iterator[Path]:
+    """Every file below a folder, sorted; caches and hidden files are left out."""
+    for path in sorted(folder.rglob("*")):
+        parts = path.relative_to(folder).parts
+        if path.is_file() and path.suffix != ".pyc" and not any(p.startswith(".") or p == "__pycache__" for p in parts):
+            yield path
+
+
+@cache
+def _sha256(path: Path) -> str | None:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names of members in one line, the first few of many."""
+    every = list(names)
+    more = f" and {len(every) - MOST_NAMED} more" if len(every) > MOST_NAMED else ""
+    return ", ".join(map(visible_line, every[:MOST_NAMED])) + more

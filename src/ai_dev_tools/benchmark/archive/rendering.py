@@ -1,0 +1,170 @@
+"""The report of an archive, made again here from the archive's data, and compared with the one that lies in it.
+
+No code of the archive is run: notebook, templates and plugins of its maker's are left aside, and what they made is named as
+not checked. What a report says of its own making (when, with which software) is taken from the archive.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ai_dev_tools.benchmark import paths
+from ai_dev_tools.benchmark.archive.container import Archive, ArchiveError
+from ai_dev_tools.benchmark.archive.layout import (
+    BLOCK_NAME,
+    CONTEXTS_NAME,
+    PROMPTS_NAME,
+    RECORDED,
+    Manifest,
+)
+from ai_dev_tools.benchmark.archive.program import Program, installed_notebook
+from ai_dev_tools.benchmark.errors import BenchmarkError
+from ai_dev_tools.benchmark.report.machine import PACKAGES, Made, software
+
+REPORT, FIGURES = f"{RECORDED}/report/", f"{RECORDED}/figures/"
+NOTEBOOK = f"{REPORT}report.ipynb"
+PAGE = f"{REPORT}report.html"
+IMPOSSIBLE = (BenchmarkError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError, ArithmeticError)
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC")
+_VERSION = re.compile(r"[A-Za-z0-9.+!_-]{1,60}")
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What rendering again came to: members that differ and must not, and members that could not be checked, with the reason."""
+
+    differing: tuple[str, ...] = ()
+    unchecked: tuple[str, ...] = ()
+    reason: str = ""
+
+
+def lay_out(archive: Archive, manifest: Manifest, folder: Path) -> None:
+    """Write what a report is made from below a folder, where a run has it; no code, no settings."""
+    for name in manifest.files:
+        if wanted := _place(name, manifest.profile):
+            target = folder / wanted
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with open(target, "xb") as file:
+                for piece in archive.pieces(name):
+                    file.write(piece)
+
+
+def _place(name: str, profile: str) -> str | None:
+    run = paths.RUN.format(profile=profile)
+    if name.startswith(f"{RECORDED}/tables/"):
+        return f"{run}/tables/{name.removeprefix(f'{RECORDED}/tables/')}"
+    known = (BLOCK_NAME, PROMPTS_NAME, CONTEXTS_NAME)
+    kept = name.startswith(f"{run}/identity/") or name in (f"{run}/plans.jsonl", f"{run}/about.json")
+    return name if kept or any(pattern.fullmatch(name) for pattern in known) else None
+
+
+def made_then(report: dict[str, Any]) -> Made:
+    """How the report of an archive came about, as its report.json says.
+
+    Raises:
+        ArchiveError: it does not say, or in words that no report has.
+    """
+    try:
+        generated, said = report["benchmark_info"]["generated"], report["facts"]["provenance"]
+        named = {name: said[name] for name in ("Python", *PACKAGES) if name in said}
+        machine = said.get("Report made on", "not said")
+        if not _MOMENT.fullmatch(generated) or not all(map(_VERSION.fullmatch, named.values())) or len(machine) > 400:
+            raise ValueError
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise ArchiveError("does not say when and with what it was made") from None
+    return Made(generated, named, machine)
+
+
+def compare_report(
+    archive: Archive, manifest: Manifest, report: dict[str, Any], program: Program, own: dict[str, str]
+) -> Compared:
+    """Render every format again and compare byte by byte.
+
+    Args:
+        report: content of report.json.
+        own: members of the report that code of its maker's made, each with that code.
+    """
+    made = made_then(report)
+    with tempfile.TemporaryDirectory(prefix="verify-") as name:
+        folder = Path(name)
+        lay_out(archive, manifest, folder)
+        run = folder / paths.RUN.format(profile=manifest.profile)
+        try:
+            _render(folder, run, made)
+        except IMPOSSIBLE as error:
+            raise ArchiveError(f"cannot be made again ({type(error).__name__}: {str(error)[:120]})") from None
+        recorded = [name for name in manifest.files if name.startswith((REPORT, FIGURES)) and name not in own]
+        expected = {f"{RECORDED}/{path.relative_to(run).as_posix()}": path
+                    for kind in ("report", "figures") for path in (run / kind).rglob("*") if path.is_file()}  # fmt: skip
+        about = json.loads((run / "about.json").read_bytes())
+        differing = [
+            name for name in sorted({*recorded, *expected.keys() - own.keys()})
+            if not _same(archive, name, expected.get(name), manifest, about)
+        ]  # fmt: skip
+    return _sorted_out(differing, program, made, own)
+
+
+def _render(folder: Path, run: Path, made: Made) -> None:
+    from ai_dev_tools.benchmark.report.render import Inputs, render_without_kernel
+
+    inputs = Inputs(
+        tables=run / "tables",
+        notebook=installed_notebook(),
+        plans=run / "plans.jsonl",
+        blocks=sorted(run.glob("blocks/*/*.jsonl")),
+        prompts=sorted((folder / "results" / "prompts").glob("*.jsonl")),
+        about=json.loads((run / "about.json").read_bytes()),
+    )
+    render_without_kernel(inputs, run / "report", run / "figures", made)
+
+
+def _same(archive: Archive, name: str, made: Path | None, manifest: Manifest, about: dict[str, Any]) -> bool:
+    if made is None or name not in archive.members:
+        return False
+    if name == NOTEBOOK:
+        from ai_dev_tools.benchmark.archive.executed import is_executed
+
+        return is_executed(archive.read(name), made.read_bytes(), manifest.profile, about)
+    if archive.members[name].file_size != made.stat().st_size:
+        return False
+    with open(made, "rb") as file:
+        return all(piece == file.read(len(piece)) for piece in archive.pieces(name))
+
+
+def _sorted_out(differing: list[str], program: Program, made: Made, own: dict[str, str]) -> Compared:
+    """Differences that another version explains are no finding, and what has them is not checked."""
+    here = software()
+    other = [name for name in here if name not in ("snakemake", "xllamacpp") and made.software.get(name) != here[name]]
+    reasons = sorted({f"made by {code}" for code in own.values()})
+    if not program.same and differing:
+        reasons.append("made by a program that is not the installed one")
+    elif other and differing:
+        then = ", ".join(f"{name} {made.software.get(name, 'unknown')}" for name in other)
+        reasons.append(f"made with {then}, here {', '.join(here[name] for name in other)}")
+    excused = not program.same or bool(other)
+    unchecked = [*own, *(differing if excused else ())]
+    return Compared(() if excused else tuple(differing), tuple(sorted(unchecked)), "; ".join(reasons))
+
+
+def made_by_own_code(settings: dict[str, Any], names: Iterable[str]) -> dict[str, str]:
+    """Members of the report that the maker's own notebook or templates made, and which."""
+    report = settings.get("report") or {}
+    return dict(_own(report, set(names)))
+
+
+def _own(report: dict[str, Any], names: set[str]) -> Iterator[tuple[str, str]]:
+    from ai_dev_tools.benchmark.report.formats.own import output_name
+
+    if (notebook := str(report.get("notebook", paths.NOTEBOOK))) != paths.NOTEBOOK:
+        yield from ((name, notebook) for name in (PAGE, NOTEBOOK))
+        # pictures come from its cells, too
+        yield from ((name, notebook) for name in names if name.startswith(FIGURES))
+    for template in map(str, report.get("templates") or []):
+        if (name := f"{REPORT}{output_name(Path(template))}") in names:
+            yield name, template

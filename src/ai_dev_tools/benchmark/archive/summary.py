@@ -1,0 +1,117 @@
+"""What an archive says of its run, against the run's records: everything that can be gathered again is, and compared."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ai_dev_tools.benchmark import paths
+from ai_dev_tools.benchmark.archive.container import Archive, Digest
+from ai_dev_tools.benchmark.archive.crate import crate_metadata
+from ai_dev_tools.benchmark.archive.facts import block_facts, gather, tool_facts
+from ai_dev_tools.benchmark.archive.layout import BLOCK_NAME, CONTEXTS_NAME, CRATE, README, Manifest, RunFacts
+from ai_dev_tools.benchmark.archive.publication import readme, zenodo
+from ai_dev_tools.benchmark.archive.yamltext import yaml_data
+from ai_dev_tools.benchmark.plan import read_plans
+
+NOT_GATHERED = ("format", "package_version", "superseded", "not_included")
+"""What a run's records do not say: other samples that were left where the run was made, and files that were left out."""
+ZENODO = ".zenodo.json"
+_NAMED = re.compile(r"ai-dev-bench verify ([A-Za-z0-9_@.+-]{1,200})\n")
+
+
+def wrong_facts(
+    archive: Archive, manifest: Manifest, folder: Path, facts: RunFacts, settings: dict[str, Any]
+) -> Iterator[str]:
+    """Parts of run.json that the records contradict.
+
+    Args:
+        folder: the run's records, laid out as a run has them.
+    """
+    names = [name for name in manifest.files if BLOCK_NAME.fullmatch(name)]
+    contexts = [folder / name for name in manifest.files if CONTEXTS_NAME.fullmatch(name)]
+    receipts = [json.loads(archive.read(name)) for name in _receipts(manifest)]
+    said = [about for about in facts.tools if isinstance(about.get("id"), str)]
+    about = {tool["id"]: _tool(archive, tool["id"]) for tool in said}
+    made = gather(folder, manifest.profile, manifest.plan, settings, block_facts(folder, names),
+                  tool_facts(contexts, about), [], receipts)  # fmt: skip
+    for name in RunFacts.__struct_fields__:
+        if name not in NOT_GATHERED and _sorted(getattr(made, name)) != _sorted(getattr(facts, name)):
+            yield f"its {name.replace('_', ' ')} is not what the run's records say"
+    version = facts.software.get("ai-dev-tools-benchmark", facts.package_version)
+    if facts.package_version != version or facts.superseded < 0:
+        yield "its package version or the number of superseded samples cannot be"
+    known = {receipt.get("corpus"): receipt for receipt in receipts}
+    for item in facts.not_included:
+        receipt = known.get(item.get("id"), {}) if item.get("kind") == "corpus" else item
+        if item.get("kind") not in ("corpus", "weights") or any(
+            item.get(key) != receipt.get(key) for key in ("sha256", "version", "license")
+        ):
+            yield f"what it says of {str(item.get('id'))[:80]} is not what its receipt says"
+
+
+def wrong_settings_of_report(about: Mapping[str, Any], manifest: Manifest, plans: Path) -> Iterator[str]:
+    """What the report is told of its run (models, tasks, samples), against the plan that it was made by."""
+    plan = next((entry for entry in read_plans(plans) if entry["plan"] == manifest.plan), {})
+    profile = about.get("profile")
+    said = {
+        "plan": about.get("plan"),
+        "profile": profile.get("name") if isinstance(profile, dict) else profile,
+        "models": about.get("models"),
+        "tasks": sorted(about.get("tasks", {})),
+        "approaches": sorted(about.get("approaches", {})),
+        "samples": about.get("samples"),
+        "expected": about.get("expected"),
+    }
+    planned = {key: plan.get(key) for key in ("plan", "profile", "models", "samples")}
+    planned |= {"tasks": sorted(plan.get("tasks", {})), "approaches": sorted(plan.get("approaches", []))}
+    planned["expected"] = {
+        task: plan.get("samples", 0) * len(plan.get("approaches", [])) for task in plan.get("tasks", {})
+    }
+    yield from (f"its {name} is not what plan {manifest.plan} says" for name in said if said[name] != planned[name])
+
+
+def other_words(archive: Archive, manifest: Manifest, facts: RunFacts) -> Iterator[str]:
+    """Members that say the same in other words (README, metadata of repositories), and do not."""
+    citation = yaml_data(archive.read("CITATION.cff"), "CITATION.cff") if "CITATION.cff" in archive.members else {}
+    citation = citation if isinstance(citation, dict) else {}
+    said = archive.read(README).decode("utf-8", "replace")
+    name = found[1] if (found := _NAMED.search(said)) else ""
+    if readme(facts, name).encode() != archive.read(README):
+        yield README
+    if zenodo(facts, citation) != archive.read(ZENODO):
+        yield ZENODO
+    listed = {member: Digest(entry.sha256, entry.bytes) for member, entry in manifest.files.items() if member != CRATE}
+    if _graph(crate_metadata(facts, listed, citation)) != _graph(archive.read(CRATE)):
+        yield CRATE
+
+
+def _graph(metadata: bytes) -> dict[str, Any]:
+    content = json.loads(metadata)
+    graph = {entity["@id"]: entity for entity in content["@graph"]}
+    return {"keys": sorted(content), "context": content["@context"], "count": len(content["@graph"]), "graph": graph}
+
+
+def _receipts(manifest: Manifest) -> list[str]:
+    start = f"{paths.CORPORA_FOLDER}/"
+    return sorted(name for name in manifest.files
+                  if name.startswith(start) and name.count("/") == start.count("/") and name.endswith(".json"))  # fmt: skip
+
+
+def _tool(archive: Archive, tool: str) -> dict[str, Any]:
+    name = f"{paths.TOOLS}/{tool}.yaml"
+    data = yaml_data(archive.read(name), name)
+    kept = ("id", "description", "homepage", "install")
+    return {key: data[key] for key in kept if data.get(key)} if isinstance(data, dict) else {}
+
+
+def _sorted(value: Any) -> Any:
+    """A value whose lists of records are in one order: blocks and tools come in the order of the settings."""
+    if isinstance(value, list):
+        return sorted(msgspec.json.encode(item, order="sorted") for item in value if item)
+    return value
