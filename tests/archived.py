@@ -208,7 +208,7 @@ def _crate(changed: dict[str, bytes], digests: dict[str, Digest]) -> bytes:
     try:
         facts = msgspec.json.decode(changed["run.json"], type=RunFacts)
         return crate_metadata(facts, digests, yaml.safe_load(changed["CITATION.cff"]))
-    except (msgspec.MsgspecError, ValueError, KeyError, RecursionError):
+    except (msgspec.MsgspecError, ValueError, KeyError, AttributeError, RecursionError):
         return changed[CRATE]
 
 

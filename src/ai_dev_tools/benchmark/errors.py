@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ai_dev_tools.benchmark.credentials import without_passwords
+from ai_dev_tools.benchmark.lines import visible_line
 
 
 class BenchmarkError(Exception):
@@ -64,7 +65,7 @@ class ConfigurationErrors(ConfigurationError):
 
 def error_lines(error: BenchmarkError) -> list[str]:
     """What a person gets to see of an error: one line for each mistake."""
-    return [f"error: {line}" for line in str(error).splitlines()]
+    return [visible_line(f"error: {line}") for line in str(error).splitlines()]
 
 
 class EndpointConnectionError(BenchmarkError):

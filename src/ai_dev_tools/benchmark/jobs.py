@@ -13,6 +13,7 @@ from types import FrameType
 
 from ai_dev_tools.benchmark.endpoints.processes import watch_parent
 from ai_dev_tools.benchmark.errors import BenchmarkError, error_lines
+from ai_dev_tools.benchmark.lines import visible_line
 
 Say = Callable[[str], None]
 RUN_PID = "AI_DEV_TOOLS_RUN_PID"
@@ -35,6 +36,7 @@ def job(log_file: str | Path | None = None) -> Iterator[Say]:
         log.write_text("")
 
     def say(line: str) -> None:
+        line = visible_line(line)
         print(line, file=sys.stderr, flush=True)
         if log:
             with suppress(OSError), log.open("a", encoding="utf-8") as file:  # the disk may be what is wrong

@@ -27,8 +27,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
+from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, error_lines
 from ai_dev_tools.benchmark.estimate import scaled, seconds_per_request
+from ai_dev_tools.benchmark.lines import visible_line
 from ai_dev_tools.benchmark.paths import safe_model
 
 RECENT_S = 60.0
@@ -230,7 +231,12 @@ def show(view: RunView) -> RenderableType:
         bar = ProgressBar(total=max(want, 1), completed=min(len(mine), want), width=24)
         mean = f"{fmean(durations):.2f}" if durations else "–"
         table.add_row(
-            Text(model), Text(task), bar, f"{len(mine)}/{want}", Text(str(bad), style="red" if bad else ""), mean
+            Text(visible_line(model)),
+            Text(visible_line(task)),
+            bar,
+            f"{len(mine)}/{want}",
+            Text(str(bad), style="red" if bad else ""),
+            mean,
         )
     return Group(_headline(view), Text(""), table, *_errors(view))
 
@@ -248,7 +254,7 @@ def _headline(view: RunView) -> Text:
         if left is not None
         else "waiting for the first sample"
     )
-    text = Text(f"{view.folder}: {done} of {view.total} samples, {state}", style="bold")
+    text = Text(f"{visible_line(view.folder)}: {done} of {view.total} samples, {state}", style="bold")
     if done:
         now = f"{in_flight} in flight, " if not view.finished else ""
         text.append(
@@ -259,7 +265,7 @@ def _headline(view: RunView) -> Text:
 
 def _errors(view: RunView) -> list[Text]:
     classes = Counter(s.error.class_ if s.error else s.status for s in view.samples.values() if s.status != "completed")
-    lines = [Text(f"{name}: {count}", style="red") for name, count in sorted(classes.items())]
+    lines = [Text(f"{visible_line(name)}: {count}", style="red") for name, count in sorted(classes.items())]
     if view.unreadable:
         lines.append(Text(f"{view.unreadable} files cannot be read as samples", style="yellow"))
     return [Text(""), Text("errors", style="bold"), *lines] if lines else []
@@ -316,7 +322,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         watch(given.folder, max(given.interval, 0.1), given.once)
     except BenchmarkError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(*error_lines(error), sep="\n", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

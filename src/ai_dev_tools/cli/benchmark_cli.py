@@ -167,7 +167,7 @@ def add_task(
     if as_json:
         console.out_json({"id": task.id, "folder": task.folder, "answer_schema": task.answer_schema})
     else:
-        console.out(f"Task '{task.id}' is in {task.folder}. Run it: ai-dev-bench run --tasks {task.id}")
+        console.tell(f"Task '{task.id}' is in {task.folder}. Run it: ai-dev-bench run --tasks {task.id}")
     if expected_outputs is None:
         console.say("note: without --expected-outputs answers are not scored, so no verdict on it can say 'saves'")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ WRONG_CALL = 2
 UNDECIDED = 3
 WIDTH = 100
 """Characters in a line of a table that people read to the end."""
+_UNSEEN = re.compile("[\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff]")
 NARROWEST = 12
 """A column is not folded to less."""
 
@@ -38,8 +40,8 @@ def out(text: str) -> None:
 
 
 def out_json(data: Any) -> None:
-    """Data for programs."""
-    out(json.dumps(data, indent=1, ensure_ascii=False, default=str))
+    """Data for programs; what would act unseen on a terminal is written as JSON's own escapes."""
+    out(_UNSEEN.sub(lambda sign: f"\\u{ord(sign[0]):04x}", json.dumps(data, indent=1, ensure_ascii=False, default=str)))
 
 
 def stop(message: str, code: int = WRONG_CALL) -> NoReturn:

@@ -88,7 +88,7 @@ def migrate(
     if as_json:
         console.out_json({"file": str(target), "carried": migration.carried, "left": migration.left})
         return
-    console.out(f"Carried over: {', '.join(migration.carried) or 'nothing'}")
+    console.tell(f"Carried over: {', '.join(migration.carried) or 'nothing'}")
     for line in migration.left:
-        console.out(f"Not carried over: {line}")
-    console.out(f"Wrote {target}. Use it: ai-dev-bench run --configfile {target}")
+        console.tell(f"Not carried over: {line}")
+    console.tell(f"Wrote {target}. Use it: ai-dev-bench run --configfile {target}")

@@ -1,7 +1,8 @@
-"""Commands about stored runs and archives: verify, unpack, import, gate; comparing what is stored. None runs Snakemake."""
+"""Commands about stored runs and archives: verify, unpack, render, import, gate; comparing what is stored. None runs Snakemake."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,6 +22,7 @@ def register(app: typer.Typer) -> None:
     """Add these commands to the application."""
     app.command()(verify)
     app.command()(unpack)
+    app.command()(render)
     app.command(name="import")(import_runs)
     app.command()(gate)
 
@@ -36,7 +38,7 @@ def archived(as_json: bool) -> Callable[[Any, Path, str], None]:
         if as_json:
             console.out_json({"command": command, "archive": str(file), "bytes": file.stat().st_size})
         else:
-            console.out(str(file))
+            console.tell(file)
             console.say(f"Check it anywhere: ai-dev-bench verify {file.name}")
 
     return present
@@ -58,9 +60,9 @@ def verify(
         console.out_json([_as_data(result) for result in results])
     else:
         for result in results:
-            console.out(f"{result.path}: {result.line}")
+            console.tell(f"{result.path}: {result.line}")
             for finding in result.findings[1:] if every else ():
-                console.out(f"  {finding}")
+                console.tell(f"  {finding}")
     raise SystemExit(console.OK if all(result.ok for result in results) else console.FAILED)
 
 
@@ -70,6 +72,13 @@ def _as_data(result: Verification) -> dict[str, Any]:
         "file": str(result.path),
         "valid": result.ok,
         "recomputed": result.recomputed,
+        "rendered": result.rendered,
+        "unchecked": list(result.unchecked),
+        "program": {
+            "same": result.program.same,
+            "differing": list(result.program.differing),
+            "own": list(result.program.own),
+        },
         "findings": [{"where": finding.where, "what": finding.what} for finding in result.findings],
         "profile": facts and facts.profile,
         "plan": facts and facts.plan,
@@ -86,8 +95,35 @@ def unpack(
 
     if not file.is_file():
         console.stop(f"{file} does not exist, or is no file: name an archive, then a new folder")
-    console.out(f"{folder}: {check_and_unpack(file, folder).line}")
-    console.say(f"Render it again: cd {folder} && snakemake --cores 1 report")
+    checked = check_and_unpack(file, folder)
+    console.tell(f"{folder}: {checked.line}")
+    console.say(f"Snakemake there runs the program of the archive: {checked.program.line}")
+    console.say(f"To run the installed one instead: ai-dev-bench render {shlex.quote(str(file))}")
+
+
+def render(
+    file: Annotated[Path, typer.Argument(help="Archive to make the report of")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A new folder [default: NAME-rendered, here]")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check an archive and make its report again: data from the archive, code from here. Runs nothing of the sender's."""
+    from ai_dev_tools.benchmark.archive import render as check_and_render
+    from ai_dev_tools.benchmark.archive.unpacking import NO_PLUGINS
+    from ai_dev_tools.benchmark.runs import CRATE_SUFFIX
+
+    if not file.is_file():
+        console.stop(f"{file} does not exist, or is no file: name an archive")
+    folder = output or Path(f"{file.name.removesuffix(CRATE_SUFFIX).removesuffix('.zip')}-rendered")
+    checked = check_and_render(file, folder)
+    report = folder / "report" / "report.html"
+    if as_json:
+        console.out_json(_as_data(checked) | {"folder": str(folder), "report": str(report)})
+        return
+    console.tell(f"{report}: {checked.line}")
+    if checked.program.own:
+        console.say(f"note: {NO_PLUGINS}")
 
 
 def import_runs(
@@ -145,7 +181,7 @@ def _import_archives(
         console.out_json({"folders": [str(path) for path in imported.folders], "lines": imported.lines})
         return
     for line in imported.lines:
-        console.out(line)
+        console.tell(line)
     for path in imported.folders:
         console.say(f"Report: {path / 'overview.html'}")
 
@@ -160,7 +196,7 @@ def _import_old(source: Path, name: str | None, report: bool, place: Path, as_js
         folder = str(place / "results" / run)
         console.out_json({"run": run, "folder": folder, "samples": samples, "vanished": vanished})
         return
-    console.out(f"Imported {samples} samples as run '{run}'; {vanished} of them failed then and are not in the file.")
+    console.tell(f"Imported {samples} samples as run '{run}'; {vanished} of them failed then and are not in the file.")
     if report:
         console.say(f"Report: {place / 'results' / run / 'report' / 'report.html'}")
 

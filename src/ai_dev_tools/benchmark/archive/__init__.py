@@ -13,16 +13,17 @@ if TYPE_CHECKING:
     from ai_dev_tools.benchmark.archive.build import Subject, build_archive
     from ai_dev_tools.benchmark.archive.container import ArchiveError
     from ai_dev_tools.benchmark.archive.pool import import_archives
-    from ai_dev_tools.benchmark.archive.unpacking import unpack
+    from ai_dev_tools.benchmark.archive.unpacking import render, unpack
     from ai_dev_tools.benchmark.archive.verification import Verification, verify
 
-__all__ = ["ArchiveError", "Subject", "Verification", "build_archive", "import_archives", "unpack", "verify"]
+__all__ = ["ArchiveError", "Subject", "Verification", "build_archive", "import_archives", "render", "unpack", "verify"]
 _HOMES = {
     "ArchiveError": "container",
     "Subject": "build",
     "Verification": "verification",
     "build_archive": "build",
     "import_archives": "pool",
+    "render": "unpacking",
     "unpack": "unpacking",
     "verify": "verification",
 }

@@ -26,7 +26,7 @@ SHIPPED = f"{SOURCE}/benchmark/shipped/"
 """The workflow's files a second time, in an archive that was made with the package as a wheel installs it."""
 
 _EXACT = frozenset((*ROOT_FILES, "Snakefile", "pyproject.toml", README, RUN, MANIFEST, CRATE, ".zenodo.json",
-                    paths.CONFIG, paths.NOTEBOOK, paths.WEIGHTS, "profiles/default/config.yaml"))  # fmt: skip
+                    paths.CONFIG, paths.NOTEBOOK, "profiles/default/config.yaml"))  # fmt: skip
 _PATTERNS = re.compile(
     r"""workflow/(Snakefile|rules/[^/]+\.smk|scripts/[^/]+\.py|report/[^/]+\.rst)
     |src/ai_dev_tools/.+\.(py|css|js|json|j2|typed|yaml|yml|smk|rst|md|ipynb|lock|sh|txt|cff)
@@ -44,6 +44,7 @@ _PATTERNS = re.compile(
     |recorded/(tables|figures)/[^/]+
     |recorded/report/.+
     |resources/corpora/.+
+    |resources/models/[^/]+\.gguf
     |(?!(src|workflow|profiles|notebooks|envs|results|recorded|resources|config/plugins)/)([^/]+/)*[^/]+\.(csv|jsonl)
     """,
     re.VERBOSE,
@@ -57,9 +58,10 @@ def most_bytes(name: str, limits: Limits) -> int:
         return limits.figure
     if name.startswith(("results/", "resources/", "recorded/tables/samples.")):
         return limits.unpacked
-    if name.startswith("recorded/"):
-        return limits.document
-    return limits.document if name.endswith((".csv", ".jsonl")) else max(limits.program, limits.whole(name))
+    if name.endswith((".json", ".yaml")) and not name.startswith("config/tasks/"):
+        return limits.whole(name)
+    large = name.startswith("recorded/") or name.endswith((".csv", ".jsonl"))
+    return limits.document if large else limits.program
 
 
 def is_known(name: str, profile: str) -> bool:

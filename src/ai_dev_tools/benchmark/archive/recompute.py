@@ -19,7 +19,7 @@ from ai_dev_tools.benchmark.archive.chain import open_parquet
 from ai_dev_tools.benchmark.archive.container import Archive, ArchiveError
 from ai_dev_tools.benchmark.archive.layout import BLOCK_NAME, CONFIG, PROMPTS_NAME, RECORDED, Manifest
 from ai_dev_tools.benchmark.archive.yamltext import yaml_data
-from ai_dev_tools.benchmark.config import load_config
+from ai_dev_tools.benchmark.config import Config, load_config
 from ai_dev_tools.benchmark.errors import BenchmarkError
 from ai_dev_tools.benchmark.experiment import Experiment
 from ai_dev_tools.benchmark.plan import up_to
@@ -69,15 +69,13 @@ def same(one: Any, other: Any) -> bool:
 
 def recomputed(archive: Archive, manifest: Manifest) -> Iterator[tuple[str, str]]:
     """Derive every table from the samples; yields (member, what is wrong) for each that differs by a byte."""
-    from ai_dev_tools.benchmark.analysis.tables import write_tables
-
     with tempfile.TemporaryDirectory(prefix="verify-") as name:
         folder = Path(name)
-        wanted = [n for n in manifest.files if BLOCK_NAME.fullmatch(n) or PROMPTS_NAME.fullmatch(n) or n == CONFIG]
+        wanted = [n for n in manifest.files if BLOCK_NAME.fullmatch(n) or PROMPTS_NAME.fullmatch(n)]
         plans = paths.PLANS.format(profile=manifest.profile)
         for member in (*wanted, plans):
             _extract(archive, member, folder / member)
-        config = load_config(yaml_data((folder / CONFIG).read_bytes(), CONFIG, archive.limits))
+        config = settings_of(archive)
         if config.plugins:
             yield (
                 CONFIG,
@@ -87,16 +85,10 @@ def recomputed(archive: Archive, manifest: Manifest) -> Iterator[tuple[str, str]
         outputs = {key: folder / Path(file).name for key, file in paths.TABLE_FILES.items()}
         try:
             about = json.loads(archive.read(paths.ABOUT.format(profile=manifest.profile)))
-            write_tables(
-                blocks=[folder / n for n in wanted if BLOCK_NAME.fullmatch(n)],
-                prompts=[folder / n for n in wanted if PROMPTS_NAME.fullmatch(n)],
-                plans=folder / plans,
-                outputs=outputs,
-                reference=config.plan.reference,
-                thresholds=config.validity.model_dump(),
-                shown=Experiment(config, {}, {}).shown_arm,
-                plan=about.get("plan"),
+            blocks, prompts = (
+                [folder / n for n in wanted if pattern.fullmatch(n)] for pattern in (BLOCK_NAME, PROMPTS_NAME)
             )
+            derive_tables(config, blocks, prompts, folder / plans, outputs, about.get("plan"))
         except _IMPOSSIBLE as error:
             yield f"{RECORDED}/tables/", f"cannot be derived again: {str(error)[:200]}"
             return
@@ -106,6 +98,33 @@ def recomputed(archive: Archive, manifest: Manifest) -> Iterator[tuple[str, str]
                 digest = hashlib.file_digest(made, "sha256").hexdigest()
             if member not in manifest.files or manifest.files[member].sha256 != digest:
                 yield member, "does not follow from the samples (or other versions of the packages made it)"
+
+
+def settings_of(archive: Archive) -> Config:
+    """The settings in an archive.
+
+    Raises:
+        ArchiveError, ConfigurationError: they are none.
+    """
+    return load_config(yaml_data(archive.read(CONFIG), CONFIG, archive.limits))
+
+
+def derive_tables(
+    config: Config, blocks: list[Path], prompts: list[Path], plans: Path, outputs: dict[str, Path], plan: str | None
+) -> None:
+    """Write all tables of a run, as the workflow does, but without plugins: they are somebody else's code."""
+    from ai_dev_tools.benchmark.analysis.tables import write_tables
+
+    write_tables(
+        blocks=blocks,
+        prompts=prompts,
+        plans=plans,
+        outputs=outputs,
+        reference=config.plan.reference,
+        thresholds=config.validity.model_dump(),
+        shown=Experiment(config, {}, {}).shown_arm,
+        plan=plan,
+    )
 
 
 def _extract(archive: Archive, member: str, target: Path) -> None:

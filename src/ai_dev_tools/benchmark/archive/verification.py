@@ -24,7 +24,7 @@ from ai_dev_tools.benchmark.archive.container import (
     open_archive,
 )
 from ai_dev_tools.benchmark.archive.crate import entity_ids
-from ai_dev_tools.benchmark.archive.layout import CRATE, FORMAT, MANIFEST, RECORDED, RUN, Manifest, RunFacts
+from ai_dev_tools.benchmark.archive.layout import CRATE, FORMAT, MANIFEST, RECORDED, RUN, Entry, Manifest, RunFacts
 from ai_dev_tools.benchmark.archive.limits import bounded_memory, first_line
 from ai_dev_tools.benchmark.archive.members import is_known, most_bytes
 from ai_dev_tools.benchmark.archive.program import Program, compare_program, listed
@@ -52,6 +52,7 @@ class Verification:
     Attributes:
         findings: everything that is wrong; empty where the archive is genuine.
         facts: the archive's own summary, when it could be read.
+        files: checksum and size of every member, as they were checked.
         program: the program that lies in it, compared with the installed one.
         recomputed, rendered: whether tables were derived again, and all formats of the report made again and compared.
         unchecked: members that were only checked to be what was sealed, since nothing here can make them again.
@@ -60,6 +61,7 @@ class Verification:
     path: Path
     findings: list[Finding] = field(default_factory=list)
     facts: RunFacts | None = None
+    files: dict[str, Entry] = field(default_factory=dict)
     program: Program = field(default_factory=Program)
     recomputed: bool = False
     rendered: bool = False
@@ -148,9 +150,10 @@ def _check(archive: Archive, result: Verification, intact: bool, report: bool) -
     manifest = _manifest_or_none(archive, result)
     if manifest is None:
         return
-    listed = {*manifest.files, MANIFEST}
-    for name in sorted(listed ^ archive.members.keys()):
-        result.add(name, "is missing" if name in listed else "is not listed in the manifest")
+    result.files = manifest.files
+    expected = {*manifest.files, MANIFEST}
+    for name in sorted(expected ^ archive.members.keys()):
+        result.add(name, "is missing" if name in expected else "is not listed in the manifest")
     for name, member in archive.members.items():
         if not is_known(name, manifest.profile):
             result.add(name, "is refused: no archive of this project has a file of that name")
