@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from report_runs import ROOT, Run, make_run, report_of
 
+from ai_dev_tools.benchmark import templating
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
 from ai_dev_tools.benchmark.report.build import SCHEMA_VERSION
 from ai_dev_tools.benchmark.report.data import RunData, read_run
@@ -69,6 +70,30 @@ def test_a_wrong_template_is_one_clear_line(
     with pytest.raises(ConfigurationError, match=message) as caught:
         own.render(tmp_path / name, report, structured.render(report, SCHEMA_VERSION), RunData({}, pd.DataFrame()))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+        "{{ content.missing|default('x') * 3000000000 }}",
+        "{{ 9 ** (9 ** 9) }}",
+    ],
+)
+def test_a_template_that_takes_too_much_is_one_clear_line(
+    report: Report, tmp_path: Path, source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(templating, "CPU_S", 1)
+    (tmp_path / "x.md.j2").write_text(source)
+    with pytest.raises(ConfigurationError, match=r"x\.md\.j2 takes too much: it (takes|needs) more than 1 ") as caught:
+        own.render(tmp_path / "x.md.j2", report, {}, RunData({}, pd.DataFrame()))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_template_writes_no_file(report: Report, tmp_path: Path) -> None:
+    (tmp_path / "x.md.j2").write_text("{{ data.to_csv('" + str(tmp_path / "left") + "') }}")
+    with pytest.raises(ConfigurationError, match=r"x\.md\.j2: .*File too large"):
+        own.render(tmp_path / "x.md.j2", report, {}, pd.DataFrame({"a": [1]}))  # type: ignore[arg-type]
 
 
 def test_an_html_template_escapes_foreign_text_by_itself(report: Report, tmp_path: Path) -> None:

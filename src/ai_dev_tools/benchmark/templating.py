@@ -86,7 +86,7 @@ def _each(
     try:
         template = environment.from_string(source)
     except jinja2.TemplateSyntaxError as error:
-        yield Failed("syntax", f"{error.message} (line {error.lineno})"[:500])
+        yield Failed("syntax", f"line {error.lineno}: {error.message}"[:500])
         return
     except (jinja2.TemplateError, RecursionError, ValueError, OverflowError) as error:
         yield Failed("syntax", str(error)[:500])
@@ -159,6 +159,8 @@ def _child(write: int, work: Callable[[], Iterable[Outcome]]) -> None:
     try:
         for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGXCPU):
             signal.signal(name, signal.SIG_DFL)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # a table of a report could write itself to a file
         _limit_memory()
         _allow_cpu()
         for outcome in work():
@@ -173,7 +175,6 @@ def _child(write: int, work: Callable[[], Iterable[Outcome]]) -> None:
 
 
 def _limit_memory() -> None:
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
         with open("/proc/self/statm", "rb") as file:
             now = int(file.read().split()[0]) * resource.getpagesize()

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError
+from jinja2 import StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
@@ -19,6 +19,7 @@ from ai_dev_tools.benchmark.report.data import RunData
 from ai_dev_tools.benchmark.report.formats import markdown
 from ai_dev_tools.benchmark.report.model import Report
 from ai_dev_tools.benchmark.report.text import number, percent, visible
+from ai_dev_tools.benchmark.templating import outcomes, render_text
 
 ESCAPED = (".html", ".htm", ".xml", ".svg")
 SUFFIXES = (".j2", ".jinja", ".jinja2")
@@ -38,10 +39,10 @@ def output_name(template: Path) -> str:
 
 
 def render(template: Path, report: Report, content: Mapping[str, Any], data: RunData) -> str:
-    """The template, filled in.
+    """The template, filled in within the limits of all templates.
 
     Raises:
-        ConfigurationError: the file cannot be read, or a mistake in it; names the line.
+        ConfigurationError: the file cannot be read, a mistake in it (names the line), or it takes too much.
     """
     environment = SandboxedEnvironment(
         autoescape=Path(output_name(template)).suffix in ESCAPED, undefined=StrictUndefined, trim_blocks=True
@@ -49,10 +50,15 @@ def render(template: Path, report: Report, content: Mapping[str, Any], data: Run
     environment.filters |= {"number": number, "percent": percent, "visible": visible, "md": markdown.escape}
     try:
         source = template.read_text(encoding="utf-8")
-        return environment.from_string(source).render(report=report, content=content, data=data)
-    except TemplateSyntaxError as error:
-        raise ConfigurationError(f"report template {template} line {error.lineno}: {error.message}") from None
-    except (TemplateError, TypeError, ValueError) as error:
-        raise ConfigurationError(f"report template {template}: {error}") from None
-    except OSError as error:
-        raise ConfigurationError(f"report template {template} cannot be read: {error.strerror}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise ConfigurationError(f"report template {template} cannot be read: {reason}") from None
+    values = {"report": report, "content": content, "data": data}
+    (found,) = outcomes(lambda: [render_text(environment, source, values)])
+    if isinstance(found, str):
+        return found
+    if found.kind == "syntax":
+        raise ConfigurationError(f"report template {template} {found.message}")
+    if found.kind == "limit":
+        raise ConfigurationError(f"report template {template} takes too much: {found.message}")
+    raise ConfigurationError(f"report template {template}: {found.message}")
