@@ -18,7 +18,7 @@ from making import tool
 from ai_dev_tools.benchmark import containment, tools
 from ai_dev_tools.benchmark.containment import Limits, Sandbox, bubblewrap_problem, fresh_room, run_contained
 from ai_dev_tools.benchmark.errors import ConfigurationError, ToolError
-from ai_dev_tools.benchmark.tools import run_tool
+from ai_dev_tools.benchmark.tools import installed_version, run_tool
 
 FILES = {"app.py": "x = 1\n"}
 DAEMON = """
@@ -174,6 +174,15 @@ def test_a_tool_that_says_so_keeps_the_network(tmp_path: Path) -> None:
 
 def test_a_result_says_whether_a_sandbox_was_used(sandbox: Sandbox, tmp_path: Path) -> None:
     assert run_tool(tool(tmp_path, "-c", "print(1)"), FILES, {}, sandbox=sandbox).sandbox == sandbox
+
+
+def test_a_version_is_asked_for_as_a_tool_is_run(sandbox: Sandbox, tmp_path: Path) -> None:
+    """It is the same stranger's program, and asked before every run."""
+    mark = f"mark-{uuid.uuid4()}"
+    code = f"MARK = {mark!r}\n{DAEMON}\nprint(os.path.basename(os.path.expanduser('~')), os.getcwd() != {str(Path.cwd())!r})"
+    spec = tool(tmp_path, "x", version_command=("{python}", "-c", code))
+    assert installed_version(spec, sandbox) == "home True"
+    assert living(mark) == []
 
 
 def test_a_sandbox_that_is_demanded_and_does_not_work_is_one_line(

@@ -77,6 +77,20 @@ def test_a_tool_that_was_given_up_gets_another_chance(tmp_path: Path) -> None:
     assert {row.status for row in collected(tmp_path, code, rows)} == {"ok"}
 
 
+def test_known_results_are_not_given_up_with_the_rest(tmp_path: Path) -> None:
+    """The last case was run alone, before the first ones failed."""
+    code = "sys.exit('no' if name != 'f5.py' else None)"
+    first = collected(tmp_path, code)
+    assert first[5].error is not None
+    assert first[5].error.startswith("not run")
+    spec = tool(tmp_path, "-c", f"import glob, sys\nname = glob.glob('f*')[0]\n{code}")
+    task = load_task(tmp_path / "colours")
+    (last,) = collect_contexts(task, spec, tmp_path, {}, cases=["c5"])
+    rows = collected(tmp_path, code, [last])
+    assert rows[5] == last
+    assert ran(tmp_path, rows) == [f"c{n}" for n in range(6)]
+
+
 def test_a_known_result_of_the_tool_shows_that_it_works(tmp_path: Path) -> None:
     code = "sys.exit('no' if name != 'f0.py' else None)"
     first = collected(tmp_path, code)

@@ -77,10 +77,19 @@ def _tasks(experiment: Experiment, profile: str) -> Iterator[Check]:
 
 
 def _tools(experiment: Experiment) -> Iterator[Check]:
+    from ai_dev_tools.benchmark.containment import bubblewrap_problem, choose_sandbox
     from ai_dev_tools.benchmark.tools import installed_version
 
+    setting = experiment.config.tool_sandbox
+
+    def sandbox() -> str:
+        found = choose_sandbox(setting)
+        return f"none: {bubblewrap_problem()}" if found == "none" and setting != "none" else found
+
+    if experiment.tools:
+        yield _try("sandbox of tools", sandbox)
     for tool in experiment.tools.values():
-        yield _try(f"tool {tool.id}", lambda tool=tool: f"version {installed_version(tool)}")  # type: ignore[misc]
+        yield _try(f"tool {tool.id}", lambda tool=tool: f"version {installed_version(tool, setting)}")  # type: ignore[misc]
 
 
 def _endpoints(experiment: Experiment, profile: str, root: Path) -> Iterator[Check]:

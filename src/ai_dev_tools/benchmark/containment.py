@@ -272,19 +272,16 @@ def search_path() -> str:
 
 def tool_environment(room: Room, sandbox: Sandbox) -> dict[str, str]:
     """A tool sees no settings of the user's, so that it says the same on every machine."""
-    return base_environment(room.home) | {"TMPDIR": _tmp(room, sandbox)}
+    return {
+        "PATH": search_path(),
+        "HOME": str(room.home),
+        "TMPDIR": _tmp(room, sandbox),
+        "LANG": "C.UTF-8",
+        "NO_COLOR": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
 
 
 def _tmp(room: Room, sandbox: Sandbox) -> str:
     """The room's folder for what is temporary, as the tool sees it."""
     return str(room.tmp) if sandbox == "none" else "/tmp"
-
-
-def base_environment(home: Path) -> dict[str, str]:
-    return {
-        "PATH": search_path(),
-        "HOME": str(home),
-        "LANG": "C.UTF-8",
-        "NO_COLOR": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }

@@ -89,16 +89,16 @@ def collect_contexts(
     Raises:
         ConfigurationError: the tool is not installed, or the sandbox that is demanded does not work.
     """
-    version = installed_version(spec)
-    collection = _Collection(task, spec, version, tool_digest(spec, version), corpora, runs, sandbox)
-    collection.usable = {} if forced else dict(known)
-    choose_sandbox(sandbox)
+    version = installed_version(spec, sandbox)
+    collection = _Collection(
+        task, spec, version, tool_digest(spec, version), corpora, runs, sandbox, {} if forced else known
+    )
     wanted = [case for case in task.cases if not case.contexts and (cases is None or case.id in cases)]
     if spec.asks_question:
         collection.questions = render_questions(task, wanted)
     rows: list[ToolResult] = []
     for case in wanted:
-        reason = hopeless(rows)
+        reason = "" if collection.works else hopeless(rows)
         rows.append(collection.not_run(case, rows, reason) if reason else collection.one(case))
     return rows
 
@@ -116,8 +116,9 @@ def hopeless(rows: Sequence[ToolResult]) -> str:
 def _way(row: ToolResult) -> tuple[str, str]:
     """How a run failed, without what differs from case to case: numbers, paths, names in quotes."""
     message = str(row.error)
-    if " did not end within " in message:
-        return "timeout", ""
+    for kind in (" did not end within ", " printed what is not ", " printed more than "):
+        if kind in message:
+            return kind, ""
     code = re.search(r" ended with exit code (-?\d+)", message)
     text = re.sub(r"""(["'`]).*?\1|\S*[/\\.]\S*""", "…", message.replace(row.case, "…"))
     return code[1] if code else "", re.sub(r"0x[0-9a-fA-F]+|\d+", "#", text)
@@ -134,8 +135,13 @@ class _Collection:
     corpora: Path
     runs: int
     sandbox: SandboxSetting
-    usable: dict[str, ToolResult] = field(default_factory=dict)
+    known: Mapping[str, ToolResult]
     questions: dict[str, str | Failed] = field(default_factory=dict)
+
+    @property
+    def works(self) -> bool:
+        """Whether the tool, as it is now, is known to have worked on any case."""
+        return any(row.status == "ok" and row.program == self.program for row in self.known.values())
 
     def one(self, case: Case) -> ToolResult:
         """The result on one case: what is known of it, or that of running the tool."""
@@ -146,7 +152,7 @@ class _Collection:
         asked = self.questions.get(case.id)
         question = asked if isinstance(asked, str) else None
         digest = content_digest(self.program, self.runs, question, sorted(case.vars.items()), sorted(files.items()))
-        known = self.usable.get(case.id)
+        known = self.known.get(case.id)
         if known and known.digest == digest and known.status == "ok" and self._as_demanded(known):
             return known
         try:
@@ -155,7 +161,14 @@ class _Collection:
                 for _ in range(self.runs)
             ]
         except ToolError as error:
-            return self._row(case, digest, status="failed", error=str(error), wall_s=round(error.spent_s, 6))
+            return self._row(
+                case,
+                digest,
+                status="failed",
+                error=str(error),
+                wall_s=round(error.spent_s, 6),
+                sandbox=choose_sandbox(self.sandbox),
+            )
         return self._row(
             case,
             digest,

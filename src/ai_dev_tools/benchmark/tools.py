@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import stat
-import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -23,7 +22,6 @@ from ai_dev_tools.benchmark.containment import (
     Room,
     Sandbox,
     SandboxSetting,
-    base_environment,
     choose_sandbox,
     fresh_room,
     last_words,
@@ -45,6 +43,7 @@ from ai_dev_tools.benchmark.placeholders import (
     in_template,
     names_in,
 )
+from ai_dev_tools.benchmark.report.text import visible
 from ai_dev_tools.benchmark.tasks import content_digest
 from ai_dev_tools.benchmark.templating import (
     Failed,
@@ -172,7 +171,7 @@ def load_tool(path: Path) -> ToolSpec:
     return spec
 
 
-def installed_version(spec: ToolSpec) -> str:
+def installed_version(spec: ToolSpec, sandbox: SandboxSetting = "auto") -> str:
     """The installed version; `unknown` where the tool file gives no way to ask.
 
     Raises:
@@ -182,7 +181,7 @@ def installed_version(spec: ToolSpec) -> str:
     remedy = f"Install it: {spec.install}"
     if shutil.which(filled(spec.command[0], _places(spec)), path=search_path()) is None:
         raise ConfigurationError(f"tool '{spec.id}' is not installed ({where})", remedy=remedy)
-    found = _ask_version(spec)
+    found = _ask_version(spec, sandbox)
     if spec.version and found != spec.version:
         raise ConfigurationError(f"tool '{spec.id}' is version {found}, but {where} pins {spec.version}", remedy=remedy)
     return found
@@ -194,7 +193,7 @@ def tool_digest(spec: ToolSpec, version: str) -> str:
     return content_digest(spec.fingerprint(), version, executed_digest(_argv(words), spec.package))
 
 
-def _ask_version(spec: ToolSpec) -> str:
+def _ask_version(spec: ToolSpec, sandbox: SandboxSetting) -> str:
     if spec.package:
         try:
             return importlib.metadata.version(spec.package)
@@ -205,23 +204,29 @@ def _ask_version(spec: ToolSpec) -> str:
                 f"version_command: [{spec.command[0]}, --version] in its place)",
                 remedy=f"Install it: {spec.install}",
             ) from None
-    if spec.version_command:
-        problem = ""
-        argv = _argv([filled(word, _places(spec)) for word in spec.version_command])
-        try:
-            answer = subprocess.run(
-                argv, capture_output=True, encoding="utf-8", errors="replace",
-                timeout=VERSION_TIMEOUT_S, env=base_environment(Path.home()), stdin=subprocess.DEVNULL, check=False,
-            )  # fmt: skip
-            if answer.returncode:
-                problem = f"its version_command ended with exit code {answer.returncode}"
-        except (OSError, subprocess.TimeoutExpired) as error:
-            problem = str(error)
-        if problem:
+    if not spec.version_command:
+        return "unknown"
+    argv, chosen = _argv([filled(word, _places(spec)) for word in spec.version_command]), choose_sandbox(sandbox)
+    with fresh_room() as room, open(room.scratch / "stdout", "w+b") as out, open(room.scratch / "stderr", "w+b") as err:
+        ended = run_contained(
+            argv, room, tool_environment(room, chosen), (out, err), Limits(VERSION_TIMEOUT_S), chosen,
+            network=spec.network, needed=(spec.folder.resolve(),),
+        )  # fmt: skip
+        if ended.how != "exit" or ended.code:
+            problems = {
+                "timeout": f"its version_command did not end within {VERSION_TIMEOUT_S:g} s",
+                "not_started": f"its version_command cannot be started ({ended.detail})",
+            }
+            problem = problems.get(ended.how, f"its version_command ended with exit code {ended.code}")
+            words = last_words(room, out, err)
             raise ConfigurationError(
-                f"tool '{spec.id}' does not tell its version: {problem}", remedy=f"Install it: {spec.install}"
+                f"tool '{spec.id}' does not tell its version: {problem}{f': {words}' if words else ''}",
+                remedy=f"Install it: {spec.install}",
             )
-        return next(iter((answer.stdout or answer.stderr).strip().splitlines()), "unknown")
+        for stream in (out, err):
+            stream.seek(0)
+            if lines := stream.read(10_000).decode("utf-8", "replace").strip().splitlines():
+                return visible(lines[0][:200], keep_lines=False)
     return "unknown"
 
 
@@ -265,7 +270,7 @@ def run_tool(
                 words = last_words(room, out, err)
                 _require_success(spec, ended, words)
                 stdout = _content(spec, out, target, room, words)
-                condensed = condense(spec, stdout, case_vars, question=question, case=case)
+                condensed = condense(spec, stdout, case_vars, question=question, case=case, said=words)
             except ToolError as error:
                 error.spent_s = ended.wall_s
                 raise
@@ -340,7 +345,13 @@ def _content(spec: ToolSpec, out: BinaryIO, target: Path | None, room: Room, wor
 
 
 def condense(
-    spec: ToolSpec, stdout: bytes, case_vars: Mapping[str, Any], *, question: str | None = None, case: str = ""
+    spec: ToolSpec,
+    stdout: bytes,
+    case_vars: Mapping[str, Any],
+    *,
+    question: str | None = None,
+    case: str = "",
+    said: str = "",
 ) -> str:
     """What the model gets to see of a tool's output.
 
@@ -352,7 +363,7 @@ def condense(
     if isinstance(found, str):
         return found.strip().encode("utf-8", "replace").decode()
     if found.kind == "output":
-        raise ToolError(f"{spec.id} printed what is not {spec.output}: {found.message}")
+        raise ToolError(f"{spec.id} printed what is not {spec.output}: {found.message}{f' ({said})' if said else ''}")
     where = f" on case '{case}'" if case else ""
     if found.kind == "limit":
         raise ToolError(f"{spec.id}: the template takes too much{where}: {found.message}")

@@ -94,7 +94,7 @@ class Flow:
             if self.source == "cases":
                 choose_sandbox(config.tool_sandbox)
             for tool in self.experiment.tools.values() if self.source == "cases" else ():
-                installed_version(tool)
+                installed_version(tool, config.tool_sandbox)
             self._require_servable()
             _require_writable(Path(paths.LOGS).parent)
             clear_stale_lock(Path(".snakemake"))
@@ -184,7 +184,7 @@ class Flow:
         name = wildcards.tool
         if name not in self._programs:
             spec = load_tool(self.experiment.tool_files[name])
-            self._programs[name] = tool_digest(spec, installed_version(spec))
+            self._programs[name] = tool_digest(spec, installed_version(spec, self.experiment.config.tool_sandbox))
         return self._programs[name]
 
     @_clear_errors
