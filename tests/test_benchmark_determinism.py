@@ -88,5 +88,5 @@ def test_the_verdicts_as_json_say_what_the_table_says(plain: dict[str, bytes]) -
     assert [row["sentence"] for row in rows] == table["sentence"].to_list()
     assert list(rows[0]) == list(table.columns)
     assert [row["ratio"] for row in rows] == pytest.approx(table["ratio"].to_list(), rel=1e-15)
-    assert rows[0]["mde_ratio"] is not None
+    assert rows[0]["mde_d_z"] is not None
     assert rows[0]["brevity_p"] is None, "what is absent is null"

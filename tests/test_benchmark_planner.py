@@ -7,10 +7,11 @@ import pytest
 from invented import invent
 from scipy import stats
 
-from ai_dev_tools.benchmark.analysis.clusters import cluster_estimate
+from ai_dev_tools.benchmark.analysis.clusters import Nesting
 from ai_dev_tools.benchmark.analysis.durations import fit_durations
+from ai_dev_tools.benchmark.analysis.noninferiority import LossTest, shown_losses
 from ai_dev_tools.benchmark.analysis.planner import Assumptions, Target, plan, power_curve, prospects
-from ai_dev_tools.benchmark.analysis.quality import lower_bound
+from ai_dev_tools.benchmark.analysis.statistics import holm, infer
 from ai_dev_tools.benchmark.errors import ConfigurationError
 
 
@@ -58,15 +59,30 @@ def test_smaller_effects_and_later_looks_need_more() -> None:
     assert plan(None, Target(look=3))["clusters_cost"].iloc[0] > plan()["clusters_cost"].iloc[0]
 
 
-def test_the_planned_size_has_the_wished_power_in_simulation() -> None:
-    row = plan(None, Target(power=0.8), assume=Assumptions(sd=0.4, sd_quality=0.2), repeats=(1,)).iloc[0]
-    rng = np.random.default_rng(1)
-    n, q = int(row["clusters_cost"]), int(row["clusters_quality"])
-    y = rng.normal(np.log(0.8), 0.4, (4000, n))
-    t = (y.mean(axis=1) - np.log(0.95)) / (y.std(axis=1, ddof=1) / np.sqrt(n))
-    assert np.mean(stats.t.cdf(t, n - 1) <= row["alpha"] / 2) == pytest.approx(0.8, abs=0.03)
-    passed = [lower_bound(cluster_estimate(rng.normal(0, 0.2, q), np.arange(q)), 0.05) > -0.1 for _ in range(1500)]
-    assert np.mean(passed) == pytest.approx(0.8, abs=0.06)
+def _said(n: int, sd: float, sd_quality: float, tests: int, replicates: int) -> float:
+    """How often "saves" is said of one of several claims at a true ratio of 0.8 and equal quality, by simulation."""
+    rng, task = np.random.default_rng(1), np.repeat(np.arange(6), n // 6)
+    nesting, said = Nesting(np.arange(n), task), 0
+    for _ in range(replicates):
+        common = rng.standard_normal(n)
+        logs = [np.log(0.8) + sd * (0.55 * common + 0.835 * rng.standard_normal(n)) for _ in range(tests)]
+        p = [2 * infer(nesting.estimate(y), 0).p_below(np.log(0.95)) for y in logs]
+        quality = nesting.estimate(sd_quality * rng.standard_normal(n))
+        shown = any(mean < -0.2 and p_none <= 0.04 / 6 for mean, p_none in shown_losses(quality).values())
+        said += bool(holm(p)[0] <= 0.025 and LossTest(quality).p(0.1) <= 0.04 and not shown)
+    return said / replicates
+
+
+@pytest.mark.parametrize(
+    ("models", "sd", "sd_quality"), [(1, 0.4, 0.25), (4, 0.4, 0.25), (4, 0.4, 0.45), (1, 0.2, 0.45), (4, 0.25, 0.2)]
+)
+def test_at_the_planned_size_saves_is_said_as_often_as_was_said(models: int, sd: float, sd_quality: float) -> None:
+    names, assume = [f"m{k}" for k in range(models)], Assumptions(sd=sd, sd_quality=sd_quality)
+    row = plan(None, Target(), models=names, assume=assume, repeats=(1,)).iloc[0]
+    n = int(6 * np.ceil(row["clusters"] / 6))
+    told = prospects(n, None, Target(), models=names, assume=assume).iloc[0]["power"]
+    assert told >= 0.8
+    assert _said(n, sd, float(row["sd_quality"]), 2 * models, 500) == pytest.approx(told, abs=0.05 + 2 * 0.018)
 
 
 def test_the_power_curve_rises_with_size_and_effect() -> None:
@@ -81,11 +97,20 @@ def test_what_a_planned_size_can_find_agrees_with_what_it_needs() -> None:
     """At the planned number of clusters the power is the wished one, and one cluster less falls short."""
     assume = Assumptions(sd=0.4, sd_quality=0.2)
     row = plan(None, Target(), repeats=(1,), assume=assume).iloc[0]
-    for name, power in (("clusters_cost", "power"), ("clusters_quality", "quality_power")):
+    for name, power in (("clusters_cost", "cost_power"), ("clusters_quality", "quality_power"), ("clusters", "power")):
         enough, short = (prospects(int(row[name]) - less, None, Target(), assume=assume).iloc[0] for less in (0, 1))
         assert enough[power] >= 0.8 > short[power]
-    at_needed = prospects(int(row["clusters_cost"]), None, Target(), assume=assume).iloc[0]
+    at_needed = prospects(int(row["clusters"]), None, Target(), assume=assume).iloc[0]
     assert at_needed["mde_ratio"] == pytest.approx(0.8, abs=0.01)
+
+
+def test_the_power_of_saying_saves_is_below_that_of_each_part() -> None:
+    row = prospects(48, None, Target(), models=["m1"]).iloc[0]
+    assert row["power"] < min(row["cost_power"], row["quality_power"])
+    several = prospects(48, None, Target(), models=["m1", "m2", "m3", "m4"]).iloc[0]
+    assert several["quality_power"] > row["quality_power"]
+    # where the answers alone fall short of the power, no saving is large enough
+    assert np.isnan(prospects(18, None, Target(), models=["m1"]).iloc[0]["mde_ratio"])
 
 
 def test_sizes_without_a_test_say_nothing() -> None:

@@ -8,7 +8,7 @@ import pytest
 from invented import decide, declare, invent, tools
 
 from ai_dev_tools.benchmark.analysis.clusters import cluster_estimate
-from ai_dev_tools.benchmark.analysis.quality import gate_level, superiority_clusters, superiority_p
+from ai_dev_tools.benchmark.analysis.quality import gate_level, superiority_p
 from ai_dev_tools.benchmark.analysis.sampletable import ALL
 from ai_dev_tools.benchmark.analysis.verdicts import verdicts
 
@@ -145,12 +145,10 @@ def test_superiority_needs_a_spread_or_clusters_that_all_agree() -> None:
     six = np.arange(6)
     assert superiority_p(cluster_estimate(np.ones(6), six)) == 0.5**6
     assert superiority_p(cluster_estimate(np.zeros(6), six)) == 1.0
-    assert superiority_clusters(cluster_estimate(np.ones(6), six), 0.05) == 5
     # one cluster in each task: how far they are apart is not known, only that they do not all agree
     apart = cluster_estimate([9.0, 1.0, -1.0, -1.0, -1.0, -1.0], six, six)
     assert apart.estimate > 0
     assert superiority_p(apart) == 1.0
-    assert superiority_clusters(apart, 0.05) is None
 
 
 def test_the_quality_of_a_claim_is_judged_once_over_its_models() -> None:

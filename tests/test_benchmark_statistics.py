@@ -15,7 +15,7 @@ from statsmodels.stats.power import TTestPower
 
 from ai_dev_tools.benchmark.analysis.clusters import Nesting, cluster_estimate
 from ai_dev_tools.benchmark.analysis.comparison import compare
-from ai_dev_tools.benchmark.analysis.power import clusters_needed, gate_clusters, minimal_effect, t_power
+from ai_dev_tools.benchmark.analysis.power import clusters_needed, gate_power, minimal_effect, t_power
 from ai_dev_tools.benchmark.analysis.statistics import (
     benjamini_hochberg,
     bootstrap_t,
@@ -179,20 +179,11 @@ def test_the_clusters_needed_are_the_fewest_with_the_power() -> None:
     assert clusters_needed(1e-9, 0.05) is None
 
 
-def test_the_gate_needs_29_clusters_when_all_are_tied_and_more_with_spread() -> None:
-    from ai_dev_tools.benchmark.analysis.quality import lower_bound
-
-    def passes(n: int) -> bool:
-        return lower_bound(cluster_estimate(np.zeros(n), np.arange(n)), 0.05) > -0.10
-
-    assert gate_clusters(0.0, 0.10) == 29
-    assert passes(29)
-    assert not passes(28)
-    needed = gate_clusters(0.2, 0.10)
-    assert needed is not None
-    assert 25 < needed < 32
-    # with hardly any scatter the exact bound decides, as if all were tied
-    assert gate_clusters(0.01, 0.10) >= 29
+def test_the_gates_power_is_that_of_its_t_test_and_of_the_exact_bound_where_losses_are_rare() -> None:
+    assert gate_power(28, 0.0, 0.10, 0.05) == 0 < gate_power(29, 0.0, 0.10, 0.05)
+    # with hardly any scatter it is as if all were tied
+    assert gate_power(28, 0.01, 0.10, 0.05) < 0.01 < 0.99 < gate_power(29, 0.01, 0.10, 0.05)
+    assert gate_power(27, 0.2, 0.10, 0.05) == pytest.approx(0.80, abs=0.05)
 
 
 def test_intervals_of_effect_sizes_agree_with_scipys_noncentral_t() -> None:

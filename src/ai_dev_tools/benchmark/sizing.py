@@ -77,7 +77,7 @@ def size_up(experiment: Experiment, root: Path, effect: float | None = None, loo
     asked = {task: cases(profile, task)[: declared["samples"]] for task in experiment.tasks}
     repeats = fmean(declared["samples"] / len(found) for found in asked.values())
     clusters = _clusters(experiment, asked)
-    found = prospects(clusters, pilot, target, models=models, repeats=repeats)
+    found = prospects(clusters, pilot, target, models=models, repeats=repeats, tasks=len(asked))
     sizes = pd.concat(
         plan(
             pilot,
@@ -115,6 +115,9 @@ def _target(
         tests=len(claims) * models,
         quality_margin=settings.quality.margin,
         quality_alpha=settings.quality.alpha,
+        task_veto=settings.quality.task_veto,
+        tools=len({claim["approach"] for claim in claims}),
+        model_count=models,
         approach=claims[0]["approach"],
         reference=settings.reference,
     )
@@ -145,9 +148,9 @@ def sizing_lines(sizing: Sizing) -> Iterator[str]:
     yield f"This plan has {sizing.clusters} clusters (of {sizing.available}). What it can find:"
     for row in _records(sizing.prospects):
         yield (
-            f"  {row['model']}, {row['endpoint']}: a true ratio of {target.effect:g} with {_share(row['power'])}; "
-            f"with {_share(target.power)} one of {_number(row['mde_ratio'])}; an equal tool passes the quality gate "
-            f"with {_share(row['quality_power'])}{_basis(row)}"
+            f'  {row["model"]}, {row["endpoint"]}: "saves" is said of a true ratio of {target.effect:g} with '
+            f"{_share(row['power'])} (the cost test finds it with {_share(row['cost_power'])}, an equal tool passes the "
+            f"quality gate with {_share(row['quality_power'])}); {_reach(row, target)}{_basis(row)}"
         )
     yield f"To find a true ratio of {target.effect:g} with {_share(target.power)}:"
     for _, rows in sizing.sizes.groupby("model", sort=False):
@@ -195,6 +198,12 @@ def _share(value: float | None) -> str:
 
 def _number(value: float | None) -> str:
     return "unknown size" if value is None else f"{value:.2f}"
+
+
+def _reach(row: dict[str, Any], target: Target) -> str:
+    if row["mde_ratio"] is None:
+        return f"of no ratio, however small, with {_share(target.power)}"
+    return f"with {_share(target.power)} of one of {_number(row['mde_ratio'])}"
 
 
 def _basis(row: dict[str, Any]) -> str:

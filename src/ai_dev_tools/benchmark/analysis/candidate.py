@@ -11,9 +11,10 @@ from ai_dev_tools.benchmark.analysis.bills import Bill
 from ai_dev_tools.benchmark.analysis.claims import Claim, Plan, Undertaking
 from ai_dev_tools.benchmark.analysis.effects import Effect
 from ai_dev_tools.benchmark.analysis.pairs import Pairs
-from ai_dev_tools.benchmark.analysis.power import clusters_needed, minimal_effect, t_power
+from ai_dev_tools.benchmark.analysis.power import minimal_effect
 from ai_dev_tools.benchmark.analysis.quality import Gate, gate_level
 from ai_dev_tools.benchmark.analysis.sampletable import ALL, words
+from ai_dev_tools.benchmark.analysis.saying import CostTest, fewest, ratio_found, says_saves
 from ai_dev_tools.benchmark.analysis.standing import Standing
 from ai_dev_tools.benchmark.analysis.statistics import effect_size
 from ai_dev_tools.benchmark.analysis.wording import ONE_REPOSITORY, POWER_AT, sentence
@@ -50,6 +51,8 @@ class Candidate:
     reasons: list[str] = field(default_factory=list)
     checks: list[tuple[str, bool, float, float, str]] = field(default_factory=list)
     adjusted: float = float("nan")
+    least_clusters: int = 6
+    """Clusters below which nothing is said beyond the files."""
     word: str = ""
     label: str = ""
     mixed: bool = False
@@ -75,6 +78,12 @@ class Candidate:
     def bill_level(self) -> float:
         """Level of each side of the bill at this look."""
         return gate_level(self.work.plan.alpha, self.look)
+
+    @property
+    def family(self) -> int:
+        """How many claims are judged together: those of all models, or of all tasks in one model."""
+        plan = self.work.plan
+        return len(plan.claims) * len(plan.models if self.task == ALL else plan.tasks)
 
     @property
     def factor(self) -> float:
@@ -194,9 +203,10 @@ def _effect_columns(c: Candidate, found: Effect) -> dict[str, Any]:
     if not found.seen.usable:
         return row
     row |= dict(zip(("d_z", "d_z_low", "d_z_high"), effect_size(e), strict=True))
-    mde = minimal_effect(e.clusters, c.alpha)
-    row |= {"mde_d_z": mde, "mde_ratio": float(np.exp(c.margin - mde * e.spread))}
-    row["power"] = t_power((c.margin - np.log(POWER_AT)) / e.spread, e.clusters, c.alpha / 2, two_sided=False)
+    row["mde_d_z"] = minimal_effect(e.clusters, c.alpha)
+    cost = CostTest(e.spread, c.alpha, c.family, max(1, e.tasks), c.claim.margin_ratio)
+    row["power"] = says_saves(e.clusters, POWER_AT, cost, c.gate.equal) if c.gate.equal else 0.0
+    row["mde_ratio"] = ratio_found(e.clusters, cost, c.gate.equal) if c.gate.equal else float("nan")
     if (need := _clusters_that_decide(c, found)) is not None and need > e.clusters:
         row["clusters_could_decide"] = float(need)
         row["samples_could_decide"] = float(np.ceil(need * e.cases / (e.clusters * max(e.tasks, 1))))
@@ -206,13 +216,22 @@ def _effect_columns(c: Candidate, found: Effect) -> dict[str, Any]:
 def _clusters_that_decide(c: Candidate, found: Effect) -> int | None:
     """Clusters with which what was seen, if it is true, would earn a word; None where more of the same would not."""
     cheaper = found.source.estimate < 0
-    if c.mixed or (c.bill.ratio < 1) != cheaper:
+    quality = c.gate.seen
+    if c.mixed or (c.bill.ratio < 1) != cheaper or (cheaper and quality is None):
         return None
     # the end that cutting off leaves open stays open, however many clusters have the same share cut off
     e = (found.most if cheaper else found.least).source
-    beyond = (c.margin - e.estimate) if cheaper else (e.estimate + c.margin)
-    for_cost = clusters_needed(beyond / e.spread, c.alpha / 2, two_sided=False)
-    for_bill = c.bill.clusters_needed(c.bill_level)
-    if for_cost is None or for_bill is None or (cheaper and c.gate.clusters_needed is None):
+    if not (e.spread > 0 and np.isfinite(e.estimate)):
         return None
-    return max(for_cost, for_bill, (c.gate.clusters_needed or 0) if cheaper else 0)
+    cost, ratio = (
+        CostTest(e.spread, c.alpha, c.family, max(1, e.tasks), c.claim.margin_ratio),
+        float(np.exp(-abs(e.estimate))),
+    )
+    if (e.estimate < 0) != cheaper or not ratio < c.claim.margin_ratio:
+        return None
+    for_bill = c.bill.clusters_needed(c.bill_level)
+    for_word = fewest(
+        lambda n: says_saves(n, ratio, cost, quality) if cheaper and quality else cost.finds(n, ratio),
+        least=c.least_clusters,
+    )
+    return None if for_bill is None or for_word is None else max(for_bill, for_word)

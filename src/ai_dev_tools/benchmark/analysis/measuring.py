@@ -19,6 +19,7 @@ Check = tuple[str, float, float, str]
 def measure(c: Candidate, limits: ValidityThresholds, resamples: int) -> None:
     """Effects with and without flagged pairs, and as capped answers leave them open; the checks on both arms."""
     name, dropped = c.claim.endpoint, c.pairs["lost"]
+    c.least_clusters = limits.min_clusters
     kept = c.pairs.part(~dropped)
     void = kept[f"void_{name}"] | kept["void_quality"]
     clean = kept.part(~void)

@@ -1,7 +1,7 @@
 """How many cases, repeats and models a wished minimal effect needs, and how long that takes on this machine.
 
-From a pilot (any samples table) or from stated assumptions. Sizes follow the tests that will be made: the word "saves"
-needs both the cost test and the quality gate, so the larger of the two counts.
+From a pilot (any samples table) or from stated assumptions. Power is the probability of *saying* "saves": cost test, quality
+gate, single tasks and floor together, as `saying` has it.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from scipy import special
 from ai_dev_tools.benchmark.analysis.claims import CONTROLS
 from ai_dev_tools.benchmark.analysis.clusters import Floats
 from ai_dev_tools.benchmark.analysis.durations import DurationModel, fit_durations
-from ai_dev_tools.benchmark.analysis.pairing import costs, pair_up
+from ai_dev_tools.benchmark.analysis.pairing import FLOOR, costs, pair_up
 from ai_dev_tools.benchmark.analysis.pairs import Pairs
-from ai_dev_tools.benchmark.analysis.power import clusters_needed, gate_clusters, gate_power, minimal_effect, t_power
-from ai_dev_tools.benchmark.analysis.quality import estimate_differences
+from ai_dev_tools.benchmark.analysis.power import t_power
+from ai_dev_tools.benchmark.analysis.quality import estimate_differences, gate_level
 from ai_dev_tools.benchmark.analysis.sampletable import levels, prepare, words
+from ai_dev_tools.benchmark.analysis.saying import CostTest, QualityTest, fewest, ratio_found, says_saves
 from ai_dev_tools.benchmark.analysis.validity import assess
 from ai_dev_tools.benchmark.errors import ConfigurationError
 
@@ -32,7 +33,7 @@ PLAN_COLUMNS = words(
     "clusters samples_per_task requests hours hours_low hours_high note"
 )
 PROSPECT_COLUMNS = words(
-    "model endpoint effect alpha tests clusters repeats sd sd_quality basis power mde_ratio quality_power note"
+    "model endpoint effect alpha tests clusters repeats sd sd_quality basis power cost_power quality_power mde_ratio note"
 )
 
 
@@ -42,7 +43,8 @@ class Assumptions:
 
     Attributes:
         sd: standard deviation of log ratios between clusters.
-        sd_quality: standard deviation of quality differences between clusters.
+        sd_quality: standard deviation of one model's quality differences between clusters.
+        correlation: of quality differences between models, over which the gate averages.
         sd_repeat: standard deviation of log ratios between repeats of a case.
         seconds: mean seconds of one request; NaN = unknown, and no duration is given.
         error: relative error of that guess.
@@ -51,6 +53,7 @@ class Assumptions:
     sd: float = 0.40
     sd_quality: float = 0.25
     sd_repeat: float = 0.10
+    correlation: float = 0.30
     seconds: float = float("nan")
     error: float = 1.0
 
@@ -60,10 +63,12 @@ class Target:
     """What a run is to find, and the rules by which it will be judged.
 
     Attributes:
-        effect: the true ratio to be found; `power` the probability of finding it, on one model and endpoint.
-        margin_ratio, alpha, quality_margin, quality_alpha: as in the plan of a run.
+        effect: the true ratio to be found; `power` the probability of saying "saves" of it, on one model and endpoint.
+        margin_ratio, alpha, quality_margin, quality_alpha, task_veto: as in the plan of a run.
         look: which plan of these claims it will be; the tests are at alpha / 2^look.
         tests: size of the family that Holm's adjustment is over; by default models x endpoints.
+        tools: approaches that the plan claims something of: their gates share the level.
+        model_count: models of the claim, over which quality is averaged; by default those that are sized.
         approach: the arm whose spread counts; by default the first one that is neither reference nor control.
 
     Raises:
@@ -78,6 +83,9 @@ class Target:
     tests: int | None = None
     quality_margin: float = 0.10
     quality_alpha: float = 0.05
+    task_veto: float = 0.20
+    tools: int = 1
+    model_count: int | None = None
     approach: str | None = None
     reference: str = "baseline"
 
@@ -93,6 +101,16 @@ class Target:
         """Number of tests and the level of each."""
         tests = self.tests or len(ENDPOINTS) * len(models)
         return {"tests": tests, "alpha": self.alpha / 2**self.look / tests}
+
+    def cost(self, sd: float, tasks: int, models: Sequence[str]) -> CostTest:
+        """The cost test of each claim."""
+        return CostTest(sd, self.alpha / 2**self.look, self.family(models)["tests"], tasks, self.margin_ratio)
+
+    def quality(self, spread: Mapping[str, Any], tasks: int, models: Sequence[str]) -> QualityTest:
+        """What an equally good tool must pass."""
+        count, level = self.model_count or len(models), gate_level(self.quality_alpha, self.look) / self.tools
+        sd, floors = float(spread["sd_quality"]), tuple(spread["floors"])
+        return QualityTest(sd, self.quality_margin, level, tasks, self.task_veto, floors, count)
 
 
 def plan(
@@ -116,7 +134,8 @@ def plan(
 
     Returns:
         One row per model, endpoint and number of repeats: the spread used (for a pilot its upper 80 % limit), `basis`
-        (pilot or assumed), clusters needed in all tasks together, samples per task, requests, hours with a range from
+        (pilot or assumed), clusters needed in all tasks together to say "saves" (and what the cost test and the answers
+        alone would need), samples per task, requests, hours with a range from
         the duration model's cross-validated error.
 
     Raises:
@@ -132,10 +151,10 @@ def plan(
     rows = []
     for model in names:
         for endpoint in ENDPOINTS:
-            spread = _spread(table, goal, model, endpoint, guess)
+            spread = _spread(table, goal, model, endpoint, guess, goal.model_count or len(names))
             for r in repeats:
                 row: dict[str, Any] = {"model": model, "endpoint": endpoint, "repeats": r} | goal.family(names)
-                row |= _size(goal, spread, r, row["alpha"])
+                row |= _size(goal, spread, r, count, names)
                 if row["clusters"] is not None:
                     # at least two clusters per task, or a task has no spread of its own
                     per_task = max(2, int(np.ceil(row["clusters"] / count)))
@@ -152,6 +171,7 @@ def prospects(
     *,
     models: Sequence[str] | None = None,
     repeats: float = 1,
+    tasks: int | None = None,
     assume: Assumptions | None = None,
 ) -> pd.DataFrame:
     """What a run of a given size can find, for each model and endpoint.
@@ -159,28 +179,30 @@ def prospects(
     Args:
         clusters: clusters in all tasks together.
         repeats: repeats of each case, on average.
+        tasks: by default the pilot's, and six without one.
 
     Returns:
-        One row per model and endpoint: `power` of the cost test at the target's effect, `mde_ratio` that it finds with
-        the target's power, and `quality_power`, the probability that the quality gate passes an equal tool. Absent
-        where the size gives no test.
+        One row per model and endpoint: `power`, the probability of saying "saves" at the target's effect, made of
+        `cost_power`, that of the cost test, and `quality_power`, that an equal tool passes the quality gate; `mde_ratio`
+        of which "saves" is said with the target's power. Absent where the size gives no test or no ratio would do.
     """
     goal, guess, table = target or Target(), assume or Assumptions(), _pilot(samples)
     names = _models(models, table)
+    count = tasks or (int(table["task"].nunique()) if table is not None else 6)
     rows = []
     for model in names:
         for endpoint in ENDPOINTS:
-            spread = _spread(table, goal, model, endpoint, guess)
+            spread = _spread(table, goal, model, endpoint, guess, goal.model_count or len(names))
             row: dict[str, Any] = {"model": model, "endpoint": endpoint, "clusters": clusters, "repeats": repeats}
             row |= goal.family(names)
-            sd, level = _sd(spread, repeats), row["alpha"] / 2
-            reach = minimal_effect(clusters, level, goal.power, two_sided=False) * sd
+            sd = _sd(spread, repeats)
+            cost, quality = goal.cost(sd, count, names), goal.quality(spread, count, names)
             rows.append(
                 row
                 | {name: spread[name] for name in ("sd_quality", "basis", "note")}
-                | {"effect": goal.effect, "sd": sd, "mde_ratio": float(goal.margin_ratio * np.exp(-reach))}
-                | {"power": t_power(np.log(goal.margin_ratio / goal.effect) / sd, clusters, level, two_sided=False)}
-                | {"quality_power": gate_power(clusters, spread["sd_quality"], goal.quality_margin, goal.quality_alpha)}
+                | {"effect": goal.effect, "sd": sd, "mde_ratio": ratio_found(clusters, cost, quality, goal.power)}
+                | {"power": says_saves(clusters, goal.effect, cost, quality)}
+                | {"cost_power": cost.finds(clusters, goal.effect), "quality_power": quality.passes(clusters)}
             )
     return pd.DataFrame(rows, columns=PROSPECT_COLUMNS)
 
@@ -199,22 +221,24 @@ def _sd(spread: Mapping[str, Any], repeats: float) -> float:
     return float(np.sqrt(max(spread["sd"] ** 2 + within * (1 / repeats - 1 / spread["repeats"]), 1e-12)))
 
 
-def _size(goal: Target, spread: Mapping[str, Any], repeats: int, level: float) -> dict[str, Any]:
+def _size(goal: Target, spread: Mapping[str, Any], repeats: int, tasks: int, models: Sequence[str]) -> dict[str, Any]:
     sd = _sd(spread, repeats)
-    distance = float(np.log(goal.margin_ratio) - np.log(goal.effect))
-    cost = clusters_needed(distance / sd, level / 2, goal.power, two_sided=False)
-    gate = gate_clusters(spread["sd_quality"], goal.quality_margin, goal.quality_alpha, goal.power)
-    both = None if cost is None or gate is None else max(cost, gate, 6)
+    cost, quality = goal.cost(sd, tasks, models), goal.quality(spread, tasks, models)
     row: dict[str, Any] = {"effect": goal.effect, "power": goal.power, "sd": sd}
     row |= {"sd_quality": spread["sd_quality"], "basis": spread["basis"], "note": spread["note"]}
-    return row | {"clusters_cost": cost, "clusters_quality": gate, "clusters": both}
+    row["clusters_cost"] = fewest(lambda n: cost.finds(n, goal.effect), goal.power)
+    row["clusters_quality"] = fewest(quality.passes, goal.power)
+    return row | {"clusters": fewest(lambda n: says_saves(n, goal.effect, cost, quality), goal.power, least=6)}
 
 
-def _spread(table: pd.DataFrame | None, goal: Target, model: str, endpoint: str, guess: Assumptions) -> dict[str, Any]:
+def _spread(
+    table: pd.DataFrame | None, goal: Target, model: str, endpoint: str, guess: Assumptions, models: int
+) -> dict[str, Any]:
     """Standard deviations between clusters and between repeats, from the pilot where it can tell."""
     assumed: dict[str, Any] = {
         "sd": guess.sd,
-        "sd_quality": guess.sd_quality,
+        "sd_quality": guess.sd_quality * float(np.sqrt((1 + guess.correlation * (models - 1)) / models)),
+        "floors": (),
         "sd_repeat": guess.sd_repeat,
         "repeats": 1.0,
     }
@@ -225,18 +249,19 @@ def _spread(table: pd.DataFrame | None, goal: Target, model: str, endpoint: str,
     arm = goal.approach or (arms[0] if arms else None)
     if arm is None:
         return assumed | {"note": "the pilot has no arm to compare"}
-    pairs = Pairs(pair_up(table, arm, goal.reference, [endpoint, "quality"]))
-    pairs = pairs.part(pairs.have("model", model) & ~pairs["lost"] & ~pairs[f"void_{endpoint}"])
+    everything = Pairs(pair_up(table, arm, goal.reference, [endpoint, "quality"]))
+    pairs = everything.part(everything.have("model", model) & ~everything["lost"] & ~everything[f"void_{endpoint}"])
     known = pairs.part(np.isfinite(pairs[f"{endpoint}_low"]) & np.isfinite(pairs[f"{endpoint}_low_ref"]))
     y = np.log(known[f"{endpoint}_low"] / known[f"{endpoint}_low_ref"])
     e = known.nesting.estimate(y)
     if e.clusters < 3 or not e.se > 0:
         return assumed | {"note": f"the pilot has {e.clusters} clusters with known {endpoint}: too few, so assumed"}
-    quality = estimate_differences(pairs)
+    quality = estimate_differences(everything)
     sd_quality = quality.spread if quality.clusters >= 3 and np.isfinite(quality.spread) else float("nan")
     found = {
         "sd": _upper(e.spread, e.df),
-        "sd_quality": _upper(sd_quality, quality.df) if np.isfinite(sd_quality) else guess.sd_quality,
+        "sd_quality": _upper(sd_quality, quality.df) if np.isfinite(sd_quality) else assumed["sd_quality"],
+        "floors": _floors(table, arm, goal.reference, model),
         "sd_repeat": _within(y, known["case_number"]),
         "repeats": e.pairs / e.cases,
         "basis": "pilot" if np.isfinite(sd_quality) else "pilot; quality assumed",
@@ -245,6 +270,17 @@ def _spread(table: pd.DataFrame | None, goal: Target, model: str, endpoint: str,
     if not np.isfinite(found["sd_repeat"]):
         found |= {"sd_repeat": 0.0, "note": "no repeats in the pilot: repeats are taken to help nothing"}
     return found
+
+
+def _floors(table: pd.DataFrame, arm: str, reference: str, model: str) -> tuple[float, ...]:
+    """Standardised advantage of both arms over the floor in the pilot, where it tells: what the floor tests will see."""
+    found = []
+    for own in (reference, arm):
+        pairs = Pairs(pair_up(table, own, FLOOR, ["quality"]))
+        e = estimate_differences(pairs.part(pairs.have("model", model)))
+        if e.clusters >= 3 and e.spread > 1e-9:
+            found.append(e.estimate / e.spread)
+    return tuple(found)
 
 
 def _upper(sd: float, df: float, confidence: float = 0.80) -> float:

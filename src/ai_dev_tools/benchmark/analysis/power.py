@@ -28,11 +28,16 @@ def minimal_effect(clusters: int, alpha: float, power: float = 0.8, two_sided: b
     return float(optimize.brentq(gap, 0.0, high, xtol=1e-10))
 
 
-def t_power(effect: float, clusters: int, alpha: float, two_sided: bool = True) -> float:
-    """Probability that a one-sample t test on `clusters` values rejects when the true d_z is `effect`."""
-    if clusters < 2 or not np.isfinite(effect):
+def t_power(effect: float, clusters: int, alpha: float, two_sided: bool = True, tasks: int = 1) -> float:
+    """Probability that a t test on `clusters` values rejects when the true d_z is `effect`; NaN where there is none.
+
+    With one task it is the one-sample test; with several, of equal size, it has Welch's degrees of freedom.
+    """
+    each = clusters / tasks
+    if each < 2 or not np.isfinite(effect):
         return float("nan")
-    df, centre = clusters - 1, abs(effect) * np.sqrt(clusters) if two_sided else effect * np.sqrt(clusters)
+    df = clusters - 1.0 if tasks == 1 else max(1.0, (clusters - tasks) * (each - 1) / (each + 1))
+    centre = abs(effect) * np.sqrt(clusters) if two_sided else effect * np.sqrt(clusters)
     critical = t_quantile(alpha / 2 if two_sided else alpha, df)
     if centre > 35:
         return float(special.ndtr(centre - critical))
@@ -58,37 +63,17 @@ def clusters_needed(
     return low if low == 2 and t_power(effect, 2, alpha, two_sided) >= power else high
 
 
-@lru_cache(maxsize=4096)
-def gate_clusters(
-    spread: float, margin: float, alpha: float = 0.05, power: float = 0.8, most: int = 100_000
-) -> int | None:
-    """Clusters from which on the quality gate passes an equal tool with the wished power.
-
-    `spread` is the standard deviation of quality differences between clusters, models averaged.
-    """
-    if not (np.isfinite(spread) and margin > 0):
-        return None
-    low, high = 1, 2
-    while gate_power(high, spread, margin, alpha) < power:
-        low, high = high, high * 2
-        if high > most:
-            return None
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if gate_power(middle, spread, margin, alpha) >= power else (middle, high)
-    return high
-
-
-def gate_power(clusters: int, spread: float, margin: float, alpha: float = 0.05) -> float:
+def gate_power(clusters: int, spread: float, margin: float, alpha: float = 0.05, tasks: int = 1) -> float:
     """Probability that the quality gate passes an equal tool; NaN below two clusters or for an unknown spread.
 
-    With hardly any large loss to be expected the exact bound decides, which small samples do not pass.
+    `spread` is the standard deviation of quality differences between clusters, models averaged. With
+    hardly any large loss to be expected the exact bound decides, which small samples do not pass.
     """
-    if clusters < 2 or not (np.isfinite(spread) and margin > 0):
+    if clusters < 2 * tasks or not (np.isfinite(spread) and margin > 0):
         return float("nan")
     unseen = float((1 - margin) ** clusters <= alpha)
     if spread == 0:
         return unseen
     rate = float(special.ndtr(-LARGE / spread))
     large = float(special.bdtrc(FEW - 1, clusters, rate)) if rate > 0 and clusters >= FEW else 0.0
-    return t_power(margin / spread, clusters, alpha, two_sided=False) * (large + (1 - large) * unseen)
+    return t_power(margin / spread, clusters, alpha, False, tasks) * (large + (1 - large) * unseen)

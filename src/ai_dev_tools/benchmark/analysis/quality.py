@@ -6,7 +6,7 @@ Whether the answers are worse is asked once for a claim, over all its models; wh
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from ai_dev_tools.benchmark.analysis.claims import QualityRule
 from ai_dev_tools.benchmark.analysis.clusters import ClusterEstimate, integer_labels
 from ai_dev_tools.benchmark.analysis.noninferiority import LossTest, shown_losses
 from ai_dev_tools.benchmark.analysis.pairs import Pairs
-from ai_dev_tools.benchmark.analysis.power import clusters_needed, gate_clusters
+from ai_dev_tools.benchmark.analysis.saying import QualityTest
 from ai_dev_tools.benchmark.analysis.statistics import infer
 
 
@@ -33,7 +33,7 @@ class ClaimQuality:
     Attributes:
         estimate: mean difference in score, tasks weighted equally, models of a case averaged.
         p: one-sided p-value of 'the loss is at least the margin'; `bound` its lower confidence bound at `level`.
-        adjusted: `p` after the family of gates of the plan.
+        adjusted: `p` after the family of gates of the plan, which are `tests`.
         worst_task, worst_difference: the task with the lowest estimate.
         vetoed: tasks that lie below the veto and in which a loss is shown.
         unscored: tasks that were answered but have no pair with two scores.
@@ -44,6 +44,7 @@ class ClaimQuality:
     bound: float
     level: float
     adjusted: float
+    tests: int
     worst_task: str
     worst_difference: float
     vetoed: tuple[str, ...]
@@ -67,8 +68,8 @@ class Gate:
         brevity_p: one-sided p that the approach does not beat `excerpt`; NaN where excerpt did not run.
         floor_level: level of these tests.
         reasons: why the gate did not pass; empty when it passed.
-        clusters_needed: clusters at which an equal tool would pass with 80 % power, if the arms beat the floor by as
-            much as was seen; None when unknown, and where more of the same would not pass.
+        equal, seen: what an equal tool, and one whose answers differ as was seen, must pass, if the arms beat the floor by
+            as much as was seen; None where more of the same would not pass.
     """
 
     claim: ClaimQuality
@@ -79,7 +80,8 @@ class Gate:
     brevity_p: float
     floor_level: float
     reasons: tuple[str, ...]
-    clusters_needed: int | None
+    equal: QualityTest | None
+    seen: QualityTest | None
 
     @property
     def passed(self) -> bool:
@@ -105,15 +107,6 @@ def superiority_p(estimate: ClusterEstimate) -> float:
 def _all_tied(estimate: ClusterEstimate) -> bool:
     """Whether all clusters gave one value; with one cluster in each task it is not known whether they did."""
     return estimate.clusters == 1 or bool(np.isfinite(estimate.df))
-
-
-def superiority_clusters(estimate: ClusterEstimate, alpha: float) -> int | None:
-    """Clusters at which `superiority_p` is at most `alpha` with 80 % power if what was seen is true; None for never."""
-    if not (estimate.clusters and estimate.estimate > 0):
-        return None
-    if infer(estimate, resamples=0).usable:
-        return clusters_needed(estimate.estimate / estimate.spread, alpha, two_sided=False)
-    return int(np.ceil(np.log(alpha) / np.log(0.5))) if _all_tied(estimate) else None
 
 
 def estimate_differences(pairs: Pairs) -> ClusterEstimate:
@@ -147,6 +140,7 @@ def claim_quality(pairs: Pairs, rule: QualityRule, level: float, tests: int = 1)
         bound=test.bound(level),
         level=level,
         adjusted=min(1.0, p * tests) if np.isfinite(p) else p,
+        tests=tests,
         worst_task=worst,
         worst_difference=tasks[worst][0] if tasks else float("nan"),
         vetoed=tuple(sorted(lost)),
@@ -192,6 +186,7 @@ def quality_gate(
     p_floor, p_own, p_brevity = (
         float("nan") if other is None else superiority_p(other) for other in (at_floor, own_at_floor, at_excerpt)
     )
+    equal, seen = _chances(claim, (at_floor, own_at_floor), rule, models)
     unproven = _why_unproven(claim, rule)
     lasting = [f"quality vetoed by {task}: a loss beyond {rule.task_veto:g} is shown there" for task in claim.vetoed]
     if claim.unscored:
@@ -207,7 +202,8 @@ def quality_gate(
         brevity_p=p_brevity,
         floor_level=level,
         reasons=(*unproven, *lasting, *_floor_reasons(p_floor, p_own, floor is not None, rule, level)),
-        clusters_needed=None if lasting else _clusters_to_pass(claim.estimate, (at_floor, own_at_floor), rule, level),
+        equal=equal,
+        seen=None if lasting else seen,
     )
 
 
@@ -232,14 +228,18 @@ def _floor_reasons(p_floor: float, p_own: float, ran: bool, rule: QualityRule, l
     return []
 
 
-def _clusters_to_pass(
-    estimate: ClusterEstimate, at_floor: Sequence[ClusterEstimate | None], rule: QualityRule, level: float
-) -> int | None:
-    """Clusters at which an equal tool would pass; None when what was seen, if it is true, would not pass at any."""
-    if not estimate.clusters or estimate.estimate <= -rule.margin:
-        return None
-    spread = estimate.spread if np.isfinite(estimate.spread) else 0.0
-    needs = [gate_clusters(spread, rule.margin, level)]
-    needs += [None if arm is None else superiority_clusters(arm, level) for arm in at_floor]
-    known = [need for need in needs if need is not None]
-    return max(known) if len(known) == len(needs) else None
+def _chances(
+    claim: ClaimQuality, at_floor: Sequence[ClusterEstimate | None], rule: QualityRule, models: int
+) -> tuple[QualityTest | None, QualityTest | None]:
+    """What an equal tool, and one like what was seen, must pass at this spread; None where no number of clusters would do."""
+    found = claim.estimate
+    arms = [arm for arm in at_floor if arm is not None and arm.clusters]
+    if not found.clusters or len(arms) < len(at_floor) or any(arm.estimate <= 0 for arm in arms):
+        return None, None
+    # where all are tied the sign test needs a handful of clusters only
+    floors = tuple(arm.estimate / arm.spread for arm in arms if arm.spread > 1e-9)
+    spread = found.spread if np.isfinite(found.spread) else 0.0
+    share = claim.level / claim.tests
+    equal = QualityTest(spread, rule.margin, share, max(1, found.tasks), rule.task_veto, floors, models)
+    seen = replace(equal, distance=rule.margin + min(0.0, found.estimate))
+    return equal, seen if seen.distance > 0 else None

@@ -66,9 +66,14 @@ def _what_could(row: Mapping[str, Any]) -> str:
     parts = []
     mde, power, need = (row.get(name, float("nan")) for name in ("mde_ratio", "power", "clusters_could_decide"))
     if np.isfinite(mde):
-        parts.append(f"At this size a ratio of {mde:.2g} would be found with 80 % power")
+        parts.append(f'A run of this size would say "saves" of a ratio of {mde:.2g} with a probability of 80 %')
         if np.isfinite(power) and f"{mde:.2g}" != f"{POWER_AT:.2g}":
-            parts[-1] += f", one of {POWER_AT:g} with {100 * power:.0f} %"
+            parts[-1] += f", of one of {POWER_AT:g} with {100 * power:.0f} %"
+    elif np.isfinite(power):
+        parts.append(
+            f'A run of this size would say "saves" of a ratio of {POWER_AT:g} with a probability of {100 * power:.0f} %, '
+            "and of no ratio with 80 %"
+        )
     if np.isfinite(need):
         parts.append(f"About {need:.0f} clusters ({row['samples_could_decide']:.0f} samples per task) could decide")
     return "".join(f" {part}." for part in parts)

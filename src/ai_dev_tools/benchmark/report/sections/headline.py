@@ -42,6 +42,13 @@ def count_words(items: tuple[Verdict, ...]) -> str:
     )
 
 
+def _could_find(row: Mapping[str, Any]) -> str:
+    """Of which ratio a run like this one would say "saves"; the power column is for a ratio of 0.80."""
+    chance = f"0.80 with {percent(row['power'], 0)}"
+    mde = row.get("mde_ratio")
+    return f"a ratio of {number(mde, 2)} (80 % power), {chance}" if not is_missing(mde) else f"a ratio of {chance}"
+
+
 def _quality(row: Mapping[str, Any], name: str) -> str:
     return f"{signed(row.get(f'{name}_difference'), 3)} (at worst {signed(row.get(f'{name}_bound'), 3)})"
 
@@ -71,8 +78,8 @@ def verdict_of(row: Mapping[str, Any], arms: list[Unread] | None = None) -> Verd
         evidence.insert(0, ("ratio", shown))
         evidence.insert(1, ("whole bill", f"{number(row.get('bill_ratio'), 3)} of {row['reference']}"))
         evidence.append(("adjusted p", number(row.get("p_adjusted"), 4)))
-    if word == "inconclusive" and not is_missing(row.get("mde_ratio")):
-        evidence.append(("could find", f"a ratio of {number(row['mde_ratio'], 2)} (80 % power)"))
+    if word == "inconclusive" and not is_missing(row.get("power")):
+        evidence.append(("could find", _could_find(row)))
     if word == "inconclusive" and not is_missing(row.get("samples_could_decide")):
         evidence.append(("could decide", plural(row["samples_could_decide"], "sample") + " per task"))
     return Verdict(
