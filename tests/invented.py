@@ -83,6 +83,7 @@ def invent(
                             "rest_s": seconds * 0.05,
                             "total_s": seconds,
                             "tool_s": 0.0,
+                            "tool_other_cpu_s": None,
                             "prompt_cached_tokens": 0,
                             "done_reason": "stop",
                             "attempts": 1,

@@ -63,12 +63,12 @@ def _earlier_block(content: bytes) -> bytes:
     rows = [json.loads(line) for line in content.splitlines()]
     for row in rows:
         row["queue_s"] = row.pop("rest_s")
-        del row["total_s"]
+        del row["total_s"], row["tool_other_cpu_s"]
     return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
 
 
 def _earlier_table(table: pd.DataFrame) -> pd.DataFrame:
-    return table.drop(columns="total_s").rename(columns={"rest_s": "queue_s"})
+    return table.drop(columns=["total_s", "tool_other_cpu_s"]).rename(columns={"rest_s": "queue_s"})
 
 
 def _earlier_csv(content: bytes) -> bytes:

@@ -60,6 +60,20 @@ def test_a_corrected_truth_scores_the_answers_at_hand_again(bench: Bench) -> Non
     assert kept.score == 0.0, "the file says it too"
 
 
+def test_a_tool_that_was_disturbed_and_measured_again_gives_its_new_time_to_the_answers_at_hand(bench: Bench) -> None:
+    def timed(tool_s: float, other_s: float) -> dict[str, Any]:
+        return {"tool_s": tool_s, "tool_other_cpu_s": other_s}
+
+    arm = {"approaches": ["tools"], "samples": 1}
+    (first,) = bench.run(prompts(bench.block(**arm), **timed(3.0, 2.0)), **arm)
+    assert (first.tool_s, first.tool_other_cpu_s) == (3.0, 2.0)
+    (after,) = bench.run(prompts(bench.block(**arm), **timed(1.0, 0.0)), **arm)
+    assert bench.asked == []
+    assert (after.tool_s, after.tool_other_cpu_s) == (1.0, 0.0)
+    (last,) = bench.run(prompts(bench.block(**arm), **timed(0.5, 0.0)), **arm)
+    assert last.tool_s == 1.0, "a time that was sound is not replaced by a better one"
+
+
 def test_more_samples_ask_only_the_new_ones(bench: Bench) -> None:
     first = bench.run()
     samples = bench.run(samples=4)

@@ -2,7 +2,7 @@ from pathlib import Path
 
 from ai_dev_tools.benchmark import paths
 from ai_dev_tools.benchmark.asked import is_forced
-from ai_dev_tools.benchmark.contexts import collect_contexts, read_contexts, write_contexts
+from ai_dev_tools.benchmark.contexts import collect_contexts, disturbed_line, read_contexts, write_contexts
 from ai_dev_tools.benchmark.jobs import job
 from ai_dev_tools.benchmark.tasks import load_task
 from ai_dev_tools.benchmark.tools import load_tool
@@ -20,4 +20,6 @@ with job(snakemake.log[0]) as say:
     for row in rows:
         if row.status == "failed":
             say(f"warning: {task.id}/{row.case}: {row.error}")
+    if line := disturbed_line(task.id, rows):
+        say(line)
     write_contexts(output, rows)

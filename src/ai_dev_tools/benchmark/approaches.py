@@ -9,7 +9,7 @@ import hashlib
 import random
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ai_dev_tools.benchmark.contexts import ToolResult
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, ToolError
@@ -40,10 +40,16 @@ class Material:
 
 @dataclass(frozen=True)
 class Context:
-    """What the model is shown besides the question; `text` is None in the floor arm. `tool_s`: run time behind it."""
+    """What the model is shown besides the question; `text` is None in the floor arm.
+
+    Attributes:
+        tool_s: run time of the tools behind it.
+        tool_other_cpu_s: CPU time of all else on the machine meanwhile; None where no tool ran, or it is not known.
+    """
 
     text: str | None
     tool_s: float = 0.0
+    tool_other_cpu_s: float | None = None
 
 
 ApproachFunction = Callable[[Material], Context]
@@ -141,7 +147,7 @@ def shuffled(material: Material) -> Context:
     found = _findings(material.findings, material.tools)
     lines = (found.text or "").splitlines()
     _random(material.case, "shuffled").shuffle(lines)
-    return Context("\n".join(lines), found.tool_s)
+    return replace(found, text="\n".join(lines))
 
 
 @approach("mismatched", "the findings about another case: rules out that the look of findings suffices")
@@ -155,15 +161,20 @@ def _findings(results: Mapping[str, ToolResult], tools: tuple[str, ...]) -> Cont
     if not tools:
         raise ConfigurationError("the task names no tools, so there is no context for this approach")
     found = [results[tool] for tool in tools]
-    seconds = sum(result.wall_s for result in found)
+    seconds, other_cpu_s = sum(result.wall_s for result in found), _all_known([result.other_cpu_s for result in found])
     for result in found:
         if result.status == "failed":
             failure = ToolError(result.error or f"{result.tool} failed")
-            failure.spent_s = seconds
+            failure.spent_s, failure.other_cpu_s = seconds, other_cpu_s
             raise failure
         if result.status == "skipped":
             raise BenchmarkError(result.error or f"{result.tool} did not run")
-    return Context("\n\n".join(f"### {result.tool}\n{result.text}" for result in found), seconds)
+    return Context("\n\n".join(f"### {result.tool}\n{result.text}" for result in found), seconds, other_cpu_s)
+
+
+def _all_known(seconds: list[float | None]) -> float | None:
+    known = [value for value in seconds if value is not None]
+    return sum(known) if len(known) == len(seconds) else None
 
 
 def _listing(texts: Mapping[str, str]) -> str:

@@ -94,6 +94,7 @@ class Ended(msgspec.Struct, frozen=True):
     detail: str = ""
     wall_s: float = 0.0
     cpu_s: float = 0.0
+    other_cpu_s: float | None = None
     left: bool = False
 
 

@@ -14,6 +14,7 @@ import msgspec
 from ai_dev_tools.benchmark.containment import Sandbox, SandboxSetting, choose_sandbox
 from ai_dev_tools.benchmark.corpora import CorpusUnavailable
 from ai_dev_tools.benchmark.errors import ToolError
+from ai_dev_tools.benchmark.resources import is_disturbed
 from ai_dev_tools.benchmark.samples import write_atomically
 from ai_dev_tools.benchmark.tasks import Case, Task, case_texts, content_digest, render_questions
 from ai_dev_tools.benchmark.templating import Failed
@@ -27,6 +28,7 @@ class ToolResult(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_onl
     """One tool on one case. Times are seconds: the median of the runs, and each run.
 
     Attributes:
+        other_cpu_s: CPU time of all else on the machine during a run, median too; None where it is not known.
         digest: of all that the result depends on; `program`: of the tool's own share in that.
         sandbox: what kept the tool apart from the system.
     """
@@ -45,6 +47,12 @@ class ToolResult(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_onl
     runs_wall_s: list[float] = []
     program: str = ""
     sandbox: Sandbox = "none"
+    other_cpu_s: float | None = None
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether other programs may have slowed the tool down, so that its time says little."""
+        return is_disturbed(self.other_cpu_s, self.wall_s)
 
 
 _decoder = msgspec.json.Decoder(ToolResult)
@@ -103,6 +111,20 @@ def collect_contexts(
     return rows
 
 
+def disturbed_line(task: str, rows: Iterable[ToolResult]) -> str | None:
+    """One line for people about tools that other programs may have slowed down; None where there were none."""
+    disturbed = [row for row in rows if row.disturbed]
+    if not disturbed:
+        return None
+    worst = max(disturbed, key=lambda row: (row.other_cpu_s or 0.0) / (row.wall_s or 1.0))
+    cores = (worst.other_cpu_s or 0.0) / (worst.wall_s or 1.0)
+    return (
+        f"warning: {task}: other programs used the machine while {worst.tool} ran, on {len(disturbed)} cases (on "
+        f"{worst.case} {cores:.1f} cores): its time there counts for no claim. On a quiet machine, add "
+        "`--forcerun collect_contexts`: no model is asked again"
+    )
+
+
 def hopeless(rows: Sequence[ToolResult]) -> str:
     """Why a tool need not be run on more cases: it failed on all so far, on the first few in the same way; else empty."""
     tried = [row for row in rows if row.status != "skipped"]
@@ -122,6 +144,11 @@ def _way(row: ToolResult) -> tuple[str, str]:
     code = re.search(r" ended with exit code (-?\d+)", message)
     text = re.sub(r"""(["'`]).*?\1|\S*[/\\.]\S*""", "…", message.replace(row.case, "…"))
     return code[1] if code else "", re.sub(r"0x[0-9a-fA-F]+|\d+", "#", text)
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return round(statistics.median(known), 6) if len(known) == len(values) else None
 
 
 @dataclass
@@ -153,7 +180,7 @@ class _Collection:
         question = asked if isinstance(asked, str) else None
         digest = content_digest(self.program, self.runs, question, sorted(case.vars.items()), sorted(files.items()))
         known = self.known.get(case.id)
-        if known and known.digest == digest and known.status == "ok" and self._as_demanded(known):
+        if known and known.digest == digest and known.status == "ok" and self._is_good(known):
             return known
         try:
             results = [
@@ -168,6 +195,7 @@ class _Collection:
                 error=str(error),
                 wall_s=round(error.spent_s, 6),
                 sandbox=choose_sandbox(self.sandbox),
+                other_cpu_s=_median([error.other_cpu_s]),
             )
         return self._row(
             case,
@@ -180,6 +208,7 @@ class _Collection:
             cpu_s=round(statistics.median(run.cpu_s for run in results), 6),
             runs_wall_s=[round(run.wall_s, 6) for run in results],
             sandbox=results[0].sandbox,
+            other_cpu_s=_median([run.other_cpu_s for run in results]),
         )
 
     def not_run(self, case: Case, rows: Sequence[ToolResult], reason: str) -> ToolResult:
@@ -188,7 +217,10 @@ class _Collection:
         error = f"not run, since it failed on the first {TRIES} cases in the same way: {reason}"
         return self._row(case, "", status="failed", error=error, wall_s=statistics.median(tried))
 
-    def _as_demanded(self, known: ToolResult) -> bool:
+    def _is_good(self, known: ToolResult) -> bool:
+        """Whether a known result need not be made again: in the sandbox that is demanded, and undisturbed."""
+        if known.disturbed:
+            return False
         return self.sandbox != "bubblewrap" or known.sandbox == "bubblewrap"
 
     def _row(self, case: Case, digest: str, **found: Any) -> ToolResult:

@@ -139,6 +139,7 @@ class ToolError(BenchmarkError):
 
     error_class = "tool"
     spent_s = 0.0
+    other_cpu_s: float | None = None
 
 
 class InterruptedRequestError(BenchmarkError):

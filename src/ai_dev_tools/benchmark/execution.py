@@ -33,7 +33,7 @@ from ai_dev_tools.benchmark.identity import Witness
 from ai_dev_tools.benchmark.measure import SLOW_LOAD_S, ask, one_token, sample_of, score_of, unasked
 from ai_dev_tools.benchmark.progress import Progress
 from ai_dev_tools.benchmark.prompts import SKIPPED, Prompt
-from ai_dev_tools.benchmark.resources import Meter
+from ai_dev_tools.benchmark.resources import Meter, is_disturbed
 from ai_dev_tools.benchmark.samples import EndpointIdentity, Sample, read_sample, remove_unfinished, write_sample
 
 FAILURES_IN_A_ROW = 3
@@ -134,7 +134,7 @@ def _take_stock(work: Work, log: Log, only: tuple[str, int] | None) -> None:
             and not _asked_again(found, work.block.retry)
         ):
             work.done[cell.approach, cell.sample] = found
-            _score_again(work, found, prompt)
+            _derive_again(work, found, prompt)
             continue
         if found is not None:
             _set_aside(work, path)
@@ -173,11 +173,19 @@ def _ask_again(work: Work, keys: set[tuple[str, int]]) -> None:
     work.missing = deque(cell for cell in cells(work.block) if (cell.approach, cell.sample) in wanted)
 
 
-def _score_again(work: Work, sample: Sample, prompt: Prompt) -> None:
-    """A corrected truth or another scorer changes what an answer is worth, not the answer: nothing is asked."""
+def _derive_again(work: Work, sample: Sample, prompt: Prompt) -> None:
+    """A corrected truth or another scorer changes what an answer is worth, not the answer: nothing is asked.
+
+    The same with a tool's time that other programs had disturbed, and that was measured again since.
+    """
     score = score_of(sample.answer, prompt) if sample.status == "completed" else None
-    if score != sample.score:
-        work.store(msgspec.structs.replace(sample, score=score))
+    tool = sample.tool_s, sample.tool_other_cpu_s
+    if is_disturbed(sample.tool_other_cpu_s, sample.tool_s) and not is_disturbed(
+        prompt.tool_other_cpu_s, prompt.tool_s
+    ):
+        tool = prompt.tool_s, prompt.tool_other_cpu_s
+    if (score, *tool) != (sample.score, sample.tool_s, sample.tool_other_cpu_s):
+        work.store(msgspec.structs.replace(sample, score=score, tool_s=tool[0], tool_other_cpu_s=tool[1]))
 
 
 def _matches(block: Block, cell: Cell, prompt: Prompt, sample: Sample) -> bool:

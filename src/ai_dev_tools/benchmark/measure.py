@@ -185,6 +185,7 @@ def _sample(
         duration_s=_rounded(reply.duration_s) if sent else None,
         time_to_first_token_s=_rounded(reply.time_to_first_token_s),
         tool_s=prompt.tool_s,
+        tool_other_cpu_s=prompt.tool_other_cpu_s,
         resources=asked.resources,
         plan=block.plan,
         attempts=asked.attempts,

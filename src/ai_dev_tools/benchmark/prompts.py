@@ -35,6 +35,7 @@ class Prompt(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     prompt_sha256: str
     error: SampleError | None = None
     tool_s: float = 0.0
+    tool_other_cpu_s: float | None = None
     answer_schema: dict[str, Any]
     scoring: list[dict[str, Any]]
     truth: dict[str, Any] | None
@@ -124,7 +125,7 @@ def _case_prompts(
     try:
         texts = case_texts(task, case, corpora)
     except CorpusUnavailable as error:
-        return [_row(task, case, arm, None, 0.0, SampleError(SKIPPED, str(error))) for arm in arms]
+        return [_row(task, case, arm, None, error=SampleError(SKIPPED, str(error))) for arm in arms]
     other = _other_case(task, case, [contexts[tool] for tool in tools])
     if other is None:
         arms = [arm for arm in arms if arm.name != MISMATCHED]
@@ -145,12 +146,21 @@ def _arm_prompt(task: Task, case: Case, arm: Approach, material: Material, quest
     try:
         context = build_context(arm, material)
     except BenchmarkError as error:
-        spent = error.spent_s if isinstance(error, ToolError) else 0.0
-        return _row(task, case, arm, None, spent, SampleError(error.error_class, str(error)))
-    return _row(task, case, arm, compose(question, context.text, task.answer_schema), context.tool_s, None)
+        cost = (error.spent_s, error.other_cpu_s) if isinstance(error, ToolError) else (0.0, None)
+        return _row(task, case, arm, None, *cost, error=SampleError(error.error_class, str(error)))
+    prompt = compose(question, context.text, task.answer_schema)
+    return _row(task, case, arm, prompt, context.tool_s, context.tool_other_cpu_s)
 
 
-def _row(task: Task, case: Case, arm: Approach, prompt: str | None, tool_s: float, error: SampleError | None) -> Prompt:
+def _row(
+    task: Task,
+    case: Case,
+    arm: Approach,
+    prompt: str | None,
+    tool_s: float = 0.0,
+    tool_other_cpu_s: float | None = None,
+    error: SampleError | None = None,
+) -> Prompt:
     return Prompt(
         task=task.id,
         case=case.id,
@@ -161,6 +171,7 @@ def _row(task: Task, case: Case, arm: Approach, prompt: str | None, tool_s: floa
         prompt_sha256=hashlib.sha256((prompt or "").encode()).hexdigest(),
         error=error,
         tool_s=round(tool_s, 6),
+        tool_other_cpu_s=None if tool_other_cpu_s is None else round(tool_other_cpu_s, 6),
         answer_schema=task.answer_schema,
         scoring=[rule.as_dict() for rule in task.scoring],
         truth=case.truth,

@@ -13,8 +13,15 @@ import psutil
 from ai_dev_tools.benchmark.samples import Resources
 
 SAMPLING_INTERVAL_S = 0.5
+OTHER_CPU_CORES, OTHER_CPU_S = 0.25, 0.2
+"""What else a machine may do while something is timed on it: cores, and CPU seconds below which the clock decides."""
 TREE_INTERVAL = 10
 """Readings between two looks for child processes: looking means to scan all processes of the machine."""
+
+
+def is_disturbed(other_cpu_s: float | None, wall_s: float) -> bool:
+    """Whether other programs used so much of the machine that a time measured meanwhile says little."""
+    return other_cpu_s is not None and other_cpu_s > max(OTHER_CPU_S, OTHER_CPU_CORES * wall_s)
 
 
 @dataclass

@@ -112,6 +112,10 @@ class Sample(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     flags: Annotated[list[str], _meta("what a check should know of, e.g. output_capped, offload_changed")]
     request: Annotated[Request, _meta("what was asked")]
     endpoint: Annotated[EndpointIdentity, _meta("who answered")]
+    tool_other_cpu_s: Annotated[
+        float | None,
+        _meta("CPU time of everything but the tools on the machine while they ran; null where none ran", "s"),
+    ] = None
     total_s: Annotated[float | None, _meta("server: the whole request, from its arrival to the last token", "s")] = None
 
 

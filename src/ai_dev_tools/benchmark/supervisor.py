@@ -54,7 +54,7 @@ class Run:
             os.set_blocking(end, False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-        started = time.perf_counter()
+        own_before_s, busy_s, started = _used_s(resource.RUSAGE_SELF), _busy_s(), time.perf_counter()
         try:
             tool = subprocess.Popen(
                 self.argv, cwd=self.workdir, env=self.environment, stdin=subprocess.DEVNULL,
@@ -69,9 +69,11 @@ class Run:
             how = self._over_limits() or how
         if code == -signal.SIGXFSZ:
             how = "written"
-        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-        cpu_s = usage.ru_utime + usage.ru_stime
-        return {"how": how, "code": code, "wall_s": wall_s, "cpu_s": cpu_s, "left": left}
+        after_s, cpu_s, own_s = _busy_s(), _used_s(resource.RUSAGE_CHILDREN), _used_s(resource.RUSAGE_SELF)
+        other_s = (
+            None if busy_s is None or after_s is None else max(0.0, after_s - busy_s - cpu_s - (own_s - own_before_s))
+        )
+        return {"how": how, "code": code, "wall_s": wall_s, "cpu_s": cpu_s, "other_cpu_s": other_s, "left": left}
 
     def _wait(self, pid: int, woken: int, started: float) -> tuple[str, int | None]:
         deadline, look = started + self.timeout_s, started + self.look_s
@@ -101,6 +103,21 @@ class Run:
         if size - self.own_bytes > self.written_bytes or entries - self.own_entries > self.entries:
             return "written"
         return ""
+
+
+def _used_s(whose: int) -> float:
+    usage = resource.getrusage(whose)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _busy_s() -> float | None:
+    """Seconds that the machine's cores have worked so far, for whomever; None where the system has no /proc/stat."""
+    try:
+        with open("/proc/stat", "rb") as file:
+            user, nice, system, _idle, _waiting, *rest = map(int, file.readline().split()[1:9])
+    except (OSError, ValueError):
+        return None
+    return (user + nice + system + sum(rest)) / os.sysconf("SC_CLK_TCK")
 
 
 def _written(folders: list[str], most_entries: int | None = None) -> tuple[int, int]:

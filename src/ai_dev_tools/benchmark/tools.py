@@ -125,13 +125,14 @@ class ToolSpec(StrictModel):
 
 @dataclass(frozen=True)
 class ToolRun:
-    """What one run printed and cost."""
+    """What one run printed and cost; `other_cpu_s` is CPU time of all else on the machine meanwhile, where known."""
 
     condensed: str
     raw_bytes: int
     wall_s: float
     cpu_s: float
     sandbox: Sandbox = "none"
+    other_cpu_s: float | None = None
 
 
 def find_tools(folder: Path) -> dict[str, Path]:
@@ -272,9 +273,9 @@ def run_tool(
                 stdout = _content(spec, out, target, room, words)
                 condensed = condense(spec, stdout, case_vars, question=question, case=case, said=words)
             except ToolError as error:
-                error.spent_s = ended.wall_s
+                error.spent_s, error.other_cpu_s = ended.wall_s, ended.other_cpu_s
                 raise
-    return ToolRun(condensed, len(stdout), ended.wall_s, ended.cpu_s, chosen)
+    return ToolRun(condensed, len(stdout), ended.wall_s, ended.cpu_s, chosen, ended.other_cpu_s)
 
 
 def _limits(spec: ToolSpec) -> Limits:

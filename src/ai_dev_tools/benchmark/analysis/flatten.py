@@ -38,6 +38,7 @@ SAME_NAME = [
     "rest_s",
     "total_s",
     "tool_s",
+    "tool_other_cpu_s",
     "prompt_cached_tokens",
     "done_reason",
     "in_flight",
@@ -60,7 +61,7 @@ COLUMNS = [
     *["endpoint_kind", "endpoint_version", "protocol", "digest", "prompt_sha256", "num_ctx", "num_predict", "stratum"],
 ]
 
-ADDED = ("total_s",)
+ADDED = ("total_s", "tool_other_cpu_s")
 """Columns that tables of earlier versions lack; those that they have under another name are `samples.RENAMED`."""
 
 

@@ -31,7 +31,7 @@ TEXT = words(
 )
 NUMBERS = words(
     "sample repeat seed order score input_tokens output_tokens total_tokens duration_s time_to_first_token_s "
-    "load_s prompt_eval_s eval_s rest_s total_s tool_s prompt_cached_tokens attempts attempts_s in_flight "
+    "load_s prompt_eval_s eval_s rest_s total_s tool_s tool_other_cpu_s prompt_cached_tokens attempts attempts_s in_flight "
     "server_cpu_s server_peak_rss_bytes other_cpu_s protocol num_ctx num_predict"
 )
 _ZERO_IF_MISSING = ("repeat", "tool_s")

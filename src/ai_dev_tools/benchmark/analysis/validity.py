@@ -162,6 +162,16 @@ def cpu_contention(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Che
     return _known(cores, flagged, _answered(samples))
 
 
+@check(
+    "tool_contention", voids=("time",), unit="cores", description="Other processes used the machine while the tools ran"
+)
+def tool_contention(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Checked:
+    other, seconds = samples["tool_other_cpu_s"].to_numpy(), samples["tool_s"].to_numpy()
+    cores = other / np.where(seconds > 0, seconds, np.nan)
+    flagged = (cores > thresholds.other_cpu_cores) & (other > thresholds.other_cpu_s)
+    return _known(cores, flagged, seconds > 0)
+
+
 def _partner(samples: pd.DataFrame) -> NDArray[np.int64]:
     """Row of the reference arm's sample of the same case and repeat; where there is none, of one arm for all others."""
     group = codes(samples, ["run", "profile", "instance", "model", "task", "case", "repeat"])

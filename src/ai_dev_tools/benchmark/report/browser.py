@@ -126,6 +126,7 @@ def _detail(sample: Sample, prompt: Prompt | None, place: tuple[int, int] | None
         "write answer s": sample.eval_s,
         "rest s": sample.rest_s,
         "tool s": sample.tool_s,
+        "other CPU beside the tool s": sample.tool_other_cpu_s,
         "server CPU s": sample.resources.server_cpu_s,
         "other CPU s": sample.resources.other_cpu_s,
         "done reason": sample.done_reason,
