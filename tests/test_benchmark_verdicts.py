@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 from invented import decide, declare, invent, tools
 
+from ai_dev_tools.benchmark.analysis.claims import parse_plans, undertaking
 from ai_dev_tools.benchmark.analysis.comparison import compare
 from ai_dev_tools.benchmark.analysis.decomposition import break_even, decompose, efficiency_change
 from ai_dev_tools.benchmark.analysis.sampletable import ALL
-from ai_dev_tools.benchmark.analysis.verdicts import WORDS, judge, verdicts
+from ai_dev_tools.benchmark.analysis.verdicts import WORDS, enough_resamples, judge, verdicts
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.tablefiles import kind_of
 
@@ -347,3 +348,33 @@ def test_every_column_of_numbers_is_read_back_as_numbers() -> None:
     for table in (verdicts(samples, [declare(samples)], resamples=0), compare(samples, "tools", resamples=0)):
         numbers = [name for name in table.columns if pd.api.types.is_float_dtype(table[name].infer_objects())]
         assert [name for name in numbers if table[name].notna().any() and kind_of(name) != "number"] == []
+
+
+@pytest.mark.parametrize("looks", [1, 3, 5])
+def test_twenty_resamples_lie_beyond_the_smallest_level(looks: int) -> None:
+    samples = invent(n=6, tasks=("a", "b", "c", "d", "e", "f"), models=("m1",))
+    plans = parse_plans([declare(samples, plan=f"p{k}") for k in range(looks)])
+    work = undertaking(samples, plans, "light")
+    smallest = 0.05 / 2**looks / (2 * 2 * 6)
+    assert enough_resamples(work) * smallest >= 20
+    assert enough_resamples(work, 0) == 0
+
+
+def test_what_costs_more_and_answers_better_says_so() -> None:
+    row = decide(invent(n=24, ratio=1.4, quality={"tools": 0.9}))
+    assert row["verdict"] == "costs"
+    assert "its answers are surely better: +0.21 in score" in row["sentence"]
+    assert "surely better" not in decide(invent(n=24, ratio=1.4))["sentence"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_bounds_beyond_any_number_are_without_limit_and_no_warning() -> None:
+    samples = invent(n=8, tasks=("a",))
+    far = tools(samples) & (samples["sample"] == 0)
+    for name in ("input_tokens", "total_tokens"):
+        samples[name] = samples[name].astype(float).where(~far, 1e20)
+    samples["num_ctx"] = 1e200
+    row = decide(samples)
+    assert row["high"] == np.inf
+    assert "no upper limit" in row["sentence"]
+    assert np.isposinf(compare(samples, "tools").query("comparison == 'tokens'")["high"]).any()

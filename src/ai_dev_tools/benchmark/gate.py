@@ -25,6 +25,7 @@ from ai_dev_tools.benchmark.analysis.power import t_power
 from ai_dev_tools.benchmark.analysis.statistics import (
     RESAMPLES,
     Inference,
+    from_log,
     holm,
     infer,
 )
@@ -195,7 +196,7 @@ class _Judged:
         if found is None:
             return row | {"note": self._untrusted() or f"{self.name} is not known in both runs"}
         e, side = found.source, _SIDES[metric.worse]
-        scale = np.exp if metric.ratio else float
+        scale = from_log if metric.ratio else float
         low, high = found.bound("low", 0.025), found.bound("high", 0.025)
         row |= {"value": float(scale(e.estimate)), "low": float(scale(low)), "high": float(scale(high))}
         row |= {"worst": float(scale(found.bound(side, 0.05))), "pairs": e.pairs, "clusters": e.clusters}

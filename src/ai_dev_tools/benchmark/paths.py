@@ -35,9 +35,11 @@ PLANS = f"{RUN}/plans.jsonl"
 TABLES = f"{RUN}/tables"
 TABLE_NAMES = (
     "samples", "metrics", "comparisons", "costs", "break_even", "validity", "verdicts", "checks", "controls",
-    "skipped", "efficiency", "definitions",
+    "skipped", "efficiency", "definitions", "sensitivity",
 )  # fmt: skip
 """CSV tables of a run; the samples and the whole validity ledger are also Parquet files, the verdicts also JSON."""
+LATER_TABLES = ("sensitivity",)
+"""Tables that archives of the first version lack."""
 TABLE_FILES = {name: f"{TABLES}/{name}.csv" for name in TABLE_NAMES} | {
     f"{name}_parquet": f"{TABLES}/{name}.parquet" for name in ("samples", "validity")
 }

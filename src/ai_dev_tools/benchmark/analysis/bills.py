@@ -13,6 +13,7 @@ from scipy import special
 from ai_dev_tools.benchmark.analysis.clusters import Floats, integer_labels
 from ai_dev_tools.benchmark.analysis.noninferiority import hall, hall_inverse
 from ai_dev_tools.benchmark.analysis.power import clusters_needed
+from ai_dev_tools.benchmark.analysis.statistics import from_log
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Bill:
         if not np.isfinite(error):
             return float("nan")
         reach = hall_inverse(-float(special.stdtrit(self._df, alpha)), self._skew(sign)) if error else 0.0
-        return float(self.ratio * np.exp(sign * reach * error))
+        return self.ratio * from_log(sign * reach * error)
 
     def p_below_one(self) -> float:
         """One-sided p-value of 'the true bill is at least the reference's'; NaN below two clusters."""
@@ -82,7 +83,8 @@ class Bill:
     def _skew(self, sign: float) -> float:
         """Skewness of the mean deviation as far as it makes the bound on this side too hopeful: 0 or negative."""
         n, error = len(self.deviations), self._error
-        skew = -sign * float(np.mean(self.deviations**3)) / (self.ratio * error * np.sqrt(n)) ** 3 / np.sqrt(n)
+        scaled = self.deviations / (self.ratio * error * np.sqrt(n))
+        skew = -sign * float(np.mean(scaled**3)) / np.sqrt(n)
         return skew if skew < -1e-6 else 0.0
 
 

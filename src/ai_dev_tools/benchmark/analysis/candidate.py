@@ -16,7 +16,7 @@ from ai_dev_tools.benchmark.analysis.quality import Gate, gate_level
 from ai_dev_tools.benchmark.analysis.sampletable import ALL, words
 from ai_dev_tools.benchmark.analysis.saying import CostTest, fewest, ratio_found, says_saves
 from ai_dev_tools.benchmark.analysis.standing import Standing
-from ai_dev_tools.benchmark.analysis.statistics import effect_size
+from ai_dev_tools.benchmark.analysis.statistics import effect_size, from_log
 from ai_dev_tools.benchmark.analysis.wording import ONE_REPOSITORY, POWER_AT, sentence
 
 COLUMNS = words(
@@ -188,17 +188,15 @@ def _effect_columns(c: Candidate, found: Effect) -> dict[str, Any]:
     saves, dearer = c.raw(found)
     row: dict[str, Any] = {"pairs": e.pairs, "cases": e.cases, "clusters": e.clusters, "tasks": e.tasks}
     row |= {
-        "ratio": float(np.exp(e.estimate)),
+        "ratio": from_log(e.estimate),
         "bill_ratio": c.bill.ratio,
         "bill_low": c.bill.bound("low", c.bill_level),
         "bill_high": c.bill.bound("high", c.bill_level),
-        "change_percent": float(100 * (1 - np.exp(e.estimate))),
+        "change_percent": 100 * (1 - from_log(e.estimate)),
     }
-    row |= {"low": float(np.exp(low)), "high": float(np.exp(high))}
+    row |= {"low": from_log(low), "high": from_log(high)}
     if c.uncapped is not None:
-        row |= {
-            f"{end}_uncapped": float(np.exp(v)) for end, v in zip(("low", "high"), c.uncapped.interval(), strict=True)
-        }
+        row |= {f"{end}_uncapped": from_log(v) for end, v in zip(("low", "high"), c.uncapped.interval(), strict=True)}
     row |= {"p_saves": saves, "p_costs": dearer, "p": c.p(found), "p_adjusted": c.adjusted}
     if not found.seen.usable:
         return row

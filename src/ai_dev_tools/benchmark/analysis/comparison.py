@@ -25,6 +25,7 @@ from ai_dev_tools.benchmark.analysis.statistics import (
     RESAMPLES,
     benjamini_hochberg,
     effect_size,
+    from_log,
     signed_rank_p,
     what_is_left_out,
     why_no_interval,
@@ -168,13 +169,13 @@ def _values(found: Effect | None, plugin: Plugin) -> dict[str, Any]:
     e = found.source
     low, high = found.interval()
     d_z, d_low, d_high = effect_size(found.seen.source)
-    value = np.exp(e.estimate) if ratio else e.estimate
+    value = from_log(e.estimate) if ratio else e.estimate
     mde = minimal_effect(e.clusters, 0.05) * found.seen.source.spread if found.seen.usable else float("nan")
     below, above = found.p_below(0.0), found.p_above(0.0)
     row: dict[str, Any] = {
         "value": float(value),
-        "low": float(np.exp(low)) if ratio else low,
-        "high": float(np.exp(high)) if ratio else high,
+        "low": from_log(low) if ratio else low,
+        "high": from_log(high) if ratio else high,
         "bill_ratio": found.bill.ratio,
         "pairs": e.pairs,
         "cases": e.cases,
@@ -183,7 +184,7 @@ def _values(found: Effect | None, plugin: Plugin) -> dict[str, Any]:
         "d_z_low": d_low,
         "d_z_high": d_high,
         "p": min(1.0, 2 * min(below, above)) if np.isfinite(below) and np.isfinite(above) else float("nan"),
-        "mde": float(np.exp(-mde)) if ratio else float(mde),
+        "mde": from_log(-mde) if ratio else float(mde),
         "quality_bound": lower_bound(e, gate_level(QualityRule().alpha, look=1))
         if plugin.name == "quality"
         else float("nan"),

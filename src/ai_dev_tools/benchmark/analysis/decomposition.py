@@ -15,6 +15,7 @@ from ai_dev_tools.benchmark.analysis.pairing import By, Floats, costs, pair_up
 from ai_dev_tools.benchmark.analysis.pairs import Pairs
 from ai_dev_tools.benchmark.analysis.sampletable import words
 from ai_dev_tools.benchmark.analysis.statistics import (
+    from_log,
     infer,
     what_is_left_out,
     why_no_interval,
@@ -269,7 +270,7 @@ def _efficiency_ratio(part: Pairs) -> dict[str, Any]:
     if not jackknife.usable:
         return row | {"note": "no interval: the scores hang on one cluster, or all clusters give the same value"}
     half = jackknife.source.estimate - jackknife.bound("low", 0.025)
-    return row | {end: 100 * (own / other * np.exp(sign * half) - 1) for end, sign in (("low", -1), ("high", 1))}
+    return row | {end: 100 * (own / other * from_log(sign * half) - 1) for end, sign in (("low", -1), ("high", 1))}
 
 
 def _sums(part: Pairs, suffix: str, cluster: Any) -> Floats:

@@ -189,6 +189,12 @@ def _noncentrality(t: float, df: float, level: float) -> float:
     return float(t - special.ndtri(level) * spread)
 
 
+def from_log(value: float) -> float:
+    """A ratio from its logarithm; one too large for a number is without limit, as few clusters far apart leave it."""
+    with np.errstate(over="ignore"):
+        return float(np.exp(value))
+
+
 def t_quantile(tail: float, df: float) -> float:
     """The value that a t variable exceeds with probability `tail`."""
     return -float(special.stdtrit(df, tail))

@@ -15,6 +15,7 @@ from ai_dev_tools.benchmark.analysis.controls import realised_lengths
 from ai_dev_tools.benchmark.analysis.decomposition import break_even, decompose, efficiency_change
 from ai_dev_tools.benchmark.analysis.flatten import samples_table
 from ai_dev_tools.benchmark.analysis.pairing import costs
+from ai_dev_tools.benchmark.analysis.sensitivity import sensitivity
 from ai_dev_tools.benchmark.analysis.validity import assess, check_samples
 from ai_dev_tools.benchmark.analysis.verdicts import judge
 from ai_dev_tools.benchmark.config import ValidityThresholds
@@ -61,7 +62,8 @@ def write_tables(
     table = costs(assess(samples, limits))
     ledger = check_samples(table, limits)
     ledger.to_parquet(outputs["validity_parquet"], index=False)
-    verdicts, checks = judge(table, up_to(read_plans(plans), plan), thresholds=limits)
+    declared = up_to(read_plans(plans), plan)
+    verdicts, checks = judge(table, declared, thresholds=limits)
     skipped = {(row.task, row.case): row.error.message for row in rows if row.error and row.error.class_ == SKIPPED}
     made = {
         "samples": samples,
@@ -76,6 +78,7 @@ def write_tables(
         "controls": realised_lengths(table, shown),
         "skipped": pd.DataFrame([(*k, why) for k, why in sorted(skipped.items())], columns=["task", "case", "reason"]),
         "definitions": catalogue(),
+        "sensitivity": sensitivity(table, declared, thresholds=limits),
     }
     for name in TABLE_NAMES:
         write_csv(made[name], outputs[name])

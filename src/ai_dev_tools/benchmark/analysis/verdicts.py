@@ -25,6 +25,7 @@ from ai_dev_tools.benchmark.analysis.effects import Effect
 from ai_dev_tools.benchmark.analysis.gates import Gates
 from ai_dev_tools.benchmark.analysis.measuring import measure
 from ai_dev_tools.benchmark.analysis.pairing import costs
+from ai_dev_tools.benchmark.analysis.quality import superiority_p
 from ai_dev_tools.benchmark.analysis.sampletable import ALL, levels, words
 from ai_dev_tools.benchmark.analysis.standing import standing
 from ai_dev_tools.benchmark.analysis.statistics import (
@@ -35,6 +36,10 @@ from ai_dev_tools.benchmark.analysis.statistics import (
 from ai_dev_tools.benchmark.analysis.validity import DEFAULTS, assess
 from ai_dev_tools.benchmark.config import ValidityThresholds
 
+BEYOND = 20
+"""Resamples that must lie beyond a level for a test at that level."""
+MOST_RESAMPLES = 399_999
+"""Enough up to the fifth look at a plan of twelve claims; bounds memory."""
 WORDS = ("saves", "costs", "inconclusive", "invalid")
 CHECK_COLUMNS = words("profile claim models task check status value threshold reason")
 
@@ -90,15 +95,24 @@ def judge(
 def _judge_profile(
     table: pd.DataFrame, work: Undertaking, limits: ValidityThresholds, resamples: int
 ) -> list[Candidate]:
-    primary: list[Candidate] = []
-    by_task: list[Candidate] = []
+    gates = Gates(table, work)
+    measured = measure_profile(table, work, gates, limits, enough_resamples(work, resamples))
+    return decide(measured, limits)
 
-    # late looks test at small levels, which a coarse bootstrap could not reach
+
+def enough_resamples(work: Undertaking, least: int = RESAMPLES) -> int:
+    """Resamples of which 20 lie beyond the smallest level that any claim of a plan is tested at; 0 stays 0."""
     look = max(work.looks.values(), default=1)
     family = len(work.plan.claims) * max(len(work.plan.models), len(work.plan.tasks))
     level = work.plan.alpha / 2**look / (2 * max(1, family))
-    resamples = max(resamples, min(99_999, int(2 / level))) if resamples else 0
-    gates = Gates(table, work)
+    return max(least, min(MOST_RESAMPLES, int(np.ceil(BEYOND / level)))) if least else 0
+
+
+def measure_profile(
+    table: pd.DataFrame, work: Undertaking, gates: Gates, limits: ValidityThresholds, resamples: int
+) -> list[Candidate]:
+    """Every claim of a plan on every model, over all tasks and in each, measured and not yet decided."""
+    found: list[Candidate] = []
     for claim in work.plan.claims:
         for model in work.plan.models:
             stand = standing(table, work, claim, model)
@@ -106,8 +120,15 @@ def _judge_profile(
                 part = gates.pairs(claim, model, task)
                 candidate = Candidate(work, claim, model, task, stand, part, gates.gate(claim, model, task))
                 measure(candidate, limits, resamples)
-                (primary if task == ALL else by_task).append(candidate)
-    _share_spread([*primary, *by_task])
+                found.append(candidate)
+    _share_spread(found)
+    return found
+
+
+def decide(measured: Sequence[Candidate], limits: ValidityThresholds) -> list[Candidate]:
+    """Settle word, label and reasons of every candidate; over all tasks before each task."""
+    primary = [c for c in measured if c.task == ALL]
+    by_task = [c for c in measured if c.task != ALL]
     _decide_family(primary)
     for candidate in primary:
         _word(candidate, limits)
@@ -188,7 +209,9 @@ def _settle(c: Candidate, direction: str, found: Effect) -> None:
         elif c.gate.passed:
             c.word = "saves"
             if np.isfinite(c.gate.brevity_p) and c.gate.brevity_p > c.gate.floor_level:
-                c.reasons.append("brevity, not this tool: an excerpt of the same length answers as well")
+                c.reasons.append(
+                    "brevity, not this tool: answers are not shown to be better than those from an excerpt of its length"
+                )
             elif "excerpt" in c.work.plan.approaches and not np.isfinite(c.gate.brevity_p):
                 c.reasons.append("brevity is not ruled out: the excerpt is not of the same length in tokens")
         else:
@@ -198,6 +221,7 @@ def _settle(c: Candidate, direction: str, found: Effect) -> None:
             c.reasons.append(reason)
         else:
             c.word = "costs"
+            c.reasons += _better_answers(c)
     elif direction == "equivalent":
         c.reasons.append(
             f"equivalent: the ratio lies within {c.claim.margin_ratio:.2f} and {1 / c.claim.margin_ratio:.2f}"
@@ -211,6 +235,16 @@ def _settle(c: Candidate, direction: str, found: Effect) -> None:
                 f"{c.shares['censored']:.0%} of pairs have an answer that was cut at the cap and counts as paid; had "
                 "they run on to the context window, this could not be said"
             )
+
+
+def _better_answers(c: Candidate) -> list[str]:
+    """A rider where what costs more also answers better, so that nobody reads "costs" as "is worse"."""
+    quality = c.gate.claim
+    if not superiority_p(quality.estimate) <= quality.level:
+        return []
+    return [
+        f"its answers are surely better: {quality.estimate.estimate:+.2f} in score, for you to weigh against the cost"
+    ]
 
 
 def _why_no_bill(c: Candidate, way: Literal["cheaper", "dearer"]) -> str:

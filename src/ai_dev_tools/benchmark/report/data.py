@@ -22,7 +22,7 @@ from ai_dev_tools.benchmark.samples import SampleError
 
 REFERENCE = "baseline"
 DERIVED = ("metrics", "comparisons", "verdicts", "checks", "controls", "validity", "skipped", "costs", "break_even",
-           "efficiency", "definitions")  # fmt: skip
+           "efficiency", "definitions", "sensitivity")  # fmt: skip
 
 
 class Failure(msgspec.Struct):
@@ -53,6 +53,7 @@ class RunData:
             where there are none.
         efficiency: change of the composite score of each arm against the reference.
         definitions: what every metric, comparison and check is, the user's own included.
+        sensitivity: the word of each claim at other margins than the declared ones.
         plans: entries of the plan ledger, oldest first.
         sessions: what block jobs recorded of server, model and machine.
         failures: requests that did not complete, with their messages; empty where the block files are not at hand.
@@ -72,6 +73,7 @@ class RunData:
     break_even: pd.DataFrame = field(default_factory=pd.DataFrame)
     efficiency: pd.DataFrame = field(default_factory=pd.DataFrame)
     definitions: pd.DataFrame = field(default_factory=pd.DataFrame)
+    sensitivity: pd.DataFrame = field(default_factory=pd.DataFrame)
     plans: Sequence[Mapping[str, Any]] = ()
     sessions: Sequence[Mapping[str, Any]] = ()
     failures: Sequence[Failure] = ()

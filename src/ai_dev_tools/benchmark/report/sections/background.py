@@ -9,6 +9,7 @@ from ai_dev_tools.benchmark.report.data import RunData, records
 from ai_dev_tools.benchmark.report.machine import machine_facts
 from ai_dev_tools.benchmark.report.model import Block, Browser, Column, Facts, Notice, Section, Table
 from ai_dev_tools.benchmark.report.sections.ledger import ledger_table
+from ai_dev_tools.benchmark.report.sections.margins import margins_table
 from ai_dev_tools.benchmark.report.text import is_missing, listing, number
 
 
@@ -261,7 +262,7 @@ def methods(data: RunData) -> Section:
         "floor": data.floor,
     }
     items = tuple((name, text.format(**values)) for name, text in METHODS)
-    return Section("methods", "Methods", (Facts(items), *_definitions(data)), folded=True)
+    return Section("methods", "Methods", (Facts(items), *margins_table(data), *_definitions(data)), folded=True)
 
 
 DEFINITION_COLUMNS = (

@@ -1,0 +1,94 @@
+"""The words that the same samples would get at other margins: how much a conclusion hangs on a choice. Exploratory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+
+from ai_dev_tools.benchmark.analysis.candidate import Candidate
+from ai_dev_tools.benchmark.analysis.claims import Plan, Undertaking, parse_plans, planned_samples, undertaking
+from ai_dev_tools.benchmark.analysis.gates import Gates
+from ai_dev_tools.benchmark.analysis.pairing import costs
+from ai_dev_tools.benchmark.analysis.sampletable import ALL, levels, words
+from ai_dev_tools.benchmark.analysis.statistics import RESAMPLES
+from ai_dev_tools.benchmark.analysis.validity import DEFAULTS, assess
+from ai_dev_tools.benchmark.analysis.verdicts import decide, enough_resamples, measure_profile
+from ai_dev_tools.benchmark.config import ValidityThresholds
+
+COLUMNS = words("profile claim models setting value declared verdict reasons")
+COST, QUALITY = "margin_ratio", "quality.margin"
+OTHERS = {COST: (0.99, 0.95, 0.90, 0.80), QUALITY: (0.05, 0.10, 0.15, 0.20)}
+"""Margins that are looked at besides the declared ones, one setting at a time."""
+
+
+def sensitivity(
+    samples: pd.DataFrame,
+    plans: Sequence[Mapping[str, Any]] = (),
+    *,
+    thresholds: ValidityThresholds | None = None,
+    resamples: int = RESAMPLES,
+) -> pd.DataFrame:
+    """One row per claim, model and margin; arguments as for `verdicts.judge`.
+
+    `declared` is "yes" where the margin is the plan's own; the word is then that of the verdict.
+    """
+    limits = thresholds or DEFAULTS
+    table, ledger = costs(assess(samples, limits)), parse_plans(plans)
+    rows: list[dict[str, Any]] = []
+    for profile in levels(table["profile"]):
+        work = undertaking(table, ledger, profile)
+        part = planned_samples(table, work.plan)
+        gates = Gates(part, work)
+        measured = measure_profile(part, work, gates, limits, enough_resamples(work, resamples))
+        for setting, value, plan in _variants(work.plan):
+            other = replace(work, plan=plan)
+            judged = _again(measured, other, Gates(part, other) if setting == QUALITY else gates)
+            rows += [
+                {
+                    "profile": profile,
+                    "claim": c.claim.id,
+                    "models": c.model,
+                    "setting": setting,
+                    "value": value,
+                    "declared": "yes" if plan == work.plan else "",
+                    "verdict": c.word,
+                    "reasons": "; ".join(dict.fromkeys(c.reasons)),
+                }
+                for c in decide(judged, limits)
+                if c.task == ALL
+            ]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _variants(plan: Plan) -> Iterator[tuple[str, float, Plan]]:
+    """The plan with one margin otherwise; its own among them."""
+    own = {claim.margin_ratio for claim in plan.claims}
+    for value in sorted({*OTHERS[COST], *(own if len(own) == 1 else ())}, reverse=True):
+        claims = tuple(claim.model_copy(update={"margin_ratio": value}) for claim in plan.claims)
+        yield COST, value, plan.model_copy(update={"claims": claims})
+    for value in sorted({*OTHERS[QUALITY], plan.quality.margin}):
+        yield (
+            QUALITY,
+            value,
+            plan.model_copy(update={"quality": plan.quality.model_copy(update={"margin": value})}),
+        )
+
+
+def _again(measured: Sequence[Candidate], work: Undertaking, gates: Gates) -> list[Candidate]:
+    """The candidates as measured, under another plan and before any decision."""
+    claims = {claim.id: claim for claim in work.plan.claims}
+    return [
+        replace(
+            c,
+            work=work,
+            claim=claims[c.claim.id],
+            gate=gates.gate(claims[c.claim.id], c.model, c.task),
+            reasons=[],
+            invalid=list(c.invalid),
+            checks=list(c.checks),
+        )
+        for c in measured
+    ]
