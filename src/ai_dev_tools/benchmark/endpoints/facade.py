@@ -23,12 +23,14 @@ from ai_dev_tools.benchmark.endpoints.limits import Limits
 from ai_dev_tools.benchmark.endpoints.llama import BusyError, Llama
 from ai_dev_tools.benchmark.endpoints.ollama_api import ApiError
 from ai_dev_tools.benchmark.errors import ModelError
-from ai_dev_tools.benchmark.model_names import same_model
+from ai_dev_tools.benchmark.model_names import full_name, same_model
 
 _WANTED = ["content", "stop", "stop_type", "timings", "tokens_evaluated"]
 _NEVER = "2318-01-01T00:00:00Z"
 """`expires_at` of a model that stays loaded, about what Ollama says for `keep_alive: -1`."""
 
+_PLAIN = {"Content-Type": "text/plain"}
+_PLAIN_JSON = {"Content-Type": "application/json"}
 _OPENAI_POSTS = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses")
 
 Events = AsyncGenerator[dict[str, Any], None]
@@ -94,6 +96,7 @@ class Facade:
                 web.get("/api/ps", self.ps),
                 web.post("/api/show", self.show),
                 web.post("/api/pull", self.pull),
+                web.delete("/api/delete", self.delete),
                 web.post("/api/generate", self.generate),
                 web.post("/api/chat", self.chat),
                 web.get("/v1/models", self.pass_through),
@@ -127,9 +130,8 @@ class Facade:
         body = api.parse_body(body_of(request), {"model": str, "name": str, "verbose": bool})
         self._require_model(body.get("model") or body.get("name") or "")
         model = self.model
-        return web.json_response(
+        return _large(
             {
-                "license": model.metadata.get("general.license", ""),
                 "modelfile": f"FROM {model.tag}\n",
                 "parameters": "",
                 "template": model.template_source,
@@ -150,7 +152,7 @@ class Facade:
             message = "pull model manifest: file does not exist"
             if not streamed:
                 raise ApiError(500, message)
-            return await _send_lines(request, [{"error": message}])
+            return await _send_lines(request, [{"status": "pulling manifest"}, {"error": message}])
         if not streamed:
             return web.json_response({"status": "success"})
         layer = {
@@ -169,15 +171,18 @@ class Facade:
             ],
         )
 
+    async def delete(self, request: web.Request) -> web.StreamResponse:
+        body = api.parse_body(body_of(request), {"model": str, "name": str})
+        self._require_model(body.get("model") or body.get("name") or "")
+        raise ApiError(403, f"{self.model.tag} is the one model of this server and stays")
+
     async def generate(self, request: web.Request) -> web.StreamResponse:
         started = time.perf_counter_ns()
         body = api.parse_body(body_of(request), api.GENERATE_FIELDS)
         name = body.get("model", "")
         if not self.model.is_named(name):
             raise ApiError(404, f"model '{name}' not found")
-        self._refuse_unsupported(
-            body, ("suffix", "insert"), ("images", "images"), ("context", "context; use /api/chat")
-        )
+        self._refuse_unsupported(body, ("suffix", "insert"), ("context", "context; use /api/chat"))
         if body.get("raw") and (body.get("template") or body.get("system")):
             raise ApiError(400, "raw mode does not support template, system, or context")
         return await self._answer(request, body, self._generate_prompt(body), started, chat=False)
@@ -226,8 +231,7 @@ class Facade:
         self, request: web.Request, body: dict[str, Any], prompt: str, started: int, *, chat: bool
     ) -> web.StreamResponse:
         """The reply to a generate or chat request: load or unload only, one object, or a stream of lines."""
-        if body.get("think"):
-            raise ApiError(400, f'"{self.model.tag}" does not support thinking')
+        api.check_think(body, self.model.tag)
         keep = api.keeps_alive(body)
         if not prompt and not keep:
             await self.llama.unload()
@@ -272,8 +276,10 @@ class Facade:
                     closing = api.final_fields(event, time.perf_counter_ns() - timing[0], timing[1])
                     await response.write(_line({**api.piece(name, "", chat=chat), **closing}))
         except ApiError as error:
-            if response is None:
-                raise
+            if response is None:  # so does Ollama: the type of a stream's error, and no length
+                response = web.Response(status=error.status, body=_line({"error": error.message}), headers=_PLAIN_JSON)
+                response.enable_chunked_encoding()
+                return response
             await response.write(_line({"error": error.message}))
         assert response is not None
         await response.write_eof()
@@ -299,7 +305,7 @@ class Facade:
             if kind != "exceed_context_size_error":
                 raise ApiError(status, message)
             if attempt == 2 or not body.get("truncate", True):
-                raise ApiError(400, f"the input length exceeds the context length: {message}")
+                raise ApiError(400, "the input length exceeds the context length")
             payload["prompt"] = await self._cut(url, prompt, num_ctx, parameters["n_keep"])
 
     async def _cut(self, url: str, prompt: str, num_ctx: int, keep: int) -> list[int]:
@@ -334,7 +340,7 @@ class Facade:
     def _refuse_unsupported(self, body: dict[str, Any], *fields: tuple[str, str]) -> None:
         for name, capability in fields:
             if body.get(name):
-                raise ApiError(400, f"{self.model.tag} does not support {capability}")
+                raise ApiError(400, f"{full_name(self.model.tag)} does not support {capability}")
 
     def _listing(self) -> dict[str, Any]:
         model = self.model
@@ -392,13 +398,21 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except (ModelError, aiohttp.ClientError) as error:
         return web.json_response({"error": str(error) or type(error).__name__}, status=500)
     except web.HTTPNotFound:
-        return web.Response(status=404, text="404 page not found")
+        return web.Response(status=404, body=b"404 page not found", headers=_PLAIN)
     except web.HTTPMethodNotAllowed as error:
-        return web.Response(status=405, text="405 method not allowed", headers={"Allow": error.headers["Allow"]})
+        allowed = {"Allow": error.headers["Allow"]}
+        return web.Response(status=405, body=b"405 method not allowed", headers=_PLAIN | allowed)
     except web.HTTPException as error:
         return web.json_response({"error": error.reason}, status=error.status)
     except RecursionError:
         return web.json_response({"error": "invalid JSON: exceeded max depth"}, status=400)
+
+
+def _large(content: dict[str, Any]) -> web.Response:
+    """A reply of so many bytes that Ollama sends it without a length."""
+    response = web.json_response(content)
+    response.enable_chunked_encoding()
+    return response
 
 
 async def _start_lines(request: web.Request) -> web.StreamResponse:
