@@ -122,6 +122,8 @@ class FakeOllama:
         self.most_at_once = 0
         self.gate: Callable[[], bool] = lambda: True
         """Measured requests are answered only while this is true, so that a test can have several wait for each other."""
+        self.thinks = False
+        """Whether its models can; else a request that wants it is refused."""
         self.loaded: dict[str, int] = {}
         """Context lengths of the models that were asked, by name."""
         self.open_connections: set[asyncio.Transport] = set()
@@ -207,7 +209,10 @@ class FakeOllama:
         self._model(asked)
         if path == "/api/show":
             about = {"modelfile": "FROM fake", "template": "fake", "parameters": "", "details": self._details()}
-            info = {"model_info": {"fake.context_length": 131072}, "capabilities": ["completion"]}
+            info = {
+                "model_info": {"fake.context_length": 131072},
+                "capabilities": ["completion", *["thinking"] * self.thinks],
+            }
             return 200, [about | info | {"modified_at": CREATED}], 0.0
         raise ApiError(403, "a fake keeps its models")
 
@@ -261,7 +266,7 @@ class FakeOllama:
         for field, capability in (("suffix", "insert"), ("tools", "tools")):
             if asked.get(field):
                 raise ApiError(400, f"{full_name(model)} does not support {capability}")
-        api.check_think(asked, model)
+        api.check_think(asked, model, can=self.thinks)
         api.sampling(asked.get("options", {}))
         api.constraint(asked.get("format"))
 

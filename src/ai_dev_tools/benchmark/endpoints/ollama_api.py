@@ -100,14 +100,14 @@ def _why_no_json(data: bytes) -> str | None:
     return None
 
 
-def check_think(body: dict[str, Any], tag: str) -> None:
-    """Raises ApiError 400 for a `think` that is none, and for a true one: the model here cannot."""
+def check_think(body: dict[str, Any], tag: str, *, can: bool = False) -> None:
+    """Raises ApiError 400 for a `think` that is none, and for one that a model is asked for that cannot."""
     think = body.get("think")
     if not isinstance(think, bool | None) and think not in _THINK:
         raise ApiError(
             400, f'invalid think value: {json.dumps(think)} (must be "high", "medium", "low", "max", true, or false)'
         )
-    if think:
+    if think and not can:
         raise ApiError(400, f'"{tag}" does not support thinking')
 
 
