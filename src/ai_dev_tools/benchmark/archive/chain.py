@@ -144,6 +144,8 @@ class Records:
         text = stream.read()
         settings = yaml_data(text, CONFIG, self._archive.limits)
         self.settings = settings if isinstance(settings, dict) else {}
+        if self.settings.get("source") != "samples":
+            raise ArchiveError("asks models again: an archive's settings say `source: samples`")
         try:
             self._think = load_config(self.settings).think
         except (ConfigurationError, *_UNREADABLE) as error:
