@@ -100,6 +100,21 @@ def test_daemons_and_sessions_of_a_tool_do_not_outlive_it(hangs: bool, sandbox: 
     assert living(mark) == []
 
 
+@pytest.mark.parametrize("sent", ["KILL", "STOP"])
+def test_a_tool_that_attacks_what_watches_it_is_a_failure_and_stops_nothing(
+    sent: str, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(containment, "GRACE_S", 1.0)
+    monkeypatch.setattr(containment, "ENDING_S", 30.0 if sent == "STOP" else 0.1)
+    code = f"import os, signal, time; os.kill(os.getppid(), signal.SIG{sent}); time.sleep(2); print('on')"
+    if sandbox == "none":
+        assert "ended what watched it" in failure(tmp_path, sandbox, code, timeout_s=1)
+        if sent == "STOP":
+            assert living(code) == [], "woken, it has ended the tool"
+    else:
+        assert said(tmp_path, sandbox, code) == "on", "the first process of a sandbox cannot be ended from within"
+
+
 def test_a_tool_ends_with_the_run_that_started_it(sandbox: Sandbox, tmp_path: Path) -> None:
     """Also when that is killed and can end nothing itself."""
     mark = f"mark-{uuid.uuid4()}"
