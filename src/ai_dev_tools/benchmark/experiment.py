@@ -335,7 +335,7 @@ class Experiment:
             }
             for endpoint in settings.endpoints
             for name in compared
-            if reference in self.approaches
+            if reference in self.approaches and name != reference
         ]
         samples = self.profile(profile).samples
         asked = {task: self.cases(profile, task) for task in self.tasks}
