@@ -104,6 +104,13 @@ def test_the_recording_is_compared_with_itself_without_a_difference_and_with_one
         assert differences(chat, Answer(**(vars(chat) | change)))
 
 
+def test_the_same_weights_make_the_same_vector(urls: dict[str, str], embedded_only: None) -> None:
+    recorded = EXCHANGES["embed"].recorded.body["embeddings"][0]
+    assert answers(urls["embedded"])["embed"].body["embeddings"][0][: len(recorded)] == pytest.approx(
+        recorded, abs=1e-2
+    )
+
+
 def test_what_a_prompt_too_long_says_has_no_length_when_it_was_to_be_streamed() -> None:
     streamed = EXCHANGES["chat, prompt too long, truncate and shift false, stream"].recorded
     assert (streamed.status, streamed.framing) == (400, "chunked")
