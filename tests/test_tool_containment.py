@@ -263,3 +263,12 @@ def test_the_time_of_a_tool_is_its_own(sandbox: Sandbox) -> None:
         outside = time.perf_counter() - before
     assert ended.how == "exit"
     assert 0.2 <= ended.wall_s < outside
+
+
+def test_a_sandbox_that_cannot_be_made_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where an older bubblewrap lacks an option, or a container forbids namespaces."""
+    program = tmp_path / "bwrap"
+    program.write_text("#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(containment, "_bwrap", lambda: str(program))
+    assert bubblewrap_problem.__wrapped__() == "a trial of it failed (bwrap: No permissions to create new namespace)"

@@ -25,6 +25,7 @@ from typing import BinaryIO, Literal
 import msgspec
 
 from ai_dev_tools.benchmark import supervisor
+from ai_dev_tools.benchmark.endpoints.processes import last_line
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.report.text import visible
 
@@ -137,10 +138,12 @@ def run_contained(
     command = [sys.executable, "-I", "-S", supervisor.__file__]
     if sandbox == "bubblewrap":
         command = [*_bubblewrap(room, argv, needed, limits, network), *command]
-    process = subprocess.Popen(
-        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        pass_fds=outputs, start_new_session=True,
-    )  # fmt: skip
+    problems = room.scratch / "problems"
+    with problems.open("wb") as stderr:
+        process = subprocess.Popen(
+            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
+            pass_fds=outputs, start_new_session=True,
+        )  # fmt: skip
     assert process.stdin is not None and process.stdout is not None
     said: list[bytes] = []
     try:
@@ -148,7 +151,7 @@ def run_contained(
             process.stdin.write(json.dumps(request).encode() + b"\n")
             process.stdin.flush()
         said = _lines(process.stdout.fileno(), limits.seconds + GRACE_S)
-        return msgspec.json.decode(said[1], type=Ended) if len(said) == 2 else Ended("lost")
+        return msgspec.json.decode(said[1], type=Ended) if len(said) == 2 else Ended("lost", detail=last_line(problems))
     finally:
         with contextlib.suppress(OSError):
             process.stdin.close()  # without it, a supervisor ends its tool and itself
@@ -273,7 +276,7 @@ def bubblewrap_problem() -> str:
         if (room.scratch / "outside").exists():
             return "a trial of it failed (files outside can be written)"
     if ended.how != "exit" or said != "holds":
-        return f"a trial of it failed ({said or ended.how})"
+        return f"a trial of it failed ({said or ended.detail or ended.how})"
     return ""
 
 
