@@ -18,6 +18,7 @@ from ai_dev_tools.benchmark.endpoints.base import is_url
 from ai_dev_tools.benchmark.endpoints.catalogue import Weights, require_servable
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, ConfigurationErrors
 from ai_dev_tools.benchmark.experiment import Experiment, open_experiment
+from ai_dev_tools.benchmark.prompt_sizes import baseline_rows, misfits, refuse_wrong_sizes, size_problem
 from ai_dev_tools.benchmark.settings import Merged
 
 MIN_FREE_GB = 1.0
@@ -55,26 +56,41 @@ def validate(merged: Merged, overrides: Mapping[str, Any], root: Path) -> list[C
     profile = experiment.profile(config.profile)
     checks = [
         Check("config", "ok", f"profile {profile.name}, {profile.samples} samples, {', '.join(experiment.approaches)}"),
-        *_tasks(experiment, config.profile),
+        *_tasks(experiment, config.profile, root),
         *_tools(experiment),
         *_endpoints(experiment, config.profile, root),
-        *_same_models(experiment, config.profile, root),
+        *_contexts(experiment, root),
         *_machine(profile.min_ram_gb, profile.min_cores, profile.name),
         _disk(root),
     ]
     return checks
 
 
-def _tasks(experiment: Experiment, profile: str) -> Iterator[Check]:
+def _tasks(experiment: Experiment, profile: str, root: Path) -> Iterator[Check]:
     for task in experiment.tasks.values():
         try:
             cases = experiment.cases(profile, task.id)
+            corpora_folder = root / paths.CORPORA_FOLDER
+            rows = list(baseline_rows(task, cases, corpora_folder)) if experiment.source == "cases" else []
+            refuse_wrong_sizes(task, rows)
+        except ConfigurationErrors as error:
+            yield from (Check(f"task {task.id}", "failed", line, "Correct its size") for line in error.lines)
+            continue
         except ConfigurationError as error:
             yield Check(f"task {task.id}", "failed", error.args[0], error.remedy or "")
             continue
         clusters = len({task.case(case).cluster for case in cases})
         corpora = f", corpora: {', '.join(task.corpora)}" if task.corpora else ""
         yield Check(f"task {task.id}", "ok", f"{len(cases)} cases in {clusters} clusters{corpora}")
+        yield from (Check(f"task {task.id}", "warning", line) for row in rows if (line := size_problem(row)))
+
+
+def _contexts(experiment: Experiment, root: Path) -> Iterator[Check]:
+    """Prompts that are too long for a model; a run works, and these requests fail."""
+    try:
+        yield from (Check("context", "warning", str(misfit)) for misfit in misfits(experiment, root))
+    except ConfigurationError:
+        return  # said of its task already
 
 
 def _tools(experiment: Experiment) -> Iterator[Check]:
@@ -102,14 +118,6 @@ def _endpoints(experiment: Experiment, profile: str, root: Path) -> Iterator[Che
             yield Check(name, "ok", f"{instance.model} from recorded answers")
         else:
             yield from _served(name, instance, EndpointSpec.from_dict(experiment.endpoint(profile, instance)))
-
-
-def _same_models(experiment: Experiment, profile: str, root: Path) -> Iterator[Check]:
-    from ai_dev_tools.benchmark.same_model import changed_models
-
-    mend = f"To ask the new one, move {paths.RUN.format(profile=profile)} away, or go on under a new samples= number"
-    for name, found in changed_models(experiment, profile, root):
-        yield Check(f"model of {name}", "warning", found, mend)
 
 
 def require_servers(experiment: Experiment, blocks: Iterable[tuple[str, str]]) -> None:

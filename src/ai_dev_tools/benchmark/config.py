@@ -163,9 +163,7 @@ class Profile(StrictModel):
     max_concurrent: PositiveInt | None = Field(None, description="requests under way at once, per instance")
     task_timeout: PositiveFloat | None = Field(None, description="seconds for one request")
     models: Names | None = Field(None, description="those of its models that are asked unless `models` says otherwise")
-    instances: dict[PathSafe, Instance | None] = Field(
-        {}, description="models by instance name; null leaves out one that the profile starts from"
-    )
+    instances: dict[PathSafe, Instance] = Field({}, description="models by instance name")
 
 
 class QualityGate(StrictModel):
@@ -417,7 +415,6 @@ def resolve_profile(config: Config, name: str) -> ResolvedProfile:
             file=instance.file,
         )
         for key, instance in merged.instances.items()
-        if instance is not None
     )
     _check_instances(name, instances)
     return ResolvedProfile(

@@ -96,10 +96,27 @@ def render_prompts(
         contexts: results of each tool, by tool id and case id.
         corpora: folder of the fetched corpora.
         shown: tools behind the arm `tools` and the controls; the task's own by default.
+
+    Raises:
+        ConfigurationErrors: a case is plainly larger than the size class that it declares.
     """
+    from ai_dev_tools.benchmark.prompt_sizes import refuse_wrong_sizes
+
+    rows = rendered(task, contexts, list(arms), corpora, tuple(task.tools if shown is None else shown))
+    refuse_wrong_sizes(task, rows)
+    return rows
+
+
+def rendered(
+    task: Task,
+    contexts: Mapping[str, Mapping[str, ToolResult]],
+    arms: list[Approach],
+    corpora: Path,
+    tools: tuple[str, ...],
+) -> list[Prompt]:
+    """As `render_prompts`, whatever the sizes are."""
     from ai_dev_tools.benchmark.tasks import render_questions
 
-    arms, tools = list(arms), tuple(task.tools if shown is None else shown)
     cases = [case for case in task.cases if case.contexts or all(case.id in results for results in contexts.values())]
     questions = render_questions(task, cases)
     return [

@@ -17,14 +17,12 @@ from ai_dev_tools.benchmark import paths
 from ai_dev_tools.benchmark.config import WorkflowType, as_list
 from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
 from ai_dev_tools.benchmark.names import checked
+from ai_dev_tools.benchmark.prompt_sizes import CHARS_PER_TOKEN, LARGEST
 from ai_dev_tools.benchmark.tasks import Task, find_tasks, load_task
 from ai_dev_tools.benchmark.validation import PATH_SAFE, nearest, refuse_unstorable
 
 OWN_TASKS = "config/tasks_local"
 """Where tasks made from prompts are kept, beside the shipped ones and out of version control."""
-CHARS_PER_TOKEN = 3.2
-LARGEST_SMALL_PROMPT = 2500
-"""Tokens up to which a case has size S."""
 FREE_TEXT = 1000
 """Most characters of an answer that nothing is expected of."""
 
@@ -191,7 +189,7 @@ def task_files(
     case: dict[str, Any] = {
         "id": "given",
         "cluster": task_id,
-        "size": "S" if longest / CHARS_PER_TOKEN <= LARGEST_SMALL_PROMPT else "L",
+        "size": "S" if longest / CHARS_PER_TOKEN <= LARGEST["S"] else "L",
         "contexts": {"baseline": baseline_prompt, "tools": tools_prompt},
         "vars": {"request": f"Do what is asked above. Give: {', '.join(schemas)}."},
         "notes": "The context of both arms was supplied by the user; no tool ran.",

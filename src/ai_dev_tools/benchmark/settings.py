@@ -188,13 +188,10 @@ def leaves(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _drop_instances(settings: dict[str, Any]) -> None:
-    """An instance set to null is taken out: a file laid over another could not do without one otherwise.
-
-    Of a profile that starts from another one the null stays, because the other one may have an instance of that name.
-    """
+    """An instance set to null is taken out: a file laid over another could not do without one otherwise."""
     for profile in _profiles(settings).values():
         instances = profile.get("instances") if isinstance(profile, dict) else None
-        if isinstance(instances, dict) and not profile.get("extends"):
+        if isinstance(instances, dict):
             profile["instances"] = {name: value for name, value in instances.items() if value is not None}
 
 

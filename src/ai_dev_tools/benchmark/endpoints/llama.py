@@ -31,7 +31,6 @@ class LlamaSettings:
     Attributes:
         num_ctx: context length in tokens of each slot.
         parallel: slots, i.e. requests computed at once.
-        embedding: make vectors of texts instead of answers.
         cache_prompt: keep evaluated prompt prefixes; off, so that token counts and times are of the whole prompt.
     """
 
@@ -40,7 +39,6 @@ class LlamaSettings:
     num_ctx: int
     parallel: int = 1
     cache_prompt: bool = False
-    embedding: bool = False
 
 
 class Llama:
@@ -125,7 +123,7 @@ class Llama:
 
     async def _load(self, num_ctx: int) -> None:
         await self._drop()
-        self._server = await asyncio.to_thread(_start_server, self.settings, num_ctx)
+        self._server = await asyncio.to_thread(start_server, self.settings, num_ctx)
         self.num_ctx = num_ctx
         self.loaded_at = datetime.now(UTC)
 
@@ -143,7 +141,8 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _start_server(settings: LlamaSettings, num_ctx: int) -> Any:
+def start_server(settings: LlamaSettings, num_ctx: int) -> Any:
+    """A llama.cpp server with the model, in this process; it ends with its last reference. Raises ModelError."""
     import xllamacpp
 
     params = xllamacpp.CommonParams()
@@ -161,10 +160,6 @@ def _start_server(settings: LlamaSettings, num_ctx: int) -> Any:
     if not settings.cache_prompt:
         params.cache_ram_mib = 0
         params.n_ctx_checkpoints = 0
-    if settings.embedding:
-        params.embedding = True
-        params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_LAST
-        params.n_batch = params.n_ubatch = num_ctx
     params.ctx_shift = False
     params.fit_params = False
     params.endpoint_slots = False

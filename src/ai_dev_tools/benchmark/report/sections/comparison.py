@@ -11,7 +11,7 @@ from ai_dev_tools.benchmark.analysis.sampletable import ALL
 from ai_dev_tools.benchmark.report.data import RunData, plain_float
 from ai_dev_tools.benchmark.report.model import Column, Figure, Prose, Section, Table
 from ai_dev_tools.benchmark.report.sections.controls import controls_table
-from ai_dev_tools.benchmark.report.text import is_missing, listing, number, ratio_axis, signed
+from ai_dev_tools.benchmark.report.text import is_missing, listing, number, signed
 
 MOST_SPOKEN = 4
 PANELS = {"tokens": "Tokens", "time": "Time, tool run included"}
@@ -91,7 +91,7 @@ def _forest(data: RunData, approach: str) -> Figure | None:
         alt=f"Forest plot of the ratio of {approach} to {data.reference} per task, for tokens and for time. {overall}",
         plot="forest",
         data=table,
-        options={"margin": data.margin, "xlabel": ratio_axis(data.reference)},
+        options={"margin": data.margin, "xlabel": f"← cheaper · ratio to {data.reference} · dearer →"},
     )
 
 
