@@ -17,7 +17,7 @@ from ai_dev_tools.benchmark.archive.names import name_problem
 from ai_dev_tools.benchmark.config import load_config, resolve_profile
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.experiment import Experiment, open_experiment
-from ai_dev_tools.benchmark.names import checked, clean_files, is_clutter, path_problems, safe_segment
+from ai_dev_tools.benchmark.names import checked, clean_files, figure_id, is_clutter, path_problems, safe_segment
 from ai_dev_tools.benchmark.old_results import import_results
 from ai_dev_tools.benchmark.registry import TaskRegistry
 from ai_dev_tools.benchmark.tasks import find_tasks, load_task
@@ -121,12 +121,19 @@ def test_an_imported_run_and_its_models_ask_the_same_place(tmp_path: Path) -> No
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and path != source]
 
 
+def test_the_files_of_a_figure_stay_in_its_folder_whatever_the_arm_is_called() -> None:
+    assert figure_id("forest", "tools-good") == "forest-tools-good"
+    assert figure_id("forest", "tools-../../x") == "forest-tools-------x"
+
+
 # --- names beside each other --------------------------------------------------------------------------------------
 
 
 def test_two_tasks_whose_names_differ_only_in_case_are_refused_before_the_first_request(root: Path) -> None:
     another_task(root, "Colours")
-    assert "task 'Colours' and task 'colours' would be one file" in refusal(root)
+    said = refusal(root).splitlines()
+    assert said[0].startswith("task 'Colours' and task 'colours' would be one file")
+    assert all("'Colours'" in line for line in said), "and not each of their files once more"
     assert list(opened(root, tasks="Colours").tasks) == ["Colours"]
 
 

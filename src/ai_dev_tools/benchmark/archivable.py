@@ -14,9 +14,11 @@ from ai_dev_tools.benchmark.tools import companions
 
 def archive_problems(experiment: Experiment, root: Path) -> list[str]:
     """One line for each name that no archive could hold, or not beside another one of the run."""
-    profile = experiment.config.profile
-    return [*path_problems([*_task_files(experiment, root), *_tool_files(experiment, root), *_results(experiment, profile),
-                            *_own_files(experiment)]), *_links(experiment, root)]  # fmt: skip
+    # ids that exclude each other say more than each of the files below them
+    if found := list(path_problems(_results(experiment, experiment.config.profile))):
+        return found
+    files = [*_task_files(experiment, root), *_tool_files(experiment, root), *_own_files(experiment)]
+    return [*path_problems(files), *_links(experiment, root)]
 
 
 def _task_files(experiment: Experiment, root: Path) -> Iterator[tuple[str, str]]:

@@ -36,6 +36,11 @@ def safe_segment(text: str) -> str:
     return checked(re.sub(r"[^A-Za-z0-9._-]", "-", text))
 
 
+def figure_id(kind: str, name: str) -> str:
+    """Id of a figure about something whose name may come from a foreign table; its files are named so."""
+    return f"{kind}-{re.sub(r'[^A-Za-z0-9_-]', '-', name)[:LONGEST]}"
+
+
 def path_problems(members: Iterable[tuple[str, str]]) -> Iterator[str]:
     """What keeps files from being archived together: one line for each.
 

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from ai_dev_tools.benchmark.analysis.sampletable import ALL
+from ai_dev_tools.benchmark.names import figure_id
 from ai_dev_tools.benchmark.report.data import RunData, plain_float
 from ai_dev_tools.benchmark.report.model import Column, Figure, Prose, Section, Table
 from ai_dev_tools.benchmark.report.sections.controls import controls_table
@@ -81,7 +82,7 @@ def _forest(data: RunData, approach: str) -> Figure | None:
         return None
     overall = " ".join(_over_all_tasks(data, approach, model) for model in data.models[:MOST_SPOKEN])
     return Figure(
-        id=f"forest-{approach}",
+        id=figure_id("forest", approach),
         title=f"Cost of {approach} relative to {data.reference}",
         caption=(
             f"{overall} {_settled(table, data.margin)}An interval wholly left of the grey band is cheaper beyond the "
