@@ -86,7 +86,8 @@ def ask(
                 client.chat(payload(block, cell, prompt, attempt), timeout_s, asked.reply)
             except BenchmarkError as error:
                 asked.error = error
-            reading.reloaded = (asked.reply.final.get("load_duration") or 0) > SLOW_LOAD_S * 1e9
+            load_s = _seconds(asked.reply.final.get("load_duration"), asked.reply.duration_s)
+            reading.reloaded = (load_s or 0.0) > SLOW_LOAD_S
         if isinstance(asked.error, RequestTimeoutError) and asked.reply.turn_s is None and not stop.is_set():
             asked.error = _no_turn(block, prompt, client, timeout_s) or asked.error
         asked.resources = reading.result

@@ -25,6 +25,7 @@ from ai_dev_tools.benchmark.endpoints.processes import start_time
 from ai_dev_tools.benchmark.errors import BenchmarkError
 from ai_dev_tools.benchmark.identity import recorded_for_model
 from ai_dev_tools.benchmark.jobs import RUN_PID
+from ai_dev_tools.benchmark.measure import chat_body
 
 PROMPT = "Warm up. Write many truth values."
 FIRST_TOKENS = 24
@@ -204,14 +205,7 @@ def _together(client: OllamaClient, body: dict[str, Any], most: int, timeout_s: 
 
 def probe_body(block: Block) -> dict[str, Any]:
     """A request with the block's own options, so that nothing is loaded anew."""
-    return {
-        "model": block.model,
-        "messages": [{"role": "user", "content": PROMPT}],
-        "options": {**block.options, "seed": 0},
-        "think": block.think,
-        "truncate": False,
-        "shift": False,
-    }
+    return chat_body(block, PROMPT, {}, {**block.options, "seed": 0})
 
 
 def _asking_for(body: dict[str, Any], tokens: int) -> dict[str, Any]:
