@@ -160,7 +160,9 @@ class Profile(StrictModel):
     samples: PositiveInt | None = Field(None, description="samples per approach")
     sizes: tuple[Literal["S", "L"], ...] | None = Field(None, description="size classes of the cases asked")
     endpoint: str | None = Field(None, description="how models are served, see the setting of that name")
-    max_concurrent: PositiveInt | None = Field(None, description="requests under way at once, per instance")
+    max_concurrent: PositiveInt | None = Field(
+        None, description="requests under way at once, per instance, as far as its server serves so many"
+    )
     task_timeout: PositiveFloat | None = Field(None, description="seconds for one request")
     models: Names | None = Field(None, description="those of its models that are asked unless `models` says otherwise")
     instances: dict[PathSafe, Instance] = Field({}, description="models by instance name")
