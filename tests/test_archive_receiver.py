@@ -231,3 +231,32 @@ def test_what_takes_more_memory_than_the_file_can_need_is_one_line(archive: Path
     ):
         bytearray(1 << 30)
     assert len(bytearray(1 << 28)) == 1 << 28, "the limit is gone again"
+
+
+def test_settings_that_would_ask_models_again_are_refused(archive: Path, tmp_path: Path) -> None:
+    change = {"config/config.yaml": lambda content: content.replace(b"source: samples", b"source: cases")}
+    assert "asks models again" in verify(forge(archive, tmp_path / "f.zip", change), report=False).line
+
+
+def test_an_import_that_fails_on_the_way_leaves_nothing(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("ai_dev_tools.benchmark.archive.pool.write_overview", fail)
+    assert main(["import", str(archive), "--output", str(tmp_path / "pooled")]) == 2
+    assert "No space left on device" in capsys.readouterr().err
+    assert not (tmp_path / "pooled").exists()
+
+
+@pytest.mark.parametrize("value", [b"9" * 400, b"-1", b"1e308", b'"x"', b"[]"])
+@pytest.mark.parametrize("field", [b'"order":', b'"repeat":', b'"seed":', b'"duration_s":', b'"input_tokens":'])
+def test_no_value_in_a_sample_makes_a_command_stumble(
+    field: bytes, value: bytes, archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pattern = re.compile(re.escape(field) + rb"[^,}]+")
+    change = {BLOCK: lambda content: pattern.sub(field + value, content, count=1)}
+    forged = forge(archive, tmp_path / "f.crate.zip", change)
+    assert main(["import", str(forged), "--output", str(tmp_path / "pooled")]) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1

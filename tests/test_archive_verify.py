@@ -230,7 +230,7 @@ def test_a_parquet_table_that_would_fill_the_memory_is_refused_unread(archive: P
     large = io.BytesIO()
     pq.write_table(pa.table({"profile": ["x" * (2 << 20)]}), large, compression="zstd", use_dictionary=False)
     forged = forge(archive, tmp_path / "f.zip", {"recorded/tables/samples.parquet": lambda _: large.getvalue()})
-    assert "samples.parquet would unpack to more than" in verify(forged, limits=Limits(document=1 << 20)).line
+    assert "samples.parquet: it would unpack to more than" in verify(forged, limits=Limits(document=1 << 20)).line
 
 
 @pytest.mark.parametrize("column", ["sample", "order", "score"])

@@ -217,6 +217,45 @@ def test_a_mistake_in_csv_names_its_line(text: str, words: str, tmp_path: Path) 
     assert words in line
 
 
+AS_EXCEL_SAVES = {
+    "a byte order mark and short line ends": f"\ufeff{HEADER}\r\n{GOOD}\r\n",
+    "empty trailing columns": f"{HEADER},,\n{GOOD},,\n",
+    "empty trailing columns in some rows": f"{HEADER}\n{GOOD},,,\n",
+    "empty trailing rows": f"{HEADER}\n{GOOD}\n,,,,,,\n , ,\n\n",
+    "empty leading rows": f",,,,,,\n\n{HEADER}\n{GOOD}\n",
+    "semicolons": f"{HEADER}\n{GOOD}\n;;;;;;\n".replace(",", ";"),
+    "semicolons with their announcement": f"sep=;\r\n{HEADER}\r\n{GOOD}\r\n".replace(",", ";"),
+    "tabs": f"{HEADER}\n{GOOD}\n".replace(",", "\t"),
+    "quotes": f'"{HEADER}"\n"{GOOD}"\n'.replace(",", '","'),
+}
+
+
+@pytest.mark.parametrize("saved", AS_EXCEL_SAVES.values(), ids=AS_EXCEL_SAVES)
+def test_a_list_as_spreadsheets_save_it_is_the_same_list(saved: str, tmp_path: Path) -> None:
+    folder = write_task(tmp_path)
+    (folder / "cases.csv").write_text(saved, encoding="utf-8", newline="")
+    (case,) = (case for case in load_task(folder).cases if case.id == "three")
+    assert (case.cluster, case.inline, case.vars, case.truth) == (
+        "c",
+        {"a.py": "x = 1"},
+        {"thing": "grass"},
+        {"colour": "green"},
+    )
+
+
+@pytest.mark.parametrize("name", ["true", "NA", "null", "007", "1e5"])
+def test_a_case_of_a_csv_list_is_called_what_stands_there(name: str, tmp_path: Path) -> None:
+    folder = write_task(tmp_path)
+    (folder / "cases.csv").write_text(f"{HEADER}\n{GOOD.replace('three,c', f'{name},{name}')}\n")
+    assert (name, name) in {(case.id, case.cluster) for case in load_task(folder).cases}
+
+
+def test_truth_values_as_spreadsheets_write_them(tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_text("id,truth.sure,truth.name\none,TRUE,TRUE\ntwo,FALSE,b\n")
+    rows = [fields for _, fields in listed_cases(tmp_path / "c.csv", "csv", FIELDS)]
+    assert [row["truth"] for row in rows] == [{"sure": True, "name": "TRUE"}, {"sure": False, "name": "b"}]
+
+
 def test_a_list_that_is_no_text(tmp_path: Path) -> None:
     folder = write_task(tmp_path)
     (folder / "cases.csv").write_bytes(b"\xff\xfe")

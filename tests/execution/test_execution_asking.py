@@ -95,7 +95,7 @@ def test_nothing_is_said_of_thinking_where_it_is_left_out(bench: Bench) -> None:
 def test_a_right_answer_behind_thoughts_and_in_a_fence_is_right(bench: Bench) -> None:
     bench.run(samples=1, approaches=["tools"])
     (plain,) = bench.run(samples=1, approaches=["tools"])
-    right = bench.fake.answer
+    bench.fake.thinks, right = True, bench.fake.answer
     bench.fake.answer = lambda prompt, schema: f"<think>No.</think>\n```JSON\n{right(prompt, schema)}\n```<|im_end|>"
     (sample,) = bench.run(samples=1, approaches=["tools"], think=True)
     assert (sample.answer, sample.score) == (plain.answer, plain.score)

@@ -1,6 +1,7 @@
 """A fake Ollama: speaks the protocol, runs no model. For tests of everything around a model, and of nothing about one.
 
-Answers are the smallest ones that the request's JSON schema allows, token counts are characters / 4, and
+What a real Ollama refuses or says without its model is refused and said alike; tests/conformance compares it with
+recordings of one. Answers are the smallest ones that the request's JSON schema allows, token counts are characters / 4, and
 durations are the latency that was asked for. Every identity it gives says that it is fake. From a shell:
 
     python -m tests.fakes.ollama --port 11434 --model llama3.2:1b --latency 0.01
@@ -24,10 +25,28 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
+from ai_dev_tools.benchmark.endpoints import ollama_api as api
+from ai_dev_tools.benchmark.endpoints.ollama_api import ApiError
+from ai_dev_tools.benchmark.model_names import full_name, same_model
+
 VERSION = "0.0.0-fake"
 CREATED = "2026-01-01T00:00:00Z"
 CHARS_PER_TOKEN = 4
 GATE_INTERVAL_S = 0.01
+
+METHODS = {
+    "/": "GET", "/api/version": "GET", "/api/tags": "GET", "/api/ps": "GET", "/api/show": "POST", "/api/pull": "POST",
+    "/api/chat": "POST", "/api/generate": "POST", "/api/delete": "DELETE",
+}  # fmt: skip
+TEXT = "text/plain"
+"""Key of a reply that is text and no object."""
+LARGE_BYTES = 2048
+"""A real server sends what is longer without a length."""
+
+
+class Lines(list[dict[str, Any]]):
+    """Objects of a stream, even if there is only one."""
+
 
 Answer = Callable[[str, Any], str]
 """(prompt, answer schema or None) -> what the "model" says."""
@@ -103,6 +122,10 @@ class FakeOllama:
         self.most_at_once = 0
         self.gate: Callable[[], bool] = lambda: True
         """Measured requests are answered only while this is true, so that a test can have several wait for each other."""
+        self.thinks = False
+        """Whether its models can; else a request that wants it is refused."""
+        self.loaded: dict[str, int] = {}
+        """Context lengths of the models that were asked, by name."""
         self.open_connections: set[asyncio.Transport] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -156,73 +179,145 @@ class FakeOllama:
     def reply(self, method: str, path: str, body: bytes) -> tuple[int, list[dict[str, Any]], float]:
         """Status, the objects of the reply (one a line) and the seconds to wait before it."""
         self.counts[path] += 1
-        asked = json.loads(body) if body else {}
+        try:
+            return self._reply(method, path, body)
+        except ApiError as error:
+            return error.status, [{"error": error.message}], 0.0
+
+    def _reply(self, method: str, path: str, body: bytes) -> tuple[int, list[dict[str, Any]], float]:
+        if path not in METHODS:
+            return 404, [{TEXT: "404 page not found"}], 0.0
+        if method != METHODS[path]:
+            return 405, [{TEXT: "405 method not allowed", "allow": METHODS[path]}], 0.0
         match path:
-            case "/api/chat" | "/api/generate":
-                return self._answer(path, asked)
+            case "/":
+                return 200, [{TEXT: "Ollama is running"}], 0.0
             case "/api/version":
                 return 200, [{"version": VERSION}], 0.0
             case "/api/tags":
-                return 200, [{"models": [self._listed(model) for model in self.models]}], 0.0
+                listed = [self._listed(model) | {"modified_at": CREATED} for model in self.models]
+                return 200, [{"models": listed}], 0.0
             case "/api/ps":
-                loaded = [self._listed(model) | {"size_vram": 0, "context_length": 8192} for model in self.models]
-                return 200, [{"models": loaded}], 0.0
-            case "/api/show" if asked.get("model") in self.models:
-                about = {"template": "fake", "parameters": "", "model_info": {"fake.context_length": 131072}}
-                return 200, [about | {"details": self._details(), "capabilities": ["completion"]}], 0.0
-            case "/api/pull" if asked.get("model") in self.models:
-                return 200, [{"status": "success"}], 0.0
-            case "/":
-                return 200, [{"fake": "Ollama is running"}], 0.0
-        return 404, [{"error": f"model '{asked.get('model')}' not found" if asked else "404 page not found"}], 0.0
+                return 200, [{"models": [self._running(model) for model in self.models if model in self.loaded]}], 0.0
+            case "/api/chat":
+                return self._answer(path, api.parse_body(body, api.CHAT_FIELDS))
+            case "/api/generate":
+                return self._answer(path, api.parse_body(body, api.GENERATE_FIELDS))
+        asked = api.parse_body(body, {"model": str})
+        if path == "/api/pull":
+            return 200, Lines([{"status": "pulling manifest"}, self._pulled(asked)]), 0.0
+        self._model(asked)
+        if path == "/api/show":
+            about = {"modelfile": "FROM fake", "template": "fake", "parameters": "", "details": self._details()}
+            info = {
+                "model_info": {"fake.context_length": 131072},
+                "capabilities": ["completion", *["thinking"] * self.thinks],
+            }
+            return 200, [about | info | {"modified_at": CREATED}], 0.0
+        raise ApiError(403, "a fake keeps its models")
+
+    def _pulled(self, asked: dict[str, Any]) -> dict[str, Any]:
+        with suppress(ApiError):
+            self._model(asked)
+            return {"status": "success"}
+        return {"error": "pull model manifest: file does not exist"}
+
+    def _model(self, asked: dict[str, Any]) -> str:
+        if not asked.get("model"):
+            raise ApiError(400, "model is required")
+        found = next((model for model in self.models if same_model(model, asked["model"])), None)
+        if found is None:
+            raise ApiError(404, f"model '{asked['model']}' not found")
+        return found
 
     def _answer(self, path: str, asked: dict[str, Any]) -> tuple[int, list[dict[str, Any]], float]:
-        model = asked.get("model")
-        if model not in self.models:
-            return 404, [{"error": f"model '{model}' not found"}], 0.0
+        model = self._model(asked)
         if self.overload_every and self.counts[path] % self.overload_every == 0:
             return 503, [{"error": "server busy, please try again. maximum pending requests exceeded"}], 0.0
-        prompt = asked.get("prompt") or "\n".join(m["content"] for m in asked.get("messages", ()))
-        measured = asked.get("options", {}).get("num_predict") != 1 and not prompt.startswith("Warm up.")
+        chat = path == "/api/chat"
+        self._refuse(asked, model)
+        prompt = asked.get("prompt") or "\n".join(m["content"] for m in api.parse_messages(asked.get("messages", [])))
+        options = asked.get("options", {})
+        about = {"model": asked["model"], "created_at": CREATED}
+
+        def said(text: str) -> dict[str, Any]:
+            return about | ({"message": {"role": "assistant", "content": text}} if chat else {"response": text})
+
+        context = int(options.get("num_ctx") or 4096)
+        if not prompt:
+            return 200, [said("") | {"done": True, "done_reason": self._load(asked, model, context)}], 0.0
+        self.loaded[model] = context
+        measured = options.get("num_predict") != 1 and not prompt.startswith("Warm up.")
         self.measured += measured
         if self.keep and measured:
             self.requests.append(asked)
+        read = len(prompt) // CHARS_PER_TOKEN + 1
+        if read > context and not asked.get("truncate", True):
+            error = {"error": "the input length exceeds the context length"}
+            return 400, Lines([error]) if asked.get("stream", True) else [error], self.latency_s
+        text, written, reason = self._written(prompt, asked, context - read + 1)
+        final = self._final(min(read, context), written, reason)
+        if asked.get("stream", True):
+            return 200, Lines([said(text) | {"done": False}, said("") | final]), self.latency_s
+        return 200, [said(text) | final], self.latency_s
+
+    def _refuse(self, asked: dict[str, Any], model: str) -> None:
+        """What a real one refuses before it asks the model, in its order and words."""
+        for field, capability in (("suffix", "insert"), ("tools", "tools")):
+            if asked.get(field):
+                raise ApiError(400, f"{full_name(model)} does not support {capability}")
+        api.check_think(asked, model, can=self.thinks)
+        api.sampling(asked.get("options", {}))
+        api.constraint(asked.get("format"))
+
+    def _load(self, asked: dict[str, Any], model: str, context: int) -> str:
+        if api.keeps_alive(asked):
+            self.loaded[model] = context
+            return "load"
+        self.loaded.pop(model, None)
+        return "unload"
+
+    def _written(self, prompt: str, asked: dict[str, Any], room: int) -> tuple[str, int, str]:
+        """The answer, cut as asked; its tokens; and why it ends."""
+        options = asked.get("options", {})
         text = self.answer(prompt, asked.get("format"))
-        spent = round(self.latency_s * 1e9)
-        final = {
+        for word in options.get("stop") or ():
+            text = text.partition(word)[0]
+        cap = options.get("num_predict") or -1
+        limits = [limit for limit in (cap, 0 if asked.get("shift", True) else max(1, room)) if limit > 0]
+        tokens = len(text) // CHARS_PER_TOKEN + 1
+        most = min([*limits, tokens])
+        if tokens == most:
+            return text, tokens, "stop"
+        return text[: most * CHARS_PER_TOKEN - 1], most, "length"
+
+    def _final(self, read: int, written: int, reason: str) -> dict[str, Any]:
+        """The closing fields; a real one leaves a duration of nothing out, and that of a single token is none."""
+        spent = max(2, round(self.latency_s * 1e9))
+        return {
             "done": True,
-            "done_reason": "stop",
+            "done_reason": reason,
             "total_duration": spent,
-            "load_duration": 0,
-            "prompt_eval_count": len(prompt) // CHARS_PER_TOKEN + 1,
+            "load_duration": 1,
+            "prompt_eval_count": read,
             "prompt_eval_cached_count": 0,
             "prompt_eval_duration": spent // 2,
-            "eval_count": len(text) // CHARS_PER_TOKEN + 1,
-            "eval_duration": spent // 2,
+            "eval_count": written,
+            **({"eval_duration": spent // 2} if written > 1 else {}),
         }
-        about = {"model": model, "created_at": CREATED}
 
-        def said(text: str) -> dict[str, Any]:
-            return {"message": {"role": "assistant", "content": text}} if path == "/api/chat" else {"response": text}
-
-        if asked.get("stream", True):
-            return 200, [about | said(text) | {"done": False}, about | said("") | final], self.latency_s
-        return 200, [about | said(text) | final], self.latency_s
+    def _running(self, model: str) -> dict[str, Any]:
+        state = {"expires_at": "2318-01-01T00:00:00Z", "size_vram": 0, "context_length": self.loaded[model]}
+        return self._listed(model) | state
 
     def _listed(self, model: str) -> dict[str, Any]:
         digest = hashlib.sha256(f"fake {model}".encode()).hexdigest()
-        return {
-            "name": model,
-            "model": model,
-            "modified_at": CREATED,
-            "size": 1,
-            "digest": digest,
-            "details": self._details(),
-        }
+        return {"name": model, "model": model, "size": 1, "digest": digest, "details": self._details()}
 
     @staticmethod
     def _details() -> dict[str, Any]:
-        return {"format": "fake", "family": "fake", "parameter_size": "0B", "quantization_level": "fake"}
+        family = {"parent_model": "", "format": "fake", "family": "fake", "families": ["fake"]}
+        return family | {"parameter_size": "0B", "quantization_level": "fake"}
 
 
 END = b"0\r\n\r\n"
@@ -322,7 +417,25 @@ class _Connection(asyncio.Protocol):
                 return
             self._fake.left()
         if not self._transport.is_closing():
-            self._transport.write(_head(status, len(objects)) + _chunks(objects) + END)
+            self._transport.write(f"HTTP/1.1 {status} Fake\r\n".encode() + _framed(status, objects))
+
+
+def _framed(status: int, objects: list[dict[str, Any]]) -> bytes:
+    """Headers and body, in the framing that a real server uses."""
+    if TEXT in objects[0]:
+        kind = "text/plain; charset=utf-8" if status == 200 else "text/plain"
+        allow = f"Allow: {objects[0]['allow']}\r\n" if "allow" in objects[0] else ""
+        body = objects[0][TEXT].encode()
+        return f"Content-Type: {kind}\r\n{allow}Content-Length: {len(body)}\r\n\r\n".encode() + body
+    lines = [json.dumps(item).encode() + b"\n" for item in objects]
+    streamed = isinstance(objects, Lines) or len(objects) > 1
+    if not streamed and len(lines[0]) <= LARGE_BYTES:
+        return b"Content-Type: %s\r\nContent-Length: %d\r\n\r\n%s" % (_JSON, len(lines[0]), lines[0])
+    kind = "application/json" if "error" in objects[0] else "application/x-ndjson" if streamed else _JSON.decode()
+    return f"Content-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n".encode() + _chunks(objects) + END
+
+
+_JSON = b"application/json; charset=utf-8"
 
 
 async def _serve(fake: FakeOllama) -> None:

@@ -27,6 +27,9 @@ FETCH_TIMEOUT_S = 30.0
 IMPLICIT = ("cases.jsonl", "cases.csv")
 """Lists that need no mention in task.yaml."""
 
+_TEXTS = ("id", "cluster", "size", "source", "established", "notes")
+"""Fields that are text, whatever a cell looks like."""
+
 Row = tuple[str, dict[str, Any]]
 """Where a case stands (file and line) and its fields."""
 
@@ -130,7 +133,9 @@ def listed_cases(path: Path, kind: str, answer_fields: Mapping[str, Any]) -> Ite
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} is not readable as UTF-8 text ({error})") from None
+        raise ConfigurationError(
+            f"{path} is not readable as UTF-8 text ({error})", remedy="Save it as UTF-8; in Excel: CSV UTF-8"
+        ) from None
     return _from_jsonl(path, text) if kind == "jsonl" else _from_csv(path, text, answer_fields)
 
 
@@ -150,19 +155,37 @@ def _from_jsonl(path: Path, text: str) -> Iterator[Row]:
 
 def _from_csv(path: Path, text: str, answer_fields: Mapping[str, Any]) -> Iterator[Row]:
     csv.field_size_limit(MAX_CELL_CHARS)
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=_delimiter(text))
     header: list[str] = []
     try:
         for cells in reader:
-            where = f"{path} line {reader.line_num}"
+            where, used = f"{path} line {reader.line_num}", _without_empty_end(cells)
+            if not used or (not header and used[0].startswith("sep=")):
+                continue
             if not header:
-                header = _header(cells, where)
-            elif len(cells) not in (0, len(header)):
+                header = _header(used, where)
+            elif len(used) > len(header) or len(cells) < len(header):
                 raise ConfigurationError(f"{where}: found {len(cells)} cells, but the header has {len(header)}")
-            elif cells:
+            else:
+                cells = cells[: len(header)]
                 yield where, _fields(dict(zip(header, cells, strict=True)), answer_fields, where)
     except csv.Error as error:
         raise ConfigurationError(f"{path} line {reader.line_num} is not CSV: {error}") from None
+
+
+def _delimiter(text: str) -> str:
+    """Comma, semicolon or tab: the one with which the header has a column `id`; spreadsheets go by the country."""
+    first = next((line for line in text.splitlines() if line.strip(' ",;\t') and not line.startswith("sep=")), "")
+
+    def names_id(delimiter: str) -> bool:
+        return "id" in [cell.strip(' "') for cell in first.split(delimiter)]
+
+    return next((delimiter for delimiter in ",;\t" if names_id(delimiter)), ",")
+
+
+def _without_empty_end(cells: list[str]) -> list[str]:
+    """A row without the empty cells behind its last one, which spreadsheets add."""
+    return cells[: max((place for place, cell in enumerate(cells, start=1) if cell.strip()), default=0)]
 
 
 def _header(cells: Iterable[str], where: str) -> list[str]:
@@ -184,7 +207,7 @@ def _fields(row: Mapping[str, str], answer_fields: Mapping[str, Any], where: str
         if not cell.strip():
             continue
         if not dot:
-            fields[head] = _cell(cell)
+            fields[head] = cell if head in _TEXTS else _cell(cell)
         elif head == "truth":
             fields.setdefault(head, {})[rest] = _truth(cell, answer_fields.get(rest), f"{where}: '{column}'")
         else:
@@ -209,6 +232,6 @@ def _truth(cell: str, schema: Any, where: str) -> Any:
     if isinstance(schema, dict) and (schema.get("type") == "string" or ("enum" in schema and "type" not in schema)):
         return cell
     try:
-        return json.loads(cell)
+        return json.loads(cell.lower() if cell in ("TRUE", "FALSE") else cell)  # so written by spreadsheets
     except (ValueError, RecursionError):
         raise ConfigurationError(f'{where} is {cell[:60]!r}: write it as JSON, for example ["a", "b"] or 3') from None

@@ -60,6 +60,7 @@ def validate(merged: Merged, overrides: Mapping[str, Any], root: Path) -> list[C
         *_tools(experiment),
         *_endpoints(experiment, config.profile, root),
         *_contexts(experiment, root),
+        *_same_models(experiment, config.profile, root),
         *_machine(profile.min_ram_gb, profile.min_cores, profile.name),
         _disk(root),
     ]
@@ -118,6 +119,14 @@ def _endpoints(experiment: Experiment, profile: str, root: Path) -> Iterator[Che
             yield Check(name, "ok", f"{instance.model} from recorded answers")
         else:
             yield from _served(name, instance, EndpointSpec.from_dict(experiment.endpoint(profile, instance)))
+
+
+def _same_models(experiment: Experiment, profile: str, root: Path) -> Iterator[Check]:
+    from ai_dev_tools.benchmark.same_model import changed_models
+
+    mend = f"To ask the new one, move {paths.RUN.format(profile=profile)} away, or go on under a new samples= number"
+    for name, found in changed_models(experiment, profile, root):
+        yield Check(f"model of {name}", "warning", found, mend)
 
 
 def require_servers(experiment: Experiment, blocks: Iterable[tuple[str, str]]) -> None:

@@ -165,7 +165,9 @@ class Profile(StrictModel):
     )
     task_timeout: PositiveFloat | None = Field(None, description="seconds for one request")
     models: Names | None = Field(None, description="those of its models that are asked unless `models` says otherwise")
-    instances: dict[PathSafe, Instance] = Field({}, description="models by instance name")
+    instances: dict[PathSafe, Instance | None] = Field(
+        {}, description="models by instance name; null leaves out one that the profile starts from"
+    )
 
 
 class QualityGate(StrictModel):
@@ -417,6 +419,7 @@ def resolve_profile(config: Config, name: str) -> ResolvedProfile:
             file=instance.file,
         )
         for key, instance in merged.instances.items()
+        if instance is not None
     )
     _check_instances(name, instances)
     return ResolvedProfile(

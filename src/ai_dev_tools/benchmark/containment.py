@@ -10,11 +10,13 @@ import contextlib
 import functools
 import json
 import os
+import select
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
-import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,7 @@ from typing import BinaryIO, Literal
 import msgspec
 
 from ai_dev_tools.benchmark import supervisor
+from ai_dev_tools.benchmark.endpoints.processes import last_line
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.report.text import visible
 
@@ -31,6 +34,8 @@ Sandbox = Literal["none", "bubblewrap"]
 
 GRACE_S = 60.0
 """How much longer than its tool a supervisor may take before it is given up."""
+ENDING_S = 15.0
+"""How long one that was told to end is waited for."""
 LAST_LINES, LAST_LINE_CHARS = 5, 160
 HIDDEN = ("/tmp", "/var/tmp", "/run")
 """Folders that are the tool's own in a sandbox: sockets of other programs lie there."""
@@ -133,34 +138,43 @@ def run_contained(
     command = [sys.executable, "-I", "-S", supervisor.__file__]
     if sandbox == "bubblewrap":
         command = [*_bubblewrap(room, argv, needed, limits, network), *command]
-    process = subprocess.Popen(
-        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        pass_fds=outputs, start_new_session=True,
-    )  # fmt: skip
+    problems = room.scratch / "problems"
+    with problems.open("wb") as stderr:
+        process = subprocess.Popen(
+            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
+            pass_fds=outputs, start_new_session=True,
+        )  # fmt: skip
+    assert process.stdin is not None and process.stdout is not None
+    said: list[bytes] = []
     try:
-        return _answer(process, json.dumps(request).encode() + b"\n", limits.seconds + GRACE_S)
+        with contextlib.suppress(OSError):
+            process.stdin.write(json.dumps(request).encode() + b"\n")
+            process.stdin.flush()
+        said = _lines(process.stdout.fileno(), limits.seconds + GRACE_S)
+        return msgspec.json.decode(said[1], type=Ended) if len(said) == 2 else Ended("lost", detail=last_line(problems))
     finally:
-        for pipe in (process.stdin, process.stdout):
-            with contextlib.suppress(OSError):
-                pipe.close()  # type: ignore[union-attr]
+        with contextlib.suppress(OSError):
+            process.stdin.close()  # without it, a supervisor ends its tool and itself
         if process.poll() is None:
             process.kill()
         process.wait()
+        if len(said) == 1 and sandbox == "none":  # a tool may have stopped it
+            with contextlib.suppress(OSError):
+                os.kill(int(said[0]), signal.SIGCONT)
+        if len(said) < 2:
+            _lines(process.stdout.fileno(), ENDING_S)
+        process.stdout.close()
 
 
-def _answer(process: subprocess.Popen[bytes], request: bytes, timeout_s: float) -> Ended:
-    assert process.stdin is not None and process.stdout is not None
-    overdue = threading.Timer(timeout_s, process.kill)
-    overdue.daemon = True
-    overdue.start()
-    try:
-        process.stdin.write(request)
-        process.stdin.flush()
-        return msgspec.json.decode(process.stdout.readline(), type=Ended)
-    except (OSError, msgspec.MsgspecError):
-        return Ended("lost")
-    finally:
-        overdue.cancel()
+def _lines(descriptor: int, timeout_s: float) -> list[bytes]:
+    """The two lines of a supervisor, its number and how its tool ended; fewer where it ends or the time is up before."""
+    deadline, said = time.monotonic() + timeout_s, b""
+    while said.count(b"\n") < 2:
+        ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
+        if not ready or not (part := os.read(descriptor, 65536)):
+            break
+        said += part
+    return [line for line in said.splitlines(keepends=True) if line.endswith(b"\n")]
 
 
 def _bubblewrap(room: Room, argv: list[str], needed: tuple[Path, ...], limits: Limits, network: bool) -> list[str]:
@@ -262,7 +276,7 @@ def bubblewrap_problem() -> str:
         if (room.scratch / "outside").exists():
             return "a trial of it failed (files outside can be written)"
     if ended.how != "exit" or said != "holds":
-        return f"a trial of it failed ({said or ended.how})"
+        return f"a trial of it failed ({said or ended.detail or ended.how})"
     return ""
 
 

@@ -349,7 +349,7 @@ class _Crew:
             sample.flags = sorted({*sample.flags, *self._witness.flags})
             if not self._keep(cell, sample, asked.error):
                 return
-            self._progress.finished(asked.error)
+            self._progress.finished(asked.error, len(self.lost))
             cell = self._next()
 
     def _keep(self, cell: Cell, sample: Sample, error: BenchmarkError | None) -> bool:

@@ -13,7 +13,15 @@ from typing import Any
 from ai_dev_tools.benchmark import paths
 from ai_dev_tools.benchmark.addresses import host_url, join
 from ai_dev_tools.benchmark.approaches import APPROACHES, FINDINGS_CONTROLS, TOOL_PREFIX, find_approach
-from ai_dev_tools.benchmark.config import ALL, Config, ExecutionMode, ResolvedInstance, ResolvedProfile, resolve_profile
+from ai_dev_tools.benchmark.config import (
+    ALL,
+    Config,
+    ExecutionMode,
+    PlanSettings,
+    ResolvedInstance,
+    ResolvedProfile,
+    resolve_profile,
+)
 from ai_dev_tools.benchmark.credentials import without_passwords
 from ai_dev_tools.benchmark.deployment import own_or_shipped
 from ai_dev_tools.benchmark.design import PROTOCOL, Block, case_order
@@ -94,6 +102,11 @@ class Experiment:
         _ = self.judged_tools  # says what tool is unknown, so that it is not said here once more
         for name in names:
             find_approach(name, self.tool_files)
+        reference = self.config.plan.reference
+        if reference != PlanSettings().reference and reference not in names:
+            raise ConfigurationError(
+                f"config: 'plan.reference' is '{reference}', which is not an arm of this run, {nearest(reference, names)}"
+            )
         return list(dict.fromkeys(names))
 
     @property
@@ -335,7 +348,7 @@ class Experiment:
             }
             for endpoint in settings.endpoints
             for name in compared
-            if reference in self.approaches
+            if reference in self.approaches and name != reference
         ]
         samples = self.profile(profile).samples
         asked = {task: self.cases(profile, task) for task in self.tasks}

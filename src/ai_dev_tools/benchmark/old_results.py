@@ -9,8 +9,9 @@ there is no plan and no quality.
 from __future__ import annotations
 
 import json
-import math
+import os
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +35,12 @@ IMPORTED = "imported"
 MISSING = ("case_missing", "seed_missing", "prompt_missing", "timings_missing", "model_digest_missing")
 """Flags of every imported sample: what the old file does not say."""
 CASE = "not-recorded"
+MOST_BYTES = 64 << 20
+MOST_SAMPLES = 20_000
+MOST_VANISHED, VANISHED_PER_LISTED = 500, 10
+"""Failures that the file may have left out, beside so many per sample that it lists."""
+LARGEST = 2**53
+"""A number of tokens that is larger is no number of tokens, and no table could hold it."""
 
 
 def import_results(source: Path, results: Path, profile: str | None = None) -> tuple[str, int, int]:
@@ -63,9 +70,25 @@ def import_results(source: Path, results: Path, profile: str | None = None) -> t
         raise ConfigurationError(f"{error} for this import with --as NAME") from None
     if folder.exists():
         raise ConfigurationError(f"{folder} exists already", remedy="Give the import another name with --as NAME")
+    _refuse_claims(data, str(source))
     samples = list(old_samples(data, name, str(source)))
     if not samples:
         raise ConfigurationError(f"{source} holds no results")
+    partial = results / f".{name}.{os.getpid()}.importing"
+    try:
+        _write_run(partial, samples)
+        partial.rename(folder)
+    except (ValueError, OSError) as error:
+        said = getattr(error, "strerror", None) or str(error)
+        raise ConfigurationError(f"{source} cannot be imported into {folder}: {said}") from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    vanished = sum(sample.error is not None and sample.error.class_ == "vanished" for sample in samples)
+    return name, len(samples), vanished
+
+
+def _write_run(folder: Path, samples: list[Sample]) -> None:
+    """Sample files, blocks and tables of an imported run."""
     blocks: dict[tuple[str, str], list[Sample]] = {}
     for sample in samples:
         write_sample(sample_file(folder, sample.model, sample.task, sample.approach, sample.sample), sample)
@@ -75,8 +98,28 @@ def import_results(source: Path, results: Path, profile: str | None = None) -> t
         files.append(folder / "blocks" / safe_model(model) / f"{task}.jsonl")
         write_block(files[-1], part)
     _write_tables(folder, files)
-    vanished = sum(sample.error is not None and sample.error.class_ == "vanished" for sample in samples)
-    return name, len(samples), vanished
+
+
+def _refuse_claims(data: Mapping[str, Any], where: str) -> None:
+    """Refuse a file that says of itself what no run of the replaced system was: each sample becomes a file.
+
+    Raises:
+        ConfigurationError: too many samples, most of them only claimed, or a number that is none of a request.
+    """
+    groups = [group for group in data["task_results"] if isinstance(group, Mapping)]
+    lists = [rows if isinstance(rows := group.get("results"), list) else [] for group in groups]
+    listed = sum(map(len, lists))
+    planned = _count(data["benchmark_info"].get("sample_size_per_approach"), 0)
+    highest = [max([_count(row.get("sample_num"), -1) + 1 for row in rows if isinstance(row, Mapping)], default=0)
+               for rows in lists]  # fmt: skip
+    asked = sum(max(planned, len(rows), most) for rows, most in zip(lists, highest, strict=True))
+    if max(asked, listed) > MOST_SAMPLES:
+        raise ConfigurationError(f"{where} speaks of {asked} samples: more than {MOST_SAMPLES} are not imported")
+    if asked - listed > MOST_VANISHED + VANISHED_PER_LISTED * listed:
+        raise ConfigurationError(
+            f"{where} speaks of {asked} samples, but lists {listed}: the others cannot all be failures that it left out",
+            remedy="Correct benchmark_info.sample_size_per_approach, or sample_num of the results",
+        )
 
 
 def report_import(folder: Path, notebook: Path) -> None:
@@ -171,6 +214,8 @@ def _sample(about: Mapping[str, Any], row: Mapping[str, Any] | None, number: int
 
 def _read(source: Path) -> dict[str, Any]:
     try:
+        if source.stat().st_size > MOST_BYTES:
+            raise ConfigurationError(f"{source} is larger than {MOST_BYTES} bytes: no result file of that system is")
         data = json.loads(source.read_text(encoding="utf-8"))
         # an answer that was cut may end in half of a surrogate pair, which no sample file can hold
         data = json.loads(json.dumps(data, ensure_ascii=False).encode("utf-8", "replace"))
@@ -213,11 +258,12 @@ def _count(value: Any, default: int) -> int:
 
 
 def _natural(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    usable = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST
+    return value if usable else None
 
 
 def _seconds(value: Any) -> float | None:
-    usable = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and 0 < value < 4e9
+    usable = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 4e9
     return round(float(value), 6) if usable else None
 
 

@@ -98,6 +98,14 @@ def file_argument(path: str) -> str:
     return f"./{path}" if path.startswith(READ_SPECIALLY) else path
 
 
+def as_named(text: str, files: Iterable[str]) -> str:
+    """Findings in which files have the names that every other arm shows, not those that the tool was given."""
+    for path in files:
+        if file_argument(path) != path:
+            text = text.replace(file_argument(path), path)
+    return text
+
+
 def in_template(source: str) -> str:
     """A template in which `{question}` and `{vars.NAME}` mean what they mean in a command."""
     return _IN_TEMPLATE.sub(lambda found: "{{ " + _expression(found[1]) + " }}", source)

@@ -61,12 +61,11 @@ def forest(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> No
         axes.axvline(1, color=MUTED, lw=0.9)
         for row in part.to_dict("records"):
             _interval_row(axes, row, len(rows) - 1 - rows.index(row["label"]), reach)
-        ticks = [t for t in (0.03125, 0.0625, 0.125, 0.25, 0.5, 1, 2, 4, 8, 16, 32) if 2**-reach <= t <= 2**reach]
-        axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
-        axes.minorticks_off()
+        _ratio_ticks(axes, reach)
         axes.set_title(str(panel))
-        axes.set_xlabel(str(options.get("xlabel", "← cheaper · ratio to baseline · dearer →")))
         show_grid(axes, "x")
+    # once for all panels: beside each other the labels of narrow ones would run into each other
+    figure.supxlabel(str(options.get("xlabel", "← cheaper · ratio to baseline · dearer →")), fontsize="medium")
     whole = {row for row, overall in zip(data["label"], data["overall"], strict=True) if overall}
     for axes in every:
         for place, row in enumerate(reversed(rows)):
@@ -74,6 +73,14 @@ def forest(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> No
                 axes.axhline(place + 0.5, color=GRID, lw=0.9)
     every[0].set_yticks(range(len(rows)), [short_label(label) for label in reversed(rows)])
     every[0].set_ylim(-0.6, len(rows) - 0.4)
+
+
+def _ratio_ticks(axes: Axes, reach: float) -> None:
+    """At most five powers of two, the same on both sides of 1, so that their labels have room."""
+    step = int(np.ceil(reach / 2)) if reach <= 6 else int(reach)
+    powers = [power for power in range(-2 * step, 2 * step + 1, step) if abs(power) <= reach]
+    axes.set_xticks([2.0**power for power in powers], [f"1/{2**-p}" if p < -2 else f"{2.0**p:g}" for p in powers])
+    axes.minorticks_off()
 
 
 def _interval_row(axes: Axes, row: Mapping[str, Any], y: float, reach: float) -> None:

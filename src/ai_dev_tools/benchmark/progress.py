@@ -24,16 +24,23 @@ class Progress:
         self._lock = threading.Lock()
         self._done = 0
         self._failed = 0
+        self._lost = 0
         self._started = time.monotonic()
         self._printed = self._started
         self._run_done = min(_count_files(Path(block.results) / "samples"), block.run_requests - missing)
         log(f"{block.task} on {block.model}: asking {missing} of {len(block.approaches) * block.samples} requests")
 
-    def finished(self, error: BenchmarkError | None) -> None:
-        """Count one request."""
+    def finished(self, error: BenchmarkError | None, lost: int = 0) -> None:
+        """Count one request.
+
+        Args:
+            lost: how many of those counted ended without a connection one after another, this one last: what becomes
+                of them is open, as a server that is restarted is asked for them again.
+        """
         with self._lock:
             self._done += 1
             self._failed += error is not None
+            self._lost = lost
             now = time.monotonic()
             if self._done < self._missing and now - self._printed < INTERVAL_S:
                 return
@@ -45,13 +52,16 @@ class Progress:
         with self._lock:
             self._done -= count
             self._failed -= count
+            self._lost = 0
 
     def _line(self, elapsed_s: float) -> str:
-        done = self._run_done + self._done
-        left_s = elapsed_s / max(1, self._done) * max(0, self._block.run_requests - done)
-        failed = f", {self._failed} failed" if self._failed else ""
+        here = self._done - self._lost
+        done = self._run_done + here
+        left_s = elapsed_s / max(1, here) * max(0, self._block.run_requests - done)
+        failed = f", {self._failed - self._lost} failed" if self._failed > self._lost else ""
+        lost = f", {self._lost} lost with the server" if self._lost else ""
         return (
-            f"{self._block.task} on {self._block.model}: {self._done}/{self._missing}{failed}"
+            f"{self._block.task} on {self._block.model}: {here}/{self._missing}{failed}{lost}"
             f" | run: {done}/{self._block.run_requests} requests, about {duration(left_s)} left"
         )
 

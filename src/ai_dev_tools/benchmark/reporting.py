@@ -52,8 +52,16 @@ def console_summary(report_folder: Path, output_format: str = "console", colour:
     if wanted in FILES:
         return f"{(report_folder / FILES[wanted]).read_text(encoding='utf-8')}\n{where}"
     if wanted == "json":
-        names = ("benchmark_info", "comparison_metrics", "overall_metrics", "notices", "verdicts")
-        return f"{json.dumps({name: content[name] for name in names}, indent=2, ensure_ascii=False)}\n{where}"
+        names = (
+            "benchmark_info",
+            "compared",
+            "comparison_metrics",
+            "approaches",
+            "overall_metrics",
+            "notices",
+            "verdicts",
+        )
+        return f"{json.dumps({name: content[name] for name in names if name in content}, indent=2, ensure_ascii=False)}\n{where}"
     from ai_dev_tools.benchmark.report.formats.console import as_text, summary
 
     if colour is None:

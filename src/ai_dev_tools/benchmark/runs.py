@@ -6,7 +6,7 @@ import json
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -54,10 +54,17 @@ def read_run(where: str | Path, root: Path = Path(), name: str | None = None) ->
 
     Raises:
         ConfigurationError: there is no such run, or it holds no samples table.
-        ArchiveError: it is an archive, and not as it was sealed.
+        ArchiveError: it is an archive, and not as it was sealed, or takes more memory than its size explains.
     """
     path = locate(where, root)
     label = name or _label(path)
+    from ai_dev_tools.benchmark.archive.limits import bounded_memory
+
+    with bounded_memory(path) if path.is_file() else nullcontext():
+        return _read(path, label)
+
+
+def _read(path: Path, label: str) -> Run:
     if path.suffix in (".parquet", ".csv"):
         return Run(label, _samples(path.name, path.read_bytes(), str(path)))
     with _opened(path) as (members, read):
@@ -114,13 +121,14 @@ def _opened(path: Path) -> Iterator[tuple[list[str], Reader]]:
         from ai_dev_tools.benchmark.archive import verify
         from ai_dev_tools.benchmark.archive.container import open_archive
 
-        verify(path).require()
+        verify(path, report=False).require()  # its report is not read
         with open_archive(path) as archive:
             yield list(archive.members), archive.read
     elif zipfile.is_zipfile(path):
         with _undamaged(path, lambda: zipfile.ZipFile(path)) as plain:
             yield plain.namelist(), _careful(path, plain.read, lambda name: plain.getinfo(name).file_size)
     elif _undamaged(path, lambda: tarfile.is_tarfile(path)):
+        _refuse_bomb(path)
         with _undamaged(path, lambda: tarfile.open(path)) as tar:
             stored = {member.name: member for member in _undamaged(path, tar.getmembers) if member.isfile()}
             yield list(stored), _careful(path, lambda name: _member(tar, name), lambda name: stored[name].size)
@@ -145,22 +153,60 @@ def _careful(path: Path, read: Reader, size: Callable[[str], int]) -> Reader:
     """Reading a member of somebody's zip or tar: not one that would fill the memory, and damage is told in one line."""
     from ai_dev_tools.benchmark.archive.container import LIMITS
 
+    left = LIMITS.document
+
     def checked(name: str) -> bytes:
-        where = f"{path}: {name}"
-        if _undamaged(where, lambda: size(name)) > LIMITS.document:
-            raise ConfigurationError(f"{where} is larger than {LIMITS.document} bytes")
+        nonlocal left
+        where, claimed = f"{path}: {name}", _undamaged(f"{path}: {name}", lambda: size(name))
+        if claimed > LIMITS.whole(name):
+            raise ConfigurationError(f"{where} is larger than {LIMITS.whole(name)} bytes")
+        left -= claimed
+        if left < 0:
+            raise ConfigurationError(f"{where} and what was read before are larger than {LIMITS.document} bytes")
         return _undamaged(where, lambda: read(name))
 
     return checked
 
 
+def _refuse_bomb(path: Path) -> None:
+    """Refuse a compressed tar that unpacks to much more than it is, before its members are looked for.
+
+    Raises:
+        ConfigurationError: it does, or is damaged.
+    """
+    import bz2
+    import gzip
+    import lzma
+
+    from ai_dev_tools.benchmark.archive.container import LIMITS, PIECE
+
+    with open(path, "rb") as file:
+        start = file.read(6)
+    openers: dict[bytes, Callable[[Path], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open,
+                                                   b"\x5d\0\0": lzma.open}  # fmt: skip
+    opener = next((opener for mark, opener in openers.items() if start.startswith(mark)), None)
+    most = LIMITS.free + LIMITS.ratio * path.stat().st_size
+
+    def measure() -> int:
+        total = 0
+        with opener(path) as stream:  # type: ignore[misc]
+            while total <= most and (piece := stream.read(PIECE)):
+                total += len(piece)
+        return total
+
+    if opener and _undamaged(path, measure) > most:
+        raise ConfigurationError(f"{path} would unpack to more than {most} bytes")
+
+
 def _undamaged(where: object, read: Callable[[], T]) -> T:
     """What `read` gives; damage of somebody's zip or tar is told in one line."""
+    import lzma
+
     from ai_dev_tools.benchmark.archive.container import DAMAGE
 
     try:
         return read()
-    except (*DAMAGE, tarfile.TarError) as error:
+    except (*DAMAGE, tarfile.TarError, lzma.LZMAError) as error:
         raise ConfigurationError(f"{where} is damaged ({str(error)[:120]})") from None
 
 
@@ -184,10 +230,9 @@ def _table(name: str, data: bytes, where: str) -> pd.DataFrame:
 
     try:
         return read_table(data, name)
-    except (ValueError, OSError) as error:
-        raise ConfigurationError(
-            f"{where} is not a table that can be read ({str(error).splitlines()[0][:120]})"
-        ) from None
+    except (ValueError, OSError, TypeError, ArithmeticError, LookupError, AttributeError, RecursionError) as error:
+        said = (str(error).splitlines() or [type(error).__name__])[0][:120]
+        raise ConfigurationError(f"{where} is not a table that can be read ({said})") from None
 
 
 def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -188,10 +188,13 @@ def leaves(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _drop_instances(settings: dict[str, Any]) -> None:
-    """An instance set to null is taken out: a file laid over another could not do without one otherwise."""
+    """An instance set to null is taken out: a file laid over another could not do without one otherwise.
+
+    Of a profile that starts from another one the null stays, because the other one may have an instance of that name.
+    """
     for profile in _profiles(settings).values():
         instances = profile.get("instances") if isinstance(profile, dict) else None
-        if isinstance(instances, dict):
+        if isinstance(instances, dict) and not profile.get("extends"):
             profile["instances"] = {name: value for name, value in instances.items() if value is not None}
 
 

@@ -3,7 +3,7 @@
 It is the tool's parent, so that neither environment nor memory of the run lies above it, and on Linux the one that adopts
 whatever the tool leaves behind (a daemon, a double fork), so that nothing outlives it. In a sandbox it is process 1.
 
-In: one line of JSON on stdin, which stays open as long as the caller lives. Out: one line of JSON on stdout.
+In: one line of JSON on stdin, which stays open as long as the caller lives. Out: its number, then one line of JSON, on stdout.
 """
 
 from __future__ import annotations
@@ -208,6 +208,7 @@ def main() -> None:
         os._exit(0)  # the process that began the run is not above the tool then
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    os.write(1, b"%d\n" % os.getpid())
     os.write(1, json.dumps(Run(request).go()).encode() + b"\n")
     os._exit(0)
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow.parquet as pq
 
 Kind = Literal["text", "number", "flag"]
 
@@ -54,6 +55,11 @@ MISSING = ["", "NA", "N/A", "#N/A", "NaN", "nan", "<NA>", "None", "NULL", "null"
 """What stands for no number, here and in tables of other programs; a text is missing only where its cell is empty."""
 MAX_HEADER_BYTES = 64 * 1024
 MAX_COLUMNS = 1000
+MAX_ROWS = 5_000_000
+MAX_TABLE_BYTES = 1 << 30
+"""What a Parquet table may unpack to."""
+MAX_FOOTER_BYTES = 8 << 20
+"""What a Parquet table may say of itself."""
 _FORMULA = re.compile(r"'*\s*[=+\-@＝＋－＠]")
 _TRUTH = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
 
@@ -129,9 +135,14 @@ def _each(column: pd.Series, change: Callable[[str], str]) -> pd.Series:
 def _csv(data: bytes) -> pd.DataFrame:
     import pandas as pd
 
-    header = data[: MAX_HEADER_BYTES + 1].split(b"\n", 1)[0]
+    # lines before it that pandas skips, and line ends within quotes, do not hide a header that never ends
+    header = data.lstrip(b"\xef\xbb\xbf \t\r\n")[: MAX_HEADER_BYTES + 1].split(b"\n", 1)[0]
     if len(header) > MAX_HEADER_BYTES or header.count(b",") >= MAX_COLUMNS:
         raise ValueError(f"its header is longer than {MAX_HEADER_BYTES} bytes or has more than {MAX_COLUMNS} columns")
+    if header.count(b'"') % 2:
+        raise ValueError("its header has a line break")
+    if data.count(b"\n") + data.count(b"\r") > 2 * MAX_ROWS:
+        raise ValueError(f"it has more than {MAX_ROWS} rows")
     names = list(pd.read_csv(io.BytesIO(data), nrows=0, encoding="utf-8-sig").columns)
     # flags are read as text first: which words mean true is decided for CSV and Parquet alike
     numbers = {name for name in names if kind_of(name) == "number"}
@@ -149,14 +160,36 @@ def _csv(data: bytes) -> pd.DataFrame:
 
 def _parquet(data: bytes) -> pd.DataFrame:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     try:
         # what pandas noted about itself in the file, such as which column is an index, is not believed
-        table: pd.DataFrame = pq.ParquetFile(io.BytesIO(data)).read().to_pandas(ignore_metadata=True)
+        table: pd.DataFrame = open_parquet(data).read().to_pandas(ignore_metadata=True)
         return table
     except (pa.ArrowException, OSError) as error:
         raise ValueError(str(error)) from None
+
+
+def open_parquet(data: bytes, most: int = MAX_TABLE_BYTES) -> pq.ParquetFile:
+    """A Parquet table, ready to be read.
+
+    Args:
+        most: bytes that it may say that it unpacks to.
+
+    Raises:
+        ValueError: it says that it is larger than any table of this project.
+        pyarrow.ArrowException, OSError: it is no Parquet file.
+    """
+    import pyarrow.parquet as pq
+
+    if int.from_bytes(data[-8:-4], "little") > MAX_FOOTER_BYTES:
+        raise ValueError("it says more of itself than any table of this project")
+    file = pq.ParquetFile(io.BytesIO(data))
+    about = file.metadata
+    if sum(about.row_group(group).total_byte_size for group in range(about.num_row_groups)) > most:
+        raise ValueError(f"it would unpack to more than {most} bytes")
+    if about.num_rows > MAX_ROWS or about.num_columns > MAX_COLUMNS:
+        raise ValueError(f"it has more than {MAX_ROWS} rows or {MAX_COLUMNS} columns")
+    return file
 
 
 def _column(column: pd.Series, kind: Kind) -> pd.Series:

@@ -36,6 +36,7 @@ from ai_dev_tools.benchmark.placeholders import (
     PLACES,
     VALID,
     CaseInput,
+    as_named,
     check_words,
     command_line,
     file_argument,
@@ -275,7 +276,7 @@ def run_tool(
             except ToolError as error:
                 error.spent_s, error.other_cpu_s = ended.wall_s, ended.other_cpu_s
                 raise
-    return ToolRun(condensed, len(stdout), ended.wall_s, ended.cpu_s, chosen, ended.other_cpu_s)
+    return ToolRun(as_named(condensed, files), len(stdout), ended.wall_s, ended.cpu_s, chosen, ended.other_cpu_s)
 
 
 def _limits(spec: ToolSpec) -> Limits:

@@ -133,6 +133,7 @@ def plan_of(experiment: Experiment, root: Path, effect: float | None = None) -> 
     from ai_dev_tools.benchmark.plan import plan_hash, read_plans
     from ai_dev_tools.benchmark.progress import duration
     from ai_dev_tools.benchmark.prompt_sizes import misfits
+    from ai_dev_tools.benchmark.same_model import changed_models
     from ai_dev_tools.benchmark.sizing import size_up, sizing_lines
 
     profile = experiment.config.profile
@@ -145,10 +146,12 @@ def plan_of(experiment: Experiment, root: Path, effect: float | None = None) -> 
     content = {"plan": digest, "declared": digest in declared, "looks": looks, **plan, "estimate": vars(guess)}
     sizing = size_up(experiment, root, effect, declared.index(digest) + 1 if digest in declared else looks)
     content["earlier"] = _earlier(entries, digest, plan)
+    content["changed_models"] = [found for _, found in changed_models(experiment, profile, root)]
     content["sizing"] = sizing.content() if sizing else None
     seconds = "unknown, nothing was measured here yet" if guess.seconds is None else f"about {duration(guess.seconds)}"
     lines = [
         f"Plan {digest} ({'declared' if digest in declared else 'not declared yet'}; plan {looks} of this profile)",
+        *(f"Note: {found}" for found in content["changed_models"]),
         *(f"This plan {said}" for said in content["earlier"]),
         f"Profile {profile}: {', '.join(plan['models'])}",
         f"Arms: {', '.join(plan['approaches'])}; {plan['samples']} samples each",

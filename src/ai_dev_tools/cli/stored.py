@@ -235,8 +235,13 @@ def gate(
 
     bounds = parse_metrics(names(metric) or [])
     place = Wish(root).place() if run is None or not Path(run).exists() or not Path(baseline).exists() else Path()
-    now = read_run(run or open_wish(Wish(root))[0].run, place)
-    table = judge_gate(now, read_run(baseline, place), bounds, approach, reference, alpha, power=power)
+    try:
+        now = read_run(run or open_wish(Wish(root))[0].run, place)
+        table = judge_gate(now, read_run(baseline, place), bounds, approach, reference, alpha, power=power)
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+        # exit code 1 would tell a pipeline that something got worse
+        said = (str(error).splitlines() or [""])[0][:120]
+        raise ConfigurationError(f"these runs cannot be judged ({type(error).__name__}: {said})") from None
     rows = table.astype(object).where(table.notna(), None).to_dict("records")
     if junit:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -73,6 +73,12 @@ class Candidate:
     def alpha(self) -> float:
         """Level of this look: alpha / 2^look."""
         return float(self.work.plan.alpha / 2**self.look)
+
+    @property
+    def next_look(self) -> int:
+        """At which look more samples would be judged: this one where planned ones are missing, else another."""
+        open_yet = not self.work.declared or self.standing.label == "interim"
+        return self.look if open_yet else self.look + 1
 
     @property
     def bill_level(self) -> float:
@@ -212,9 +218,14 @@ def _effect_columns(c: Candidate, found: Effect) -> dict[str, Any]:
 
 
 def _clusters_that_decide(c: Candidate, found: Effect) -> int | None:
-    """Clusters with which what was seen, if it is true, would earn a word; None where more of the same would not."""
+    """Clusters with which what was seen, if it is true, would earn a word at the look that is then due.
+
+    None where more of the same would not.
+    """
     cheaper = found.source.estimate < 0
-    quality = c.gate.seen
+    alpha = c.work.plan.alpha
+    level, of_this_look = gate_level(alpha, c.next_look), gate_level(alpha, c.look)
+    quality = c.gate.seen and replace(c.gate.seen, level=c.gate.seen.level * level / of_this_look)
     if c.mixed or (c.bill.ratio < 1) != cheaper or (cheaper and quality is None):
         return None
     # the end that cutting off leaves open stays open, however many clusters have the same share cut off
@@ -222,12 +233,12 @@ def _clusters_that_decide(c: Candidate, found: Effect) -> int | None:
     if not (e.spread > 0 and np.isfinite(e.estimate)):
         return None
     cost, ratio = (
-        CostTest(e.spread, c.alpha, c.family, max(1, e.tasks), c.claim.margin_ratio),
+        CostTest(e.spread, alpha / 2**c.next_look, c.family, max(1, e.tasks), c.claim.margin_ratio),
         float(np.exp(-abs(e.estimate))),
     )
     if (e.estimate < 0) != cheaper or not ratio < c.claim.margin_ratio:
         return None
-    for_bill = c.bill.clusters_needed(c.bill_level)
+    for_bill = c.bill.clusters_needed(level)
     for_word = fewest(
         lambda n: says_saves(n, ratio, cost, quality) if cheaper and quality else cost.finds(n, ratio),
         least=c.least_clusters,

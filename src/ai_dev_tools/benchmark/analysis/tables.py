@@ -16,6 +16,7 @@ from ai_dev_tools.benchmark.analysis.decomposition import break_even, decompose,
 from ai_dev_tools.benchmark.analysis.flatten import samples_table
 from ai_dev_tools.benchmark.analysis.pairing import costs
 from ai_dev_tools.benchmark.analysis.sensitivity import sensitivity
+from ai_dev_tools.benchmark.analysis.toolfailures import with_tool_failures
 from ai_dev_tools.benchmark.analysis.validity import assess, check_samples
 from ai_dev_tools.benchmark.analysis.verdicts import judge
 from ai_dev_tools.benchmark.config import ValidityThresholds
@@ -64,6 +65,7 @@ def write_tables(
     ledger.to_parquet(outputs["validity_parquet"], index=False)
     declared = up_to(read_plans(plans), plan)
     verdicts, checks = judge(table, declared, thresholds=limits)
+    verdicts = with_tool_failures(verdicts, table, rows)
     skipped = {(row.task, row.case): row.error.message for row in rows if row.error and row.error.class_ == SKIPPED}
     made = {
         "samples": samples,

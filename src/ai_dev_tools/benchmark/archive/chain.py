@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import io
 import json
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,6 +19,7 @@ from typing import Any
 
 import msgspec
 
+from ai_dev_tools.benchmark import tablefiles
 from ai_dev_tools.benchmark.analysis.flatten import ADDED, COLUMNS, sample_row
 from ai_dev_tools.benchmark.analysis.sampletable import NUMBERS
 from ai_dev_tools.benchmark.archive.container import Archive, ArchiveError
@@ -144,6 +144,8 @@ class Records:
         text = stream.read()
         settings = yaml_data(text, CONFIG, self._archive.limits)
         self.settings = settings if isinstance(settings, dict) else {}
+        if self.settings.get("source") != "samples":
+            raise ArchiveError("asks models again: an archive's settings say `source: samples`")
         try:
             self._think = load_config(self.settings).think
         except (ConfigurationError, *_UNREADABLE) as error:
@@ -263,16 +265,10 @@ def open_parquet(archive: Archive, name: str) -> Any:
         ArchiveError: it says that it unpacks to more than any table of this project.
         pyarrow.ArrowException, OSError: it is no Parquet file.
     """
-    import pyarrow.parquet as pq
-
-    data = archive.read(name)
-    if int.from_bytes(data[-8:-4], "little") > archive.limits.footer:
-        raise ArchiveError(f"{name} says more of itself than any table of this project")
-    file = pq.ParquetFile(io.BytesIO(data))
-    groups = range(file.metadata.num_row_groups)
-    if sum(file.metadata.row_group(group).total_byte_size for group in groups) > archive.limits.document:
-        raise ArchiveError(f"{name} would unpack to more than {archive.limits.document} bytes")
-    return file
+    try:
+        return tablefiles.open_parquet(archive.read(name), archive.limits.document)
+    except ValueError as error:
+        raise ArchiveError(f"{name}: {error}") from None
 
 
 def _named(key: Key) -> str:

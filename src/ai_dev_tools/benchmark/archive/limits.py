@@ -49,8 +49,6 @@ class Limits:
     program: int = 16 << 20
     """Of a file of the program or the settings."""
     figure: int = 32 << 20
-    footer: int = 8 << 20
-    """Of what a Parquet table says of itself."""
     memory: int = 2 << 30
     """What checking may take, beside `memory_per_byte` of the file."""
     memory_per_byte: int = 40

@@ -18,7 +18,7 @@ import pandas as pd
 from ai_dev_tools.benchmark.analysis.flatten import COLUMNS, sample_row
 from ai_dev_tools.benchmark.archive.container import Archive, ArchiveError, open_archive
 from ai_dev_tools.benchmark.archive.layout import BLOCK_NAME, PROMPTS_NAME, RunFacts
-from ai_dev_tools.benchmark.archive.unpacking import refuse_in_use
+from ai_dev_tools.benchmark.archive.unpacking import all_or_nothing, refuse_in_use
 from ai_dev_tools.benchmark.archive.verification import verify
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.overview import arms, changes, effects, shared_cases
@@ -88,18 +88,16 @@ def import_archives(
         else:
             result.lines += [f"kept apart: {reason}" for reason in reasons[:1]]
             groups.append([run])
-    for number, group in enumerate(groups, start=1):
-        folder = output if len(groups) == 1 else output / f"group_{number}"
-        try:
+    with all_or_nothing(output):
+        for number, group in enumerate(groups, start=1):
+            folder = output if len(groups) == 1 else output / f"group_{number}"
             _write(group, folder, reference)
-        except OSError as error:
-            raise ConfigurationError(f"cannot write {folder}: {error.strerror}") from None
-        result.folders.append(folder)
-        machines = len({run.machine for run in group})
-        result.lines.append(
-            f"{folder}: {plural(len(group), 'run')} on {plural(machines, 'machine')}, "
-            f"{plural(sum(len(run.samples) for run in group), 'sample')}"
-        )
+            result.folders.append(folder)
+            machines = len({run.machine for run in group})
+            result.lines.append(
+                f"{folder}: {plural(len(group), 'run')} on {plural(machines, 'machine')}, "
+                f"{plural(sum(len(run.samples) for run in group), 'sample')}"
+            )
     return result
 
 
@@ -109,7 +107,7 @@ def read_archive(file: Path) -> Recorded:
     Raises:
         ArchiveError: it is not valid.
     """
-    facts = verify(file).require().facts
+    facts = verify(file, report=False).require().facts  # its report is not read
     assert facts is not None
     with open_archive(file) as archive:
         strata = _strata(archive)

@@ -34,7 +34,7 @@ def unpack(path: Path, folder: Path, *, limits: Limits = LIMITS) -> Verification
     """
     refuse_in_use(folder)
     checked = verify(path, limits=limits).require()
-    with _all_or_nothing(folder), open_archive(path, limits) as archive:
+    with all_or_nothing(folder), open_archive(path, limits) as archive:
         for name in archive.members:
             _extract(archive, name, folder / name, checked)
     return checked
@@ -56,7 +56,7 @@ def render(path: Path, folder: Path, *, limits: Limits = LIMITS) -> Verification
 
     refuse_in_use(folder)
     checked = verify(path, report=False, limits=limits).require()
-    with _all_or_nothing(folder), bounded_memory(path, limits), open_archive(path, limits) as archive:
+    with all_or_nothing(folder), bounded_memory(path, limits), open_archive(path, limits) as archive:
         manifest = msgspec.json.decode(archive.read(MANIFEST), type=Manifest)
         run = f"{paths.RUN.format(profile=manifest.profile)}/"
         kept = ("blocks/", "identity/", "plans.jsonl", "about.json")
@@ -97,7 +97,7 @@ def _extract(archive: Archive, name: str, target: Path, checked: Verification) -
 
 
 @contextmanager
-def _all_or_nothing(folder: Path) -> Iterator[None]:
+def all_or_nothing(folder: Path) -> Iterator[None]:
     """Leave nothing half-made behind."""
     try:
         yield

@@ -225,7 +225,11 @@ def _check_member(
                 ):  # tables of wrong samples say nothing new
                     records.read(name, stream)
             except ArchiveError as error:
-                result.add(name, str(error).removeprefix(f"{name} "))
+                result.add(name, str(error).removeprefix(f"{name} ").removeprefix(f"{name}: "))
+            except (ArithmeticError, LookupError, TypeError, AttributeError, RecursionError) as error:
+                result.add(
+                    name, f"holds what no record of this project says ({type(error).__name__}: {first_line(error)})"
+                )
             digest: Digest = stream.finish()
         expected = manifest.files[name]
         if (digest.sha256, digest.bytes) != (expected.sha256, expected.bytes):

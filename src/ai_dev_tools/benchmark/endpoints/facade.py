@@ -17,13 +17,13 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from ai_dev_tools.benchmark.endpoints import embedding, sending
 from ai_dev_tools.benchmark.endpoints import ollama_api as api
-from ai_dev_tools.benchmark.endpoints.admission import Admission, Handler, body_of
+from ai_dev_tools.benchmark.endpoints.admission import Admission, body_of
 from ai_dev_tools.benchmark.endpoints.limits import Limits
-from ai_dev_tools.benchmark.endpoints.llama import BusyError, Llama
+from ai_dev_tools.benchmark.endpoints.llama import Llama
 from ai_dev_tools.benchmark.endpoints.ollama_api import ApiError
-from ai_dev_tools.benchmark.errors import ModelError
-from ai_dev_tools.benchmark.model_names import same_model
+from ai_dev_tools.benchmark.model_names import full_name, same_model
 
 _WANTED = ["content", "stop", "stop_type", "timings", "tokens_evaluated"]
 _NEVER = "2318-01-01T00:00:00Z"
@@ -82,10 +82,11 @@ class Facade:
             timeout=aiohttp.ClientTimeout(total=None),
             read_bufsize=1 << 22,
         )
+        self._embedder = embedding.Embedder(llama.settings, self._upstream)
 
     def application(self) -> web.Application:
         """The web application; must be run with `handler_cancellation=True` and `auto_decompress=False`."""
-        app = web.Application(middlewares=[_errors, *self._admission.middlewares])
+        app = web.Application(middlewares=[sending.errors, *self._admission.middlewares])
         app.add_routes(
             [
                 web.get("/", self.root),
@@ -94,6 +95,8 @@ class Facade:
                 web.get("/api/ps", self.ps),
                 web.post("/api/show", self.show),
                 web.post("/api/pull", self.pull),
+                web.delete("/api/delete", self.delete),
+                web.post("/api/embed", self.embed),
                 web.post("/api/generate", self.generate),
                 web.post("/api/chat", self.chat),
                 web.get("/v1/models", self.pass_through),
@@ -127,9 +130,8 @@ class Facade:
         body = api.parse_body(body_of(request), {"model": str, "name": str, "verbose": bool})
         self._require_model(body.get("model") or body.get("name") or "")
         model = self.model
-        return web.json_response(
+        return sending.large(
             {
-                "license": model.metadata.get("general.license", ""),
                 "modelfile": f"FROM {model.tag}\n",
                 "parameters": "",
                 "template": model.template_source,
@@ -150,7 +152,7 @@ class Facade:
             message = "pull model manifest: file does not exist"
             if not streamed:
                 raise ApiError(500, message)
-            return await _send_lines(request, [{"error": message}])
+            return await sending.send_lines(request, [{"status": "pulling manifest"}, {"error": message}])
         if not streamed:
             return web.json_response({"status": "success"})
         layer = {
@@ -158,7 +160,7 @@ class Facade:
             "total": self.model.size_bytes,
             "completed": self.model.size_bytes,
         }
-        return await _send_lines(
+        return await sending.send_lines(
             request,
             [
                 {"status": "pulling manifest"},
@@ -169,15 +171,24 @@ class Facade:
             ],
         )
 
+    async def delete(self, request: web.Request) -> web.StreamResponse:
+        body = api.parse_body(body_of(request), {"model": str, "name": str})
+        self._require_model(body.get("model") or body.get("name") or "")
+        raise ApiError(403, f"{self.model.tag} is the one model of this server and stays")
+
+    async def embed(self, request: web.Request) -> web.StreamResponse:
+        body = api.parse_body(body_of(request), embedding.FIELDS)
+        self._require_model(body.get("model", ""))
+        texts, num_ctx = embedding.inputs_of(body), self._context_length(body.get("options", {}))
+        return sending.large({"model": body["model"], **await self._embedder.embed(texts, num_ctx)})
+
     async def generate(self, request: web.Request) -> web.StreamResponse:
         started = time.perf_counter_ns()
         body = api.parse_body(body_of(request), api.GENERATE_FIELDS)
         name = body.get("model", "")
         if not self.model.is_named(name):
             raise ApiError(404, f"model '{name}' not found")
-        self._refuse_unsupported(
-            body, ("suffix", "insert"), ("images", "images"), ("context", "context; use /api/chat")
-        )
+        self._refuse_unsupported(body, ("suffix", "insert"), ("context", "context; use /api/chat"))
         if body.get("raw") and (body.get("template") or body.get("system")):
             raise ApiError(400, "raw mode does not support template, system, or context")
         return await self._answer(request, body, self._generate_prompt(body), started, chat=False)
@@ -226,8 +237,7 @@ class Facade:
         self, request: web.Request, body: dict[str, Any], prompt: str, started: int, *, chat: bool
     ) -> web.StreamResponse:
         """The reply to a generate or chat request: load or unload only, one object, or a stream of lines."""
-        if body.get("think"):
-            raise ApiError(400, f'"{self.model.tag}" does not support thinking')
+        api.check_think(body, self.model.tag)
         keep = api.keeps_alive(body)
         if not prompt and not keep:
             await self.llama.unload()
@@ -265,16 +275,18 @@ class Facade:
         try:
             async for event in events:
                 if response is None:  # only now: an error before the first event still gets a status of its own
-                    response = await _start_lines(request)
+                    response = await sending.start_lines(request)
                 if event["content"]:
-                    await response.write(_line({**api.piece(name, event["content"], chat=chat), "done": False}))
+                    await response.write(
+                        sending.line_of({**api.piece(name, event["content"], chat=chat), "done": False})
+                    )
                 if event["stop"]:
                     closing = api.final_fields(event, time.perf_counter_ns() - timing[0], timing[1])
-                    await response.write(_line({**api.piece(name, "", chat=chat), **closing}))
+                    await response.write(sending.line_of({**api.piece(name, "", chat=chat), **closing}))
         except ApiError as error:
             if response is None:
-                raise
-            await response.write(_line({"error": error.message}))
+                return sending.stream_error(error)
+            await response.write(sending.line_of({"error": error.message}))
         assert response is not None
         await response.write_eof()
         return response
@@ -299,7 +311,7 @@ class Facade:
             if kind != "exceed_context_size_error":
                 raise ApiError(status, message)
             if attempt == 2 or not body.get("truncate", True):
-                raise ApiError(400, f"the input length exceeds the context length: {message}")
+                raise ApiError(400, "the input length exceeds the context length")
             payload["prompt"] = await self._cut(url, prompt, num_ctx, parameters["n_keep"])
 
     async def _cut(self, url: str, prompt: str, num_ctx: int, keep: int) -> list[int]:
@@ -334,7 +346,7 @@ class Facade:
     def _refuse_unsupported(self, body: dict[str, Any], *fields: tuple[str, str]) -> None:
         for name, capability in fields:
             if body.get(name):
-                raise ApiError(400, f"{self.model.tag} does not support {capability}")
+                raise ApiError(400, f"{full_name(self.model.tag)} does not support {capability}")
 
     def _listing(self) -> dict[str, Any]:
         model = self.model
@@ -378,45 +390,6 @@ async def _read_error(reply: aiohttp.ClientResponse) -> tuple[int, str, str]:
         return reply.status, str(error.get("type", "")), str(error.get("message", text))
     except (ValueError, KeyError, TypeError, AttributeError):
         return reply.status, "", text.strip() or f"llama.cpp answered {reply.status}"
-
-
-@web.middleware
-async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except ApiError as error:
-        return web.json_response({"error": error.message}, status=error.status)
-    except BusyError:
-        message = "server busy, please try again.  maximum pending requests exceeded"
-        return web.json_response({"error": message}, status=503)
-    except (ModelError, aiohttp.ClientError) as error:
-        return web.json_response({"error": str(error) or type(error).__name__}, status=500)
-    except web.HTTPNotFound:
-        return web.Response(status=404, text="404 page not found")
-    except web.HTTPMethodNotAllowed as error:
-        return web.Response(status=405, text="405 method not allowed", headers={"Allow": error.headers["Allow"]})
-    except web.HTTPException as error:
-        return web.json_response({"error": error.reason}, status=error.status)
-    except RecursionError:
-        return web.json_response({"error": "invalid JSON: exceeded max depth"}, status=400)
-
-
-async def _start_lines(request: web.Request) -> web.StreamResponse:
-    response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
-    await response.prepare(request)
-    return response
-
-
-async def _send_lines(request: web.Request, items: list[dict[str, Any]]) -> web.StreamResponse:
-    response = await _start_lines(request)
-    for item in items:
-        await response.write(_line(item))
-    await response.write_eof()
-    return response
-
-
-def _line(item: dict[str, Any]) -> bytes:
-    return json.dumps(item, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
 def file_time(seconds: float) -> str:

@@ -31,6 +31,7 @@ class LlamaSettings:
     Attributes:
         num_ctx: context length in tokens of each slot.
         parallel: slots, i.e. requests computed at once.
+        embedding: make vectors of texts instead of answers.
         cache_prompt: keep evaluated prompt prefixes; off, so that token counts and times are of the whole prompt.
     """
 
@@ -39,6 +40,7 @@ class LlamaSettings:
     num_ctx: int
     parallel: int = 1
     cache_prompt: bool = False
+    embedding: bool = False
 
 
 class Llama:
@@ -160,6 +162,10 @@ def start_server(settings: LlamaSettings, num_ctx: int) -> Any:
     if not settings.cache_prompt:
         params.cache_ram_mib = 0
         params.n_ctx_checkpoints = 0
+    if settings.embedding:
+        params.embedding = True
+        params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_LAST
+        params.n_batch = params.n_ubatch = num_ctx
     params.ctx_shift = False
     params.fit_params = False
     params.endpoint_slots = False

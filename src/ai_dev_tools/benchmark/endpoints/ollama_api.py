@@ -38,6 +38,16 @@ _DEFAULTS = {
 _COMPACT_JSON = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 _JSON_NAMES = {str: "string", dict: "object", list: "array", bool: "bool", int: "number", float: "number"}
 _LARGEST_FLOAT32 = 3.4028234663852886e38
+_THINK = ("high", "medium", "low", "max")
+_WORDS_OF_GO = {
+    "Expecting property name": "looking for beginning of object key string",
+    "Expecting value": "looking for beginning of value",
+    "Expecting ':'": "after object key",
+    "Extra data": "after top-level value",
+    "Invalid control character": "in string literal",
+    "Invalid \\escape": "in string escape code",
+}
+"""What Ollama's JSON parser says of a character that this one did not expect either."""
 _DURATION = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
 
 
@@ -63,7 +73,7 @@ def parse_body(data: bytes, field_types: dict[str, type]) -> dict[str, Any]:
     except RecursionError:
         raise ApiError(400, "invalid JSON: exceeded max depth") from None
     except ValueError as error:
-        raise ApiError(400, f"invalid JSON: {error}") from None
+        raise ApiError(400, _why_no_json(data) or f"invalid JSON: {error}") from None
     if not isinstance(body, dict):
         raise ApiError(400, f"json: cannot unmarshal {_json_type(body)} into the request, which is an object")
     body = {key: value for key, value in body.items() if value is not None}
@@ -76,22 +86,46 @@ def parse_body(data: bytes, field_types: dict[str, type]) -> dict[str, Any]:
     return body
 
 
+def _why_no_json(data: bytes) -> str | None:
+    """In the words of Ollama's parser; None for what that one would take."""
+    try:
+        json.loads(data.decode())
+    except json.JSONDecodeError as error:
+        if error.pos >= len(error.doc.rstrip()) or error.msg.startswith("Unterminated"):
+            return "unexpected EOF"
+        words = next((words for start, words in _WORDS_OF_GO.items() if error.msg.startswith(start)), None)
+        return f"invalid character {error.doc[error.pos]!r} {words}" if words else None
+    except (ValueError, RecursionError):
+        return None
+    return None
+
+
+def check_think(body: dict[str, Any], tag: str, *, can: bool = False) -> None:
+    """Raises ApiError 400 for a `think` that is none, and for one that a model is asked for that cannot."""
+    think = body.get("think")
+    if not isinstance(think, bool | None) and think not in _THINK:
+        raise ApiError(
+            400, f'invalid think value: {json.dumps(think)} (must be "high", "medium", "low", "max", true, or false)'
+        )
+    if think and not can:
+        raise ApiError(400, f'"{tag}" does not support thinking')
+
+
 def parse_messages(messages: list[Any]) -> list[dict[str, str]]:
-    """Chat messages as role and content.
+    """Chat messages as role and content. As in Ollama any role goes, and images are not seen by a model without eyes.
 
     Raises:
-        ApiError: 400 for a message of the wrong shape, or with an image.
+        ApiError: 400 for a message of the wrong shape.
     """
     for message in messages:
-        if not isinstance(message, dict) or not isinstance(message.get("role"), str):
+        if not isinstance(message, dict):
             raise ApiError(400, "json: cannot unmarshal a message: it must be an object with role and content")
-        if not isinstance(message.get("content") or "", str):
-            raise ApiError(400, "json: cannot unmarshal field messages.content of type string")
-        if message["role"] not in ("system", "user", "assistant", "tool"):
-            raise ApiError(400, f"invalid role {message['role']!r}: it must be one of system, user, assistant, tool")
-        if message.get("images"):
-            raise ApiError(400, "this model does not support images")
-    return [{"role": message["role"], "content": message.get("content") or ""} for message in messages]
+        for name in ("role", "content"):
+            if not isinstance(message.get(name) or "", str):
+                raise ApiError(400, f"json: cannot unmarshal field messages.{name} of type string")
+        if not isinstance(message.get("images") or [], list):
+            raise ApiError(400, "json: cannot unmarshal field messages.images of type array")
+    return [{"role": message.get("role") or "", "content": message.get("content") or ""} for message in messages]
 
 
 def keeps_alive(body: dict[str, Any]) -> bool:
@@ -114,7 +148,7 @@ def sampling(options: dict[str, Any]) -> dict[str, Any]:
     """llama.cpp's sampling parameters for Ollama's options, with Ollama's defaults; unknown options are ignored.
 
     Raises:
-        ApiError: 400 for an option of the wrong type.
+        ApiError: 500, as Ollama answers, for an option of the wrong type; 400 for a number that is out of range.
     """
     parameters: dict[str, Any] = dict(_DEFAULTS)
     for name, value in options.items():
@@ -126,8 +160,10 @@ def sampling(options: dict[str, Any]) -> dict[str, Any]:
             if target:
                 parameters[target] = number
         elif name == "stop":
-            if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
-                raise ApiError(400, 'option "stop" must be of type array of strings')
+            if not isinstance(value, list):
+                raise ApiError(500, 'option "stop" must be of type array')
+            if not all(isinstance(word, str) for word in value):
+                raise ApiError(500, 'option "stop" must be of an array of strings')
             parameters["stop"] = value
     if parameters["n_predict"] <= 0:  # Ollama: no limit; llama.cpp takes 0 for a limit
         parameters["n_predict"] = -1
@@ -138,10 +174,10 @@ def integer(name: str, value: Any) -> int:
     """An option as the integer of 32 bits that llama.cpp computes with; a fraction is cut off, as Ollama does.
 
     Raises:
-        ApiError: 400 for another type, and for what does not fit.
+        ApiError: 500 for another type, 400 for what does not fit.
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ApiError(400, f'option "{name}" must be of type integer')
+        raise ApiError(500, f'option "{name}" must be of type integer')
     most = 2**32 if name == "seed" else 2**31
     if not -(2**31) <= value < most:
         raise ApiError(400, f'option "{name}" is out of range: it must be at least {-(2**31)} and below {most}')
@@ -150,7 +186,7 @@ def integer(name: str, value: Any) -> int:
 
 def _number(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ApiError(400, f'option "{name}" must be of type float32')
+        raise ApiError(500, f'option "{name}" must be of type float32')
     if not -_LARGEST_FLOAT32 <= value <= _LARGEST_FLOAT32:
         raise ApiError(400, f'option "{name}" is out of range: it must be of type float32')
     return value
@@ -169,28 +205,28 @@ def constraint(format_: Any) -> dict[str, Any]:
     elif isinstance(format_, dict):
         schema = format_
         try:
-            problem = _schema_problem(json.dumps(schema, sort_keys=True))
-        except (RecursionError, ValueError) as error:  # thousands of digits are a ValueError
-            problem = f"it is nested too deeply or has too large numbers ({type(error).__name__})"
-        if problem:
-            raise ApiError(500, f"invalid JSON schema in format: {problem}")
+            sound = _is_sound(json.dumps(schema, sort_keys=True))
+        except (RecursionError, ValueError):  # thousands of digits are a ValueError
+            sound = False
+        if not sound:
+            raise ApiError(500, "invalid JSON schema in format")
     else:
-        raise ApiError(500, f'invalid format: {_short(format_)}; expected "json" or a valid JSON Schema object')
+        said = json.dumps(_short(json.dumps(format_)))
+        raise ApiError(500, f'invalid format: {said}; expected "json" or a valid JSON Schema object')
     return {"json_schema": {"x-guidance": _COMPACT_JSON, **schema}}
 
 
 @lru_cache(maxsize=256)
-def _schema_problem(schema_json: str) -> str | None:
+def _is_sound(schema_json: str) -> bool:
     # llama.cpp answers unconstrained when it cannot compile a schema, so what it would reject must be found before.
     import jsonschema
 
     schema = json.loads(schema_json)
     try:
         jsonschema.Draft202012Validator.check_schema(schema)
-    except jsonschema.SchemaError as error:
-        return str(error.message)
-    unresolved = [reference for reference in _references(schema) if not _resolves(schema, reference)]
-    return f"$ref {unresolved[0]} does not exist in it" if unresolved else None
+    except jsonschema.SchemaError:
+        return False
+    return all(_resolves(schema, reference) for reference in _references(schema))
 
 
 def _resolves(schema: Any, reference: str) -> bool:
@@ -276,19 +312,24 @@ def piece(model: str, text: str, *, chat: bool) -> dict[str, Any]:
 def final_fields(event: dict[str, Any], total_ns: int, load_ns: int) -> dict[str, Any]:
     """Ollama's closing fields from llama.cpp's last event; durations in ns, counts in tokens.
 
-    `prompt_eval_count` is the whole prompt, as in Ollama; the cached part of it is told apart.
+    `prompt_eval_count` is the whole prompt, as in Ollama; the cached part of it is told apart. As in Ollama a duration
+    of nothing is left out, and that of a single token is none.
     """
     timings = event.get("timings", {})
+    tokens = timings.get("predicted_n", 0)
+    durations = {
+        "total_duration": total_ns,
+        "load_duration": load_ns,
+        "prompt_eval_duration": round(timings.get("prompt_ms", 0.0) * 1e6),
+        "eval_duration": round(timings.get("predicted_ms", 0.0) * 1e6) if tokens > 1 else 0,
+    }
     return {
         "done": True,
         "done_reason": "length" if event.get("stop_type") == "limit" else "stop",
-        "total_duration": total_ns,
-        "load_duration": load_ns,
         "prompt_eval_count": event.get("tokens_evaluated", 0),
         "prompt_eval_cached_count": timings.get("cache_n", 0),
-        "prompt_eval_duration": round(timings.get("prompt_ms", 0.0) * 1e6),
-        "eval_count": timings.get("predicted_n", 0),
-        "eval_duration": round(timings.get("predicted_ms", 0.0) * 1e6),
+        "eval_count": tokens,
+        **{name: value for name, value in durations.items() if value},
     }
 
 

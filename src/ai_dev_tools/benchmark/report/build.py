@@ -85,7 +85,7 @@ def comparison_metrics(data: RunData, approach: str | None) -> dict[str, Any]:
     """The three known percentages for one approach against the reference; None where they cannot be given."""
     known = (
         {}
-        if approach is None
+        if approach is None or approach in headline.tool_failures(data)
         else {name: data.comparison(name, approach).get("change_percent") for name in ("tokens", "time")}
     )
     return {
@@ -97,7 +97,7 @@ def comparison_metrics(data: RunData, approach: str | None) -> dict[str, Any]:
 
 def _improvement(data: RunData, approach: str | None) -> float | None:
     """Relative change of the efficiency score in percent, as its own table has it; runs from before that had none."""
-    if approach is None:
+    if approach is None or approach in headline.tool_failures(data):
         return None
     for row in records(data.efficiency):
         if (row["approach"], row["model"], row["task"]) == (approach, ALL, ALL):
@@ -123,6 +123,7 @@ def _overall(data: RunData) -> dict[str, Any]:
 
 def _more(data: RunData) -> dict[str, Any]:
     return {
+        "compared": {"reference": data.reference, "approach": data.compared[0] if data.compared else None},
         "approaches": {name: comparison_metrics(data, name) for name in data.approaches if name != data.reference},
         "plan": dict(data.plans[-1]) if data.plans else None,
         "verdict_rows": records(data.verdicts),

@@ -104,7 +104,7 @@ class RunData:
     @cached_property
     def compared(self) -> list[str]:
         """Arms that a claim is about: `tools` and the named tools."""
-        return [name for name in self.approaches if is_claimed(name)]
+        return [name for name in self.approaches if is_claimed(name) and name != self.reference]
 
     @cached_property
     def reference(self) -> str:

@@ -60,6 +60,12 @@ def listing(words: list[str], most: int = 8) -> str:
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}" if shown else "none"
 
 
+def ratio_axis(reference: str) -> str:
+    """What stands below ratios to an arm; a long name is cut, so that both ends can be read."""
+    name = reference if len(reference) <= 40 else f"{reference[:39]}…"
+    return f"← cheaper · ratio to {visible(name, keep_lines=False)} · dearer →"
+
+
 def _visible(character: str) -> str:
     point = ord(character)
     if point < 0x20:

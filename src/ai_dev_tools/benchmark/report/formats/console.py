@@ -11,7 +11,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from ai_dev_tools.benchmark.report import model
-from ai_dev_tools.benchmark.report.formats.markdown import known
+from ai_dev_tools.benchmark.report.formats.markdown import KNOWN, known, known_comparisons
 from ai_dev_tools.benchmark.report.text import is_missing, number, visible
 
 STYLES = {"saves": "bold green", "costs": "bold red", "inconclusive": "bold yellow", "invalid": "bold magenta"}
@@ -24,7 +24,7 @@ def summary(content: Mapping[str, Any]) -> Group:
     Args:
         content: as `formats.structured.render` gives it.
     """
-    info, overall, compared = content["benchmark_info"], content["overall_metrics"], content["comparison_metrics"]
+    info, overall = content["benchmark_info"], content["overall_metrics"]
     lines: list[RenderableType] = [
         Text(f"🚀 {content['title']}", style="bold"),
         Text("=" * (len(content["title"]) + 3), style="dim"),
@@ -37,13 +37,9 @@ def summary(content: Mapping[str, Any]) -> Group:
         lines.append(Text(f"{label}: {visible(str(value), keep_lines=False)}"))
     lines += [Text(""), *[_notice(notice) for notice in content["notices"]]]
     lines += [Text("📊 Overall Performance:", style="bold"), *_overall(overall)]
-    lines += [Text(""), Text("🎯 Baseline vs Tools:", style="bold")]
-    names = (
-        ("Token Reduction", "token_reduction_percent"),
-        ("Time Reduction", "time_reduction_percent"),
-        ("Efficiency Improvement", "efficiency_improvement_percent"),
-    )
-    lines += [Text(f"   {label}: {known(compared[key])}") for label, key in names]
+    for title, numbers in known_comparisons(content):
+        lines += [Text(""), Text(f"🎯 {visible(title, keep_lines=False)}:", style="bold")]
+        lines += [Text(f"   {label}: {known(numbers[key])}") for label, key in KNOWN]
     lines += [Text(""), Text("Verdicts:", style="bold")]
     lines += [_verdict(verdict) for verdict in content["verdicts"]] or [Text("   none")]
     return Group(*lines)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -14,6 +14,12 @@ SIGNS = {"saves": "✅", "costs": "🔺", "inconclusive": "◐", "invalid": "❌
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~@$:^=-])")
 _WWW = re.compile(r"(?i)\b(www)\.")
 MOST_ROWS = 200
+USUAL = "Baseline vs Tools"
+KNOWN = (
+    ("Token Reduction", "token_reduction_percent"),
+    ("Time Reduction", "time_reduction_percent"),
+    ("Efficiency Improvement", "efficiency_improvement_percent"),
+)
 
 
 def escape(text: str) -> str:
@@ -48,14 +54,28 @@ def render(report: model.Page, figures: str = "../figures") -> str:
 
 
 def _known(report: model.Report) -> str:
-    numbers = report.comparison_metrics
-    names = (
-        ("Token Reduction", "token_reduction_percent"),
-        ("Time Reduction", "time_reduction_percent"),
-        ("Efficiency Improvement", "efficiency_improvement_percent"),
-    )
-    lines = [f"- **{label}:** {known(numbers[key])}" for label, key in names]
-    return "\n".join(lines)
+    found = list(known_comparisons({"comparison_metrics": report.comparison_metrics, **report.more}))
+    parts = []
+    for title, numbers in found:
+        lines = [f"- **{label}:** {known(numbers[key])}" for label, key in KNOWN]
+        parts.append("\n".join(lines if title == USUAL else [f"**{plain(title)}**", "", *lines]))
+    return "\n\n".join(parts)
+
+
+def known_comparisons(content: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The known percentages of every tool's arm, each under the names of the two arms that it compares.
+
+    Args:
+        content: as report.json has it; one from before it named its arms has one comparison, of the usual arms.
+    """
+    named = content.get("compared") or {}
+    reference, first = str(named.get("reference") or "baseline"), named.get("approach")
+    arms = [name for name in content.get("approaches", {}) if name == first or name.startswith("tools-")]
+    if not first or (arms == ["tools"] and reference == "baseline"):
+        yield USUAL, content["comparison_metrics"]
+        return
+    for name in sorted(arms, key=lambda name: name != first):
+        yield f"{reference} vs {name}", content["approaches"][name]
 
 
 def known(value: Any) -> str:

@@ -12,7 +12,7 @@ from ai_dev_tools.benchmark.names import figure_id
 from ai_dev_tools.benchmark.report.data import RunData, plain_float
 from ai_dev_tools.benchmark.report.model import Column, Figure, Prose, Section, Table
 from ai_dev_tools.benchmark.report.sections.controls import controls_table
-from ai_dev_tools.benchmark.report.text import is_missing, listing, number, signed
+from ai_dev_tools.benchmark.report.text import is_missing, listing, number, ratio_axis, signed
 
 MOST_SPOKEN = 4
 PANELS = {"tokens": "Tokens", "time": "Time, tool run included"}
@@ -92,7 +92,7 @@ def _forest(data: RunData, approach: str) -> Figure | None:
         alt=f"Forest plot of the ratio of {approach} to {data.reference} per task, for tokens and for time. {overall}",
         plot="forest",
         data=table,
-        options={"margin": data.margin, "xlabel": f"← cheaper · ratio to {data.reference} · dearer →"},
+        options={"margin": data.margin, "xlabel": ratio_axis(data.reference)},
     )
 
 

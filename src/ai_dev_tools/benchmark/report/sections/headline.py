@@ -57,8 +57,12 @@ def verdict_of(row: Mapping[str, Any], arms: list[Unread] | None = None) -> Verd
     """The card of a row of the verdicts table; `arms` are those whose answers often could not be read."""
     thing, word = str(row["endpoint"]), row["verdict"] or "inconclusive"
     fewer = "fewer" if thing == "tokens" else "less"
-    change: Any = row.get("change_percent")
-    if is_missing(change):
+    change: Any = None if row.get("tool_failure") else row.get("change_percent")
+    if row.get("tool_failure"):
+        headline = "; ".join(
+            said.partition(": ")[0] for said in str(row["tool_failure"]).split("; the tool of the reference")
+        )
+    elif is_missing(change):
         headline = f"no estimate of {thing}"
     else:
         measured = "" if word in ("saves", "costs") else "measured: "
@@ -138,6 +142,10 @@ def notices(data: RunData) -> list[Block]:
                 ),
             )
         )
+    found += [
+        Notice("error", f"{arm}: {said}. No figure of this arm says anything about it.")
+        for arm, said in tool_failures(data).items()
+    ]
     if data.expected and total < data.expected:
         found.append(
             Notice(
@@ -151,6 +159,12 @@ def notices(data: RunData) -> list[Block]:
     found += unread_notices(data)
     found += _scope_notices(data)
     return found
+
+
+def tool_failures(data: RunData) -> dict[str, str]:
+    """What became of tools that failed in most cases, by arm."""
+    rows = [row for row in records(data.verdicts) if row["task"] == ALL and row.get("tool_failure")]
+    return {str(row["approach"]): str(row["tool_failure"]) for row in rows}
 
 
 def _scope_notices(data: RunData) -> list[Block]:

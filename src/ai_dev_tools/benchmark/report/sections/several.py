@@ -12,7 +12,7 @@ from ai_dev_tools.benchmark.report.model import Block, Column, Figure, Notice, P
 from ai_dev_tools.benchmark.report.sections.comparison import PANELS
 from ai_dev_tools.benchmark.report.sections.headline import notices
 from ai_dev_tools.benchmark.report.several import SeveralRuns
-from ai_dev_tools.benchmark.report.text import is_missing, listing, number, plural
+from ai_dev_tools.benchmark.report.text import is_missing, listing, number, plural, ratio_axis
 
 RUN, MODEL, APPROACH = Column("run", "Run"), Column("model", "Model"), Column("approach", "Approach")
 EFFECT_COLUMNS = (
@@ -123,7 +123,7 @@ def effects(data: SeveralRuns) -> Section:
         f"Forest plot of the cost with tools relative to {data.reference}, for tokens and time, by model and run. {said}.",
         "forest",
         drawn,
-        {"margin": data.margin, "xlabel": f"← cheaper · ratio to {data.reference} · dearer →"},
+        {"margin": data.margin, "xlabel": ratio_axis(data.reference)},
     )
     return Section("effects", title, (figure, table))
 
