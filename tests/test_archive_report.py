@@ -12,6 +12,7 @@ from archived import BLOCK, PROFILE, Recorded, forge, record_run
 
 from ai_dev_tools.benchmark.archive import verify
 from ai_dev_tools.benchmark.archive.container import open_archive
+from ai_dev_tools.cli.benchmark_cli import main
 
 REPORT = "recorded/report/"
 FORMATS = ("report.html", "report.md", "report.txt", "report.csv", "report.xml", "report.ipynb")
@@ -97,6 +98,28 @@ def test_what_another_version_made_is_named_and_never_called_checked(archive: Pa
     assert "the report belongs" not in result.line
     assert f"NOT CHECKED: {REPORT}report.html (made by a program that is not the installed one)" in result.line
     assert "src/ai_dev_tools/__init__.py" in result.program.line
+
+
+def test_every_member_that_was_not_checked_is_listed_on_request(
+    archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [f"{REPORT}{name}" for name in FORMATS]
+    forged = forge(archive, tmp_path / "f.zip", OTHER_VERSION | dict.fromkeys(names, lambda content: content + b" "))
+    assert main(["verify", str(forged), "--all"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert sorted(line.split(": ")[1] for line in said[1:]) == sorted(name for name in names if "ipynb" not in name)
+
+
+def test_last_digits_of_another_kind_of_machine_are_no_finding_but_not_checked_either(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = {"cpu": "Another CPU", "os": "Plan9 4", "architecture": "pdp11"}
+    recorded = record_run(tmp_path / "p", monkeypatch, hardware=other)
+    picture = recorded.run / "figures" / "cost.png"
+    picture.write_bytes(picture.read_bytes() + b"x")
+    result = verify(recorded.archive())
+    assert (result.ok, result.unchecked) == (True, ("recorded/figures/cost.png",))
+    assert "made on Plan9 pdp11" in result.line
 
 
 def test_numbers_and_verdicts_are_checked_whichever_version_made_the_report(archive: Path, tmp_path: Path) -> None:

@@ -49,7 +49,9 @@ def verify(
         list[Path], typer.Argument(metavar="FILE ...", help="Archives to check", exists=True, dir_okay=False)
     ],
     recompute: Annotated[bool, typer.Option("--recompute", help="Also derive all tables again, byte by byte")] = False,
-    every: Annotated[bool, typer.Option("--all", help="List every finding, not just the first")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="List every finding, and every member that was not checked")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Check archives: one line each, exit code 1 if any is not valid."""
@@ -63,6 +65,8 @@ def verify(
             console.tell(f"{result.path}: {result.line}")
             for finding in result.findings[1:] if every else ():
                 console.tell(f"  {finding}")
+            for name in result.unchecked if every else ():
+                console.tell(f"  NOT CHECKED: {name}")
     raise SystemExit(console.OK if all(result.ok for result in results) else console.FAILED)
 
 

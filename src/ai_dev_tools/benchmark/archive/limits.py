@@ -52,6 +52,10 @@ class Limits:
     memory: int = 2 << 30
     """What checking may take, beside `memory_per_byte` of the file."""
     memory_per_byte: int = 40
+    memory_per_core: int = 256 << 20
+    """Threads of libraries reserve so much."""
+    depth: int = 30
+    """Of folders in one another."""
 
     def whole(self, name: str) -> int:
         """The most bytes that a member of this name may have where it is read whole."""
@@ -69,10 +73,15 @@ def bounded_memory(path: Path, limits: Limits = LIMITS) -> Iterator[None]:
         ArchiveError: that happened.
     """
     before = None
+    import pandas  # noqa: F401  # libraries start their threads before the limit holds, not under it
+    import pyarrow.parquet  # noqa: F401
+    import scipy.linalg  # noqa: F401
+
     if resource and (used := _address_space()):
         size = path.stat().st_size if path.exists() else 0
         before = resource.getrlimit(resource.RLIMIT_AS)
-        wanted = used + limits.memory + limits.memory_per_byte * size
+        cores = limits.memory_per_core * (os.cpu_count() or 1)
+        wanted = used + limits.memory + limits.memory_per_byte * size + cores
         soft = wanted if before[0] == resource.RLIM_INFINITY else min(wanted, before[0])
         resource.setrlimit(resource.RLIMIT_AS, (soft, before[1]))
     try:

@@ -18,6 +18,7 @@ import pandas as pd
 from ai_dev_tools.benchmark.analysis.flatten import COLUMNS, sample_row
 from ai_dev_tools.benchmark.archive.container import Archive, ArchiveError, open_archive
 from ai_dev_tools.benchmark.archive.layout import BLOCK_NAME, PROMPTS_NAME, RunFacts
+from ai_dev_tools.benchmark.archive.limits import bounded_memory
 from ai_dev_tools.benchmark.archive.unpacking import all_or_nothing, refuse_in_use
 from ai_dev_tools.benchmark.archive.verification import verify
 from ai_dev_tools.benchmark.errors import ConfigurationError
@@ -107,17 +108,18 @@ def read_archive(file: Path) -> Recorded:
     Raises:
         ArchiveError: it is not valid.
     """
-    facts = verify(file, report=False).require().facts  # its report is not read
-    assert facts is not None
-    with open_archive(file) as archive:
-        strata = _strata(archive)
-        rows: list[dict[str, Any]] = []
-        prompts: dict[Question, str] = {}
-        for name in sorted(filter(BLOCK_NAME.fullmatch, archive.members)):
-            for line in archive.lines(name):
-                sample = decode(line)
-                rows.append(sample_row(sample, strata.get((sample.task, sample.case), "")))
-                prompts[sample.task, sample.case, sample.approach] = sample.request.prompt_sha256
+    with bounded_memory(file):
+        facts = verify(file, report=False).require().facts  # its report is not read
+        assert facts is not None
+        with open_archive(file) as archive:
+            strata = _strata(archive)
+            rows: list[dict[str, Any]] = []
+            prompts: dict[Question, str] = {}
+            for name in sorted(filter(BLOCK_NAME.fullmatch, archive.members)):
+                for line in archive.lines(name):
+                    sample = decode(line)
+                    rows.append(sample_row(sample, strata.get((sample.task, sample.case), "")))
+                    prompts[sample.task, sample.case, sample.approach] = sample.request.prompt_sha256
     machine = _machine(facts)
     name = file.name.removesuffix(".crate.zip").removesuffix(".zip")
     samples = pd.DataFrame(rows, columns=COLUMNS).convert_dtypes().assign(machine=machine)

@@ -7,9 +7,10 @@ not checked. What a report says of its own making (when, with which software) is
 from __future__ import annotations
 
 import json
+import platform
 import re
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,8 @@ from ai_dev_tools.benchmark.archive.layout import (
 )
 from ai_dev_tools.benchmark.archive.program import Program, installed_notebook
 from ai_dev_tools.benchmark.errors import BenchmarkError
-from ai_dev_tools.benchmark.report.machine import PACKAGES, Made, software
+from ai_dev_tools.benchmark.lines import visible_line
+from ai_dev_tools.benchmark.report.machine import PACKAGES, Made, sessions_of, software
 
 REPORT, FIGURES = f"{RECORDED}/report/", f"{RECORDED}/figures/"
 NOTEBOOK = f"{REPORT}report.ipynb"
@@ -107,7 +109,8 @@ def compare_report(
             name for name in sorted({*recorded, *expected.keys() - own.keys()})
             if not _same(archive, name, expected.get(name), manifest, about)
         ]  # fmt: skip
-    return _sorted_out(differing, program, made, own)
+        elsewhere = _another_system(sessions_of(run / "identity"))
+    return _sorted_out(differing, program, made, own, elsewhere)
 
 
 def _render(folder: Path, run: Path, made: Made) -> None:
@@ -137,19 +140,38 @@ def _same(archive: Archive, name: str, made: Path | None, manifest: Manifest, ab
         return all(piece == file.read(len(piece)) for piece in archive.pieces(name))
 
 
-def _sorted_out(differing: list[str], program: Program, made: Made, own: dict[str, str]) -> Compared:
+def _sorted_out(differing: list[str], program: Program, made: Made, own: dict[str, str], elsewhere: str) -> Compared:
     """Differences that another version explains are no finding, and what has them is not checked."""
     here = software()
     other = [name for name in here if name not in ("snakemake", "xllamacpp") and made.software.get(name) != here[name]]
     reasons = sorted({f"made by {code}" for code in own.values()})
     if not program.same and differing:
         reasons.append("made by a program that is not the installed one")
+    elif elsewhere and differing:
+        reasons.append(f"made on {elsewhere}, here on {_system()}: pictures and last digits may differ")
     elif other and differing:
         then = ", ".join(f"{name} {made.software.get(name, 'unknown')}" for name in other)
         reasons.append(f"made with {then}, here {', '.join(here[name] for name in other)}")
-    excused = not program.same or bool(other)
+    excused = not program.same or bool(other) or bool(elsewhere)
     unchecked = [*own, *(differing if excused else ())]
     return Compared(() if excused else tuple(differing), tuple(sorted(unchecked)), "; ".join(reasons))
+
+
+def _system() -> str:
+    return f"{platform.system()} {platform.machine()}"
+
+
+def _another_system(sessions: Sequence[Mapping[str, Any]]) -> str:
+    """The kind of machine that a run was measured on where it is another than this one: it computes other last digits."""
+    found = [hardware for entry in sessions if isinstance(hardware := entry.get("hardware"), dict)]
+    known = {
+        f"{name.split()[0]} {hardware['architecture']}"
+        for hardware in found
+        if isinstance(name := hardware.get("os"), str)
+        and name.split()
+        and isinstance(hardware.get("architecture"), str)
+    }
+    return ", ".join(sorted(map(visible_line, known - {_system()})))[:200]
 
 
 def made_by_own_code(settings: dict[str, Any], names: Iterable[str]) -> dict[str, str]:

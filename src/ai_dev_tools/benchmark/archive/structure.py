@@ -204,6 +204,8 @@ def check_members(entries: Iterable[Entry], size: int, limits: Limits = LIMITS) 
             raise ArchiveError(f"refused: member {entry.filename[:80]!r} {problem}")
         key = path_key(entry.filename)
         parts = key.split("/")
+        if len(parts) > limits.depth:
+            raise ArchiveError(f"refused: member {entry.filename[:80]!r} lies more than {limits.depth} folders deep")
         parents = {"/".join(parts[:count]) for count in range(1, len(parts))}
         if key in files or key in folders or parents & files:
             raise ArchiveError(f"refused: member {entry.filename!r} collides with another one's name")
