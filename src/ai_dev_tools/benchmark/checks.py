@@ -59,7 +59,6 @@ def validate(merged: Merged, overrides: Mapping[str, Any], root: Path) -> list[C
         *_tasks(experiment, config.profile, root),
         *_tools(experiment),
         *_endpoints(experiment, config.profile, root),
-        *_same_models(experiment, config.profile, root),
         *_contexts(experiment, root),
         *_same_models(experiment, config.profile, root),
         *_machine(profile.min_ram_gb, profile.min_cores, profile.name),
