@@ -54,6 +54,16 @@ def test_lines_come_out_as_they_went_in_wherever_pieces_are_cut(parts: list[byte
     assert list(wire.lines(pieces)) == [part for part in parts if part.strip()]
 
 
+def test_a_byte_order_mark_is_no_part_of_the_json() -> None:
+    assert wire.decoded(b'\xef\xbb\xbf{"a": 1}') == {"a": 1}
+    assert chat(streams(b"\xef\xbb\xbf" + piece("a"), line(FINAL))).text == "a"
+
+
+def test_blank_lines_without_end_are_gone_through_at_once() -> None:
+    yielded = list(wire.lines([b"\n" * 5_000_000 + b"a\n\n", b"\n", b"b"]))
+    assert yielded == [b"a", b"b"]
+
+
 def test_a_line_without_end_is_refused_before_it_is_all_there() -> None:
     taken = 0
 

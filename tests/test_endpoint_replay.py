@@ -14,7 +14,9 @@ import urllib3
 
 from ai_dev_tools.benchmark.client import OllamaClient, Reply
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, open_endpoint
+from ai_dev_tools.benchmark.endpoints.replay import closing_fields
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
+from ai_dev_tools.benchmark.measure import _timings
 from ai_dev_tools.benchmark.samples import (
     Attempt,
     EndpointIdentity,
@@ -75,6 +77,17 @@ def recording(tmp_path: Path) -> Write:
         return EndpointSpec(kind="replay", model=MODEL, replay_from=str(tmp_path / "samples"))
 
     return write
+
+
+def test_an_answer_that_looped_is_replayed_as_one() -> None:
+    looped = recorded(
+        done_reason="loop", input_tokens=None, total_tokens=None, output_tokens=40, load_s=None, eval_s=None
+    )
+    looped.prompt_eval_s = looped.prompt_cached_tokens = None
+    timings, flags = _timings(Reply(final=closing_fields(looped)))
+    assert flags == ["looped", "output_capped"]
+    assert (timings["done_reason"], timings["output_tokens"], timings["input_tokens"]) == ("loop", 40, None)
+    assert (timings["load_s"], timings["rest_s"]) == (None, None)
 
 
 def test_an_answer_comes_back_with_its_counts_and_times(recording: Write) -> None:

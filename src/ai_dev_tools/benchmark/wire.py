@@ -38,6 +38,8 @@ def lines(pieces: Iterable[bytes], limit: int | None = None) -> Iterator[bytes]:
     begun: list[bytes] = []
     length = 0
     for piece in pieces:
+        while b"\n\n" in piece:  # millions of blank lines are gone through here, not one by one
+            piece = piece.replace(b"\n\n", b"\n")
         *ended, rest = piece.split(b"\n")
         for end in ended:
             _check_length(length + len(end), limit)
@@ -65,6 +67,7 @@ def decoded(data: bytes) -> Any:
     Raises:
         ValueError: it is not JSON, or nested without measure.
     """
+    data = data.removeprefix(b"\xef\xbb\xbf")
     try:
         return msgspec.json.decode(data)
     except ValueError:
