@@ -104,3 +104,9 @@ def test_a_tool_as_reference_is_not_compared_with_itself(tmp_path: Path) -> None
     assert content["compared"] == {"reference": "tools-a", "approach": "tools-b"}
     assert content["comparison_metrics"]["token_reduction_percent"] is not None
     assert "tools-a vs tools-b" in everything(report)["txt"]
+
+
+def test_the_comparison_of_several_tools_stands_under_their_names_on_the_page(tmp_path: Path) -> None:
+    assert report_of(two_tools(tmp_path)).section("comparison").title == "baseline vs tools-a and tools-b"
+    usual = make_run(tmp_path / "usual" / "light", tasks=("safety_assessment",))
+    assert report_of(usual).section("comparison").title == "Baseline vs Tools Comparison"

@@ -54,7 +54,9 @@ def announce(folder: Path, profile: str, succeeded: bool, log: Log | None = None
 def _announce(url: str, folder: Path, profile: str, succeeded: bool, report: Mapping[str, Any], say: Log) -> None:
     common = {"profile": profile, "at": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")}
     blocks = {
-        name: report[name] for name in ("benchmark_info", "comparison_metrics", "overall_metrics") if name in report
+        name: report[name]
+        for name in ("benchmark_info", "compared", "comparison_metrics", "overall_metrics")
+        if name in report
     }
     now = current_verdicts(folder)
     send(url, f"run.{'success' if succeeded else 'failure'}", {**common, **blocks, "verdicts": now}, say)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ai_dev_tools.benchmark.analysis.sampletable import ALL
 from ai_dev_tools.benchmark.names import figure_id
-from ai_dev_tools.benchmark.report.data import RunData, plain_float
+from ai_dev_tools.benchmark.report.data import REFERENCE, RunData, plain_float
 from ai_dev_tools.benchmark.report.model import Column, Figure, Prose, Section, Table
 from ai_dev_tools.benchmark.report.sections.controls import controls_table
 from ai_dev_tools.benchmark.report.text import is_missing, listing, number, ratio_axis, signed
@@ -73,7 +73,9 @@ def comparison(data: RunData) -> Section:
         rows,
         f"No case was answered by {data.reference} and by another approach, so there is nothing to compare.",
     )
-    return Section("comparison", "Baseline vs Tools Comparison", (*(b for b in blocks if b), table))
+    usual = data.reference == REFERENCE and data.compared in (["tools"], [])
+    title = "Baseline vs Tools Comparison" if usual else f"{data.reference} vs {listing(data.compared)}"
+    return Section("comparison", title, (*(b for b in blocks if b), table))
 
 
 def _forest(data: RunData, approach: str) -> Figure | None:
