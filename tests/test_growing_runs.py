@@ -281,3 +281,11 @@ def test_what_could_decide_is_more_at_the_next_look_than_in_this_one() -> None:
     waiting = decide(samples, [declare(samples, samples=9)])
     assert (complete["label"], waiting["label"]) == ("planned", "interim")
     assert complete["clusters_could_decide"] > waiting["clusters_could_decide"]
+
+
+def test_samples_that_name_no_plan_were_foreseen_by_none() -> None:
+    samples = invent(n=16)
+    samples["plan"] = [None if s < 2 else "p1" for s in samples["sample"]]
+    row = decide(samples, [declare(samples)])
+    assert row["label"] == "exploratory"
+    assert "18 of 144 samples are older than the plan" in row["reasons"]

@@ -28,13 +28,14 @@ def times(plan: Plan, task: str) -> dict[str, int]:
 
 def foreseen(plan: Plan, samples: pd.DataFrame) -> NDArray[np.bool_]:
     """Which samples a plan asks for: its models, arms, and each case as often as its samples reach."""
-    inside = samples["model"].isin(plan.models) & samples["approach"].isin(plan.approaches)
-    often = {task: times(plan, task) for task in plan.tasks}
-    keys = samples[["task", "case"]].astype(str)
-    codes, pairs = pd.factorize(pd.MultiIndex.from_frame(keys))
-    most = np.array([often.get(task, {}).get(case, 0) for task, case in pairs], dtype=np.float64)
+    inside = (samples["model"].isin(plan.models) & samples["approach"].isin(plan.approaches)).to_numpy()
+    task, case = (samples[name].astype("category").cat for name in ("task", "case"))
+    often = [times(plan, str(name)) for name in task.categories]
+    most = np.array([[asked.get(str(name), 0) for name in case.categories] for asked in often], dtype=np.float64)
+    if not len(samples):
+        return np.asarray(inside, dtype=bool)
     repeat = samples["repeat"].fillna(0).to_numpy(dtype=np.float64)
-    return np.asarray(inside.to_numpy() & (repeat < most[codes]) if len(samples) else inside.to_numpy(), dtype=bool)
+    return np.asarray(inside & (repeat < most[task.codes.to_numpy(), case.codes.to_numpy()]), dtype=bool)
 
 
 def departures(earlier: Plan, later: Plan) -> list[str]:

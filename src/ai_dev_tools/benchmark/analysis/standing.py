@@ -55,13 +55,14 @@ def _provenance(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Why older samples do not count, and what to know where they do."""
     plan, earlier = work.plan, {other.plan: other for other in work.earlier}
-    asked_under = rows["plan"].astype("str")
-    older = asked_under[(asked_under != plan.plan).to_numpy()].value_counts().sort_index()
+    asked_under = rows["plan"].astype("category")
+    older = asked_under[(asked_under != plan.plan).to_numpy()]
     counted = {
-        str(name): int(foreseen(earlier[name], rows[(asked_under == name).to_numpy()]).sum()) if name in earlier else 0
-        for name in older.index
+        str(name): int(foreseen(earlier[str(name)], rows[(asked_under == name).to_numpy()]).sum())
+        for name in older.dropna().unique()
+        if str(name) in earlier
     }
-    unforeseen = int(older.sum()) - sum(counted.values())
+    unforeseen = len(older) - sum(counted.values())
     reasons: list[str] = []
     notes: list[str] = []
     if unforeseen:
