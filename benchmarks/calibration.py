@@ -1,8 +1,9 @@
 """Simulated error rates of every decision in the protocol, on the functions that make the real ones.
 
-What is judged is invented in `calibration_data`; here stand the promises, and how often each is kept.
+What is judged is invented in `calibration_data` (single decisions) and `calibration_runs` (whole verdicts); here stand the
+promises, and how often each is kept.
 
-    python benchmarks/calibration.py --replicates 10000 --write docs/statistics.md
+    python benchmarks/calibration.py --replicates 10000 --write docs/calibration.md
 
 Numbers here are properties of the method on invented data; none of them is a result about a model or a tool.
 """
@@ -38,10 +39,12 @@ from calibration_data import (
     shared_clusters,
     three_arms,
 )
+from calibration_runs import LOSSES_IN_ONE_TASK, POWERS, WORLDS, World, graded, plain, sized
 from scipy import stats
 
 from ai_dev_tools.benchmark.analysis.clusters import ClusterEstimate
-from ai_dev_tools.benchmark.analysis.quality import lower_bound, superiority_p
+from ai_dev_tools.benchmark.analysis.planner import Assumptions, Target, plan, prospects
+from ai_dev_tools.benchmark.analysis.quality import gate_level, lower_bound, superiority_p
 from ai_dev_tools.benchmark.analysis.statistics import (
     Inference,
     benjamini_hochberg,
@@ -54,6 +57,9 @@ from ai_dev_tools.benchmark.analysis.statistics import (
 )
 
 RESAMPLES = 999
+WHOLE = 20
+"""Whole verdicts are simulated this many times less often than single decisions."""
+FIRST_LOOK = gate_level(0.05, 1)
 COVERAGE = "coverage of the 95 % interval"
 WORD = "a wrong word at a true ratio on the margin"
 
@@ -70,6 +76,11 @@ class Rate:
     at_least: bool
     promised: bool
     replicates: int
+
+    @property
+    def error(self) -> float:
+        """Monte-Carlo standard error of the rate."""
+        return float(np.sqrt(max(self.rate * (1 - self.rate), 1 / self.replicates) / self.replicates))
 
     def broken(self, cells: int) -> bool:
         """Whether the promise is refuted at 5 %, Bonferroni over `cells`."""
@@ -156,7 +167,7 @@ def near_one(replicates: int) -> Iterator[Rate]:
 
 
 def _passes(y: Floats, margin: float = 0.10) -> bool:
-    return lower_bound(one_each(y), 0.04) > -margin
+    return lower_bound(one_each(y), FIRST_LOOK) > -margin
 
 
 def gate(replicates: int) -> Iterator[Rate]:
@@ -310,7 +321,64 @@ def power(replicates: int) -> list[dict[str, float | str]]:
     return rows
 
 
-GROUPS = (intervals, designs, near_one, gate, floor, families, censoring, failures, descriptive)
+def wrong_words(replicates: int) -> Iterator[Rate]:
+    """Whole runs in which "saves" is wrong: how often any model gets it, at any look."""
+    runs = max(1, replicates // WHOLE)
+    for world in WORLDS:
+        rate, name = world.share_of_runs(runs), f"{world.name}; {_models(world)}"
+        group = "whole runs in which any model wrongly gets 'saves'"
+        yield Rate(group, name, world.clusters, rate, 0.05, False, world.promised, runs)
+
+
+def right_words(replicates: int) -> Iterator[Rate]:
+    """Whole runs with a true saving of 40 % and equal quality: of how many claims "saves" is said."""
+    runs = max(1, replicates // WHOLE)
+    for world in POWERS:
+        rate, name = world.share_of_claims(runs), f"{world.name}; {_models(world)}"
+        yield Rate(
+            "'saves' at a true saving of 40 % and equal quality", name, world.clusters, rate, 0.0, True, False, runs
+        )
+    for models in (1, 4):
+        names, assume = [f"m{k}" for k in range(models)], Assumptions(sd=0.4, sd_quality=0.25)
+        goal = Target(tests=models)
+        need = plan(None, goal, models=names, assume=assume, repeats=(1,)).iloc[0]["clusters"]
+        sizes = (int(np.ceil(need / 6)),) * 6
+        told = float(prospects(sum(sizes), None, goal, models=names, assume=assume).iloc[0]["power"])
+        # the planner speaks of geometric means, whatever their scatter does to the mean ratio
+        make = plain(graded(0.25), ratio=0.8 * float(np.exp(0.08)), spread=0.4)
+        world = World(f"planned for 80 %, told {100 * told:.0f} %; {sized(sizes)}", make, (sizes,), models)
+        rate, name = world.share_of_claims(runs), f"{world.name}; {_models(world)}"
+        yield Rate("'saves' at the planner's own size", name, sum(sizes), rate, told - 0.05, True, True, runs)
+
+
+def single_tasks(replicates: int) -> Iterator[Rate]:
+    """How often one task vetoes: an equal tool, which it should not, and a loss in one task of six."""
+    runs = max(1, replicates // WHOLE)
+    for world in LOSSES_IN_ONE_TASK:
+        equal = "loss 0 " in world.name
+        name = f"{world.name.replace('loss 0 in one task', 'equal tool')}; {_models(world)}"
+        group = "a single task vetoes"
+        yield Rate(group, name, world.clusters, world.share_vetoed(runs), 0.05, False, equal, runs)
+
+
+def _models(world: World) -> str:
+    return f"{world.models} models" if world.models > 1 else "1 model"
+
+
+GROUPS = (
+    wrong_words,
+    right_words,
+    single_tasks,
+    intervals,
+    designs,
+    near_one,
+    gate,
+    floor,
+    families,
+    censoring,
+    failures,
+    descriptive,
+)
 
 
 def run(replicates: int, processes: int = 1) -> tuple[list[Rate], list[dict[str, float | str]]]:
@@ -328,13 +396,25 @@ def _rates_of(group: int, replicates: int) -> list[Rate]:
 def as_markdown(rates: list[Rate], powers: list[dict[str, float | str]]) -> str:
     """The tables for the documentation."""
     promised = sum(rate.promised for rate in rates)
-    lines = [f"{len(rates)} cells, {promised} of them promised; {max(r.replicates for r in rates):,} replicates each."]
+    most = max(r.replicates for r in rates)
+    lines = [
+        f"{len(rates)} cells, {promised} of them promised; {most:,} replicates of single decisions, {most // WHOLE:,} of "
+        "whole runs. ± is the Monte-Carlo standard error; n counts clusters."
+    ]
     for group in dict.fromkeys(rate.group for rate in rates):
-        lines += ["", f"### {group[0].upper()}{group[1:]}", "", "| cell | n | rate | promised |", "|---|---:|---:|---|"]
+        lines += [
+            "",
+            f"### {group[0].upper()}{group[1:]}",
+            "",
+            "| cell | n | rate ± error | promised |",
+            "|---|---:|---:|---|",
+        ]
         for rate in rates:
             if rate.group == group:
                 promise = f"{'≥' if rate.at_least else '≤'} {100 * rate.limit:g} %" if rate.promised else "no promise"
-                lines.append(f"| {rate.cell} | {rate.n} | {100 * rate.rate:.2f} % | {promise} |")
+                lines.append(
+                    f"| {rate.cell} | {rate.n} | {100 * rate.rate:.2f} ± {100 * rate.error:.2f} % | {promise} |"
+                )
     lines += [
         "",
         "### Power beside the alternatives",

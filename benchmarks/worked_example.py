@@ -60,6 +60,7 @@ def judged(samples: pd.DataFrame, *sizes: int) -> pd.Series[Any]:
     plans = [
         {
             "plan": name,
+            "rules": 2,
             "profile": "example",
             "models": ["m"],
             "tasks": {"bugs": cases},

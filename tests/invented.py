@@ -124,6 +124,7 @@ def declare(
     """The plan that exactly these samples fulfil."""
     return {
         "plan": plan,
+        "rules": 2,
         "declared_at": "2026-01-01T00:00:00Z",
         "protocol": 1,
         "profile": str(samples["profile"].iloc[0]),

@@ -68,7 +68,7 @@ def _said(n: int, sd: float, sd_quality: float, tests: int, replicates: int) -> 
         logs = [np.log(0.8) + sd * (0.55 * common + 0.835 * rng.standard_normal(n)) for _ in range(tests)]
         p = [2 * infer(nesting.estimate(y), 0).p_below(np.log(0.95)) for y in logs]
         quality = nesting.estimate(sd_quality * rng.standard_normal(n))
-        shown = any(mean < -0.2 and p_none <= 0.04 / 6 for mean, p_none in shown_losses(quality).values())
+        shown = any(mean < -0.2 and p_none <= 0.02 / 6 for mean, p_none in shown_losses(quality).values())
         said += bool(holm(p)[0] <= 0.025 and LossTest(quality).p(0.1) <= 0.04 and not shown)
     return said / replicates
 

@@ -13,6 +13,7 @@ from ai_dev_tools.benchmark.analysis.decomposition import break_even, decompose,
 from ai_dev_tools.benchmark.analysis.sampletable import ALL
 from ai_dev_tools.benchmark.analysis.verdicts import WORDS, enough_resamples, judge, verdicts
 from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.plan import RULES
 from ai_dev_tools.benchmark.tablefiles import kind_of
 
 # ------------------------------------------------------------------------------------------ the four words
@@ -378,3 +379,12 @@ def test_bounds_beyond_any_number_are_without_limit_and_no_warning() -> None:
     assert row["high"] == np.inf
     assert "no upper limit" in row["sentence"]
     assert np.isposinf(compare(samples, "tools").query("comparison == 'tokens'")["high"]).any()
+
+
+def test_a_plan_of_earlier_rules_is_judged_by_todays_and_says_so() -> None:
+    samples = invent(n=16)
+    old = {key: value for key, value in declare(samples).items() if key != "rules"}
+    row, now = decide(samples, plans=[old]), decide(samples)
+    assert (row["verdict"], row["rules"]) == (now["verdict"], now["rules"]) == ("saves", RULES)
+    assert "planned under rules 1 and judged by rules 2" in row["sentence"]
+    assert "rules" not in now["sentence"]

@@ -18,6 +18,7 @@ from ai_dev_tools.benchmark.analysis.saying import CostTest, fewest, ratio_found
 from ai_dev_tools.benchmark.analysis.standing import Standing
 from ai_dev_tools.benchmark.analysis.statistics import effect_size, from_log
 from ai_dev_tools.benchmark.analysis.wording import ONE_REPOSITORY, POWER_AT, sentence
+from ai_dev_tools.benchmark.plan import RULES
 
 COLUMNS = words(
     "profile claim endpoint approach reference models scope task label verdict direction ratio low high "
@@ -26,7 +27,7 @@ COLUMNS = words(
     "present dropped flagged censored fell_back quality_difference quality_bound quality_margin quality_passed "
     "claim_quality_difference claim_quality_bound claim_quality_p quality_alpha worst_task worst_task_difference "
     "floor_p own_floor_p brevity_p d_z d_z_low d_z_high mde_d_z mde_ratio "
-    "power clusters_could_decide samples_could_decide plan reasons sentence"
+    "power clusters_could_decide samples_could_decide plan rules reasons sentence"
 )
 
 
@@ -144,6 +145,7 @@ def verdict_row(c: Candidate) -> dict[str, Any]:
         "planned": c.standing.planned,
         "present": c.standing.present,
         "plan": plan.plan if c.work.declared else "",
+        "rules": RULES,
         "pairs": 0,
         "cases": 0,
         "clusters": 0,
@@ -153,9 +155,19 @@ def verdict_row(c: Candidate) -> dict[str, Any]:
     }
     if found is not None:
         row |= _effect_columns(c, found)
-    row["reasons"] = "; ".join(dict.fromkeys((*c.reasons, *(c.standing.notes if c.task == ALL else ()))))
+    notes = (*_other_rules(c), *c.standing.notes) if c.task == ALL else ()
+    row["reasons"] = "; ".join(dict.fromkeys((*c.reasons, *notes)))
     row["sentence"] = sentence(row)
     return row
+
+
+def _other_rules(c: Candidate) -> tuple[str, ...]:
+    """What a reader of an older word should know."""
+    if not c.work.declared or c.work.plan.rules >= RULES:
+        return ()
+    return (
+        f"planned under rules {c.work.plan.rules} and judged by rules {RULES}, so an earlier word may have been another",
+    )
 
 
 def _scope(c: Candidate) -> str:

@@ -23,30 +23,38 @@ class Gates:
     """Pairs and gates of every scope of a plan; claims on tokens and on time share them."""
 
     def __init__(self, table: pd.DataFrame, work: Undertaking) -> None:
-        self._table, self._work = table, work
+        self._table, self.work = table, work
         self._present = set(levels(table["approach"]))
         self._pairs: dict[Arms, Pairs] = {}
-        self._controls: dict[Arms, tuple[Pairs | None, Pairs | None, Pairs | None]] = {}
+        self._excerpts: dict[str, Pairs] = {}
         self._claims: dict[tuple[str, str, str], ClaimQuality] = {}
         self._gates: dict[Scope, Gate] = {}
 
     @cached_property
     def _arms(self) -> list[Arms]:
-        return list(dict.fromkeys((claim.approach, claim.reference) for claim in self._work.plan.claims))
+        return list(dict.fromkeys((claim.approach, claim.reference) for claim in self.work.plan.claims))
 
     def pairs(self, claim: Claim, model: str | None, task: str) -> Pairs:
         """Pairs of a claim's arms in one scope; of all models where `model` is None."""
-        return _of_scope(self._pairs_of(claim.approach, claim.reference), model, task)
+        return self.scope((claim.approach, claim.reference), model, task)
+
+    def scope(self, arms: Arms, model: str | None, task: str) -> Pairs:
+        """Pairs of any two arms in one scope."""
+        return _of_scope(self.pairs_of(*arms), model, task)
 
     def gate(self, claim: Claim, model: str, task: str) -> Gate:
         """What the quality of a claim says about one model, over all tasks or in one."""
         key = (claim.approach, claim.reference, model, task)
         if key not in self._gates:
-            floor, own_floor, brevity = (
-                None if pairs is None else _of_scope(pairs, model, task)
-                for pairs in self._controls_of(claim.approach, claim.reference)
+            rule, models = self.work.plan.quality, len(self.work.plan.models)
+            floor, own_floor = (
+                self.scope((arm, rule.floor), model, task)
+                if {arm, rule.floor} <= self._present and arm != rule.floor
+                else None
+                for arm in (claim.reference, claim.approach)
             )
-            rule, models = self._work.plan.quality, len(self._work.plan.models)
+            excerpt = self._excerpt(claim.approach)
+            brevity = None if excerpt is None else _of_scope(excerpt, model, task)
             part = self.pairs(claim, model, task)
             self._gates[key] = quality_gate(self.quality(claim, task), part, floor, own_floor, brevity, rule, models)
         return self._gates[key]
@@ -55,7 +63,7 @@ class Gates:
         """The quality of a claim over all its models."""
         key = (claim.approach, claim.reference, task)
         if key not in self._claims:
-            plan = self._work.plan
+            plan = self.work.plan
             tests = len(self._arms) * (1 if task == ALL else len(plan.tasks))
             level = gate_level(plan.quality.alpha, self._look(claim))
             self._claims[key] = claim_quality(self.pairs(claim, None, task), plan.quality, level, tests)
@@ -63,10 +71,11 @@ class Gates:
 
     def _look(self, claim: Claim) -> int:
         """How often the quality of these arms has been looked at: on whichever endpoint and model most often."""
-        same = {c.id for c in self._work.plan.claims if (c.approach, c.reference) == (claim.approach, claim.reference)}
-        return max((look for (name, _), look in self._work.looks.items() if name in same), default=1)
+        same = {c.id for c in self.work.plan.claims if (c.approach, c.reference) == (claim.approach, claim.reference)}
+        return max((look for (name, _), look in self.work.looks.items() if name in same), default=1)
 
-    def _pairs_of(self, approach: str, reference: str) -> Pairs:
+    def pairs_of(self, approach: str, reference: str) -> Pairs:
+        """All pairs of two arms."""
         key = approach, reference
         if key not in self._pairs:
             self._pairs[key] = Pairs(
@@ -74,19 +83,13 @@ class Gates:
             )
         return self._pairs[key]
 
-    def _controls_of(self, approach: str, reference: str) -> tuple[Pairs | None, Pairs | None, Pairs | None]:
-        """Reference, and approach, against the floor arm; approach against the excerpt."""
-        key, floor, present = (approach, reference), self._work.plan.quality.floor, self._present
-        if key not in self._controls:
-            at_floor = [
-                self._pairs_of(arm, floor) if {arm, floor} <= present and arm != floor else None
-                for arm in (reference, approach)
-            ]
-            excerpt = None
-            if "excerpt" in present and approach != "excerpt":
-                excerpt = _equally_long(self._table, approach)
-            self._controls[key] = at_floor[0], at_floor[1], excerpt
-        return self._controls[key]
+    def _excerpt(self, approach: str) -> Pairs | None:
+        """An approach against the excerpt; None where that did not run."""
+        if "excerpt" not in self._present or approach == "excerpt":
+            return None
+        if approach not in self._excerpts:
+            self._excerpts[approach] = _equally_long(self._table, approach)
+        return self._excerpts[approach]
 
 
 def _of_scope(pairs: Pairs, model: str | None, task: str) -> Pairs:

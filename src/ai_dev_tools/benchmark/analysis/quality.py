@@ -131,7 +131,9 @@ def claim_quality(pairs: Pairs, rule: QualityRule, level: float, tests: int = 1)
     test, tasks = LossTest(estimate), _tasks(pairs, estimate)
     p = test.p(rule.margin)
     worst = min(tasks, key=lambda task: (tasks[task][0], task)) if tasks else ""
-    lost = {task for task, (mean, p_none) in tasks.items() if mean < -rule.task_veto and p_none <= level / len(tasks)}
+    lost = {
+        task for task, (mean, p_none) in tasks.items() if mean < -rule.task_veto and p_none <= level / 2 / len(tasks)
+    }
     answered = set(pairs.part(~pairs["lost"]).texts("task"))
     scored = set(_scored(pairs).texts("task"))
     return ClaimQuality(
@@ -155,7 +157,8 @@ def _tasks(pairs: Pairs, estimate: ClusterEstimate) -> dict[str, tuple[float, fl
         return {}
     number = integer_labels(kept["task_number"])
     first = [int(np.flatnonzero(number == task)[0]) for task in range(int(number.max()) + 1)]
-    names = [kept.part(np.array([row])).first_text("task") for row in first]
+    categories, code = kept.frame["task"].cat.categories, kept["task"]
+    names = [str(categories[code[row]]) for row in first]
     inside = [name for task, name in enumerate(names) if task not in estimate.left_out]
     return {inside[task]: found for task, found in shown_losses(estimate).items()}
 

@@ -77,7 +77,7 @@ class QualityTest:
         error = self.spread / np.sqrt(clusters / self.tasks)
         if not error > 0 or clusters <= self.tasks:
             return 0.0
-        shown = max(self.veto / error, t_quantile(self.level / self.tasks, clusters - self.tasks))
+        shown = max(self.veto / error, t_quantile(self.level / 2 / self.tasks, clusters - self.tasks))
         return float(1 - (1 - special.ndtr(-shown)) ** self.tasks)
 
 

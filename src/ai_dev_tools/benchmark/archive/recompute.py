@@ -22,7 +22,7 @@ from ai_dev_tools.benchmark.archive.yamltext import yaml_data
 from ai_dev_tools.benchmark.config import Config, load_config
 from ai_dev_tools.benchmark.errors import BenchmarkError
 from ai_dev_tools.benchmark.experiment import Experiment
-from ai_dev_tools.benchmark.plan import up_to
+from ai_dev_tools.benchmark.plan import RULES, up_to
 from ai_dev_tools.benchmark.tablefiles import read_table
 
 _IMPOSSIBLE = (BenchmarkError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
@@ -99,7 +99,15 @@ def recomputed(archive: Archive, manifest: Manifest) -> Iterator[tuple[str, str]
             with open(file, "rb") as made:
                 digest = hashlib.file_digest(made, "sha256").hexdigest()
             if member not in manifest.files or manifest.files[member].sha256 != digest:
-                yield member, "does not follow from the samples (or other versions of the packages made it)"
+                rules = _other_rules(folder / plans)
+                yield member, f"does not follow from the samples ({rules}other versions of the packages made it)"
+
+
+def _other_rules(plans: Path) -> str:
+    """What else may explain a difference: the archive's verdicts were made by earlier rules."""
+    lines = plans.read_bytes().splitlines()
+    made = json.loads(lines[-1]).get("rules", 1) if lines else RULES
+    return f"it was made under rules {made}, which are {RULES} now, or " if made < RULES else "or "
 
 
 def settings_of(archive: Archive) -> Config:
