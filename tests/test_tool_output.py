@@ -152,7 +152,7 @@ sys.stderr.write("error: 1 rule failed\\n\\nhint: see above\\n"); sys.exit(2)"""
 
 def test_a_time_out_says_them_too() -> None:
     code = "import time; print('waiting for a server on port 9', flush=True); time.sleep(60)"
-    assert failure(code, timeout_s=2) == "echo did not end within 2 s: stdout: waiting for a server on port 9"
+    assert failure(code, timeout_s=6) == "echo did not end within 6 s: stdout: waiting for a server on port 9"
 
 
 def test_a_message_is_short_and_cannot_steer_a_terminal() -> None:
