@@ -80,14 +80,17 @@ def test_the_machine_that_measured_is_named_first_and_not_the_one_that_rendered(
     assert "not recorded" in everything(report_of(run))["md"]
     machine = {"cpu": "Abacus 3000", "cores": 64, "ram_bytes": 2**36, "gpus": [{"name": "Etch 9"}], "os": "Linux 6"}
     model = {"tag": "llama3.2:1b", "quantization": "Q8_0", "offload_share": 1.0}
-    (tmp_path / "identity" / "m").mkdir(parents=True)
+    block = tmp_path / "identity" / "llama3.2-1b" / "repo_analysis.json"
+    block.parent.mkdir(parents=True)
     entry = {"session": "s1", "hardware": machine, "model": model, "server_on_this_machine": False}
-    (tmp_path / "identity" / "m" / "t.json").write_text(json.dumps({"sessions": [entry]}))
+    entry["slots"] = [{"url": "http://gpu.example:11434", "at_once": 1, "wanted": 4}]
+    block.write_text(json.dumps({"sessions": [entry]}))
     report = report_of(run)
     assert ("Machine", "Abacus 3000, 64 cores, 64.0 GiB, Etch 9, Linux 6") in report.header
     said = markdown.render(report)
     assert "quantisation Q8\\_0, on an accelerator 100 %" in said
     assert "on another machine" in said
+    assert "1 instead of 4, as many as http" in said
 
 
 def test_failed_and_timed_out_requests_are_listed_and_counted(tmp_path: Path) -> None:

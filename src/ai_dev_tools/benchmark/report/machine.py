@@ -73,7 +73,22 @@ def machine_facts(sessions: Sequence[Session], here: str | None = None) -> dict[
         facts["Server"] = "on another machine: CPU, memory and contention of the server were not seen"
     elif any(entry.get("server_on_this_machine", True) is None for entry in sessions):
         facts["Server"] = "its process was not seen: CPU, memory and contention of the server are unknown"
+    if fewer := _fewer_at_once(sessions):
+        facts["Requests at once"] = fewer
     return facts | _model_facts(sessions)
+
+
+def _fewer_at_once(sessions: Sequence[Session]) -> str:
+    """Servers that serve fewer requests at once than the settings would send; empty where there are none."""
+    found = [slots for entry in sessions for slots in entry.get("slots") or [] if isinstance(slots, dict)]
+    few = {
+        (str(slots.get("url")), have, wanted)
+        for slots in found
+        if isinstance(have := slots.get("at_once"), int)
+        and isinstance(wanted := slots.get("wanted"), int)
+        and have < wanted
+    }
+    return "; ".join(f"{have} instead of {wanted}, as many as {url} serves" for url, have, wanted in sorted(few))
 
 
 def machine_in_short(sessions: Sequence[Session]) -> str:
