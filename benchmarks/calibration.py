@@ -404,7 +404,7 @@ def as_markdown(rates: list[Rate], powers: list[dict[str, float | str]]) -> str:
     for group in dict.fromkeys(rate.group for rate in rates):
         lines += [
             "",
-            f"### {group[0].upper()}{group[1:]}",
+            f"## {group[0].upper()}{group[1:]}",
             "",
             "| cell | n | rate ± error | promised |",
             "|---|---:|---:|---|",
@@ -417,7 +417,7 @@ def as_markdown(rates: list[Rate], powers: list[dict[str, float | str]]) -> str:
                 )
     lines += [
         "",
-        "### Power beside the alternatives",
+        "## Power beside the alternatives",
         "",
         "| " + " | ".join(powers[0]) + " |",
         "|---" + "|---:" * (len(powers[0]) - 1) + "|",
