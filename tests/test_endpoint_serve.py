@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
@@ -19,6 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, ReadyEndpoint, open_endpoint, origins
+from ai_dev_tools.benchmark.endpoints.embedded import MODULE
 from ai_dev_tools.benchmark.endpoints.limits import Bodies, Door, Limits
 from ai_dev_tools.benchmark.endpoints.ollama_api import ApiError
 from ai_dev_tools.benchmark.errors import ConfigurationError
@@ -48,12 +51,16 @@ class Client:
 
     def raw(self, text: str) -> bytes:
         """All that comes back for bytes on the wire, which no client library has tidied up."""
-        with socket.create_connection(self.place, timeout=60) as connection:
-            connection.sendall(text.encode())
-            received = b""
-            while chunk := connection.recv(1 << 16):
-                received += chunk
-        return received
+        return raw(self.place, text)
+
+
+def raw(place: tuple[str, int], text: str) -> bytes:
+    with socket.create_connection(place, timeout=60) as connection:
+        connection.sendall(text.encode())
+        received = b""
+        while chunk := connection.recv(1 << 16):
+            received += chunk
+    return received
 
 
 @pytest.fixture(scope="module")
@@ -225,6 +232,35 @@ def test_only_the_routes_of_openai_reach_llama_cpp(client: Client, method: str, 
     assert status in (404, 405, 400) or (path.startswith("/v1/models?") and status == 200)
     for secret in (b"model_path", b"chat_template", b"default_generation_settings", b"n_ctx_train"):
         assert secret not in reply or path.startswith("/v1/models?")
+
+
+# ------------------------------------------------------------------------------------------ what is not HTTP
+
+HOST = "Host: localhost\r\n"
+MALFORMED = [
+    "garbage\r\n\r\n", "\x16\x03\x01\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET /api/tags HTTP/1.1\r\n\r\n",
+    f"POST /api/chat HTTP/1.1\r\n{HOST}Content-Length: -5\r\n\r\n", f"POST /api/chat HTTP/1.1\r\n{HOST}Content-Length: x\r\n\r\n",
+    f"POST /api/chat HTTP/1.1\r\n{HOST}Transfer-Encoding: chunked\r\n\r\nZZ\r\n", f"GET /{'a' * 9000} HTTP/1.1\r\n{HOST}\r\n",
+    f"GET http://evil.example/api/tags HTTP/1.1\r\n{HOST}Connection: close\r\n\r\n",
+    f"CONNECT evil.example:80 HTTP/1.1\r\n{HOST}Connection: close\r\n\r\n",
+]  # fmt: skip
+
+
+def test_what_is_not_http_is_refused_and_leaves_no_traceback(weights: Path) -> None:
+    """Alone and with brackets around its address, as an address in a URL has them."""
+    command = [sys.executable, "-m", MODULE, "--host", "[127.0.0.1]", "--port", "0", "--model-file", str(weights)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stderr
+        try:
+            port = urlsplit(process.stdout.readline().split()[4]).port or 0
+            statuses = [raw(("127.0.0.1", port), text).split()[1] for text in MALFORMED]
+            process.terminate()
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
+        assert set(statuses) <= {b"400", b"403", b"404", b"405"}
+        assert process.stderr.read() == ""
 
 
 # ------------------------------------------------------------------------------------------ bodies

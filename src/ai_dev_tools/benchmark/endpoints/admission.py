@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from ai_dev_tools.benchmark.endpoints import origins
 from ai_dev_tools.benchmark.endpoints.limits import Bodies, Limits, request_began
@@ -30,6 +32,8 @@ class Admission:
         if any(len(request.headers.getall(name, ())) > 1 for name in ("Host", "Origin")):
             raise ApiError(400, "the header Host or Origin is given twice")
         local = _is_loopback(request)
+        if local and "Host" in request.headers and not origins.is_allowed_host(request.host):  # or that of a whole URL
+            raise ApiError(403, "the Host header does not name this machine: use localhost or its address")
         if problem := origins.problem(request.method, request.headers, self._origins, reached_locally=local):
             raise ApiError(403, problem)
         if request.method == "OPTIONS" and "Origin" in request.headers:
@@ -57,6 +61,16 @@ def body_of(request: web.Request) -> bytes:
     """The body of a request that was admitted."""
     body: bytes = request[_BODY]
     return body
+
+
+def silence_malformed_requests() -> None:
+    """Keep what clients send wrong out of the server's log, where aiohttp gives each a traceback; they are told."""
+    logging.getLogger("aiohttp.server").addFilter(_is_worth_a_line)
+
+
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError | ConnectionError)
 
 
 def _is_loopback(request: web.Request) -> bool:

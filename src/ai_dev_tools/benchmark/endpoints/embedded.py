@@ -162,7 +162,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 def _serve(options: argparse.Namespace) -> int:
     import asyncio
 
-    listener = _listen(options.host, options.port)
+    listener = _listen(options.host.strip("[]"), options.port)
     with listener:
         if options.model_file is None:
             options.model_file = _fetched(options.model)
@@ -199,12 +199,14 @@ async def _serve_until_stopped(options: argparse.Namespace, listener: socket.soc
 
     from aiohttp import web
 
+    from ai_dev_tools.benchmark.endpoints.admission import silence_malformed_requests
     from ai_dev_tools.benchmark.endpoints.limits import Door, Limits
 
     stopped = asyncio.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(name, stopped.set)
     bounds = Limits()
+    silence_malformed_requests()
     facade = await _load(options)
     runner = web.AppRunner(
         facade.application(),

@@ -108,8 +108,9 @@ def _same_place(origin: str, headers: Mapping[str, str]) -> bool:
 
 def _host_name(host: str) -> str | None:
     """The name or address in a `Host` header, in lower case; None if it is malformed."""
+    host = host.strip()
     try:
-        parts = urlsplit(f"//{host.strip()}")
+        parts = urlsplit(f"//[{host}]" if host.count(":") > 1 and not host.startswith("[") else f"//{host}")
         _ = parts.port
     except ValueError:
         return None
