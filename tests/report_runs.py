@@ -114,7 +114,7 @@ def with_identity(run: Run, cpu: str, sizes: dict[str, str], **model: Any) -> No
     """Write what block jobs would have recorded of the machine and of each model; `sizes` as a server states them."""
     hardware = {"cpu": cpu, "cores": 8, "ram_bytes": 2**35, "gpus": [], "os": "Linux 6"}
     for tag, size in sizes.items():
-        file = run.folder / "identity" / tag.replace(":", "-") / "task.json"
+        file = run.folder / "identity" / tag.replace(":", "-") / f"{next(iter(run.about['tasks']))}.json"
         file.parent.mkdir(parents=True, exist_ok=True)
         asked = {"options": {"temperature": 0.0, "num_ctx": 8192}, "think": False}
         about = {"tag": tag, "parameter_size": size, "quantization": "Q4_K_M", "offload_share": 0.0, **model}
