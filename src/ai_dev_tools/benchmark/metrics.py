@@ -149,8 +149,8 @@ def unparseable_rate(cell: Cell) -> Estimate:
     description="Completed answers cut at the cap, or for looping / completed; Wilson interval over clusters",
 )
 def capped_rate(cell: Cell) -> Estimate:
-    capped = (cell.has("done_reason", "length") | cell.has("done_reason", "loop")) & cell.is_completed
-    return _proportion(int(capped.sum()), int(cell.is_completed.sum()), "no completed sample")
+    capped = cell.has("done_reason", "length") | cell.has("done_reason", "loop")
+    return _proportion(capped[cell.is_completed], cell.clusters[cell.is_completed], "no completed sample")
 
 
 # ------------------------------------------------------------------------------------------ duration
