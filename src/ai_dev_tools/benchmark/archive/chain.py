@@ -78,6 +78,7 @@ class Records:
         self._plans: set[str] = set()
         self._think: Think = False
         self._rows: dict[Key, bytes] = {}
+        self._counted = 0
         self.report: dict[str, Any] = {}
         self.settings: dict[str, Any] = {}
         self._prompt_decoder = msgspec.json.Decoder(Prompt)
@@ -86,7 +87,14 @@ class Records:
     @property
     def samples(self) -> int:
         """Samples read so far."""
-        return len(self._rows)
+        return self._counted or len(self._rows)
+
+    def release(self) -> None:
+        """Forget what only later records are checked against: what is made of them needs the memory."""
+        self._counted = self.samples
+        self._rows.clear()
+        self._prompts.clear()
+        self._words.clear()
 
     @property
     def plans(self) -> set[str]:

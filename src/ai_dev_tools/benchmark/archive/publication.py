@@ -24,6 +24,13 @@ Author: {author}. Licence of the data: {license}.
 
     ai-dev-bench verify {file}
 
+## Look at it with a program of your own
+
+    ai-dev-bench render {file}
+
+This makes tables, figures and report from the data in here with the program that you installed. What follows runs the program in
+this archive instead, which is its author's.
+
 ## Render again, without network, model or corpora
 
     unzip {file} -d run && cd run

@@ -174,6 +174,7 @@ def _check(archive: Archive, result: Verification, intact: bool, report: bool) -
     if records and result.ok:
         _check_summary(archive, manifest, records, result)
     if records and result.ok:
+        records.release()
         _check_made(archive, manifest, records, result, report)
 
 
