@@ -68,6 +68,15 @@ def test_the_tables_in_the_documentation_are_a_full_run() -> None:
     block = re.search(r"<!-- calibration -->(.*)<!-- /calibration -->", page, flags=re.S)
     assert block is not None
     assert "10,000 replicates of single decisions, 500 of whole runs" in block.group(1)
+    worlds = (
+        "looks at 12, 20, 32",
+        "rare dear cases",
+        "overflow",
+        "2, 2, 2, 2, 2, 30",
+        "planned for 80 %",
+        "equal tool",
+    )
+    assert [world for world in worlds if world not in block.group(1)] == []
 
 
 def test_a_filled_run_is_judged_as_the_same_run_from_its_samples(calibration: ModuleType) -> None:

@@ -220,7 +220,7 @@ def _effect_columns(c: Candidate, found: Effect) -> dict[str, Any]:
         return row
     row |= dict(zip(("d_z", "d_z_low", "d_z_high"), effect_size(e), strict=True))
     row["mde_d_z"] = minimal_effect(e.clusters, c.alpha)
-    cost = CostTest(e.spread, c.alpha, c.family, max(1, e.tasks), c.claim.margin_ratio)
+    cost = CostTest(e.spread, c.alpha, c.family, max(1, e.tasks), c.claim.margin_ratio, c.bill_level)
     row["power"] = says_saves(e.clusters, POWER_AT, cost, c.gate.equal) if c.gate.equal else 0.0
     row["mde_ratio"] = ratio_found(e.clusters, cost, c.gate.equal) if c.gate.equal else float("nan")
     if (need := _clusters_that_decide(c, found)) is not None and need > e.clusters:
@@ -245,7 +245,7 @@ def _clusters_that_decide(c: Candidate, found: Effect) -> int | None:
     if not (e.spread > 0 and np.isfinite(e.estimate)):
         return None
     cost, ratio = (
-        CostTest(e.spread, alpha / 2**c.next_look, c.family, max(1, e.tasks), c.claim.margin_ratio),
+        CostTest(e.spread, alpha / 2**c.next_look, c.family, max(1, e.tasks), c.claim.margin_ratio, c.bill_level),
         float(np.exp(-abs(e.estimate))),
     )
     if (e.estimate < 0) != cheaper or not ratio < c.claim.margin_ratio:

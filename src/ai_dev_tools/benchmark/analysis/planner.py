@@ -104,7 +104,14 @@ class Target:
 
     def cost(self, sd: float, tasks: int, models: Sequence[str]) -> CostTest:
         """The cost test of each claim."""
-        return CostTest(sd, self.alpha / 2**self.look, self.family(models)["tests"], tasks, self.margin_ratio)
+        return CostTest(
+            sd,
+            self.alpha / 2**self.look,
+            self.family(models)["tests"],
+            tasks,
+            self.margin_ratio,
+            gate_level(self.alpha, self.look),
+        )
 
     def quality(self, spread: Mapping[str, Any], tasks: int, models: Sequence[str]) -> QualityTest:
         """What an equally good tool must pass."""

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
+from ai_dev_tools.benchmark.analysis.noninferiority import hall_inverse
 from ai_dev_tools.benchmark.analysis.power import gate_power, t_power
 from ai_dev_tools.benchmark.analysis.statistics import t_quantile
 
 MOST = 100_000
 """Clusters beyond which no size is named."""
+LENGTHS = 0.40
+"""Standard deviation of the logarithm of a case's cost, taken for granted: what makes a bill rest on fewer cases."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ class CostTest:
 
     Attributes:
         spread: standard deviation of log ratios between clusters.
-        level: two-sided, of the whole family at this look.
+        level: two-sided, of the whole family at this look; `bill_level` one-sided, of the bill.
         tests: size of the family.
         tasks: over how many tasks the clusters are spread.
         margin: ratio that must surely be undercut.
@@ -32,9 +35,10 @@ class CostTest:
     tests: int = 1
     tasks: int = 1
     margin: float = 0.95
+    bill_level: float = 0.04
 
     def finds(self, clusters: int, ratio: float) -> float:
-        """Probability of finding a true ratio, where the family's other claims are like this one and go along with it."""
+        """Probability of finding a true ratio and bill, where the family's other claims are like this one."""
         effect, found = float(np.log(self.margin / ratio)) / self.spread, 0.0
         for _ in range(8):
             # Holm: those that are found leave their level to the others, less so as all rise and fall together
@@ -42,7 +46,22 @@ class CostTest:
             found = t_power(effect, clusters, self.level / left / 2, False, self.tasks)
             if not np.isfinite(found):
                 return float("nan")
-        return found
+        return min(found, self._bill_agrees(clusters, ratio))
+
+    def _bill_agrees(self, clusters: int, ratio: float) -> float:
+        """Probability that the whole bill is surely smaller too, if ratios scatter log-normally whatever the length.
+
+        It hangs on the same cases as the mean ratio, so that the lesser of the two chances is that of both.
+        """
+        spread, lengths = float(np.expm1(self.spread**2)), float(np.exp(LENGTHS**2))
+        # the mean of a log-normal ratio lies above its geometric mean
+        distance = -float(np.log(ratio)) - self.spread**2 / 2
+        skew = (spread + 3) * np.sqrt(spread) * lengths**1.5 / np.sqrt(clusters)
+        needed = hall_inverse(t_quantile(self.bill_level, clusters - 1), -float(skew))
+        centre = distance / float(np.sqrt(spread * lengths)) * np.sqrt(clusters)
+        if centre > 35:
+            return 1.0
+        return 1 - float(special.nctdtr(clusters - 1, centre, needed)) if centre > 0 else 0.0
 
 
 @dataclass(frozen=True)
