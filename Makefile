@@ -28,17 +28,17 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow
-	$(BIN)/python -m ai_dev_tools.benchmark.generate --check
+	$(BIN)/python -m ai_dev_tools.cli.generate --check
 
 docs: setup
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
 generate: setup
-	$(BIN)/python -m ai_dev_tools.benchmark.generate
+	$(BIN)/python -m ai_dev_tools.cli.generate
 
 tasks-audit: setup
-	$(BIN)/python -m ai_dev_tools.benchmark.audit
+	$(BIN)/python -m ai_dev_tools.benchmark.tasks.audit
 
 lock: setup
 	$(BIN)/python -m pip install --quiet uv

@@ -15,8 +15,8 @@ report: "workflow/report/workflow.rst"
 
 
 try:
-    from ai_dev_tools.benchmark import paths
-    from ai_dev_tools.benchmark.workflow import Flow
+    from ai_dev_tools.benchmark.records import paths
+    from ai_dev_tools.benchmark.workflow.flow import Flow
 except ImportError as error:
     raise SystemExit(
         f"error: the package of this workflow is not installed ({error}): run"

@@ -43,7 +43,6 @@ from calibration_runs import LOSSES_IN_ONE_TASK, POWERS, WORLDS, World, graded, 
 from scipy import stats
 
 from ai_dev_tools.benchmark.analysis.clusters import ClusterEstimate
-from ai_dev_tools.benchmark.analysis.planner import Assumptions, Target, plan, prospects
 from ai_dev_tools.benchmark.analysis.quality import gate_level, lower_bound, superiority_p
 from ai_dev_tools.benchmark.analysis.statistics import (
     Inference,
@@ -55,6 +54,7 @@ from ai_dev_tools.benchmark.analysis.statistics import (
     signed_rank_p,
     wilson,
 )
+from ai_dev_tools.benchmark.planning.planner import Assumptions, Target, plan, prospects
 
 RESAMPLES = 999
 WHOLE = 20

@@ -22,7 +22,7 @@ from ai_dev_tools.benchmark.analysis.gates import Gates
 from ai_dev_tools.benchmark.analysis.measuring import measure
 from ai_dev_tools.benchmark.analysis.pairing import costs
 from ai_dev_tools.benchmark.analysis.pairs import Pairs
-from ai_dev_tools.benchmark.analysis.sampletable import ALL
+from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.analysis.standing import Standing
 from ai_dev_tools.benchmark.analysis.validity import DEFAULTS, assess
 from ai_dev_tools.benchmark.analysis.verdicts import _share_spread, decide

@@ -13,12 +13,12 @@ import statistics
 import time
 from contextlib import ExitStack
 
-from ai_dev_tools.benchmark.client import OllamaClient, Reply
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, open_endpoint
-from ai_dev_tools.benchmark.endpoints.catalogue import find_model
 from ai_dev_tools.benchmark.endpoints.embedded import DEFAULT_MODEL
-from ai_dev_tools.benchmark.endpoints.weights import fetch_weights
-from ai_dev_tools.benchmark.resources import Meter
+from ai_dev_tools.benchmark.endpoints.embedded.catalogue import find_model
+from ai_dev_tools.benchmark.endpoints.embedded.weights import fetch_weights
+from ai_dev_tools.benchmark.endpoints.metering import Meter
+from ai_dev_tools.benchmark.endpoints.ollama_client import OllamaClient, Reply
 
 PROMISED_MS = 3.0
 

@@ -18,9 +18,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from ai_dev_tools.benchmark import paths
-from ai_dev_tools.benchmark.contexts import read_contexts
-from ai_dev_tools.benchmark.tasks import find_tasks
+from ai_dev_tools.benchmark.prompts.tool_results import read_contexts
+from ai_dev_tools.benchmark.records import paths
+from ai_dev_tools.benchmark.tasks.loading import find_tasks
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "workflow", "notebooks", "profiles", "config", "envs")

@@ -66,8 +66,8 @@ def main() -> int:
         if given.server == "fake":
             port = stack.enter_context(FakeOllama([MODEL["fake"]], latency_s=given.latency)).port
         else:
-            from ai_dev_tools.benchmark.endpoints.catalogue import find_model
-            from ai_dev_tools.benchmark.endpoints.weights import fetch_weights
+            from ai_dev_tools.benchmark.endpoints.embedded.catalogue import find_model
+            from ai_dev_tools.benchmark.endpoints.embedded.weights import fetch_weights
 
             model = find_model("smollm2:135m", REPO)
             weights = fetch_weights(model, REPO / model.path)

@@ -107,7 +107,7 @@ def main() -> None:
         assert len(project.sample_files("heavy")) == REQUESTS
         start_cpu_s, start_wall_s = measured(run, project.folder)
         more_cpu_s, _ = measured(project.command("run", "--cores", "8", **SETTINGS, samples=24), project.folder)
-        block = [sys.executable, "-c", "import ai_dev_tools.benchmark.block_job"]
+        block = [sys.executable, "-c", "import ai_dev_tools.benchmark.execution.block_job"]
         import_cpu_s = sum(measured(block, project.folder)[0] for _ in range(5)) / 5
     print(f"labelled fake endpoint, latency {latency_s:g} s, {REQUESTS} requests in 24 blocks")
     print(f"plain loop, 4 slots, one server       wall {loop_s:6.2f} s")

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from ai_dev_tools.benchmark.analysis.sampletable import ALL
+from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.analysis.verdicts import verdicts
 
 SAMPLES = Path(__file__).parents[1] / "docs/examples/statistics/samples.csv"

@@ -15,23 +15,23 @@ import msgspec
 import pytest
 import yaml
 
-from ai_dev_tools.benchmark import paths
 from ai_dev_tools.benchmark.analysis.tables import write_tables
 from ai_dev_tools.benchmark.archive import Subject, build_archive
 from ai_dev_tools.benchmark.archive.build import chain_of
 from ai_dev_tools.benchmark.archive.container import Archive, Digest, Member, new_archive, open_archive
 from ai_dev_tools.benchmark.archive.crate import crate_metadata
 from ai_dev_tools.benchmark.archive.layout import CRATE, MANIFEST, Entry, Manifest, RunFacts
-from ai_dev_tools.benchmark.config import load_config
-from ai_dev_tools.benchmark.deployment import CHECKOUT
-from ai_dev_tools.benchmark.design import PROTOCOL, Block, cells, request_digest, request_options
-from ai_dev_tools.benchmark.experiment import Experiment, open_experiment
-from ai_dev_tools.benchmark.plan import declare_plan
+from ai_dev_tools.benchmark.config.models import load_config
+from ai_dev_tools.benchmark.config.shipped_files import CHECKOUT
+from ai_dev_tools.benchmark.planning.experiment import Experiment, open_experiment
 from ai_dev_tools.benchmark.prompts import Prompt, write_prompts
-from ai_dev_tools.benchmark.report.machine import Made, software
-from ai_dev_tools.benchmark.report.render import Inputs, render_without_kernel
-from ai_dev_tools.benchmark.samples import Attempt, EndpointIdentity, Request, Sample, write_block
-from ai_dev_tools.benchmark.scoring import score_answer
+from ai_dev_tools.benchmark.records import paths
+from ai_dev_tools.benchmark.records.block import PROTOCOL, Block, cells, request_digest, request_options
+from ai_dev_tools.benchmark.records.plan import declare_plan
+from ai_dev_tools.benchmark.records.sample import Attempt, EndpointIdentity, Request, Sample, write_block
+from ai_dev_tools.benchmark.reporting.machine import Made, software
+from ai_dev_tools.benchmark.reporting.render import Inputs, render_without_kernel
+from ai_dev_tools.benchmark.tasks.scoring import score_answer
 
 PROFILE = "light"
 BLOCK = f"results/{PROFILE}/blocks/fake-1b/colours.jsonl"
@@ -140,7 +140,7 @@ def _write_samples(
     if not stream:
         write_block(path, made)
         return
-    from ai_dev_tools.benchmark.samples import encode
+    from ai_dev_tools.benchmark.records.sample import encode
 
     with open(path, "wb") as file:
         file.writelines(encode(sample) + b"\n" for sample in made)

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import settings
 
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, ReadyEndpoint, open_endpoint
-from ai_dev_tools.benchmark.endpoints.catalogue import find_model
-from ai_dev_tools.benchmark.endpoints.weights import fetch_weights
+from ai_dev_tools.benchmark.endpoints.embedded.catalogue import find_model
+from ai_dev_tools.benchmark.endpoints.embedded.weights import fetch_weights
 
 ROOT = Path(__file__).parents[1]
 

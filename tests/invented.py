@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ai_dev_tools.benchmark.analysis.sampletable import ALL
+from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.analysis.verdicts import verdicts
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import yaml
 
-from ai_dev_tools.benchmark.design import PROTOCOL, Block
 from ai_dev_tools.benchmark.prompts import Prompt
-from ai_dev_tools.benchmark.samples import Attempt, EndpointIdentity, Request, Resources, Sample
-from ai_dev_tools.benchmark.tools import ToolSpec
+from ai_dev_tools.benchmark.prompts.tools import ToolSpec
+from ai_dev_tools.benchmark.records.block import PROTOCOL, Block
+from ai_dev_tools.benchmark.records.sample import Attempt, EndpointIdentity, Request, Resources, Sample
 
 SCHEMA: dict[str, Any] = {
     "type": "object",

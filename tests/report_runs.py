@@ -13,16 +13,10 @@ import numpy as np
 import pandas as pd
 
 from ai_dev_tools.benchmark.analysis.tables import write_tables
-from ai_dev_tools.benchmark.paths import TABLE_FILES
-from ai_dev_tools.benchmark.plan import plan_hash
 from ai_dev_tools.benchmark.prompts import Prompt, write_prompts
-from ai_dev_tools.benchmark.report.build import SCHEMA_VERSION, build_report
-from ai_dev_tools.benchmark.report.data import read_run
-from ai_dev_tools.benchmark.report.formats import console, junit, markdown, structured
-from ai_dev_tools.benchmark.report.model import Notice, Report
-from ai_dev_tools.benchmark.report.notebook import open_report
-from ai_dev_tools.benchmark.report.render import Inputs
-from ai_dev_tools.benchmark.samples import (
+from ai_dev_tools.benchmark.records.paths import TABLE_FILES
+from ai_dev_tools.benchmark.records.plan import plan_hash
+from ai_dev_tools.benchmark.records.sample import (
     Attempt,
     EndpointIdentity,
     Request,
@@ -31,6 +25,12 @@ from ai_dev_tools.benchmark.samples import (
     SampleError,
     write_block,
 )
+from ai_dev_tools.benchmark.reporting.build import SCHEMA_VERSION, build_report
+from ai_dev_tools.benchmark.reporting.data import read_run
+from ai_dev_tools.benchmark.reporting.document import Notice, Report
+from ai_dev_tools.benchmark.reporting.formats import console, junit, markdown, structured
+from ai_dev_tools.benchmark.reporting.notebook import open_report
+from ai_dev_tools.benchmark.reporting.render import Inputs
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOK = ROOT / "notebooks" / "report.ipynb"

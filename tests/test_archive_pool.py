@@ -13,9 +13,9 @@ from archived import HARDWARE, Recorded, record_run
 from fakes.project import make_project
 
 from ai_dev_tools.benchmark.archive import import_archives
-from ai_dev_tools.benchmark.archive.pool import difference, read_archive
+from ai_dev_tools.benchmark.comparison.pool import difference, read_archive
 from ai_dev_tools.benchmark.errors import BenchmarkError
-from ai_dev_tools.benchmark.samples import Sample
+from ai_dev_tools.benchmark.records.sample import Sample
 from ai_dev_tools.cli.benchmark_cli import main
 
 Make = Callable[..., Path]
@@ -116,7 +116,11 @@ def test_the_command_line_refuses_another_protocol_and_other_tasks_or_separates_
 ) -> None:
     other = make("other", question="What colour is it not?")
     with monkeypatch.context() as patch:
-        for module in ("archived", "ai_dev_tools.benchmark.design", "ai_dev_tools.benchmark.experiment"):
+        for module in (
+            "archived",
+            "ai_dev_tools.benchmark.records.block",
+            "ai_dev_tools.benchmark.planning.experiment",
+        ):
             patch.setattr(f"{module}.PROTOCOL", 2)
         later = make("later")
     for file, why in ((other, "asked different prompts in task colours"), (later, "by protocol 1, later by 2")):

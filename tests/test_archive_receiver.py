@@ -13,8 +13,8 @@ from archived import BLOCK, PROFILE, Recorded, forge, record_run
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ai_dev_tools.benchmark._util.lines import visible_line
 from ai_dev_tools.benchmark.archive import ArchiveError, render, unpack, verify
-from ai_dev_tools.benchmark.lines import visible_line
 from ai_dev_tools.cli.benchmark_cli import main
 
 HOSTILE = "light\x1b[2J\r\nVALID: all is well\x9b1m\u202e\u2028x"
@@ -99,7 +99,7 @@ def test_what_render_is_told_wrongly_gets_one_line(
 def test_nothing_half_made_is_left_where_no_report_can_be_made(
     archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ai_dev_tools.benchmark.report.render.MOST_FIGURE_ROWS", "none")
+    monkeypatch.setattr("ai_dev_tools.benchmark.reporting.render.MOST_FIGURE_ROWS", "none")
     with pytest.raises(ArchiveError, match="no report can be made of it"):
         render(archive, tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -244,7 +244,7 @@ def test_an_import_that_fails_on_the_way_leaves_nothing(
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("ai_dev_tools.benchmark.archive.pool.write_overview", fail)
+    monkeypatch.setattr("ai_dev_tools.benchmark.comparison.pool.write_overview", fail)
     assert main(["import", str(archive), "--output", str(tmp_path / "pooled")]) == 2
     assert "No space left on device" in capsys.readouterr().err
     assert not (tmp_path / "pooled").exists()

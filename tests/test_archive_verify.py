@@ -17,8 +17,8 @@ from archived import BLOCK, PROFILE, PROMPTS, Recorded, forge, record_run
 
 from ai_dev_tools.benchmark.archive import ArchiveError, build_archive, unpack, verify
 from ai_dev_tools.benchmark.archive.container import Limits
+from ai_dev_tools.benchmark.comparison.run import read_run
 from ai_dev_tools.benchmark.errors import BenchmarkError
-from ai_dev_tools.benchmark.runs import read_run
 from ai_dev_tools.cli.benchmark_cli import main
 
 
@@ -251,7 +251,7 @@ def test_a_parquet_table_with_cells_of_another_kind_does_not_make_verify_crash(
 
 
 def test_a_run_is_judged_by_its_own_plan_although_a_later_one_was_declared(recorded: Recorded, tmp_path: Path) -> None:
-    from ai_dev_tools.benchmark.plan import declare_plan
+    from ai_dev_tools.benchmark.records.plan import declare_plan
 
     shutil.copytree(recorded.root, tmp_path / "p")
     later = recorded.experiment.plan(PROFILE) | {"samples": 99}

@@ -14,14 +14,14 @@ from fakes.scripted_ollama import ScriptedOllama
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_dev_tools.benchmark.addresses import host_url, join, parse_address
-from ai_dev_tools.benchmark.config import load_config, resolve_profile
+from ai_dev_tools.benchmark._util.addresses import host_url, join, parse_address
+from ai_dev_tools.benchmark._util.model_names import full_name, same_model
+from ai_dev_tools.benchmark.config.models import load_config, resolve_profile
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, open_endpoint
 from ai_dev_tools.benchmark.endpoints.launching import free_port
 from ai_dev_tools.benchmark.endpoints.probing import find_model
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.experiment import Experiment
-from ai_dev_tools.benchmark.model_names import full_name, same_model
+from ai_dev_tools.benchmark.planning.experiment import Experiment
 from ai_dev_tools.cli.benchmark_cli import main
 
 ROOT = Path(__file__).parents[1]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ai_dev_tools.benchmark.answers import parse_answer
+from ai_dev_tools.benchmark.tasks.answers import parse_answer
 
 SCHEMA = {
     "type": "object",

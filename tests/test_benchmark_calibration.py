@@ -15,7 +15,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from ai_dev_tools.benchmark.analysis.sampletable import ALL
+from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.analysis.verdicts import verdicts
 
 ROOT = Path(__file__).parents[1]

@@ -13,8 +13,8 @@ import pytest
 from fakes.ollama import FakeOllama
 from fakes.project import ROOT, make_project
 
-from ai_dev_tools.benchmark.drive import Call, find_root, spell, split_config
 from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.workflow.snakemake import Call, find_root, spell, split_config
 from ai_dev_tools.cli.benchmark_cli import app, main
 from ai_dev_tools.cli.options import join_lists
 
@@ -138,7 +138,7 @@ def test_list_tasks_counts_cases_of_lists_too(project: Path, capsys: pytest.Capt
 def test_a_report_of_other_settings_than_the_runs_names_those_of_the_run(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from ai_dev_tools.benchmark.plan import declare_plan
+    from ai_dev_tools.benchmark.records.plan import declare_plan
     from ai_dev_tools.cli.running import Wish, open_wish
 
     experiment, _, _ = open_wish(Wish(project, {"profile": "light", "samples": 7}))
@@ -314,7 +314,7 @@ def test_watch_shows_a_run_and_says_where_there_is_none(project: Path, capsys: p
 
 
 def test_plan_says_whether_earlier_samples_will_count(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from ai_dev_tools.benchmark.plan import declare_plan
+    from ai_dev_tools.benchmark.records.plan import declare_plan
     from ai_dev_tools.cli.running import Wish, open_wish
 
     experiment, _, _ = open_wish(Wish(project, {"profile": "light", "samples": 7}))

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ports import refusing_port
 
-from ai_dev_tools.benchmark import client as client_module
-from ai_dev_tools.benchmark.client import OllamaClient, Reply, status_error
+from ai_dev_tools.benchmark.endpoints import ollama_client as client_module
+from ai_dev_tools.benchmark.endpoints.ollama_client import OllamaClient, Reply, status_error
 from ai_dev_tools.benchmark.errors import (
     ASKED_AGAIN,
     BenchmarkError,

@@ -9,7 +9,7 @@ from invented import decide, invent, tools
 
 from ai_dev_tools.benchmark.analysis.comparison import compare
 from ai_dev_tools.benchmark.analysis.decomposition import break_even, decompose
-from ai_dev_tools.benchmark.analysis.sampletable import ALL
+from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.errors import ConfigurationError
 
 

@@ -13,7 +13,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ai_dev_tools.benchmark.config import (
+from ai_dev_tools.benchmark.config.models import (
     Config,
     ExecutionMode,
     HardwareProfile,
@@ -22,9 +22,9 @@ from ai_dev_tools.benchmark.config import (
     load_config,
     resolve_profile,
 )
+from ai_dev_tools.benchmark.config.parsing import nearest, read_yaml
+from ai_dev_tools.benchmark.config.sources import load_settings, parse_overrides
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.settings import load_settings, parse_overrides
-from ai_dev_tools.benchmark.validation import nearest, read_yaml
 
 ROOT = Path(__file__).parents[1]
 SHIPPED: dict[str, Any] = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
@@ -226,7 +226,7 @@ def test_each_mistake_has_a_line_of_its_own() -> None:
 
 @pytest.mark.parametrize(("data", "kind"), [([], "list"), (None, "NoneType"), ("text", "str")])
 def test_a_file_that_is_no_mapping_says_so(data: Any, kind: str, tmp_path: Path) -> None:
-    from ai_dev_tools.benchmark.validation import parse
+    from ai_dev_tools.benchmark.config.parsing import parse
 
     with pytest.raises(ConfigurationError, match=f"config.yaml: expected a mapping of settings, found {kind}"):
         parse(Config, data, "config.yaml")
@@ -295,7 +295,7 @@ def test_a_file_that_cannot_be_read_is_one_line(content: bytes | None, words: st
 def test_the_editors_schema_accepts_the_shipped_file_and_comma_lists_and_refuses_a_typo() -> None:
     import jsonschema
 
-    from ai_dev_tools.benchmark.generate import config_schema
+    from ai_dev_tools.cli.generate import config_schema
 
     validator = jsonschema.Draft202012Validator(json.loads(config_schema()))
     assert validator.is_valid(SHIPPED)
@@ -306,7 +306,7 @@ def test_the_editors_schema_accepts_the_shipped_file_and_comma_lists_and_refuses
 def test_generated_files_are_what_the_code_says(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from ai_dev_tools.benchmark.generate import main
+    from ai_dev_tools.cli.generate import main
 
     monkeypatch.chdir(ROOT)
     assert main(["--check"]) == 0, capsys.readouterr().err
@@ -315,7 +315,7 @@ def test_generated_files_are_what_the_code_says(
 def test_a_generated_file_that_drifted_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from ai_dev_tools.benchmark.generate import main
+    from ai_dev_tools.cli.generate import main
 
     monkeypatch.chdir(tmp_path)
     main([])

@@ -20,8 +20,11 @@ from fakes.package_index import Index
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_dev_tools.benchmark import corpora, package_index
-from ai_dev_tools.benchmark.corpora import (
+from ai_dev_tools.benchmark._util import package_index
+from ai_dev_tools.benchmark._util.package_index import read_pip_settings
+from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.tasks import corpora
+from ai_dev_tools.benchmark.tasks.corpora import (
     Corpus,
     CorpusInvalid,
     CorpusUnavailable,
@@ -30,8 +33,6 @@ from ai_dev_tools.benchmark.corpora import (
     load_corpora,
     read_archive,
 )
-from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.package_index import read_pip_settings
 
 MODULE = b"ANSWER = 42\n"
 CONFIG = Path(__file__).parents[1] / "config" / "corpora.yaml"

@@ -13,10 +13,10 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from ai_dev_tools.benchmark.corpora import CorpusUnavailable, fetch_corpus, load_corpora
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.excerpts import Excerpt
-from ai_dev_tools.benchmark.tasks import Task, load_task, render_question
+from ai_dev_tools.benchmark.tasks.corpora import CorpusUnavailable, fetch_corpus, load_corpora
+from ai_dev_tools.benchmark.tasks.excerpts import Excerpt
+from ai_dev_tools.benchmark.tasks.loading import Task, load_task, render_question
 
 CONFIG = Path(__file__).parents[1] / "config"
 TASKS = ("repo_analysis", "tensorflow_context")

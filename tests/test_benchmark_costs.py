@@ -9,7 +9,7 @@ from invented import decide, declare, invent, tools
 
 from ai_dev_tools.benchmark.analysis.bills import bill, with_floor
 from ai_dev_tools.benchmark.analysis.pairing import costs
-from ai_dev_tools.benchmark.analysis.sampletable import ALL
+from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.analysis.verdicts import verdicts
 
 SEEN = [

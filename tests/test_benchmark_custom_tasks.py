@@ -12,13 +12,13 @@ from fakes.project import make_project
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_dev_tools.benchmark.approaches import find_approach
-from ai_dev_tools.benchmark.config import WorkflowType
+from ai_dev_tools.benchmark.config.models import WorkflowType
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.prompts import render_prompts
-from ai_dev_tools.benchmark.registry import TaskRegistry, answer_field
-from ai_dev_tools.benchmark.scoring import score_answer
-from ai_dev_tools.benchmark.tasks import get_task_registry
+from ai_dev_tools.benchmark.prompts.approaches import find_approach
+from ai_dev_tools.benchmark.tasks.loading import get_task_registry
+from ai_dev_tools.benchmark.tasks.registry import TaskRegistry, answer_field
+from ai_dev_tools.benchmark.tasks.scoring import score_answer
 
 PROMPTS = {
     "baseline_prompt": "Analyze {{ this }} code manually…",

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from making import SCHEMA, block
 
-from ai_dev_tools.benchmark import design
-from ai_dev_tools.benchmark.design import (
+from ai_dev_tools.benchmark.records import block as design
+from ai_dev_tools.benchmark.records.block import (
     Block,
     arm_order,
     case_order,

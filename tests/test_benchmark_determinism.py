@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 from report_runs import make_run
 
-from ai_dev_tools.benchmark.paths import TABLE_FILES
-from ai_dev_tools.benchmark.samples import Sample
+from ai_dev_tools.benchmark.records.paths import TABLE_FILES
+from ai_dev_tools.benchmark.records.sample import Sample
 
 PROGRAM = """
 import json, os, sys

@@ -10,13 +10,13 @@ import pytest
 import yaml
 from making import case, write_task
 
-from ai_dev_tools.benchmark.approaches import APPROACHES
-from ai_dev_tools.benchmark.config import load_config
-from ai_dev_tools.benchmark.design import PROTOCOL, Block, case_order, cells
-from ai_dev_tools.benchmark.endpoints.catalogue import Weights, require_servable
+from ai_dev_tools.benchmark.config.models import load_config
+from ai_dev_tools.benchmark.endpoints.embedded.catalogue import Weights, require_servable
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.experiment import Experiment, open_experiment, read_round, round_file
-from ai_dev_tools.benchmark.plan import RULES, plan_hash
+from ai_dev_tools.benchmark.planning.experiment import Experiment, open_experiment, read_round, round_file
+from ai_dev_tools.benchmark.prompts.approaches import APPROACHES
+from ai_dev_tools.benchmark.records.block import PROTOCOL, Block, case_order, cells
+from ai_dev_tools.benchmark.records.plan import RULES, plan_hash
 
 ROOT = Path(__file__).parents[1]
 SHIPPED: dict[str, Any] = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())

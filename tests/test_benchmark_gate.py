@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 from fakes.project import make_project
 
+from ai_dev_tools.benchmark.comparison.gate import judge_gate, junit, parse_metrics
+from ai_dev_tools.benchmark.comparison.run import Run, read_run
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.gate import judge_gate, junit, parse_metrics
-from ai_dev_tools.benchmark.runs import Run, read_run
 from ai_dev_tools.cli.benchmark_cli import main
 
 CLUSTERS = 24

@@ -12,12 +12,12 @@ import pytest
 from fakes.ollama import FakeOllama
 from making import block, prompts
 
-from ai_dev_tools.benchmark import identity
-from ai_dev_tools.benchmark.design import Block
 from ai_dev_tools.benchmark.endpoints import ReadyEndpoint, open_endpoint
 from ai_dev_tools.benchmark.endpoints.base import EndpointSpec
+from ai_dev_tools.benchmark.execution import provenance as identity
 from ai_dev_tools.benchmark.execution import run_block
-from ai_dev_tools.benchmark.samples import Sample
+from ai_dev_tools.benchmark.records.block import Block
+from ai_dev_tools.benchmark.records.sample import Sample
 
 MODEL = "fake:1b"
 

@@ -18,18 +18,18 @@ import pytest
 from fakes.ollama import FakeOllama
 from making import block, prompts, write_task
 
-from ai_dev_tools.benchmark import receipts
-from ai_dev_tools.benchmark.audit import audit_task
-from ai_dev_tools.benchmark.block_job import main
-from ai_dev_tools.benchmark.corpora import CorpusInvalid, CorpusUnavailable, load_corpora
-from ai_dev_tools.benchmark.design import Block
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, ReadyEndpoint, endpoint_kind
+from ai_dev_tools.benchmark.endpoints.metering import Meter
 from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
 from ai_dev_tools.benchmark.execution import run_block
-from ai_dev_tools.benchmark.jobs import RUN_PID, job
+from ai_dev_tools.benchmark.execution.block_job import main
+from ai_dev_tools.benchmark.execution.job import RUN_PID, job
 from ai_dev_tools.benchmark.prompts import write_prompts
-from ai_dev_tools.benchmark.resources import Meter
-from ai_dev_tools.benchmark.samples import read_block
+from ai_dev_tools.benchmark.records.block import Block
+from ai_dev_tools.benchmark.records.sample import read_block
+from ai_dev_tools.benchmark.tasks import receipts
+from ai_dev_tools.benchmark.tasks.audit import audit_task
+from ai_dev_tools.benchmark.tasks.corpora import CorpusInvalid, CorpusUnavailable, load_corpora
 
 ROOT = Path(__file__).parents[1]
 
@@ -77,7 +77,7 @@ def test_a_mistake_of_ours_is_not_hidden() -> None:
 JOB = """
 import sys, threading, time
 from pathlib import Path
-from ai_dev_tools.benchmark.jobs import job
+from ai_dev_tools.benchmark.execution.job import job
 
 with job():
     try:
@@ -122,7 +122,7 @@ def test_signals_in_a_row_end_a_job_once(tmp_path: Path) -> None:
     """Ctrl-C reaches every process of the terminal, and Snakemake then sends SIGTERM too, while clean-up is under way."""
     begun, cleaned = tmp_path / "begun", tmp_path / "cleaned"
     program = JOB.replace(
-        "with job():", "from ai_dev_tools.benchmark.jobs import end_in_order\nend_in_order()\nwith job():"
+        "with job():", "from ai_dev_tools.benchmark.execution.job import end_in_order\nend_in_order()\nwith job():"
     )
     with subprocess.Popen([sys.executable, "-c", program, str(begun), str(cleaned)]) as process:
         deadline = time.monotonic() + 30
@@ -236,7 +236,7 @@ def test_a_job_that_is_terminated_keeps_what_it_has_and_ends_at_once(tmp_path: P
     with FakeOllama(["fake:1b"], latency_s=0.2) as fake:
         given = arguments(tmp_path, fake.url, "--output", str(tmp_path / "out.jsonl"), samples=50, cases=["one"])
         program = subprocess.Popen(
-            [sys.executable, "-m", "ai_dev_tools.benchmark.block_job", *given], stderr=subprocess.PIPE
+            [sys.executable, "-m", "ai_dev_tools.benchmark.execution.block_job", *given], stderr=subprocess.PIPE
         )
         deadline = time.monotonic() + 90
         while len(list((tmp_path / "light").rglob("*.json"))) < 2:
@@ -256,7 +256,7 @@ def test_a_job_that_is_terminated_keeps_what_it_has_and_ends_at_once(tmp_path: P
 
 def test_a_block_job_imports_nothing_heavy() -> None:
     code = (
-        "import sys, ai_dev_tools.benchmark.block_job\n"
+        "import sys, ai_dev_tools.benchmark.execution.block_job\n"
         "heavy = {'pandas', 'pydantic', 'snakemake', 'scipy', 'jinja2', 'yaml', 'jsonschema', 'aiohttp'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )

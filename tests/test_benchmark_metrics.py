@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from invented import invent
 from statsmodels.stats.proportion import proportion_confint
 
+from ai_dev_tools.benchmark.analysis.metrics import ALL, compute_metrics, wide
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.metrics import ALL, compute_metrics, wide
 from ai_dev_tools.benchmark.plugins import CHECKS, COMPARISONS, METRICS, Estimate, catalogue, load_plugins, metric
 
 

@@ -13,12 +13,8 @@ from fakes.project import make_project
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_dev_tools.benchmark.config import load_config, resolve_profile
-from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.migrate import migrate_file
-from ai_dev_tools.benchmark.old_results import import_results
-from ai_dev_tools.benchmark.samples import Sample, read_sample
-from ai_dev_tools.benchmark.settings import (
+from ai_dev_tools.benchmark.config.models import load_config, resolve_profile
+from ai_dev_tools.benchmark.config.sources import (
     COMMAND_LINE,
     CONFIG_FILE,
     SECTION,
@@ -27,6 +23,10 @@ from ai_dev_tools.benchmark.settings import (
     merge,
     parse_overrides,
 )
+from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.legacy.migrate import migrate_file
+from ai_dev_tools.benchmark.legacy.old_results import import_results
+from ai_dev_tools.benchmark.records.sample import Sample, read_sample
 
 OLD_SECTION = """
 [tool.ai-dev-tools.benchmark]
@@ -199,7 +199,7 @@ def test_nothing_to_migrate_is_said(tmp_path: Path) -> None:
 
 
 def _section(path: Path) -> dict[str, Any]:
-    from ai_dev_tools.benchmark.settings import read_section_of
+    from ai_dev_tools.benchmark.config.sources import read_section_of
 
     return read_section_of(path)
 

@@ -14,16 +14,16 @@ import pandas as pd
 import pytest
 from report_runs import fail, make_run, with_identity
 
-from ai_dev_tools.benchmark.batches import BATCHES, Batch
-from ai_dev_tools.benchmark.comparing import write_batch_report, write_comparison
+from ai_dev_tools.benchmark._util.text import number, percent
+from ai_dev_tools.benchmark.comparison import write_batch_report, write_comparison
+from ai_dev_tools.benchmark.comparison.page import table_page, write_overview
+from ai_dev_tools.benchmark.comparison.run import Run, read_run
+from ai_dev_tools.benchmark.comparison.tables import arms, by_run, per_run, together
+from ai_dev_tools.benchmark.config.batches import BATCHES, Batch
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.estimate import Estimate, announcement
-from ai_dev_tools.benchmark.model_size import parameters, recorded_size
-from ai_dev_tools.benchmark.overview import arms, by_run, per_run, together
-from ai_dev_tools.benchmark.report.overview_page import table_page, write_overview
-from ai_dev_tools.benchmark.report.text import number, percent
-from ai_dev_tools.benchmark.runs import Run, read_run
-from ai_dev_tools.benchmark.samples import Sample
+from ai_dev_tools.benchmark.planning.estimate import Estimate, announcement
+from ai_dev_tools.benchmark.records.model_size import parameters, recorded_size
+from ai_dev_tools.benchmark.records.sample import Sample
 
 SMALL, LARGE = "llama3.2:1b", "llama3.2:3b"
 BATCH = Batch(description="Two sizes", profiles=("light", "medium"), samples=8, nominal_minutes=(1, 2))

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.plan import declare_plan, plan_hash, read_plans, up_to
+from ai_dev_tools.benchmark.records.plan import declare_plan, plan_hash, read_plans, up_to
 
 PLAN: dict[str, Any] = {
     "protocol": 1,

@@ -9,11 +9,11 @@ from scipy import stats
 
 from ai_dev_tools.benchmark.analysis.bills import bill
 from ai_dev_tools.benchmark.analysis.clusters import Nesting
-from ai_dev_tools.benchmark.analysis.durations import fit_durations
 from ai_dev_tools.benchmark.analysis.noninferiority import LossTest, shown_losses
-from ai_dev_tools.benchmark.analysis.planner import Assumptions, Target, plan, power_curve, prospects
 from ai_dev_tools.benchmark.analysis.statistics import holm, infer
 from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.planning.durations import fit_durations
+from ai_dev_tools.benchmark.planning.planner import Assumptions, Target, plan, power_curve, prospects
 
 
 def test_the_duration_model_recovers_the_rates_and_states_its_error() -> None:

@@ -12,14 +12,14 @@ import urllib3
 import yaml
 from making import case, prompt, write_task
 
-from ai_dev_tools.benchmark import paths
-from ai_dev_tools.benchmark.approaches import find_approach
 from ai_dev_tools.benchmark.endpoints import ReadyEndpoint
-from ai_dev_tools.benchmark.endpoints.tokenizing import count_tokens
+from ai_dev_tools.benchmark.endpoints.embedded.tokenizing import count_tokens
 from ai_dev_tools.benchmark.errors import ConfigurationErrors, ModelError
-from ai_dev_tools.benchmark.prompt_sizes import estimated_tokens, size_problem
 from ai_dev_tools.benchmark.prompts import render_prompts, write_prompts
-from ai_dev_tools.benchmark.tasks import load_task
+from ai_dev_tools.benchmark.prompts.approaches import find_approach
+from ai_dev_tools.benchmark.prompts.sizes import estimated_tokens, size_problem
+from ai_dev_tools.benchmark.records import paths
+from ai_dev_tools.benchmark.tasks.loading import load_task
 from ai_dev_tools.cli.benchmark_cli import main
 
 ROOT = Path(__file__).parents[1]
@@ -112,7 +112,7 @@ def test_tokens_are_counted_as_the_server_counts_them(weights: Path, embedded_en
 
 
 def test_the_estimate_is_on_the_cautious_side_for_code(weights: Path) -> None:
-    text = (ROOT / "src/ai_dev_tools/benchmark/prompts.py").read_text(encoding="utf-8")
+    text = (ROOT / "src/ai_dev_tools/benchmark/prompts/__init__.py").read_text(encoding="utf-8")
     (counted,) = count_tokens(weights, [text])
     assert counted < estimated_tokens(text) < 1.5 * counted
 

@@ -14,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from making import SCHEMA, case, prompt, write_task
 
-from ai_dev_tools.benchmark.approaches import (
+from ai_dev_tools.benchmark.errors import ConfigurationError, ToolError
+from ai_dev_tools.benchmark.prompts import Prompt, compose, read_prompts, render_prompts, write_prompts
+from ai_dev_tools.benchmark.prompts.approaches import (
     APPROACHES,
     DEFAULT_APPROACHES,
     Context,
@@ -23,10 +25,8 @@ from ai_dev_tools.benchmark.approaches import (
     build_context,
     find_approach,
 )
-from ai_dev_tools.benchmark.contexts import ToolResult
-from ai_dev_tools.benchmark.errors import ConfigurationError, ToolError
-from ai_dev_tools.benchmark.prompts import Prompt, compose, read_prompts, render_prompts, write_prompts
-from ai_dev_tools.benchmark.tasks import Task, load_task
+from ai_dev_tools.benchmark.prompts.tool_results import ToolResult
+from ai_dev_tools.benchmark.tasks.loading import Task, load_task
 
 texts = st.dictionaries(st.text("abc./", min_size=1, max_size=5), st.text(max_size=200), min_size=1, max_size=4)
 lines = st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), max_size=12), max_size=10)

@@ -9,7 +9,7 @@ from invented import decide, declare, invent, tools
 
 from ai_dev_tools.benchmark.analysis.clusters import cluster_estimate
 from ai_dev_tools.benchmark.analysis.quality import gate_level, superiority_p
-from ai_dev_tools.benchmark.analysis.sampletable import ALL
+from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.analysis.verdicts import verdicts
 
 

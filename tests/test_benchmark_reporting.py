@@ -17,14 +17,14 @@ import pandas as pd
 import pytest
 from report_runs import Run, everything, make_run, report_of
 
-from ai_dev_tools.benchmark import plots
+from ai_dev_tools.benchmark._util.text import number
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.report.build import SCHEMA_VERSION
-from ai_dev_tools.benchmark.report.formats import badge, console, html, junit, markdown, structured
-from ai_dev_tools.benchmark.report.model import Report, Table
-from ai_dev_tools.benchmark.report.render import render_report
-from ai_dev_tools.benchmark.report.text import number
 from ai_dev_tools.benchmark.reporting import console_summary
+from ai_dev_tools.benchmark.reporting import figures as plots
+from ai_dev_tools.benchmark.reporting.build import SCHEMA_VERSION
+from ai_dev_tools.benchmark.reporting.document import Report, Table
+from ai_dev_tools.benchmark.reporting.formats import badge, console, html, junit, markdown, structured
+from ai_dev_tools.benchmark.reporting.render import render_report
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def test_the_module_can_be_imported_alone_and_is_cheap() -> None:
 
 def test_json_has_the_known_blocks_and_follows_its_published_schema(report: Report) -> None:
     content = structured.render(report, SCHEMA_VERSION)
-    schema = json.loads(resources.files("ai_dev_tools.benchmark.report").joinpath("report.schema.json").read_text())
+    schema = json.loads(resources.files("ai_dev_tools.benchmark.reporting").joinpath("report.schema.json").read_text())
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate(content, schema)
     assert schema["properties"]["schema_version"]["const"] == SCHEMA_VERSION

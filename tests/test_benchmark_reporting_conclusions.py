@@ -9,16 +9,16 @@ import pandas as pd
 import pytest
 from report_runs import Change, Run, make_run, notices, report_of, with_identity
 
-from ai_dev_tools.benchmark.analysis.sampletable import ALL
+from ai_dev_tools.benchmark._util.text import number
+from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.analysis.verdicts import judge
-from ai_dev_tools.benchmark.plan import declare_plan, read_plans
-from ai_dev_tools.benchmark.report.build import SCHEMA_VERSION
-from ai_dev_tools.benchmark.report.data import records
-from ai_dev_tools.benchmark.report.formats import badge, console, html, structured
-from ai_dev_tools.benchmark.report.model import Facts, Figure, Report, Table
-from ai_dev_tools.benchmark.report.sections.headline import verdict_of
-from ai_dev_tools.benchmark.report.text import number
-from ai_dev_tools.benchmark.samples import Sample
+from ai_dev_tools.benchmark.records.plan import declare_plan, read_plans
+from ai_dev_tools.benchmark.records.sample import Sample
+from ai_dev_tools.benchmark.reporting.build import SCHEMA_VERSION
+from ai_dev_tools.benchmark.reporting.data import records
+from ai_dev_tools.benchmark.reporting.document import Facts, Figure, Report, Table
+from ai_dev_tools.benchmark.reporting.formats import badge, console, html, structured
+from ai_dev_tools.benchmark.reporting.sections.headline import verdict_of
 
 
 def figure(report: Report, name: str) -> Figure:

@@ -10,11 +10,11 @@ import pytest
 from report_runs import everything, fail, make_run, notices, report_of, shown
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.report.build import SCHEMA_VERSION
-from ai_dev_tools.benchmark.report.formats import console, html, junit, markdown, structured
-from ai_dev_tools.benchmark.report.model import Verdicts
-from ai_dev_tools.benchmark.report.render import render_report
-from ai_dev_tools.benchmark.samples import Sample
+from ai_dev_tools.benchmark.records.sample import Sample
+from ai_dev_tools.benchmark.reporting.build import SCHEMA_VERSION
+from ai_dev_tools.benchmark.reporting.document import Verdicts
+from ai_dev_tools.benchmark.reporting.formats import console, html, junit, markdown, structured
+from ai_dev_tools.benchmark.reporting.render import render_report
 
 
 def test_the_embedded_models_report_says_that_it_cannot_judge_quality(tmp_path: Path) -> None:

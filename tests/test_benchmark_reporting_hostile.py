@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from report_runs import TRUTH, fail, make_run
 
-from ai_dev_tools.benchmark.report.browser import MOST_TEXT, browser_data, load_prompts, read_blocks
-from ai_dev_tools.benchmark.report.formats import badge, console, html, junit, markdown, structured
-from ai_dev_tools.benchmark.report.model import (
+from ai_dev_tools.benchmark._util.text import visible
+from ai_dev_tools.benchmark.reporting.browser import MOST_TEXT, browser_data, load_prompts, read_blocks
+from ai_dev_tools.benchmark.reporting.document import (
     Column,
     Facts,
     Figure,
@@ -33,7 +33,7 @@ from ai_dev_tools.benchmark.report.model import (
     Verdict,
     Verdicts,
 )
-from ai_dev_tools.benchmark.report.text import visible
+from ai_dev_tools.benchmark.reporting.formats import badge, console, html, junit, markdown, structured
 
 NASTY = [
     "<script>alert(1)</script>",

@@ -10,14 +10,14 @@ import pandas as pd
 import pytest
 from report_runs import ROOT, Run, make_run, report_of
 
-from ai_dev_tools.benchmark import templating
+from ai_dev_tools.benchmark._util.text import number
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
-from ai_dev_tools.benchmark.report.build import SCHEMA_VERSION
-from ai_dev_tools.benchmark.report.data import RunData, read_run
-from ai_dev_tools.benchmark.report.formats import own, structured
-from ai_dev_tools.benchmark.report.model import Report
-from ai_dev_tools.benchmark.report.render import execute_notebook, render_report
-from ai_dev_tools.benchmark.report.text import number
+from ai_dev_tools.benchmark.reporting.build import SCHEMA_VERSION
+from ai_dev_tools.benchmark.reporting.data import RunData, read_run
+from ai_dev_tools.benchmark.reporting.document import Report
+from ai_dev_tools.benchmark.reporting.formats import own, structured
+from ai_dev_tools.benchmark.reporting.render import execute_notebook, render_report
+from ai_dev_tools.benchmark.tasks import templating
 
 EXAMPLES = ROOT / "docs" / "examples"
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from making import sample
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.paths import safe_model, sample_file, superseded_file
-from ai_dev_tools.benchmark.samples import (
+from ai_dev_tools.benchmark.records.paths import safe_model, sample_file, superseded_file
+from ai_dev_tools.benchmark.records.sample import (
     Attempt,
     Resources,
     Sample,
@@ -129,7 +129,7 @@ def test_a_sample_file_holds_every_promised_field(tmp_path: Path) -> None:
 
 
 def test_every_field_is_documented(tmp_path: Path) -> None:
-    from ai_dev_tools.benchmark.reference import sample_reference
+    from ai_dev_tools.cli.reference import sample_reference
 
     page = sample_reference()
     assert all(f"| `{field}` |" in page for field in FIELDS)
@@ -281,7 +281,7 @@ FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.samples import write_atomically
+from ai_dev_tools.benchmark.records.sample import write_atomically
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
@@ -303,7 +303,7 @@ def test_a_read_only_file_system_is_one_line(tmp_path: Path, monkeypatch: pytest
     def refuse(*_: Any) -> None:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
-    monkeypatch.setattr("ai_dev_tools.benchmark.samples.open", refuse, raising=False)
+    monkeypatch.setattr("ai_dev_tools.benchmark.records.sample.open", refuse, raising=False)
     with pytest.raises(ConfigurationError, match=r"Read-only file system.*make the results folder writable"):
         write_atomically(tmp_path / "0.json", b"x")
 
@@ -328,7 +328,7 @@ def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
     """A writer that is killed over and over leaves one of its two whole contents behind."""
     path = tmp_path / "0.json"
     code = (
-        "import sys; from pathlib import Path; from ai_dev_tools.benchmark.samples import write_atomically\n"
+        "import sys; from pathlib import Path; from ai_dev_tools.benchmark.records.sample import write_atomically\n"
         "while True:\n    [write_atomically(Path(sys.argv[1]), c * 200_000) for c in (b'a', b'b')]"
     )
     writer = subprocess.Popen([sys.executable, "-c", code, path])

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import adjusted_rand_score
 
-from ai_dev_tools.benchmark.scoring import (
+from ai_dev_tools.benchmark.tasks.scoring import (
     MAX_DEPTH,
     NORMALISATIONS,
     SCORERS,

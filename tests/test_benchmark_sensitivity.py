@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from invented import declare, invent
 
-from ai_dev_tools.benchmark.analysis.sampletable import ALL
+from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.analysis.sensitivity import COST, QUALITY, sensitivity
 from ai_dev_tools.benchmark.analysis.verdicts import verdicts
 

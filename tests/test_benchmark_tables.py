@@ -11,7 +11,7 @@ from making import sample
 
 from ai_dev_tools.benchmark.analysis.flatten import COLUMNS, sample_row, samples_table
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.samples import Attempt, Resources, SampleError, write_block
+from ai_dev_tools.benchmark.records.sample import Attempt, Resources, SampleError, write_block
 
 FAILED: dict[str, Any] = {
     "status": "failed",

@@ -13,9 +13,9 @@ import pytest
 import yaml
 from making import SCHEMA, TASK, case, write_task
 
-from ai_dev_tools.benchmark.corpora import CorpusUnavailable
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.tasks import Task, case_texts, check_names, find_tasks, load_task, render_question
+from ai_dev_tools.benchmark.tasks.corpora import CorpusUnavailable
+from ai_dev_tools.benchmark.tasks.loading import Task, case_texts, check_names, find_tasks, load_task, render_question
 
 
 def error_of(folder: Path) -> str:

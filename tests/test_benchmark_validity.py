@@ -11,9 +11,9 @@ from invented import invent
 
 from ai_dev_tools.benchmark.analysis.comparison import compare
 from ai_dev_tools.benchmark.analysis.validity import ValidityThresholds, assess, check_samples, summarise
+from ai_dev_tools.benchmark.config.parsing import parse
 from ai_dev_tools.benchmark.errors import ConfigurationErrors
 from ai_dev_tools.benchmark.plugins import CHECKS
-from ai_dev_tools.benchmark.validation import parse
 
 
 def _set(**values: object) -> Callable[[pd.DataFrame, int], None]:

@@ -10,11 +10,11 @@ from invented import decide, declare, invent, tools
 from ai_dev_tools.benchmark.analysis.claims import parse_plans, undertaking
 from ai_dev_tools.benchmark.analysis.comparison import compare
 from ai_dev_tools.benchmark.analysis.decomposition import break_even, decompose, efficiency_change
-from ai_dev_tools.benchmark.analysis.sampletable import ALL
+from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.analysis.verdicts import WORDS, enough_resamples, judge, verdicts
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.plan import RULES
-from ai_dev_tools.benchmark.tablefiles import kind_of
+from ai_dev_tools.benchmark.records.plan import RULES
+from ai_dev_tools.benchmark.records.table_files import kind_of
 
 # ------------------------------------------------------------------------------------------ the four words
 

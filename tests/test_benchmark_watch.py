@@ -11,9 +11,9 @@ import pytest
 from report_runs import Run, fail, make_run
 from rich.console import Console
 
-from ai_dev_tools.benchmark.paths import sample_file
-from ai_dev_tools.benchmark.samples import Sample, read_block, write_block, write_sample
-from ai_dev_tools.benchmark.watch import RunView, busy_seconds, main, watch
+from ai_dev_tools.benchmark.records.paths import sample_file
+from ai_dev_tools.benchmark.records.sample import Sample, read_block, write_block, write_sample
+from ai_dev_tools.benchmark.workflow.live_view import RunView, busy_seconds, main, watch
 
 
 def all_samples(run: Run) -> list[Sample]:

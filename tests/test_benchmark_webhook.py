@@ -18,7 +18,7 @@ import pytest
 from fakes.ollama import FakeOllama
 from fakes.project import make_project
 
-from ai_dev_tools.benchmark import webhook
+from ai_dev_tools.benchmark.workflow import notify as webhook
 
 
 class Receiver(HTTPServer):

@@ -16,8 +16,8 @@ from fakes.scripted_socket import FINAL, HEAD, Script, chunk, line, piece, servi
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_dev_tools.benchmark import wire
-from ai_dev_tools.benchmark.client import LOOP, OllamaClient, Reply
+from ai_dev_tools.benchmark._util import wire
+from ai_dev_tools.benchmark.endpoints.ollama_client import LOOP, OllamaClient, Reply
 from ai_dev_tools.benchmark.endpoints.probing import ask, identify, is_ollama
 from ai_dev_tools.benchmark.errors import (
     BenchmarkError,

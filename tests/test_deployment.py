@@ -18,7 +18,7 @@ from fakes.ollama import FakeOllama
 from packaging.requirements import Requirement
 from workflow_project import REPO, Project
 
-from ai_dev_tools.benchmark.deployment import workflow_home
+from ai_dev_tools.benchmark.config.shipped_files import workflow_home
 from ai_dev_tools.benchmark.errors import ConfigurationError
 
 MODEL = "llama3.2:1b"
@@ -112,7 +112,7 @@ def test_tasks_are_found_beside_the_snakefile_or_in_the_package(tmp_path: Path) 
 
 def test_nowhere_to_find_tasks_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("CHECKOUT", "PACKAGED"):
-        monkeypatch.setattr(f"ai_dev_tools.benchmark.deployment.{name}", tmp_path)
+        monkeypatch.setattr(f"ai_dev_tools.benchmark.config.shipped_files.{name}", tmp_path)
     with pytest.raises(ConfigurationError, match=r"no tasks beside the Snakefile .* pip install \."):
         workflow_home("https://example.org/workflow")
 

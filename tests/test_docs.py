@@ -20,9 +20,9 @@ import pytest
 import yaml
 from documents import DATA, DIRECTIVES, PLAIN, PYTHON, REPO, SHELL, Block, every_block, pages
 
-from ai_dev_tools.benchmark.config import Config, load_config, resolve_profile
-from ai_dev_tools.benchmark.settings import load_settings, merge
-from ai_dev_tools.benchmark.validation import read_yaml
+from ai_dev_tools.benchmark.config.models import Config, load_config, resolve_profile
+from ai_dev_tools.benchmark.config.parsing import read_yaml
+from ai_dev_tools.benchmark.config.sources import load_settings, merge
 from ai_dev_tools.cli.benchmark_cli import app, join_lists
 
 BLOCKS = every_block()

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ai_dev_tools.benchmark.endpoints import gguf
-from ai_dev_tools.benchmark.endpoints import ollama_api as api
+from ai_dev_tools.benchmark.endpoints.embedded import gguf
+from ai_dev_tools.benchmark.endpoints.embedded import ollama_api as api
 from ai_dev_tools.benchmark.errors import ConfigurationError
 
 

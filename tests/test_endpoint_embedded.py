@@ -17,10 +17,10 @@ import psutil
 import pytest
 import urllib3
 
+from ai_dev_tools.benchmark._util.processes import start_time
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, ReadyEndpoint, open_endpoint
-from ai_dev_tools.benchmark.endpoints.catalogue import find_model
 from ai_dev_tools.benchmark.endpoints.embedded import ENVIRONMENT, MODULE
-from ai_dev_tools.benchmark.endpoints.processes import start_time
+from ai_dev_tools.benchmark.endpoints.embedded.catalogue import find_model
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, StartupTimeoutError
 
 HOLD = """

@@ -13,11 +13,11 @@ import pytest
 from fakes.scripted_ollama import ScriptedOllama
 from ports import refusing_port
 
-from ai_dev_tools.benchmark.addresses import host_url
+from ai_dev_tools.benchmark._util.addresses import host_url
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, ReadyEndpoint, container, open_endpoint, pulling
 from ai_dev_tools.benchmark.endpoints.auto import choose
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, EndpointConnectionError, ModelError
-from ai_dev_tools.benchmark.identity import is_here
+from ai_dev_tools.benchmark.execution.provenance import is_here
 
 HALF = {"status": "pulling", "digest": "sha256:a", "total": 100, "completed": 50}
 WHOLE = {"status": "pulling", "digest": "sha256:a", "total": 100, "completed": 100}

@@ -15,8 +15,8 @@ import psutil
 import pytest
 import urllib3
 
+from ai_dev_tools.benchmark._util.processes import start_time
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, memory, open_endpoint
-from ai_dev_tools.benchmark.endpoints.processes import start_time
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, ModelError, StartupTimeoutError
 
 OLLAMA = """#!/bin/sh

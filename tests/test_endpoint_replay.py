@@ -12,12 +12,12 @@ import msgspec
 import pytest
 import urllib3
 
-from ai_dev_tools.benchmark.client import OllamaClient, Reply
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, open_endpoint
+from ai_dev_tools.benchmark.endpoints.ollama_client import OllamaClient, Reply
 from ai_dev_tools.benchmark.endpoints.replay import closing_fields
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
-from ai_dev_tools.benchmark.measure import _timings
-from ai_dev_tools.benchmark.samples import (
+from ai_dev_tools.benchmark.execution.request import _timings
+from ai_dev_tools.benchmark.records.sample import (
     Attempt,
     EndpointIdentity,
     Request,

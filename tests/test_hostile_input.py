@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ai_dev_tools.benchmark.comparison.run import IDENTIFYING, read_run
 from ai_dev_tools.benchmark.errors import BenchmarkError
-from ai_dev_tools.benchmark.old_results import MOST_SAMPLES, import_results
-from ai_dev_tools.benchmark.runs import IDENTIFYING, read_run
-from ai_dev_tools.benchmark.tablefiles import read_table
+from ai_dev_tools.benchmark.legacy.old_results import MOST_SAMPLES, import_results
+from ai_dev_tools.benchmark.records.table_files import read_table
 from ai_dev_tools.cli.benchmark_cli import main
 
 COMMAS = b"," * (20 << 20)
@@ -89,7 +89,7 @@ def test_what_the_judge_stumbles_over_is_a_wrong_call(
 ) -> None:
     path = tmp_path / "samples.parquet"
     path.write_bytes(_parquet(pd.DataFrame([ROW])))
-    monkeypatch.setattr("ai_dev_tools.benchmark.gate.pair_up", {}.__getitem__)
+    monkeypatch.setattr("ai_dev_tools.benchmark.comparison.gate.pair_up", {}.__getitem__)
     assert main(["gate", "--run", str(path), "--baseline", str(path)]) == 2
     assert "cannot be judged" in capsys.readouterr().err
 
@@ -171,7 +171,7 @@ def test_an_import_that_fails_on_the_way_leaves_nothing(tmp_path: Path, monkeypa
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("ai_dev_tools.benchmark.old_results._write_tables", fail)
+    monkeypatch.setattr("ai_dev_tools.benchmark.legacy.old_results._write_tables", fail)
     with pytest.raises(BenchmarkError, match="No space left"):
         import_results(_old(tmp_path / "old.json", [{"success": True}]), tmp_path / "results")
     assert list((tmp_path / "results").iterdir()) == []

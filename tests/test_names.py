@@ -12,16 +12,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from making import case, write_task
 
-from ai_dev_tools.benchmark import paths
-from ai_dev_tools.benchmark.archive.names import name_problem
-from ai_dev_tools.benchmark.config import load_config, resolve_profile
+from ai_dev_tools.benchmark.config.models import load_config, resolve_profile
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.experiment import Experiment, open_experiment
-from ai_dev_tools.benchmark.names import checked, clean_files, figure_id, is_clutter, path_problems, safe_segment
-from ai_dev_tools.benchmark.old_results import import_results
-from ai_dev_tools.benchmark.registry import TaskRegistry
-from ai_dev_tools.benchmark.tasks import find_tasks, load_task
-from ai_dev_tools.benchmark.tools import companions, find_tools
+from ai_dev_tools.benchmark.legacy.old_results import import_results
+from ai_dev_tools.benchmark.planning.experiment import Experiment, open_experiment
+from ai_dev_tools.benchmark.prompts.tools import companions, find_tools
+from ai_dev_tools.benchmark.records import paths
+from ai_dev_tools.benchmark.records.archive_names import name_problem
+from ai_dev_tools.benchmark.records.names import (
+    checked,
+    clean_files,
+    figure_id,
+    is_clutter,
+    path_problems,
+    safe_segment,
+)
+from ai_dev_tools.benchmark.tasks.loading import find_tasks, load_task
+from ai_dev_tools.benchmark.tasks.registry import TaskRegistry
 
 ROOT = Path(__file__).parents[1]
 SHIPPED: dict[str, Any] = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())

@@ -17,7 +17,7 @@ from fakes.ollama import FakeOllama
 from ports import refusing_port
 from workflow_project import REPO, Project
 
-from ai_dev_tools.benchmark.config import load_config, resolve_profile
+from ai_dev_tools.benchmark.config.models import load_config, resolve_profile
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, open_endpoint
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
 

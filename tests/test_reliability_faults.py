@@ -24,12 +24,12 @@ from fakes.ollama import FakeOllama
 from making import block, prompts
 from workflow_project import REPO, Project
 
-from ai_dev_tools.benchmark import measure
-from ai_dev_tools.benchmark.client import status_error
-from ai_dev_tools.benchmark.design import Block
+from ai_dev_tools.benchmark.endpoints.ollama_client import status_error
 from ai_dev_tools.benchmark.errors import EndpointConnectionError
+from ai_dev_tools.benchmark.execution import request as measure
 from ai_dev_tools.benchmark.execution import run_block
-from ai_dev_tools.benchmark.samples import Sample, read_sample
+from ai_dev_tools.benchmark.records.block import Block
+from ai_dev_tools.benchmark.records.sample import Sample, read_sample
 
 MODEL = "fake:1b"
 DOCS = REPO / "docs" / "reliability.md"

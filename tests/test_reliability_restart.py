@@ -17,14 +17,15 @@ from making import block, prompts
 from test_endpoint_process import OLLAMA, put_ollama
 from workflow_project import REPO
 
-from ai_dev_tools.benchmark import execution, measure
-from ai_dev_tools.benchmark import progress as progress_module
-from ai_dev_tools.benchmark.design import Block
-from ai_dev_tools.benchmark.endpoints.processes import start_time
+from ai_dev_tools.benchmark import execution
+from ai_dev_tools.benchmark._util.processes import start_time
 from ai_dev_tools.benchmark.errors import EndpointConnectionError, ModelError
 from ai_dev_tools.benchmark.execution import MAX_RESTARTS, run_block
-from ai_dev_tools.benchmark.progress import Progress
-from ai_dev_tools.benchmark.samples import Sample, read_sample
+from ai_dev_tools.benchmark.execution import progress as progress_module
+from ai_dev_tools.benchmark.execution import request as measure
+from ai_dev_tools.benchmark.execution.progress import Progress
+from ai_dev_tools.benchmark.records.block import Block
+from ai_dev_tools.benchmark.records.sample import Sample, read_sample
 
 MODEL = "smollm2:135m"
 CELLS = 16

@@ -9,8 +9,8 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ai_dev_tools.benchmark import plots
-from ai_dev_tools.benchmark.report.text import ratio_axis
+from ai_dev_tools.benchmark._util.text import ratio_axis
+from ai_dev_tools.benchmark.reporting import figures as plots
 
 LABELS = ["all tasks", "Systematic fix", "Repository analysis with a long name · codellama:7b-instruct"]
 

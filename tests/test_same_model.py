@@ -9,8 +9,8 @@ import pytest
 from fakes.ollama import FakeOllama
 from fakes.project import make_project
 
-from ai_dev_tools.benchmark.same_model import recorded_digests
-from ai_dev_tools.benchmark.samples import write_block
+from ai_dev_tools.benchmark.records.sample import write_block
+from ai_dev_tools.benchmark.workflow.same_model import recorded_digests
 from ai_dev_tools.cli.benchmark_cli import main
 
 MODEL = "llama3.2:1b"

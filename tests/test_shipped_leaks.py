@@ -17,11 +17,11 @@ import pytest
 from making import case, prompt, write_task
 from shipped import CORPORA, ROOT, SHIPPED, load_once
 
-from ai_dev_tools.benchmark.approaches import APPROACHES
-from ai_dev_tools.benchmark.contexts import ToolResult, collect_contexts, read_contexts, write_contexts
 from ai_dev_tools.benchmark.prompts import Prompt, render_prompts
-from ai_dev_tools.benchmark.tasks import Case, Task, case_texts, load_task, render_question
-from ai_dev_tools.benchmark.tools import ToolSpec, companions, find_tools, load_tool
+from ai_dev_tools.benchmark.prompts.approaches import APPROACHES
+from ai_dev_tools.benchmark.prompts.tool_results import ToolResult, collect_contexts, read_contexts, write_contexts
+from ai_dev_tools.benchmark.prompts.tools import ToolSpec, companions, find_tools, load_tool
+from ai_dev_tools.benchmark.tasks.loading import Case, Task, case_texts, load_task, render_question
 
 
 @pytest.fixture(params=sorted(SHIPPED))

@@ -12,15 +12,15 @@ import pytest
 from making import case, write_task
 from shipped import CORPORA, ROOT, SHIPPED, load_once
 
-from ai_dev_tools.benchmark import audit
-from ai_dev_tools.benchmark.approaches import APPROACHES
-from ai_dev_tools.benchmark.audit import audit_task
-from ai_dev_tools.benchmark.caselists import CaseList
+from ai_dev_tools.benchmark.config.parsing import StrictModel
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.scoring import NORMALISATIONS, SCORERS, parse_answer, score_answer
-from ai_dev_tools.benchmark.tasks import Case, ScoringRule, Task
-from ai_dev_tools.benchmark.tools import ToolSpec, find_tools, load_tool
-from ai_dev_tools.benchmark.validation import StrictModel
+from ai_dev_tools.benchmark.prompts.approaches import APPROACHES
+from ai_dev_tools.benchmark.prompts.tools import ToolSpec, find_tools, load_tool
+from ai_dev_tools.benchmark.tasks import audit
+from ai_dev_tools.benchmark.tasks.audit import audit_task
+from ai_dev_tools.benchmark.tasks.case_lists import CaseList
+from ai_dev_tools.benchmark.tasks.loading import Case, ScoringRule, Task
+from ai_dev_tools.benchmark.tasks.scoring import NORMALISATIONS, SCORERS, parse_answer, score_answer
 
 
 @pytest.fixture(params=sorted(SHIPPED))

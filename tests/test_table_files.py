@@ -14,15 +14,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from report_runs import Run, make_run, make_tables
 
-from ai_dev_tools.benchmark.analysis.sampletable import NUMBERS, TEXT, prepare
-from ai_dev_tools.benchmark.comparing import write_comparison
+from ai_dev_tools.benchmark.analysis.samples_table import NUMBERS, TEXT, prepare
+from ai_dev_tools.benchmark.comparison import write_comparison
+from ai_dev_tools.benchmark.comparison.gate import judge_gate
+from ai_dev_tools.benchmark.comparison.run import read_run
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.gate import judge_gate
-from ai_dev_tools.benchmark.results import BenchmarkResults
-from ai_dev_tools.benchmark.runs import read_run
-from ai_dev_tools.benchmark.samples import Sample
-from ai_dev_tools.benchmark.tablefiles import guarded, kind_of, read_table, unguarded, write_csv
-from ai_dev_tools.benchmark.webhook import current_verdicts
+from ai_dev_tools.benchmark.records.sample import Sample
+from ai_dev_tools.benchmark.records.table_files import guarded, kind_of, read_table, unguarded, write_csv
+from ai_dev_tools.benchmark.runner.results import BenchmarkResults
+from ai_dev_tools.benchmark.workflow.notify import current_verdicts
 
 LOOK_LIKE_SOMETHING_ELSE = (
     "NA", "N/A", "null", "None", "nan", "NaN", "007", "1e5", "true", "False", "inf", "-inf", "empty", "1_000", "0x1F",

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from making import tool, write_task
 
-from ai_dev_tools.benchmark import templating
 from ai_dev_tools.benchmark.errors import ConfigurationError, ToolError
-from ai_dev_tools.benchmark.tasks import load_task
-from ai_dev_tools.benchmark.templating import Failed, names_variable, outcomes, render_each, template_problem
-from ai_dev_tools.benchmark.tools import condense, load_tool
+from ai_dev_tools.benchmark.prompts.tools import condense, load_tool
+from ai_dev_tools.benchmark.tasks import templating
+from ai_dev_tools.benchmark.tasks.loading import load_task
+from ai_dev_tools.benchmark.tasks.templating import Failed, names_variable, outcomes, render_each, template_problem
 
 HUNGRY = {
     "time": "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from making import tool, write_task
 
-from ai_dev_tools.benchmark.contexts import ToolResult, collect_contexts
-from ai_dev_tools.benchmark.executed import executed_digest
-from ai_dev_tools.benchmark.tasks import load_task
+from ai_dev_tools.benchmark.prompts.executed import executed_digest
+from ai_dev_tools.benchmark.prompts.tool_results import ToolResult, collect_contexts
+from ai_dev_tools.benchmark.tasks.loading import load_task
 
 
 def program(path: Path, text: str) -> Path:
@@ -213,7 +213,7 @@ def test_a_real_package_installed_as_editable(tmp_path: Path) -> None:
     )  # fmt: skip
     from importlib.metadata import distribution as installed
 
-    from ai_dev_tools.benchmark import executed
+    from ai_dev_tools.benchmark.prompts import executed
 
     name = next(
         (d for d in ("ai-dev-tools", "ai-dev-tools-benchmark", "ai_dev_tools") if list(executed._installed(d))), None

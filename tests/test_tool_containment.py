@@ -15,10 +15,10 @@ import psutil
 import pytest
 from making import tool
 
-from ai_dev_tools.benchmark import containment, tools
-from ai_dev_tools.benchmark.containment import Limits, Sandbox, bubblewrap_problem, fresh_room, run_contained
 from ai_dev_tools.benchmark.errors import ConfigurationError, ToolError
-from ai_dev_tools.benchmark.tools import installed_version, run_tool
+from ai_dev_tools.benchmark.prompts import containment, tools
+from ai_dev_tools.benchmark.prompts.containment import Limits, Sandbox, bubblewrap_problem, fresh_room, run_contained
+from ai_dev_tools.benchmark.prompts.tools import installed_version, run_tool
 
 FILES = {"app.py": "x = 1\n"}
 DAEMON = """
@@ -122,7 +122,7 @@ def test_a_tool_ends_with_the_run_that_started_it(sandbox: Sandbox, tmp_path: Pa
 import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
 from pathlib import Path
 from making import tool
-from ai_dev_tools.benchmark.tools import run_tool
+from ai_dev_tools.benchmark.prompts.tools import run_tool
 run_tool(tool(Path({str(tmp_path)!r}), "-c", "import time; time.sleep(600)", {mark!r}), {{}}, {{}}, sandbox={sandbox!r})
 """
     run = subprocess.Popen([sys.executable, "-c", code])
@@ -147,7 +147,7 @@ def test_no_process_above_a_tool_shows_it_a_secret(sandbox: Sandbox, tmp_path: P
 import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
 from pathlib import Path
 from making import tool
-from ai_dev_tools.benchmark.tools import run_tool
+from ai_dev_tools.benchmark.prompts.tools import run_tool
 print(run_tool(tool(Path({str(tmp_path)!r}), "{{tool_dir}}/look.py"), {{}}, {{}}, sandbox={sandbox!r}).condensed)
 """
     done = subprocess.run(

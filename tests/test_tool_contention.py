@@ -15,12 +15,12 @@ from making import case, sample, tool, write_task
 
 from ai_dev_tools.benchmark.analysis.flatten import sample_row
 from ai_dev_tools.benchmark.analysis.validity import assess, check_samples
-from ai_dev_tools.benchmark.approaches import Material, build_context, find_approach
-from ai_dev_tools.benchmark.contexts import ToolResult, collect_contexts, disturbed_line
+from ai_dev_tools.benchmark.endpoints.metering import is_disturbed
 from ai_dev_tools.benchmark.prompts import render_prompts
-from ai_dev_tools.benchmark.resources import is_disturbed
-from ai_dev_tools.benchmark.tasks import load_task
-from ai_dev_tools.benchmark.tools import run_tool
+from ai_dev_tools.benchmark.prompts.approaches import Material, build_context, find_approach
+from ai_dev_tools.benchmark.prompts.tool_results import ToolResult, collect_contexts, disturbed_line
+from ai_dev_tools.benchmark.prompts.tools import run_tool
+from ai_dev_tools.benchmark.tasks.loading import load_task
 
 CORES = os.cpu_count() or 1
 FOR_A_WHILE = "import time\nend = time.monotonic() + 0.6\nwhile time.monotonic() < end: {body}\nprint(1)"

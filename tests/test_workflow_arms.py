@@ -18,7 +18,7 @@ from fakes.ollama import FakeOllama
 from workflow_project import Project
 
 from ai_dev_tools.benchmark.analysis.verdicts import verdicts
-from ai_dev_tools.benchmark.plan import read_plans
+from ai_dev_tools.benchmark.records.plan import read_plans
 
 MODEL = "llama3.2:1b"
 COLOURS = ("red", "green", "blue", "amber", "violet", "white", "black", "pink")

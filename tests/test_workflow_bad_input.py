@@ -148,7 +148,7 @@ def test_a_damaged_or_foreign_sample_is_set_aside_and_asked_again(project: Proje
 def test_weights_that_are_not_the_pinned_ones(project: Project) -> None:
     folder = project.folder / "resources/models"
     folder.mkdir(parents=True)
-    from ai_dev_tools.benchmark.endpoints.catalogue import find_model
+    from ai_dev_tools.benchmark.endpoints.embedded.catalogue import find_model
 
     (project.folder / find_model("smollm2:135m").path).write_bytes(b"GGUF but not the pinned one")
     done = project.snakemake("run", tasks="systematic_fix", samples=1)

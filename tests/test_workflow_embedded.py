@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from workflow_project import Project
 
-from ai_dev_tools.benchmark.samples import Sample, read_sample
+from ai_dev_tools.benchmark.records.sample import Sample, read_sample
 
 ARMS = {"baseline", "tools", "no_context"}
 

@@ -9,7 +9,7 @@ from pathlib import Path
 HOLD = """
 import sys
 from pathlib import Path
-from ai_dev_tools.benchmark.locking import clear_stale_lock
+from ai_dev_tools.benchmark.workflow.run_lock import clear_stale_lock
 clear_stale_lock(Path(sys.argv[1]))
 print("held", flush=True)
 sys.stdin.read()

@@ -19,12 +19,12 @@ import pytest
 from fakes.ollama import FakeOllama
 from workflow_project import Project
 
-from ai_dev_tools.benchmark.config import load_config
-from ai_dev_tools.benchmark.credentials import without_passwords
+from ai_dev_tools.benchmark._util.credentials import without_passwords
+from ai_dev_tools.benchmark.config.models import load_config
+from ai_dev_tools.benchmark.config.sources import merge
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, open_endpoint
 from ai_dev_tools.benchmark.endpoints.external import authorization, host_url
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationErrors
-from ai_dev_tools.benchmark.settings import merge
 from ai_dev_tools.cli.listing import setting_rows
 
 MODEL = "llama3.2:1b"

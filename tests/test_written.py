@@ -14,16 +14,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from making import case, write_task
 
-from ai_dev_tools.benchmark.batches import find_batches
-from ai_dev_tools.benchmark.config import Config, load_config
-from ai_dev_tools.benchmark.drive import Call
+from ai_dev_tools.benchmark.config.batches import find_batches
+from ai_dev_tools.benchmark.config.models import Config, load_config
+from ai_dev_tools.benchmark.config.parsing import parse_settings, read_settings
+from ai_dev_tools.benchmark.config.sources import parse_overrides
+from ai_dev_tools.benchmark.config.written import parse_value, scalar, spell
 from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.prompts.tools import load_tool
 from ai_dev_tools.benchmark.runner import BenchmarkRunner
-from ai_dev_tools.benchmark.settings import parse_overrides
-from ai_dev_tools.benchmark.tasks import load_task
-from ai_dev_tools.benchmark.tools import load_tool
-from ai_dev_tools.benchmark.validation import parse_settings, read_settings
-from ai_dev_tools.benchmark.written import parse_value, scalar, spell
+from ai_dev_tools.benchmark.tasks.loading import load_task
+from ai_dev_tools.benchmark.workflow.snakemake import Call
 from ai_dev_tools.cli.benchmark_cli import main
 
 ROOT = Path(__file__).parents[1]

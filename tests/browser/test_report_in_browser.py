@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 from report_runs import Run, fail, make_run
 
-from ai_dev_tools.benchmark.batches import Batch
-from ai_dev_tools.benchmark.comparing import write_batch_report, write_comparison
-from ai_dev_tools.benchmark.report import browser as browsing
-from ai_dev_tools.benchmark.report.render import render_report
-from ai_dev_tools.benchmark.runs import read_run
-from ai_dev_tools.benchmark.samples import Sample
+from ai_dev_tools.benchmark.comparison import write_batch_report, write_comparison
+from ai_dev_tools.benchmark.comparison.run import read_run
+from ai_dev_tools.benchmark.config.batches import Batch
+from ai_dev_tools.benchmark.records.sample import Sample
+from ai_dev_tools.benchmark.reporting import browser as browsing
+from ai_dev_tools.benchmark.reporting.render import render_report
 
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
@@ -277,7 +277,7 @@ def test_a_hostile_answer_neither_runs_nor_breaks_the_layout(chromium: Any, tmp_
 def test_a_large_run_loads_its_samples_from_files_beside_the_page(
     chromium: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ai_dev_tools.benchmark.report.render.MOST_INLINE_SAMPLES", 10)
+    monkeypatch.setattr("ai_dev_tools.benchmark.reporting.render.MOST_INLINE_SAMPLES", 10)
     run = make_run(tmp_path, samples=4)
     render_report(run.inputs, tmp_path / "report", tmp_path / "figures")
     with Opened(chromium, tmp_path / "report" / "report.html") as opened:

@@ -11,10 +11,10 @@ from typing import Any
 from fakes.ollama import FakeOllama
 from making import block, prompts
 
-from ai_dev_tools.benchmark.design import Block
 from ai_dev_tools.benchmark.execution import run_block
 from ai_dev_tools.benchmark.prompts import Prompt
-from ai_dev_tools.benchmark.samples import Sample
+from ai_dev_tools.benchmark.records.block import Block
+from ai_dev_tools.benchmark.records.sample import Sample
 
 Reply = tuple[int, list[dict[str, Any]], float]
 Bend = Callable[[int, "Reply"], "Reply"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from bench import Bench, Fake
 
-from ai_dev_tools.benchmark import measure
+from ai_dev_tools.benchmark.execution import request as measure
 
 
 @pytest.fixture

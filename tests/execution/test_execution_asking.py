@@ -9,13 +9,13 @@ import pytest
 from bench import Bench, Reply, answering
 from making import prompt, prompts
 
-from ai_dev_tools.benchmark import measure
-from ai_dev_tools.benchmark.client import OllamaClient
-from ai_dev_tools.benchmark.design import cells, nonce
+from ai_dev_tools.benchmark.endpoints.metering import Meter
+from ai_dev_tools.benchmark.endpoints.ollama_client import OllamaClient
 from ai_dev_tools.benchmark.errors import OverloadedError
-from ai_dev_tools.benchmark.progress import duration
-from ai_dev_tools.benchmark.resources import Meter
-from ai_dev_tools.benchmark.samples import EndpointIdentity, SampleError, read_sample
+from ai_dev_tools.benchmark.execution import request as measure
+from ai_dev_tools.benchmark.execution.progress import duration
+from ai_dev_tools.benchmark.records.block import cells, nonce
+from ai_dev_tools.benchmark.records.sample import EndpointIdentity, SampleError, read_sample
 
 # --- the first run --------------------------------------------------------------------------------------------------
 

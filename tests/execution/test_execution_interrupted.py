@@ -17,7 +17,7 @@ from ai_dev_tools.benchmark import execution
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, ReadyEndpoint, endpoint_kind
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, EndpointConnectionError
 from ai_dev_tools.benchmark.execution import run_block
-from ai_dev_tools.benchmark.samples import Sample, read_sample, write_sample
+from ai_dev_tools.benchmark.records.sample import Sample, read_sample, write_sample
 
 # --- the endpoint goes away -----------------------------------------------------------------------------------------
 

@@ -16,16 +16,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from making import block
 
-from ai_dev_tools.benchmark import measure, slots
 from ai_dev_tools.benchmark.analysis.flatten import sample_row
 from ai_dev_tools.benchmark.analysis.validity import assess
-from ai_dev_tools.benchmark.client import OllamaClient
 from ai_dev_tools.benchmark.endpoints import ReadyEndpoint
+from ai_dev_tools.benchmark.endpoints.ollama_client import OllamaClient
 from ai_dev_tools.benchmark.errors import EndpointConnectionError
-from ai_dev_tools.benchmark.execution import FAILURES_IN_A_ROW
-from ai_dev_tools.benchmark.jobs import RUN_PID
-from ai_dev_tools.benchmark.samples import Sample
-from ai_dev_tools.benchmark.slots import Turn, overlapping, spread
+from ai_dev_tools.benchmark.execution import FAILURES_IN_A_ROW, slots
+from ai_dev_tools.benchmark.execution import request as measure
+from ai_dev_tools.benchmark.execution.job import RUN_PID
+from ai_dev_tools.benchmark.execution.slots import Turn, overlapping, spread
+from ai_dev_tools.benchmark.records.sample import Sample
 
 LATENCY_S = 0.2
 

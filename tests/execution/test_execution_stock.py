@@ -12,7 +12,7 @@ from bench import Bench
 from making import prompt, prompts
 
 from ai_dev_tools.benchmark.execution import retryable
-from ai_dev_tools.benchmark.samples import Sample, SampleError, read_sample, write_sample
+from ai_dev_tools.benchmark.records.sample import Sample, SampleError, read_sample, write_sample
 
 # --- running again --------------------------------------------------------------------------------------------------
 

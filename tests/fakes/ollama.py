@@ -25,9 +25,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from ai_dev_tools.benchmark.endpoints import ollama_api as api
-from ai_dev_tools.benchmark.endpoints.ollama_api import ApiError
-from ai_dev_tools.benchmark.model_names import full_name, same_model
+from ai_dev_tools.benchmark._util.model_names import full_name, same_model
+from ai_dev_tools.benchmark.endpoints.embedded import ollama_api as api
+from ai_dev_tools.benchmark.endpoints.embedded.ollama_api import ApiError
 
 VERSION = "0.0.0-fake"
 CREATED = "2026-01-01T00:00:00Z"

@@ -300,8 +300,8 @@ def soak(kills: int, seed: int, server: str, folder: Path, limit_s: float = floa
     """Kill `kills` times, or until the time is up; then let a run complete."""
     weights = None
     if server == "embedded":
-        from ai_dev_tools.benchmark.endpoints.catalogue import find_model
-        from ai_dev_tools.benchmark.endpoints.weights import fetch_weights
+        from ai_dev_tools.benchmark.endpoints.embedded.catalogue import find_model
+        from ai_dev_tools.benchmark.endpoints.embedded.weights import fetch_weights
 
         model = find_model("smollm2:135m", REPO)
         weights = fetch_weights(model, REPO / model.path)

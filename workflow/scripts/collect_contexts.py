@@ -1,11 +1,11 @@
 from pathlib import Path
 
-from ai_dev_tools.benchmark import paths
-from ai_dev_tools.benchmark.asked import is_forced
-from ai_dev_tools.benchmark.contexts import collect_contexts, disturbed_line, read_contexts, write_contexts
-from ai_dev_tools.benchmark.jobs import job
-from ai_dev_tools.benchmark.tasks import load_task
-from ai_dev_tools.benchmark.tools import load_tool
+from ai_dev_tools.benchmark.execution.job import job
+from ai_dev_tools.benchmark.prompts.tool_results import collect_contexts, disturbed_line, read_contexts, write_contexts
+from ai_dev_tools.benchmark.prompts.tools import load_tool
+from ai_dev_tools.benchmark.records import paths
+from ai_dev_tools.benchmark.tasks.loading import load_task
+from ai_dev_tools.benchmark.workflow.asked import is_forced
 
 with job(snakemake.log[0]) as say:
     task, tool = load_task(Path(snakemake.params.folder)), load_tool(Path(snakemake.input.tool[0]))

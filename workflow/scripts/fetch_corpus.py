@@ -1,8 +1,8 @@
 from pathlib import Path
 
-from ai_dev_tools.benchmark.corpora import load_corpora
-from ai_dev_tools.benchmark.jobs import job
-from ai_dev_tools.benchmark.receipts import fetch_with_receipt
+from ai_dev_tools.benchmark.execution.job import job
+from ai_dev_tools.benchmark.tasks.corpora import load_corpora
+from ai_dev_tools.benchmark.tasks.receipts import fetch_with_receipt
 
 with job(snakemake.log[0]) as say:
     receipt = Path(snakemake.output[0])

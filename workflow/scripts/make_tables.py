@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from ai_dev_tools.benchmark.analysis.tables import write_tables
-from ai_dev_tools.benchmark.jobs import job
+from ai_dev_tools.benchmark.execution.job import job
 
 with job(snakemake.log[0]):
     write_tables(

@@ -1,11 +1,11 @@
 from pathlib import Path
 
-from ai_dev_tools.benchmark import paths
-from ai_dev_tools.benchmark.approaches import find_approach
-from ai_dev_tools.benchmark.contexts import read_contexts
-from ai_dev_tools.benchmark.jobs import job
+from ai_dev_tools.benchmark.execution.job import job
 from ai_dev_tools.benchmark.prompts import render_prompts, write_prompts
-from ai_dev_tools.benchmark.tasks import load_task
+from ai_dev_tools.benchmark.prompts.approaches import find_approach
+from ai_dev_tools.benchmark.prompts.tool_results import read_contexts
+from ai_dev_tools.benchmark.records import paths
+from ai_dev_tools.benchmark.tasks.loading import load_task
 
 with job(snakemake.log[0]):
     task = load_task(Path(snakemake.params.folder))

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from ai_dev_tools.benchmark.jobs import job
+from ai_dev_tools.benchmark.execution.job import job
 from ai_dev_tools.benchmark.reporting import Inputs, render_report
 
 with job(snakemake.log[0]):

@@ -1,10 +1,10 @@
 from pathlib import Path
 
-from ai_dev_tools.benchmark import paths
-from ai_dev_tools.benchmark.batches import Batch
-from ai_dev_tools.benchmark.comparing import write_batch_report
-from ai_dev_tools.benchmark.jobs import job
-from ai_dev_tools.benchmark.runs import read_run
+from ai_dev_tools.benchmark.comparison import write_batch_report
+from ai_dev_tools.benchmark.comparison.run import read_run
+from ai_dev_tools.benchmark.config.batches import Batch
+from ai_dev_tools.benchmark.execution.job import job
+from ai_dev_tools.benchmark.records import paths
 
 with job(snakemake.log[0]):
     batch = Batch.model_validate(snakemake.params.batch)

@@ -9,10 +9,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ai_dev_tools.benchmark.config import ExecutionMode, HardwareProfile, OutputFormat, WorkflowType
+    from ai_dev_tools.benchmark.config.models import ExecutionMode, HardwareProfile, OutputFormat, WorkflowType
     from ai_dev_tools.benchmark.errors import BenchmarkError
-    from ai_dev_tools.benchmark.results import BatchResults, BenchmarkResults, ComparisonResults
     from ai_dev_tools.benchmark.runner import BenchmarkRunner, Progress
+    from ai_dev_tools.benchmark.runner.results import BatchResults, BenchmarkResults, ComparisonResults
 
 _HOME = {
     "BenchmarkRunner": "runner",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ai_dev_tools.benchmark.credentials import without_passwords
-from ai_dev_tools.benchmark.lines import visible_line
+from ai_dev_tools.benchmark._util.credentials import without_passwords
+from ai_dev_tools.benchmark._util.lines import visible_line
 
 
 class BenchmarkError(Exception):

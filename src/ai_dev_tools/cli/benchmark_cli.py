@@ -100,7 +100,7 @@ def compare(
     folders = [f"comparison/{first}__{other}" for other in others]
     code = start(wish, "compare", shows(folders[0], as_json))
     if code == console.OK and not wish.dry:
-        from ai_dev_tools.benchmark.runs import read_run
+        from ai_dev_tools.benchmark.comparison.run import read_run
 
         for folder in folders[1:]:
             console.say(f"Report: results/{folder}/overview.html")
@@ -157,7 +157,7 @@ def add_task(
     as_json: AsJson = False,
 ) -> None:
     """Add a task made of two prompts."""
-    from ai_dev_tools.benchmark.registry import get_task_registry
+    from ai_dev_tools.benchmark.tasks.registry import get_task_registry
     from ai_dev_tools.cli.listing import json_table, text_or_file
 
     task = get_task_registry(root).create_custom_task(
@@ -180,8 +180,8 @@ def validate(
     as_json: AsJson = False,
 ) -> None:
     """Check settings, tasks, tools, endpoints, models, memory and disk; exit code 1 if a run cannot work."""
-    from ai_dev_tools.benchmark.checks import validate as check_all
-    from ai_dev_tools.benchmark.settings import load_settings
+    from ai_dev_tools.benchmark.config.sources import load_settings
+    from ai_dev_tools.benchmark.workflow.preflight import validate as check_all
     from ai_dev_tools.cli.listing import setting_rows
 
     place, overrides = wish.place(), wish.settings()

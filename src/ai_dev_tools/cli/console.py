@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import Any, NoReturn
 
-from ai_dev_tools.benchmark.lines import visible_line
+from ai_dev_tools.benchmark._util.lines import visible_line
 
 OK = 0
 FAILED = 1

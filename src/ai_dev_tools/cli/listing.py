@@ -8,15 +8,15 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ai_dev_tools.benchmark.credentials import problem_of, without_passwords
+from ai_dev_tools.benchmark._util.credentials import problem_of, without_passwords
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.cli.console import table
 
 if TYPE_CHECKING:
     import typer
 
-    from ai_dev_tools.benchmark.experiment import Experiment
-    from ai_dev_tools.benchmark.settings import Merged
+    from ai_dev_tools.benchmark.config.sources import Merged
+    from ai_dev_tools.benchmark.planning.experiment import Experiment
 
 
 def task_rows(root: Path) -> list[dict[str, Any]]:
@@ -26,9 +26,9 @@ def task_rows(root: Path) -> list[dict[str, Any]]:
     """
     import yaml
 
-    from ai_dev_tools.benchmark.config import as_list
-    from ai_dev_tools.benchmark.names import clean_files
-    from ai_dev_tools.benchmark.settings import load_settings
+    from ai_dev_tools.benchmark.config.models import as_list
+    from ai_dev_tools.benchmark.config.sources import load_settings
+    from ai_dev_tools.benchmark.records.names import clean_files
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     extra = load_settings(root, {}).settings.get("task_folders") or []
@@ -78,9 +78,9 @@ def _listed_sizes(path: Path, task: dict[str, Any], root: Path) -> tuple[list[st
     folder, declared = path.parent, task.get("cases_from")
     if not declared and not any((folder / name).is_file() for name in ("cases.jsonl", "cases.csv")):
         return [], True  # importing what reads lists takes longer than all the rest
-    from ai_dev_tools.benchmark.caselists import CaseList, list_files, listed_cases
-    from ai_dev_tools.benchmark.paths import CASE_LIST
-    from ai_dev_tools.benchmark.validation import parse
+    from ai_dev_tools.benchmark.config.parsing import parse
+    from ai_dev_tools.benchmark.records.paths import CASE_LIST
+    from ai_dev_tools.benchmark.tasks.case_lists import CaseList, list_files, listed_cases
 
     pinned = parse(CaseList, declared, f"{path}: cases_from") if declared else None
     remote = root / CASE_LIST.format(sha256=pinned.sha256, format=pinned.kind) if pinned and pinned.url else None
@@ -94,8 +94,8 @@ def _listed_sizes(path: Path, task: dict[str, Any], root: Path) -> tuple[list[st
 
 def setting_rows(merged: Merged) -> list[dict[str, Any]]:
     """Every setting with its value and where it came from; those of defaults too."""
-    from ai_dev_tools.benchmark.config import Config
-    from ai_dev_tools.benchmark.settings import DEFAULT, leaves
+    from ai_dev_tools.benchmark.config.models import Config
+    from ai_dev_tools.benchmark.config.sources import DEFAULT, leaves
 
     values = leaves(merged.settings)
     rows = [
@@ -111,7 +111,7 @@ def setting_rows(merged: Merged) -> list[dict[str, Any]]:
 
 
 def _shown(key: str, value: Any) -> str:
-    from ai_dev_tools.benchmark.identity import without_secrets
+    from ai_dev_tools.benchmark.execution.provenance import without_secrets
 
     parts = key.split(".")
     if "environment" in parts[:-1]:
@@ -129,12 +129,12 @@ def _short(value: Any) -> str:
 
 def plan_of(experiment: Experiment, root: Path, effect: float | None = None) -> tuple[dict[str, Any], str]:
     """What a run sets out to show, what it can find, and what it takes: for programs, and for people."""
-    from ai_dev_tools.benchmark.estimate import estimate
-    from ai_dev_tools.benchmark.plan import plan_hash, read_plans
-    from ai_dev_tools.benchmark.progress import duration
-    from ai_dev_tools.benchmark.prompt_sizes import misfits
-    from ai_dev_tools.benchmark.same_model import changed_models
-    from ai_dev_tools.benchmark.sizing import size_up, sizing_lines
+    from ai_dev_tools.benchmark.execution.progress import duration
+    from ai_dev_tools.benchmark.planning.estimate import estimate
+    from ai_dev_tools.benchmark.planning.sizing import size_up, sizing_lines
+    from ai_dev_tools.benchmark.prompts.sizes import misfits
+    from ai_dev_tools.benchmark.records.plan import plan_hash, read_plans
+    from ai_dev_tools.benchmark.workflow.same_model import changed_models
 
     profile = experiment.config.profile
     plan = experiment.plan(profile)
@@ -184,8 +184,8 @@ def _earlier(ledger: Sequence[Mapping[str, Any]], digest: str, plan: Mapping[str
 
 def undeclared(experiment: Experiment, root: Path) -> str | None:
     """Why these settings are those of no run that was made, and what the last one was asked with; None if they are."""
-    from ai_dev_tools.benchmark import paths
-    from ai_dev_tools.benchmark.plan import plan_hash, read_plans, restates
+    from ai_dev_tools.benchmark.records import paths
+    from ai_dev_tools.benchmark.records.plan import plan_hash, read_plans, restates
 
     profile = experiment.config.profile
     plan = experiment.plan(profile)
@@ -233,7 +233,7 @@ def json_table(text: str | None, option: str) -> dict[str, Any] | None:
 
 def better_call(error: Any, app: typer.Typer, words: list[str]) -> str:
     """What was wrong with a call, and the nearest right one."""
-    from ai_dev_tools.benchmark.validation import nearest
+    from ai_dev_tools.benchmark.config.parsing import nearest
 
     if type(error).__name__ == "NoArgsIsHelpError":
         return "say what to do, for example: ai-dev-bench run --profile embedded (all commands: ai-dev-bench --help)"

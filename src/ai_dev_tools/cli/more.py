@@ -28,7 +28,7 @@ def watch(
     once: Annotated[bool, typer.Option("--once", help="One look, then end")] = False,
 ) -> None:
     """Watch a running (or finished) run from its sample files; Ctrl-C leaves the run alone."""
-    from ai_dev_tools.benchmark.watch import watch as look
+    from ai_dev_tools.benchmark.workflow.live_view import watch as look
 
     experiment, _, place = open_wish(wish)
     folder = place / "results" / experiment.run
@@ -74,7 +74,7 @@ def migrate(
     as_json: AsJson = False,
 ) -> None:
     """Carry the replaced system's settings over; writes one file, changes no other."""
-    from ai_dev_tools.benchmark.migrate import migrate_file
+    from ai_dev_tools.benchmark.legacy.migrate import migrate_file
 
     place = Wish(root).place()
     target = output or place / "config" / "migrated.yaml"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ai_dev_tools.benchmark.drive import SUMMARY, Call, find_root, run
+from ai_dev_tools.benchmark.workflow.snakemake import SUMMARY, Call, find_root, run
 from ai_dev_tools.cli.console import FAILED, OK, out, out_json, say
 
 
@@ -47,8 +47,8 @@ class Wish:
 
     def settings(self) -> dict[str, Any]:
         """The settings that the command line gives, in the order of Snakemake: files, then pairs, then options."""
-        from ai_dev_tools.benchmark.settings import parse_overrides, update
-        from ai_dev_tools.benchmark.validation import read_settings
+        from ai_dev_tools.benchmark.config.parsing import read_settings
+        from ai_dev_tools.benchmark.config.sources import parse_overrides, update
 
         found: dict[str, Any] = {}
         for path in self.files:
@@ -59,7 +59,7 @@ class Wish:
 
     def call(self, target: str) -> Call:
         """The Snakemake call."""
-        from ai_dev_tools.benchmark.settings import parse_overrides
+        from ai_dev_tools.benchmark.config.sources import parse_overrides
 
         flags = ["--cores", self.cores] if self.cores else []
         if self.files:
@@ -77,10 +77,10 @@ def open_wish(wish: Wish) -> tuple[Any, Any, Path]:
 
     Paths in settings are seen from the workflow's folder, as Snakemake sees them, wherever the command is typed.
     """
-    from ai_dev_tools.benchmark.batches import apply_batch
-    from ai_dev_tools.benchmark.config import load_config
-    from ai_dev_tools.benchmark.experiment import open_experiment
-    from ai_dev_tools.benchmark.settings import load_settings
+    from ai_dev_tools.benchmark.config.batches import apply_batch
+    from ai_dev_tools.benchmark.config.models import load_config
+    from ai_dev_tools.benchmark.config.sources import load_settings
+    from ai_dev_tools.benchmark.planning.experiment import open_experiment
 
     root, overrides = wish.place(), wish.settings()
     merged = load_settings(root, overrides)
@@ -123,8 +123,8 @@ def shows(results: str | None, as_json: bool) -> Callable[[Any, Path, str], None
 
 def show(root: Path, results: str, output_format: Any, command: str, as_json: bool) -> None:
     """The result on standard output: a report or an overview."""
-    from ai_dev_tools.benchmark.config import OutputFormat
-    from ai_dev_tools.benchmark.results import overview_text, report_text
+    from ai_dev_tools.benchmark.config.models import OutputFormat
+    from ai_dev_tools.benchmark.runner.results import overview_text, report_text
 
     folder = root / "results" / results
     overview = folder / "overview.json"

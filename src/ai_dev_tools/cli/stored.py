@@ -15,7 +15,7 @@ from ai_dev_tools.cli.running import Wish, open_wish, show
 
 if TYPE_CHECKING:
     from ai_dev_tools.benchmark.archive import Verification
-    from ai_dev_tools.benchmark.runs import Run
+    from ai_dev_tools.benchmark.comparison.run import Run
 
 
 def register(app: typer.Typer) -> None:
@@ -31,7 +31,7 @@ def archived(as_json: bool) -> Callable[[Any, Path, str], None]:
     """Presents the archive that a run was put into."""
 
     def present(experiment: Any, root: Path, command: str) -> None:
-        from ai_dev_tools.benchmark import paths
+        from ai_dev_tools.benchmark.records import paths
 
         profile = experiment.run
         file = root / paths.ARCHIVE.format(profile=profile, archive=experiment.archive_name(profile))
@@ -115,7 +115,7 @@ def render(
     """Check an archive and make its report again: data from the archive, code from here. Runs nothing of the sender's."""
     from ai_dev_tools.benchmark.archive import render as check_and_render
     from ai_dev_tools.benchmark.archive.unpacking import NO_PLUGINS
-    from ai_dev_tools.benchmark.runs import CRATE_SUFFIX
+    from ai_dev_tools.benchmark.comparison.run import CRATE_SUFFIX
 
     if not file.is_file():
         console.stop(f"{file} does not exist, or is no file: name an archive")
@@ -174,7 +174,7 @@ def _import_archives(
     files: Sequence[Path], name: str | None, output: Path | None, separate: bool, root: Path | None, as_json: bool
 ) -> None:
     from ai_dev_tools.benchmark.archive import import_archives
-    from ai_dev_tools.benchmark.runs import CRATE_SUFFIX
+    from ai_dev_tools.benchmark.comparison.run import CRATE_SUFFIX
 
     label = name or "__".join(file.name.removesuffix(CRATE_SUFFIX).removesuffix(".zip") for file in files)
     folder = output or Wish(root).place() / "results" / "comparison" / label
@@ -191,7 +191,7 @@ def _import_archives(
 
 
 def _import_old(source: Path, name: str | None, report: bool, place: Path, as_json: bool) -> None:
-    from ai_dev_tools.benchmark.old_results import import_results, report_import
+    from ai_dev_tools.benchmark.legacy.old_results import import_results, report_import
 
     run, samples, vanished = import_results(source, place / "results", name)
     if report:
@@ -232,10 +232,10 @@ def gate(
     as_json: AsJson = False,
 ) -> None:
     """Fail (exit code 1) if a declared metric got worse than in a stored run, beyond its bound and beyond chance."""
+    from ai_dev_tools.benchmark.comparison.gate import judge_gate, parse_metrics
+    from ai_dev_tools.benchmark.comparison.gate import junit as as_junit
+    from ai_dev_tools.benchmark.comparison.run import read_run
     from ai_dev_tools.benchmark.errors import ConfigurationError
-    from ai_dev_tools.benchmark.gate import judge_gate, parse_metrics
-    from ai_dev_tools.benchmark.gate import junit as as_junit
-    from ai_dev_tools.benchmark.runs import read_run
 
     bounds = parse_metrics(names(metric) or [])
     place = Wish(root).place() if run is None or not Path(run).exists() or not Path(baseline).exists() else Path()
@@ -279,8 +279,8 @@ def gate(
 
 def compare_runs(given: Sequence[str], wish: Wish, same_verdicts: bool, as_json: bool) -> int:
     """Compare two stored runs; nothing is asked and Snakemake has nothing to do. Returns the exit code."""
-    from ai_dev_tools.benchmark.comparing import write_comparison
-    from ai_dev_tools.benchmark.runs import read_run
+    from ai_dev_tools.benchmark.comparison import write_comparison
+    from ai_dev_tools.benchmark.comparison.run import read_run
 
     asked = [name for name, value in wish.config.items() if value is not None and name != "output_format"]
     if asked:
@@ -300,7 +300,7 @@ def compare_runs(given: Sequence[str], wish: Wish, same_verdicts: bool, as_json:
 
 def say_whether_verdicts_hold(runs: Sequence[Run], required: bool) -> int:
     """Say what became of the first run's verdicts in each other one; returns 1 if they must hold and do not."""
-    from ai_dev_tools.benchmark.repetition import compare_requests
+    from ai_dev_tools.benchmark.comparison.repetition import compare_requests
 
     first, *others = runs
     found = [compare_requests(first, other) for other in others]

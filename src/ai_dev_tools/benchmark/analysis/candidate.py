@@ -13,12 +13,12 @@ from ai_dev_tools.benchmark.analysis.effects import Effect
 from ai_dev_tools.benchmark.analysis.pairs import Pairs
 from ai_dev_tools.benchmark.analysis.power import minimal_effect
 from ai_dev_tools.benchmark.analysis.quality import Gate, gate_level
-from ai_dev_tools.benchmark.analysis.sampletable import ALL, words
+from ai_dev_tools.benchmark.analysis.samples_table import ALL, words
 from ai_dev_tools.benchmark.analysis.saying import CostTest, fewest, ratio_found, says_saves
 from ai_dev_tools.benchmark.analysis.standing import Standing
 from ai_dev_tools.benchmark.analysis.statistics import effect_size, from_log
 from ai_dev_tools.benchmark.analysis.wording import ONE_REPOSITORY, POWER_AT, sentence
-from ai_dev_tools.benchmark.plan import RULES
+from ai_dev_tools.benchmark.records.plan import RULES
 
 COLUMNS = words(
     "profile claim endpoint approach reference models scope task label verdict direction ratio low high "

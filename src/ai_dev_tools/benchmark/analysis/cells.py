@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ai_dev_tools.benchmark.analysis.sampletable import ALL, codes, levels
+from ai_dev_tools.benchmark.analysis.samples_table import ALL, codes, levels
 from ai_dev_tools.benchmark.analysis.validity import DEFAULTS, backward_steps, model_digest_changed, protocol_mixed
 
 Floats = NDArray[np.float64]

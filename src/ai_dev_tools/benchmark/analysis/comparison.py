@@ -20,7 +20,7 @@ from ai_dev_tools.benchmark.analysis.pairing import By, costs, pair_up
 from ai_dev_tools.benchmark.analysis.pairs import Pairs, Rows
 from ai_dev_tools.benchmark.analysis.power import minimal_effect
 from ai_dev_tools.benchmark.analysis.quality import gate_level, lower_bound
-from ai_dev_tools.benchmark.analysis.sampletable import ALL, words
+from ai_dev_tools.benchmark.analysis.samples_table import ALL, words
 from ai_dev_tools.benchmark.analysis.statistics import (
     RESAMPLES,
     benjamini_hochberg,
@@ -31,7 +31,7 @@ from ai_dev_tools.benchmark.analysis.statistics import (
     why_no_interval,
 )
 from ai_dev_tools.benchmark.analysis.validity import assess
-from ai_dev_tools.benchmark.config import ValidityThresholds
+from ai_dev_tools.benchmark.config.models import ValidityThresholds
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.plugins import COMPARISONS, Plugin
 

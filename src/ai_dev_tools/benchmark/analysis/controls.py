@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ai_dev_tools.benchmark.analysis.sampletable import ALL, levels, prepare
-from ai_dev_tools.benchmark.approaches import FINDINGS_CONTROLS, TOOL_PREFIX
+from ai_dev_tools.benchmark.analysis.samples_table import ALL, levels, prepare
+from ai_dev_tools.benchmark.prompts.approaches import FINDINGS_CONTROLS, TOOL_PREFIX
 
 COMPARABLE = (0.9, 1.1)
 """Realised ratios of prompt tokens within which an excerpt counts as being of the findings' length."""

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from ai_dev_tools.benchmark.analysis.clusters import ClusterEstimate, cluster_estimate, integer_labels
 from ai_dev_tools.benchmark.analysis.comparison import scopes, why_no_pair
+from ai_dev_tools.benchmark.analysis.metrics import efficiency
 from ai_dev_tools.benchmark.analysis.pairing import By, Floats, costs, pair_up
 from ai_dev_tools.benchmark.analysis.pairs import Pairs
-from ai_dev_tools.benchmark.analysis.sampletable import words
+from ai_dev_tools.benchmark.analysis.samples_table import words
 from ai_dev_tools.benchmark.analysis.statistics import (
     from_log,
     infer,
@@ -21,8 +22,7 @@ from ai_dev_tools.benchmark.analysis.statistics import (
     why_no_interval,
 )
 from ai_dev_tools.benchmark.analysis.validity import assess
-from ai_dev_tools.benchmark.config import ValidityThresholds
-from ai_dev_tools.benchmark.metrics import efficiency
+from ai_dev_tools.benchmark.config.models import ValidityThresholds
 
 SCOPE = ["profile", "model", "task", "approach", "reference"]
 _PARTS = (

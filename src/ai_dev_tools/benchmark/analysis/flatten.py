@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pandas as pd
 
-from ai_dev_tools.benchmark.samples import Sample, read_block
+from ai_dev_tools.benchmark.records.sample import Sample, read_block
 
 SAME_NAME = [
     "profile",

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ai_dev_tools.benchmark.analysis.sampletable import CUT_OFF, LOOP, PREPARED, codes, prepare
+from ai_dev_tools.benchmark.analysis.samples_table import CUT_OFF, LOOP, PREPARED, codes, prepare
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.plugins import COMPARISONS, ENDPOINTS, Plugin, comparison
 

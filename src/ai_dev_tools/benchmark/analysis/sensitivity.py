@@ -12,11 +12,11 @@ from ai_dev_tools.benchmark.analysis.candidate import Candidate
 from ai_dev_tools.benchmark.analysis.claims import Plan, Undertaking, parse_plans, planned_samples, undertaking
 from ai_dev_tools.benchmark.analysis.gates import Gates
 from ai_dev_tools.benchmark.analysis.pairing import costs
-from ai_dev_tools.benchmark.analysis.sampletable import ALL, levels, words
+from ai_dev_tools.benchmark.analysis.samples_table import ALL, levels, words
 from ai_dev_tools.benchmark.analysis.statistics import RESAMPLES
 from ai_dev_tools.benchmark.analysis.validity import DEFAULTS, assess
 from ai_dev_tools.benchmark.analysis.verdicts import decide, enough_resamples, measure_profile
-from ai_dev_tools.benchmark.config import ValidityThresholds
+from ai_dev_tools.benchmark.config.models import ValidityThresholds
 
 COLUMNS = words("profile claim models setting value declared verdict reasons")
 COST, QUALITY = "margin_ratio", "quality.margin"

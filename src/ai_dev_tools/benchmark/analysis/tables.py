@@ -14,18 +14,18 @@ from ai_dev_tools.benchmark.analysis.comparison import compare
 from ai_dev_tools.benchmark.analysis.controls import realised_lengths
 from ai_dev_tools.benchmark.analysis.decomposition import break_even, decompose, efficiency_change
 from ai_dev_tools.benchmark.analysis.flatten import samples_table
+from ai_dev_tools.benchmark.analysis.metrics import compute_metrics
 from ai_dev_tools.benchmark.analysis.pairing import costs
 from ai_dev_tools.benchmark.analysis.sensitivity import sensitivity
-from ai_dev_tools.benchmark.analysis.toolfailures import with_tool_failures
+from ai_dev_tools.benchmark.analysis.tool_failures import with_tool_failures
 from ai_dev_tools.benchmark.analysis.validity import assess, check_samples
 from ai_dev_tools.benchmark.analysis.verdicts import judge
-from ai_dev_tools.benchmark.config import ValidityThresholds
-from ai_dev_tools.benchmark.metrics import compute_metrics
-from ai_dev_tools.benchmark.paths import TABLE_NAMES
-from ai_dev_tools.benchmark.plan import read_plans, up_to
+from ai_dev_tools.benchmark.config.models import ValidityThresholds
 from ai_dev_tools.benchmark.plugins import catalogue, load_plugins
 from ai_dev_tools.benchmark.prompts import SKIPPED, read_prompts
-from ai_dev_tools.benchmark.tablefiles import write_csv
+from ai_dev_tools.benchmark.records.paths import TABLE_NAMES
+from ai_dev_tools.benchmark.records.plan import read_plans, up_to
+from ai_dev_tools.benchmark.records.table_files import write_csv
 
 
 def write_tables(

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ai_dev_tools.benchmark.analysis.sampletable import CUT_OFF, LOOP, codes, prepare, words
+from ai_dev_tools.benchmark.analysis.samples_table import CUT_OFF, LOOP, codes, prepare, words
 from ai_dev_tools.benchmark.analysis.waiting import late_load_s, queued_s
-from ai_dev_tools.benchmark.config import ValidityThresholds
+from ai_dev_tools.benchmark.config.models import ValidityThresholds
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.plugins import CHECKS, ENDPOINTS, Plugin, check
 

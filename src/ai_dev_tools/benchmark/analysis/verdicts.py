@@ -26,7 +26,7 @@ from ai_dev_tools.benchmark.analysis.gates import Gates
 from ai_dev_tools.benchmark.analysis.measuring import measure
 from ai_dev_tools.benchmark.analysis.pairing import costs
 from ai_dev_tools.benchmark.analysis.quality import superiority_p
-from ai_dev_tools.benchmark.analysis.sampletable import ALL, levels, words
+from ai_dev_tools.benchmark.analysis.samples_table import ALL, levels, words
 from ai_dev_tools.benchmark.analysis.standing import standing
 from ai_dev_tools.benchmark.analysis.statistics import (
     RESAMPLES,
@@ -34,7 +34,7 @@ from ai_dev_tools.benchmark.analysis.statistics import (
     why_no_interval,
 )
 from ai_dev_tools.benchmark.analysis.validity import DEFAULTS, assess
-from ai_dev_tools.benchmark.config import ValidityThresholds
+from ai_dev_tools.benchmark.config.models import ValidityThresholds
 
 BEYOND = 20
 """Resamples that must lie beyond a level for a test at that level."""

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ai_dev_tools.benchmark.analysis.sampletable import codes
+from ai_dev_tools.benchmark.analysis.samples_table import codes
 
 Floats = NDArray[np.float64]
 SESSION = ["run", "profile", "instance", "model", "task", "session"]

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ai_dev_tools.benchmark.archive.build import Subject, build_archive
     from ai_dev_tools.benchmark.archive.container import ArchiveError
-    from ai_dev_tools.benchmark.archive.pool import import_archives
     from ai_dev_tools.benchmark.archive.unpacking import render, unpack
     from ai_dev_tools.benchmark.archive.verification import Verification, verify
+    from ai_dev_tools.benchmark.comparison.pool import import_archives
 
 __all__ = ["ArchiveError", "Subject", "Verification", "build_archive", "import_archives", "render", "unpack", "verify"]
 _HOMES = {

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from ai_dev_tools.benchmark import paths
+from ai_dev_tools.benchmark._util.credentials import without_passwords
 from ai_dev_tools.benchmark.archive.container import ArchiveError, Digest, Member, new_archive
 from ai_dev_tools.benchmark.archive.crate import crate_metadata
 from ai_dev_tools.benchmark.archive.facts import block_facts, gather, tool_facts
@@ -40,14 +40,14 @@ from ai_dev_tools.benchmark.archive.layout import (
 from ai_dev_tools.benchmark.archive.members import ROOT_FILES
 from ai_dev_tools.benchmark.archive.program import package_files
 from ai_dev_tools.benchmark.archive.publication import readme, zenodo
-from ai_dev_tools.benchmark.credentials import without_passwords
-from ai_dev_tools.benchmark.endpoints.catalogue import CatalogueModel, find_catalogue, load_catalogue, lookup
+from ai_dev_tools.benchmark.config.parsing import read_yaml
+from ai_dev_tools.benchmark.endpoints.embedded.catalogue import CatalogueModel, find_catalogue, load_catalogue, lookup
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.identity import without_secrets
-from ai_dev_tools.benchmark.plan import read_plans
-from ai_dev_tools.benchmark.receipts import read_receipt
-from ai_dev_tools.benchmark.tools import companions
-from ai_dev_tools.benchmark.validation import read_yaml
+from ai_dev_tools.benchmark.execution.provenance import without_secrets
+from ai_dev_tools.benchmark.prompts.tools import companions
+from ai_dev_tools.benchmark.records import paths
+from ai_dev_tools.benchmark.records.plan import read_plans
+from ai_dev_tools.benchmark.tasks.receipts import read_receipt
 
 BY_TASK = ("fetch_corpus", "collect_contexts", "render_prompts")
 """Rules whose logs are named after a task or corpus; those of others are named after the run."""

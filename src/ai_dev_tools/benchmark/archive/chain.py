@@ -19,9 +19,8 @@ from typing import Any
 
 import msgspec
 
-from ai_dev_tools.benchmark import tablefiles
 from ai_dev_tools.benchmark.analysis.flatten import ADDED, COLUMNS, sample_row
-from ai_dev_tools.benchmark.analysis.sampletable import NUMBERS
+from ai_dev_tools.benchmark.analysis.samples_table import NUMBERS
 from ai_dev_tools.benchmark.archive.container import Archive, ArchiveError
 from ai_dev_tools.benchmark.archive.layout import (
     BLOCK_NAME,
@@ -33,16 +32,17 @@ from ai_dev_tools.benchmark.archive.layout import (
 )
 from ai_dev_tools.benchmark.archive.streams import Hashed
 from ai_dev_tools.benchmark.archive.yamltext import yaml_data
-from ai_dev_tools.benchmark.config import load_config
-from ai_dev_tools.benchmark.contexts import ToolResult
-from ai_dev_tools.benchmark.design import Think
+from ai_dev_tools.benchmark.config.models import load_config
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.paths import safe_model
-from ai_dev_tools.benchmark.plan import read_plans
 from ai_dev_tools.benchmark.prompts import Prompt
-from ai_dev_tools.benchmark.samples import RENAMED, Sample, decode
-from ai_dev_tools.benchmark.scoring import score_answer
-from ai_dev_tools.benchmark.tablefiles import unguarded
+from ai_dev_tools.benchmark.prompts.tool_results import ToolResult
+from ai_dev_tools.benchmark.records import table_files as tablefiles
+from ai_dev_tools.benchmark.records.block import Think
+from ai_dev_tools.benchmark.records.paths import safe_model
+from ai_dev_tools.benchmark.records.plan import read_plans
+from ai_dev_tools.benchmark.records.sample import RENAMED, Sample, decode
+from ai_dev_tools.benchmark.records.table_files import unguarded
+from ai_dev_tools.benchmark.tasks.scoring import score_answer
 
 Key = tuple[str, str, str, int]
 """Model tag, task, approach and index of a sample."""

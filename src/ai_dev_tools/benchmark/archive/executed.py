@@ -6,8 +6,8 @@ import json
 import re
 from typing import Any
 
-from ai_dev_tools.benchmark import paths
-from ai_dev_tools.benchmark.report.formats.structured import jsonable
+from ai_dev_tools.benchmark.records import paths
+from ai_dev_tools.benchmark.reporting.formats.structured import jsonable
 
 _PARAMETERS = "injected-parameters"
 _OF_CELLS = ("execution", "papermill", "tags")

@@ -14,14 +14,14 @@ from typing import Any
 
 import msgspec
 
-from ai_dev_tools.benchmark import paths
 from ai_dev_tools.benchmark.archive.layout import FORMAT, RunFacts
-from ai_dev_tools.benchmark.contexts import ToolResult
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.identity import read_sessions
-from ai_dev_tools.benchmark.plan import read_plans
-from ai_dev_tools.benchmark.report.machine import PACKAGES
-from ai_dev_tools.benchmark.samples import Sample, decode
+from ai_dev_tools.benchmark.execution.provenance import read_sessions
+from ai_dev_tools.benchmark.prompts.tool_results import ToolResult
+from ai_dev_tools.benchmark.records import paths
+from ai_dev_tools.benchmark.records.plan import read_plans
+from ai_dev_tools.benchmark.records.sample import Sample, decode
+from ai_dev_tools.benchmark.reporting.machine import PACKAGES
 
 PACKAGE = "ai-dev-tools-benchmark"
 GENERATED = "%Y-%m-%d %H:%M:%S UTC"

@@ -9,7 +9,6 @@ from typing import Protocol
 
 import msgspec
 
-from ai_dev_tools.benchmark import paths
 from ai_dev_tools.benchmark.archive.chain import REPORT_JSON, Records
 from ai_dev_tools.benchmark.archive.container import Archive, ArchiveError
 from ai_dev_tools.benchmark.archive.layout import RECORDED, RUN, Manifest, RunFacts
@@ -17,6 +16,7 @@ from ai_dev_tools.benchmark.archive.program import Program
 from ai_dev_tools.benchmark.archive.recompute import report_differences
 from ai_dev_tools.benchmark.archive.rendering import Compared, compare_report, lay_out, made_by_own_code
 from ai_dev_tools.benchmark.archive.summary import other_words, wrong_facts, wrong_settings_of_report
+from ai_dev_tools.benchmark.records import paths
 
 MOST_DERIVED = 8 << 20
 """Bytes of all derived tables, beside those of the samples table."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from ai_dev_tools.benchmark import paths
 from ai_dev_tools.benchmark.archive.layout import CRATE, MANIFEST, README, RUN, SOURCE
 from ai_dev_tools.benchmark.archive.limits import Limits
+from ai_dev_tools.benchmark.records import paths
 
 ROOT_FILES = (
     "LICENSE",

@@ -10,11 +10,11 @@ from functools import cache
 from pathlib import Path
 
 from ai_dev_tools import __version__
-from ai_dev_tools.benchmark import paths
+from ai_dev_tools.benchmark._util.lines import visible_line
 from ai_dev_tools.benchmark.archive.layout import SOURCE, Entry
 from ai_dev_tools.benchmark.archive.members import OWN, PROGRAM, SHIPPED
-from ai_dev_tools.benchmark.deployment import CHECKOUT, PACKAGED
-from ai_dev_tools.benchmark.lines import visible_line
+from ai_dev_tools.benchmark.config.shipped_files import CHECKOUT, PACKAGED
+from ai_dev_tools.benchmark.records import paths
 
 MOST_NAMED = 5
 

@@ -14,16 +14,16 @@ from typing import Any
 
 import pandas as pd
 
-from ai_dev_tools.benchmark import paths
 from ai_dev_tools.benchmark.archive.chain import open_parquet
 from ai_dev_tools.benchmark.archive.container import Archive, ArchiveError
 from ai_dev_tools.benchmark.archive.layout import BLOCK_NAME, CONFIG, PROMPTS_NAME, RECORDED, Manifest
 from ai_dev_tools.benchmark.archive.yamltext import yaml_data
-from ai_dev_tools.benchmark.config import Config, load_config
+from ai_dev_tools.benchmark.config.models import Config, load_config
 from ai_dev_tools.benchmark.errors import BenchmarkError
-from ai_dev_tools.benchmark.experiment import Experiment
-from ai_dev_tools.benchmark.plan import RULES, up_to
-from ai_dev_tools.benchmark.tablefiles import read_table
+from ai_dev_tools.benchmark.planning.experiment import Experiment
+from ai_dev_tools.benchmark.records import paths
+from ai_dev_tools.benchmark.records.plan import RULES, up_to
+from ai_dev_tools.benchmark.records.table_files import read_table
 
 _IMPOSSIBLE = (BenchmarkError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 FROM_TABLES = ("comparison_metrics", "overall_metrics", "verdicts", "verdict_rows")
@@ -32,9 +32,9 @@ FROM_TABLES = ("comparison_metrics", "overall_metrics", "verdicts", "verdict_row
 
 def report_differences(archive: Archive, manifest: Manifest, report: dict[str, Any]) -> list[str]:
     """Parts of the report that do not say what the recorded tables say; empty where it belongs to them."""
-    from ai_dev_tools.benchmark.report.build import SCHEMA_VERSION, build_report
-    from ai_dev_tools.benchmark.report.data import DERIVED, RunData, plain_samples
-    from ai_dev_tools.benchmark.report.formats import structured
+    from ai_dev_tools.benchmark.reporting.build import SCHEMA_VERSION, build_report
+    from ai_dev_tools.benchmark.reporting.data import DERIVED, RunData, plain_samples
+    from ai_dev_tools.benchmark.reporting.formats import structured
 
     tables: dict[str, Any] = {name: _table(archive, name) for name in ("samples", *DERIVED)}
     plans = archive.read(paths.PLANS.format(profile=manifest.profile)).splitlines()

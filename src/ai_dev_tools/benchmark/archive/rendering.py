@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ai_dev_tools.benchmark import paths
+from ai_dev_tools.benchmark._util.lines import visible_line
 from ai_dev_tools.benchmark.archive.container import Archive, ArchiveError
 from ai_dev_tools.benchmark.archive.layout import (
     BLOCK_NAME,
@@ -26,8 +26,8 @@ from ai_dev_tools.benchmark.archive.layout import (
 )
 from ai_dev_tools.benchmark.archive.program import Program, installed_notebook
 from ai_dev_tools.benchmark.errors import BenchmarkError
-from ai_dev_tools.benchmark.lines import visible_line
-from ai_dev_tools.benchmark.report.machine import PACKAGES, Made, sessions_of, software
+from ai_dev_tools.benchmark.records import paths
+from ai_dev_tools.benchmark.reporting.machine import PACKAGES, Made, sessions_of, software
 
 REPORT, FIGURES = f"{RECORDED}/report/", f"{RECORDED}/figures/"
 NOTEBOOK = f"{REPORT}report.ipynb"
@@ -114,7 +114,7 @@ def compare_report(
 
 
 def _render(folder: Path, run: Path, made: Made) -> None:
-    from ai_dev_tools.benchmark.report.render import Inputs, render_without_kernel
+    from ai_dev_tools.benchmark.reporting.render import Inputs, render_without_kernel
 
     inputs = Inputs(
         tables=run / "tables",
@@ -181,7 +181,7 @@ def made_by_own_code(settings: dict[str, Any], names: Iterable[str]) -> dict[str
 
 
 def _own(report: dict[str, Any], names: set[str]) -> Iterator[tuple[str, str]]:
-    from ai_dev_tools.benchmark.report.formats.own import output_name
+    from ai_dev_tools.benchmark.reporting.formats.own import output_name
 
     if (notebook := str(report.get("notebook", paths.NOTEBOOK))) != paths.NOTEBOOK:
         yield from ((name, notebook) for name in (PAGE, NOTEBOOK))

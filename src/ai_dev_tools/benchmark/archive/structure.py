@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ai_dev_tools.benchmark.archive.limits import LIMITS, ArchiveError, Limits
-from ai_dev_tools.benchmark.archive.names import name_problem, path_key
+from ai_dev_tools.benchmark.records.archive_names import name_problem, path_key
 
 TAG = b"sha256:"
 COMMENT_BYTES = len(TAG) + 64

@@ -10,14 +10,14 @@ from typing import Any
 
 import msgspec
 
-from ai_dev_tools.benchmark import paths
 from ai_dev_tools.benchmark.archive.container import Archive, Digest
 from ai_dev_tools.benchmark.archive.crate import crate_metadata
 from ai_dev_tools.benchmark.archive.facts import block_facts, gather, tool_facts
 from ai_dev_tools.benchmark.archive.layout import BLOCK_NAME, CONTEXTS_NAME, CRATE, README, Manifest, RunFacts
 from ai_dev_tools.benchmark.archive.publication import readme, zenodo
 from ai_dev_tools.benchmark.archive.yamltext import yaml_data
-from ai_dev_tools.benchmark.plan import read_plans
+from ai_dev_tools.benchmark.records import paths
+from ai_dev_tools.benchmark.records.plan import read_plans
 
 NOT_GATHERED = ("format", "package_version", "superseded", "not_included")
 """What a run's records do not say: other samples that were left where the run was made, and files that were left out."""

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import msgspec
 
-from ai_dev_tools.benchmark import paths
 from ai_dev_tools.benchmark.archive.container import LIMITS, Archive, ArchiveError, Limits, open_archive
 from ai_dev_tools.benchmark.archive.layout import BLOCK_NAME, MANIFEST, PROMPTS_NAME, Manifest
 from ai_dev_tools.benchmark.archive.limits import bounded_memory, first_line
 from ai_dev_tools.benchmark.archive.program import installed_notebook
 from ai_dev_tools.benchmark.archive.verification import Verification, verify
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
+from ai_dev_tools.benchmark.records import paths
 
 NO_PLUGINS = "plugins, notebooks and templates of the archive were left out"
 
@@ -52,7 +52,7 @@ def render(path: Path, folder: Path, *, limits: Limits = LIMITS) -> Verification
         ArchiveError: the archive is damaged or does harm, or no report can be made of it.
         ConfigurationError: the folder is in use or cannot be written.
     """
-    from ai_dev_tools.benchmark.report.render import Inputs, render_report
+    from ai_dev_tools.benchmark.reporting.render import Inputs, render_report
 
     refuse_in_use(folder)
     checked = verify(path, report=False, limits=limits).require()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from ai_dev_tools.benchmark._util.lines import visible_line
 from ai_dev_tools.benchmark.archive.build import chain_of
 from ai_dev_tools.benchmark.archive.chain import Records
 from ai_dev_tools.benchmark.archive.container import (
@@ -29,7 +30,6 @@ from ai_dev_tools.benchmark.archive.limits import bounded_memory, first_line
 from ai_dev_tools.benchmark.archive.members import is_known, most_bytes
 from ai_dev_tools.benchmark.archive.program import Program, compare_program, listed
 from ai_dev_tools.benchmark.archive.streams import Hashed
-from ai_dev_tools.benchmark.lines import visible_line
 
 MOST_FINDINGS = 50
 

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 
-from ai_dev_tools.benchmark.addresses import OLLAMA_PORT, host_url, join
+from ai_dev_tools.benchmark._util.addresses import OLLAMA_PORT, host_url, join
 from ai_dev_tools.benchmark.endpoints.base import (
     EndpointSpec,
     ReadyEndpoint,

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from ai_dev_tools.benchmark.addresses import join
-from ai_dev_tools.benchmark.credentials import problem_of
+from ai_dev_tools.benchmark._util.addresses import join
+from ai_dev_tools.benchmark._util.credentials import problem_of
 from ai_dev_tools.benchmark.errors import ConfigurationError
 
 _OWN_MODULES = "ai_dev_tools.benchmark.endpoints"

@@ -14,8 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ai_dev_tools.benchmark.addresses import join
-from ai_dev_tools.benchmark.endpoints import guard, image_pins, memory, processes
+from ai_dev_tools.benchmark._util import processes
+from ai_dev_tools.benchmark._util.addresses import join
+from ai_dev_tools.benchmark.endpoints import guard, image_pins, memory
 from ai_dev_tools.benchmark.endpoints.base import EndpointSpec, ReadyEndpoint, endpoint_kind
 from ai_dev_tools.benchmark.endpoints.launching import free_port, launched, log_folder, require_free_port, say
 from ai_dev_tools.benchmark.endpoints.probing import is_ollama

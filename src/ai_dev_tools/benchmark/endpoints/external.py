@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ai_dev_tools.benchmark.addresses import host_url
+from ai_dev_tools.benchmark._util.addresses import host_url
 from ai_dev_tools.benchmark.endpoints.base import EndpointSpec, ReadyEndpoint, endpoint_kind, is_url
 from ai_dev_tools.benchmark.endpoints.probing import ask, identify
 from ai_dev_tools.benchmark.endpoints.pulling import ensure_model

@@ -18,7 +18,7 @@ import sys
 import threading
 from queue import SimpleQueue
 
-from ai_dev_tools.benchmark.endpoints import processes
+from ai_dev_tools.benchmark._util import processes
 
 MODULE = "ai_dev_tools.benchmark.endpoints.guard"
 GRACE_S = 5.0

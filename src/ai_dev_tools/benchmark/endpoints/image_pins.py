@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.samples import write_atomically
+from ai_dev_tools.benchmark.records.sample import write_atomically
 
 
 def require_pinned(file: Path, image: str, digests: Sequence[str], instance: str) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 
 import urllib3
 
-from ai_dev_tools.benchmark import wire
-from ai_dev_tools.benchmark.deadline import Deadline, pool
+from ai_dev_tools.benchmark._util import wire
+from ai_dev_tools.benchmark._util.deadline import Deadline, pool
+from ai_dev_tools.benchmark._util.model_names import same_model
 from ai_dev_tools.benchmark.endpoints.base import ReadyEndpoint
 from ai_dev_tools.benchmark.errors import (
     ConfigurationError,
@@ -18,7 +19,6 @@ from ai_dev_tools.benchmark.errors import (
     ModelError,
     StartupTimeoutError,
 )
-from ai_dev_tools.benchmark.model_names import same_model
 
 _TIMEOUT = urllib3.Timeout(connect=2.0, read=10.0)
 _QUICK_TIMEOUT = urllib3.Timeout(connect=1.0, read=2.0)

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from ai_dev_tools.benchmark.addresses import join
-from ai_dev_tools.benchmark.endpoints import guard, memory, processes
+from ai_dev_tools.benchmark._util import processes
+from ai_dev_tools.benchmark._util.addresses import join
+from ai_dev_tools.benchmark.endpoints import guard, memory
 from ai_dev_tools.benchmark.endpoints.base import EndpointSpec, ReadyEndpoint, endpoint_kind
 from ai_dev_tools.benchmark.endpoints.launching import free_port, launched, log_folder, require_free_port
 from ai_dev_tools.benchmark.endpoints.probing import wait_until_ready

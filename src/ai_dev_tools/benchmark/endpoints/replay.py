@@ -17,11 +17,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from ai_dev_tools.benchmark.endpoints import origins
+from ai_dev_tools.benchmark._util.model_names import same_model
 from ai_dev_tools.benchmark.endpoints.base import EndpointSpec, ReadyEndpoint, endpoint_kind
+from ai_dev_tools.benchmark.endpoints.embedded import origins
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.model_names import same_model
-from ai_dev_tools.benchmark.samples import Sample, read_block, read_sample
+from ai_dev_tools.benchmark.records.sample import Sample, read_block, read_sample
 
 Key = tuple[str, int]
 """Digest of the prompt, nonce excluded, and seed."""

@@ -1,0 +1,246 @@
+"""Archives from one or several machines as one comparison: pooled by case, with the machine as a factor.
+
+Samples come from the archives' own records, never from their tables. Only runs that asked the same questions by the
+same protocol are put together; everything else is refused, or kept apart, with the reason.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pandas as pd
+
+from ai_dev_tools.benchmark._util.text import plural
+from ai_dev_tools.benchmark.analysis.flatten import COLUMNS, sample_row
+from ai_dev_tools.benchmark.archive.container import Archive, ArchiveError, open_archive
+from ai_dev_tools.benchmark.archive.layout import BLOCK_NAME, PROMPTS_NAME, RunFacts
+from ai_dev_tools.benchmark.archive.limits import bounded_memory
+from ai_dev_tools.benchmark.archive.unpacking import all_or_nothing, refuse_in_use
+from ai_dev_tools.benchmark.archive.verification import verify
+from ai_dev_tools.benchmark.comparison.page import table_page, write_overview
+from ai_dev_tools.benchmark.comparison.tables import arms, changes, effects, shared_cases
+from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.prompts import Prompt
+from ai_dev_tools.benchmark.records.sample import decode
+from ai_dev_tools.benchmark.records.table_files import write_csv
+
+Question = tuple[str, str, str]
+"""Task, case and approach."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One archive, read.
+
+    Attributes:
+        name: unique among those put together.
+        prompts: sha256 of the prompt behind each question that was asked.
+        samples: the samples table with the columns `run` and `machine`.
+    """
+
+    name: str
+    facts: RunFacts
+    machine: str
+    prompts: dict[Question, str]
+    samples: pd.DataFrame
+
+
+@dataclass
+class Imported:
+    """What was written: one folder per group of runs that belong together, and a line on each."""
+
+    folders: list[Path] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+
+
+def import_archives(
+    files: Sequence[Path], output: Path, *, separate: bool = False, reference: str = "baseline"
+) -> Imported:
+    """Check archives and write a comparison of their runs: overview.{html,md,json}, tables, and samples.csv.
+
+    Args:
+        separate: keep runs apart that cannot be pooled, in folders of their own, instead of refusing.
+        reference: the arm that the others are compared with.
+
+    Raises:
+        ArchiveError: one is not valid.
+        ConfigurationError: they differ in protocol, in a task, or share no case; or `output` is in use.
+    """
+    refuse_in_use(output)
+    if not files:
+        raise ConfigurationError("no archive was named")
+    runs = _named_apart([read_archive(file) for file in files])
+    groups: list[list[Recorded]] = []
+    result = Imported()
+    for run in runs:
+        if twin := next((other for other in runs if other is not run and _same(other, run)), None):
+            raise ConfigurationError(f"{run.name} and {twin.name} are the same run", remedy="Name it once")
+        reasons = [why for group in groups if (why := difference(group, run))]
+        fitting = next((group for group in groups if difference(group, run) is None), None)
+        if fitting is not None:
+            fitting.append(run)
+        elif groups and not separate:
+            raise ConfigurationError(reasons[0], remedy="Import them one by one, or keep them apart with --separate")
+        else:
+            result.lines += [f"kept apart: {reason}" for reason in reasons[:1]]
+            groups.append([run])
+    with all_or_nothing(output):
+        for number, group in enumerate(groups, start=1):
+            folder = output if len(groups) == 1 else output / f"group_{number}"
+            _write(group, folder, reference)
+            result.folders.append(folder)
+            machines = len({run.machine for run in group})
+            result.lines.append(
+                f"{folder}: {plural(len(group), 'run')} on {plural(machines, 'machine')}, "
+                f"{plural(sum(len(run.samples) for run in group), 'sample')}"
+            )
+    return result
+
+
+def read_archive(file: Path) -> Recorded:
+    """Check an archive and read its samples.
+
+    Raises:
+        ArchiveError: it is not valid.
+    """
+    with bounded_memory(file):
+        facts = verify(file, report=False).require().facts  # its report is not read
+        assert facts is not None
+        with open_archive(file) as archive:
+            strata = _strata(archive)
+            rows: list[dict[str, Any]] = []
+            prompts: dict[Question, str] = {}
+            for name in sorted(filter(BLOCK_NAME.fullmatch, archive.members)):
+                for line in archive.lines(name):
+                    sample = decode(line)
+                    rows.append(sample_row(sample, strata.get((sample.task, sample.case), "")))
+                    prompts[sample.task, sample.case, sample.approach] = sample.request.prompt_sha256
+    machine = _machine(facts)
+    name = file.name.removesuffix(".crate.zip").removesuffix(".zip")
+    samples = pd.DataFrame(rows, columns=COLUMNS).convert_dtypes().assign(machine=machine)
+    return Recorded(name, facts, machine, prompts, samples)
+
+
+def difference(group: Sequence[Recorded], run: Recorded) -> str | None:
+    """Why a run cannot be pooled with others, in one line; None where it can."""
+    for other in group:
+        if other.facts.protocols != run.facts.protocols:
+            return (
+                f"{other.name} was asked by protocol {_listed(other.facts.protocols)}, {run.name} by "
+                f"{_listed(run.facts.protocols)}: their numbers mean different things"
+            )
+        shared = other.prompts.keys() & run.prompts.keys()
+        if not shared:
+            return f"{other.name} and {run.name} have no case in common"
+        changed = sorted(question for question in shared if other.prompts[question] != run.prompts[question])
+        if changed:
+            task, case, approach = changed[0]
+            return (
+                f"{other.name} and {run.name} asked different prompts in task {task} (case {case}, {approach}; "
+                f"{len(changed)} of {len(shared)} prompts differ)"
+            )
+    return None
+
+
+def _same(one: Recorded, other: Recorded) -> bool:
+    return one.facts == other.facts and one.prompts == other.prompts
+
+
+def _write(group: Sequence[Recorded], folder: Path, reference: str) -> None:
+    samples = pd.concat([run.samples.assign(run=run.name) for run in group], ignore_index=True)
+    shared = shared_cases(samples, "run")
+    tables = {
+        "Runs": pd.DataFrame([_about(run) for run in group]),
+        "Arms": _per_run(group, arms),
+        "Effects within each run": _per_run(group, lambda part: effects(part, reference)),
+    }
+    if len(group) > 1:
+        tables["Effects over all runs"] = effects(samples, reference)
+    if len(group) > 1 and len(shared):
+        first, *others = group
+        parts = [
+            changes(shared[shared["run"].isin([first.name, run.name])], run.name, first.name, "run") for run in others
+        ]
+        tables["Changes between the runs"] = pd.concat(parts, ignore_index=True)
+    machines = Counter(run.machine for run in group)
+    lead = [
+        f"{plural(len(group), 'archived run')} on {plural(len(machines), 'machine')}, all checked: "
+        f"{plural(len(samples), 'sample')}.",
+        "Effects over all runs pair the arms of a case within each run, and average a case over the runs before cases "
+        "and clusters are averaged: more runs of the same cases are no more cases. Times differ between machines; judge "
+        "a tool by its effect within a run, and machines by the changes between runs over the cases that all asked.",
+        "Verdicts are those of each run's own report: pooling was in no run's plan, so everything here is exploratory.",
+    ]
+    about = {"machines": dict(machines), "runs": [_about(run) for run in group]}
+    folder.mkdir(parents=True, exist_ok=True)
+    write_overview(folder, table_page(plural(len(group), "archived run"), lead, tables), tables, about)
+    write_csv(samples, folder / "samples.csv")
+
+
+def _per_run(group: Sequence[Recorded], make: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame:
+    parts: list[pd.DataFrame] = []
+    for run in group:
+        table = make(run.samples)
+        table.insert(0, "machine", run.machine)
+        table.insert(0, "run", run.name)
+        parts.append(table)
+    return pd.concat(parts, ignore_index=True)
+
+
+def _about(run: Recorded) -> dict[str, Any]:
+    facts = run.facts
+    return {
+        "run": run.name,
+        "machine": run.machine,
+        "profile": facts.profile,
+        "models": ", ".join(model["tag"] for model in facts.models),
+        "samples": facts.samples,
+        "plan": facts.plan,
+        "protocol": _listed(facts.protocols),
+        "from": facts.started_at,
+        "to": facts.ended_at,
+    }
+
+
+def _machine(facts: RunFacts) -> str:
+    """A name for the hardware behind a run."""
+    for hardware in facts.hardware:
+        memory = hardware.get("ram_bytes")
+        gpus = [str(gpu.get("name")) for gpu in hardware.get("gpus") or [] if isinstance(gpu, dict)]
+        size = f"{memory / 2**30:.0f} GiB" if isinstance(memory, int) else "memory unknown"
+        return ", ".join([str(hardware.get("cpu") or "CPU unknown"), f"{hardware.get('cores')} cores", size, *gpus])
+    return ", ".join(facts.machine.values()) or "unknown machine"
+
+
+def _strata(archive: Archive) -> dict[tuple[str, str], str]:
+    decoder = msgspec.json.Decoder(Prompt)
+    found: dict[tuple[str, str], str] = {}
+    for name in filter(PROMPTS_NAME.fullmatch, archive.members):
+        for line in archive.lines(name):
+            try:
+                row = decoder.decode(line)
+            except msgspec.MsgspecError as error:
+                raise ArchiveError(f"{name} is damaged ({error})") from None
+            found[row.task, row.case] = row.stratum
+    return found
+
+
+def _named_apart(runs: list[Recorded]) -> list[Recorded]:
+    """Runs under names of their own: the same file name may come from two machines."""
+    counts = Counter(run.name for run in runs)
+    seen: Counter[str] = Counter()
+    named = []
+    for run in runs:
+        seen[run.name] += 1
+        name = f"{run.name} ({seen[run.name]})" if counts[run.name] > 1 else run.name
+        named.append(Recorded(name, run.facts, run.machine, run.prompts, run.samples))
+    return named
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers))

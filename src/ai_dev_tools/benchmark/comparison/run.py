@@ -1,0 +1,265 @@
+"""Stored runs: samples, plans, verdicts and identity of a results folder, of a table, or of an archive that was checked."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ai_dev_tools.benchmark.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CRATE_SUFFIX = ".crate.zip"
+IDENTIFYING = (
+    "profile", "model", "task", "case", "cluster", "approach", "repeat", "status",
+    "score", "input_tokens", "output_tokens", "done_reason",
+)  # fmt: skip
+"""Columns without which a table is none of samples, or one that cannot be compared."""
+Reader = Callable[[str], bytes]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What was measured in one run.
+
+    Attributes:
+        name: how it is called in tables.
+        samples: the samples table.
+        plans: the plan ledger, oldest first.
+        verdicts: rows of its verdicts table; empty where there is none.
+        sessions: what its block jobs recorded of server, model and machine; empty where nothing is.
+    """
+
+    name: str
+    samples: pd.DataFrame
+    plans: list[dict[str, Any]] = field(default_factory=list)
+    verdicts: list[dict[str, Any]] = field(default_factory=list)
+    sessions: list[dict[str, Any]] = field(default_factory=list)
+
+
+def read_run(where: str | Path, root: Path = Path(), name: str | None = None) -> Run:
+    """A stored run.
+
+    Args:
+        where: a profile's name, a results folder, a samples table (.parquet, .csv), an archive of a run (which is
+            verified first), or another .zip or .tar file that holds a samples table.
+
+    Raises:
+        ConfigurationError: there is no such run, or it holds no samples table.
+        ArchiveError: it is an archive, and not as it was sealed, or takes more memory than its size explains.
+    """
+    path = locate(where, root)
+    label = name or _label(path)
+    from ai_dev_tools.benchmark.archive.limits import bounded_memory
+
+    with bounded_memory(path) if path.is_file() else nullcontext():
+        return _read(path, label)
+
+
+def _read(path: Path, label: str) -> Run:
+    if path.suffix in (".parquet", ".csv"):
+        return Run(label, _samples(path.name, path.read_bytes(), str(path)))
+    with _opened(path) as (members, read):
+        samples = _first(members, "samples.parquet") or _first(members, "samples.csv")
+        if samples:
+            plans, verdicts = _first(members, "plans.jsonl"), str(PurePosixPath(samples).with_name("verdicts.csv"))
+            identity = sorted(m for m in members if "identity" in PurePosixPath(m).parts and m.endswith(".json"))
+            return Run(
+                label,
+                _samples(samples, read(samples), f"{path}: {samples}"),
+                _plans(read(plans), path) if plans else [],
+                _rows(_table(verdicts, read(verdicts), f"{path}: {verdicts}")) if verdicts in members else [],
+                [session for member in identity for session in _sessions(read(member))],
+            )
+    raise ConfigurationError(
+        f"{path} holds no samples table", remedy=f"Make it: snakemake tables --config profile={label}"
+    )
+
+
+def locate(where: str | Path, root: Path) -> Path:
+    """The file or folder that a user means: a path, else the results of a profile.
+
+    Raises:
+        ConfigurationError: neither exists; names the runs there are.
+    """
+    for path in (Path(where), root / where, root / "results" / where):
+        if path.exists():
+            return path
+    stored = sorted(p.parents[1].name for p in (root / "results").glob("*/tables/samples.parquet"))
+    raise ConfigurationError(f"no run '{where}': neither a file, a folder nor a profile with results; stored runs: "
+                             f"{', '.join(stored) or 'none'}")  # fmt: skip
+
+
+def _label(path: Path) -> str:
+    if not path.is_file():
+        return path.name
+    return path.name.removesuffix(CRATE_SUFFIX).removesuffix(path.suffix).removesuffix(".tar")
+
+
+def _first(members: list[str], name: str) -> str | None:
+    """The member of this file name that lies highest."""
+    return min((m for m in members if PurePosixPath(m).name == name), key=lambda m: (m.count("/"), m), default=None)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[list[str], Reader]]:
+    """The members of a folder or archive and a way to read one; nothing is unpacked."""
+    if path.is_dir():
+        places = [path / "tables", path]
+        files = [file for place in places for file in place.glob("*.*") if file.is_file()]
+        members = [str(file.relative_to(path)) for file in [*files, *path.glob("identity/*/*.json")]]
+        yield list(dict.fromkeys(members)), lambda name: (path / name).read_bytes()
+    elif _is_crate(path):
+        from ai_dev_tools.benchmark.archive import verify
+        from ai_dev_tools.benchmark.archive.container import open_archive
+
+        verify(path, report=False).require()  # its report is not read
+        with open_archive(path) as archive:
+            yield list(archive.members), archive.read
+    elif zipfile.is_zipfile(path):
+        with _undamaged(path, lambda: zipfile.ZipFile(path)) as plain:
+            yield plain.namelist(), _careful(path, plain.read, lambda name: plain.getinfo(name).file_size)
+    elif _undamaged(path, lambda: tarfile.is_tarfile(path)):
+        _refuse_bomb(path)
+        with _undamaged(path, lambda: tarfile.open(path)) as tar:
+            stored = {member.name: member for member in _undamaged(path, tar.getmembers) if member.isfile()}
+            yield list(stored), _careful(path, lambda name: _member(tar, name), lambda name: stored[name].size)
+    else:
+        raise ConfigurationError(f"{path} is neither a results folder, a table nor an archive")
+
+
+def _is_crate(path: Path) -> bool:
+    """Whether a file is, or says that it is, an archive of a run; one that was cut short is known by its name."""
+    from ai_dev_tools.benchmark.archive.container import TAG
+    from ai_dev_tools.benchmark.archive.layout import MANIFEST
+
+    if path.name.endswith(CRATE_SUFFIX):
+        return True
+    if not zipfile.is_zipfile(path):
+        return False
+    with _undamaged(path, lambda: zipfile.ZipFile(path)) as archive:
+        return archive.comment.startswith(TAG) or MANIFEST in archive.namelist()
+
+
+def _careful(path: Path, read: Reader, size: Callable[[str], int]) -> Reader:
+    """Reading a member of somebody's zip or tar: not one that would fill the memory, and damage is told in one line."""
+    from ai_dev_tools.benchmark.archive.container import LIMITS
+
+    left = LIMITS.document
+
+    def checked(name: str) -> bytes:
+        nonlocal left
+        where, claimed = f"{path}: {name}", _undamaged(f"{path}: {name}", lambda: size(name))
+        if claimed > LIMITS.whole(name):
+            raise ConfigurationError(f"{where} is larger than {LIMITS.whole(name)} bytes")
+        left -= claimed
+        if left < 0:
+            raise ConfigurationError(f"{where} and what was read before are larger than {LIMITS.document} bytes")
+        return _undamaged(where, lambda: read(name))
+
+    return checked
+
+
+def _refuse_bomb(path: Path) -> None:
+    """Refuse a compressed tar that unpacks to much more than it is, before its members are looked for.
+
+    Raises:
+        ConfigurationError: it does, or is damaged.
+    """
+    import bz2
+    import gzip
+    import lzma
+
+    from ai_dev_tools.benchmark.archive.container import LIMITS, PIECE
+
+    with open(path, "rb") as file:
+        start = file.read(6)
+    openers: dict[bytes, Callable[[Path], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open,
+                                                   b"\x5d\0\0": lzma.open}  # fmt: skip
+    opener = next((opener for mark, opener in openers.items() if start.startswith(mark)), None)
+    most = LIMITS.free + LIMITS.ratio * path.stat().st_size
+
+    def measure() -> int:
+        total = 0
+        with opener(path) as stream:  # type: ignore[misc]
+            while total <= most and (piece := stream.read(PIECE)):
+                total += len(piece)
+        return total
+
+    if opener and _undamaged(path, measure) > most:
+        raise ConfigurationError(f"{path} would unpack to more than {most} bytes")
+
+
+def _undamaged(where: object, read: Callable[[], T]) -> T:
+    """What `read` gives; damage of somebody's zip or tar is told in one line."""
+    import lzma
+
+    from ai_dev_tools.benchmark.archive.container import DAMAGE
+
+    try:
+        return read()
+    except (*DAMAGE, tarfile.TarError, lzma.LZMAError) as error:
+        raise ConfigurationError(f"{where} is damaged ({str(error)[:120]})") from None
+
+
+def _member(archive: tarfile.TarFile, name: str) -> bytes:
+    file = archive.extractfile(name)
+    return file.read() if file else b""
+
+
+def _samples(name: str, data: bytes, where: str) -> pd.DataFrame:
+    table = _table(name, data, where)
+    if missing := [column for column in IDENTIFYING if column not in table.columns]:
+        raise ConfigurationError(
+            f"{where} is no samples table: it has no column {missing[0]}",
+            remedy="Name a run's tables/samples.parquet or samples.csv",
+        )
+    return table
+
+
+def _table(name: str, data: bytes, where: str) -> pd.DataFrame:
+    from ai_dev_tools.benchmark.records.table_files import read_table
+
+    try:
+        return read_table(data, name)
+    except (ValueError, OSError, TypeError, ArithmeticError, LookupError, AttributeError, RecursionError) as error:
+        said = (str(error).splitlines() or [type(error).__name__])[0][:120]
+        raise ConfigurationError(f"{where} is not a table that can be read ({said})") from None
+
+
+def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows with None for what is missing."""
+    plain = table.astype(object).where(table.notna(), None)
+    return [{str(key): value for key, value in row.items()} for row in plain.to_dict("records")]
+
+
+def _sessions(data: bytes) -> list[dict[str, Any]]:
+    """Sessions of an identity file; what cannot be read says nothing."""
+    try:
+        sessions = json.loads(data)["sessions"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return []
+    return [entry for entry in sessions if isinstance(entry, dict)] if isinstance(sessions, list) else []
+
+
+def _plans(data: bytes, path: Path) -> list[dict[str, Any]]:
+    from ai_dev_tools.benchmark.analysis.claims import parse_plans
+
+    try:
+        plans = [dict(json.loads(line)) for line in data.decode().splitlines() if line.strip()]
+        parse_plans(plans)
+    except (ValueError, TypeError, RecursionError):
+        raise ConfigurationError(
+            f"{path}: plans.jsonl is damaged", remedy="Restore it from where the run was made"
+        ) from None
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path}: {error}", remedy="Restore plans.jsonl from where the run was made") from None
+    return plans

@@ -1,0 +1,472 @@
+"""The settings of a run: strict models of `config/config.yaml`, parsed once."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
+
+from ai_dev_tools.benchmark._util import credentials
+from ai_dev_tools.benchmark._util.addresses import Address, parse_address
+from ai_dev_tools.benchmark._util.model_names import full_name
+from ai_dev_tools.benchmark.config.batches import Batch
+from ai_dev_tools.benchmark.config.parsing import PathSafe, StrictModel, nearest, parse_settings
+from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
+from ai_dev_tools.benchmark.records.archive_names import path_key
+from ai_dev_tools.benchmark.records.block import Think
+from ai_dev_tools.benchmark.records.names import safe_segment
+from ai_dev_tools.benchmark.records.paths import NOTEBOOK, safe_model
+
+
+class HardwareProfile(enum.StrEnum):
+    """The shipped hardware profiles; a config can add more."""
+
+    EMBEDDED = "embedded"
+    CODER = "coder"
+    LIGHT = "light"
+    MEDIUM = "medium"
+    HEAVY = "heavy"
+
+
+class WorkflowType(enum.StrEnum):
+    """What kind of work a task asks for."""
+
+    SAFETY_CHECK = "safety_check"
+    PATTERN_ANALYSIS = "pattern_analysis"
+    CONTEXT_ANALYSIS = "context_analysis"
+    SYSTEMATIC_FIX = "systematic_fix"
+    REPO_ANALYSIS = "repo_analysis"
+    CUSTOM = "custom"
+
+
+class OutputFormat(enum.StrEnum):
+    """What the console prints and the command line returns; every format is always written."""
+
+    JSON = "json"
+    MARKDOWN = "markdown"
+    CSV = "csv"
+    CONSOLE = "console"
+
+
+class ExecutionMode(enum.StrEnum):
+    """How many requests are under way: one in all, one per instance, or `max_concurrent` per instance."""
+
+    SEQUENTIAL = "sequential"
+    PARALLEL = "parallel"
+    ASYNC = "async"
+
+
+def as_list(value: Any) -> Any:
+    """`a,b` from a command line means the list [a, b]."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(as_list), Field(min_length=1)]
+Folders = Annotated[tuple[Path, ...], BeforeValidator(as_list)]
+ALL = "all"
+TASK_TIMEOUT_S = 30.0
+
+
+def _model(tag: str) -> str:
+    """A model tag, refused where its samples could not be put into a folder of its name."""
+    safe_segment(tag)
+    return tag
+
+
+class Options(StrictModel):
+    """Request options, passed to the model's server as they are."""
+
+    temperature: Annotated[float, Field(ge=0)] = Field(0.0, description="sampling temperature; 0 = greedy")
+    num_ctx: PositiveInt = Field(8192, description="context window in tokens")
+    num_predict: PositiveInt = Field(512, description="most tokens of an answer")
+    top_k: PositiveInt | None = Field(None, description="sample from the k likeliest tokens only")
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = Field(None, description="sample from this probability mass")
+    repeat_penalty: PositiveFloat | None = Field(None, description="penalty for repeated tokens")
+
+
+class Instance(StrictModel):
+    """One model behind one endpoint."""
+
+    model: Annotated[str, AfterValidator(_model)] = Field(min_length=1, description="model tag as Ollama knows it")
+    file: Path | None = Field(None, description="GGUF file of the embedded endpoint, for a model of your own")
+    host: str = Field("localhost", min_length=1, description="host of its Ollama; also `host:port` and `[::1]`")
+    port: Annotated[int, Field(ge=1, le=65535)] | None = Field(None, description="port of its Ollama")
+    max_concurrent: PositiveInt | None = Field(None, description="requests under way at once")
+    replicas: tuple[str, ...] = Field((), description="base URLs of further servers with the same model")
+    memory_gb: PositiveFloat | None = Field(
+        None, description="memory a server needs; its start waits until so much is free"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split_host(cls, data: Any) -> Any:
+        """Take host and port apart where the host names both, and brackets off."""
+        if not isinstance(data, dict) or not isinstance(host := data.get("host"), str):
+            return data
+        address = _address(host, "host")
+        if address is None or host == address.host:
+            return data
+        if address.scheme == "https" or address.path:
+            raise ValueError(f"host {host!r} is more than a host: give it as endpoint={address.url}")
+        if address.port and data.get("port") not in (None, address.port):
+            raise ValueError(f"host {host!r} names another port than 'port' does ({data['port']})")
+        plain = host if host.lower() == address.host else address.host
+        return data | {"host": plain} | ({"port": address.port} if address.port else {})
+
+    @field_validator("replicas")
+    @classmethod
+    def _usable(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        for url in urls:
+            if not url.startswith(("http://", "https://")):
+                raise ValueError(f"{url!r} is not a base URL: write http://host:port")
+            _address(url, "replicas")
+        return urls
+
+
+class ServerSettings(StrictModel):
+    """What a server gets that a run starts or reaches."""
+
+    image: str | None = Field(None, description="image of the container kind, its tag pinned")
+    gpus: str | None = Field(None, description="GPUs for a container, as `docker run --gpus` takes them")
+    models_dir: str | None = Field(None, description="folder (process) or volume (container) that keeps pulled models")
+    token_env: str | None = Field(None, description="environment variable that holds a bearer token")
+    environment: dict[str, str] = Field({}, description="further environment of a server started here")
+    cache_prompt: bool = Field(
+        False, description="let the server keep prompt prefixes: a declared warm-cache condition"
+    )
+
+
+class Profile(StrictModel):
+    """A hardware profile: which instances, how many samples."""
+
+    extends: str | None = Field(None, description="profile whose settings and instances this one starts from")
+    description: str | None = Field(None, description="for people")
+    best_for: str | None = Field(None, description="for people")
+    min_ram_gb: PositiveFloat | None = Field(None, description="memory that `validate` asks for, in GB")
+    min_cores: PositiveInt | None = Field(None, description="cores that `validate` asks for")
+    samples: PositiveInt | None = Field(None, description="samples per approach")
+    sizes: tuple[Literal["S", "L"], ...] | None = Field(None, description="size classes of the cases asked")
+    endpoint: str | None = Field(None, description="how models are served, see the setting of that name")
+    max_concurrent: PositiveInt | None = Field(
+        None, description="requests under way at once, per instance, as far as its server serves so many"
+    )
+    task_timeout: PositiveFloat | None = Field(None, description="seconds for one request")
+    models: Names | None = Field(None, description="those of its models that are asked unless `models` says otherwise")
+    instances: dict[PathSafe, Instance | None] = Field(
+        {}, description="models by instance name; null leaves out one that the profile starts from"
+    )
+
+
+class QualityGate(StrictModel):
+    """When an arm's answers count as not worse."""
+
+    margin: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.10, description="largest acceptable loss of quality, absolute"
+    )
+    task_veto: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.20, description="loss that, shown in any one task, vetoes 'saves'"
+    )
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = Field(
+        0.05, description="one-sided error rate of the gate, over all looks"
+    )
+    floor: str = Field("no_context", description="arm that the reference must beat, or quality is not measurable")
+
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Amount = Annotated[float, Field(ge=0)]
+
+
+class ValidityThresholds(StrictModel):
+    """When a check flags a sample, and when flags make a verdict invalid."""
+
+    truncated_tokens: Amount = Field(
+        16, description="input tokens fewer than the same prompt had elsewhere (and > 2 %)"
+    )
+    cached_tokens: Amount = Field(48, description="cached prompt tokens tolerated: a chat template's own prefix")
+    load_s: Amount = Field(
+        0.5, description="seconds of loading beyond the session's warm loads from which a request paid for loading"
+    )
+    queued_s: Amount = Field(
+        0.5, description="seconds in the server's line below which a request never counts as queued"
+    )
+    queued_share: Share = Field(0.25, description="and share of the request's time")
+    other_cpu_cores: Amount = Field(0.25, description="cores that other processes may use during a request")
+    other_cpu_s: Amount = Field(
+        0.2, description="CPU seconds of other processes below which contention is never flagged"
+    )
+    clock_s: Amount = Field(1.0, description="seconds by which a clock may appear to run backwards")
+    max_dropped: Share = Field(
+        0.10, description="share of pairs lost to infrastructure above which a verdict is invalid"
+    )
+    max_flagged: Share = Field(0.20, description="share of flagged pairs above which a verdict is invalid")
+    max_arm_difference: Share = Field(
+        0.10, description="difference of the arms' flagged shares above which it is invalid"
+    )
+    max_place_difference: Amount = Field(
+        0.2, description="places of a case by which one arm may be asked earlier on average in a claim on time"
+    )
+    min_clusters: Annotated[int, Field(ge=2)] = Field(
+        6, description="clusters below which a result is descriptive only"
+    )
+
+
+class PlanSettings(StrictModel):
+    """What a run sets out to show, written down before its first request."""
+
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = Field(0.05, description="family-wise error rate")
+    margin_ratio: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.95, description="'saves' needs a ratio surely below this"
+    )
+    reference: str = Field("baseline", description="arm that the others are compared with")
+    endpoints: tuple[Literal["tokens", "time"], ...] = Field(("tokens", "time"), description="what is claimed")
+    quality: QualityGate = Field(QualityGate(), description="when answers count as not worse")
+    effect: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.80, description="true ratio that `plan` sizes a run for; what a run claims does not depend on it"
+    )
+    power: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.80, description="probability with which that run would find it, on one model and endpoint"
+    )
+
+
+class ArchiveSettings(StrictModel):
+    """What an archive of the run says besides what was recorded."""
+
+    author: str | None = Field(None, description="who made the run; written into archives")
+    orcid: Annotated[str, Field(pattern=r"^\d{4}-\d{4}-\d{4}-\d{3}[\dX]$")] | None = Field(
+        None, description="the author's ORCID iD, like 0000-0002-1825-0097"
+    )
+    affiliation: str | None = Field(None, description="the author's organisation")
+    affiliation_url: str | None = Field(None, description="the organisation's page")
+    license: str = Field("CC-BY-4.0", description="licence of the run's data, an SPDX identifier")
+    include: tuple[Literal["corpora", "weights"], ...] = Field(
+        (), description="put these inside too, as far as their licences allow it; else they are referenced"
+    )
+
+
+class ReportSettings(StrictModel):
+    """How the report is made; by default by the notebook and the formats of this project alone."""
+
+    notebook: Path = Field(Path(NOTEBOOK), description="notebook that is executed and becomes report.html")
+    templates: Folders = Field((), description="Jinja2 templates of your own: x.md.j2 becomes x.md beside the report")
+
+
+def _think(value: object) -> object:
+    if value is None or isinstance(value, bool) or value in ("low", "medium", "high"):
+        return value
+    raise ValueError(f"{value!r} is none of true, false, null, low, medium, high")
+
+
+class Config(StrictModel):
+    """All settings of a run."""
+
+    profile: str = Field("embedded", description="hardware profile")
+    batch: str | None = Field(None, description="batch to run: target `batch`")
+    batches: dict[PathSafe, Batch] = Field({}, description="batches of your own")
+    compare: Names | None = Field(
+        None, description="profiles to compare, the first with each other one: target `compare`"
+    )
+    samples: PositiveInt | None = Field(None, description="samples per approach; default: the profile's")
+    tasks: Names = Field((ALL,), description="task ids, or all")
+    approaches: Names = Field(("baseline", "tools", "no_context"), description="arms, or all")
+    models: Names | None = Field(
+        None, description="model tags or instance names of the profile, or all; default: the profile's"
+    )
+    tools: Names | None = Field(None, description="tools to judge, each in an arm tools-NAME instead of `tools`")
+    endpoint: str | None = Field(None, description="embedded, auto, external, process, container, replay, or a URL")
+    source: Literal["cases", "prompts", "samples"] = Field(
+        "cases", description="what a run starts from: cases (everything), or prompts or samples that are at hand"
+    )
+    retry: Literal["default", "all", "none", "pairs"] = Field(
+        "default",
+        description="which failed samples are asked again; pairs: also all arms of a case that were not asked together",
+    )
+    partial: bool = Field(False, description="make tables and report of what exists")
+    execution_mode: ExecutionMode = Field(ExecutionMode.ASYNC, description="how many requests are under way at once")
+    output_format: OutputFormat = Field(OutputFormat.JSON, description="what the console prints at the end of a run")
+    max_concurrent_batches: PositiveInt = Field(2, description="blocks (model x task) measured at once")
+    container_startup_timeout: PositiveFloat = Field(180.0, description="seconds until an endpoint must be ready")
+    task_timeout: PositiveFloat | None = Field(
+        None, description="seconds for one request; default: the profile's, or 30"
+    )
+    retry_attempts: Annotated[int, Field(ge=1, le=20)] = Field(3, description="tries of a request, the first included")
+    tool_runs: PositiveInt = Field(1, description="cold runs of a tool per case; the median time counts")
+    tool_sandbox: Literal["auto", "none", "bubblewrap"] = Field(
+        "auto", description="what tools run in: bubblewrap where it works (auto), always, or none"
+    )
+    options: Options = Field(Options(), description="request options")
+    think: Annotated[Think, BeforeValidator(_think)] = Field(
+        False, description="whether a thinking model may think: true, false, low, medium, high; null leaves it out"
+    )
+    task_folders: Folders = Field((), description="further folders of tasks")
+    tool_folders: Folders = Field((), description="further folders of tools")
+    server: ServerSettings = Field(ServerSettings(), description="what a server gets that a run starts or reaches")
+    endpoint_file: Path | None = Field(None, description="Python file that registers endpoint kinds of your own")
+    plan: PlanSettings = Field(PlanSettings(), description="what a run sets out to show")
+    validity: ValidityThresholds = Field(ValidityThresholds(), description="thresholds of the checks")
+    plugins: Folders = Field((), description="files with metrics, comparisons and checks of your own")
+    archive: ArchiveSettings = Field(ArchiveSettings(), description="what an archive says of its maker")
+    report: ReportSettings = Field(ReportSettings(), description="how the report is made")
+    profiles: dict[PathSafe, Profile] = Field(description="hardware profiles by name")
+
+    @model_validator(mode="after")
+    def _known_names(self) -> Config:
+        if self.endpoint is not None and self.endpoint_file is None:
+            check_endpoint(self.endpoint)
+        if self.profile not in self.profiles:
+            raise ValueError(f"unknown profile '{self.profile}', {nearest(self.profile, self.profiles)}")
+        return self
+
+
+ENDPOINT_KINDS = ("embedded", "auto", "external", "process", "container", "replay")
+
+
+def check_endpoint(value: str) -> str:
+    """An endpoint kind or a base URL, as given; raises ValueError with the nearest kind."""
+    if value.startswith(("http://", "https://")):
+        _address(value, "endpoint")
+        return value
+    if value in ENDPOINT_KINDS:
+        return value
+    hint = f"did you mean 'http://{value}'?" if ":" in value else nearest(value, ENDPOINT_KINDS)
+    raise ValueError(f"'{value}' is no kind of endpoint, {hint} (or a URL)")
+
+
+def _address(text: str, setting: str) -> Address | None:
+    """An address as a value in a setting; raises ValueError, so that the message says where it stands."""
+    try:
+        return parse_address(text, setting)
+    except ConfigurationError as error:
+        raise ValueError(str(error)) from None
+
+
+class ResolvedInstance(StrictModel):
+    """An instance with every default filled in."""
+
+    name: str
+    model: str
+    host: str
+    port: int
+    max_concurrent: int
+    endpoint: str
+    replicas: tuple[str, ...]
+    memory_gb: float | None
+    file: Path | None = None
+
+
+class ResolvedProfile(StrictModel):
+    """A profile with inheritance and defaults applied."""
+
+    name: str
+    description: str
+    best_for: str
+    min_ram_gb: float
+    min_cores: int
+    samples: int
+    sizes: tuple[str, ...]
+    task_timeout: float
+    models: tuple[str, ...]
+    instances: tuple[ResolvedInstance, ...]
+
+
+def load_config(data: Mapping[str, Any], where: str = "config") -> Config:
+    """The settings in `data`, as Snakemake or YAML hand them over.
+
+    Raises:
+        ConfigurationErrors: one line per mistake.
+    """
+    if problems := credentials.refused(data):
+        raise ConfigurationErrors([f"{where}: {problem}" for problem in problems])
+    return parse_settings(Config, data, where)
+
+
+def resolve_profile(config: Config, name: str) -> ResolvedProfile:
+    """A profile with what it inherits and the run's own settings applied.
+
+    Raises:
+        ConfigurationError: unknown profile, inheritance in a circle, instances that clash, or none.
+    """
+    merged = _inherit(config, name, seen=())
+    endpoint = (config.endpoint or merged.endpoint or "auto").rstrip("/")
+    try:
+        if config.endpoint_file is None:
+            check_endpoint(endpoint)
+    except ValueError as error:
+        raise ConfigurationError(f"config: profiles.{name}.endpoint: {error}") from None
+    slots = merged.max_concurrent or 4
+    instances = tuple(
+        ResolvedInstance(
+            name=key,
+            model=instance.model,
+            host=instance.host,
+            port=instance.port or 11434,
+            max_concurrent=instance.max_concurrent or slots,
+            endpoint=endpoint,
+            replicas=instance.replicas,
+            memory_gb=instance.memory_gb,
+            file=instance.file,
+        )
+        for key, instance in merged.instances.items()
+        if instance is not None
+    )
+    _check_instances(name, instances)
+    return ResolvedProfile(
+        name=name,
+        description=merged.description or "",
+        best_for=merged.best_for or "",
+        min_ram_gb=merged.min_ram_gb or 1,
+        min_cores=merged.min_cores or 1,
+        samples=config.samples or merged.samples or 3,
+        sizes=merged.sizes or ("S", "L"),
+        task_timeout=config.task_timeout or merged.task_timeout or TASK_TIMEOUT_S,
+        models=config.models or merged.models or (ALL,),
+        instances=instances,
+    )
+
+
+def _inherit(config: Config, name: str, seen: tuple[str, ...]) -> Profile:
+    if name not in config.profiles:
+        raise ConfigurationError(f"unknown profile '{name}', {nearest(name, config.profiles)}")
+    if name in seen:
+        raise ConfigurationError(f"config: profiles.{name}.extends leads in a circle: {' -> '.join([*seen, name])}")
+    profile = config.profiles[name]
+    if profile.extends is None:
+        return profile
+    parent = _inherit(config, profile.extends, (*seen, name))
+    own = {field: getattr(profile, field) for field in profile.model_fields_set - {"instances"}}
+    return parent.model_copy(update=own | {"instances": parent.instances | profile.instances})
+
+
+def _check_instances(profile: str, instances: tuple[ResolvedInstance, ...]) -> None:
+    if not instances:
+        raise ConfigurationError(f"config: profiles.{profile}.instances is empty: name at least one model")
+    places: dict[tuple[str, int], str] = {}
+    models: dict[str, str] = {}
+    for instance in instances:
+        place = (instance.host, instance.port)
+        own_place = instance.endpoint not in ("embedded", "replay") and "://" not in instance.endpoint
+        if place in places and own_place:
+            raise ConfigurationError(
+                f"config: profiles.{profile}: instances '{places[place]}' and '{instance.name}' share port "
+                f"{instance.port}: give each its own, or serve all from one with endpoint=http://host:port"
+            )
+        names = (full_name(instance.model), path_key(safe_model(instance.model)))
+        if twice := next((models[name] for name in names if name in models), None):
+            raise ConfigurationError(
+                f"config: profiles.{profile}: instances '{twice}' and '{instance.name}' "
+                f"both serve {instance.model}: results are kept by model, in folders of its name, so name it once"
+            )
+        places[place] = instance.name
+        models |= dict.fromkeys(names, instance.name)

@@ -1,0 +1,182 @@
+"""From a user's YAML to a strict model, with one readable line for each mistake."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from ai_dev_tools.benchmark.config import written
+from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
+from ai_dev_tools.benchmark.records.names import checked
+
+PATH_SAFE = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
+PathSafe = Annotated[str, Field(pattern=PATH_SAFE), AfterValidator(checked)]
+"""What an id of a task, case, tool, profile, instance or batch may be: it becomes part of a path."""
+CLUSTER = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+_FORMS = {
+    PATH_SAFE: "use letters, digits, '-' and '_' only (it becomes part of a path)",
+    CLUSTER: "use letters, digits, '.', '-' and '_' only, a letter or digit first",
+    r"^https?://": "expected an address that begins with http:// or https://",
+    r"^[0-9a-f]{64}$": "expected 64 hexadecimal digits in lower case",
+    r"^\d{4}-\d{4}-\d{4}-\d{3}[\dX]$": "expected an ORCID iD like 0000-0002-1825-0097",
+}
+"""Patterns of settings in words."""
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class StrictModel(BaseModel):
+    """Base of all configuration: unknown keys are mistakes, and nothing changes after parsing."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def nearest(name: object, valid: Iterable[str]) -> str:
+    """A hint for a misspelt name: the nearest valid one, or all of them."""
+    names = sorted(valid)
+    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
+    return f"did you mean '{close[0]}'?" if close else f"valid: {', '.join(names) or 'none'}"
+
+
+def read_yaml(path: Path, load: Callable[[Any], Any] | None = None) -> Any:
+    """The data in a YAML file.
+
+    Args:
+        load: reads it; by default as YAML 1.1 says.
+
+    Raises:
+        ConfigurationError: no such file, not readable, not YAML.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            return load(file) if load else yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except OSError as error:
+        raise ConfigurationError(f"cannot read {path}: {error.strerror}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path} line {mark.line + 1}" if mark else str(path)
+        raise ConfigurationError(f"{where} is not valid YAML: {getattr(error, 'problem', None) or error}") from None
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """The settings in a YAML file, as they were written; an empty file has none.
+
+    Raises:
+        ConfigurationError: as `read_yaml`, or what it holds is no mapping.
+    """
+    data = read_yaml(path, written.load)
+    if not isinstance(data, dict | None):
+        raise ConfigurationError(f"{path}: expected a mapping of settings, found {type(data).__name__}")
+    return data or {}
+
+
+def refuse_unstorable(fields: Any, where: str) -> None:
+    """Raises ConfigurationError for what YAML and JSON can say, and no prompt or sample file can hold."""
+    try:
+        json.dumps(fields, ensure_ascii=False, default=str, allow_nan=False, skipkeys=True).encode()
+    except (ValueError, RecursionError):  # a half of a surrogate pair is a ValueError, too
+        raise ConfigurationError(
+            f"{where}: holds a number that is none (.nan, .inf), half of a character (\\ud800), or itself"
+        ) from None
+
+
+def parse_settings(model: type[M], data: Any, where: str) -> M:
+    """Settings as a `model`: a name that looks like a number is the text that was written.
+
+    Raises:
+        ConfigurationErrors: one line per mistake, each starting with `where` and the field.
+    """
+    try:
+        return parse(model, written.as_written(model, data) if isinstance(data, Mapping) else data, where)
+    except written.UnclearNumber as error:
+        raise ConfigurationError(f"{where}: {error}") from None
+
+
+def parse(model: type[M], data: Any, where: str, internal: Mapping[str, Any] | None = None) -> M:
+    """`data` as a `model`.
+
+    Args:
+        internal: fields that are no settings: nobody can write them.
+
+    Raises:
+        ConfigurationErrors: one line per mistake, each starting with `where` and the field.
+    """
+    if not isinstance(data, dict):
+        raise ConfigurationError(f"{where}: expected a mapping of settings, found {type(data).__name__}")
+    hidden = [name for name, field in model.model_fields.items() if field.exclude and name in data]
+    if hidden:
+        settings = _settings(model)
+        raise ConfigurationErrors([f"{where}: unknown setting '{n}', {nearest(n, settings)}" for n in hidden])
+    try:
+        return model.model_validate({**data, **(internal or {})})
+    except ValidationError as error:
+        raise ConfigurationErrors([" ".join(f"{where}: {line}".split()) for line in _lines(error, model)]) from None
+
+
+def _lines(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    lines = []
+    for item in error.errors(include_url=False):
+        location = [part for part in item["loc"] if not str(part).startswith("function-")]
+        field = ".".join(str(part) for part in location)
+        match item["type"]:
+            case "extra_forbidden":
+                text = f"unknown setting '{field}', {nearest(location[-1], _siblings(model, location))}"
+            case "missing":
+                text = f"'{field}' is missing"
+            case "literal_error" | "enum":
+                valid = [word.strip(" '") for word in item["ctx"]["expected"].replace(" or ", ", ").split(",")]
+                text = f"'{field}' is {item['input']!r}, {nearest(item['input'], valid)}"
+            case "value_error":
+                text = f"'{field}': {item['ctx']['error']}" if field else str(item["ctx"]["error"])
+            case "string_pattern_mismatch":
+                wanted = _FORMS.get(item["ctx"]["pattern"], f"expected the form {item['ctx']['pattern']}")
+                text = f"'{field}' is {_short(item['input'])}: {wanted}"
+            case "tuple_type" | "list_type":
+                text = f"'{field}' is {_short(item['input'])}: expected a list of words, like [a, b]"
+            case "too_short":
+                text = f"'{field}' is {_short(item['input'])}: name at least 1"
+            case "string_type":
+                text = f"'{field}' is {_short(item['input'])}: expected a text; put it in quotes"
+            case "dict_type" | "model_type":
+                text = f"'{field}' is {_short(item['input'])}: expected a table of settings"
+            case _:
+                message = item["msg"][0].lower() + item["msg"][1:]
+                text = f"'{field}' is {_short(item['input'])}: {message}"
+        lines.append(text)
+    return lines
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _siblings(model: type[BaseModel], location: list[Any]) -> list[str]:
+    """Names that would have been valid where an unknown key stands; those of the outermost model if in doubt."""
+    current: Any = model
+    for part in location[:-1]:
+        field = getattr(current, "model_fields", {}).get(part) if isinstance(part, str) else None
+        annotation = field.annotation if field else current
+        current = _model_in(annotation) or current
+    return _settings(current)
+
+
+def _settings(model: type[BaseModel]) -> list[str]:
+    """What can be written of a model."""
+    return [name for name, field in model.model_fields.items() if not field.exclude]
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
+        if found := _model_in(argument):
+            return found
+    return None

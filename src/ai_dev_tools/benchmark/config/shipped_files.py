@@ -1,0 +1,36 @@
+"""Where the workflow's own files are when another workflow uses it: beside its Snakefile, or in the installed package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.records import paths
+
+PACKAGED = Path(__file__).parent / "shipped"
+"""The workflow as a wheel carries it; see `force-include` in pyproject.toml."""
+CHECKOUT = Path(__file__).parents[3]
+
+
+def workflow_home(snakefile_folder: str) -> Path:
+    """The folder with `config/tasks`, `config/tools` and the notebook that belong to the workflow.
+
+    Args:
+        snakefile_folder: folder or address of the running Snakefile. Of a workflow on a forge Snakemake fetches single
+            files only, so its tasks come from the installed package.
+
+    Raises:
+        ConfigurationError: neither has them.
+    """
+    for folder in (Path(snakefile_folder), CHECKOUT, PACKAGED):
+        if (folder / paths.TASKS).is_dir() and (folder / paths.TOOLS).is_dir():
+            return folder.resolve()
+    raise ConfigurationError(
+        f"no tasks beside the Snakefile in {snakefile_folder}, nor in the installed package",
+        remedy="Install the package from a clone or a wheel of this workflow: pip install .",
+    )
+
+
+def own_or_shipped(path: Path, root: Path, home: Path) -> Path:
+    """A file of the working folder, else the one of the same name that the workflow brings."""
+    return path if path.is_absolute() or (root / path).exists() or root == home else home / path

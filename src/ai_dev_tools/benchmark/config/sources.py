@@ -1,0 +1,229 @@
+"""Where settings come from: `--config` over the section in pyproject.toml over config.yaml over defaults.
+
+Snakemake hands over config.yaml already updated with `--config`; laying the section over that and `--config`
+over it once more gives the same result as laying all three over each other in order. Light imports: the
+command line starts with this.
+"""
+
+from __future__ import annotations
+
+import copy
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ai_dev_tools.benchmark.errors import ConfigurationError
+
+COMMAND_LINE = "--config"
+SECTION = "pyproject.toml"
+CONFIG_FILE = "config/config.yaml"
+DEFAULT = "default"
+
+PYPROJECT = "pyproject.toml"
+SECTION_NAME = "tool.ai-dev-tools.benchmark"
+_OLD_INSTANCE_KEYS = ("model", "host", "port", "max_concurrent")
+
+
+@dataclass(frozen=True)
+class Merged:
+    """All settings together, and by dotted name where each came from."""
+
+    settings: dict[str, Any]
+    sources: dict[str, str]
+
+
+def merge(config: Mapping[str, Any], section: Mapping[str, Any], overrides: Mapping[str, Any]) -> Merged:
+    """Lay the section over the config file, and what the command line says over both.
+
+    Args:
+        config: what config.yaml says; it may be updated with `overrides` already.
+        section: the table `[tool.ai-dev-tools.benchmark]` as written, old names included.
+        overrides: what `--config` and `--configfile` say.
+
+    Raises:
+        ConfigurationError: the profiles of the config or of the section are no tables.
+    """
+    settings: dict[str, Any] = copy.deepcopy(dict(config))
+    sources = dict.fromkeys(leaves(settings), CONFIG_FILE)
+    plain, profiles = translate(section, _profiles(settings))
+    update(settings, plain)
+    sources |= dict.fromkeys(leaves(plain), SECTION)
+    for name, profile in profiles.items():
+        settings["profiles"] = {**_profiles(settings), name: profile}
+        prefix = f"profiles.{name}."
+        before = {key for key in sources if key.startswith(prefix)}
+        for key in before:
+            del sources[key]
+        for key in leaves(profile, prefix):
+            mine = key.startswith(f"{prefix}instances.") or key == f"{prefix}samples"
+            sources[key] = SECTION if mine or key not in before else CONFIG_FILE
+    update(settings, overrides)
+    given = set(leaves(overrides))
+    sources = {key: COMMAND_LINE if key in given else source for key, source in sources.items()}
+    sources |= dict.fromkeys(given, COMMAND_LINE)
+    _drop_instances(settings)
+    present = set(leaves(settings))
+    return Merged(settings, {key: source for key, source in sorted(sources.items()) if key in present})
+
+
+def translate(section: Mapping[str, Any], base_profiles: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The section in today's words: settings to lay over others, and profiles that replace those of the same name.
+
+    `ollama_profiles` lists all instances of a profile, so the profile stops inheriting any; what else it had stays.
+
+    Raises:
+        ConfigurationError: `ollama_profiles` or `sample_sizes` have another shape than in the replaced system.
+    """
+    plain = {
+        key: copy.deepcopy(value) for key, value in section.items() if key not in ("ollama_profiles", "sample_sizes")
+    }
+    listed = _table(section, "ollama_profiles")
+    sizes = _table(section, "sample_sizes")
+    for name in _table(section, "profiles"):
+        _table(section["profiles"], name, "profiles.")
+    profiles: dict[str, Any] = {}
+    for name, instances in listed.items():
+        profiles[name] = flatten(name, base_profiles) | {"extends": None, "instances": _instances(name, instances)}
+    for name, samples in sizes.items():
+        if name in profiles:
+            profiles[name]["samples"] = samples
+        else:
+            plain.setdefault("profiles", {}).setdefault(name, {})["samples"] = samples
+    return plain, profiles
+
+
+def flatten(name: str, profiles: Mapping[str, Any], seen: Sequence[str] = ()) -> dict[str, Any]:
+    """A profile's own settings and those it inherits, instances apart; empty where there is no such profile."""
+    profile = profiles.get(name)
+    if not isinstance(profile, Mapping) or name in seen:
+        return {}
+    parent = flatten(str(profile.get("extends")), profiles, (*seen, name)) if profile.get("extends") else {}
+    own = {key: copy.deepcopy(value) for key, value in profile.items() if key not in ("extends", "instances")}
+    return parent | own
+
+
+def read_section(root: Path) -> dict[str, Any]:
+    """The section of the folder's pyproject.toml; empty where there is none.
+
+    Raises:
+        ConfigurationError: the file is not TOML.
+    """
+    return read_section_of(root / PYPROJECT)
+
+
+def read_section_of(path: Path) -> dict[str, Any]:
+    """The section of a TOML file; empty where file or section do not exist.
+
+    Raises:
+        ConfigurationError: the file is not TOML, or the section is no table.
+    """
+    try:
+        section: Any = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigurationError(f"cannot read {path}: {error}") from None
+    for part in SECTION_NAME.split("."):
+        section = section.get(part, {}) if isinstance(section, dict) else None
+    if not isinstance(section, dict):
+        raise ConfigurationError(f"{path}: [{SECTION_NAME}] is not a table of settings")
+    return section
+
+
+def load_settings(root: Path, overrides: Mapping[str, Any]) -> Merged:
+    """The settings of a workflow folder, as a run there would see them.
+
+    Raises:
+        ConfigurationError: a file cannot be read.
+    """
+    from ai_dev_tools.benchmark.config.parsing import read_settings
+
+    return merge(read_settings(root / CONFIG_FILE), read_section(root), overrides)
+
+
+def effective_settings(settings: Mapping[str, Any], overrides: Mapping[str, Any], root: Path) -> dict[str, Any]:
+    """What the workflow uses: Snakemake's config with the section laid between the file and the command line."""
+    return merge(settings, read_section(root), overrides).settings
+
+
+def parse_overrides(pairs: Sequence[str]) -> dict[str, Any]:
+    """`KEY=VALUE` pairs, each value as it was typed: what Snakemake reads as a number may be a name.
+
+    Raises:
+        ConfigurationError: no `=`, or a key that Snakemake would refuse.
+    """
+    import re
+
+    from ai_dev_tools.benchmark.config.written import parse_value
+
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        key, separator, text = pair.partition("=")
+        if not separator or not re.fullmatch(r"[a-zA-Z_][\w-]*\w", key):
+            raise ConfigurationError(f"--config {pair}: expected KEY=VALUE, for example --config samples=5")
+        update(found, {key: parse_value(text)})
+    return found
+
+
+def update(target: dict[str, Any], other: Mapping[str, Any]) -> None:
+    """Lay `other` over `target` in place: tables are merged, all else is replaced."""
+    for key, value in other.items():
+        if isinstance(value, Mapping) and isinstance(target.get(key), dict):
+            update(target[key], value)
+        else:
+            target[key] = copy.deepcopy(dict(value) if isinstance(value, Mapping) else value)
+
+
+def leaves(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """All values that are no tables, by their dotted names."""
+    found: dict[str, Any] = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping) and value:
+            found |= leaves(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value
+    return found
+
+
+def _drop_instances(settings: dict[str, Any]) -> None:
+    """An instance set to null is taken out: a file laid over another could not do without one otherwise.
+
+    Of a profile that starts from another one the null stays, because the other one may have an instance of that name.
+    """
+    for profile in _profiles(settings).values():
+        instances = profile.get("instances") if isinstance(profile, dict) else None
+        if isinstance(instances, dict) and not profile.get("extends"):
+            profile["instances"] = {name: value for name, value in instances.items() if value is not None}
+
+
+def _profiles(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    profiles = settings.get("profiles") or {}
+    if not isinstance(profiles, Mapping):
+        raise ConfigurationError("config: 'profiles' is not a table with one entry per profile")
+    return profiles
+
+
+def _table(section: Mapping[str, Any], key: str, parents: str = "") -> Mapping[str, Any]:
+    value = section.get(key, {})
+    if not isinstance(value, Mapping):
+        entries = "settings" if parents else "one entry per profile"
+        raise ConfigurationError(f"{SECTION}: [{SECTION_NAME}.{parents}{key}] is not a table with {entries}")
+    return value
+
+
+def _instances(profile: str, listed: Any) -> dict[str, Any]:
+    where = f"{SECTION}: [{SECTION_NAME}.ollama_profiles] {profile}"
+    if not isinstance(listed, list) or not listed:
+        raise ConfigurationError(f'{where}: expected a list like [{{ name = "small", model = "llama3.2:1b" }}]')
+    found: dict[str, Any] = {}
+    for number, item in enumerate(listed, start=1):
+        if not isinstance(item, Mapping) or not {"name", "model"} <= item.keys():
+            raise ConfigurationError(f"{where}: entry {number} needs 'name' and 'model'")
+        if unknown := [key for key in item if key not in ("name", *_OLD_INSTANCE_KEYS)]:
+            raise ConfigurationError(f"{where}: entry {number} has unknown key '{unknown[0]}'")
+        if item["name"] in found:
+            raise ConfigurationError(f"{where}: two entries are named '{item['name']}'")
+        found[str(item["name"])] = {key: item[key] for key in _OLD_INSTANCE_KEYS if key in item}
+    return found

@@ -1,0 +1,385 @@
+"""The block runner: asks what is missing of a block, writes each sample the moment it is there, and reuses the rest.
+
+One job runs one block. A failed request is a sample with an error class; the job itself fails only when the endpoint is
+unusable, and keeps what it has.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import uuid
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from ai_dev_tools.benchmark.endpoints import EndpointSpec, ReadyEndpoint, open_endpoint
+from ai_dev_tools.benchmark.endpoints.metering import Meter, is_disturbed
+from ai_dev_tools.benchmark.endpoints.ollama_client import OllamaClient, Reply
+from ai_dev_tools.benchmark.errors import (
+    ASKED_AGAIN,
+    BenchmarkError,
+    ConfigurationError,
+    EndpointConnectionError,
+    NoTurnError,
+)
+from ai_dev_tools.benchmark.execution import slots
+from ai_dev_tools.benchmark.execution.progress import Progress
+from ai_dev_tools.benchmark.execution.provenance import Witness
+from ai_dev_tools.benchmark.execution.request import SLOW_LOAD_S, ask, one_token, sample_of, score_of, unasked
+from ai_dev_tools.benchmark.prompts import SKIPPED, Prompt
+from ai_dev_tools.benchmark.records import paths
+from ai_dev_tools.benchmark.records.block import Block, Cell, cells, request_digest
+from ai_dev_tools.benchmark.records.sample import EndpointIdentity, Sample, read_sample, remove_unfinished, write_sample
+
+FAILURES_IN_A_ROW = 3
+"""Samples that end without a connection, or without their turn, one after another before the endpoint counts as gone."""
+MAX_RESTARTS = 2
+STORING_S = 5.0
+"""How long a run that is stopped waits for samples that are being written; it takes milliseconds on a disk that works."""
+
+Log = Callable[[str], None]
+
+
+@dataclass
+class Work:
+    """What a block has and what it lacks."""
+
+    block: Block
+    prompts: dict[tuple[str, str], Prompt]
+    session: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
+    done: dict[tuple[str, int], Sample] = field(default_factory=dict)
+    missing: deque[Cell] = field(default_factory=deque)
+    skipped: int = 0
+
+    def prompt(self, cell: Cell) -> Prompt:
+        try:
+            return self.prompts[cell.case, cell.approach]
+        except KeyError:
+            raise ConfigurationError(
+                f"there is no prompt for case '{cell.case}' in approach '{cell.approach}' of {self.block.task}",
+                remedy="Run the whole workflow again, it makes the prompts",
+            ) from None
+
+    def path(self, approach: str, sample: int) -> Path:
+        return paths.sample_file(Path(self.block.results), self.block.model, self.block.task, approach, sample)
+
+    def store(self, sample: Sample) -> None:
+        write_sample(self.path(sample.approach, sample.sample), sample)
+        self.done[sample.approach, sample.sample] = sample
+
+
+def run_block(
+    block: Block,
+    prompts: dict[tuple[str, str], Prompt],
+    log: Log,
+    stop: threading.Event,
+    only: tuple[str, int] | None = None,
+) -> list[Sample]:
+    """All samples of a block in the order of sending: those at hand that still match, the others asked now.
+
+    Args:
+        prompts: by (case, approach).
+        log: takes one line for people.
+        stop: set from outside to end early; nothing that was under way is then written.
+        only: (approach, sample) of the single cell that is wanted.
+
+    Raises:
+        BenchmarkError: the endpoint is unusable; samples that were finished are on disk.
+    """
+    work = Work(block, prompts)
+    _take_stock(work, log, only)
+    if work.missing:
+        with open_endpoint(EndpointSpec.from_dict(block.endpoint)) as endpoint:
+            _ask_if_model_changed(work, endpoint, log)
+            _measure(work, endpoint, log, stop)
+    if work.skipped:
+        log(f"{block.task}: {work.skipped} samples skipped, their corpus is not at hand")
+    order = {(cell.approach, cell.sample): cell.order for cell in cells(block)}
+    return sorted(work.done.values(), key=lambda sample: order[sample.approach, sample.sample])
+
+
+def retryable(samples: list[Sample], retry: str) -> int:
+    """How many samples a later run should ask again."""
+    return sum(_asked_again(sample, retry) for sample in samples)
+
+
+def _asked_again(sample: Sample, retry: str) -> bool:
+    if sample.status == "completed" or retry == "none":
+        return False
+    return retry == "all" or (sample.error is not None and sample.error.class_ in ASKED_AGAIN)
+
+
+def _take_stock(work: Work, log: Log, only: tuple[str, int] | None) -> None:
+    """Sort cells into done and missing; what no longer matches is set aside, never deleted."""
+    remove_unfinished(Path(work.block.results) / "samples" / paths.safe_model(work.block.model) / work.block.task)
+    for cell in cells(work.block):
+        if only is not None and (cell.approach, cell.sample) != only:
+            continue
+        prompt = work.prompt(cell)
+        if prompt.error is not None and prompt.error.class_ == SKIPPED:
+            work.skipped += 1
+            continue
+        path = work.path(cell.approach, cell.sample)
+        found = read_sample(path)
+        if isinstance(found, str):
+            log(f"warning: {found}; set aside and asked again")
+        elif (
+            found is not None
+            and _matches(work.block, cell, prompt, found)
+            and not _asked_again(found, work.block.retry)
+        ):
+            work.done[cell.approach, cell.sample] = found
+            _derive_again(work, found, prompt)
+            continue
+        if found is not None:
+            _set_aside(work, path)
+        if prompt.error is not None:
+            work.store(unasked(work.block, cell, prompt, work.session))
+        else:
+            work.missing.append(cell)
+    if work.block.retry == "pairs" and only is None:
+        _part_pairs(work, log)
+
+
+def _part_pairs(work: Work, log: Log) -> None:
+    """Have all arms of a case asked again unless one session asked them all: times of two sessions are no pair."""
+    together: dict[tuple[str, int], list[tuple[str, int]]] = defaultdict(list)
+    for cell in cells(work.block):
+        together[cell.case, cell.repeat].append((cell.approach, cell.sample))
+    missing = {(cell.approach, cell.sample) for cell in work.missing}
+    parted: set[tuple[str, int]] = set()
+    for arms in together.values():
+        asked = [key for key in arms if key in work.done and work.done[key].attempts]
+        sessions = {work.done[key].session for key in asked}
+        if len(sessions) > 1 or (asked and missing.intersection(arms)):
+            parted.update(asked)
+    if not parted:
+        return
+    log(f"{work.block.task}: {len(parted)} samples are asked again, to have all arms of a case from one session")
+    _ask_again(work, parted)
+
+
+def _ask_again(work: Work, keys: set[tuple[str, int]]) -> None:
+    """Set finished samples aside and add them to what is missing, in the order of sending."""
+    for key in keys:
+        del work.done[key]
+        _set_aside(work, work.path(*key))
+    wanted = keys | {(cell.approach, cell.sample) for cell in work.missing}
+    work.missing = deque(cell for cell in cells(work.block) if (cell.approach, cell.sample) in wanted)
+
+
+def _derive_again(work: Work, sample: Sample, prompt: Prompt) -> None:
+    """A corrected truth or another scorer changes what an answer is worth, not the answer: nothing is asked.
+
+    The same with a tool's time that other programs had disturbed, and that was measured again since.
+    """
+    score = score_of(sample.answer, prompt) if sample.status == "completed" else None
+    tool = sample.tool_s, sample.tool_other_cpu_s
+    if is_disturbed(sample.tool_other_cpu_s, sample.tool_s) and not is_disturbed(
+        prompt.tool_other_cpu_s, prompt.tool_s
+    ):
+        tool = prompt.tool_s, prompt.tool_other_cpu_s
+    if (score, *tool) != (sample.score, sample.tool_s, sample.tool_other_cpu_s):
+        work.store(msgspec.structs.replace(sample, score=score, tool_s=tool[0], tool_other_cpu_s=tool[1]))
+
+
+def _matches(block: Block, cell: Cell, prompt: Prompt, sample: Sample) -> bool:
+    place = (block.profile, block.task, cell.approach, cell.sample, cell.case)
+    return place == (sample.profile, sample.task, sample.approach, sample.sample, sample.case) and (
+        sample.request.digest == request_digest(block, cell, prompt.prompt_sha256, prompt.answer_schema)
+    )
+
+
+def _set_aside(work: Work, path: Path) -> None:
+    target = paths.superseded_file(Path(work.block.results), path, f"{time.time_ns()}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(path, target)
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot move {path} to {target.parent}: {error.strerror}", remedy="Make the results folder writable"
+        ) from None
+
+
+def _ask_if_model_changed(work: Work, endpoint: ReadyEndpoint, log: Log) -> None:
+    """Answers of other weights under the same name are not comparable: they are asked again, on contact."""
+    stale = {
+        key
+        for key, sample in work.done.items()
+        if sample.model_digest and endpoint.model_digest and sample.model_digest != endpoint.model_digest
+    }
+    if not stale:
+        return
+    log(f"{work.block.model} has other weights than before: {len(stale)} samples are asked again")
+    _ask_again(work, stale)
+
+
+def _measure(work: Work, endpoint: ReadyEndpoint, log: Log, stop: threading.Event) -> None:
+    """Ask all missing cells; restart an endpoint of ours that went away, a bounded number of times."""
+    progress = Progress(work.block, len(work.missing), log)
+    witness = Witness(work.block, endpoint, work.session, log)
+    while work.missing and not stop.is_set():
+        crew = _Crew(work, endpoint, progress, witness, stop)
+        with _metered(endpoint) as meter:
+            known = slots.known_slots(work.block, endpoint)
+            warm = [
+                _warm_up(work, client, url, log) for client, url in zip(crew.clients, endpoint.replicas, strict=True)
+            ]
+            found = slots.find_slots(work.block, crew.clients, warm, known)
+            for line in filter(None, (slots.in_words(one, endpoint, work.block.instance) for one in found)):
+                log(line)
+            witness.slots = slots.to_record(found)
+            witness.look()
+            meter.look()
+            crew.run(meter, [one.usable for one in found])
+        if not crew.gone or stop.is_set():
+            continue
+        if not endpoint.can_restart or endpoint.restarts >= MAX_RESTARTS:
+            again = retryable(list(work.done.values()), work.block.retry)
+            raise EndpointConnectionError(
+                f"the endpoint {endpoint.base_url} stopped answering; "
+                f"{len(work.done) - again} samples are kept, {len(work.missing) + again} are still to be asked",
+                instance=work.block.instance,
+                remedy="Look to the server and run the same command again: only what is missing is asked",
+            )
+        log(f"{work.block.instance}: the endpoint stopped answering and is restarted")
+        endpoint.restart()
+        work.missing.extendleft(reversed(crew.lost))
+        progress.asked_again(len(crew.lost))
+
+
+@contextmanager
+def _metered(endpoint: ReadyEndpoint) -> Iterator[Meter]:
+    meter = Meter(endpoint.pid)
+    try:
+        yield meter
+    finally:
+        meter.close()
+
+
+def _warm_up(work: Work, client: OllamaClient, url: str, log: Log) -> bool:
+    """Have the model loaded with the very options that follow; not measured, but a failure is said, and returned."""
+    body = one_token(work.block, work.prompt(work.missing[0]))
+    try:
+        client.chat(body, max(work.block.timeout_s, float(work.block.endpoint["startup_timeout_s"])), Reply())
+    except BenchmarkError as error:
+        log(f"warning: warm-up of {url} failed: {error}")
+        return False
+    return True
+
+
+class _Crew:
+    """Threads that share the missing cells of a block, `max_concurrent` of them.
+
+    Daemon threads: on an interruption the process ends at once, and what is in flight is not a result.
+    """
+
+    def __init__(
+        self, work: Work, endpoint: ReadyEndpoint, progress: Progress, witness: Witness, stop: threading.Event
+    ) -> None:
+        self.gone = False
+        self._work = work
+        self._digest = endpoint.model_digest
+        self._identity = EndpointIdentity(endpoint.kind, endpoint.version)
+        self._progress = progress
+        self._witness = witness
+        self._stop = stop
+        self._lock = threading.Lock()
+        self._storing = 0
+        self._stored = threading.Condition(self._lock)
+        self._in_flight = 0
+        self.lost: list[Cell] = []
+        self._crash: BaseException | None = None
+        connections = int(work.block.endpoint["max_concurrent"])
+        self.clients = [OllamaClient(url, connections, endpoint.headers) for url in endpoint.replicas]
+
+    def run(self, meter: Meter, at_once: Sequence[int]) -> None:
+        """Ask until nothing is missing, the endpoint is gone, or the run is stopped.
+
+        Args:
+            at_once: per client, how many requests it may have under way.
+        """
+        turns = range(max(at_once))  # the clients in turn, so that few requests are spread over all of them
+        places = [client for turn in turns for client, most in zip(self.clients, at_once, strict=True) if turn < most]
+        # All places are taken before the first is used: else the first cases run beside fewer requests, arm by arm.
+        first = [self._work.missing.popleft() for _ in range(min(len(places), len(self._work.missing)))]
+        self._in_flight = len(first)
+        threads = [
+            threading.Thread(target=self._guarded, args=(client, meter, cell), daemon=True)
+            for client, cell in zip(places, first, strict=False)
+        ]
+        try:
+            for thread in threads:
+                thread.start()
+            while any(thread.is_alive() for thread in threads) and not self._stop.is_set():
+                threads[-1].join(0.05)
+                threads.insert(0, threads.pop())
+        except BaseException:  # a signal: what fails from now on, with the endpoint, is no result
+            self._stop.set()
+            raise
+        finally:  # no file is left half written, and none comes later
+            with self._stored:
+                self._stored.wait_for(lambda: not self._storing, STORING_S)
+        if self._crash is not None:
+            raise self._crash
+
+    def _guarded(self, client: OllamaClient, meter: Meter, first: Cell) -> None:
+        try:
+            self._ask_all(client, meter, first)
+        except BaseException as error:
+            self._crash = error
+            self.gone = True
+
+    def _ask_all(self, client: OllamaClient, meter: Meter, first: Cell) -> None:
+        block, work = self._work.block, self._work
+        cell: Cell | None = first
+        while cell is not None:
+            prompt = work.prompt(cell)
+            asked = ask(block, cell, prompt, client, meter, self._stop, lambda: self._in_flight)
+            if self._stop.is_set():
+                return
+            sample = sample_of(block, cell, prompt, asked, work.session, self._digest, self._identity)
+            if (sample.load_s or 0) > SLOW_LOAD_S:
+                self._witness.look_again()
+            sample.flags = sorted({*sample.flags, *self._witness.flags})
+            if not self._keep(cell, sample, asked.error):
+                return
+            self._progress.finished(asked.error, len(self.lost))
+            cell = self._next()
+
+    def _keep(self, cell: Cell, sample: Sample, error: BenchmarkError | None) -> bool:
+        """Store a sample and note whether the endpoint was there; false when the run was stopped meanwhile."""
+        with self._lock:
+            if self._stop.is_set():
+                return False
+            if isinstance(error, EndpointConnectionError | NoTurnError):
+                self.lost.append(cell)
+            else:
+                self.lost.clear()
+            self.gone = self.gone or len(self.lost) >= FAILURES_IN_A_ROW
+            self._storing += 1
+        try:
+            self._work.store(sample)
+        finally:
+            with self._stored:
+                self._storing -= 1
+                self._stored.notify_all()
+        return True
+
+    def _next(self) -> Cell | None:
+        """The cell that follows in this slot; None, and one slot less in use, when there is none to ask.
+
+        A slot counts as in use until then: the milliseconds that storing a sample takes would otherwise make the
+        numbers of two arms differ, and void their times.
+        """
+        with self._lock:
+            if self._work.missing and not self._stop.is_set() and not self.gone:
+                return self._work.missing.popleft()
+            self._in_flight -= 1
+            return None

@@ -1,0 +1,69 @@
+"""How a script of the workflow ends when something is wrong: one line on the console and in its log, no traceback."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+
+from ai_dev_tools.benchmark._util.lines import visible_line
+from ai_dev_tools.benchmark._util.processes import watch_parent
+from ai_dev_tools.benchmark.errors import BenchmarkError, error_lines
+
+Say = Callable[[str], None]
+RUN_PID = "AI_DEV_TOOLS_RUN_PID"
+"""Environment variable with the process id of the Snakemake run, without which a job must not go on."""
+_GRACE_S = 20.0
+
+
+@contextmanager
+def job(log_file: str | Path | None = None) -> Iterator[Say]:
+    """Yield a function that says a line on the console and in the log; turn a BenchmarkError into exit code 1.
+
+    A job of a run ends with it, even when Snakemake is killed.
+    """
+    if (run := os.environ.get(RUN_PID, "")).isdigit():
+        end_in_order()
+        watch_parent(int(run), _end)
+    log = Path(log_file) if log_file else None
+    if log:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text("")
+
+    def say(line: str) -> None:
+        line = visible_line(line)
+        print(line, file=sys.stderr, flush=True)
+        if log:
+            with suppress(OSError), log.open("a", encoding="utf-8") as file:  # the disk may be what is wrong
+                print(line, file=file)
+
+    try:
+        yield say
+    except BenchmarkError as error:
+        for line in error_lines(error):
+            say(line)
+        raise SystemExit(1) from None
+
+
+def end_in_order() -> None:
+    """Have SIGINT, SIGTERM and SIGHUP raise SystemExit in the main thread, once; what follows is ignored."""
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def end(signum: int, _: FrameType | None) -> None:
+        for name in signals:
+            signal.signal(name, signal.SIG_IGN)
+        raise SystemExit(128 + signum)
+
+    for name in signals:
+        signal.signal(name, end)
+
+
+def _end() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_GRACE_S)
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,77 @@
+"""What a person watching a run sees: requests done of how many, and how long the rest may take."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from ai_dev_tools.benchmark.errors import BenchmarkError
+from ai_dev_tools.benchmark.records.block import Block
+
+INTERVAL_S = 3.0
+
+
+class Progress:
+    """Prints a line at the start, then every few seconds, and at the end of a block."""
+
+    def __init__(self, block: Block, missing: int, log: Callable[[str], None]) -> None:
+        self._block = block
+        self._missing = missing
+        self._log = log
+        self._lock = threading.Lock()
+        self._done = 0
+        self._failed = 0
+        self._lost = 0
+        self._started = time.monotonic()
+        self._printed = self._started
+        self._run_done = min(_count_files(Path(block.results) / "samples"), block.run_requests - missing)
+        log(f"{block.task} on {block.model}: asking {missing} of {len(block.approaches) * block.samples} requests")
+
+    def finished(self, error: BenchmarkError | None, lost: int = 0) -> None:
+        """Count one request.
+
+        Args:
+            lost: how many of those counted ended without a connection one after another, this one last: what becomes
+                of them is open, as a server that is restarted is asked for them again.
+        """
+        with self._lock:
+            self._done += 1
+            self._failed += error is not None
+            self._lost = lost
+            now = time.monotonic()
+            if self._done < self._missing and now - self._printed < INTERVAL_S:
+                return
+            self._printed = now
+        self._log(self._line(now - self._started))
+
+    def asked_again(self, count: int) -> None:
+        """Take back failed requests that are asked once more in this run."""
+        with self._lock:
+            self._done -= count
+            self._failed -= count
+            self._lost = 0
+
+    def _line(self, elapsed_s: float) -> str:
+        here = self._done - self._lost
+        done = self._run_done + here
+        left_s = elapsed_s / max(1, here) * max(0, self._block.run_requests - done)
+        failed = f", {self._failed - self._lost} failed" if self._failed > self._lost else ""
+        lost = f", {self._lost} lost with the server" if self._lost else ""
+        return (
+            f"{self._block.task} on {self._block.model}: {here}/{self._missing}{failed}{lost}"
+            f" | run: {done}/{self._block.run_requests} requests, about {duration(left_s)} left"
+        )
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: `40 s`, `3 min`, `2.5 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _count_files(folder: Path) -> int:
+    return sum(name.endswith(".json") for _, _, files in os.walk(folder) for name in files)

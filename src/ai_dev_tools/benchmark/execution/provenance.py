@@ -1,0 +1,273 @@
+"""Who answered, recorded per block: server, model as it was loaded, settings, and the machine.
+
+One file per (profile, model, task); each block job that asks anything appends its session, so that what changed between
+sessions stays visible. Light to import: block jobs use this module.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psutil
+
+from ai_dev_tools.benchmark._util.credentials import without_passwords
+from ai_dev_tools.benchmark.endpoints import ReadyEndpoint
+from ai_dev_tools.benchmark.endpoints.probing import running
+from ai_dev_tools.benchmark.errors import BenchmarkError
+from ai_dev_tools.benchmark.records import paths
+from ai_dev_tools.benchmark.records.block import Block
+from ai_dev_tools.benchmark.records.sample import write_atomically
+
+CONTEXT_CUT = "context_cut"
+"""Flag: the server loaded the model with a smaller context than was asked for."""
+OFFLOAD_CHANGED = "offload_changed"
+"""Flag: the share of the model in GPU memory differs from what it was earlier in the block."""
+OFFLOAD_TOLERANCE = 0.01
+LOOK_INTERVAL_S = 10.0
+_SECRET = re.compile(r"token|secret|password|passwd|credential|api_?key", re.IGNORECASE)
+
+
+class Witness:
+    """Watches, for one block job, as what the model is loaded; writes it down and says which flags samples get.
+
+    Args:
+        session: id of the block job.
+        log: takes one line for people.
+    """
+
+    def __init__(self, block: Block, endpoint: ReadyEndpoint, session: str, log: Callable[[str], None]) -> None:
+        self._block, self._endpoint, self._session, self._log = block, endpoint, session, log
+        self._file = paths.identity_file(Path(block.results), block.model, block.task)
+        self._earlier = [entry for entry in read_sessions(self._file) if entry.get("session") != session]
+        self._share = next((share for entry in self._earlier if (share := _offload(entry)) is not None), None)
+        self.flags: tuple[str, ...] = ()
+        self.slots: list[dict[str, Any]] = []
+        """What is known of the requests that each replica serves at once; recorded as it stands."""
+        self._said: set[str] = set()
+        self._lock = threading.Lock()
+        self._looked_at = -LOOK_INTERVAL_S
+
+    def look(self) -> None:
+        """Ask as what the model is loaded, after a warm-up; updates `flags` and the file.
+
+        A server that does not say is no error: what is unknown is null.
+
+        Raises:
+            ConfigurationError: the file cannot be written.
+        """
+        with self._lock:
+            self._look()
+
+    def look_again(self) -> None:
+        """Look, unless that was done a moment ago: for each answer that waited for the model to be loaded."""
+        if time.monotonic() - self._looked_at >= LOOK_INTERVAL_S and self._lock.acquire(blocking=False):
+            try:
+                self._look()
+            finally:
+                self._lock.release()
+
+    def _look(self) -> None:
+        self._looked_at = time.monotonic()
+        loaded = [self._loaded(url) for url in self._endpoint.replicas]
+        self.flags = tuple(flag for flag in (self._context_flag(loaded), self._offload_flag(loaded)) if flag)
+        entry = session_entry(self._block, self._endpoint, self._session, loaded, list(self.flags), self.slots)
+        about = {"profile": self._block.profile, "model": self._block.model, "task": self._block.task}
+        text = json.dumps({**about, "sessions": [*self._earlier, entry]}, indent=1, ensure_ascii=False)
+        write_atomically(self._file, f"{text}\n".encode())
+
+    def _loaded(self, url: str) -> dict[str, Any]:
+        try:
+            return running(url, self._endpoint.model, self._endpoint.headers)
+        except BenchmarkError:
+            return {}
+
+    def _context_flag(self, loaded: list[dict[str, Any]]) -> str | None:
+        asked = self._block.options.get("num_ctx")
+        found = [length for entry in loaded if isinstance(length := entry.get("context_length"), int) and length > 0]
+        if not asked or not found or min(found) >= asked:
+            return None
+        self._say(
+            f"warning: {self._block.instance}: {self._block.model} is loaded with a context of {min(found)} tokens, "
+            f"not {asked}: longer prompts fail as context_overflow. Set options.num_ctx to {min(found)} to agree"
+        )
+        return CONTEXT_CUT
+
+    def _offload_flag(self, loaded: list[dict[str, Any]]) -> str | None:
+        share = _share(loaded)
+        self._share = share if self._share is None else self._share
+        if share is None or self._share is None or abs(share - self._share) <= OFFLOAD_TOLERANCE:
+            return None
+        self._say(
+            f"warning: {self._block.instance}: {share:.0%} of {self._block.model} is in GPU memory, but was "
+            f"{self._share:.0%} earlier in this block: times of the two are not comparable"
+        )
+        return OFFLOAD_CHANGED
+
+    def _say(self, line: str) -> None:
+        if line not in self._said:
+            self._said.add(line)
+            self._log(line)
+
+
+def session_entry(
+    block: Block,
+    endpoint: ReadyEndpoint,
+    session: str,
+    loaded: list[dict[str, Any]],
+    flags: list[str],
+    slots: Sequence[dict[str, Any]] = (),
+) -> dict[str, Any]:
+    """What is recorded of one session; plain data, free of tokens and passwords.
+
+    Args:
+        loaded: per replica what `/api/ps` says: `context_length` (tokens), `offload_share` (0..1).
+        slots: per replica what is known of how many requests it serves at once.
+    """
+    details = dict(endpoint.details)
+    settings = details.pop("settings", {})
+    first = loaded[0] if loaded else {}
+    return {
+        "session": session,
+        "recorded_at": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "endpoint": {
+            "kind": endpoint.kind,
+            "version": endpoint.version,
+            "urls": [without_passwords(url) for url in endpoint.replicas],
+            "restarts": endpoint.restarts,
+            "settings": without_secrets(settings),
+        },
+        "model": {
+            "tag": endpoint.model,
+            "digest": endpoint.model_digest,
+            **details,
+            "context_length": first.get("context_length"),
+            "offload_share": first.get("offload_share"),
+        },
+        "asked": {
+            "options": block.options,
+            "think": block.think,
+            "max_concurrent": block.endpoint.get("max_concurrent"),
+        },
+        "slots": list(slots),
+        "flags": flags,
+        "server_on_this_machine": is_here(endpoint),
+        "hardware": hardware(),
+    }
+
+
+def read_sessions(file: Path) -> list[dict[str, Any]]:
+    """Sessions recorded so far; none where there is no file or no readable one."""
+    try:
+        sessions = json.loads(file.read_bytes())["sessions"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return [entry for entry in sessions if isinstance(entry, dict)] if isinstance(sessions, list) else []
+
+
+def recorded_for_model(results: Path, model: str) -> list[dict[str, Any]]:
+    """What the sessions of all tasks recorded of a model, in no order that means anything."""
+    folder = paths.identity_file(results, model, "any").parent
+    return [entry for file in sorted(folder.glob("*.json")) for entry in read_sessions(file)]
+
+
+def _offload(entry: Mapping[str, Any]) -> float | None:
+    model = entry.get("model")
+    share = model.get("offload_share") if isinstance(model, dict) else None
+    return float(share) if isinstance(share, int | float) else None
+
+
+def _share(loaded: list[dict[str, Any]]) -> float | None:
+    return next((float(s) for entry in loaded if isinstance(s := entry.get("offload_share"), int | float)), None)
+
+
+def is_here(endpoint: ReadyEndpoint) -> bool | None:
+    """Whether the server runs on this machine, so that `hardware` is the server's too.
+
+    None where its process is not seen at an address of this machine: a tunnel or a proxy may lead from there to anywhere.
+    """
+    if endpoint.pid is not None or endpoint.can_restart:
+        return True
+    return None if urlsplit(endpoint.base_url).hostname in ("localhost", "127.0.0.1", "::1") else False
+
+
+def without_secrets(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings without the values of those whose name speaks of a secret, and without passwords of proxies."""
+    return {
+        name: "(hidden)" if _SECRET.search(name) else without_passwords(value) if isinstance(value, str) else value
+        for name, value in settings.items()
+    }
+
+
+@functools.cache
+def hardware() -> dict[str, Any]:
+    """The machine of this process: processor, usable cores, RAM in bytes, GPUs, system; null where unknown."""
+    return {
+        "cpu": _cpu_model(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores_physical": psutil.cpu_count(logical=False),
+        "ram_bytes": psutil.virtual_memory().total,
+        "gpus": _gpus(),
+        "os": f"{platform.system()} {platform.release()}",
+        "distribution": _distribution(),
+        "architecture": platform.machine(),
+    }
+
+
+def _cpu_model() -> str | None:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or None
+
+
+def _distribution() -> str | None:
+    try:
+        return platform.freedesktop_os_release().get("PRETTY_NAME")
+    except OSError:
+        return f"macOS {version}" if (version := platform.mac_ver()[0]) else None
+
+
+def _gpus() -> list[dict[str, Any]]:
+    return _nvidia_gpus() or [
+        {"name": f"PCI {vendor}:{_first_line(card.parent / 'device')}", "memory_bytes": int(memory), "driver": "amdgpu"}
+        for card in sorted(Path("/sys/class/drm").glob("card*/device/vendor"))
+        if (vendor := _first_line(card))
+        and (memory := _first_line(card.parent / "mem_info_vram_total") or "").isdigit()
+    ]
+
+
+def _nvidia_gpus() -> list[dict[str, Any]]:
+    if not (program := shutil.which("nvidia-smi")):
+        return []
+    command = [program, "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader,nounits"]
+    try:
+        listing = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return []
+    rows = [[part.strip() for part in line.split(",")] for line in listing.splitlines()]
+    return [
+        {"name": row[0], "memory_bytes": int(row[1]) * 2**20 if row[1].isdigit() else None, "driver": row[2]}
+        for row in rows
+        if len(row) == 3
+    ]
+
+
+def _first_line(file: Path) -> str | None:
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except OSError:
+        return None

@@ -1,0 +1,277 @@
+"""One measured request: from a cell of the design and its prompt to a sample record, retries included."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from ai_dev_tools.benchmark.endpoints.metering import Meter
+from ai_dev_tools.benchmark.endpoints.ollama_client import LOOP, OllamaClient, Reply
+from ai_dev_tools.benchmark.errors import BenchmarkError, NoTurnError, RequestTimeoutError
+from ai_dev_tools.benchmark.prompts import Prompt
+from ai_dev_tools.benchmark.records.block import PROTOCOL, Block, Cell, nonce, request_digest, request_options
+from ai_dev_tools.benchmark.records.sample import (
+    Attempt,
+    EndpointIdentity,
+    Request,
+    Resources,
+    Sample,
+    SampleError,
+    Status,
+)
+from ai_dev_tools.benchmark.tasks.answers import parse_answer
+from ai_dev_tools.benchmark.tasks.scoring import score_answer
+
+BACKOFF_BASE_S = 0.5
+BACKOFF_CAP_S = 30.0
+SLOW_LOAD_S = 0.5
+"""Where a request says that it took longer to load the model, the server is looked at again: it may have done so."""
+TURN_S = (5.0, 30.0)
+"""After a time-out without an answer, how long a request for one token may take: the time-out, but within these bounds.
+
+A server takes a moment to notice that the request before was given up, on a slow machine that of a batch of its prompt.
+"""
+
+
+@dataclass
+class Asked:
+    """What came of one cell: the last reply, the last error if any, and every try."""
+
+    reply: Reply = field(default_factory=Reply)
+    error: BenchmarkError | None = None
+    attempts: list[Attempt] = field(default_factory=list)
+    started_at: str = ""
+    in_flight: int = 0
+    resources: Resources = field(default_factory=Resources)
+
+
+def payload(block: Block, cell: Cell, prompt: Prompt, attempt: int) -> dict[str, Any]:
+    """The body of the chat request of one cell."""
+    content = f"Request {nonce(cell.seed, cell.approach, attempt)}\n\n{prompt.prompt}"
+    return chat_body(block, content, prompt.answer_schema, request_options(block, cell))
+
+
+def chat_body(block: Block, content: str, schema: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    """The body of any chat request of a block; see the explanation of endpoints for why each field is set."""
+    body = {
+        "model": block.model,
+        "messages": [{"role": "user", "content": content}],
+        "format": schema,
+        "options": options,
+        "truncate": False,
+        "shift": False,
+    }
+    # Where `think` is left out, the server decides: to some, `think: false` means that `format` is ignored.
+    return body if block.think is None else body | {"think": block.think}
+
+
+def one_token(block: Block, prompt: Prompt) -> dict[str, Any]:
+    """The body of a request with the options and answer schema of those that are measured, but for one token only."""
+    return chat_body(block, "Warm up.", prompt.answer_schema, {**block.options, "seed": 0, "num_predict": 1})
+
+
+def ask(
+    block: Block,
+    cell: Cell,
+    prompt: Prompt,
+    client: OllamaClient,
+    meter: Meter,
+    stop: threading.Event,
+    in_flight: Callable[[], int],
+) -> Asked:
+    """Send the request, again after a pause where its error class says that this can help, and record every try."""
+    timeout_s = prompt.timeout_s or block.timeout_s
+    asked = Asked()
+    for attempt in range(block.attempts):
+        asked.reply, asked.error = Reply(), None
+        asked.started_at, asked.in_flight = _now(), in_flight()
+        with meter.measuring() as reading:
+            try:
+                client.chat(payload(block, cell, prompt, attempt), timeout_s, asked.reply)
+            except BenchmarkError as error:
+                asked.error = error
+            load_s = _seconds(asked.reply.final.get("load_duration"), asked.reply.duration_s)
+            reading.reloaded = (load_s or 0.0) > SLOW_LOAD_S
+        if isinstance(asked.error, RequestTimeoutError) and asked.reply.turn_s is None and not stop.is_set():
+            asked.error = _no_turn(block, prompt, client, timeout_s) or asked.error
+        asked.resources = reading.result
+        again = asked.error is not None and asked.error.retried and attempt + 1 < block.attempts and not stop.is_set()
+        pause = backoff(attempt, asked.error) if again and asked.error else 0.0
+        failure = _failure(asked.error) if asked.error else None
+        asked.attempts.append(Attempt(asked.started_at, round(asked.reply.duration_s, 6), failure, round(pause, 3)))
+        if not again:
+            break
+        stop.wait(pause)
+    if asked.error:
+        asked.error.instance, asked.error.attempts = block.instance, len(asked.attempts)
+        asked.error.request = request_digest(block, cell, prompt.prompt_sha256, prompt.answer_schema)
+    return asked
+
+
+def _no_turn(block: Block, prompt: Prompt, client: OllamaClient, timeout_s: float) -> NoTurnError | None:
+    """After a time-out without a line of an answer: why it says nothing about the request; None where it does.
+
+    The request had a slot of its own if the server now answers another one at once, in the place of the one given up.
+    """
+    least, most = TURN_S
+    try:
+        client.chat(one_token(block, prompt), max(least, min(timeout_s, most)), Reply())
+    except RequestTimeoutError:
+        return NoTurnError(
+            f"nothing came within {timeout_s:g} s, and then not even one token: the server was busy with others, or hangs"
+        )
+    except BenchmarkError:
+        return None
+    return None
+
+
+def backoff(attempt: int, error: BenchmarkError) -> float:
+    """Seconds to wait: exponential with full jitter, capped; what the server asks for if that is longer."""
+    jittered = random.uniform(0, min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2**attempt))
+    return max(jittered, min(error.retry_after_s or 0.0, 10 * BACKOFF_CAP_S))
+
+
+def unasked(block: Block, cell: Cell, prompt: Prompt, session: str) -> Sample:
+    """The sample of a cell whose context could not be made: failed, with the tool's error."""
+    asked = Asked(started_at=_now())
+    return _sample(block, cell, prompt, asked, session, None, EndpointIdentity("none", ""), prompt.error)
+
+
+def sample_of(
+    block: Block,
+    cell: Cell,
+    prompt: Prompt,
+    asked: Asked,
+    session: str,
+    model_digest: str | None,
+    endpoint: EndpointIdentity,
+) -> Sample:
+    """The record of an asked cell."""
+    return _sample(block, cell, prompt, asked, session, model_digest, endpoint, asked.attempts[-1].error)
+
+
+def _sample(
+    block: Block,
+    cell: Cell,
+    prompt: Prompt,
+    asked: Asked,
+    session: str,
+    model_digest: str | None,
+    endpoint: EndpointIdentity,
+    error: SampleError | None,
+) -> Sample:
+    reply, sent = asked.reply, bool(asked.attempts)
+    timings, flags = _timings(reply)
+    answer = parse_answer(reply.text, prompt.answer_schema) if error is None else None
+    status: Status = "failed"
+    if error is None:
+        status = "completed"
+    elif isinstance(asked.error, RequestTimeoutError):
+        status = "timeout"
+    return Sample(
+        profile=block.profile,
+        instance=block.instance,
+        model=block.model,
+        model_digest=model_digest,
+        task=block.task,
+        case=cell.case,
+        cluster=prompt.cluster,
+        size=prompt.size,
+        approach=cell.approach,
+        sample=cell.sample,
+        repeat=cell.repeat,
+        seed=cell.seed,
+        status=status,
+        error=error,
+        response=reply.text or (None if error else ""),
+        answer=answer,
+        score=score_of(answer, prompt) if error is None else None,
+        **timings,
+        duration_s=_rounded(reply.duration_s) if sent else None,
+        time_to_first_token_s=_rounded(reply.time_to_first_token_s),
+        tool_s=prompt.tool_s,
+        tool_other_cpu_s=prompt.tool_other_cpu_s,
+        resources=asked.resources,
+        plan=block.plan,
+        attempts=asked.attempts,
+        order=cell.order,
+        in_flight=asked.in_flight,
+        session=session,
+        started_at=asked.started_at,
+        flags=sorted(flags + (["retried"] if len(asked.attempts) > 1 else [])),
+        request=Request(
+            request_digest(block, cell, prompt.prompt_sha256, prompt.answer_schema),
+            prompt.prompt_sha256,
+            request_options(block, cell),
+            PROTOCOL,
+        ),
+        endpoint=endpoint,
+    )
+
+
+def score_of(answer: Any, prompt: Prompt) -> float | None:
+    """What an answer is worth, 0 to 1; None where there is no truth."""
+    return _rounded(score_answer(answer, prompt.truth, prompt.scoring))
+
+
+def _timings(reply: Reply) -> tuple[dict[str, Any], list[str]]:
+    """Counts, seconds and flags from Ollama's closing object; what is absent or impossible becomes None and a flag."""
+    final, flags = reply.final, []
+    tokens = {name: _count(final.get(key)) for name, key in (("in", "prompt_eval_count"), ("out", "eval_count"))}
+    seconds = {
+        key: _seconds(final.get(f"{key}_duration"), reply.duration_s)
+        for key in ("load", "prompt_eval", "eval", "total")
+    }
+    looped = final.get("done_reason") == LOOP
+    told = bool(final) and not looped  # the server closed the answer with figures of its own
+    if looped:
+        flags += ["looped", "output_capped"]
+    if told:
+        if None in tokens.values():
+            flags.append("tokens_missing")
+        if any(isinstance(final.get(f"{k}_duration"), int | float) and v is None for k, v in seconds.items()):
+            flags.append("impossible_duration")
+        if final.get("done_reason") == "length":
+            flags.append("output_capped")
+    known = [seconds[key] or 0.0 for key in ("load", "prompt_eval", "eval")]
+    both = tokens["in"] is not None and tokens["out"] is not None
+    return {
+        "input_tokens": tokens["in"],
+        "output_tokens": tokens["out"],
+        "total_tokens": (tokens["in"] or 0) + (tokens["out"] or 0) if both else None,
+        "load_s": 0.0 if told and "load_duration" not in final else seconds["load"],
+        "prompt_eval_s": seconds["prompt_eval"],
+        "eval_s": seconds["eval"],
+        "total_s": seconds["total"],
+        "rest_s": _rounded(max(0.0, reply.duration_s - sum(known))) if told else None,
+        "prompt_cached_tokens": _count(final.get("prompt_eval_cached_count")),
+        "done_reason": final.get("done_reason") if isinstance(final.get("done_reason"), str) else None,
+    }, flags
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**40 else None
+
+
+def _seconds(nanoseconds: Any, duration_s: float) -> float | None:
+    """Server-side seconds; None where absent, negative, or longer than the client waited (beyond clock noise)."""
+    if not isinstance(nanoseconds, int | float) or isinstance(nanoseconds, bool):
+        return None
+    seconds = nanoseconds / 1e9
+    return _rounded(seconds) if 0 <= seconds <= duration_s * 1.05 + 0.05 else None
+
+
+def _failure(error: BenchmarkError) -> SampleError:
+    return SampleError(error.error_class, str(error)[:1000])
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

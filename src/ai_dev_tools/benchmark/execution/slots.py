@@ -1,0 +1,260 @@
+"""How many requests a server truly serves at once: requests beyond that wait in its line, and their time holds others' work.
+
+A few short requests are sent together. Nothing comes back until a request's turn begins, so that answers which come at
+the same time had slots of their own. What was found is kept with the identity of the session and reused by the other
+blocks of a run, for as long as the model stays loaded.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ai_dev_tools.benchmark._util.credentials import without_passwords
+from ai_dev_tools.benchmark._util.processes import start_time
+from ai_dev_tools.benchmark.endpoints import ReadyEndpoint
+from ai_dev_tools.benchmark.endpoints.ollama_client import OllamaClient, Reply
+from ai_dev_tools.benchmark.endpoints.probing import running
+from ai_dev_tools.benchmark.errors import BenchmarkError
+from ai_dev_tools.benchmark.execution.job import RUN_PID
+from ai_dev_tools.benchmark.execution.provenance import recorded_for_model
+from ai_dev_tools.benchmark.execution.request import chat_body
+from ai_dev_tools.benchmark.records.block import Block
+
+PROMPT = "Warm up. Write many truth values."
+FIRST_TOKENS = 24
+"""Length of a probe's answer: a second or so on a slow machine, and 0.1 s on a fast one."""
+MOST_TOKENS = 384
+ROUNDS = 5
+CLEAR_S = 0.5
+"""Answers that take so long to write cannot miss each other by the noise of a busy machine; shorter ones are made longer."""
+SHORT_S = 0.04
+"""A server that needs less for a whole answer, however long it was to be, does not show what it does at once."""
+PATIENCE_S = 15.0
+"""A round that takes longer is not repeated to confirm what it showed."""
+
+
+@dataclass(frozen=True)
+class Slots:
+    """What is known of one server address.
+
+    Attributes:
+        url: the address.
+        at_once: requests it serves at once; `wanted` where it serves as many or more; None where it cannot be told.
+        wanted: requests that the run would send at once.
+        model_digest, num_ctx: what was loaded.
+        run, server: process of the run that found it out, and of the server; None where that is not known.
+    """
+
+    url: str
+    at_once: int | None
+    wanted: int
+    model_digest: str | None = None
+    num_ctx: int | None = None
+    run: str | None = None
+    server: str | None = None
+
+    @property
+    def usable(self) -> int:
+        """Requests to send at once."""
+        return self.wanted if self.at_once is None else self.at_once
+
+
+def known_slots(block: Block, endpoint: ReadyEndpoint) -> list[Slots]:
+    """Per replica what an earlier block of this run found out, if the model has been loaded ever since.
+
+    To be called before a warm-up, which loads the model: a server that was restarted has it no longer, and another
+    start may have other slots.
+    """
+    blank = [_blank(block, endpoint, url) for url in endpoint.replicas]
+    if endpoint.slots is not None:
+        return [replace(slots, at_once=min(endpoint.slots, slots.wanted)) for slots in blank]
+    earlier = [] if endpoint.can_restart else _recorded(block)
+    return [_found_before(slots, earlier, endpoint, url) for slots, url in zip(blank, endpoint.replicas, strict=True)]
+
+
+def find_slots(
+    block: Block, clients: Sequence[OllamaClient], warm: Sequence[bool], known: Sequence[Slots]
+) -> list[Slots]:
+    """Per replica what is known, asking those of which nothing is, if their warm-up went well."""
+    return [
+        replace(slots, at_once=probe(client, probe_body(block), slots.wanted, block.timeout_s))
+        if slots.at_once is None and slots.wanted > 1 and answers
+        else slots
+        for client, answers, slots in zip(clients, warm, known, strict=True)
+    ]
+
+
+def in_words(slots: Slots, endpoint: ReadyEndpoint, instance: str) -> str | None:
+    """The line for people; None where all is as it should be."""
+    if slots.at_once == slots.wanted or slots.wanted == 1:
+        return None
+    where = f"{instance}: {slots.url}"
+    if slots.at_once is None:
+        return (
+            f"{where} does not show how many requests it serves at once: {slots.wanted} are sent, and the check "
+            "`queued` finds those that waited"
+        )
+    remedy = (
+        f"although it was started with OLLAMA_NUM_PARALLEL={slots.wanted}: this model or `server.environment` has less"
+        if endpoint.can_restart
+        else f"as the others would wait there. To have {slots.wanted}, start that server with "
+        f"OLLAMA_NUM_PARALLEL={slots.wanted}"
+    )
+    plural = "request" if slots.at_once == 1 else "requests"
+    return f"{where} serves {slots.at_once} {plural} at once, so no more are sent, not {slots.wanted}, {remedy}"
+
+
+def probe(client: OllamaClient, body: dict[str, Any], most: int, timeout_s: float) -> int | None:
+    """How many of `most` requests sent together the server serves at once; None where it cannot be told.
+
+    A round of long answers can show too few, where somebody else's request takes a slot, so the best of two counts. What
+    short answers show is noise in part: they are made longer, and where they stay short, several rounds must agree.
+    """
+    clear: list[int] = []
+    short: list[tuple[int, int]] = []
+    tokens, slowest_s = FIRST_TOKENS, 0.0
+    for _ in range(ROUNDS):
+        started = time.perf_counter()
+        turns = _together(client, _asking_for(body, tokens), most, timeout_s)
+        if len(turns) < most:  # refused, or failed: the others say nothing of how many there may be
+            break
+        seen = overlapping(turns)
+        slowest_s = max(slowest_s, min(turn.end - turn.sent for turn in turns))
+        if statistics.median(turn.end - turn.begin for turn in turns) >= CLEAR_S:
+            clear.append(seen)
+            if seen == most or len(clear) == 2 or time.perf_counter() - started > PATIENCE_S:
+                break
+        else:
+            short.append((seen, spread(turns)))
+            tokens = min(4 * tokens, MOST_TOKENS)
+            if [overlap for overlap, _ in short].count(most) == 2:
+                return most
+    if clear:
+        return max(clear)
+    return max(map(statistics.median_low, zip(*short, strict=True))) if short and slowest_s >= SHORT_S else None
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One answer, in seconds of one clock: when it was asked for, when the server began to write it, and its end."""
+
+    sent: float
+    begin: float
+    end: float
+
+
+def overlapping(turns: Sequence[Turn]) -> int:
+    """The most answers that were written at one moment, by the middle half of each.
+
+    The middle half, so that an answer that ends a moment late does not seem to be written beside the one after it.
+    """
+    changes = []
+    for turn in turns:
+        quarter = (turn.end - turn.begin) / 4
+        changes += [(turn.begin + quarter, 1), (turn.end - quarter, -1)]
+    most = running_now = 0
+    for _, change in sorted(changes):  # at the same moment an end comes first
+        running_now += change
+        most = max(most, running_now)
+    return most
+
+
+def spread(turns: Sequence[Turn]) -> int:
+    """As many as fit: four that take as long together as one alone had a slot each, those that take four times as long one.
+
+    Says something also of answers that are too short to be seen being written.
+    """
+    whole = max(turn.end for turn in turns) - min(turn.sent for turn in turns)
+    one = min(turn.end - turn.sent for turn in turns)
+    return max(1, round(len(turns) * one / whole)) if whole > 0 else len(turns)
+
+
+def _together(client: OllamaClient, body: dict[str, Any], most: int, timeout_s: float) -> list[Turn]:
+    """What came of `most` requests sent at one moment; those that failed are left out."""
+    turns: list[Turn] = []
+    go = threading.Barrier(most)
+
+    def ask() -> None:
+        reply = Reply()
+        go.wait()
+        sent = time.perf_counter()
+        try:
+            client.chat(body, timeout_s, reply)
+        except BenchmarkError:
+            return
+        end = sent + reply.duration_s
+        # where a proxy holds the answer back until it is whole, the server's own time of writing tells when it began
+        writing = reply.final.get("eval_duration")
+        written_s = writing / 1e9 if isinstance(writing, int) and 0 < writing / 1e9 <= reply.duration_s else 0.0
+        turns.append(Turn(sent, min(sent + (reply.turn_s or reply.duration_s), end - written_s), end))
+
+    threads = [threading.Thread(target=ask, daemon=True) for _ in range(most)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return turns
+
+
+def probe_body(block: Block) -> dict[str, Any]:
+    """A request with the block's own options, so that nothing is loaded anew."""
+    return chat_body(block, PROMPT, {}, {**block.options, "seed": 0})
+
+
+def _asking_for(body: dict[str, Any], tokens: int) -> dict[str, Any]:
+    """The request for an answer that is so long whatever the model: a list of truth values, each followed by a comma."""
+    schema = {"type": "array", "items": {"type": "boolean"}, "minItems": tokens // 2, "maxItems": tokens // 2}
+    return body | {"format": schema, "options": body["options"] | {"num_predict": tokens}}
+
+
+def _blank(block: Block, endpoint: ReadyEndpoint, url: str) -> Slots:
+    return Slots(
+        url=without_passwords(url),
+        at_once=None,
+        wanted=int(block.endpoint["max_concurrent"]),
+        model_digest=endpoint.model_digest,
+        num_ctx=block.options.get("num_ctx"),
+        run=_process(os.environ.get(RUN_PID)),
+        server=_process(endpoint.pid),
+    )
+
+
+def _process(pid: str | int | None) -> str | None:
+    """A process that lives, such that a later one with the same number is told apart."""
+    started = start_time(int(pid)) if pid is not None and str(pid).isdigit() else None
+    return None if started is None else f"{pid}@{started}"
+
+
+def _recorded(block: Block) -> list[Slots]:
+    """What sessions of this model recorded, the latest last."""
+    found = []
+    for entry in sorted(recorded_for_model(Path(block.results), block.model), key=lambda e: str(e.get("recorded_at"))):
+        for item in entry.get("slots") or []:
+            try:
+                found.append(Slots(**item))
+            except TypeError:
+                continue
+    return found
+
+
+def _found_before(slots: Slots, earlier: Sequence[Slots], endpoint: ReadyEndpoint, url: str) -> Slots:
+    same = [one for one in earlier if replace(one, at_once=None) == slots and one.at_once is not None]
+    if slots.run is None or not same:
+        return slots
+    try:
+        loaded = running(url, endpoint.model, endpoint.headers)
+    except BenchmarkError:
+        return slots
+    return same[-1] if loaded else slots
+
+
+def to_record(slots: Sequence[Slots]) -> list[dict[str, Any]]:
+    """As plain data, for the identity of a session."""
+    return [asdict(one) for one in slots]

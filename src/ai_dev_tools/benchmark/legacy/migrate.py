@@ -1,0 +1,116 @@
+"""From the replaced system's settings, a section of pyproject.toml, to this project's config YAML.
+
+Writes one new file and nothing else: a config to lay over config/config.yaml (`snakemake --configfile FILE`).
+What cannot be carried is reported, with the reason, instead of being guessed at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ai_dev_tools.benchmark.config.sources import SECTION_NAME, read_section_of, translate
+from ai_dev_tools.benchmark.errors import ConfigurationError
+
+CARRIED = (
+    "execution_mode", "output_format", "max_concurrent_batches", "container_startup_timeout", "task_timeout",
+    "retry_attempts",
+)  # fmt: skip
+"""Settings of the replaced system that have the same name and meaning here."""
+GONE = {
+    "container_image": "choose the way a model is served with `endpoint:` (container pulls the image it knows)",
+    "output_dir": "results are always in results/{profile}",
+    "results_dir": "results are always in results/{profile}",
+    "max_concurrent_requests": "set `max_concurrent` of a profile or an instance",
+}
+"""Settings that have no counterpart, and what to do instead."""
+
+
+@dataclass(frozen=True)
+class Migration:
+    """The new settings, and one line for each thing that was not carried over."""
+
+    settings: dict[str, Any]
+    carried: tuple[str, ...]
+    left: tuple[str, ...]
+
+    def yaml(self, source: str) -> str:
+        """The file to write."""
+        head = f"# Settings carried over from [{SECTION_NAME}] in {source}. Use: snakemake --configfile THIS_FILE\n"
+        notes = "".join(f"# not carried: {line}\n" for line in self.left)
+        return head + notes + yaml.safe_dump(self.settings, sort_keys=False, allow_unicode=True)
+
+
+def migrate_section(section: Mapping[str, Any], base: Mapping[str, Any]) -> Migration:
+    """Translate a section.
+
+    Args:
+        base: config.yaml's settings, whose profiles a section's profiles replace, and whose names are known.
+
+    Raises:
+        ConfigurationError: `ollama_profiles` or `sample_sizes` have another shape than in the replaced system.
+    """
+    from ai_dev_tools.benchmark.config.models import Config
+
+    plain, profiles = translate(section, base.get("profiles") or {})
+    settings: dict[str, Any] = {}
+    left: list[str] = []
+    sizes = plain.pop("profiles", {})
+    for key, value in plain.items():
+        if key in CARRIED or key in Config.model_fields:
+            if problem := _problem(key, value, base):
+                left.append(f"{key} = {value!r}: {problem}")
+            else:
+                settings[key] = value
+        else:
+            left.append(f"{key}: {GONE.get(key, 'unknown to this project; see config/README.md for what there is')}")
+    known = base.get("profiles") or {}
+    for name, profile in sizes.items():
+        if name in known:
+            settings.setdefault("profiles", {})[name] = profile
+        else:
+            left.append(f"sample_sizes.{name}: there is no profile of that name in ollama_profiles")
+    for name, profile in profiles.items():
+        unlisted = dict.fromkeys((known.get(name) or {}).get("instances") or {})
+        instances = unlisted | profile["instances"]
+        settings.setdefault("profiles", {})[name] = profile | {"instances": instances}
+    carried = tuple(key for key in section if key in settings or key in ("ollama_profiles", "sample_sizes"))
+    return Migration(settings, carried, tuple(left))
+
+
+def _problem(key: str, value: Any, base: Mapping[str, Any]) -> str | None:
+    """Why a value cannot be used here, or None."""
+    from ai_dev_tools.benchmark.config.models import load_config
+
+    try:
+        load_config({"profiles": dict(base.get("profiles") or {}), key: value}, "here")
+    except ConfigurationError as error:
+        return str(error).splitlines()[0].removeprefix("here: ")
+    return None
+
+
+def migrate_file(source: Path, root: Path) -> Migration:
+    """Translate the section of a pyproject.toml; writes nothing.
+
+    Raises:
+        ConfigurationError: there is no such file or section, or what it says does not fit together.
+    """
+    from ai_dev_tools.benchmark.config.models import load_config, resolve_profile
+    from ai_dev_tools.benchmark.config.parsing import read_settings
+    from ai_dev_tools.benchmark.config.sources import CONFIG_FILE, merge
+
+    if not source.is_file():
+        raise ConfigurationError(f"{source} does not exist", remedy="Name the old project's pyproject.toml")
+    section = read_section_of(source)
+    if not section:
+        raise ConfigurationError(f"{source} has no section [{SECTION_NAME}]: there is nothing to migrate")
+    base = read_settings(root / CONFIG_FILE)
+    migration = migrate_section(section, base)
+    config = load_config(merge(base, {}, migration.settings).settings, f"{source}, migrated")
+    for name in migration.settings.get("profiles", {}):
+        resolve_profile(config, name)
+    return migration

@@ -1,0 +1,476 @@
+"""What the workflow asks for: from settings, tasks and tools to arms, blocks and plans. Contacts no endpoint."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ai_dev_tools.benchmark._util.addresses import host_url, join
+from ai_dev_tools.benchmark._util.credentials import without_passwords
+from ai_dev_tools.benchmark._util.model_names import full_name
+from ai_dev_tools.benchmark.config.models import (
+    ALL,
+    Config,
+    ExecutionMode,
+    PlanSettings,
+    ResolvedInstance,
+    ResolvedProfile,
+    resolve_profile,
+)
+from ai_dev_tools.benchmark.config.parsing import nearest
+from ai_dev_tools.benchmark.config.shipped_files import own_or_shipped
+from ai_dev_tools.benchmark.endpoints.base import is_url
+from ai_dev_tools.benchmark.endpoints.embedded.catalogue import (
+    CatalogueModel,
+    Weights,
+    find_catalogue,
+    load_catalogue,
+    lookup,
+    unknown_model,
+)
+from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
+from ai_dev_tools.benchmark.prompts.approaches import APPROACHES, FINDINGS_CONTROLS, TOOL_PREFIX, find_approach
+from ai_dev_tools.benchmark.prompts.fingerprints import case_digests, tool_digest
+from ai_dev_tools.benchmark.prompts.tools import ToolSpec, find_tools, load_tool
+from ai_dev_tools.benchmark.records import paths
+from ai_dev_tools.benchmark.records.block import PROTOCOL, Block, case_order
+from ai_dev_tools.benchmark.records.plan import RULES, plan_hash
+from ai_dev_tools.benchmark.tasks.loading import Task, check_names, find_tasks, load_task
+
+
+@dataclass
+class Experiment:
+    """A configured run over any of its profiles; everything is derived from the settings and the task and tool files.
+
+    Raises:
+        ConfigurationError: from the first use of what is wrong; `open_experiment` checks all of it at once.
+    """
+
+    config: Config
+    task_folders: dict[str, Path]
+    tool_files: dict[str, Path]
+    models_file: Path = Path(paths.MODELS)
+    _profiles: dict[str, ResolvedProfile] = field(default_factory=dict)
+    _digests: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    @cached_property
+    def tasks(self) -> dict[str, Task]:
+        """The selected tasks by id."""
+        names = self.config.tasks
+        wanted = sorted(self.task_folders) if ALL in names else list(names)
+        check_names(wanted, self.task_folders, "task")
+        loaded = {name: load_task(self.task_folders[name]) for name in wanted}
+        for task in loaded.values() if not self.config.tools else ():  # no task's own tools are used then
+            check_names(task.tools, self.tool_files, f"tool in {task.folder / 'task.yaml'}")
+        return loaded
+
+    @cached_property
+    def tools(self) -> dict[str, ToolSpec]:
+        """The tools that the run needs, by id."""
+        used = {tool for task in self.tasks.values() for tool in self.task_tools(task.id)}
+        return {name: load_tool(self.tool_files[name]) for name in sorted(used)}
+
+    @cached_property
+    def judged_tools(self) -> list[str]:
+        """Tools with an arm of their own: from `tools` and from approaches named tools-NAME."""
+        named = [name.removeprefix(TOOL_PREFIX) for name in self.config.approaches if name.startswith(TOOL_PREFIX)]
+        judged = sorted({*(self.config.tools or ()), *named})
+        check_names(judged, self.tool_files, "tool")
+        return judged
+
+    @cached_property
+    def approaches(self) -> list[str]:
+        """The arms of the run, in the order of the config."""
+        names = list(self.config.approaches)
+        if ALL in names:
+            names = [*APPROACHES, *(name for name in names if name.startswith(TOOL_PREFIX))]
+        if self.config.tools:
+            if len(self.config.tools) > 1 and (made := [n for n in names if n in FINDINGS_CONTROLS]):
+                raise ConfigurationError(
+                    f"config: approaches {', '.join(made)} are made from the findings of one tool, but tools names "
+                    f"{len(self.config.tools)}",
+                    remedy="Judge one tool at a time, or leave these controls out",
+                )
+            own = [TOOL_PREFIX + tool for tool in self.config.tools]
+            at = names.index("tools") if "tools" in names else len(names)
+            names = [*names[:at], *own, *names[at + 1 :]]
+        _ = self.judged_tools  # says what tool is unknown, so that it is not said here once more
+        for name in names:
+            find_approach(name, self.tool_files)
+        reference = self.config.plan.reference
+        if reference != PlanSettings().reference and reference not in names:
+            raise ConfigurationError(
+                f"config: 'plan.reference' is '{reference}', which is not an arm of this run, {nearest(reference, names)}"
+            )
+        return list(dict.fromkeys(names))
+
+    @property
+    def prompted_approaches(self) -> list[str]:
+        """The arms whose prompts are made: all built-in ones, so that turning on a control renders nothing anew."""
+        built_in = [name for name in APPROACHES if name != "tools" or not self.config.tools]
+        return list(dict.fromkeys([*built_in, *(TOOL_PREFIX + tool for tool in self.judged_tools)]))
+
+    def shown_tools(self, task: str) -> list[str]:
+        """Tools behind the arm `tools` and the controls: the task's own, unless `tools` in the config names others."""
+        return list(self.config.tools or self.tasks[task].tools)
+
+    @property
+    def shown_arm(self) -> str:
+        """The arm whose findings the controls are made from."""
+        return TOOL_PREFIX + self.config.tools[0] if self.config.tools else "tools"
+
+    def task_tools(self, task: str) -> list[str]:
+        """Tools that run over a task's cases: those behind the arms, and those with an arm of their own."""
+        return list(dict.fromkeys([*self.shown_tools(task), *self.judged_tools]))
+
+    @property
+    def run(self) -> str:
+        """Name of the configured run's results folder: the profile's, marked where recorded answers are replayed."""
+        kinds = {instance.endpoint for instance in self.profile(self.config.profile).instances}
+        return self.config.profile + (paths.REPLAY if kinds == {"replay"} else "")
+
+    @property
+    def source(self) -> str:
+        """What the run starts from; a replay asks its questions again, with the prompts that are at hand."""
+        replayed = self.run.endswith(paths.REPLAY)
+        return "prompts" if self.config.source == "samples" and replayed else self.config.source
+
+    def profile(self, name: str) -> ResolvedProfile:
+        """A profile with everything filled in; the name of a replay means its profile with the recorded answers."""
+        if name not in self._profiles:
+            replayed = self.config.model_copy(update={"endpoint": "replay", "endpoint_file": None})
+            config = replayed if name.endswith(paths.REPLAY) else self.config
+            self._profiles[name] = resolve_profile(config, name.removesuffix(paths.REPLAY))
+        return self._profiles[name]
+
+    @property
+    def compared(self) -> list[str]:
+        """Names of the runs to compare: profiles, and with `@replay` behind its name what a profile's replay gave.
+
+        Raises:
+            ConfigurationError: fewer than two, an unknown profile, one twice, or all settings say replay.
+        """
+        names = list(self.config.compare or ())
+        if len(names) < 2:
+            raise ConfigurationError("say what to compare: snakemake compare --config compare=light,medium")
+        check_names([name.removesuffix(paths.REPLAY) for name in names], self.config.profiles, "profile")
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ConfigurationError(f"compare names '{twice}' twice: a run is compared with another one")
+        if self.config.endpoint == "replay":
+            raise ConfigurationError(
+                "endpoint=replay would answer both sides from what is recorded",
+                remedy=f"Leave it out: compare={names[0]},{names[0]}{paths.REPLAY}",
+            )
+        return names
+
+    def instances(self, profile: str) -> list[ResolvedInstance]:
+        """The selected instances of a profile, by model tag or instance name."""
+        resolved = self.profile(profile)
+        every = resolved.instances
+        if ALL in resolved.models:
+            return list(every)
+        known = {name: instance for instance in every for name in (instance.name, instance.model)}
+        meant = {full_name(instance.model): instance.model for instance in every}
+        wanted = [name if name in known else meant.get(full_name(name), name) for name in resolved.models]
+        check_names(wanted, known, f"model in profile '{profile}'")
+        return list({known[name].model: known[name] for name in wanted}.values())
+
+    @cached_property
+    def catalogue(self) -> dict[str, CatalogueModel]:
+        """Models whose weights the embedded endpoint can fetch, by tag."""
+        return load_catalogue(self.models_file)
+
+    def weights(self, profile: str) -> dict[str, Weights]:
+        """Weights of the selected models that the embedded endpoint serves, by tag.
+
+        Raises:
+            ConfigurationErrors: one line per instance whose weights nobody knows, or that names a file in vain.
+        """
+        found: dict[str, Weights] = {}
+        lines: list[str] = []
+        for instance in self.instances(profile):
+            where = f"config: profiles.{profile.removesuffix(paths.REPLAY)}.instances.{instance.name}"
+            if instance.endpoint != "embedded":
+                if instance.file and instance.endpoint != "replay":
+                    lines.append(f"{where}: only endpoint=embedded serves a `file`, not {instance.endpoint}")
+            elif instance.file:
+                found[instance.model] = Weights(instance.file)
+            elif pinned := lookup(instance.model, self.catalogue):
+                found[instance.model] = pinned.weights
+            else:
+                lines.append(f"{where}: {unknown_model(instance.model, self.catalogue)}")
+        if lines:
+            raise ConfigurationErrors(lines)
+        return found
+
+    def blocks(self, profile: str) -> list[tuple[str, str]]:
+        """(path-safe model, task) of every block, model-major."""
+        models = [paths.safe_model(instance.model) for instance in self.instances(profile)]
+        return [(model, task) for model in models for task in self.tasks]
+
+    def cases(self, profile: str, task: str) -> list[str]:
+        """Case ids of a task in this profile's sizes, in the seeded order.
+
+        Raises:
+            ConfigurationError: the task has no case of these sizes.
+        """
+        sizes = self.profile(profile).sizes
+        found = case_order(task, self.tasks[task].case_ids(sizes))
+        if not found:
+            raise ConfigurationError(
+                f"task '{task}' has no case of size {' or '.join(sizes)}, which profile '{profile}' asks",
+                remedy=f"Leave it out with tasks=…, or set profiles.{profile}.sizes",
+            )
+        return found
+
+    def block(self, profile: str, model: str, task: str) -> Block:
+        """Everything a block job needs.
+
+        Args:
+            model: path-safe name.
+        """
+        config, resolved = self.config, self.profile(profile)
+        if resolved.instances[0].endpoint == "replay" and not profile.endswith(paths.REPLAY):
+            raise ConfigurationError(
+                f"endpoint=replay would replace the recorded answers of '{profile}' by themselves",
+                remedy=f"Ask for {profile}{paths.REPLAY}, or leave endpoint=replay out",
+            )
+        instance = {paths.safe_model(i.model): i for i in self.instances(profile)}.get(model)
+        if instance is None or task not in self.tasks:
+            known = [f"{m}/{t}" for m, t in self.blocks(profile)]
+            raise ConfigurationError(f"nothing is configured for {model}/{task}, {nearest(f'{model}/{task}', known)}")
+        options = {key: value for key, value in config.options.model_dump().items() if value is not None}
+        return Block(
+            profile=resolved.name,
+            results=paths.RUN.format(profile=profile),
+            instance=instance.name,
+            model=instance.model,
+            task=task,
+            cases=self.cases(profile, task)[: resolved.samples],  # no others are asked, and a command line has a limit
+            samples=resolved.samples,
+            approaches=self.approaches,
+            options=options,
+            think=config.think,
+            timeout_s=resolved.task_timeout,
+            attempts=config.retry_attempts,
+            retry=config.retry,
+            round=read_round(profile, model, task),
+            plan=plan_hash(self.plan(profile)),
+            run_requests=resolved.samples * len(self.approaches) * len(self.blocks(profile)),
+            endpoint=self.endpoint(profile, instance),
+        )
+
+    def endpoint(self, profile: str, instance: ResolvedInstance) -> dict[str, Any]:
+        """How an instance is served: an `EndpointSpec` as plain data."""
+        slots = instance.max_concurrent if self.config.execution_mode is ExecutionMode.ASYNC else 1
+        embedded = instance.endpoint == "embedded"
+        weights = self.weights(profile).get(instance.model)
+        kind_file = self.config.endpoint_file
+        return {
+            **self.config.server.model_dump(mode="json"),
+            "kind": instance.endpoint,
+            "instance": instance.name,
+            "model": instance.model,
+            "host": "127.0.0.1" if embedded else instance.host,
+            "port": 0 if embedded else instance.port,
+            "num_ctx": self.config.options.num_ctx,
+            "max_concurrent": slots,
+            "startup_timeout_s": self.config.container_startup_timeout,
+            "replicas": list(instance.replicas),
+            "memory_gb": instance.memory_gb,
+            "kind_file": str(kind_file) if kind_file else None,
+            "log_dir": paths.SERVER_LOGS.format(profile=profile),
+            "model_file": str(weights.path) if weights else None,
+            "model_sha256": weights.sha256 if weights else None,
+            "model_size_bytes": weights.size_bytes if weights else None,
+            "replay_from": paths.RUN.format(profile=profile.removesuffix(paths.REPLAY)),
+        }
+
+    def servers(self, profile: str) -> dict[str, str]:
+        """Which server each model's blocks use; blocks of one server run one after the other.
+
+        Embedded servers share the cores of this machine, so they count as one.
+        """
+        return {paths.safe_model(i.model): _server_of(i) for i in self.profile(profile).instances}
+
+    def about(self, profile: str) -> dict[str, Any]:
+        """What a report says of the run besides its tables: settings, profile, tasks, arms."""
+        resolved = self.profile(profile)
+        return {
+            "profile": json.loads(without_passwords(resolved.model_dump_json())),
+            "models": [instance.model for instance in self.instances(profile)],
+            "tasks": {task.id: task.name for task in self.tasks.values()},
+            "supplied": {task.id: bool(task.scoring) for task in self.tasks.values() if task.supplied},
+            "approaches": {name: find_approach(name, self.tool_files).purpose for name in self.approaches},
+            "samples": resolved.samples,
+            "expected": {task: resolved.samples * len(self.approaches) for task in self.tasks},
+            "execution_mode": str(self.config.execution_mode),
+            "plan": plan_hash(self.plan(profile)),
+            "partial": self.config.partial,
+        }
+
+    def archive_name(self, profile: str) -> str:
+        """Name of the archive of a profile's run: the profile and the plan that the run followed."""
+        return f"{profile}.{plan_hash(self.plan(profile))}"
+
+    def archived(self, profile: str) -> dict[str, Any]:
+        """What an archive of a profile's run needs to know, as plain data; see `archive.build.Subject`."""
+        return {
+            "profile": profile,
+            "config": self.config.model_dump(mode="json", exclude_none=True) | {"think": self.config.think},
+            "plan": plan_hash(self.plan(profile)),
+            "tasks": {task.id: str(task.folder) for task in self.tasks.values()},
+            "blocks": [paths.BLOCK.format(profile=profile, model=m, task=t) for m, t in self.blocks(profile)],
+            "contexts": [
+                paths.CONTEXTS.format(task=task, tool=tool) for task in self.tasks for tool in self.task_tools(task)
+            ],
+            "task_files": {task.id: [str(path) for path in task.case_lists] for task in self.tasks.values()},
+            "tools": {tool: str(self.tool_files[tool]) for tool in self.tools},
+            "corpora": sorted({corpus for task in self.tasks.values() for corpus in task.corpora}),
+        }
+
+    def plan(self, profile: str) -> dict[str, Any]:
+        """What the run of a profile sets out to show, as it goes into the ledger."""
+        settings, reference = self.config.plan, self.config.plan.reference
+        compared = [name for name in self.approaches if name == "tools" or name.startswith(TOOL_PREFIX)]
+        claims = [
+            {
+                "id": f"{endpoint}:{name}",
+                "endpoint": endpoint,
+                "approach": name,
+                "reference": reference,
+                "margin_ratio": settings.margin_ratio,
+            }
+            for endpoint in settings.endpoints
+            for name in compared
+            if reference in self.approaches and name != reference
+        ]
+        samples = self.profile(profile).samples
+        asked = {task: self.cases(profile, task) for task in self.tasks}
+        return {
+            "rules": RULES,
+            "protocol": PROTOCOL,
+            "profile": self.profile(profile).name,
+            "models": [instance.model for instance in self.instances(profile)],
+            "tasks": asked,
+            "approaches": self.approaches,
+            "samples": samples,
+            "alpha": settings.alpha,
+            "claims": claims,
+            "quality": settings.quality.model_dump(),
+            "single_source": [task.id for task in self.tasks.values() if task.single_source],
+            "options": self.config.options.model_dump(exclude_none=True),
+            "contents": {task: self._contents(task, cases[:samples]) for task, cases in asked.items()},
+            "tools": self._tool_digests,
+        }
+
+    def _contents(self, task: str, cases: Sequence[str]) -> dict[str, str]:
+        known = self._digests.setdefault(task, {})
+        known.update(case_digests(self.tasks[task], [case for case in cases if case not in known]))
+        return {case: known[case] for case in cases}
+
+    @cached_property
+    def _tool_digests(self) -> dict[str, str]:
+        return {name: tool_digest(tool) for name, tool in self.tools.items()}
+
+
+def _server_of(instance: ResolvedInstance) -> str:
+    """The server of an instance; `OLLAMA_HOST` makes it one and the same for all that take a running Ollama."""
+    if instance.endpoint == "embedded" or is_url(instance.endpoint):
+        return instance.endpoint
+    named = os.environ.get("OLLAMA_HOST", "").strip() if instance.endpoint in ("external", "auto") else ""
+    try:
+        return host_url(named) or join(instance.host, instance.port)
+    except ConfigurationError:  # said by whoever reaches for it; other profiles do not need it
+        return named
+
+
+def open_experiment(config: Config, root: Path, home: Path | None = None) -> Experiment:
+    """The experiment with its tasks, tools, arms and blocks checked.
+
+    Args:
+        root: the working folder; with `config/`, unless the workflow's own files are elsewhere.
+        home: folder of the workflow's own `config/`, where that is not `root`; what `root` has wins.
+
+    Raises:
+        ConfigurationErrors: one line per mistake, as far as they can be seen independently.
+    """
+    experiment = Experiment(
+        config=config,
+        models_file=find_catalogue(root, home or root),
+        task_folders=find_tasks([*shipped(paths.TASKS, root, home), *own_tasks(root), *config.task_folders]),
+        tool_files={
+            name: path
+            for folder in (*shipped(paths.TOOLS, root, home), *config.tool_folders)
+            for name, path in find_tools(folder).items()
+        },
+    )
+    lines: list[str] = list(_absent_files(config, root, home))
+    for check in (
+        lambda: experiment.tasks,
+        lambda: experiment.judged_tools,
+        lambda: experiment.tools,
+        lambda: experiment.approaches,
+        lambda: experiment.instances(config.profile),
+        lambda: experiment.weights(config.profile) if experiment.source != "samples" else None,
+    ):
+        try:
+            check()
+        except ConfigurationError as error:
+            lines += str(error).splitlines()
+    if not lines and experiment.source != "samples":
+        from ai_dev_tools.benchmark.planning.archivable import archive_problems
+
+        lines += archive_problems(experiment, root)
+    if lines:
+        raise ConfigurationErrors(list(dict.fromkeys(lines)))
+    experiment.plan(config.profile)
+    return experiment
+
+
+def _absent_files(config: Config, root: Path, home: Path | None) -> Iterator[str]:
+    """A line for each file of the user's own that the settings name and that is not there."""
+    notebook = config.report.notebook
+    named = {
+        "plugins": config.plugins,
+        "endpoint_file": [config.endpoint_file] if config.endpoint_file else [],
+        "report.notebook": [own_or_shipped(notebook, root, home or root)] if notebook != Path(paths.NOTEBOOK) else [],
+        "report.templates": config.report.templates,
+    }
+    for setting, files in named.items():
+        yield from (
+            f"config: '{setting}' names {file}, which is no file" for file in files if not (root / file).is_file()
+        )
+
+
+def shipped(name: str, root: Path, home: Path | None) -> list[Path]:
+    """The workflow's own folder of this name, and that of the working folder, if they are two."""
+    if home is None or home.resolve() == root.resolve():
+        return [root / name]
+    return [home / name, *([root / name] if (root / name).is_dir() else [])]
+
+
+def own_tasks(root: Path) -> list[Path]:
+    """The folder of the user's own tasks, where there is one."""
+    return [folder] if (folder := root / paths.OWN_TASKS).is_dir() else []
+
+
+def round_file(profile: str, model: str, task: str) -> Path:
+    """Where a block notes how often it wants to run again."""
+    return Path(paths.BLOCK.format(profile=profile, model=model, task=task)).with_suffix(".round")
+
+
+def read_round(profile: str, model: str, task: str) -> int:
+    """How often a block has asked to be run again, because samples failed in a way that may pass.
+
+    It is among the block's parameters: when a finished block raises it, Snakemake runs the block once more next time.
+    """
+    try:
+        return int(round_file(profile, model, task).read_text())
+    except (OSError, ValueError):
+        return 0

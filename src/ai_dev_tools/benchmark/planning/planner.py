@@ -1,0 +1,330 @@
+"""How many cases, repeats and models a wished minimal effect needs, and how long that takes on this machine.
+
+From a pilot (any samples table) or from stated assumptions. Power is the probability of *saying* "saves": cost test, quality
+gate, single tasks and floor together, as `saying` has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import special
+
+from ai_dev_tools.benchmark.analysis.claims import CONTROLS
+from ai_dev_tools.benchmark.analysis.clusters import Floats
+from ai_dev_tools.benchmark.analysis.pairing import FLOOR, costs, pair_up
+from ai_dev_tools.benchmark.analysis.pairs import Pairs
+from ai_dev_tools.benchmark.analysis.power import t_power
+from ai_dev_tools.benchmark.analysis.quality import estimate_differences, gate_level
+from ai_dev_tools.benchmark.analysis.samples_table import levels, prepare, words
+from ai_dev_tools.benchmark.analysis.saying import CostTest, QualityTest, fewest, ratio_found, says_saves
+from ai_dev_tools.benchmark.analysis.validity import assess
+from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.planning.durations import DurationModel, fit_durations
+
+ENDPOINTS = ("tokens", "time")
+PLAN_COLUMNS = words(
+    "model endpoint effect power alpha tests repeats sd sd_quality basis clusters_cost clusters_quality "
+    "clusters samples_per_task requests hours hours_low hours_high note"
+)
+PROSPECT_COLUMNS = words(
+    "model endpoint effect alpha tests clusters repeats sd sd_quality basis power cost_power quality_power mde_ratio note"
+)
+
+
+@dataclass(frozen=True)
+class Assumptions:
+    """What is taken for granted where no pilot tells; argued in docs/statistics.md.
+
+    Attributes:
+        sd: standard deviation of log ratios between clusters.
+        sd_quality: standard deviation of one model's quality differences between clusters.
+        correlation: of quality differences between models, over which the gate averages.
+        sd_repeat: standard deviation of log ratios between repeats of a case.
+        seconds: mean seconds of one request; NaN = unknown, and no duration is given.
+        error: relative error of that guess.
+    """
+
+    sd: float = 0.40
+    sd_quality: float = 0.25
+    sd_repeat: float = 0.10
+    correlation: float = 0.30
+    seconds: float = float("nan")
+    error: float = 1.0
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a run is to find, and the rules by which it will be judged.
+
+    Attributes:
+        effect: the true ratio to be found; `power` the probability of saying "saves" of it, on one model and endpoint.
+        margin_ratio, alpha, quality_margin, quality_alpha, task_veto: as in the plan of a run.
+        look: which plan of these claims it will be; the tests are at alpha / 2^look.
+        tests: size of the family that Holm's adjustment is over; by default models x endpoints.
+        tools: approaches that the plan claims something of: their gates share the level.
+        model_count: models of the claim, over which quality is averaged; by default those that are sized.
+        approach: the arm whose spread counts; by default the first one that is neither reference nor control.
+
+    Raises:
+        ConfigurationError: an effect that the margin excludes, or numbers out of range.
+    """
+
+    effect: float = 0.80
+    power: float = 0.80
+    margin_ratio: float = 0.95
+    alpha: float = 0.05
+    look: int = 1
+    tests: int | None = None
+    quality_margin: float = 0.10
+    quality_alpha: float = 0.05
+    task_veto: float = 0.20
+    tools: int = 1
+    model_count: int | None = None
+    approach: str | None = None
+    reference: str = "baseline"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.effect < self.margin_ratio < 1:
+            raise ConfigurationError(
+                f"the effect {self.effect:g} must be a ratio above 0 and below the margin {self.margin_ratio:g}"
+            )
+        if not (0 < self.power < 1 and 0 < self.alpha < 0.5 and self.look >= 1):
+            raise ConfigurationError("power and alpha must lie between 0 and 1, and look be 1 or more")
+
+    def family(self, models: Sequence[str]) -> dict[str, Any]:
+        """Number of tests and the level of each."""
+        tests = self.tests or len(ENDPOINTS) * len(models)
+        return {"tests": tests, "alpha": self.alpha / 2**self.look / tests}
+
+    def cost(self, sd: float, tasks: int, models: Sequence[str]) -> CostTest:
+        """The cost test of each claim."""
+        return CostTest(
+            sd,
+            self.alpha / 2**self.look,
+            self.family(models)["tests"],
+            tasks,
+            self.margin_ratio,
+            gate_level(self.alpha, self.look),
+        )
+
+    def quality(self, spread: Mapping[str, Any], tasks: int, models: Sequence[str]) -> QualityTest:
+        """What an equally good tool must pass."""
+        count, level = self.model_count or len(models), gate_level(self.quality_alpha, self.look) / self.tools
+        sd, floors = float(spread["sd_quality"]), tuple(spread["floors"])
+        return QualityTest(sd, self.quality_margin, level, tasks, self.task_veto, floors, count)
+
+
+def plan(
+    samples: pd.DataFrame | None = None,
+    target: Target | None = None,
+    *,
+    models: Sequence[str] | None = None,
+    tasks: int | None = None,
+    arms: int = 3,
+    repeats: Sequence[int] = (1, 2, 3),
+    timed: pd.DataFrame | None = None,
+    assume: Assumptions | None = None,
+) -> pd.DataFrame:
+    """Sizes and durations for finding the target's effect, for each model, endpoint and number of repeats.
+
+    Args:
+        samples: a pilot; None plans from `assume` alone.
+        models, tasks: what the run will have; by default the pilot's, and six tasks without one.
+        arms: arms per case, the floor included.
+        timed: samples that the duration model is fitted on; by default the pilot.
+
+    Returns:
+        One row per model, endpoint and number of repeats: the spread used (for a pilot its upper 80 % limit), `basis`
+        (pilot or assumed), clusters needed in all tasks together to say "saves" (and what the cost test and the answers
+        alone would need), samples per task, requests, hours with a range from
+        the duration model's cross-validated error.
+
+    Raises:
+        ConfigurationError: numbers out of range, or a table that is none of samples.
+    """
+    if arms < 2 or any(r < 1 for r in repeats):
+        raise ConfigurationError("arms must be 2 or more, and repeats 1 or more")
+    goal, guess, table = target or Target(), assume or Assumptions(), _pilot(samples)
+    clock = prepare(timed) if timed is not None else table
+    durations = fit_durations(clock) if clock is not None else DurationModel()
+    names = _models(models, table)
+    count = tasks or (int(table["task"].nunique()) if table is not None else 6)
+    rows = []
+    for model in names:
+        for endpoint in ENDPOINTS:
+            spread = _spread(table, goal, model, endpoint, guess, goal.model_count or len(names))
+            for r in repeats:
+                row: dict[str, Any] = {"model": model, "endpoint": endpoint, "repeats": r} | goal.family(names)
+                row |= _size(goal, spread, r, count, names)
+                if row["clusters"] is not None:
+                    # at least two clusters per task, or a task has no spread of its own
+                    per_task = max(2, int(np.ceil(row["clusters"] / count)))
+                    row |= {"samples_per_task": per_task * r, "requests": per_task * r * count * arms}
+                    row |= _hours(clock, durations, model, row["requests"], guess)
+                rows.append(row)
+    return pd.DataFrame(rows, columns=PLAN_COLUMNS)
+
+
+def prospects(
+    clusters: int,
+    samples: pd.DataFrame | None = None,
+    target: Target | None = None,
+    *,
+    models: Sequence[str] | None = None,
+    repeats: float = 1,
+    tasks: int | None = None,
+    assume: Assumptions | None = None,
+) -> pd.DataFrame:
+    """What a run of a given size can find, for each model and endpoint.
+
+    Args:
+        clusters: clusters in all tasks together.
+        repeats: repeats of each case, on average.
+        tasks: by default the pilot's, and six without one.
+
+    Returns:
+        One row per model and endpoint: `power`, the probability of saying "saves" at the target's effect, made of
+        `cost_power`, that of the cost test, and `quality_power`, that an equal tool passes the quality gate; `mde_ratio`
+        of which "saves" is said with the target's power. Absent where the size gives no test or no ratio would do.
+    """
+    goal, guess, table = target or Target(), assume or Assumptions(), _pilot(samples)
+    names = _models(models, table)
+    count = tasks or (int(table["task"].nunique()) if table is not None else 6)
+    rows = []
+    for model in names:
+        for endpoint in ENDPOINTS:
+            spread = _spread(table, goal, model, endpoint, guess, goal.model_count or len(names))
+            row: dict[str, Any] = {"model": model, "endpoint": endpoint, "clusters": clusters, "repeats": repeats}
+            row |= goal.family(names)
+            sd = _sd(spread, repeats)
+            cost, quality = goal.cost(sd, count, names), goal.quality(spread, count, names)
+            rows.append(
+                row
+                | {name: spread[name] for name in ("sd_quality", "basis", "note")}
+                | {"effect": goal.effect, "sd": sd, "mde_ratio": ratio_found(clusters, cost, quality, goal.power)}
+                | {"power": says_saves(clusters, goal.effect, cost, quality)}
+                | {"cost_power": cost.finds(clusters, goal.effect), "quality_power": quality.passes(clusters)}
+            )
+    return pd.DataFrame(rows, columns=PROSPECT_COLUMNS)
+
+
+def _pilot(samples: pd.DataFrame | None) -> pd.DataFrame | None:
+    return costs(assess(samples)) if samples is not None and len(samples) else None
+
+
+def _models(models: Sequence[str] | None, table: pd.DataFrame | None) -> list[str]:
+    return list(models) if models else (levels(table["model"]) if table is not None else ["any model"])
+
+
+def _sd(spread: Mapping[str, Any], repeats: float) -> float:
+    """Spread between clusters with this many repeats: they average out only the part that lies within cases."""
+    within = spread["sd_repeat"] ** 2
+    return float(np.sqrt(max(spread["sd"] ** 2 + within * (1 / repeats - 1 / spread["repeats"]), 1e-12)))
+
+
+def _size(goal: Target, spread: Mapping[str, Any], repeats: int, tasks: int, models: Sequence[str]) -> dict[str, Any]:
+    sd = _sd(spread, repeats)
+    cost, quality = goal.cost(sd, tasks, models), goal.quality(spread, tasks, models)
+    row: dict[str, Any] = {"effect": goal.effect, "power": goal.power, "sd": sd}
+    row |= {"sd_quality": spread["sd_quality"], "basis": spread["basis"], "note": spread["note"]}
+    row["clusters_cost"] = fewest(lambda n: cost.finds(n, goal.effect), goal.power)
+    row["clusters_quality"] = fewest(quality.passes, goal.power)
+    return row | {"clusters": fewest(lambda n: says_saves(n, goal.effect, cost, quality), goal.power, least=6)}
+
+
+def _spread(
+    table: pd.DataFrame | None, goal: Target, model: str, endpoint: str, guess: Assumptions, models: int
+) -> dict[str, Any]:
+    """Standard deviations between clusters and between repeats, from the pilot where it can tell."""
+    assumed: dict[str, Any] = {
+        "sd": guess.sd,
+        "sd_quality": guess.sd_quality * float(np.sqrt((1 + guess.correlation * (models - 1)) / models)),
+        "floors": (),
+        "sd_repeat": guess.sd_repeat,
+        "repeats": 1.0,
+    }
+    assumed |= {"basis": "assumed", "note": ""}
+    if table is None:
+        return assumed
+    arms = sorted(set(table["approach"].astype(str)) - CONTROLS - {goal.reference})
+    arm = goal.approach or (arms[0] if arms else None)
+    if arm is None:
+        return assumed | {"note": "the pilot has no arm to compare"}
+    everything = Pairs(pair_up(table, arm, goal.reference, [endpoint, "quality"]))
+    pairs = everything.part(everything.have("model", model) & ~everything["lost"] & ~everything[f"void_{endpoint}"])
+    known = pairs.part(np.isfinite(pairs[f"{endpoint}_low"]) & np.isfinite(pairs[f"{endpoint}_low_ref"]))
+    y = np.log(known[f"{endpoint}_low"] / known[f"{endpoint}_low_ref"])
+    e = known.nesting.estimate(y)
+    if e.clusters < 3 or not e.se > 0:
+        return assumed | {"note": f"the pilot has {e.clusters} clusters with known {endpoint}: too few, so assumed"}
+    quality = estimate_differences(everything)
+    sd_quality = quality.spread if quality.clusters >= 3 and np.isfinite(quality.spread) else float("nan")
+    found = {
+        "sd": _upper(e.spread, e.df),
+        "sd_quality": _upper(sd_quality, quality.df) if np.isfinite(sd_quality) else assumed["sd_quality"],
+        "floors": _floors(table, arm, goal.reference, model),
+        "sd_repeat": _within(y, known["case_number"]),
+        "repeats": e.pairs / e.cases,
+        "basis": "pilot" if np.isfinite(sd_quality) else "pilot; quality assumed",
+        "note": "",
+    }
+    if not np.isfinite(found["sd_repeat"]):
+        found |= {"sd_repeat": 0.0, "note": "no repeats in the pilot: repeats are taken to help nothing"}
+    return found
+
+
+def _floors(table: pd.DataFrame, arm: str, reference: str, model: str) -> tuple[float, ...]:
+    """Standardised advantage of both arms over the floor in the pilot, where it tells: what the floor tests will see."""
+    found = []
+    for own in (reference, arm):
+        pairs = Pairs(pair_up(table, own, FLOOR, ["quality"]))
+        e = estimate_differences(pairs.part(pairs.have("model", model)))
+        if e.clusters >= 3 and e.spread > 1e-9:
+            found.append(e.estimate / e.spread)
+    return tuple(found)
+
+
+def _upper(sd: float, df: float, confidence: float = 0.80) -> float:
+    """Upper confidence limit of a standard deviation, so that a lucky pilot does not make the study too small."""
+    return float(sd * np.sqrt(df / special.chdtri(df, confidence))) if sd > 0 and df > 0 else sd
+
+
+def _within(y: Floats, case: NDArray[np.int64]) -> float:
+    """Standard deviation between repeats of a case, pooled; NaN without repeats."""
+    counts = np.bincount(case)
+    means = np.bincount(case, weights=y) / np.maximum(counts, 1)
+    df = int((counts[counts > 0] - 1).sum())
+    return float(np.sqrt(np.sum((y - means[case]) ** 2) / df)) if df > 0 else float("nan")
+
+
+def _hours(
+    table: pd.DataFrame | None, durations: DurationModel, model: str, requests: int, guess: Assumptions
+) -> dict[str, float]:
+    """Hours for a number of requests like the pilot's, one at a time, with the range that the error allows."""
+    seconds, error = guess.seconds, guess.error
+    if table is not None:
+        rows = table[(table["status"] == "completed") & (table["model"] == model)]
+        rows = rows if len(rows) else table[table["status"] == "completed"]
+        per_request = durations.predict(model, rows["input_tokens"], rows["output_tokens"])
+        if np.isfinite(per_request).any():
+            seconds, error = float(np.nanmean(per_request)), durations.error(model)
+    hours = requests * seconds / 3600
+    return {"hours": hours, "hours_low": hours / (1 + error), "hours_high": hours * (1 + error)}
+
+
+def power_curve(
+    clusters: Sequence[int], sd: float, *, alpha: float = 0.025, margin_ratio: float = 0.95
+) -> pd.DataFrame:
+    """Power of the cost test against true ratios: clusters, ratio, power (one-sided alpha/2; NaN below 2 clusters)."""
+    rows = [
+        (n, ratio, t_power(np.log(margin_ratio / ratio) / sd, n, alpha / 2, two_sided=False))
+        for n in clusters
+        for ratio in (0.5, 0.6, 0.7, 0.8, 0.85, 0.9)
+    ]
+    return pd.DataFrame(rows, columns=["clusters", "ratio", "power"])

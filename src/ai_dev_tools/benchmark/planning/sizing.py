@@ -1,0 +1,211 @@
+"""What a planned run can find, how large one that finds the wished effect must be, and how long that takes here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import pandas as pd
+
+from ai_dev_tools.benchmark.analysis.flatten import samples_table
+from ai_dev_tools.benchmark.planning.durations import fit_durations
+from ai_dev_tools.benchmark.planning.estimate import UNTIMED, measured_blocks, scaled, seconds_per_request
+from ai_dev_tools.benchmark.planning.experiment import Experiment
+from ai_dev_tools.benchmark.planning.planner import Assumptions, Target, plan, prospects
+from ai_dev_tools.benchmark.records import paths
+
+
+@dataclass(frozen=True)
+class Sizing:
+    """The planner's answer for the claims of one profile.
+
+    Attributes:
+        target: what is to be found.
+        pilot: samples of the profile that lie here; 0 = the spreads are assumed.
+        clusters: how many the planned samples have, in all tasks together.
+        available: how many the tasks have.
+        prospects: what the planned size can find, see `planner.prospects`.
+        sizes: what the wished effect needs, see `planner.plan`; `timed` is false for a model that was never measured
+            here, whose time is that of the others by its size.
+        durations: the duration models of this machine with their prediction errors.
+    """
+
+    target: Target
+    pilot: int
+    clusters: int
+    available: int
+    prospects: pd.DataFrame
+    sizes: pd.DataFrame
+    durations: pd.DataFrame
+
+    def content(self) -> dict[str, Any]:
+        """For programs: plain values, None where something is absent."""
+        tables = {name: _records(getattr(self, name)) for name in ("prospects", "sizes", "durations")}
+        return {
+            "effect": self.target.effect,
+            "power": self.target.power,
+            "pilot_samples": self.pilot,
+            "clusters": self.clusters,
+            "clusters_available": self.available,
+            **tables,
+        }
+
+
+def size_up(experiment: Experiment, root: Path, effect: float | None = None, look: int = 1) -> Sizing | None:
+    """Size the run of the experiment's profile; None when its plan claims nothing.
+
+    Args:
+        root: the working folder; samples below its `results/` are the pilot and tell how long requests take.
+        effect: the true ratio to be found; by default the config's.
+        look: which plan of these claims it is.
+
+    Raises:
+        ConfigurationError: the effect is none that the margin allows, or a block file is damaged.
+    """
+    profile, cases = experiment.config.profile, experiment.cases
+    declared = experiment.plan(profile)
+    claims, models = declared["claims"], list(dict.fromkeys(declared["models"]))
+    if not claims or not experiment.tasks:
+        return None
+    target = _target(experiment, claims, len(models), effect, look)
+    everything = samples_table(measured_blocks(root / "results"), {})
+    timed, measured = everything[~everything["endpoint_kind"].isin(UNTIMED)], seconds_per_request(root / "results")
+    pilot = samples_table(sorted((root / paths.RUN.format(profile=profile)).glob("blocks/*/*.jsonl")), {})
+    asked = {task: cases(profile, task)[: declared["samples"]] for task in experiment.tasks}
+    repeats = fmean(declared["samples"] / len(found) for found in asked.values())
+    clusters = _clusters(experiment, asked)
+    found = prospects(clusters, pilot, target, models=models, repeats=repeats, tasks=len(asked))
+    sizes = pd.concat(
+        plan(
+            pilot,
+            target,
+            models=[model],
+            tasks=len(asked),
+            arms=len(experiment.approaches),
+            timed=timed[timed["model"] == model],
+            assume=Assumptions(seconds=scaled(model, measured) or float("nan")),
+        ).assign(timed=model in measured)
+        for model in models
+    )
+    endpoints = [claim["endpoint"] for claim in claims]
+    return Sizing(
+        target,
+        len(pilot),
+        clusters,
+        _clusters(experiment, {task: cases(profile, task) for task in experiment.tasks}),
+        found[found["endpoint"].isin(endpoints)],
+        sizes[sizes["endpoint"].isin(endpoints)],
+        fit_durations(timed).table,
+    )
+
+
+def _target(
+    experiment: Experiment, claims: list[dict[str, Any]], models: int, effect: float | None, look: int
+) -> Target:
+    settings = experiment.config.plan
+    return Target(
+        effect=settings.effect if effect is None else effect,
+        power=settings.power,
+        margin_ratio=settings.margin_ratio,
+        alpha=settings.alpha,
+        look=look,
+        tests=len(claims) * models,
+        quality_margin=settings.quality.margin,
+        quality_alpha=settings.quality.alpha,
+        task_veto=settings.quality.task_veto,
+        tools=len({claim["approach"] for claim in claims}),
+        model_count=models,
+        approach=claims[0]["approach"],
+        reference=settings.reference,
+    )
+
+
+def _clusters(experiment: Experiment, cases: dict[str, list[str]]) -> int:
+    """Clusters of these cases that the overall estimate rests on: one that several tasks share counts once."""
+    of_task = [{experiment.tasks[task].case(case).cluster for case in ids} for task, ids in cases.items()]
+    several = [found for found in of_task if len(found) > 1]
+    return len(set[str]().union(*(several or of_task)))
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [
+        {str(name): None if pd.isna(value) else value for name, value in row.items()}
+        for row in table.to_dict("records")
+    ]
+
+
+def sizing_lines(sizing: Sizing) -> Iterator[str]:
+    """For people."""
+    target = sizing.target
+    yield (
+        f"Spread: that of the {sizing.pilot} samples of this profile that lie here"
+        if sizing.pilot
+        else "Spread: assumed as docs/statistics.md says, since no sample of this profile lies here"
+    )
+    yield f"This plan has {sizing.clusters} clusters (of {sizing.available}). What it can find:"
+    for row in _records(sizing.prospects):
+        yield (
+            f'  {row["model"]}, {row["endpoint"]}: "saves" is said of a true ratio of {target.effect:g} with '
+            f"{_share(row['power'])} (the cost test finds it with {_share(row['cost_power'])}, an equal tool passes the "
+            f"quality gate with {_share(row['quality_power'])}); {_reach(row, target)}{_basis(row)}"
+        )
+    yield f"To find a true ratio of {target.effect:g} with {_share(target.power)}:"
+    for _, rows in sizing.sizes.groupby("model", sort=False):
+        yield from _needs(rows, sizing.available)
+    for row in _records(sizing.durations):
+        if row["model"] != "(all)" and row["total_error"] is not None:
+            yield (
+                f"Time of {row['model']}: {row['intercept_s']:.3g} s + {1000 * row['s_per_input_token']:.3g} ms per input "
+                f"token + {1000 * row['s_per_output_token']:.3g} ms per output token, from {row['samples']} samples; "
+                f"cross-validated error {_share(row['median_error'])} of a request, {_share(row['total_error'])} of a total"
+            )
+
+
+def _needs(sizes: pd.DataFrame, available: int) -> Iterator[str]:
+    """Sizes for one model, by the endpoint that needs more; more repeats only where they spare cases."""
+    least = float("inf")
+    for repeats, rows in sizes.groupby("repeats", sort=True):
+        row = _records(rows.sort_values("clusters", na_position="last", kind="stable"))[-1]
+        if row["clusters"] is None:
+            yield f"  {row['model']}: no size that could be named would do"
+            return
+        if row["clusters"] >= least:
+            continue
+        least = row["clusters"]
+        lack = f", which is more than the {available} there are" if least > available else ""
+        yield (
+            f"  {row['model']}, {repeats} x each case: {least:.0f} clusters{lack} (costs need "
+            f"{row['clusters_cost']:.0f}, quality {row['clusters_quality']:.0f}); {row['samples_per_task']:.0f} samples "
+            f"per task and arm, {row['requests']:.0f} requests, {_time(row)}"
+        )
+
+
+def _time(row: dict[str, Any]) -> str:
+    from ai_dev_tools.benchmark.execution.progress import duration
+
+    if row["hours"] is None:
+        return "time unknown, nothing was measured here yet"
+    most, low, high = (duration(3600 * row[name]) for name in ("hours", "hours_low", "hours_high"))
+    return f"about {most} ({low} to {high}{'' if row['timed'] else '; never measured here, scaled by size'})"
+
+
+def _share(value: float | None) -> str:
+    return "an unknown share" if value is None else f"{value:.0%}".replace("%", " %")
+
+
+def _number(value: float | None) -> str:
+    return "unknown size" if value is None else f"{value:.2f}"
+
+
+def _reach(row: dict[str, Any], target: Target) -> str:
+    if row["mde_ratio"] is None:
+        return f"of no ratio, however small, with {_share(target.power)}"
+    return f"with {_share(target.power)} of one of {_number(row['mde_ratio'])}"
+
+
+def _basis(row: dict[str, Any]) -> str:
+    said = [text for text in (row["basis"] if row["basis"] != "pilot" else "", row["note"]) if text]
+    return f" ({'; '.join(said)})" if said else ""

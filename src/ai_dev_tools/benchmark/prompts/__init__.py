@@ -1,0 +1,212 @@
+"""Every prompt of a task, one row per (case, approach): `results/prompts/{task}.jsonl`.
+
+A row holds all that a block job needs to ask and score, so that the job reads nothing else. Light imports at the top:
+block jobs read these rows; only `render_prompts` needs the task models.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, ToolError
+from ai_dev_tools.benchmark.records.sample import SampleError, write_atomically
+
+if TYPE_CHECKING:
+    from ai_dev_tools.benchmark.prompts.approaches import Approach, Material
+    from ai_dev_tools.benchmark.prompts.tool_results import ToolResult
+    from ai_dev_tools.benchmark.tasks.loading import Case, Task
+
+
+class Prompt(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """One case in one arm; `prompt` is None and `error` says why where the arm's context could not be made."""
+
+    task: str
+    case: str
+    cluster: str
+    size: str
+    approach: str
+    prompt: str | None
+    prompt_sha256: str
+    error: SampleError | None = None
+    tool_s: float = 0.0
+    tool_other_cpu_s: float | None = None
+    answer_schema: dict[str, Any]
+    scoring: list[dict[str, Any]]
+    truth: dict[str, Any] | None
+    stratum: str
+    timeout_s: float | None = None
+
+
+SKIPPED = "corpus"
+"""Error class of a case whose corpus cannot be fetched: it is left out of the run, and listed."""
+
+MISMATCHED = "mismatched"
+"""The one arm that shows what was found on another case."""
+
+_decoder = msgspec.json.Decoder(Prompt)
+
+
+def read_prompts(path: Path) -> dict[tuple[str, str], Prompt]:
+    """Prompts by (case, approach).
+
+    Raises:
+        ConfigurationError: the file is damaged.
+    """
+    try:
+        rows = [_decoder.decode(line) for line in path.read_bytes().splitlines()]
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} cannot be read ({error})", remedy="Delete it; it is made again") from None
+    return {(row.case, row.approach): row for row in rows}
+
+
+def write_prompts(path: Path, rows: Iterable[Prompt]) -> None:
+    """Write prompts as JSON lines, atomically."""
+    write_atomically(path, b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
+
+
+def compose(question: str, context: str | None, schema: Mapping[str, Any]) -> str:
+    """The prompt: the same words in every arm, except for the context itself."""
+    parts = []
+    if context is not None:
+        parts.append(f"## Context\n\n{context}")
+    parts.append(f"## Question\n\n{question}")
+    parts.append(
+        "## Answer format\n\nAnswer with one JSON object that follows this JSON Schema, and nothing else:\n"
+        + json.dumps(schema, separators=(",", ":"))
+    )
+    return "\n\n".join(parts)
+
+
+def render_prompts(
+    task: Task,
+    contexts: Mapping[str, Mapping[str, ToolResult]],
+    arms: Iterable[Approach],
+    corpora: Path,
+    shown: Sequence[str] | None = None,
+) -> list[Prompt]:
+    """All prompts of a task, in the order of its cases and the arms, as far as its tools have run.
+
+    Args:
+        contexts: results of each tool, by tool id and case id.
+        corpora: folder of the fetched corpora.
+        shown: tools behind the arm `tools` and the controls; the task's own by default.
+
+    Raises:
+        ConfigurationErrors: a case is plainly larger than the size class that it declares.
+    """
+    from ai_dev_tools.benchmark.prompts.sizes import refuse_wrong_sizes
+
+    rows = rendered(task, contexts, list(arms), corpora, tuple(task.tools if shown is None else shown))
+    refuse_wrong_sizes(task, rows)
+    return rows
+
+
+def rendered(
+    task: Task,
+    contexts: Mapping[str, Mapping[str, ToolResult]],
+    arms: list[Approach],
+    corpora: Path,
+    tools: tuple[str, ...],
+) -> list[Prompt]:
+    """As `render_prompts`, whatever the sizes are."""
+    from ai_dev_tools.benchmark.tasks.loading import render_questions
+
+    cases = [case for case in task.cases if case.contexts or all(case.id in results for results in contexts.values())]
+    questions = render_questions(task, cases)
+    return [
+        row
+        for case in cases
+        for row in _case_prompts(task, case, str(questions[case.id]), contexts, arms, corpora, tools)
+    ]
+
+
+def _case_prompts(
+    task: Task,
+    case: Case,
+    question: str,
+    contexts: Mapping[str, Mapping[str, ToolResult]],
+    arms: list[Approach],
+    corpora: Path,
+    tools: tuple[str, ...],
+) -> list[Prompt]:
+    from ai_dev_tools.benchmark.prompts.approaches import Material
+    from ai_dev_tools.benchmark.tasks.corpora import CorpusUnavailable
+    from ai_dev_tools.benchmark.tasks.loading import case_texts
+
+    try:
+        texts = case_texts(task, case, corpora)
+    except CorpusUnavailable as error:
+        return [_row(task, case, arm, None, error=SampleError(SKIPPED, str(error))) for arm in arms]
+    other = _other_case(task, case, [contexts[tool] for tool in tools])
+    if other is None:
+        arms = [arm for arm in arms if arm.name != MISMATCHED]
+    material = Material(
+        case=case.id,
+        texts=texts,
+        findings={tool: results[case.id] for tool, results in contexts.items() if case.id in results},
+        tools=tools,
+        other={tool: results[other] for tool, results in contexts.items() if other and other in results},
+        given=case.contexts,
+    )
+    return [_arm_prompt(task, case, arm, material, question) for arm in arms]
+
+
+def _arm_prompt(task: Task, case: Case, arm: Approach, material: Material, question: str) -> Prompt:
+    from ai_dev_tools.benchmark.prompts.approaches import build_context
+
+    try:
+        context = build_context(arm, material)
+    except BenchmarkError as error:
+        cost = (error.spent_s, error.other_cpu_s) if isinstance(error, ToolError) else (0.0, None)
+        return _row(task, case, arm, None, *cost, error=SampleError(error.error_class, str(error)))
+    prompt = compose(question, context.text, task.answer_schema)
+    return _row(task, case, arm, prompt, context.tool_s, context.tool_other_cpu_s)
+
+
+def _row(
+    task: Task,
+    case: Case,
+    arm: Approach,
+    prompt: str | None,
+    tool_s: float = 0.0,
+    tool_other_cpu_s: float | None = None,
+    error: SampleError | None = None,
+) -> Prompt:
+    return Prompt(
+        task=task.id,
+        case=case.id,
+        cluster=case.cluster,
+        size=case.size,
+        approach=arm.name,
+        prompt=prompt,
+        prompt_sha256=hashlib.sha256((prompt or "").encode()).hexdigest(),
+        error=error,
+        tool_s=round(tool_s, 6),
+        tool_other_cpu_s=None if tool_other_cpu_s is None else round(tool_other_cpu_s, 6),
+        answer_schema=task.answer_schema,
+        scoring=[rule.as_dict() for rule in task.scoring],
+        truth=case.truth,
+        stratum="tool_states_answer" if case.tool_states_answer else "",
+        timeout_s=task.timeout,
+    )
+
+
+def other_cases(task: Task, case: Case) -> list[Case]:
+    """The cases whose findings may stand in for this one's in the `mismatched` arm, first the next one of another cluster."""
+    start = task.cases.index(case)
+    rest = [*task.cases[start + 1 :], *task.cases[:start]]
+    return [other for other in rest if other.cluster != case.cluster] or rest
+
+
+def _other_case(task: Task, case: Case, findings: Sequence[Mapping[str, ToolResult]]) -> str | None:
+    """The other case for the `mismatched` arm, if possible one on which no tool failed; None if no tool has run on any."""
+    others = other_cases(task, case)
+    known = [other for other in others if all(other.id in found for found in findings)]
+    usable = [other for other in known if all(found[other.id].status == "ok" for found in findings)]
+    return next((other.id for other in usable or known), None if others else "")

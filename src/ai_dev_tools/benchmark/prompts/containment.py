@@ -1,0 +1,302 @@
+"""Where a tool runs: below a supervisor that leaves nothing behind, and in a sandbox where the system offers one.
+
+The sandbox is bubblewrap: own processes and /proc, no network, the system read-only, the case's folder, home and /tmp
+writable. It is used only after a trial has shown that it holds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import msgspec
+
+from ai_dev_tools.benchmark._util.processes import last_line
+from ai_dev_tools.benchmark._util.text import visible
+from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.prompts import supervisor
+
+SandboxSetting = Literal["auto", "none", "bubblewrap"]
+Sandbox = Literal["none", "bubblewrap"]
+
+GRACE_S = 60.0
+"""How much longer than its tool a supervisor may take before it is given up."""
+ENDING_S = 15.0
+"""How long one that was told to end is waited for."""
+LAST_LINES, LAST_LINE_CHARS = 5, 160
+HIDDEN = ("/tmp", "/var/tmp", "/run")
+"""Folders that are the tool's own in a sandbox: sockets of other programs lie there."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one run may use; what it prints and what it writes are counted apart."""
+
+    seconds: float
+    printed_bytes: int = 50_000_000
+    written_bytes: int = 100_000_000
+    entries: int = 20_000
+    look_every_s: float = 1.0
+
+
+@dataclass(frozen=True)
+class Room:
+    """A fresh folder for one run: what the tool may write to, and where its streams go."""
+
+    scratch: Path
+
+    @property
+    def case(self) -> Path:
+        return self.scratch / "case"
+
+    @property
+    def home(self) -> Path:
+        return self.scratch / "home"
+
+    @property
+    def tmp(self) -> Path:
+        return self.scratch / "tmp"
+
+    @property
+    def folders(self) -> list[Path]:
+        return [self.case, self.home, self.tmp]
+
+
+@contextlib.contextmanager
+def fresh_room() -> Iterator[Room]:
+    """A room that is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="tool-", ignore_cleanup_errors=True) as scratch:
+        room = Room(Path(scratch).resolve())
+        for folder in room.folders:
+            folder.mkdir()
+        yield room
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """How a run ended, and what it cost.
+
+    Attributes:
+        how: `exit` with a code; a limit that it ran into; `lost`: its supervisor was ended by something else.
+        detail: why it could not be started.
+        left: something could not be ended.
+    """
+
+    how: Literal["exit", "timeout", "printed", "written", "not_started", "abandoned", "lost"]
+    code: int | None = None
+    detail: str = ""
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    other_cpu_s: float | None = None
+    left: bool = False
+
+
+def run_contained(
+    argv: list[str],
+    room: Room,
+    environment: dict[str, str],
+    streams: tuple[BinaryIO, BinaryIO],
+    limits: Limits,
+    sandbox: Sandbox,
+    *,
+    network: bool = False,
+    needed: tuple[Path, ...] = (),
+) -> Ended:
+    """Run a program in a room to its end or a limit.
+
+    Args:
+        streams: files for stdout and stderr.
+        network: whether a sandbox lets it out.
+        needed: what the program reads besides the system.
+    """
+    outputs = [stream.fileno() for stream in streams]
+    request = {
+        "argv": argv,
+        "workdir": str(room.case),
+        "environment": environment,
+        "folders": [str(room.case), str(room.home), _tmp(room, sandbox)],
+        "outputs": outputs,
+        "timeout_s": limits.seconds,
+        "look_s": limits.look_every_s,
+        "printed_bytes": limits.printed_bytes,
+        "written_bytes": limits.written_bytes,
+        "entries": limits.entries,
+        "detach": sandbox == "none",
+    }
+    command = [sys.executable, "-I", "-S", supervisor.__file__]
+    if sandbox == "bubblewrap":
+        command = [*_bubblewrap(room, argv, needed, limits, network), *command]
+    problems = room.scratch / "problems"
+    with problems.open("wb") as stderr:
+        process = subprocess.Popen(
+            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
+            pass_fds=outputs, start_new_session=True,
+        )  # fmt: skip
+    assert process.stdin is not None and process.stdout is not None
+    said: list[bytes] = []
+    try:
+        with contextlib.suppress(OSError):
+            process.stdin.write(json.dumps(request).encode() + b"\n")
+            process.stdin.flush()
+        said = _lines(process.stdout.fileno(), limits.seconds + GRACE_S)
+        return msgspec.json.decode(said[1], type=Ended) if len(said) == 2 else Ended("lost", detail=last_line(problems))
+    finally:
+        with contextlib.suppress(OSError):
+            process.stdin.close()  # without it, a supervisor ends its tool and itself
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        if len(said) == 1 and sandbox == "none":  # a tool may have stopped it
+            with contextlib.suppress(OSError):
+                os.kill(int(said[0]), signal.SIGCONT)
+        if len(said) < 2:
+            _lines(process.stdout.fileno(), ENDING_S)
+        process.stdout.close()
+
+
+def _lines(descriptor: int, timeout_s: float) -> list[bytes]:
+    """The two lines of a supervisor, its number and how its tool ended; fewer where it ends or the time is up before."""
+    deadline, said = time.monotonic() + timeout_s, b""
+    while said.count(b"\n") < 2:
+        ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
+        if not ready or not (part := os.read(descriptor, 65536)):
+            break
+        said += part
+    return [line for line in said.splitlines(keepends=True) if line.endswith(b"\n")]
+
+
+def _bubblewrap(room: Room, argv: list[str], needed: tuple[Path, ...], limits: Limits, network: bool) -> list[str]:
+    size = str(limits.written_bytes)
+    command = [
+        str(_bwrap()), "--die-with-parent", "--unshare-all", "--as-pid-1", "--cap-drop", "ALL",
+        *(["--share-net"] if network else []),
+        "--ro-bind", "/", "/", "--dev", "/dev", "--size", size, "--tmpfs", "/dev/shm", "--proc", "/proc",
+        "--bind", str(room.tmp), "/tmp", "--bind", str(room.tmp), "/var/tmp", "--size", size, "--tmpfs", "/run",
+    ]  # fmt: skip
+    for path in _hidden_needs(argv, needed):
+        command += ["--ro-bind", str(path), str(path)]
+    for folder in (room.case, room.home):
+        command += ["--bind", str(folder), str(folder)]
+    return [*command, "--remount-ro", "/run", "--chdir", str(room.case), "--"]
+
+
+def _hidden_needs(argv: list[str], needed: tuple[Path, ...]) -> list[Path]:
+    """Folders that a program is made of and that a sandbox would hide, outer ones first."""
+    wanted = {Path(sys.prefix), Path(sys.base_prefix), Path(supervisor.__file__).parent, *needed}
+    for word in argv:
+        if word.startswith("/") and len(word) < 4096 and os.path.exists(word):
+            path = Path(word)
+            for place in (path, path.resolve()):
+                folder = place if place.is_dir() else place.parent
+                wanted.add(folder.parent if folder.name in ("bin", ".bin") else folder)
+    if os.path.exists("/run/current-system"):
+        wanted |= {Path("/run/current-system"), Path("/run/wrappers")}
+    places = {str(path) for path in wanted} | {str(path.resolve()) for path in wanted}
+    inside = [Path(place) for place in places if place.startswith(tuple(f"{folder}/" for folder in HIDDEN))]
+    return sorted(path for path in inside if path.exists())
+
+
+def last_words(room: Room, out: BinaryIO, err: BinaryIO) -> str:
+    """The last lines of both streams in one line, stderr first; the cause of a failure may stand in either."""
+    told = {}
+    for name, stream in (("stderr", err), ("stdout", out)):
+        stream.seek(max(0, stream.seek(0, os.SEEK_END) - 20_000))
+        text = stream.read(20_000).decode(errors="replace")
+        for folder, shown in ((f"{room.case}/", ""), (str(room.case), "."), (str(room.home), "~")):
+            text = text.replace(folder, shown)
+        lines = [visible(line.strip(), keep_lines=False) for line in text.splitlines() if line.strip()]
+        if lines:
+            told[name] = " | ".join(line[:LAST_LINE_CHARS] for line in lines[-LAST_LINES:])
+    return told.get("stderr", "") if set(told) == {"stderr"} else "; ".join(f"{k}: {v}" for k, v in told.items())
+
+
+def choose_sandbox(setting: SandboxSetting) -> Sandbox:
+    """The sandbox for a setting.
+
+    Raises:
+        ConfigurationError: bubblewrap is demanded and does not work here.
+    """
+    if setting == "none":
+        return "none"
+    problem = bubblewrap_problem()
+    if problem and setting == "bubblewrap":
+        raise ConfigurationError(
+            f"tool_sandbox is bubblewrap, but {problem}",
+            remedy="Install bubblewrap, or set tool_sandbox=auto to run tools without it where it does not work",
+        )
+    return "none" if problem else "bubblewrap"
+
+
+_TRIAL = """
+import os, socket, sys
+problems = []
+if not os.statvfs(sys.prefix).f_flag & os.ST_RDONLY:
+    problems.append("the system can be written to")
+try:
+    open(sys.argv[1], "w").write("x")
+except OSError:
+    pass
+if os.getppid() != 1 or len([name for name in os.listdir("/proc") if name.isdigit()]) > 2:
+    problems.append("other processes can be seen")
+if {name for _, name in socket.if_nameindex()} - {"lo"}:
+    problems.append("there is a network")
+for folder in (".", os.environ["HOME"], os.environ["TMPDIR"]):
+    open(os.path.join(folder, "trial"), "w").write("x")
+print(", ".join(problems) or "holds")
+"""
+
+
+@functools.cache
+def _bwrap() -> str | None:
+    return shutil.which("bwrap") or shutil.which("bwrap", path=os.defpath)
+
+
+@functools.cache
+def bubblewrap_problem() -> str:
+    """Why no sandbox can be used here; empty if a trial has shown that it holds."""
+    if sys.platform != "linux" or _bwrap() is None:
+        return "bubblewrap (bwrap) is not installed"
+    with fresh_room() as room, open(room.scratch / "out", "w+b") as out, open(room.scratch / "err", "w+b") as err:
+        argv = [sys.executable, "-I", "-c", _TRIAL, str(room.scratch / "outside")]
+        ended = run_contained(argv, room, tool_environment(room, "bubblewrap"), (out, err), Limits(30.0), "bubblewrap")
+        out.seek(0)
+        said = out.read(500).decode(errors="replace").strip()
+        if (room.scratch / "outside").exists():
+            return "a trial of it failed (files outside can be written)"
+    if ended.how != "exit" or said != "holds":
+        return f"a trial of it failed ({said or ended.detail or ended.how})"
+    return ""
+
+
+def search_path() -> str:
+    """Programs of the running environment come first, also when it is not activated."""
+    return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+
+
+def tool_environment(room: Room, sandbox: Sandbox) -> dict[str, str]:
+    """A tool sees no settings of the user's, so that it says the same on every machine."""
+    return {
+        "PATH": search_path(),
+        "HOME": str(room.home),
+        "TMPDIR": _tmp(room, sandbox),
+        "LANG": "C.UTF-8",
+        "NO_COLOR": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+def _tmp(room: Room, sandbox: Sandbox) -> str:
+    """The room's folder for what is temporary, as the tool sees it."""
+    return str(room.tmp) if sandbox == "none" else "/tmp"

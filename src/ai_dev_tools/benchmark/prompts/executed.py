@@ -1,0 +1,223 @@
+"""What is executed when a tool runs, as one digest: a tool that was changed is another one, whatever version it states.
+
+Counted are the program, the installed package behind it, scripts and modules that the command names. A package's files that
+are as their installer wrote them count by the checksums in its RECORD, so that a large one costs a look at each file, no more.
+"""
+
+from __future__ import annotations
+
+import ast
+import base64
+import csv
+import hashlib
+import importlib.util
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterable, Iterator
+from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from ai_dev_tools.benchmark.records import paths
+
+HASHED_BYTES = 50_000_000
+"""A larger file among many counts by size and time of change."""
+NODE_SUFFIXES = {".js", ".mjs", ".cjs"}
+OWN = [Path(name).parts[0] for name in (paths.CONTEXTS, paths.CORPORA_FOLDER)]
+"""What a run itself writes, where a tool's sources lie around it."""
+SKIPPED = {"__pycache__", "node_modules"}
+_MAPPING = re.compile(r"^MAPPING\b[^=]*= (.*)$", re.MULTILINE)
+Part = tuple[str, str]
+
+
+def executed_digest(argv: list[str], package: str | None) -> str:
+    """sha256 over all that a command executes, as far as it can be seen from outside.
+
+    Args:
+        argv: the command's words, without those of a case.
+        package: the installed distribution that the tool says it is.
+    """
+    digest = hashlib.sha256()
+    for part in sorted(set(_parts(argv, package))):
+        digest.update(json.dumps(part).encode())
+    return digest.hexdigest()
+
+
+def _parts(argv: list[str], package: str | None) -> Iterator[Part]:
+    program = _program(argv[0])
+    if program:
+        yield "program", content_hash(program)
+        for found in _behind(program, package):
+            yield from _distribution_parts(found)
+        if "node_modules" in program.parts or program.suffix in NODE_SUFFIXES:
+            manifests = [folder for folder in list(program.parents)[:4] if (folder / "package.json").is_file()]
+            yield from (part for folder in manifests[:1] for part in tree_parts(folder))
+    elif package:
+        yield from (part for found in _installed(package) for part in _distribution_parts(found))
+    for word in argv[1:]:
+        yield from _word_parts(word)
+    if "-m" in argv[1:-1] and program == Path(sys.executable).resolve():
+        yield from _module_parts(argv[argv.index("-m") + 1].partition(".")[0])
+
+
+def _program(word: str) -> Path | None:
+    found = shutil.which(word)
+    return Path(found).resolve() if found else None
+
+
+def _word_parts(word: str) -> Iterator[Part]:
+    """Files and folders outside of the case that a word names, alone or behind an equals sign."""
+    for name in {word, word.partition("=")[2]}:
+        if name.startswith("/") and len(name) < 4096 and "\0" not in name and os.path.exists(name):
+            path = Path(name)
+            if path.is_file():
+                yield path.name, content_hash(path)
+            elif path != Path(path.anchor):
+                yield from tree_parts(path)
+
+
+def _behind(program: Path, package: str | None) -> Iterator[Distribution]:
+    """The distribution that a tool says it is, and the one that installed its program, wherever that is."""
+    if package:
+        yield from _installed(package)
+    prefix = program.parent.parent
+    folders = [str(path) for path in (*prefix.glob("lib/python3*/*-packages"), *prefix.glob("Lib/site-packages"))]
+    if folders and program != Path(sys.executable).resolve():
+        script = f"/{program.name},"
+        yield from (found for found in distributions(path=folders) if script in (found.read_text("RECORD") or ""))
+
+
+def _installed(package: str) -> Iterator[Distribution]:
+    try:
+        yield distribution(package)
+    except PackageNotFoundError:
+        return
+
+
+def _module_parts(name: str) -> Iterator[Part]:
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return
+    if spec and spec.submodule_search_locations:
+        for folder in spec.submodule_search_locations:
+            yield from tree_parts(Path(folder))
+    elif spec and spec.origin and Path(spec.origin).is_file():
+        yield name, content_hash(Path(spec.origin))
+
+
+def _distribution_parts(found: Distribution) -> Iterator[Part]:
+    name = str(found.metadata["Name"])
+    yield name, str(found.version)
+    written = _recorded_at(found)
+    for path, recorded, size in _recorded(found):
+        if not path.endswith(".pyc") and ".dist-info/" not in path:
+            yield f"{name}/{path}", _as_recorded(Path(str(found.locate_file(path))), recorded, size, written)
+    for folder in _sources(found):
+        yield from tree_parts(folder)
+
+
+def _recorded(found: Distribution) -> Iterator[tuple[str, str, str]]:
+    """Path, checksum and size of each file, as the installer wrote them down."""
+    rows = csv.reader((found.read_text("RECORD") or "").splitlines())
+    listed = [(row[0], row[1], row[2]) for row in rows if len(row) == 3]
+    yield from listed or [(str(file), "", "") for file in found.files or ()]
+
+
+def _recorded_at(found: Distribution) -> int:
+    """When the installer wrote RECORD, its last file; 0 where there is none."""
+    folder = getattr(found, "_path", None)
+    try:
+        return Path(str(folder), "RECORD").stat().st_mtime_ns if folder else 0
+    except OSError:
+        return 0
+
+
+def _as_recorded(path: Path, recorded: str, size: str, written: int) -> str:
+    """A file's checksum: the recorded one where nothing has touched the file since, else that of what is there now."""
+    try:
+        status = path.stat()
+    except OSError:
+        return ""
+    untouched = max(status.st_mtime_ns, status.st_ctime_ns) <= written and str(status.st_size) == size
+    return recorded if untouched and recorded.startswith("sha256=") else content_hash(path)
+
+
+def _sources(found: Distribution) -> list[Path]:
+    """Where the code of a distribution lies that was installed as editable: that is where its maker changes it."""
+    try:
+        origin = json.loads(found.read_text("direct_url.json") or "{}")
+        if not origin.get("dir_info", {}).get("editable"):
+            return []
+        project = Path(unquote(urlsplit(origin["url"]).path))
+    except (ValueError, KeyError, AttributeError):
+        return []
+    folders: list[Path] = []
+    for path, _, _ in _recorded(found):
+        if path.endswith((".pth", ".py")) and "/" not in path:
+            folders += _named_in(Path(str(found.locate_file(path))))
+    return [folder for folder in folders if folder.exists()] or [project]
+
+
+def _named_in(file: Path) -> list[Path]:
+    """Folders that a .pth file or the finder of an editable installation names."""
+    try:
+        text = file.read_text(encoding="utf-8")
+        if file.suffix == ".pth":
+            lines = [line.strip() for line in text.splitlines()]
+            return [Path(line) for line in lines if line.startswith("/") and Path(line).is_dir()]
+        mapping = _MAPPING.search(text)
+        return [Path(place) for place in ast.literal_eval(mapping[1]).values()] if mapping else []
+    except (OSError, ValueError, SyntaxError, AttributeError):
+        return []
+
+
+def tree_parts(folder: Path) -> Iterator[Part]:
+    """Every file below a folder, except what is hidden, installed or cached there, and what this workflow itself writes."""
+    own = {Path(name).resolve() for name in OWN}
+    if folder.is_file():
+        yield folder.name, content_hash(folder)
+        return
+    for place, folders, files in os.walk(folder):
+        folders[:] = [
+            name for name in folders if _counts(Path(place) / name) and (Path(place) / name).resolve() not in own
+        ]
+        for name in files:
+            path = Path(place) / name
+            if not name.startswith(".") and path.suffix != ".pyc" and path.is_file():
+                yield f"{folder.name}/{path.relative_to(folder).as_posix()}", _quick_hash(path)
+
+
+def _counts(folder: Path) -> bool:
+    name = folder.name
+    return not (
+        name.startswith(".") or name in SKIPPED or name.endswith(".egg-info") or (folder / "pyvenv.cfg").exists()
+    )
+
+
+def _quick_hash(path: Path) -> str:
+    try:
+        status = path.stat()
+    except OSError:
+        return ""
+    return content_hash(path) if status.st_size <= HASHED_BYTES else f"{status.st_size} {status.st_mtime_ns}"
+
+
+def content_hash(path: Path) -> str:
+    """sha256 of a file's content as RECORD has it; empty for one that cannot be read."""
+    try:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").digest()
+    except OSError:
+        return ""
+    return "sha256=" + base64.urlsafe_b64encode(found).rstrip(b"=").decode()
+
+
+def case_free(words: Iterable[str]) -> list[str]:
+    """Words without placeholders of a case: what they become is no program."""
+    return [
+        word for word in words if not any(f"{{{name}" in word for name in ("files", "question", "vars.", "output_file"))
+    ]

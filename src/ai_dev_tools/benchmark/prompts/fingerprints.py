@@ -1,0 +1,48 @@
+"""Digests by which a plan says what its questions and tools are, so that none can be replaced under its old name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from ai_dev_tools.benchmark.prompts.tools import ToolSpec, companions
+from ai_dev_tools.benchmark.tasks.loading import Case, Task, content_digest, source_files
+
+LENGTH = 12
+_CASE = ("cluster", "source", "files", "excerpt", "inline", "contexts", "vars", "truth")
+_PROSE = {"description", "homepage", "install"}
+
+
+def case_digests(task: Task, cases: Iterable[str]) -> dict[str, str]:
+    """By case, a digest of what is asked, about which files, and which answer is right.
+
+    Files of a corpus are pinned by checksum in `corpora.yaml` and may not be here yet, so only their names count.
+    """
+    rules = [rule.model_dump_json() for rule in task.scoring]
+    return {
+        name: content_digest(
+            task.question, task.answer_schema, *rules, *_case(task.case(name)), *_files(task, task.case(name))
+        )[:LENGTH]
+        for name in cases
+    }
+
+
+def _case(case: Case) -> list[str]:
+    return [case.model_dump_json(include={name}) for name in _CASE]
+
+
+def _files(task: Task, case: Case) -> list[bytes]:
+    if case.source is None or case.corpus:
+        return []
+    base: Path = task.folder.resolve() / "sources"
+    return [path.read_bytes() for path in source_files(case, base, case.source, case.where)]
+
+
+def tool_digest(tool: ToolSpec) -> str:
+    """A digest of all that determines what a tool says besides its version and input; words for people do not count."""
+    beside = [
+        part
+        for path in companions(tool.folder / f"{tool.id}.yaml")
+        for part in (path.relative_to(tool.folder).as_posix(), path.read_bytes())
+    ]
+    return content_digest(tool.model_dump_json(exclude=_PROSE), *beside)[:LENGTH]

@@ -1,0 +1,179 @@
+"""How long prompts are in tokens: whether a case is of the size it says, and what will not fit a model's context.
+
+Tokens are counted with the model's own tokenizer where that is at hand, which is so for the embedded model; else they are
+estimated by characters, and whatever rests on that says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, ConfigurationErrors
+from ai_dev_tools.benchmark.prompts import Prompt, read_prompts
+from ai_dev_tools.benchmark.records import paths
+
+if TYPE_CHECKING:
+    from ai_dev_tools.benchmark.config.models import ResolvedInstance
+    from ai_dev_tools.benchmark.planning.experiment import Experiment
+    from ai_dev_tools.benchmark.tasks.loading import Task
+
+LARGEST: Mapping[str, int] = {"S": 2500, "L": 7000}
+"""Most tokens of a size class's baseline prompt."""
+CHARS_PER_TOKEN = 3.2
+"""Of code, on the cautious side: most tokenizers need fewer tokens."""
+PLAINLY = 1.5
+"""A case is refused when its estimate exceeds its class by this factor, which is more than tokenizers differ."""
+WRAPPING_TOKENS = 60
+"""What a chat template and the opening nonce add to a prompt, on the cautious side."""
+_FEWEST_CHARS_PER_TOKEN = 1.5
+_MOST_LINES = 10
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """Prompts of one arm of a task that are too long for one model.
+
+    Attributes:
+        problem: overflows: the request fails; tight: the answer may be cut off before its own limit.
+        cases: how many of the `of` cases that are asked.
+        most_tokens: of the longest prompt among them.
+        counted: by the model's own tokenizer; else estimated by characters.
+    """
+
+    model: str
+    task: str
+    approach: str
+    problem: Literal["overflows", "tight"]
+    cases: int
+    of: int
+    most_tokens: int
+    num_ctx: int
+    counted: bool
+
+    def __str__(self) -> str:
+        how = "counted" if self.counted else f"estimated at {CHARS_PER_TOKEN:g} characters a token"
+        result = (
+            "these requests fail as context_overflow"
+            if self.problem == "overflows"
+            else "their answers may be cut before options.num_predict"
+        )
+        return (
+            f"{self.model} with num_ctx {self.num_ctx}: {self.cases} of {self.of} prompts of '{self.approach}' in task "
+            f"{self.task} have up to {self.most_tokens:,} tokens ({how}): {result}"
+        )
+
+
+def estimated_tokens(text: str) -> int:
+    """Tokens of a text, estimated by its characters."""
+    return round(len(text) / CHARS_PER_TOKEN)
+
+
+def refuse_wrong_sizes(task: Task, rows: Iterable[Prompt]) -> None:
+    """Raises ConfigurationErrors, a line per case, where a baseline prompt is plainly longer than its size class.
+
+    A context that the user wrote may have any length: there is no class for longer ones, and nothing to show less of.
+    """
+    files = {case.id for case in task.cases if case.contexts is None}
+    baselines = (row for row in rows if row.approach == "baseline" and row.case in files)
+    lines = [problem for row in baselines if (problem := size_problem(row, plainly=True))]
+    if lines:
+        rest = [f"… and {len(lines) - _MOST_LINES} more cases"] if len(lines) > _MOST_LINES else []
+        raise ConfigurationErrors([*lines[:_MOST_LINES], *rest])
+
+
+def size_problem(row: Prompt, plainly: bool = False) -> str | None:
+    """Why a prompt is not of the size class that its case declares; None if it is."""
+    tokens = estimated_tokens(row.prompt or "")
+    if tokens <= LARGEST[row.size] * (PLAINLY if plainly else 1):
+        return None
+    fitting = next((size for size, most in LARGEST.items() if tokens <= most), None)
+    way_out = f"declare size: {fitting}" if fitting else "show fewer files, or cut them with `excerpt`"
+    return (
+        f"task {row.task}: case '{row.case}' has size {row.size}, at most {LARGEST[row.size]:,} tokens, but its baseline "
+        f"prompt has about {tokens:,} ({len(row.prompt or ''):,} characters): {way_out}"
+    )
+
+
+def baseline_rows(task: Task, cases: Sequence[str], corpora: Path) -> Iterator[Prompt]:
+    """The baseline prompts of some cases, as far as their files are at hand.
+
+    Raises:
+        ConfigurationError: a file is missing or is not text.
+    """
+    from ai_dev_tools.benchmark.prompts import rendered
+    from ai_dev_tools.benchmark.prompts.approaches import find_approach
+
+    wanted = task.model_copy(update={"cases": tuple(case for case in task.cases if case.id in set(cases))})
+    rows = rendered(wanted, {}, [find_approach("baseline", {})], corpora, ())
+    return (row for row in rows if row.prompt is not None)
+
+
+def misfits(experiment: Experiment, root: Path) -> list[Misfit]:
+    """What will not fit: of all arms whose prompts were rendered, else of the baseline alone."""
+    profile = experiment.config.profile
+    samples = experiment.profile(profile).samples
+    rows: list[Prompt] = []
+    asked: dict[str, int] = {}
+    for task in experiment.tasks.values():
+        cases = experiment.cases(profile, task.id)[:samples]
+        asked[task.id] = len(cases)
+        rows += _known_rows(task, cases, experiment.approaches, root)
+    return [
+        misfit for instance in experiment.instances(profile) for misfit in _of(instance, rows, asked, experiment, root)
+    ]
+
+
+def _known_rows(task: Task, cases: Sequence[str], arms: Sequence[str], root: Path) -> list[Prompt]:
+    """Prompts of the wanted arms; the baseline's are made anew, since a case may have changed."""
+    fresh: list[Prompt] = []
+    if "baseline" in arms:
+        with suppress(ConfigurationError):  # an unpacked archive has prompts, but need not have the files
+            fresh = list(baseline_rows(task, cases, root / paths.CORPORA_FOLDER))
+    file = root / paths.PROMPTS.format(task=task.id)
+    try:
+        known = read_prompts(file).values() if file.is_file() else ()
+    except ConfigurationError:
+        known = ()
+    made = {(row.case, row.approach) for row in fresh}
+    others = [row for row in known if row.approach in arms and row.case in set(cases) and row.prompt is not None]
+    return [*fresh, *(row for row in others if (row.case, row.approach) not in made)]
+
+
+def _of(
+    instance: ResolvedInstance, rows: Sequence[Prompt], asked: Mapping[str, int], experiment: Experiment, root: Path
+) -> Iterator[Misfit]:
+    options = experiment.config.options
+    num_ctx, room = options.num_ctx, options.num_predict or 0
+    texts = [row.prompt or "" for row in rows]
+    if all(len(text) / _FEWEST_CHARS_PER_TOKEN + WRAPPING_TOKENS + room <= num_ctx for text in texts):
+        return  # no tokenizer needs so many
+    embedded = (
+        experiment.weights(experiment.config.profile).get(instance.model) if instance.endpoint == "embedded" else None
+    )
+    exact = _count_with(root / embedded.path, texts) if embedded else None
+    counts = exact or [estimated_tokens(text) for text in texts]
+    groups: dict[tuple[str, str], list[int]] = {}
+    for row, tokens in zip(rows, counts, strict=True):
+        groups.setdefault((row.task, row.approach), []).append(tokens + WRAPPING_TOKENS)
+    for (task, approach), found in groups.items():
+        over = [tokens for tokens in found if tokens >= num_ctx]
+        tight = [tokens for tokens in found if num_ctx - room < tokens < num_ctx]
+        for problem, those in (("overflows", over), ("tight", tight)):
+            if those:
+                yield Misfit(
+                    instance.model, task, approach, "overflows" if problem == "overflows" else "tight", len(those),
+                    asked[task], max(those), num_ctx, exact is not None,
+                )  # fmt: skip
+
+
+def _count_with(weights: Path, texts: Sequence[str]) -> list[int] | None:
+    from ai_dev_tools.benchmark.endpoints.embedded.tokenizing import count_tokens
+
+    try:
+        return count_tokens(weights, texts) if weights.is_file() else None
+    except BenchmarkError:
+        return None  # whoever starts the model says what is wrong with it

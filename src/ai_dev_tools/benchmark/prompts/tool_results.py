@@ -1,0 +1,229 @@
+"""What each tool says about each case, and what asking it cost: `results/contexts/{task}.{tool}.jsonl`."""
+
+from __future__ import annotations
+
+import re
+import statistics
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from ai_dev_tools.benchmark.endpoints.metering import is_disturbed
+from ai_dev_tools.benchmark.errors import ToolError
+from ai_dev_tools.benchmark.prompts.containment import Sandbox, SandboxSetting, choose_sandbox
+from ai_dev_tools.benchmark.prompts.tools import ToolSpec, installed_version, run_tool, tool_digest
+from ai_dev_tools.benchmark.records.sample import write_atomically
+from ai_dev_tools.benchmark.tasks.corpora import CorpusUnavailable
+from ai_dev_tools.benchmark.tasks.loading import Case, Task, case_texts, content_digest, render_questions
+from ai_dev_tools.benchmark.tasks.templating import Failed
+
+TRIES = 3
+"""A tool that fails on so many first cases in the same way is given up."""
+
+
+class ToolResult(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """One tool on one case. Times are seconds: the median of the runs, and each run.
+
+    Attributes:
+        other_cpu_s: CPU time of all else on the machine during a run, median too; None where it is not known.
+        digest: of all that the result depends on; `program`: of the tool's own share in that.
+        sandbox: what kept the tool apart from the system.
+    """
+
+    case: str
+    tool: str
+    version: str
+    digest: str
+    status: Literal["ok", "failed", "skipped"]
+    error: str | None = None
+    text: str = ""
+    raw_bytes: int = 0
+    condensed_bytes: int = 0
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    runs_wall_s: list[float] = []
+    program: str = ""
+    sandbox: Sandbox = "none"
+    other_cpu_s: float | None = None
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether other programs may have slowed the tool down, so that its time says little."""
+        return is_disturbed(self.other_cpu_s, self.wall_s)
+
+
+_decoder = msgspec.json.Decoder(ToolResult)
+
+
+def read_contexts(path: Path) -> dict[str, ToolResult]:
+    """Tool results by case id; empty where there is no readable file (it is derived data and made again)."""
+    try:
+        rows = [_decoder.decode(line) for line in path.read_bytes().splitlines()]
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return {}
+    return {row.case: row for row in rows}
+
+
+def write_contexts(path: Path, rows: Iterable[ToolResult]) -> None:
+    """Write tool results as JSON lines, atomically."""
+    write_atomically(path, b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
+
+
+def collect_contexts(
+    task: Task,
+    spec: ToolSpec,
+    corpora: Path,
+    known: Mapping[str, ToolResult],
+    runs: int = 1,
+    *,
+    cases: Collection[str] | None = None,
+    forced: bool = False,
+    sandbox: SandboxSetting = "auto",
+) -> list[ToolResult]:
+    """Run a tool over cases of a task, one after the other; a known result of the same tool and input is kept.
+
+    A tool that fails on its first cases in one and the same way is not run on the others.
+
+    Args:
+        corpora: folder of the fetched corpora.
+        known: earlier results by case id.
+        runs: cold runs of which the median time counts.
+        cases: ids of those to run; default all.
+        forced: run again what is known, too.
+
+    Raises:
+        ConfigurationError: the tool is not installed, or the sandbox that is demanded does not work.
+    """
+    version = installed_version(spec, sandbox)
+    collection = _Collection(
+        task, spec, version, tool_digest(spec, version), corpora, runs, sandbox, {} if forced else known
+    )
+    wanted = [case for case in task.cases if not case.contexts and (cases is None or case.id in cases)]
+    if spec.asks_question:
+        collection.questions = render_questions(task, wanted)
+    rows: list[ToolResult] = []
+    for case in wanted:
+        reason = "" if collection.works else hopeless(rows)
+        rows.append(collection.not_run(case, rows, reason) if reason else collection.one(case))
+    return rows
+
+
+def disturbed_line(task: str, rows: Iterable[ToolResult]) -> str | None:
+    """One line for people about tools that other programs may have slowed down; None where there were none."""
+    disturbed = [row for row in rows if row.disturbed]
+    if not disturbed:
+        return None
+    worst = max(disturbed, key=lambda row: (row.other_cpu_s or 0.0) / (row.wall_s or 1.0))
+    cores = (worst.other_cpu_s or 0.0) / (worst.wall_s or 1.0)
+    return (
+        f"warning: {task}: other programs used the machine while {worst.tool} ran, on {len(disturbed)} cases (on "
+        f"{worst.case} {cores:.1f} cores): its time there counts for no claim. On a quiet machine, add "
+        "`--forcerun collect_contexts`: no model is asked again"
+    )
+
+
+def hopeless(rows: Sequence[ToolResult]) -> str:
+    """Why a tool need not be run on more cases: it failed on all so far, on the first few in the same way; else empty."""
+    tried = [row for row in rows if row.status != "skipped"]
+    first = tried[:TRIES]
+    if len(first) < TRIES or any(row.status == "ok" for row in tried):
+        return ""
+    ways = {_way(row) for row in first}
+    return str(first[0].error) if len(ways) == 1 else ""
+
+
+def _way(row: ToolResult) -> tuple[str, str]:
+    """How a run failed, without what differs from case to case: numbers, paths, names in quotes."""
+    message = str(row.error)
+    for kind in (" did not end within ", " printed what is not ", " printed more than "):
+        if kind in message:
+            return kind, ""
+    code = re.search(r" ended with exit code (-?\d+)", message)
+    text = re.sub(r"""(["'`]).*?\1|\S*[/\\.]\S*""", "…", message.replace(row.case, "…"))
+    return code[1] if code else "", re.sub(r"0x[0-9a-fA-F]+|\d+", "#", text)
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return round(statistics.median(known), 6) if len(known) == len(values) else None
+
+
+@dataclass
+class _Collection:
+    """One tool over one task."""
+
+    task: Task
+    spec: ToolSpec
+    version: str
+    program: str
+    corpora: Path
+    runs: int
+    sandbox: SandboxSetting
+    known: Mapping[str, ToolResult]
+    questions: dict[str, str | Failed] = field(default_factory=dict)
+
+    @property
+    def works(self) -> bool:
+        """Whether the tool, as it is now, is known to have worked on any case."""
+        return any(row.status == "ok" and row.program == self.program for row in self.known.values())
+
+    def one(self, case: Case) -> ToolResult:
+        """The result on one case: what is known of it, or that of running the tool."""
+        try:
+            files = case_texts(self.task, case, self.corpora)
+        except CorpusUnavailable as error:
+            return self._row(case, "", status="skipped", error=str(error))
+        asked = self.questions.get(case.id)
+        question = asked if isinstance(asked, str) else None
+        digest = content_digest(self.program, self.runs, question, sorted(case.vars.items()), sorted(files.items()))
+        known = self.known.get(case.id)
+        if known and known.digest == digest and known.status == "ok" and self._is_good(known):
+            return known
+        try:
+            results = [
+                run_tool(self.spec, files, case.vars, question=question, case=case.id, sandbox=self.sandbox)
+                for _ in range(self.runs)
+            ]
+        except ToolError as error:
+            return self._row(
+                case,
+                digest,
+                status="failed",
+                error=str(error),
+                wall_s=round(error.spent_s, 6),
+                sandbox=choose_sandbox(self.sandbox),
+                other_cpu_s=_median([error.other_cpu_s]),
+            )
+        return self._row(
+            case,
+            digest,
+            status="ok",
+            text=results[0].condensed,
+            raw_bytes=results[0].raw_bytes,
+            condensed_bytes=len(results[0].condensed.encode()),
+            wall_s=round(statistics.median(run.wall_s for run in results), 6),
+            cpu_s=round(statistics.median(run.cpu_s for run in results), 6),
+            runs_wall_s=[round(run.wall_s, 6) for run in results],
+            sandbox=results[0].sandbox,
+            other_cpu_s=_median([run.other_cpu_s for run in results]),
+        )
+
+    def not_run(self, case: Case, rows: Sequence[ToolResult], reason: str) -> ToolResult:
+        """A case on which the tool would fail as it did on the first ones, at what that cost there."""
+        tried = [row.wall_s for row in rows if row.status != "skipped"][:TRIES]
+        error = f"not run, since it failed on the first {TRIES} cases in the same way: {reason}"
+        return self._row(case, "", status="failed", error=error, wall_s=statistics.median(tried))
+
+    def _is_good(self, known: ToolResult) -> bool:
+        """Whether a known result need not be made again: in the sandbox that is demanded, and undisturbed."""
+        if known.disturbed:
+            return False
+        return self.sandbox != "bubblewrap" or known.sandbox == "bubblewrap"
+
+    def _row(self, case: Case, digest: str, **found: Any) -> ToolResult:
+        return ToolResult(
+            case=case.id, tool=self.spec.id, version=self.version, program=self.program, digest=digest, **found
+        )

@@ -1,0 +1,391 @@
+"""Tools under test: one YAML each says how to run it and how to condense what it prints; here it is run for real."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import shutil
+import stat
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO
+
+from pydantic import Field, PositiveFloat, ValidationInfo, field_validator
+
+from ai_dev_tools.benchmark._util.text import visible
+from ai_dev_tools.benchmark.config.parsing import PathSafe, StrictModel, parse, read_yaml
+from ai_dev_tools.benchmark.errors import ConfigurationError, ToolError
+from ai_dev_tools.benchmark.prompts.containment import (
+    Ended,
+    Limits,
+    Room,
+    Sandbox,
+    SandboxSetting,
+    choose_sandbox,
+    fresh_room,
+    last_words,
+    run_contained,
+    search_path,
+    tool_environment,
+)
+from ai_dev_tools.benchmark.prompts.executed import case_free, executed_digest
+from ai_dev_tools.benchmark.prompts.placeholders import (
+    PLACES,
+    VALID,
+    CaseInput,
+    as_named,
+    check_words,
+    command_line,
+    file_argument,
+    filled,
+    in_template,
+    names_in,
+)
+from ai_dev_tools.benchmark.prompts.tool_output import OutputFormat, read_output
+from ai_dev_tools.benchmark.records.names import clean_files
+from ai_dev_tools.benchmark.tasks.loading import content_digest
+from ai_dev_tools.benchmark.tasks.templating import (
+    Failed,
+    Outcome,
+    names_variable,
+    outcomes,
+    render_text,
+    template_environment,
+    template_problem,
+)
+
+MAX_OUTPUT_BYTES = 50_000_000
+VERSION_TIMEOUT_S = 30.0
+LOOK_EVERY_S = 1.0
+MAX_WRITTEN_BYTES = 100_000_000
+"""What a tool may leave in its folders: files in the case's, its home, and what is temporary."""
+MAX_ENTRIES = 20_000
+
+
+class ToolSpec(StrictModel):
+    """How a tool is run and how its output is condensed."""
+
+    id: PathSafe
+    description: str
+    homepage: str | None = None
+    package: str | None = None
+    version: str | None = None
+    version_command: tuple[str, ...] | None = Field(None, min_length=1)
+    install: str
+    command: tuple[str, ...] = Field(min_length=1)
+    accept_exit: tuple[int, ...] = (0,)
+    timeout_s: PositiveFloat = 60.0
+    output: OutputFormat
+    output_file: str | None = Field(None, min_length=1)
+    network: bool = False
+    template: str
+    folder: Path = Field(exclude=True)
+
+    @field_validator("command", "version_command")
+    @classmethod
+    def _known_placeholders(cls, value: tuple[str, ...] | None, info: ValidationInfo) -> tuple[str, ...] | None:
+        if value and info.field_name == "command":
+            check_words(value[:1], PLACES)
+            check_words(value, VALID)
+        elif value:
+            check_words(value, PLACES)
+        return value
+
+    @field_validator("output_file")
+    @classmethod
+    def _below_the_case(cls, value: str | None) -> str | None:
+        if value is not None and (
+            value != PurePosixPath(value).as_posix()
+            or value.startswith("/")
+            or ".." in value.split("/")
+            or "\0" in value
+            or value == "."
+        ):
+            raise ValueError(f"'{value}' is not a path below the case's folder, such as report.json or out/report.json")
+        return value
+
+    @property
+    def asks_question(self) -> bool:
+        """Whether what it says depends on the question: then another question runs it again."""
+        return any("question" in names_in(word) for word in self.command) or names_variable(
+            in_template(self.template), "question"
+        )
+
+    def fingerprint(self) -> str:
+        """The tool's own files, as text."""
+        beside = [
+            [path.relative_to(self.folder).as_posix(), hashlib.sha256(path.read_bytes()).hexdigest()]
+            for path in companions(self.folder / f"{self.id}.yaml")
+        ]
+        return json.dumps([self.model_dump(mode="json"), beside], sort_keys=True)
+
+
+@dataclass(frozen=True)
+class ToolRun:
+    """What one run printed and cost; `other_cpu_s` is CPU time of all else on the machine meanwhile, where known."""
+
+    condensed: str
+    raw_bytes: int
+    wall_s: float
+    cpu_s: float
+    sandbox: Sandbox = "none"
+    other_cpu_s: float | None = None
+
+
+def find_tools(folder: Path) -> dict[str, Path]:
+    """Tool files by id.
+
+    Raises:
+        ConfigurationError: the folder does not exist.
+    """
+    if not folder.is_dir():
+        raise ConfigurationError(f"tool folder {folder} does not exist", remedy="Correct 'tool_folders' in the config")
+    found = {path.stem: path for path in clean_files(folder, "*.yaml")}
+    for path in clean_files(folder, "*.yml"):
+        if not any(path.stem == tool or path.stem.startswith(f"{tool}_") for tool in found):
+            raise ConfigurationError(f"{path} is not read", remedy=f"Rename it to {path.with_suffix('.yaml')}")
+    return found
+
+
+def companions(tool_file: Path) -> list[Path]:
+    """Files that belong to a tool: those beside its YAML that carry its name, `<tool>_*`, also whole folders; sorted."""
+    folder, stem = tool_file.parent, tool_file.stem
+    return sorted({*clean_files(folder, f"{stem}_*"), *clean_files(folder, f"{stem}_*/**/*")})
+
+
+def load_tool(path: Path) -> ToolSpec:
+    """The tool in a file.
+
+    Raises:
+        ConfigurationError: anything wrong with it, naming file and field.
+    """
+    spec = parse(ToolSpec, read_yaml(path), str(path), {"folder": path.parent})
+    if spec.id != path.stem:
+        raise ConfigurationError(
+            f"{path}: 'id' is '{spec.id}' but the file is named '{path.stem}': use one name for both"
+        )
+    if problem := template_problem(in_template(spec.template)):
+        raise ConfigurationError(f"{path}: 'template' is not a valid Jinja2 template: {problem}")
+    return spec
+
+
+def installed_version(spec: ToolSpec, sandbox: SandboxSetting = "auto") -> str:
+    """The installed version; `unknown` where the tool file gives no way to ask.
+
+    Raises:
+        ConfigurationError: not installed, or not the pinned version; says how to install it.
+    """
+    where = spec.folder / f"{spec.id}.yaml"
+    remedy = f"Install it: {spec.install}"
+    if shutil.which(filled(spec.command[0], _places(spec)), path=search_path()) is None:
+        raise ConfigurationError(f"tool '{spec.id}' is not installed ({where})", remedy=remedy)
+    found = _ask_version(spec, sandbox)
+    if spec.version and found != spec.version:
+        raise ConfigurationError(f"tool '{spec.id}' is version {found}, but {where} pins {spec.version}", remedy=remedy)
+    return found
+
+
+def tool_digest(spec: ToolSpec, version: str) -> str:
+    """Everything that determines what a tool says of a case: its files, its version, and what is executed."""
+    words = [filled(word, _places(spec)) for word in case_free(spec.command)]
+    return content_digest(spec.fingerprint(), version, executed_digest(_argv(words), spec.package))
+
+
+def _ask_version(spec: ToolSpec, sandbox: SandboxSetting) -> str:
+    if spec.package:
+        try:
+            return importlib.metadata.version(spec.package)
+        except importlib.metadata.PackageNotFoundError:
+            raise ConfigurationError(
+                f"tool '{spec.id}': package '{spec.package}' is not installed in the environment that runs the "
+                f"workflow ({sys.prefix}), and 'package' looks nowhere else (for a tool that lives elsewhere, use "
+                f"version_command: [{spec.command[0]}, --version] in its place)",
+                remedy=f"Install it: {spec.install}",
+            ) from None
+    if not spec.version_command:
+        return "unknown"
+    argv, chosen = _argv([filled(word, _places(spec)) for word in spec.version_command]), choose_sandbox(sandbox)
+    with fresh_room() as room, open(room.scratch / "stdout", "w+b") as out, open(room.scratch / "stderr", "w+b") as err:
+        ended = run_contained(
+            argv, room, tool_environment(room, chosen), (out, err), Limits(VERSION_TIMEOUT_S), chosen,
+            network=spec.network, needed=(spec.folder.resolve(),),
+        )  # fmt: skip
+        if ended.how != "exit" or ended.code:
+            problems = {
+                "timeout": f"its version_command did not end within {VERSION_TIMEOUT_S:g} s",
+                "not_started": f"its version_command cannot be started ({ended.detail})",
+            }
+            problem = problems.get(ended.how, f"its version_command ended with exit code {ended.code}")
+            words = last_words(room, out, err)
+            raise ConfigurationError(
+                f"tool '{spec.id}' does not tell its version: {problem}{f': {words}' if words else ''}",
+                remedy=f"Install it: {spec.install}",
+            )
+        for stream in (out, err):
+            stream.seek(0)
+            if lines := stream.read(10_000).decode("utf-8", "replace").strip().splitlines():
+                return visible(lines[0][:200], keep_lines=False)
+    return "unknown"
+
+
+def run_tool(
+    spec: ToolSpec,
+    files: Mapping[str, str],
+    case_vars: Mapping[str, Any],
+    *,
+    question: str | None = None,
+    case: str = "",
+    sandbox: SandboxSetting = "auto",
+) -> ToolRun:
+    """Run the tool over a case's files in a fresh folder, and condense what it prints or writes.
+
+    Args:
+        files: text of each file by relative path.
+        case_vars: the case's variables, for command and template.
+        question: the case's question, as the model is asked it.
+        case: id of the case, for messages.
+
+    Raises:
+        ToolError: it crashed, hung, printed too much or garbage, or its template does not fit its output; says what it
+            cost all the same.
+        ConfigurationError: a sandbox is demanded and there is none.
+    """
+    chosen, given = choose_sandbox(sandbox), CaseInput(case, question, case_vars)
+    with fresh_room() as room:
+        for name, text in files.items():
+            path = room.case / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        target = _output_path(spec, room, files)
+        places = _places(spec) | {"output_file": file_argument(spec.output_file) if spec.output_file else str(target)}
+        argv = _argv(command_line(spec.command, places, files, given))
+        with open(room.scratch / "stdout", "w+b") as out, open(room.scratch / "stderr", "w+b") as err:
+            ended = run_contained(
+                argv, room, tool_environment(room, chosen), (out, err), _limits(spec), chosen,
+                network=spec.network, needed=(spec.folder.resolve(),),
+            )  # fmt: skip
+            try:
+                words = last_words(room, out, err)
+                _require_success(spec, ended, words)
+                stdout = _content(spec, out, target, room, words)
+                condensed = condense(spec, stdout, case_vars, question=question, case=case, said=words)
+            except ToolError as error:
+                error.spent_s, error.other_cpu_s = ended.wall_s, ended.other_cpu_s
+                raise
+    return ToolRun(as_named(condensed, files), len(stdout), ended.wall_s, ended.cpu_s, chosen, ended.other_cpu_s)
+
+
+def _limits(spec: ToolSpec) -> Limits:
+    return Limits(
+        spec.timeout_s,
+        printed_bytes=MAX_OUTPUT_BYTES,
+        written_bytes=MAX_WRITTEN_BYTES,
+        entries=MAX_ENTRIES,
+        look_every_s=LOOK_EVERY_S,
+    )
+
+
+def _require_success(spec: ToolSpec, ended: Ended, words: str) -> None:
+    """Raise ToolError for a run that did not end as it should."""
+    said = f": {words}" if words else ""
+    match ended.how:
+        case "exit" if ended.code not in spec.accept_exit:
+            raise ToolError(f"{spec.id} ended with exit code {ended.code}: {words or 'no message'}")
+        case "exit" if ended.left:
+            raise ToolError(f"{spec.id} left something running that cannot be ended")
+        case "exit":
+            return
+        case "timeout":
+            raise ToolError(f"{spec.id} did not end within {spec.timeout_s:g} s{said}")
+        case "printed":
+            raise ToolError(f"{spec.id} printed more than {MAX_OUTPUT_BYTES // 1_000_000} MB")
+        case "written":
+            raise ToolError(
+                f"{spec.id} wrote more than {MAX_WRITTEN_BYTES // 1_000_000} MB or {MAX_ENTRIES:,} files{said}"
+            )
+        case "not_started":
+            raise ToolError(f"{spec.id} cannot be started: {ended.detail}", remedy=f"Install: {spec.install}")
+    raise ToolError(f"{spec.id} ended what watched it{said}")
+
+
+def _output_path(spec: ToolSpec, room: Room, files: Iterable[str]) -> Path | None:
+    """Where the tool is to write, if it writes a file."""
+    if spec.output_file is not None:
+        if spec.output_file in {PurePosixPath(name).as_posix() for name in files}:
+            raise ToolError(f"{spec.id} writes {spec.output_file}, which the case has already")
+        return room.case / spec.output_file
+    if any("output_file" in names_in(word) for word in spec.command):
+        return room.home / f"output.{'txt' if spec.output == 'text' else spec.output}"
+    return None
+
+
+def _content(spec: ToolSpec, out: BinaryIO, target: Path | None, room: Room, words: str) -> bytes:
+    """What the tool says: in its output file where it writes one, else on stdout."""
+    if target is None:
+        out.seek(0)
+        return out.read(MAX_OUTPUT_BYTES + 1)
+    name = spec.output_file or "{output_file}"
+    try:
+        if not target.resolve().is_relative_to(room.scratch):
+            raise ToolError(f"{spec.id} wrote {name} as a link that leads out of its folder")
+        descriptor = os.open(target.resolve(), os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise ToolError(f"{spec.id} wrote {name}, but not as a file")
+        with open(descriptor, "rb") as file:
+            content = file.read(MAX_OUTPUT_BYTES + 1)
+    except (OSError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ToolError(f"{spec.id} wrote no {name} ({reason}): {words or 'no message'}") from None
+    if len(content) > MAX_OUTPUT_BYTES:
+        raise ToolError(f"{spec.id} wrote more than {MAX_OUTPUT_BYTES // 1_000_000} MB to {name}")
+    return content
+
+
+def condense(
+    spec: ToolSpec,
+    stdout: bytes,
+    case_vars: Mapping[str, Any],
+    *,
+    question: str | None = None,
+    case: str = "",
+    said: str = "",
+) -> str:
+    """What the model gets to see of a tool's output.
+
+    Raises:
+        ToolError: the output is not of the declared format, or the template does not fit it.
+    """
+    environment = template_environment()
+    (found,) = outcomes(lambda: [_condensed(spec, environment, stdout, CaseInput(case, question, case_vars))])
+    if isinstance(found, str):
+        return found.strip().encode("utf-8", "replace").decode()
+    if found.kind == "output":
+        raise ToolError(f"{spec.id} printed what is not {spec.output}: {found.message}{f' ({said})' if said else ''}")
+    where = f" on case '{case}'" if case else ""
+    if found.kind == "limit":
+        raise ToolError(f"{spec.id}: the template takes too much{where}: {found.message}")
+    raise ToolError(f"{spec.id}: the template does not fit the tool's output{where}: {found.message}")
+
+
+def _condensed(spec: ToolSpec, environment: Any, stdout: bytes, given: CaseInput) -> Outcome:
+    try:
+        text, data = read_output(stdout, spec.output)
+    except ValueError as error:
+        return Failed("output", str(error)[:500])
+    values = {"data": data, "text": text, "case_vars": given.vars, "vars": given.vars}
+    if given.question is not None:
+        values["question"] = given.question
+    return render_text(environment, in_template(spec.template), values, MAX_OUTPUT_BYTES)
+
+
+def _argv(words: list[str]) -> list[str]:
+    return [shutil.which(words[0], path=search_path()) or words[0], *words[1:]]
+
+
+def _places(spec: ToolSpec) -> dict[str, str]:
+    return {"python": sys.executable, "tool_dir": str(spec.folder.resolve())}

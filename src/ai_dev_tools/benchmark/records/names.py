@@ -1,0 +1,79 @@
+"""Names that become parts of paths: what they may be, checked in one place for every way in.
+
+A name that some system reads differently (`..`, `aux`, `A` beside `a`) would put files where nobody looks for them, or
+make a finished run impossible to archive. Settings, tasks, tools, imports and archives all ask here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+
+from ai_dev_tools.benchmark.records.archive_names import name_problem, path_key
+
+LONGEST_PATH = 240
+"""Bytes of a path below a results folder or in an archive; more, and some systems cannot unpack it."""
+LONGEST = 100
+"""Bytes of one name, so that the paths made of several stay below `LONGEST_PATH`."""
+
+_CLUTTER = ("__pycache__", "__MACOSX", "Thumbs.db", "desktop.ini", "*~", "#*#", "*.swp", "*.bak", "*.orig")
+
+
+def checked(name: str) -> str:
+    """A name that may become part of a path, as it is; raises ValueError with what is wrong with it."""
+    size = len(name.encode("utf-8", "surrogatepass"))
+    if size > LONGEST:
+        raise ValueError(f"'{name[:20]}…' has {size} bytes: it names files, so use {LONGEST} at most")
+    if "/" in name or name_problem(name, LONGEST_PATH):
+        raise ValueError(f"'{name}' cannot name a file or folder on every system: choose another name")
+    return name
+
+
+def safe_segment(text: str) -> str:
+    """Any text as one part of a path: `llama3.2:1b` -> `llama3.2-1b`; raises ValueError where no such part is left."""
+    return checked(re.sub(r"[^A-Za-z0-9._-]", "-", text))
+
+
+def figure_id(kind: str, name: str) -> str:
+    """Id of a figure about something whose name may come from a foreign table; its files are named so."""
+    return f"{kind}-{re.sub(r'[^A-Za-z0-9_-]', '-', name)[:LONGEST]}"
+
+
+def path_problems(members: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """What keeps files from being archived together: one line for each.
+
+    Args:
+        members: (path in the archive, what people know it by) of every file; the same pair may come twice.
+    """
+    taken: dict[str, tuple[str, str]] = {}
+    for member, known_as in members:
+        if problem := name_problem(member, LONGEST_PATH):
+            yield f"{known_as} {problem}: a run with it could not be archived; rename it"
+            continue
+        other = taken.setdefault(path_key(member), (member, known_as))
+        if other != (member, known_as):
+            yield f"{other[1]} and {known_as} would be one file on some systems, and in an archive: rename one of them"
+
+
+def is_clutter(path: PurePosixPath | Path, asked: str = "") -> bool:
+    """Whether a file is one that systems and editors leave behind (`.DS_Store`, `._x`, `.#x`, `x~`): hidden or a backup.
+
+    Args:
+        path: relative to the folder that is looked through.
+        asked: the glob that found it; what it names itself (`.github/**`) is none.
+    """
+    words = PurePosixPath(asked).parts
+    named = [word for word in words if word.startswith(".") or not re.search(r"[*?\[]", word)]
+    return any(
+        (part.startswith(".") or any(fnmatchcase(part, pattern) for pattern in _CLUTTER))
+        and not any(fnmatchcase(part, word) for word in named)
+        for part in path.parts
+    )
+
+
+def clean_files(folder: Path, pattern: str) -> list[Path]:
+    """Files below a folder that match a glob, without clutter, sorted; raises ValueError for what is no glob."""
+    found = (path for path in folder.glob(pattern) if path.is_file())
+    return sorted(path for path in found if not is_clutter(path.relative_to(folder), pattern))

@@ -1,0 +1,273 @@
+"""The tables of a run as a report reads them: whatever is missing is empty, never an error."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pandas as pd
+
+from ai_dev_tools.benchmark._util.text import is_missing
+from ai_dev_tools.benchmark.analysis.samples_table import ALL, REQUIRED, TEXT, prepare
+from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.records import table_files as tablefiles
+from ai_dev_tools.benchmark.records.paths import safe_model
+from ai_dev_tools.benchmark.records.plan import read_plans, up_to
+from ai_dev_tools.benchmark.records.sample import SampleError
+from ai_dev_tools.benchmark.reporting.machine import Made, sessions_of
+
+REFERENCE = "baseline"
+DERIVED = ("metrics", "comparisons", "verdicts", "checks", "controls", "validity", "skipped", "costs", "break_even",
+           "efficiency", "definitions", "sensitivity")  # fmt: skip
+
+
+class Failure(msgspec.Struct):
+    """A request of a block file, as far as the errors table needs it."""
+
+    status: str
+    model: str
+    task: str
+    approach: str
+    case: str
+    sample: int
+    error: SampleError | None = None
+
+    @property
+    def cell(self) -> tuple[str, ...]:
+        """Status, error class, model, task and approach."""
+        return self.status, self.error.class_ if self.error else "", self.model, self.task, self.approach
+
+
+@dataclass(frozen=True)
+class RunData:
+    """Everything a report is made of.
+
+    Attributes:
+        about: what the settings say of the run, see `Experiment.about`; may be empty.
+        samples: one row per sample.
+        metrics, comparisons, verdicts, checks, controls, validity, skipped, costs, break_even: derived tables, empty
+            where there are none.
+        efficiency: change of the composite score of each arm against the reference.
+        definitions: what every metric, comparison and check is, the user's own included.
+        sensitivity: the word of each claim at other margins than the declared ones.
+        plans: entries of the plan ledger, oldest first.
+        sessions: what block jobs recorded of server, model and machine.
+        failures: requests that did not complete, with their messages; empty where the block files are not at hand.
+        made: when, where and with what the report is made.
+    """
+
+    about: Mapping[str, Any]
+    samples: pd.DataFrame
+    metrics: pd.DataFrame = field(default_factory=pd.DataFrame)
+    comparisons: pd.DataFrame = field(default_factory=pd.DataFrame)
+    verdicts: pd.DataFrame = field(default_factory=pd.DataFrame)
+    checks: pd.DataFrame = field(default_factory=pd.DataFrame)
+    controls: pd.DataFrame = field(default_factory=pd.DataFrame)
+    validity: pd.DataFrame = field(default_factory=pd.DataFrame)
+    skipped: pd.DataFrame = field(default_factory=pd.DataFrame)
+    costs: pd.DataFrame = field(default_factory=pd.DataFrame)
+    break_even: pd.DataFrame = field(default_factory=pd.DataFrame)
+    efficiency: pd.DataFrame = field(default_factory=pd.DataFrame)
+    definitions: pd.DataFrame = field(default_factory=pd.DataFrame)
+    sensitivity: pd.DataFrame = field(default_factory=pd.DataFrame)
+    plans: Sequence[Mapping[str, Any]] = ()
+    sessions: Sequence[Mapping[str, Any]] = ()
+    failures: Sequence[Failure] = ()
+    made: Made = field(default_factory=Made.here)
+
+    @cached_property
+    def profile(self) -> str:
+        """Name of the hardware profile."""
+        named = self.about.get("profile", {})
+        name = named.get("name") if isinstance(named, Mapping) else named
+        return str(name or (self.samples["profile"].iloc[0] if len(self.samples) else "unknown"))
+
+    @cached_property
+    def models(self) -> list[str]:
+        """Model tags, configured ones first."""
+        return self._levels("model", list(self.about.get("models", [])))
+
+    @cached_property
+    def tasks(self) -> list[str]:
+        """Task ids, configured ones first."""
+        return self._levels("task", list(self.about.get("tasks", {})))
+
+    @cached_property
+    def approaches(self) -> list[str]:
+        """Arms, configured ones first."""
+        return self._levels("approach", list(self.about.get("approaches", {})))
+
+    @cached_property
+    def compared(self) -> list[str]:
+        """Arms that a claim is about: `tools` and the named tools."""
+        return [name for name in self.approaches if is_claimed(name) and name != self.reference]
+
+    @cached_property
+    def reference(self) -> str:
+        """The arm that the others are compared with."""
+        named = self.comparisons["reference"].dropna() if "reference" in self.comparisons else ()
+        return str(next(iter(named), REFERENCE))
+
+    @property
+    def margin(self) -> float:
+        """The ratio below which the plan's claims count as saving."""
+        claims = self.plans[-1].get("claims", []) if self.plans else []
+        return next((float(claim["margin_ratio"]) for claim in claims if "margin_ratio" in claim), 0.95)
+
+    @property
+    def floor(self) -> str:
+        """The arm that shows what guessing scores."""
+        return str((self.plans[-1].get("quality", {}) if self.plans else {}).get("floor", "no_context"))
+
+    @cached_property
+    def expected(self) -> int | None:
+        """How many samples the settings ask for; None when they are not known."""
+        per_task = self.about.get("expected")
+        return sum(per_task.values()) * max(1, len(self.about.get("models", []))) if per_task else None
+
+    def task_name(self, task: str) -> str:
+        """A task's name for people."""
+        return str(self.about.get("tasks", {}).get(task, task))
+
+    def metric(self, name: str, *, model: str = ALL, task: str = ALL, approach: str = ALL) -> Mapping[str, Any]:
+        """A row of the metrics table (value, low, high, n, note, unit); empty when there is none."""
+        return self._metrics.get((name, model, task, approach), {})
+
+    def comparison(self, name: str, approach: str, *, model: str = ALL, task: str = ALL) -> Mapping[str, Any]:
+        """A row of the comparisons table against the reference; empty when there is none."""
+        return self._comparisons.get((name, approach, model, task), {})
+
+    def ordered(self, table: pd.DataFrame) -> list[dict[str, Any]]:
+        """Rows of a derived table with models, tasks and approaches in the order of the run, the whole first."""
+        places = {
+            name: {level: place for place, level in enumerate([ALL, *levels])}
+            for name, levels in (("model", self.models), ("task", self.tasks), ("approach", self.approaches))
+        }
+        return sorted(
+            records(table), key=lambda row: [place.get(row[name], len(place)) for name, place in places.items()]
+        )
+
+    @cached_property
+    def _metrics(self) -> dict[tuple[str, ...], Mapping[str, Any]]:
+        rows = records(self.metrics)
+        kept = [row for row in rows if row["profile"] in (self.profile, ALL)]
+        return {(row["metric"], row["model"], row["task"], row["approach"]): row for row in reversed(kept)}
+
+    @cached_property
+    def _comparisons(self) -> dict[tuple[str, ...], Mapping[str, Any]]:
+        rows = [
+            row for row in records(self.comparisons) if row["reference"] == self.reference and row["stratum"] == ALL
+        ]
+        return {(row["comparison"], row["approach"], row["model"], row["task"]): row for row in reversed(rows)}
+
+    def _levels(self, column: str, known: list[str]) -> list[str]:
+        present = sorted(map(str, self.samples[column].dropna().unique())) if len(self.samples) else []
+        return [*known, *(name for name in present if name not in known)]
+
+
+def is_claimed(approach: str) -> bool:
+    """Whether claims are about this arm: `tools`, or a named tool's."""
+    return approach == "tools" or approach.startswith("tools-")
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as dictionaries, missing values as None, text columns never NaN."""
+    if not len(table):
+        return []
+    plain = table.astype(object).where(table.notna(), None)
+    return [{str(key): value for key, value in row.items()} for row in plain.to_dict("records")]
+
+
+def plain_samples(samples: pd.DataFrame) -> pd.DataFrame:
+    """The samples table with every column, text as objects ("" where missing), numbers as floats, and `start`."""
+    if not len(samples):
+        samples = pd.DataFrame(columns=list(REQUIRED))
+    table = prepare(samples)
+    texts = {name: table[name].astype(object).where(table[name].notna(), "") for name in TEXT}
+    return table.assign(**texts)
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A table from its Parquet file where there is one beside it, else from CSV; empty where there is neither.
+
+    Raises:
+        ConfigurationError: the file cannot be read.
+    """
+    parquet = path.with_suffix(".parquet")
+    try:
+        if parquet.exists():
+            return tablefiles.read_table(parquet)
+        if path.exists():
+            return tablefiles.read_table(path)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{path} cannot be read ({error})", remedy="Delete it; it is made again") from None
+    return pd.DataFrame()
+
+
+def read_run(
+    tables: Path, about: Mapping[str, Any] | None = None, plans: Path | None = None, made: Made | None = None
+) -> RunData:
+    """Read what a report is made of.
+
+    Args:
+        tables: folder with samples.csv or .parquet, and whatever derived tables there are; `identity` and `blocks` lie
+            beside it.
+        about: what the settings say of the run.
+        plans: the plan ledger.
+        made: how the report came about, if not here and now.
+
+    Raises:
+        ConfigurationError: a table or the ledger is there but cannot be read.
+    """
+    samples = read_table(tables / "samples.csv")
+    blocks = blocks_of(samples)
+    sessions = sessions_of(tables.parent / "identity", blocks)
+    frames = {name: read_table(tables / f"{name}.csv") for name in DERIVED}
+    return RunData(
+        about=about or {},
+        samples=plain_samples(samples),
+        plans=up_to(read_plans(plans), (about or {}).get("plan")) if plans else [],
+        sessions=sessions,
+        failures=failures_of(tables.parent / "blocks", blocks),
+        made=made or Made.here(),
+        **frames,
+    )
+
+
+def blocks_of(samples: pd.DataFrame) -> set[tuple[str, str]]:
+    """Model (as in file names) and task of every block; others in the same folder are of another run."""
+    if not {"model", "task"} <= set(samples.columns):
+        return set()
+    pairs = samples[["model", "task"]].astype(str).drop_duplicates().to_numpy()
+    return {(safe_model(model), task) for model, task in pairs}
+
+
+def failures_of(blocks: Path, known: Container[tuple[str, str]] | None = None) -> list[Failure]:
+    """Requests of a run's block files that did not complete; none where there is no such file.
+
+    Args:
+        known: the blocks of the run, see `blocks_of`; all by default.
+
+    Raises:
+        ConfigurationError: a line is no sample.
+    """
+    decoder = msgspec.json.Decoder(Failure)
+    found: list[Failure] = []
+    for path in sorted(blocks.glob("*/*.jsonl")):
+        if known is not None and (path.parent.name, path.stem) not in known:
+            continue
+        try:
+            samples = [decoder.decode(line) for line in path.read_bytes().splitlines() if line]
+        except (OSError, msgspec.MsgspecError) as error:
+            raise ConfigurationError(f"{path} cannot be read ({error})", remedy="Delete it; it is made again") from None
+        found += [sample for sample in samples if sample.status != "completed"]
+    return found
+
+
+def plain_float(value: Any) -> float:
+    """A number as a float, NaN where there is none."""
+    return float("nan") if is_missing(value) else float(value)

@@ -1,0 +1,218 @@
+"""What a page says, free of any format: sections of blocks. Texts are plain; each format escapes them its own way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pandas as pd
+
+from ai_dev_tools.benchmark._util import text
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table. `digits` are decimals; kind `percent` prints a share of 1 as a percentage.
+
+    `link` names the key of a row that holds where its cell leads to, a part of the page (without #).
+    """
+
+    key: str
+    label: str
+    kind: Literal["text", "number", "percent"] = "text"
+    digits: int = 0
+    help: str = ""
+    link: str = ""
+
+    @property
+    def numeric(self) -> bool:
+        return self.kind in ("number", "percent")
+
+    def show(self, row: Row) -> str:
+        """The cell as every format prints it, before escaping."""
+        value = row.get(self.key)
+        if self.kind == "number":
+            return text.number(value, self.digits)
+        if self.kind == "percent":
+            return text.percent(value, self.digits)
+        return text.MISSING if text.is_missing(value) or value == "" else text.visible(str(value), keep_lines=False)
+
+    def value(self, row: Row) -> Any:
+        """The cell for machines: a number, a text, or None."""
+        value: Any = row.get(self.key)
+        if text.is_missing(value):
+            return None
+        return value.item() if hasattr(value, "item") else value
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows to read, sort and filter. `caption` says what to conclude; `empty` is shown when there are no rows."""
+
+    id: str
+    title: str
+    caption: str
+    columns: Sequence[Column]
+    rows: Sequence[Row]
+    empty: str = "Nothing to show."
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture of `data`, drawn by the plot named `plot`. `alt` says in words what a reader would see."""
+
+    id: str
+    title: str
+    caption: str
+    alt: str
+    plot: str
+    data: pd.DataFrame
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something that a reader must not miss."""
+
+    level: Literal["info", "warning", "error"]
+    text: str
+
+
+@dataclass(frozen=True)
+class Prose:
+    """Paragraphs."""
+
+    paragraphs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Terms and what is to be said of them."""
+
+    items: tuple[tuple[str, str], ...]
+    compact: bool = False
+
+
+SIGNS = {"saves": "✔", "costs": "▲", "inconclusive": "◐", "invalid": "✖"}
+"""A sign for each verdict word, so that no colour is needed to tell them apart."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One claim and what came of it.
+
+    Attributes:
+        claim: its name in plans and tables, e.g. tokens:tools; `statement` says it in words.
+        detail: what was compared, over which tasks.
+        evidence: terms and what the word rests on, for people.
+        reach: how far the word reaches where that is not beyond one repository.
+    """
+
+    claim: str
+    word: str
+    label: str
+    model: str
+    profile: str
+    headline: str
+    detail: str
+    sentence: str
+    reasons: str
+    evidence: tuple[tuple[str, str], ...] = ()
+    statement: str = ""
+    reach: str = ""
+
+    @property
+    def id(self) -> str:
+        return f"{self.claim}-{self.model}"
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """The verdicts of a run; `empty` says why there are none."""
+
+    items: tuple[Verdict, ...]
+    empty: str
+
+
+@dataclass(frozen=True)
+class Links:
+    """Other files; `items` are (what it is, path from the page's folder)."""
+
+    items: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Browser:
+    """Place of the sample browser; formats that cannot browse say where the samples are."""
+
+    caption: str
+
+
+Block = Table | Figure | Notice | Prose | Facts | Verdicts | Links | Browser
+
+
+@dataclass(frozen=True)
+class Section:
+    """A titled part of the report. `folded` parts are closed at first on a screen."""
+
+    id: str
+    title: str
+    blocks: tuple[Block, ...]
+    lead: str = ""
+    folded: bool = False
+
+
+@dataclass(frozen=True)
+class Page:
+    """Sections under a title.
+
+    Attributes:
+        header: what stands below the title, e.g. ("Profile", "LIGHT").
+    """
+
+    title: str
+    header: tuple[tuple[str, str], ...]
+    sections: tuple[Section, ...]
+
+    @property
+    def subject(self) -> str:
+        """What the page is about, for the title of its window."""
+        return self.header[0][1] if self.header else ""
+
+    def section(self, name: str) -> Section:
+        """The section with this id."""
+        return next(section for section in self.sections if section.id == name)
+
+    def blocks(self) -> Iterator[tuple[Section, Block]]:
+        """Every block with the section it stands in."""
+        return ((section, block) for section in self.sections for block in section.blocks)
+
+    @property
+    def figures(self) -> list[Figure]:
+        return [block for _, block in self.blocks() if isinstance(block, Figure)]
+
+    @property
+    def tables(self) -> list[Table]:
+        return [block for _, block in self.blocks() if isinstance(block, Table)]
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        return [verdict for _, block in self.blocks() if isinstance(block, Verdicts) for verdict in block.items]
+
+
+@dataclass(frozen=True)
+class Report(Page):
+    """The page of one run.
+
+    Attributes:
+        benchmark_info, comparison_metrics, overall_metrics: the blocks that existing users of report.json know.
+        more: further machine-readable blocks of report.json.
+    """
+
+    benchmark_info: dict[str, Any]
+    comparison_metrics: dict[str, Any]
+    overall_metrics: dict[str, Any]
+    more: dict[str, Any]

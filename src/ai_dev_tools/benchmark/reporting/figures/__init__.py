@@ -1,0 +1,374 @@
+"""The figures of a report: one decorated function each, from tidy data to axes.
+
+A user's own plot is made the same way: a function `(figure, data, options)` under `@plot("name")`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ai_dev_tools.benchmark.reporting.figures import curves
+from ai_dev_tools.benchmark.reporting.figures.drawing import (
+    COLOURS,
+    GRID,
+    INK,
+    MOST_VECTOR_POINTS,
+    MUTED,
+    PAPER,
+    draw,
+    inline_svg,
+    plain_log,
+    plot,
+    registered,
+    save,
+    series_look,
+    series_order,
+    short_label,
+    show_grid,
+    show_legend,
+    svg,
+)
+
+MOST_BARS = 30
+__all__ = ["curves", "draw", "inline_svg", "plot", "registered", "save", "svg"]
+
+
+@plot("forest")
+def forest(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> None:
+    """Ratios with intervals, one row each; columns: panel, label, ratio, low, high, overall (bool).
+
+    Options: `margin` (edge of the grey band, a ratio below 1), `xlabel`.
+    """
+    panels = list(dict.fromkeys(data["panel"]))
+    rows = list(dict.fromkeys(data["label"]))
+    figure.set_size_inches(7.6, 1.15 + 0.27 * len(rows))
+    margin = float(options.get("margin", 0.95))
+    every = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    ratios = data["ratio"].to_numpy(dtype=float)
+    finite = np.abs(np.log2(ratios[np.isfinite(ratios) & (ratios > 0)]))
+    reach = float(max(1.0, np.ceil(finite.max() + 0.5) if len(finite) else 1.0))
+    for axes, panel in zip(every, panels, strict=True):
+        part = data[data["panel"] == panel]
+        axes.set_xscale("log", base=2)
+        axes.set_xlim(2**-reach, 2**reach)
+        axes.axvspan(margin, 1 / margin, color=GRID, alpha=0.6, lw=0)
+        axes.axvline(1, color=MUTED, lw=0.9)
+        for row in part.to_dict("records"):
+            _interval_row(axes, row, len(rows) - 1 - rows.index(row["label"]), reach)
+        _ratio_ticks(axes, reach)
+        axes.set_title(str(panel))
+        show_grid(axes, "x")
+    # once for all panels: beside each other the labels of narrow ones would run into each other
+    figure.supxlabel(str(options.get("xlabel", "← cheaper · ratio to baseline · dearer →")), fontsize="medium")
+    whole = {row for row, overall in zip(data["label"], data["overall"], strict=True) if overall}
+    for axes in every:
+        for place, row in enumerate(reversed(rows)):
+            if row in whole and place < len(rows) - 1:
+                axes.axhline(place + 0.5, color=GRID, lw=0.9)
+    every[0].set_yticks(range(len(rows)), [short_label(label) for label in reversed(rows)])
+    every[0].set_ylim(-0.6, len(rows) - 0.4)
+
+
+def _ratio_ticks(axes: Axes, reach: float) -> None:
+    """At most five powers of two, the same on both sides of 1, so that their labels have room."""
+    step = int(np.ceil(reach / 2)) if reach <= 6 else int(reach)
+    powers = [power for power in range(-2 * step, 2 * step + 1, step) if abs(power) <= reach]
+    axes.set_xticks([2.0**power for power in powers], [f"1/{2**-p}" if p < -2 else f"{2.0**p:g}" for p in powers])
+    axes.minorticks_off()
+
+
+def _interval_row(axes: Axes, row: Mapping[str, Any], y: float, reach: float) -> None:
+    overall = bool(row["overall"])
+    colour = INK if overall else COLOURS[0]
+    low, high, ratio = (float(row[name]) for name in ("low", "high", "ratio"))
+    if not np.isfinite(ratio):
+        axes.text(1, y, "no estimate", ha="center", va="center", color=MUTED, fontsize=8)
+        return
+    if not np.isnan(low) and not np.isnan(high):
+        ends = np.clip([max(low, 1e-9), min(high, 1e9)], 2**-reach, 2**reach)
+        axes.plot(ends, [y, y], color=colour, lw=2.4 if overall else 1.4, solid_capstyle="butt")
+        for end, true, marker in ((ends[0], low, "<"), (ends[1], high, ">")):
+            if abs(np.log(max(true, 1e-9)) - np.log(end)) > 1e-6:
+                axes.plot([end], [y], marker, color=colour, ms=5, clip_on=False)
+    axes.plot(
+        [np.clip(ratio, 2**-reach, 2**reach)], [y], "D" if overall else "o", color=colour, ms=6.5 if overall else 5
+    )
+
+
+@plot("pareto")
+def pareto(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> None:
+    """Quality against cost; columns: panel, approach, model, overall, cost, quality, quality_low, quality_high, front.
+
+    `overall` and `front` are bool. Of several models each has a line through its approaches, with its name where it is
+    dearest.
+    """
+    panels = list(dict.fromkeys(data["panel"]))
+    figure.set_size_inches(7.6, 3.6)
+    arms = series_order(list(dict.fromkeys(data["approach"])))
+    every = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axes, panel in zip(every, panels, strict=True):
+        part = data[data["panel"] == panel]
+        front = part[part["front"]].sort_values("cost")
+        if len(front) > 1:
+            axes.step(front["cost"], front["quality"], where="post", color=MUTED, lw=1, ls="--", label="Pareto front")
+        _join_models(axes, part[part["overall"]])
+        for arm in arms:
+            mine = part[part["approach"] == arm]
+            colour, marker, _ = series_look(arm, arms)
+            # many intervals hide the points: then only those over all tasks are drawn
+            barred = mine[mine["overall"]] if len(part) > MOST_BARS else mine
+            low = (barred["quality"] - barred["quality_low"]).clip(lower=0).fillna(0)
+            high = (barred["quality_high"] - barred["quality"]).clip(lower=0).fillna(0)
+            axes.errorbar(
+                barred["cost"], barred["quality"], yerr=[low, high], fmt="none", ecolor=colour, alpha=0.35, lw=1
+            )
+            big = mine["overall"].to_numpy(dtype=bool)
+            axes.scatter(mine["cost"][~big], mine["quality"][~big], color=colour, marker=marker, s=22, alpha=0.75)
+            axes.scatter(
+                mine["cost"][big],
+                mine["quality"][big],
+                color=colour,
+                marker=marker,
+                s=95,
+                label=short_label(arm),
+                edgecolors=PAPER,
+            )
+        axes.set_title(str(panel))
+        axes.set_ylim(-0.04, 1.04)
+        axes.set_xlim(left=0)
+        axes.tick_params(length=0)
+    every[0].set_ylabel("quality (0 to 1)")
+    show_legend(figure, every[0])
+
+
+def _join_models(axes: Axes, whole: pd.DataFrame) -> None:
+    """A named line through the points of each model; nothing for a single one."""
+    models = list(dict.fromkeys(whole["model"]))
+    for place, model in enumerate(models if len(models) > 1 else ()):
+        line = whole[whole["model"] == model].sort_values("cost")
+        axes.plot(line["cost"], line["quality"], color=MUTED, lw=0.7, zorder=0.5)
+        end = line.iloc[-1]
+        away = 8 + 9 * place if end["quality"] < 0.5 else -15 - 9 * place
+        axes.annotate(short_label(model, 24), (end["cost"], end["quality"]), (0, away), textcoords="offset points",
+                      ha="right", fontsize=7.5, color=MUTED)  # fmt: skip
+
+
+@plot("ecdf")
+def ecdf(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> None:
+    """Share of samples at or below a value; columns: panel, approach, value, censored (bool)."""
+    panels = list(dict.fromkeys(data["panel"]))
+    arms = series_order(list(dict.fromkeys(data["approach"])))
+    every = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axes, panel in zip(every, panels, strict=True):
+        part = data[(data["panel"] == panel) & data["value"].notna()]
+        for arm in arms:
+            mine = part[part["approach"] == arm].sort_values("value")
+            if not len(mine):
+                continue
+            colour, _, dash = series_look(arm, arms)
+            values = mine["value"].to_numpy(dtype=float)
+            share = np.arange(1, len(values) + 1) / len(values)
+            axes.step(
+                np.r_[values[0], values],
+                np.r_[0, share],
+                where="post",
+                color=colour,
+                ls=dash,
+                lw=1.8,
+                label=short_label(arm),
+            )
+            cut = mine["censored"].to_numpy(dtype=bool)
+            if cut.any():
+                axes.plot(
+                    values[cut], share[cut], "|", color=colour, ms=9, mew=1.6, rasterized=cut.sum() > MOST_VECTOR_POINTS
+                )
+        axes.set_title(str(panel))
+        if len(part) and part["value"].min() > 0 and part["value"].max() / part["value"].min() > 20:
+            plain_log(axes)
+        axes.set_ylim(0, 1.03)
+        axes.tick_params(length=0)
+    every[0].set_ylabel("share of samples")
+    show_legend(figure, every[0])
+
+
+@plot("strip")
+def strip(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> None:
+    """Every sample as a dot; columns: row, approach, value, censored (bool)."""
+    rows = list(dict.fromkeys(data["row"]))
+    arms = series_order(list(dict.fromkeys(data["approach"])))
+    figure.set_size_inches(7.6, 1.2 + 0.17 * len(rows) * (len(arms) + 1))
+    axes = figure.subplots()
+    known = data[data["value"].notna()]
+    scatter = np.random.default_rng(0)
+    raster = len(known) > MOST_VECTOR_POINTS
+    step = 1 / (len(arms) + 1)
+    for number, arm in enumerate(arms):
+        mine = known[known["approach"] == arm]
+        y = (
+            np.array([len(rows) - 1 - rows.index(r) for r in mine["row"]], dtype=float)
+            + ((len(arms) - 1) / 2 - number) * step
+        )
+        y += scatter.uniform(-0.28, 0.28, len(mine)) * step
+        colour, marker, _ = series_look(arm, arms)
+        cut = mine["censored"].to_numpy(dtype=bool)
+        axes.scatter(
+            mine["value"][~cut],
+            y[~cut],
+            s=14,
+            color=colour,
+            marker=marker,
+            alpha=0.7,
+            lw=0,
+            label=short_label(arm),
+            rasterized=raster,
+        )
+        axes.scatter(
+            mine["value"][cut],
+            y[cut],
+            s=20,
+            facecolors="none",
+            edgecolors=colour,
+            marker=marker,
+            lw=1.1,
+            rasterized=raster,
+        )
+    for line in range(len(rows) - 1):
+        axes.axhline(line + 0.5, color=GRID, lw=0.7)
+    axes.set_yticks(range(len(rows)), [short_label(row) for row in reversed(rows)])
+    axes.set_ylim(-0.55, len(rows) - 0.45)
+    axes.set_xlabel(str(options.get("xlabel", "")))
+    if len(known) and known["value"].min() > 0 and known["value"].max() / known["value"].min() > 20:
+        plain_log(axes)
+    show_grid(axes, "x")
+    show_legend(figure, axes)
+
+
+@plot("stack")
+def stack(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> None:
+    """Stacked parts of a cost; columns: panel, bar, part, value."""
+    panels = list(dict.fromkeys(data["panel"]))
+    bars = list(dict.fromkeys(data["bar"]))
+    figure.set_size_inches(7.6, 1.35 + 0.3 * len(bars))
+    every = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    number = 0
+    for axes, panel in zip(every, panels, strict=True):
+        part = data[data["panel"] == panel]
+        left = np.zeros(len(bars))
+        for name in dict.fromkeys(part["part"]):
+            values = part[part["part"] == name].set_index("bar")["value"].reindex(bars).fillna(0).to_numpy(dtype=float)
+            axes.barh(
+                range(len(bars)),
+                values,
+                left=left,
+                height=0.66,
+                color=COLOURS[number % len(COLOURS)],
+                edgecolor=PAPER,
+                linewidth=0.6,
+                label=str(name),
+            )
+            left += values
+            number += 1
+        axes.set_title(str(panel))
+        show_grid(axes, "x")
+        axes.legend(
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.12 - 0.25 / max(len(bars), 2)),
+            ncols=3,
+            fontsize=8,
+            handlelength=1.4,
+            columnspacing=1.0,
+        )
+    every[0].set_yticks(range(len(bars)), [short_label(bar) for bar in bars])
+    every[0].invert_yaxis()
+
+
+@plot("timeline")
+def timeline(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> None:
+    """What ran when; columns: lane, session, approach, start, end (s since the first), status, attempts.
+
+    Within a lane each approach has its own line, so that colours do not mix where requests are short.
+    """
+    lanes = list(dict.fromkeys(data["lane"]))
+    arms = series_order(list(dict.fromkeys(data["approach"])))
+    figure.set_size_inches(7.6, 2.1 + 0.2 * len(lanes))
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[max(2.0, len(lanes)), 3.0])
+    raster = len(data) > MOST_VECTOR_POINTS
+    step = 0.8 / len(arms)
+    height = data["lane"].map(lanes.index) + (data["approach"].map(arms.index) - (len(arms) - 1) / 2) * step
+    thick = min(6.0, 0.2 * 72 * step)
+    for arm in arms:
+        mine = data["approach"] == arm
+        colour, _, _ = series_look(arm, arms)
+        ends = data.loc[mine, "start"], data.loc[mine, "end"]
+        top.hlines(
+            height[mine], *ends, color=colour, lw=thick, capstyle="butt", label=short_label(arm), rasterized=raster
+        )
+    marks = (("end", data["status"] != "completed", "x", "failed or timed out"),
+             ("start", data["attempts"] > 1, "v", "retried"))  # fmt: skip
+    for column, chosen, marker, label in marks:
+        if chosen.any():
+            top.plot(data.loc[chosen, column], height[chosen], marker, color=INK, ms=4, ls="", label=label,
+                     rasterized=raster)  # fmt: skip
+    top.set_yticks(range(len(lanes)), [short_label(lane) for lane in lanes], fontsize=8)
+    top.set_ylim(len(lanes) - 0.4, -0.6)
+    show_grid(top, "x")
+    times, mean, most = _in_flight(data)
+    bottom.fill_between(times, mean, step="post", color=COLOURS[0], alpha=0.35, lw=0)
+    bottom.step(times, most, where="post", color=COLOURS[0], lw=1)
+    bottom.set_ylim(bottom=0)
+    bottom.yaxis.get_major_locator().set_params(integer=True)
+    bottom.set_ylabel("in flight")
+    bottom.set_xlabel(str(options.get("xlabel", "seconds of measuring (pauses between sessions left out)")))
+    bottom.tick_params(length=0)
+    show_legend(figure, top)
+
+
+def _in_flight(data: pd.DataFrame, bins: int = 150) -> tuple[Any, Any, Any]:
+    """Starts of equal stretches, and the mean and the most of the requests under way in each."""
+    starts, ends = data["start"].to_numpy(dtype=float), data["end"].to_numpy(dtype=float)
+    times = np.concatenate([starts, ends]).round(3)  # what ends within a millisecond of a start ended before it
+    change = np.concatenate([np.ones(len(data)), -np.ones(len(data))])
+    order = np.lexsort([change, times])
+    times, running = times[order], np.cumsum(change[order])
+    edges = np.linspace(times[0], max(times[-1], times[0] + 1e-6), bins + 1)
+    busy = np.concatenate([[0.0], np.cumsum(running[:-1] * np.diff(times))])
+    mean = np.diff(np.interp(edges, times, busy)) / np.diff(edges)
+    most = running[np.maximum(np.searchsorted(times, edges[:-1], side="right") - 1, 0)]
+    np.maximum.at(most, np.minimum(np.searchsorted(edges, times, side="right") - 1, bins - 1), running)
+    return edges, np.append(mean, 0.0), np.append(most, 0.0)
+
+
+@plot("dots")
+def dots(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> None:
+    """Values with intervals by row and arm; columns: row, approach, value, low, high."""
+    rows = list(dict.fromkeys(data["row"]))
+    arms = series_order(list(dict.fromkeys(data["approach"])))
+    figure.set_size_inches(7.6, 1.2 + 0.16 * len(rows) * (len(arms) + 0.8))
+    axes = figure.subplots()
+    step = 0.8 / max(len(arms), 1)
+    for number, arm in enumerate(arms):
+        mine = data[data["approach"] == arm]
+        colour, marker, _ = series_look(arm, arms)
+        y = (
+            np.array([len(rows) - 1 - rows.index(r) for r in mine["row"]], dtype=float)
+            + ((len(arms) - 1) / 2 - number) * step
+        )
+        axes.hlines(
+            y, mine["low"].fillna(mine["value"]), mine["high"].fillna(mine["value"]), color=colour, lw=1.3, alpha=0.8
+        )
+        axes.plot(mine["value"], y, marker, color=colour, ms=5.5, ls="", label=short_label(arm))
+    for line in range(len(rows) - 1):
+        axes.axhline(line + 0.5, color=GRID, lw=0.7)
+    axes.set_yticks(range(len(rows)), [short_label(row) for row in reversed(rows)])
+    axes.set_ylim(-0.55, len(rows) - 0.45)
+    axes.set_xlabel(str(options.get("xlabel", "")))
+    if "xlim" in options:
+        axes.set_xlim(*options["xlim"])
+    show_grid(axes, "x")
+    show_legend(figure, axes)

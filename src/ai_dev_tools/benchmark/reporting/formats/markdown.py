@@ -1,0 +1,134 @@
+"""The report as Markdown that renders well on a forge. Foreign text can forge neither markup nor a table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from ai_dev_tools.benchmark._util.text import is_missing, number, visible
+from ai_dev_tools.benchmark.reporting import document as model
+
+SIGNS = {"saves": "✅", "costs": "🔺", "inconclusive": "◐", "invalid": "❌"}
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~@$:^=-])")
+_WWW = re.compile(r"(?i)\b(www)\.")
+MOST_ROWS = 200
+USUAL = "Baseline vs Tools"
+KNOWN = (
+    ("Token Reduction", "token_reduction_percent"),
+    ("Time Reduction", "time_reduction_percent"),
+    ("Efficiency Improvement", "efficiency_improvement_percent"),
+)
+
+
+def escape(text: str) -> str:
+    """Text that Markdown shows as it is: one line, no markup, no HTML, no mention or link."""
+    line = " ".join(visible(text, keep_lines=False).split())
+    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _WWW.sub(r"\1\\.", _SPECIAL.sub(r"\\\1", line))
+
+
+def plain(text: str) -> str:
+    """The package's own words, in which only what could break a table or start markup is escaped."""
+    line = " ".join(visible(text, keep_lines=False).split())
+    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_\[\]|~@$])", r"\\\1", line)
+
+
+def render(report: model.Page, figures: str = "../figures") -> str:
+    """The whole page.
+
+    Args:
+        figures: where the pictures lie, seen from the file.
+    """
+    parts = [f"# {plain(report.title)}", "\n".join(f"**{term}:** {plain(text)}  " for term, text in report.header)]
+    for section in report.sections:
+        parts.append(f"## {plain(section.title)}")
+        if section.lead:
+            parts.append(plain(section.lead))
+        if section.id == "comparison" and isinstance(report, model.Report):
+            parts.append(_known(report))
+        parts += [part for block in section.blocks if (part := _block(block, figures))]
+    return "\n\n".join(parts) + "\n"
+
+
+def _known(report: model.Report) -> str:
+    found = list(known_comparisons({"comparison_metrics": report.comparison_metrics, **report.more}))
+    parts = []
+    for title, numbers in found:
+        lines = [f"- **{label}:** {known(numbers[key])}" for label, key in KNOWN]
+        parts.append("\n".join(lines if title == USUAL else [f"**{plain(title)}**", "", *lines]))
+    return "\n\n".join(parts)
+
+
+def known_comparisons(content: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The known percentages of every tool's arm, each under the names of the two arms that it compares.
+
+    Args:
+        content: as report.json has it; one from before it named its arms has one comparison, of the usual arms.
+    """
+    named = content.get("compared") or {}
+    reference, first = str(named.get("reference") or "baseline"), named.get("approach")
+    arms = [name for name in content.get("approaches", {}) if name == first or name.startswith("tools-")]
+    if not first or (arms == ["tools"] and reference == "baseline"):
+        yield USUAL, content["comparison_metrics"]
+        return
+    for name in sorted(arms, key=lambda name: name != first):
+        yield f"{reference} vs {name}", content["approaches"][name]
+
+
+def known(value: Any) -> str:
+    """One of the known percentages with its sign."""
+    return "not available" if is_missing(value) else f"{number(value, 1)}%"
+
+
+def _block(block: model.Block, figures: str) -> str:
+    kinds: dict[type, Callable[[Any], str]] = {
+        model.Table: _table,
+        model.Figure: lambda b: (
+            f"**{plain(b.title)}**\n\n![{plain(b.alt)}]({figures}/{b.id}.svg)\n\n{plain(b.caption)}"
+        ),
+        model.Notice: lambda b: (
+            f"> **{ {'info': 'Note', 'warning': 'Beware', 'error': 'Failed'}[b.level] }.** {plain(b.text)}"
+        ),
+        model.Prose: lambda b: "\n\n".join(map(plain, b.paragraphs)),
+        model.Facts: lambda b: "\n".join(f"- **{plain(term)}**: {plain(text)}" for term, text in b.items),
+        model.Verdicts: _verdicts,
+        model.Links: lambda b: "\n".join(f"- [{escape(text)}]({quote(place)})" for text, place in b.items),
+        model.Browser: lambda b: (
+            "Prompts, answers and scores of every sample can be browsed in `report.html`; the sample files are "
+            "in `samples/`."
+        ),
+    }
+    return kinds[type(block)](block)
+
+
+def _verdicts(block: model.Verdicts) -> str:
+    if not block.items:
+        return plain(block.empty)
+    lines = []
+    several = len({v.profile for v in block.items}) > 1
+    for v in block.items:
+        where = f" ({plain(v.profile)})" if several else ""
+        label = f" ({plain(v.label)})" if v.label and v.label != "planned" else ""
+        lines.append(
+            f"- {SIGNS.get(v.word, '◐')} **{plain(v.claim)}: {plain(v.word)}**{label}{where}. {plain(v.sentence)}"
+        )
+    return "\n".join(lines)
+
+
+def _table(table: model.Table) -> str:
+    head = f"### {plain(table.title)}\n\n{plain(table.caption)}"
+    if not table.rows:
+        return f"### {plain(table.title)}\n\n{plain(table.empty)}"
+    names = "| " + " | ".join(plain(column.label) for column in table.columns) + " |"
+    rule = "|" + "|".join(" ---: " if column.numeric else " --- " for column in table.columns) + "|"
+    rows = [
+        "| "
+        + " | ".join(escape(column.show(row)) if not column.numeric else column.show(row) for column in table.columns)
+        + " |"
+        for row in table.rows[:MOST_ROWS]
+    ]
+    rest = f"\n\n{len(table.rows) - MOST_ROWS} more rows are in the CSV tables." if len(table.rows) > MOST_ROWS else ""
+    return f"{head}\n\n{names}\n{rule}\n" + "\n".join(rows) + rest

@@ -1,0 +1,52 @@
+"""The control arms: what each rules out, what it scores, and whether it is as long as it was meant to be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ai_dev_tools.benchmark.analysis.samples_table import ALL
+from ai_dev_tools.benchmark.prompts.approaches import APPROACHES
+from ai_dev_tools.benchmark.reporting.data import RunData, records
+from ai_dev_tools.benchmark.reporting.document import Column, Table
+
+COLUMNS = (
+    Column("approach", "Control"),
+    Column("purpose", "What it shows and rules out"),
+    Column("task", "Task"),
+    Column("model", "Model"),
+    Column("quality", "Quality", "number", 3),
+    Column("ratio", "Prompt tokens / tools", "number", 3, "realised: total input tokens over those of the tool's arm"),
+    Column("note", "Note"),
+)
+CAPTION = (
+    "Controls separate what a tool finds from its brevity and from guessing. An excerpt is cut to the findings' "
+    "characters; where its tokens turn out otherwise (ratio outside 0.9 to 1.1) it is not compared. Controls that did "
+    "not run are turned on with approaches=all."
+)
+
+
+def controls_table(data: RunData) -> Table:
+    """One row per control arm, task and model; a control that did not run has one row that says so."""
+    lengths = {(row["approach"], row["task"], row["model"]): row for row in records(data.controls)}
+    rows: list[dict[str, Any]] = []
+    for name, arm in APPROACHES.items():
+        if name in ("baseline", "tools"):
+            continue
+        if name not in data.approaches:
+            rows.append({"approach": name, "purpose": arm.purpose, "note": "did not run"})
+            continue
+        for model in data.models:
+            for task in [ALL, *data.tasks]:
+                length = lengths.get((name, task, model), {})
+                rows.append(
+                    {
+                        "approach": name,
+                        "purpose": arm.purpose,
+                        "task": "all tasks" if task == ALL else data.task_name(task),
+                        "model": model,
+                        "quality": data.metric("quality", model=model, task=task, approach=name).get("value"),
+                        "ratio": length.get("token_ratio"),
+                        "note": length.get("note") or "",
+                    }
+                )
+    return Table("control-arms", "Control arms: what each rules out", CAPTION, COLUMNS, rows)

@@ -1,0 +1,217 @@
+"""What a reader sees first: what was claimed, what holds, how sure, and what to beware of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ai_dev_tools.benchmark._util.text import interval, is_missing, listing, number, percent, plural, signed
+from ai_dev_tools.benchmark.analysis.samples_table import ALL
+from ai_dev_tools.benchmark.analysis.wording import ONE_REPOSITORY
+from ai_dev_tools.benchmark.records.model_size import parameters, recorded_size
+from ai_dev_tools.benchmark.reporting.data import RunData, records
+from ai_dev_tools.benchmark.reporting.document import Block, Notice, Section, Verdict, Verdicts
+from ai_dev_tools.benchmark.reporting.sections.unread import Unread, unread, unread_evidence, unread_notices
+
+MEANINGS = {
+    "saves": "cheaper beyond the margin, at no worse quality",
+    "costs": "dearer beyond the margin",
+    "inconclusive": "the data do not settle it",
+    "invalid": "the measurement cannot be trusted",
+}
+MOST_DEMO_SIZE = 0.4
+"""Billions of parameters up to which a model only shows that everything works."""
+
+
+def headline(data: RunData) -> Section:
+    """Notices, then one card per claim and model."""
+    arms = unread(data)
+    items = tuple(verdict_of(row, arms) for row in records(data.verdicts) if row["task"] == ALL)
+    return Section("verdicts", "Verdicts", (*notices(data), Verdicts(items, _why_none(data))), lead=count_words(items))
+
+
+def count_words(items: tuple[Verdict, ...]) -> str:
+    """`2 claims: 1 saves, 1 inconclusive.`"""
+    counts = [
+        f"{number(sum(v.word == word for v in items))} {word}"
+        for word in MEANINGS
+        if any(v.word == word for v in items)
+    ]
+    return (
+        f"{plural(len(items), 'claim')} judged, one per model and kind of cost: {', '.join(counts)}." if items else ""
+    )
+
+
+def _could_find(row: Mapping[str, Any]) -> str:
+    """Of which ratio a run like this one would say "saves"; the power column is for a ratio of 0.80."""
+    chance = f"0.80 with {percent(row['power'], 0)}"
+    mde = row.get("mde_ratio")
+    return f"a ratio of {number(mde, 2)} (80 % power), {chance}" if not is_missing(mde) else f"a ratio of {chance}"
+
+
+def _quality(row: Mapping[str, Any], name: str) -> str:
+    return f"{signed(row.get(f'{name}_difference'), 3)} (at worst {signed(row.get(f'{name}_bound'), 3)})"
+
+
+def verdict_of(row: Mapping[str, Any], arms: list[Unread] | None = None) -> Verdict:
+    """The card of a row of the verdicts table; `arms` are those whose answers often could not be read."""
+    thing, word = str(row["endpoint"]), row["verdict"] or "inconclusive"
+    fewer = "fewer" if thing == "tokens" else "less"
+    change: Any = None if row.get("tool_failure") else row.get("change_percent")
+    if row.get("tool_failure"):
+        headline = "; ".join(
+            said.partition(": ")[0] for said in str(row["tool_failure"]).split("; the tool of the reference")
+        )
+    elif is_missing(change):
+        headline = f"no estimate of {thing}"
+    else:
+        measured = "" if word in ("saves", "costs") else "measured: "
+        headline = f"{measured}{number(abs(change), 1)} % {fewer if change > 0 else 'more'} {thing}"
+    reach = ONE_REPOSITORY if str(row["scope"]).endswith(ONE_REPOSITORY) else ""
+    evidence = [
+        (
+            "rests on",
+            f"{plural(row['pairs'], 'pair')}, {plural(row['cases'], 'case')}, {plural(row['clusters'], 'cluster')}",
+        ),
+        ("quality over all models", _quality(row, "claim_quality")),
+        ("quality of this model", _quality(row, "quality")),
+        *unread_evidence(row, arms or []),
+    ]
+    if not is_missing(change):
+        shown = f"{number(row.get('ratio'), 3)} (95 %: {interval(row.get('low'), row.get('high'), 3)})"
+        evidence.insert(0, ("ratio", shown))
+        evidence.insert(1, ("whole bill", f"{number(row.get('bill_ratio'), 3)} of {row['reference']}"))
+        evidence.append(("adjusted p", number(row.get("p_adjusted"), 4)))
+    if word == "inconclusive" and not is_missing(row.get("power")):
+        evidence.append(("could find", _could_find(row)))
+    if word == "inconclusive" and not is_missing(row.get("samples_could_decide")):
+        evidence.append(("could decide", plural(row["samples_could_decide"], "sample") + " per task"))
+    return Verdict(
+        claim=str(row["claim"]),
+        word=word,
+        label=str(row["label"] or ""),
+        model=str(row["models"]),
+        profile=str(row["profile"]),
+        headline=f"{headline}, {reach}" if reach else headline,
+        detail=f"{row['approach']} against {row['reference']}, {row['scope']}",
+        sentence=str(row["sentence"] or ""),
+        reasons=str(row["reasons"] or ""),
+        evidence=tuple(evidence),
+        statement=f"{fewer} {thing} with {row['approach']}",
+        reach=reach,
+    )
+
+
+def _why_none(data: RunData) -> str:
+    arms = set(data.samples["approach"])
+    if not len(data.samples):
+        return "No verdict: there is no sample."
+    if not (data.samples["status"] == "completed").any():
+        return "No verdict: no request was completed."
+    if len(arms) == 1:
+        return f"No verdict: only the approach {next(iter(arms))} was run, and a claim compares two."
+    return "No verdict: this run made no claim that its samples can answer."
+
+
+def notices(data: RunData) -> list[Block]:
+    """What a reader must know before believing a number."""
+    found: list[Block] = []
+    samples = data.samples
+    total, completed = len(samples), int((samples["status"] == "completed").sum())
+    if not total:
+        return [Notice("error", "This run has no samples yet: nothing was measured.")]
+    if not completed:
+        classes = [f"{name} ({count})" for name, count in samples["error_class"].value_counts().items() if name]
+        found.append(
+            Notice(
+                "error",
+                (
+                    f"All {plural(total, 'request')} failed: "
+                    f"{listing(classes) if classes else 'no reason recorded'}. No number below describes a model."
+                ),
+            )
+        )
+    elif completed < total:
+        found.append(
+            Notice(
+                "warning",
+                (
+                    f"{number(total - completed)} of {plural(total, 'request')} were not completed "
+                    f"({percent(1 - completed / total)}); they are listed under Errors and counted as failures, "
+                    "never dropped."
+                ),
+            )
+        )
+    found += [
+        Notice("error", f"{arm}: {said}. No figure of this arm says anything about it.")
+        for arm, said in tool_failures(data).items()
+    ]
+    if data.expected and total < data.expected:
+        found.append(
+            Notice(
+                "warning",
+                (
+                    f"Half-finished: {number(total)} of {number(data.expected)} planned samples are there. What "
+                    "follows is an interim look; run the same command again to finish."
+                ),
+            )
+        )
+    found += unread_notices(data)
+    found += _scope_notices(data)
+    return found
+
+
+def tool_failures(data: RunData) -> dict[str, str]:
+    """What became of tools that failed in most cases, by arm."""
+    rows = [row for row in records(data.verdicts) if row["task"] == ALL and row.get("tool_failure")]
+    return {str(row["approach"]): str(row["tool_failure"]) for row in rows}
+
+
+def _scope_notices(data: RunData) -> list[Block]:
+    found: list[Block] = [*_too_small(data), *_supplied(data)]
+    arms = sorted(set(data.samples["approach"]))
+    if len(arms) == 1:
+        found.append(
+            Notice("info", f"Single approach: only {arms[0]} was run, so there is nothing to compare it with.")
+        )
+    if len(data.samples) == 1:
+        found.append(
+            Notice("info", "Single sample: the numbers below describe one request and no spread can be given.")
+        )
+    present = set(data.samples["task"])
+    if absent := [task for task in data.tasks if task not in present]:
+        found.append(
+            Notice(
+                "warning",
+                (
+                    f"No sample of {listing([data.task_name(t) for t in absent])}: the scope of every statement is "
+                    f"the remaining {plural(len(present), 'task')}."
+                ),
+            )
+        )
+    return found
+
+
+def _too_small(data: RunData) -> list[Block]:
+    """Models that only show that everything works."""
+    sizes = {model: recorded_size(model, data.sessions) or parameters(model) for model in data.models}
+    small = [model for model, size in sizes.items() if size is not None and size <= MOST_DEMO_SIZE]
+    if not small:
+        return []
+    text = (
+        f"{listing(small)} {'is' if len(small) == 1 else 'are'} too small to judge quality by: the whole pipeline is "
+        "exercised truthfully (real prompts, token counts and times), but the answers are poor. Do not cite their "
+        "quality, nor any verdict that depends on quality."
+    )
+    return [Notice("warning", text)]
+
+
+def _supplied(data: RunData) -> list[Block]:
+    """Tasks made of prompts: whoever wrote them decided what each arm sees, and no tool was run."""
+    supplied: Mapping[str, bool] = data.about.get("supplied", {})
+    if not supplied:
+        return []
+    unscored = [data.task_name(task) for task, scored in supplied.items() if not scored]
+    rest = f" Answers of {listing(unscored)} are not scored, so no verdict on it says 'saves'." if unscored else ""
+    names = listing([data.task_name(task) for task in supplied])
+    return [Notice("warning", f"{names}: context supplied by the user. No tool ran for it.{rest}")]

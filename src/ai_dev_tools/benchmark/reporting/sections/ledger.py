@@ -1,0 +1,41 @@
+"""The plans of a run, oldest first: what each added to the one before, and at which level it looks."""
+
+from __future__ import annotations
+
+from ai_dev_tools.benchmark.analysis.claims import parse_plans
+from ai_dev_tools.benchmark.analysis.continuity import additions, departures
+from ai_dev_tools.benchmark.reporting.data import RunData
+from ai_dev_tools.benchmark.reporting.document import Column, Table
+
+COLUMNS = (
+    Column("number", "Plan", "number"),
+    Column("plan", "Hash"),
+    Column("declared", "Declared"),
+    Column("samples", "Samples per task and arm", "number"),
+    Column("level", "Level of its looks", "number", 5, "alpha / 2^k for a claim that every plan so far has made"),
+    Column("added", "Adds to the plan before"),
+    Column("changed", "Leaves out or changes"),
+)
+CAPTION = (
+    "What a later plan adds costs a look and keeps the samples; they count for it as for the plan they were asked under. "
+    "What it leaves out or changes may have been chosen because of the results: samples of the plan before are then "
+    "exploratory for it."
+)
+
+
+def ledger_table(data: RunData) -> Table:
+    """One row per plan of the ledger; every plan has at least its hash."""
+    plans = parse_plans(data.plans)
+    rows = [
+        {
+            "number": number,
+            "plan": plan.plan,
+            "declared": entry.get("declared_at"),
+            "samples": plan.samples,
+            "level": plan.alpha / 2**number,
+            "added": "; ".join(additions(before, plan)) if before else "",
+            "changed": "; ".join(departures(before, plan)) if before else "",
+        }
+        for number, (entry, plan, before) in enumerate(zip(data.plans, plans, [None, *plans], strict=False), start=1)
+    ]
+    return Table("plans", "Plans", CAPTION, COLUMNS, rows, "No plan was declared: everything is exploratory.")

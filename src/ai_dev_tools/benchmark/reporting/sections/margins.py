@@ -1,0 +1,30 @@
+"""The words that the same samples would get at other margins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ai_dev_tools.benchmark.reporting.data import RunData, records
+from ai_dev_tools.benchmark.reporting.document import Column, Table
+
+COLUMNS = (
+    Column("claim", "Claim"),
+    Column("models", "Model"),
+    Column("setting", "Margin of"),
+    Column("value", "Margin", "number", 2),
+    Column("declared", "Declared"),
+    Column("verdict", "Word"),
+    Column("reasons", "Why"),
+)
+SETTINGS = {"margin_ratio": "cost, as a ratio", "quality.margin": "quality, as a loss"}
+CAPTION = (
+    "Exploratory: the word that each claim would have got at another margin, one margin at a time. The verdicts are those "
+    "at the declared margins; a word that changes from row to row hangs on the choice."
+)
+
+
+def margins_table(data: RunData) -> Iterator[Table]:
+    """One row per claim, model and margin; nothing in runs from before this was computed."""
+    if len(data.sensitivity):
+        rows = [row | {"setting": SETTINGS.get(row["setting"], row["setting"])} for row in records(data.sensitivity)]
+        yield Table("other-margins", "Words at other margins", CAPTION, COLUMNS, rows)

@@ -1,0 +1,324 @@
+"""Distributions, where cost comes from, and the metrics in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from ai_dev_tools.benchmark._util.text import listing, number
+from ai_dev_tools.benchmark.analysis.samples_table import ALL, CUT_OFF
+from ai_dev_tools.benchmark.plugins import BUILT_IN
+from ai_dev_tools.benchmark.reporting.data import RunData, plain_float, records
+from ai_dev_tools.benchmark.reporting.document import Column, Figure, Prose, Section, Table
+
+
+def distributions(data: RunData) -> Section:
+    """Every sample: cumulative shares by arm, and dots by task."""
+    samples = data.samples
+    usable = samples[samples["status"].isin(["completed", "timeout"])]
+    usable = usable.assign(censored=usable["done_reason"].isin(CUT_OFF) | (usable["status"] == "timeout"))
+    if not usable[["total_tokens", "duration_s"]].notna().any(axis=None):
+        return Section(
+            "distributions", "Distributions", (Prose(("No completed request: there is nothing to distribute.",)),)
+        )
+    cut = int(usable["censored"].sum())
+    marked = "None was cut off at the output cap or the time limit."
+    if cut:
+        marked = (
+            f"{number(cut)} of {number(len(usable))} were cut off (at the output cap or the time limit) and are marked, as "
+            "ticks or hollow dots: their true value is larger."
+        )
+    return Section("distributions", "Distributions", (_ecdf(data, usable, marked), _strip(data, usable, marked)))
+
+
+def _ecdf(data: RunData, usable: pd.DataFrame, marked: str) -> Figure:
+    panels = (("total_tokens", "tokens per request"), ("duration_s", "seconds per request"))
+    parts = [
+        usable[["approach", column, "censored"]].rename(columns={column: "value"}).assign(panel=panel)
+        for column, panel in panels
+    ]
+    table = pd.concat(parts, ignore_index=True)[["panel", "approach", "value", "censored"]]
+    middle = usable.groupby("approach")[["total_tokens", "duration_s"]].median()
+    medians = listing(
+        [
+            f"{arm} {number(middle.loc[arm, 'total_tokens'])} tokens and {number(middle.loc[arm, 'duration_s'], 2)} s"
+            for arm in data.approaches
+            if arm in middle.index
+        ]
+    )
+    return Figure(
+        "ecdf",
+        "Distribution of cost",
+        f"Median of the requests drawn: {medians}. A curve further left is cheaper at every rank; curves that cross mean "
+        f"that the answer depends on the request. {marked}",
+        f"Cumulative distribution of tokens and of seconds per request by approach. Medians: {medians}.",
+        "ecdf",
+        table,
+    )
+
+
+def _strip(data: RunData, usable: pd.DataFrame, marked: str) -> Figure:
+    order = {task: place for place, task in enumerate(data.tasks)}
+    middle = (
+        usable[usable["approach"] == data.reference].groupby("task")["total_tokens"].median().dropna().sort_values()
+    )
+    said = ""
+    if len(middle) > 1:
+        ends = [f"{number(middle[task])} ({data.task_name(str(task))})" for task in (middle.index[0], middle.index[-1])]
+        said = f"The median of {data.reference} goes from {ends[0]} to {ends[1]} tokens between tasks. "
+    dots = usable.sort_values("task", key=lambda tasks: tasks.map(order), kind="stable", ignore_index=True)
+    dots = dots.assign(row=dots["task"].map(data.task_name)).rename(columns={"total_tokens": "value"})
+    return Figure(
+        "strip",
+        "Every sample by task",
+        f"One dot per request. {said}Requests about one project resemble each other, which is why tests work on cluster "
+        f"means and not on dots. {marked}",
+        f"Tokens of every request by task and approach; {number(len(dots))} dots.",
+        "strip",
+        dots[["row", "approach", "value", "censored", "model", "case"]],
+        {"xlabel": "tokens per request"},
+    )
+
+
+PARTS = {"rest": "sampling, wait, transport", "prefill": "read prompt", "decode": "write answer"}
+"""Parts of the time in words for people, in figure and table alike."""
+
+
+def cost(data: RunData) -> Section:
+    """Where tokens and seconds go."""
+    parts = {
+        "seconds per request": [
+            (f"{name}_mean", PARTS.get(name, name)) for name in ("tool", "load", "prefill", "decode", "rest")
+        ],
+        "tokens per request": [("input_tokens_mean", "input"), ("output_tokens_mean", "output")],
+    }
+    rows = [
+        {
+            "panel": panel,
+            "bar": approach + (f" · {model}" if len(data.models) > 1 else ""),
+            "part": part,
+            "value": plain_float(data.metric(metric, model=model, approach=approach).get("value")),
+        }
+        for panel, metrics in parts.items()
+        for metric, part in metrics
+        for model in data.models
+        for approach in data.approaches
+    ]
+    table = pd.DataFrame(rows)
+    if not len(table) or not table["value"].notna().any():
+        return Section(
+            "cost", "Where the cost comes from", (Prose(("No completed request: there is no cost to take apart.",)),)
+        )
+    table = table[table.groupby(["panel", "part"])["value"].transform("max") > 0]
+    biggest = [_largest(table, a) for a in data.approaches]
+    said = "; ".join(part for part in biggest if part)
+    figure = Figure(
+        "cost",
+        "Where the cost comes from",
+        (
+            f"Largest part of the time: {said}. Condensing the context shrinks what reading the prompt costs; writing "
+            "changes only as far as the answers do, and the tool's own run time is added."
+        ),
+        f"Stacked bars of mean seconds and mean tokens per request by approach. Largest part of the time: {said}.",
+        "stack",
+        table,
+    )
+    return Section("cost", "Where the cost comes from", (figure, _differences(data)))
+
+
+COST_COLUMNS = (
+    Column("model", "Model"),
+    Column("approach", "Approach"),
+    Column("component", "Part"),
+    Column("unit", "Unit"),
+    Column("reference_mean", "Reference mean", "number", 3),
+    Column("approach_mean", "Approach mean", "number", 3),
+    Column("difference", "Difference", "number", 3),
+    Column("low", "95 % from", "number", 3),
+    Column("high", "95 % to", "number", 3),
+    Column("share_percent", "Share of it, %", "number", 1),
+    Column("pairs", "Pairs", "number"),
+    Column("note", "Note"),
+)
+
+
+def _differences(data: RunData) -> Table:
+    """The difference to the reference taken apart, over all tasks."""
+    rows = [
+        {**row, "component": PARTS.get(row["component"], row["component"])}
+        for row in data.ordered(data.costs)
+        if row["task"] == ALL and row["model"] != ALL
+    ]
+    caption = (
+        f"What makes the difference to {data.reference}, per request over all tasks: negative parts save, positive ones "
+        "cost. Tasks one by one are in the run's own ../tables/costs.csv."
+    )
+    return Table("costs", "What the difference is made of", caption, COST_COLUMNS, rows, "Nothing to compare.")
+
+
+def _largest(table: pd.DataFrame, approach: str) -> str:
+    mine = table[(table["panel"] == "seconds per request") & (table["bar"].str.split(" · ").str[0] == approach)]
+    by_part = mine.groupby("part")["value"].mean()
+    return f"{approach}: {by_part.idxmax()} ({number(by_part.max(), 2)} s)" if by_part.sum() > 0 else ""
+
+
+METRIC_COLUMNS = (
+    Column("model", "Model"),
+    Column("task", "Task"),
+    Column("approach", "Approach"),
+    Column("n", "Samples", "number"),
+    Column("success_rate", "Success", "percent", 1),
+    Column("unparseable_rate", "Unparseable", "percent", 1),
+    Column("capped_rate", "Capped", "percent", 1),
+    Column("quality", "Quality", "number", 3),
+    Column("input_tokens_mean", "Input tokens", "number", 1),
+    Column("output_tokens_mean", "Output tokens", "number", 1),
+    Column("total_tokens_mean", "Total tokens", "number", 1),
+    Column("duration_mean", "Mean s", "number", 2),
+    *(Column(f"duration_p{q}", f"p{q} s", "number", 2) for q in (25, 50, 75, 90, 95, 99)),
+    Column("time_to_first_token_p50", "First token s", "number", 2),
+    Column("decode_tokens_per_second", "Written tok/s", "number", 1),
+    Column("tokens_per_second", "Tokens/s", "number", 1),
+    Column("throughput", "Requests/s", "number", 3),
+    Column("tokens_per_point", "Tokens per point", "number", 0),
+    Column("efficiency_score", "Efficiency", "number", 3),
+)
+
+
+def metrics(data: RunData) -> Section:
+    """Metrics of every model, task and approach, with percentiles."""
+    rows = []
+    for model in ([ALL] if len(data.models) > 1 else []) + data.models:
+        for task in [ALL, *data.tasks]:
+            for approach in ([ALL] if task == ALL else []) + data.approaches:
+                cells = {
+                    c.key: data.metric(c.key, model=model, task=task, approach=approach) for c in METRIC_COLUMNS[4:]
+                }
+                count = data.metric("samples", model=model, task=task, approach=approach)
+                if not count:
+                    continue
+                names = {
+                    "model": ("all models" if model == ALL else model),
+                    "task": "all tasks" if task == ALL else data.task_name(task),
+                    "approach": "all" if approach == ALL else approach,
+                }
+                rows.append({**names, "n": count["n"], **{key: cell.get("value") for key, cell in cells.items()}})
+    caption = (
+        "Failed requests count in the rates and never in the means; a percentile that so few samples cannot give "
+        "stays empty. Intervals, and why a cell is empty, are in the run's own ../tables/metrics.csv."
+    )
+    return Section(
+        "metrics",
+        "Metrics and percentiles",
+        (
+            Table(
+                "metrics",
+                "Metrics by model, task and approach",
+                caption,
+                METRIC_COLUMNS,
+                rows,
+                "No samples, so no metrics.",
+            ),
+            _latency(data),
+            *_efficiency(data),
+            *_own_metrics(data),
+        ),
+    )
+
+
+LATENCIES = {"duration": "whole request", "time_to_first_token": "until the first token"}
+LATENCY_COLUMNS = (
+    Column("model", "Model"),
+    Column("approach", "Approach"),
+    Column("latency", "Seconds"),
+    *(Column(key, label, "number", 3) for key, label in (("mean", "Mean"), ("p50", "p50"), ("p90", "p90"))),
+    *(Column(key, key, "number", 3) for key in ("p95", "p99")),
+)
+
+
+def _latency(data: RunData) -> Table:
+    """Percentiles of the whole request and of its first token, over all tasks."""
+    rows = []
+    for model in data.models:
+        for approach in data.approaches:
+            for name, label in LATENCIES.items():
+                cells = {
+                    column.key: data.metric(f"{name}_{column.key}", model=model, approach=approach).get("value")
+                    for column in LATENCY_COLUMNS[3:]
+                }
+                if any(value is not None for value in cells.values()):
+                    rows.append({"model": model, "approach": approach, "latency": label, **cells})
+    caption = (
+        "What most requests stay below, over all tasks: a tail that is long beside the median is what a waiting user "
+        "notices. A percentile that so few samples cannot give stays empty; timed-out requests count as longer."
+    )
+    return Table("latency", "Latency percentiles", caption, LATENCY_COLUMNS, rows, "No completed request.")
+
+
+EFFICIENCY_COLUMNS = (
+    Column("model", "Model"),
+    Column("task", "Task"),
+    Column("approach", "Approach"),
+    Column("reference_score", "Reference score", "number", 3),
+    Column("approach_score", "Approach score", "number", 3),
+    Column("change_percent", "Change, %", "number", 1),
+    Column("low", "95 % from", "number", 1),
+    Column("high", "95 % to", "number", 1),
+    Column("clusters", "Clusters", "number"),
+    Column("note", "Note"),
+)
+
+
+def _efficiency(data: RunData) -> Iterator[Table]:
+    """The change of the composite score; nothing in runs from before it was recorded."""
+    if len(data.efficiency):
+        caption = (
+            f"Change of the composite efficiency score against {data.reference} over the pairs asked in both arms, positive "
+            "is better. Exploratory; the score ignores quality and cannot reach 1 on real models."
+        )
+        rows = [_named(data, row) for row in data.ordered(data.efficiency) if not _repeated(data, row)]
+        yield Table("efficiency", f"Efficiency against {data.reference}", caption, EFFICIENCY_COLUMNS, rows)
+
+
+def _repeated(data: RunData, row: Mapping[str, Any]) -> bool:
+    """Whether a row over all models only says again what the row of the single model says."""
+    return row["model"] == ALL and len(data.models) == 1
+
+
+def _named(data: RunData, row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of a derived table with model and task as people read them."""
+    task = "all tasks" if row["task"] == ALL else data.task_name(row["task"])
+    return {**row, "task": task, "model": "all models" if row["model"] == ALL else row["model"]}
+
+
+OWN_COLUMNS = (
+    Column("metric", "Metric"),
+    Column("model", "Model"),
+    Column("task", "Task"),
+    Column("approach", "Approach"),
+    Column("value", "Value", "number", 4),
+    Column("low", "95 % from", "number", 4),
+    Column("high", "95 % to", "number", 4),
+    Column("unit", "Unit"),
+    Column("note", "Note"),
+)
+
+
+def _own_metrics(data: RunData) -> Iterator[Table]:
+    """Metrics of the user's own, which no fixed column can know; nothing where there are none."""
+    own = {
+        row["name"]: row["description"]
+        for row in records(data.definitions)
+        if row["kind"] == "metric" and not row["origin"].startswith(BUILT_IN)
+    }
+    if own:
+        mine = data.metrics[data.metrics["metric"].isin(own)]
+        rows = [
+            _named(data, row)
+            for row in data.ordered(mine)
+            if row["profile"] == data.profile and row["approach"] != ALL and not _repeated(data, row)
+        ]
+        said = "; ".join(f"{name}: {text}" for name, text in own.items())
+        yield Table("own-metrics", "Metrics of your own", said, OWN_COLUMNS, rows)

@@ -1,0 +1,277 @@
+"""How the run went: errors and skipped cases, what ran when, what the tools cost, and the validity ledger."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import numpy as np
+import pandas as pd
+
+from ai_dev_tools.benchmark._util.text import listing, number, plural, shorten, visible
+from ai_dev_tools.benchmark.analysis.samples_table import ALL, CUT_OFF
+from ai_dev_tools.benchmark.analysis.validity import summarise
+from ai_dev_tools.benchmark.errors import ASKED_AGAIN
+from ai_dev_tools.benchmark.reporting.data import RunData, plain_float, records
+from ai_dev_tools.benchmark.reporting.document import Column, Figure, Prose, Section, Table
+from ai_dev_tools.benchmark.workflow.live_view import busy_seconds
+
+ERROR_COLUMNS = (
+    Column("status", "Status"),
+    Column("error_class", "Class"),
+    Column("model", "Model"),
+    Column("task", "Task"),
+    Column("approach", "Approach"),
+    Column(
+        "count", "Samples", "number", link="where", help="leads to the samples of this status, model, task and approach"
+    ),
+    Column("message", "What was said"),
+    Column("rerun", "A rerun", help="whether the same command asks again; retry=all asks all of them"),
+    Column("cases", "Cases"),
+)
+MOST_MESSAGE = 240
+
+
+def errors(data: RunData) -> Section:
+    """Requests that did not complete, by class; cases that were left out, and why."""
+    bad = data.samples[data.samples["status"] != "completed"]
+    said: dict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
+    for failure in data.failures:
+        said[failure.cell][failure.error.message if failure.error else ""] += 1
+    rows = []
+    for key, part in bad.groupby(["status", "error_class", "model", "task", "approach"], sort=True):
+        status, name, model, task, approach = map(str, key)
+        rows.append(
+            {
+                "status": status,
+                "error_class": name,
+                "model": model,
+                "task": data.task_name(task),
+                "approach": approach,
+                "count": len(part),
+                "where": samples_link(status=status, model=model, task=task, approach=approach),
+                "message": _said(said[status, name, model, task, approach]),
+                "rerun": "asks again" if name in ASKED_AGAIN else "keeps it",
+                "cases": listing(sorted(set(part["case"])), 5),
+            }
+        )
+    caption = (
+        "Failures are results: they count in the success rate and in cost, and a verdict is invalid when too many "
+        "pairs are lost to them. The number of samples leads to them in the sample browser, whatever their class."
+    )
+    failed = Table(
+        "errors", "Requests that were not completed", caption, ERROR_COLUMNS, rows, "None: every request was completed."
+    )
+    skipped = [{**row, "task": data.task_name(row["task"])} for row in records(data.skipped)]
+    left_out = Table(
+        "skipped",
+        "Skipped cases",
+        "Cases that could not be asked at all, and why; they narrow the scope of every statement.",
+        (Column("task", "Task"), Column("case", "Case"), Column("reason", "Why")),
+        skipped,
+        "None: every planned case could be asked.",
+    )
+    capped = int(data.samples["done_reason"].isin(CUT_OFF).sum())
+    unparsed = int(((data.samples["status"] == "completed") & (data.samples["parsed"] == False)).sum())  # noqa: E712
+    words = Prose(
+        (
+            (
+                f"Completed answers that could not be parsed, which score 0 where the right answer is known: "
+                f"{number(unparsed)}. Answers cut at the cap, or for looping, which count as censored: {number(capped)}."
+            ),
+        )
+    )
+    return Section("errors", "Errors and skipped cases", (failed, left_out, words))
+
+
+def _said(messages: Counter[str]) -> str:
+    """The most frequent message, shortened, and how many others there are."""
+    known = [text for text, _ in messages.most_common() if text]
+    if not known:
+        return ""
+    others = f" (and {plural(len(known) - 1, 'other message')})" if len(known) > 1 else ""
+    return shorten(visible(known[0], keep_lines=False), MOST_MESSAGE) + others
+
+
+def samples_link(**wanted: str) -> str:
+    """Where the sample browser shows only what is wanted, e.g. `status="failed"`."""
+    shown = {name: visible(value, keep_lines=False) for name, value in wanted.items()}
+    return f"filter={urlencode(shown, quote_via=quote)}"
+
+
+def timeline(data: RunData) -> Section:
+    """What ran when, how many at once, retries."""
+    samples = data.samples
+    known = samples[samples["start"].notna() & samples["duration_s"].notna()].sort_values("start")
+    if not len(known):
+        return Section(
+            "timeline",
+            "Timeline",
+            (Prose(("No request has a start and a duration: there is no timeline.",)),),
+            folded=True,
+        )
+    start, end = _without_pauses(known["start"].to_numpy(dtype=float), known["duration_s"].to_numpy(dtype=float))
+    lanes = [
+        data.task_name(t) + (f" · {m}" if len(data.models) > 1 else "")
+        for t, m in zip(known["task"], known["model"], strict=True)
+    ]
+    table = pd.DataFrame(
+        {
+            "lane": lanes,
+            "session": known["session"].to_numpy(),
+            "approach": known["approach"].to_numpy(),
+            "start": start,
+            "end": end,
+            "status": known["status"].to_numpy(),
+            "attempts": known["attempts"].fillna(1).to_numpy(dtype=float),
+        }
+    )
+    peak = data.metric("peak_concurrency").get("value")
+    again = int((table["attempts"] > 1).sum())
+    sessions = known["session"].nunique()
+    busy = busy_seconds(zip(start, end, strict=True))
+    said = (
+        f"{plural(len(known), 'request')} in {plural(sessions, 'session')}, at most {number(peak)} at once, "
+        f"{number(again)} retried, {number(busy, 1)} s of measuring"
+    )
+    figure = Figure(
+        "timeline",
+        "What ran when",
+        (
+            f"{said}. Arms of a case run next to each other, so that whatever disturbs the machine hits them alike; "
+            "a lane of one colour only would void time claims. Below: how many were in flight at most (line) and on "
+            "average (area)."
+        ),
+        f"Bars of every request over time by block, and the number in flight. {said}.",
+        "timeline",
+        table,
+    )
+    return Section("timeline", "Timeline", (figure,), folded=True)
+
+
+def _without_pauses(start: Any, duration: Any, pause: float = 5.0) -> tuple[Any, Any]:
+    """Seconds since the first request with every idle stretch longer than `pause` cut to `pause`; `start` is sorted."""
+    busy_until = np.maximum.accumulate(start + duration)
+    idle = np.r_[0.0, np.maximum(0.0, start[1:] - busy_until[:-1] - pause)]
+    shifted = start - start[0] - np.cumsum(idle)
+    return shifted, shifted + duration
+
+
+TOOL_COLUMNS = (
+    Column("model", "Model"),
+    Column("task", "Task"),
+    Column("approach", "Approach"),
+    Column("tool_s", "Tool s per case", "number", 3),
+    Column("saving_s", "Saved s per request", "number", 3, "the tool's own run not counted; negative: slower"),
+    Column("saving_low", "95 % from", "number", 3),
+    Column("saving_high", "95 % to", "number", 3),
+    Column("uses", "Questions to break even", "number", 0, "so many questions must share one tool run"),
+    Column("uses_low", "from", "number", 0),
+    Column("uses_high", "to", "number", 0),
+    Column("pairs", "Pairs", "number"),
+    Column("note", "Note"),
+)
+QUESTIONS = (0, 1, 2, 5, 10)
+
+
+def tools(data: RunData) -> Section:
+    """What running the tools costs, and after how many questions it pays."""
+    known = [row for row in data.ordered(data.break_even) if row["approach"] in data.compared and row["model"] != ALL]
+    rows = [{**row, "task": "all tasks" if row["task"] == ALL else data.task_name(row["task"])} for row in known]
+    caption = (
+        "The verdict on time charges the tool's whole run to every request; this table says when sharing one run "
+        "between questions would change that. It is secondary and carries no verdict."
+    )
+    empty = "No task was completed both with and without tools."
+    table = Table("tool-cost", "Tool cost and break-even", caption, TOOL_COLUMNS, rows, empty)
+    figure = _break_even_figure(data, known)
+    return Section("tools", "Tool cost and break-even", (table, figure) if figure else (table,), folded=True)
+
+
+def _break_even_figure(data: RunData, known: list[dict[str, Any]]) -> Figure | None:
+    curves = [
+        {
+            "task": data.task_name(row["task"]),
+            "series": row["approach"] if len(data.models) == 1 else f"{row['approach']} · {row['model']}",
+            "questions": questions,
+            "net_s": questions * plain_float(row["saving_s"]) - plain_float(row["tool_s"]),
+            "low": questions * plain_float(row["saving_low"]) - plain_float(row["tool_s"]),
+            "high": questions * plain_float(row["saving_high"]) - plain_float(row["tool_s"]),
+        }
+        for row in known
+        if row["task"] != ALL and row["saving_s"] is not None
+        for questions in QUESTIONS
+    ]
+    if not curves:
+        return None
+    said = "; ".join(
+        f"{row['approach']} on {row['model']} makes a request {number(abs(row['saving_s']), 2)} s "
+        f"{'shorter' if row['saving_s'] > 0 else 'longer'} for {number(row['tool_s'], 2)} s of tool"
+        for row in known
+        if row["task"] == ALL and row["saving_s"] is not None
+    )
+    said = f"Over all tasks {said}." if said else "Over all tasks nothing can be said."
+    return Figure(
+        "breakeven",
+        "Time saved in all, by questions per tool run",
+        f"{said} A line starts below zero by what the tool costs; where it crosses zero, the tool has paid for itself, "
+        "and a line that falls never does. Bands: 95 % intervals.",
+        f"Net seconds saved over the number of questions per tool run, by task. {said}",
+        "breakeven",
+        pd.DataFrame(curves),
+    )
+
+
+VALIDITY_COLUMNS = (
+    Column("check", "Check"),
+    Column("description", "What it looks for"),
+    Column("voids", "Voids"),
+    Column("samples", "Samples", "number"),
+    Column("flagged", "Flagged", "number"),
+    Column("unknown", "Unknown", "number"),
+    Column("share", "Share flagged", "percent", 1),
+)
+CHECK_COLUMNS = (
+    Column("claim", "Claim"),
+    Column("models", "Model"),
+    Column("check", "Check"),
+    Column("status", "Status"),
+    Column("value", "Value", "number", 3),
+    Column("threshold", "Limit", "number", 3),
+    Column("reason", "Why"),
+)
+
+
+def validity(data: RunData) -> Section:
+    """Which samples the machine checks flagged, and which checks each verdict passed."""
+    rows = ledger_summary(data.validity)
+    flagged = [row["check"] for row in rows if row["flagged"]]
+    said = f"Flagged something: {listing(flagged)}." if flagged else "No check flagged anything." if rows else ""
+    caption = (
+        f"{said} Flagged samples do not count for what the check voids (tokens, time or quality); a verdict is invalid "
+        "when too many pairs are flagged, the arms differ in it, or the result changes with them."
+    ).lstrip()
+    ledger = Table(
+        "validity",
+        "Validity ledger",
+        caption,
+        VALIDITY_COLUMNS,
+        rows,
+        "The validity ledger of this run has not been made.",
+    )
+    overall = [row for row in records(data.checks) if row["task"] == ALL]
+    checks = Table(
+        "checks",
+        "Checks of each verdict",
+        "A failed check makes the verdict invalid or keeps it from being general.",
+        CHECK_COLUMNS,
+        overall,
+        "No verdict was made, so none was checked.",
+    )
+    return Section("validity", "Validity ledger", (ledger, checks), folded=True)
+
+
+def ledger_summary(ledger: pd.DataFrame) -> list[dict[str, Any]]:
+    """One row per check: samples, flagged, unknown, share flagged of those known."""
+    return records(summarise(ledger)) if len(ledger) else []

@@ -1,0 +1,418 @@
+"""Tasks and their cases: folders of data, no code. `config/tasks/<task>/` holds task.yaml, cases and sources/."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, PositiveFloat, field_validator, model_validator
+
+from ai_dev_tools.benchmark.config.models import WorkflowType
+from ai_dev_tools.benchmark.config.parsing import (
+    CLUSTER,
+    PathSafe,
+    StrictModel,
+    nearest,
+    parse,
+    read_yaml,
+    refuse_unstorable,
+)
+from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
+from ai_dev_tools.benchmark.records.names import clean_files
+from ai_dev_tools.benchmark.tasks.case_lists import IMPLICIT, CaseList, list_files, listed_cases
+from ai_dev_tools.benchmark.tasks.excerpts import Excerpt
+from ai_dev_tools.benchmark.tasks.scoring import NORMALISATIONS, SCORERS, score_fields
+from ai_dev_tools.benchmark.tasks.templating import MAX_QUESTION_BYTES, Failed, render_each
+
+CORPUS_PREFIX = "corpus:"
+
+
+class ScoringRule(StrictModel):
+    """How one field of the answer is compared with the truth."""
+
+    field: str
+    scorer: str
+    weight: PositiveFloat = 1.0
+    normalise: tuple[str, ...] | None = None
+    tolerance: float | None = None
+    relative: float | None = None
+
+    @field_validator("scorer")
+    @classmethod
+    def _known_scorer(cls, value: str) -> str:
+        if value not in SCORERS:
+            raise ValueError(f"unknown scorer '{value}', {nearest(value, SCORERS)}")
+        return value
+
+    @field_validator("normalise")
+    @classmethod
+    def _known_normalisation(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for name in value or ():
+            if name not in NORMALISATIONS:
+                raise ValueError(f"unknown normalisation '{name}', {nearest(name, NORMALISATIONS)}")
+        return value
+
+    @model_validator(mode="after")
+    def _parameters_of_the_scorer(self) -> ScoringRule:
+        taken = [*inspect.signature(SCORERS[self.scorer]).parameters][2:]
+        given = self.as_dict().keys() - {"field", "scorer", "weight"}
+        if strange := sorted(given - set(taken)):
+            raise ValueError(f"scorer '{self.scorer}' takes no '{strange[0]}', valid: {', '.join(taken) or 'none'}")
+        return self
+
+    def as_dict(self) -> dict[str, Any]:
+        """The rule as `scoring.score_answer` takes it."""
+        return self.model_dump(exclude_none=True, mode="json")
+
+
+class Case(StrictModel):
+    """One concrete question: real files and the truth about them."""
+
+    id: PathSafe
+    cluster: str = Field(pattern=CLUSTER)
+    size: Literal["S", "L"]
+    source: str | None = Field(None, min_length=1)
+    files: tuple[str, ...] = Field(("**/*",), min_length=1)
+    excerpt: Excerpt | None = None
+    inline: dict[str, str] | None = Field(None, min_length=1)
+    contexts: dict[str, str] | None = Field(None, min_length=1)
+    vars: dict[str, Any] = {}
+    truth: dict[str, Any] | None = None
+    labels: Any = None
+    established: str | None = None
+    tool_states_answer: bool = False
+    notes: str | None = None
+    where: str = Field("", exclude=True)
+
+    @field_validator("inline")
+    @classmethod
+    def _inside(cls, value: dict[str, str] | None) -> dict[str, str] | None:
+        for name in value or {}:
+            if not Path(name).name or name.startswith("/") or ".." in Path(name).parts or "\0" in name:
+                raise ValueError(f"'{name}' is no path below the case's folder")
+            if holder := next((part for part in map(str, Path(name).parents) if part in (value or {})), None):
+                raise ValueError(f"'{holder}' is a file, and a folder in '{name}'")
+        return value
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Case:
+        if sum(given is not None for given in (self.source, self.inline, self.contexts)) != 1:
+            raise ValueError("give exactly one of 'source', 'inline' and 'contexts'")
+        if self.truth is not None and not self.established:
+            raise ValueError("'established' is missing: say how the truth was established")
+        return self
+
+    @property
+    def corpus(self) -> str | None:
+        """Id of the corpus that the files come from, if any."""
+        return (
+            self.source.removeprefix(CORPUS_PREFIX) if self.source and self.source.startswith(CORPUS_PREFIX) else None
+        )
+
+
+class Task(StrictModel):
+    """A question family with an answer schema and scorers.
+
+    Attributes:
+        single_source: all cases come from one repository: its files are the clusters, and verdicts hold for it alone.
+        cases_from: where more cases are listed than cases/ holds.
+        case_lists: files of all lists that were read.
+    """
+
+    id: PathSafe
+    name: str
+    description: str
+    workflow_type: WorkflowType
+    tools: tuple[str, ...] = ()
+    question: str
+    answer_schema: dict[str, Any]
+    scoring: tuple[ScoringRule, ...] = ()
+    timeout: PositiveFloat | None = None
+    single_source: bool = False
+    cases_from: CaseList | None = None
+    folder: Path = Field(exclude=True)
+    case_lists: tuple[Path, ...] = Field((), exclude=True)
+    cases: tuple[Case, ...] = Field(exclude=True, min_length=1)
+
+    @property
+    def corpora(self) -> list[str]:
+        """Ids of the corpora that cases of this task read."""
+        return sorted({case.corpus for case in self.cases if case.corpus})
+
+    @property
+    def supplied(self) -> bool:
+        """Whether contexts are given as they are, so that no tool ran for them."""
+        return any(case.contexts is not None for case in self.cases)
+
+    def case(self, case_id: str) -> Case:
+        """The case with this id; raises KeyError."""
+        return {case.id: case for case in self.cases}[case_id]
+
+    def case_ids(self, sizes: Iterable[str] = ("S", "L")) -> list[str]:
+        """Ids of the cases of these size classes, sorted."""
+        wanted = set(sizes)
+        return sorted(case.id for case in self.cases if case.size in wanted)
+
+    def input_files(self) -> list[Path]:
+        """Every file of the task folder that prompts depend on, sorted."""
+        parts = [
+            self.folder / "task.yaml",
+            *clean_files(self.folder / "cases", "**/*"),
+            *clean_files(self.folder / "sources", "**/*"),
+            *self.case_lists,
+        ]
+        return sorted(path for path in parts if path.is_file())
+
+
+def find_tasks(folders: Iterable[Path]) -> dict[str, Path]:
+    """Task folders by id; a later folder's task replaces an earlier one of the same id.
+
+    Raises:
+        ConfigurationError: a folder to search does not exist.
+    """
+    found: dict[str, Path] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise ConfigurationError(
+                f"task folder {folder} does not exist", remedy="Correct 'task_folders' in the config"
+            )
+        found.update({path.parent.name: path.parent for path in clean_files(folder, "*/task.yaml")})
+        for path in clean_files(folder, "*/task.yml"):
+            if path.parent.name not in found:
+                raise ConfigurationError(f"{path} is not read", remedy=f"Rename it to {path.with_suffix('.yaml')}")
+    return found
+
+
+def load_task(folder: Path) -> Task:
+    """The task in a folder, fully checked except for what needs a corpus.
+
+    Raises:
+        ConfigurationError: anything wrong with it, one line each, naming file and field.
+    """
+    path = folder / "task.yaml"
+    data = read_yaml(path)
+    settings = data if isinstance(data, dict) else {}
+    declared = settings.get("cases_from")
+    lists = list_files(folder, parse(CaseList, declared, f"{path}: cases_from") if declared else None, str(path))
+    _refuse_unread(folder, [file for file, _ in lists])
+    cases = [_load_case(file, folder) for file in clean_files(folder / "cases", "*.yaml")]
+    cases += [
+        _checked(where, fields, folder)
+        for file, kind in lists
+        for where, fields in listed_cases(file, kind, _answer_fields(settings))
+    ]
+    if not cases:
+        raise ConfigurationError(f"{folder / 'cases'}: no case found", remedy="Add at least one <case>.yaml")
+    task = parse(Task, data, str(path), {"folder": folder, "cases": cases, "case_lists": [file for file, _ in lists]})
+    refuse_unstorable(settings, str(path))
+    if lines := _task_errors(task, path):
+        raise ConfigurationErrors(lines)
+    return task
+
+
+def _refuse_unread(folder: Path, lists: Sequence[Path]) -> None:
+    """What looks like cases under a name that nothing reads would be left out without a word."""
+    for path in clean_files(folder / "cases", "*.yml"):
+        raise ConfigurationError(f"{path} is not read", remedy=f"Rename it to {path.with_suffix('.yaml')}")
+    for path in clean_files(folder, "cases.*"):
+        if path not in lists:
+            raise ConfigurationError(f"{path} is not read", remedy=f"Save the list as {' or '.join(IMPLICIT)}")
+
+
+def _load_case(path: Path, folder: Path) -> Case:
+    case = _checked(str(path), read_yaml(path), folder)
+    if case.id != path.stem:
+        raise ConfigurationError(
+            f"{path}: 'id' is '{case.id}' but the file is named '{path.stem}': use one name for both"
+        )
+    return case
+
+
+def _checked(where: str, fields: Any, folder: Path) -> Case:
+    """A case from its fields, its source looked up."""
+    case = parse(Case, fields, where, {"where": where})
+    refuse_unstorable(fields, where)
+    if case.source and not case.corpus:
+        source_files(case, folder.resolve() / "sources", case.source, where)
+    return case
+
+
+def _answer_fields(settings: dict[str, Any]) -> dict[str, Any]:
+    """Schema of each field of the answer, as far as an unchecked task.yaml has any."""
+    schema = settings.get("answer_schema")
+    fields = schema.get("properties") if isinstance(schema, dict) else None
+    return fields if isinstance(fields, dict) else {}
+
+
+def _task_errors(task: Task, path: Path) -> list[str]:
+    """What is wrong beyond single fields: names, schema, templates, truth."""
+    import jsonschema
+    import referencing.exceptions
+
+    if task.id != task.folder.name:
+        return [f"{path}: 'id' is '{task.id}' but the folder is named '{task.folder.name}': use one name for both"]
+    validator_class = jsonschema.validators.validator_for(task.answer_schema)
+    try:
+        validator_class.check_schema(task.answer_schema)
+    except jsonschema.SchemaError as error:
+        return [f"{path}: 'answer_schema' is not JSON Schema: {error.message} at {error.json_path}"]
+    places: dict[str, str] = {}
+    for case in task.cases:
+        if places.setdefault(case.id, case.where) != case.where:
+            return [f"{case.where}: 'id' is '{case.id}', as in {places[case.id]}: use each id once"]
+    properties = task.answer_schema.get("properties", {})
+    lines = [
+        f"{path}: 'scoring' names field '{rule.field}' that 'answer_schema' lacks, {nearest(rule.field, properties)}"
+        for rule in task.scoring
+        if rule.field not in properties
+    ]
+    fields = [rule.field for rule in task.scoring]
+    lines += [f"{path}: 'scoring' names field '{field}' twice" for field in set(fields) if fields.count(field) > 1]
+    lines += [f"{path}: 'tools' names '{tool}' twice" for tool in set(task.tools) if task.tools.count(tool) > 1]
+    if lines:
+        return lines
+    questions = render_questions(task)
+    if (first := next(iter(questions.values()), None)) and isinstance(first, Failed) and first.kind == "syntax":
+        return [f"{path}: 'question' is not a valid Jinja2 template: {first.message}"]
+    validator = validator_class(task.answer_schema)
+    rules = [rule.as_dict() for rule in task.scoring]
+    for case in task.cases:
+        if case.truth is not None:
+            try:
+                problem = next(validator.iter_errors(case.truth), None)
+            except referencing.exceptions.Unresolvable as error:
+                return [f"{path}: 'answer_schema' cannot be used: {error}"]
+            if problem:
+                lines.append(f"{case.where}: 'truth' violates the task's answer_schema: {problem.message}")
+            elif absent := [field for field in fields if field not in case.truth]:
+                lines += [f"{case.where}: 'truth' lacks the scored field '{field}'" for field in absent]
+            else:
+                lines += [
+                    f"{case.where}: 'truth' of '{field}' is nothing that its scorer can compare: no answer could score 1"
+                    for field, score in score_fields(case.truth, case.truth, rules).items()
+                    if score < 1
+                ]
+        if isinstance(question := questions.get(case.id, ""), Failed):
+            lines.append(_question_error(task, case, question))
+    return lines
+
+
+def render_questions(task: Task, cases: Iterable[Case] | None = None) -> dict[str, str | Failed]:
+    """The question of each case by its id, the same in every arm; behind one that takes too much nothing follows."""
+    asked = list(task.cases if cases is None else cases)
+    rendered = render_each(task.question, [case.vars for case in asked], MAX_QUESTION_BYTES)
+    return {
+        case.id: found if isinstance(found, Failed) else found.strip()
+        for case, found in zip(asked, rendered, strict=False)
+    }
+
+
+def render_question(task: Task, case: Case) -> str:
+    """The question of one case.
+
+    Raises:
+        ConfigurationError: the case's variables do not fit it, or it takes too much.
+    """
+    question = render_questions(task, [case])[case.id]
+    if isinstance(question, Failed):
+        raise ConfigurationError(_question_error(task, case, question))
+    return question
+
+
+def _question_error(task: Task, case: Case, failed: Failed) -> str:
+    where = task.folder / "task.yaml"
+    if failed.kind == "limit":
+        return f"{case.where}: the question of {where} takes too much: {failed.message}"
+    return f"{case.where}: 'vars' do not fit the question of {where}: {failed.message}"
+
+
+def source_files(case: Case, base: Path, source: str, where: str) -> list[Path]:
+    """The files of a case below its source folder `base / source`, in the order of its globs.
+
+    Raises:
+        ConfigurationError: a glob matches nothing, or something lies outside its folder (a symlink, `..`).
+    """
+    root = base / source
+    if not root.resolve().is_relative_to(base):
+        raise ConfigurationError(f"{where}: 'source' {source} leads out of {base}")
+    if not root.is_dir():
+        raise ConfigurationError(f"{where}: 'source' folder {root} does not exist")
+    globs = (case.excerpt.file,) if case.excerpt else case.files
+    found: dict[Path, None] = {}
+    for pattern in globs:
+        if pattern.startswith("/") or ".." in Path(pattern).parts:
+            raise ConfigurationError(f"{where}: 'files' entry '{pattern}' leads out of the source folder")
+        try:
+            matches = clean_files(root, pattern)
+        except ValueError as error:
+            raise ConfigurationError(f"{where}: 'files' entry '{pattern}' is not usable: {error}") from None
+        if not matches:
+            raise ConfigurationError(f"{where}: 'files' entry '{pattern}' matches no file in {root}")
+        found.update(dict.fromkeys(matches))
+    real_root = root.resolve()
+    for path in found:
+        if not path.resolve().is_relative_to(real_root):
+            raise ConfigurationError(f"{where}: {path} is a link that leads out of the source folder")
+    return list(found)
+
+
+def case_texts(task: Task, case: Case, corpora: Path) -> dict[str, str]:
+    """What the case's files say, by path relative to their source folder, in display order.
+
+    Args:
+        corpora: folder of the fetched corpora.
+
+    Raises:
+        ConfigurationError: a file is missing or is not UTF-8 text.
+    """
+    if case.inline is not None:
+        return dict(case.inline)
+    if case.source is None:
+        return {}
+    base = corpora.resolve() if case.corpus else task.folder.resolve() / "sources"
+    source = case.corpus or case.source
+    if case.corpus and not (base / source).is_dir():
+        from ai_dev_tools.benchmark.tasks.corpora import CorpusUnavailable
+
+        raise CorpusUnavailable(f"corpus '{case.corpus}' is not at hand")
+    texts = {}
+    for path in source_files(case, base, source, case.where):
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"{case.where}: {path} is not readable as UTF-8 text ({error})") from None
+        texts[path.relative_to(base / source).as_posix()] = case.excerpt.cut(text) if case.excerpt else text
+    return texts
+
+
+def content_digest(*parts: object) -> str:
+    """sha256 over texts and their boundaries."""
+    digest = hashlib.sha256()
+    for part in parts:
+        data = str(part).encode()
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.hexdigest()
+
+
+def check_names(names: Sequence[str], valid: Iterable[str], what: str) -> None:
+    """Refuse names that do not exist.
+
+    Raises:
+        ConfigurationErrors: one line per wrong name with the nearest valid one.
+    """
+    known = set(valid)
+    lines = [f"unknown {what} '{name}', {nearest(name, known)}" for name in names if name not in known]
+    if lines:
+        raise ConfigurationErrors(lines)
+
+
+def __getattr__(name: str) -> Any:
+    """`get_task_registry`, `create_custom_task` and `TaskRegistry` live in `registry`, which builds on this module."""
+    if name in ("get_task_registry", "create_custom_task", "TaskRegistry"):
+        from ai_dev_tools.benchmark.tasks import registry
+
+        return getattr(registry, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

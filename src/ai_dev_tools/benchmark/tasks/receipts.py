@@ -1,0 +1,51 @@
+"""What came of fetching a corpus, as a file: a corpus that cannot be had skips its cases instead of stopping the run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ai_dev_tools.benchmark.records.sample import write_atomically
+from ai_dev_tools.benchmark.tasks.corpora import Corpus, CorpusUnavailable, fetch_corpus
+
+
+def fetch_with_receipt(corpus: Corpus, folder: Path, receipt: Path, round_: int) -> str | None:
+    """Fetch a corpus and write its receipt; returns one line of why it cannot be had, or None.
+
+    Args:
+        round_: how often fetching has been tried; raised in the receipt when it failed, so that the next run tries again.
+
+    Raises:
+        CorpusInvalid: the archive is not the pinned one.
+    """
+    reason = None
+    try:
+        fetch_corpus(corpus, folder)
+    except CorpusUnavailable as error:
+        reason = str(error)
+    about = corpus.model_dump(mode="json", include={"package", "version", "license", "homepage", "sha256"})
+    content = {
+        "corpus": corpus.id,
+        "available": reason is None,
+        "reason": reason,
+        "round": round_ + bool(reason),
+        **about,
+    }
+    write_atomically(receipt, json.dumps(content, indent=1).encode() + b"\n")
+    return reason
+
+
+def read_receipt(receipt: Path) -> dict[str, Any]:
+    """The receipt's content; empty where there is none."""
+    try:
+        content = json.loads(receipt.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def read_round(receipt: Path) -> int:
+    """How often fetching is known to have failed."""
+    number = read_receipt(receipt).get("round", 0)
+    return number if isinstance(number, int) else 0

@@ -1,0 +1,163 @@
+"""How good is an answer? Scorers compare one field of it with the truth; a score is the weighted mean of them, 0 to 1.
+
+A scorer never raises for anything a model can answer: what has the wrong type or is absent scores 0. Each normalisation is
+applied to both sides. Light imports only: block jobs use this module.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+from ai_dev_tools.benchmark.tasks.answers import MAX_DEPTH as MAX_DEPTH
+from ai_dev_tools.benchmark.tasks.answers import parse_answer as parse_answer
+
+Scorer = Callable[..., float]
+
+SCORERS: dict[str, Scorer] = {}
+
+NORMALISATIONS: dict[str, Callable[[str], str]] = {
+    "lower": str.lower,
+    "strip": str.strip,
+    "basename": lambda text: re.split(r"[/\\]", text)[-1],
+    "no_parens": lambda text: text.split("(")[0],
+    "last_name": lambda text: re.split(r"[.:]", text)[-1],
+    "collapse": lambda text: " ".join(text.split()),
+}
+"""lower: lower case; strip: no space around; basename: after the last slash; no_parens: `f(x)` -> `f`;
+last_name: `Class.method` -> `method`; collapse: runs of white space become one space."""
+
+
+def scorer(name: str) -> Callable[[Scorer], Scorer]:
+    """Register a function `(expected, actual, **parameters) -> 0..1` as a scorer that task files can name."""
+
+    def register(function: Scorer) -> Scorer:
+        SCORERS[name] = function
+        return function
+
+    return register
+
+
+def _normalised(value: Any, names: Sequence[str]) -> Any:
+    if isinstance(value, str):
+        for name in names:
+            value = NORMALISATIONS[name](value)
+    return value
+
+
+@scorer("exact")
+def exact(expected: Any, actual: Any, normalise: Sequence[str] = ()) -> float:
+    """1 if both are the same JSON value (types count: `1` is not `"1"` nor `true`), else 0."""
+    left, right = _normalised(expected, normalise), _normalised(actual, normalise)
+    return float(_key(left) == _key(right))
+
+
+@scorer("choice")
+def choice(expected: Any, actual: Any) -> float:
+    """1 if both are the same word, whatever the case and the space around it, else 0."""
+    return exact(expected, actual, normalise=("strip", "lower"))
+
+
+@scorer("number")
+def number(expected: Any, actual: Any, tolerance: float = 0.0, relative: float = 0.0) -> float:
+    """1 if the numbers differ by at most `tolerance`, or by at most the share `relative` of the expected one, else 0."""
+    if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in (expected, actual)):
+        return 0.0
+    try:
+        if not (math.isfinite(expected) and math.isfinite(actual)):
+            return 0.0
+        return float(abs(expected - actual) <= max(tolerance, relative * abs(expected)))
+    except OverflowError:
+        return 0.0
+
+
+@scorer("contains")
+def contains(expected: Any, actual: Any) -> float:
+    """1 if the expected text occurs in the answered text (case and runs of white space do not count), else 0."""
+    if not isinstance(expected, str) or not isinstance(actual, str):
+        return 0.0
+    rules = ("lower", "collapse")
+    return float(_normalised(expected, rules) in _normalised(actual, rules))
+
+
+@scorer("set_f1")
+def set_f1(expected: Any, actual: Any, normalise: Sequence[str] = ()) -> float:
+    """F1 of the answered set against the expected one; both empty is 1, one empty is 0. Order and repetition do not count."""
+    if not isinstance(expected, list) or not isinstance(actual, list):
+        return 0.0
+    truth = {_key(_normalised(item, normalise)) for item in expected}
+    answer = {_key(_normalised(item, normalise)) for item in actual}
+    if not truth and not answer:
+        return 1.0
+    return 2 * len(truth & answer) / (len(truth) + len(answer))
+
+
+@scorer("partition")
+def partition(expected: Any, actual: Any, normalise: Sequence[str] = ()) -> float:
+    """Adjusted Rand index (Hubert & Arabie 1985) of two groupings, clipped to 0..1.
+
+    Groups are lists of names; a name in no group is a group of its own; a name in several counts in its first.
+    """
+    truth, answer = _labels(expected, normalise), _labels(actual, normalise)
+    if truth is None or answer is None:
+        return 0.0
+    items = sorted(truth.keys() | answer.keys(), key=repr)
+    alone = {item: ("alone", item) for item in items}
+    return adjusted_rand([truth.get(i, alone[i]) for i in items], [answer.get(i, alone[i]) for i in items])
+
+
+def adjusted_rand(first: Sequence[Hashable], second: Sequence[Hashable]) -> float:
+    """Adjusted Rand index of two labellings of the same items, negative values clipped to 0."""
+    pairs = math.comb(len(first), 2)
+    both = sum(math.comb(count, 2) for count in Counter(zip(first, second, strict=True)).values())
+    left = sum(math.comb(count, 2) for count in Counter(first).values())
+    right = sum(math.comb(count, 2) for count in Counter(second).values())
+    if left == right == both:
+        return 1.0
+    chance = left * right / pairs
+    return max(0.0, (both - chance) / ((left + right) / 2 - chance))
+
+
+def _labels(groups: Any, normalise: Sequence[str]) -> dict[Hashable, Hashable] | None:
+    if not isinstance(groups, list) or not all(isinstance(group, list) for group in groups):
+        return None
+    labels: dict[Hashable, Hashable] = {}
+    for index, group in enumerate(groups):
+        for item in group:
+            labels.setdefault(_key(_normalised(item, normalise)), index)
+    return labels
+
+
+def _key(value: Any) -> str:
+    """A hashable form in which JSON values are equal only if they are the same value."""
+    return json.dumps(value, sort_keys=True)
+
+
+def score_fields(answer: Any, truth: dict[str, Any], rules: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """The score of each scored field.
+
+    Args:
+        answer: the parsed answer, anything.
+        truth: expected value of each scored field.
+        rules: one mapping per field: `field`, `scorer`, optional `weight` and the scorer's own parameters.
+    """
+    given = answer if isinstance(answer, dict) else {}
+    scores = {}
+    for rule in rules:
+        parameters = {key: value for key, value in rule.items() if key not in ("field", "scorer", "weight")}
+        field = rule["field"]
+        scores[field] = SCORERS[rule["scorer"]](truth[field], given[field], **parameters) if field in given else 0.0
+    return scores
+
+
+def score_answer(answer: Any, truth: dict[str, Any] | None, rules: Sequence[dict[str, Any]]) -> float | None:
+    """Weighted mean of the fields' scores, 0 to 1; None where there is no truth to compare with."""
+    if not truth or not rules:
+        return None
+    scores = score_fields(answer, truth, rules)
+    weights = [float(rule.get("weight", 1)) for rule in rules]
+    return sum(w * scores[rule["field"]] for w, rule in zip(weights, rules, strict=True)) / sum(weights)

@@ -1,0 +1,81 @@
+"""What a call of Snakemake is about, beyond its settings: whose cases are asked, and what is to be made again.
+
+The main process reads it from its command line and leaves it in the environment, because a job on a cluster's node is another
+call, for a single file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ai_dev_tools.benchmark.config.batches import find_batch
+from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.planning.experiment import Experiment
+from ai_dev_tools.benchmark.prompts import MISMATCHED, other_cases
+from ai_dev_tools.benchmark.records import paths
+
+PROFILES = "AI_DEV_TOOLS_ASKED_PROFILES"
+FORCED = "AI_DEV_TOOLS_FORCED"
+EVERYTHING = "*"
+_MADE_FOR_ALL = tuple(path.partition("{")[0] for path in (paths.CONTEXTS, paths.PROMPTS))
+
+
+def note_call(experiment: Experiment, settings: Mapping[str, Any], call: Any) -> None:
+    """Leave in the environment what the jobs of this run need to know of it.
+
+    Args:
+        settings: the effective settings.
+        call: Snakemake's settings of the graph.
+    """
+    targets = [os.path.normpath(target) for target in call.targets]
+    os.environ[PROFILES] = "\n".join(sorted(_profiles(experiment, settings, targets)))
+    forced = [*call.forcerun, *(targets if call.forcetargets else ())]
+    os.environ[FORCED] = EVERYTHING if call.forceall else "\n".join(map(os.path.normpath, forced))
+
+
+def is_forced(rule: str, output: str) -> bool:
+    """Whether the person at the terminal wants this made again, whatever is known."""
+    named = os.environ.get(FORCED, "").splitlines()
+    return bool({EVERYTHING, rule, os.path.normpath(output)} & set(named))
+
+
+def asked_cases(experiment: Experiment, task: str) -> list[str]:
+    """Ids of a task's cases that the profiles of this call ask, or need for a control, in the task's order."""
+    profiles = os.environ.get(PROFILES, experiment.run).splitlines()
+    every = [case.id for case in experiment.tasks[task].cases]
+    if EVERYTHING in profiles:
+        return every
+    wanted: set[str] = set()
+    for profile in profiles:
+        try:
+            wanted |= set(experiment.cases(profile, task)[: experiment.profile(profile).samples])
+        except ConfigurationError:  # no case of its sizes: said where its block is made
+            continue
+    if MISMATCHED in experiment.approaches:
+        wanted |= {
+            other.id
+            for case in experiment.tasks[task].cases
+            if case.id in wanted
+            for other in other_cases(experiment.tasks[task], case)[:1]
+        }
+    return [case for case in every if case in wanted]
+
+
+def _profiles(experiment: Experiment, settings: Mapping[str, Any], targets: Iterable[str]) -> set[str]:
+    """Profiles whose samples this call may need; all cases where what every profile shares is itself the target."""
+    config = experiment.config
+    found = {experiment.run, *(config.compare or ())}
+    batches = {config.batch} if config.batch else set()
+    for target in targets:
+        if target.startswith(_MADE_FOR_ALL):
+            return {EVERYTHING}
+        parts = target.split("/")
+        if parts[0] == "results" and len(parts) > 2:
+            found |= set(re.split("__", parts[2]) if parts[1] == "comparison" else [parts[1]])
+            batches |= {parts[2]} if parts[1] == "batches" else set()
+    for batch in batches:
+        found |= set(find_batch(settings, str(batch)).profiles)
+    return {name for name in found if name.removesuffix(paths.REPLAY) in config.profiles}

@@ -1,0 +1,250 @@
+"""`validate`: everything that a run needs, checked before it starts, each with how to mend it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ai_dev_tools.benchmark.config.batches import apply_batch
+from ai_dev_tools.benchmark.config.models import ResolvedInstance, load_config
+from ai_dev_tools.benchmark.config.sources import Merged
+from ai_dev_tools.benchmark.endpoints import EndpointSpec
+from ai_dev_tools.benchmark.endpoints.base import is_url
+from ai_dev_tools.benchmark.endpoints.embedded.catalogue import Weights, require_servable
+from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, ConfigurationErrors
+from ai_dev_tools.benchmark.planning.experiment import Experiment, open_experiment
+from ai_dev_tools.benchmark.prompts.sizes import baseline_rows, misfits, refuse_wrong_sizes, size_problem
+from ai_dev_tools.benchmark.records import paths
+
+MIN_FREE_GB = 1.0
+"""Below this, a run may not be able to keep its samples."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the table.
+
+    Attributes:
+        status: ok; warning: a run works, but not as one might think; failed: a run cannot work.
+        mend: what to do, where something is to be done.
+    """
+
+    name: str
+    status: Literal["ok", "warning", "failed"]
+    found: str
+    mend: str = ""
+
+
+def validate(merged: Merged, overrides: Mapping[str, Any], root: Path) -> list[Check]:
+    """All checks, in the order in which they matter; those that need a sound config are left out without one.
+
+    Args:
+        merged: settings and where they came from.
+        overrides: those of the command line.
+        root: the workflow's folder.
+    """
+    try:
+        config = load_config(apply_batch(merged.settings, overrides))
+        experiment = open_experiment(config, root)
+    except ConfigurationError as error:
+        return [Check("config", "failed", line, "Correct it where it is set") for line in str(error).splitlines()]
+    profile = experiment.profile(config.profile)
+    checks = [
+        Check("config", "ok", f"profile {profile.name}, {profile.samples} samples, {', '.join(experiment.approaches)}"),
+        *_tasks(experiment, config.profile, root),
+        *_tools(experiment),
+        *_endpoints(experiment, config.profile, root),
+        *_contexts(experiment, root),
+        *_same_models(experiment, config.profile, root),
+        *_machine(profile.min_ram_gb, profile.min_cores, profile.name),
+        _disk(root),
+    ]
+    return checks
+
+
+def _tasks(experiment: Experiment, profile: str, root: Path) -> Iterator[Check]:
+    for task in experiment.tasks.values():
+        try:
+            cases = experiment.cases(profile, task.id)
+            corpora_folder = root / paths.CORPORA_FOLDER
+            rows = list(baseline_rows(task, cases, corpora_folder)) if experiment.source == "cases" else []
+            refuse_wrong_sizes(task, rows)
+        except ConfigurationErrors as error:
+            yield from (Check(f"task {task.id}", "failed", line, "Correct its size") for line in error.lines)
+            continue
+        except ConfigurationError as error:
+            yield Check(f"task {task.id}", "failed", error.args[0], error.remedy or "")
+            continue
+        clusters = len({task.case(case).cluster for case in cases})
+        corpora = f", corpora: {', '.join(task.corpora)}" if task.corpora else ""
+        yield Check(f"task {task.id}", "ok", f"{len(cases)} cases in {clusters} clusters{corpora}")
+        yield from (Check(f"task {task.id}", "warning", line) for row in rows if (line := size_problem(row)))
+
+
+def _contexts(experiment: Experiment, root: Path) -> Iterator[Check]:
+    """Prompts that are too long for a model; a run works, and these requests fail."""
+    try:
+        yield from (Check("context", "warning", str(misfit)) for misfit in misfits(experiment, root))
+    except ConfigurationError:
+        return  # said of its task already
+
+
+def _tools(experiment: Experiment) -> Iterator[Check]:
+    from ai_dev_tools.benchmark.prompts.containment import bubblewrap_problem, choose_sandbox
+    from ai_dev_tools.benchmark.prompts.tools import installed_version
+
+    setting = experiment.config.tool_sandbox
+
+    def sandbox() -> str:
+        found = choose_sandbox(setting)
+        return f"none: {bubblewrap_problem()}" if found == "none" and setting != "none" else found
+
+    if experiment.tools:
+        yield _try("sandbox of tools", sandbox)
+    for tool in experiment.tools.values():
+        yield _try(f"tool {tool.id}", lambda tool=tool: f"version {installed_version(tool, setting)}")  # type: ignore[misc]
+
+
+def _endpoints(experiment: Experiment, profile: str, root: Path) -> Iterator[Check]:
+    for instance in experiment.instances(profile):
+        name = f"instance {instance.name}"
+        if instance.endpoint == "embedded":
+            yield _embedded(name, instance, experiment.weights(profile)[instance.model], root)
+        elif instance.endpoint == "replay":
+            yield Check(name, "ok", f"{instance.model} from recorded answers")
+        else:
+            yield from _served(name, instance, EndpointSpec.from_dict(experiment.endpoint(profile, instance)))
+
+
+def _same_models(experiment: Experiment, profile: str, root: Path) -> Iterator[Check]:
+    from ai_dev_tools.benchmark.workflow.same_model import changed_models
+
+    mend = f"To ask the new one, move {paths.RUN.format(profile=profile)} away, or go on under a new samples= number"
+    for name, found in changed_models(experiment, profile, root):
+        yield Check(f"model of {name}", "warning", found, mend)
+
+
+def require_servers(experiment: Experiment, blocks: Iterable[tuple[str, str]]) -> None:
+    """Look whether the servers answer that somebody else runs and that these blocks (profile, path-safe model) ask.
+
+    Raises:
+        ConfigurationErrors: one line per server that does not.
+    """
+    lines: list[str] = []
+    for profile, model in sorted(blocks):
+        for instance in experiment.instances(profile):
+            served = instance.endpoint in ("auto", "external") or is_url(instance.endpoint)
+            if served and paths.safe_model(instance.model) == model:
+                spec = EndpointSpec.from_dict(experiment.endpoint(profile, instance))
+                found = _served(f"instance {instance.name}", instance, spec)
+                lines += [f"{check.name}: {check.found}. {check.mend}" for check in found if check.status == "failed"]
+    if lines:
+        lines.append(
+            "Nothing was run. To run the tools alone, ask for their results: snakemake results/contexts/TASK.TOOL.jsonl"
+        )
+        raise ConfigurationErrors(list(dict.fromkeys(lines)))
+
+
+def _embedded(name: str, instance: ResolvedInstance, weights: Weights, root: Path) -> Check:
+    if weights.size_bytes and not (root / weights.path).exists():
+        size = f"about {weights.size_bytes / 1e6:.0f} MB"
+        return Check(name, "warning", f"{instance.model}: its weights are fetched by the first run ({size})")
+
+    def found() -> str:
+        require_servable(instance.name, weights, root)
+        return f"{instance.model}, weights at hand"
+
+    return _try(name, found)
+
+
+def _served(name: str, instance: ResolvedInstance, spec: EndpointSpec) -> Iterator[Check]:
+    """Reach the servers as a run does: with `OLLAMA_HOST`, the token and the replicas."""
+    from ai_dev_tools.benchmark.endpoints.auto import choose
+    from ai_dev_tools.benchmark.endpoints.external import authorization, find_url
+
+    try:
+        if spec.kind == "auto":
+            spec = choose(spec)
+        if spec.kind in ("process", "container"):
+            yield _startable(name, spec.kind, instance)
+            return
+        if spec.kind != "external" and not is_url(spec.kind):
+            yield Check(name, "ok", f"{instance.model} will be served by your own endpoint kind {spec.kind}")
+            return
+        headers, url = authorization(spec), find_url(spec)
+    except BenchmarkError as error:
+        yield Check(name, "failed", error.args[0], error.remedy or "")
+        return
+    for server in (url, *(replica.rstrip("/") for replica in spec.replicas)):
+        yield _reached(name, instance.model, server, headers)
+
+
+def _reached(name: str, model: str, url: str, headers: Mapping[str, str]) -> Check:
+    from ai_dev_tools.benchmark.endpoints.probing import find_model, installed_models, is_ollama
+
+    try:
+        known = installed_models(url, headers)
+    except BenchmarkError as error:
+        if is_ollama(url, headers) or error.error_class == "configuration":
+            return Check(name, "failed", error.args[0], error.remedy or "")
+        return Check(name, "failed", f"no Ollama answers at {url}", "Start it there, or choose another endpoint=")
+    if find_model(known, model) is None:
+        return Check(
+            name, "warning", f"{url} lacks {model}; the run pulls it first", f"Pull it now: ollama pull {model}"
+        )
+    return Check(name, "ok", f"{model} at {url}")
+
+
+def _startable(name: str, kind: str, instance: ResolvedInstance) -> Check:
+    taken = _port_taken(instance.host, instance.port)
+    if taken:
+        return Check(
+            name, "failed", f"port {instance.port} is taken by another program", "Stop it or choose another port"
+        )
+    if kind == "process" and not shutil.which("ollama"):
+        return Check(name, "failed", "`ollama` is not on PATH", "Install Ollama, or choose endpoint=container")
+    return Check(name, "ok", f"{instance.model} will be served by a {kind} on port {instance.port}")
+
+
+def _port_taken(host: str, port: int) -> bool:
+    try:
+        with socket.create_connection((host, port), timeout=1.0):
+            return True
+    except OSError:
+        return False
+
+
+def _machine(min_ram_gb: float, min_cores: int, profile: str) -> Iterator[Check]:
+    import psutil
+
+    ram_gb, cores = psutil.virtual_memory().total / 2**30, os.cpu_count() or 1
+    enough = ram_gb >= 0.9 * min_ram_gb and cores >= min_cores
+    found = (
+        f"{ram_gb:.0f} GB of memory and {cores} cores; profile {profile} is meant for {min_ram_gb:g} GB and {min_cores}"
+    )
+    yield Check(
+        "machine", "ok" if enough else "warning", found, "" if enough else "Choose a smaller profile, or be patient"
+    )
+
+
+def _disk(root: Path) -> Check:
+    results = root / "results"
+    place = results if results.exists() else root
+    free_gb = shutil.disk_usage(place).free / 2**30
+    if not os.access(place, os.W_OK):
+        return Check("disk", "failed", f"{place} cannot be written", "Make it writable")
+    if free_gb < MIN_FREE_GB:
+        return Check("disk", "failed", f"{free_gb:.1f} GB free in {place}", f"Free at least {MIN_FREE_GB:g} GB")
+    return Check("disk", "ok", f"{free_gb:.0f} GB free in {place}")
+
+
+def _try(name: str, function: Callable[[], str]) -> Check:
+    try:
+        return Check(name, "ok", function())
+    except BenchmarkError as error:
+        return Check(name, "failed", error.args[0], error.remedy or "")
