@@ -12,8 +12,7 @@ import pytest
 from archived import HARDWARE, Recorded, record_run
 from fakes.project import make_project
 
-from ai_dev_tools.benchmark.archive import import_archives
-from ai_dev_tools.benchmark.comparison.pool import difference, read_archive
+from ai_dev_tools.benchmark.comparison.pool import difference, import_archives, read_archive
 from ai_dev_tools.benchmark.errors import BenchmarkError
 from ai_dev_tools.benchmark.records.sample import Sample
 from ai_dev_tools.cli.benchmark_cli import main

@@ -17,7 +17,8 @@ import pytest
 from fakes.ollama import FakeOllama
 from workflow_project import Project
 
-from ai_dev_tools.benchmark.archive import import_archives, unpack, verify
+from ai_dev_tools.benchmark.archive import unpack, verify
+from ai_dev_tools.benchmark.comparison.pool import import_archives
 
 MODEL = "llama3.2:1b"
 LOOPBACK = 'PATH="$PATH:/usr/sbin:/sbin" ip link set lo up && exec "$@"'

@@ -8,17 +8,21 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ai_dev_tools.benchmark._util.old_names import keep_old_names
+
 if TYPE_CHECKING:
     from ai_dev_tools.benchmark.config.models import ExecutionMode, HardwareProfile, OutputFormat, WorkflowType
     from ai_dev_tools.benchmark.errors import BenchmarkError
     from ai_dev_tools.benchmark.runner import BenchmarkRunner, Progress
     from ai_dev_tools.benchmark.runner.results import BatchResults, BenchmarkResults, ComparisonResults
 
+keep_old_names()
+
 _HOME = {
     "BenchmarkRunner": "runner",
-    "BenchmarkResults": "results",
-    "BatchResults": "results",
-    "ComparisonResults": "results",
+    "BenchmarkResults": "runner.results",
+    "BatchResults": "runner.results",
+    "ComparisonResults": "runner.results",
     "Progress": "runner",
     "HardwareProfile": "config",
     "OutputFormat": "config",

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ai_dev_tools.benchmark.workflow.snakemake import SUMMARY, Call, find_root, run
+from ai_dev_tools.benchmark.config.shipped_files import find_root
+from ai_dev_tools.benchmark.workflow.snakemake import SUMMARY, Call, run
 from ai_dev_tools.cli.console import FAILED, OK, out, out_json, say
 
 

@@ -173,7 +173,7 @@ def import_runs(
 def _import_archives(
     files: Sequence[Path], name: str | None, output: Path | None, separate: bool, root: Path | None, as_json: bool
 ) -> None:
-    from ai_dev_tools.benchmark.archive import import_archives
+    from ai_dev_tools.benchmark.comparison.pool import import_archives
     from ai_dev_tools.benchmark.comparison.run import CRATE_SUFFIX
 
     label = name or "__".join(file.name.removesuffix(CRATE_SUFFIX).removesuffix(".zip") for file in files)

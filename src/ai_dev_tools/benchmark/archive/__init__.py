@@ -1,6 +1,6 @@
-"""A finished run as one file: made, checked, unpacked, and put together with others.
+"""A finished run as one file: made, checked and unpacked.
 
-    from ai_dev_tools.benchmark.archive import build_archive, import_archives, unpack, verify
+    from ai_dev_tools.benchmark.archive import build_archive, unpack, verify
 
 The file is a zip and a Workflow Run RO-Crate; see docs/archives.md. Importing this module is cheap.
 """
@@ -14,15 +14,13 @@ if TYPE_CHECKING:
     from ai_dev_tools.benchmark.archive.container import ArchiveError
     from ai_dev_tools.benchmark.archive.unpacking import render, unpack
     from ai_dev_tools.benchmark.archive.verification import Verification, verify
-    from ai_dev_tools.benchmark.comparison.pool import import_archives
 
-__all__ = ["ArchiveError", "Subject", "Verification", "build_archive", "import_archives", "render", "unpack", "verify"]
+__all__ = ["ArchiveError", "Subject", "Verification", "build_archive", "render", "unpack", "verify"]
 _HOMES = {
     "ArchiveError": "container",
     "Subject": "build",
     "Verification": "verification",
     "build_archive": "build",
-    "import_archives": "pool",
     "render": "unpacking",
     "unpack": "unpacking",
     "verify": "verification",

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from ai_dev_tools.benchmark._util.clock import busy_seconds
 from ai_dev_tools.benchmark._util.text import listing, number, plural
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.comparison.page import write_overview
@@ -21,7 +22,6 @@ from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.reporting.document import Column, Links, Page, Prose, Section, Table, Verdicts
 from ai_dev_tools.benchmark.reporting.machine import generated_at
 from ai_dev_tools.benchmark.reporting.sections.headline import count_words, verdict_of
-from ai_dev_tools.benchmark.workflow.live_view import busy_seconds
 
 
 def write_comparison(before: Run, after: Run, folder: Path, reference: str) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.records import paths
 
-PACKAGED = Path(__file__).parent / "shipped"
+PACKAGED = Path(__file__).parents[1] / "shipped"
 """The workflow as a wheel carries it; see `force-include` in pyproject.toml."""
-CHECKOUT = Path(__file__).parents[3]
+CHECKOUT = Path(__file__).parents[4]
 
 
 def workflow_home(snakefile_folder: str) -> Path:
@@ -34,3 +34,19 @@ def workflow_home(snakefile_folder: str) -> Path:
 def own_or_shipped(path: Path, root: Path, home: Path) -> Path:
     """A file of the working folder, else the one of the same name that the workflow brings."""
     return path if path.is_absolute() or (root / path).exists() or root == home else home / path
+
+
+def find_root(start: Path | None = None) -> Path:
+    """The workflow's folder: the nearest one upwards from `start` with a Snakefile and config/config.yaml.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    start = (start or Path.cwd()).resolve()
+    for folder in (start, *start.parents):
+        if (folder / "Snakefile").is_file() and (folder / "config" / "config.yaml").is_file():
+            return folder
+    raise ConfigurationError(
+        f"no benchmark workflow in {start} or above (a folder with Snakefile and config/config.yaml)",
+        remedy="Change into the checkout, or name it with --root FOLDER",
+    )

@@ -15,16 +15,13 @@ from typing import TYPE_CHECKING, Literal
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, ConfigurationErrors
 from ai_dev_tools.benchmark.prompts import Prompt, read_prompts
 from ai_dev_tools.benchmark.records import paths
+from ai_dev_tools.benchmark.tasks.size_classes import CHARS_PER_TOKEN, LARGEST
 
 if TYPE_CHECKING:
     from ai_dev_tools.benchmark.config.models import ResolvedInstance
     from ai_dev_tools.benchmark.planning.experiment import Experiment
     from ai_dev_tools.benchmark.tasks.loading import Task
 
-LARGEST: Mapping[str, int] = {"S": 2500, "L": 7000}
-"""Most tokens of a size class's baseline prompt."""
-CHARS_PER_TOKEN = 3.2
-"""Of code, on the cautious side: most tokenizers need fewer tokens."""
 PLAINLY = 1.5
 """A case is refused when its estimate exceeds its class by this factor, which is more than tokenizers differ."""
 WRAPPING_TOKENS = 60

@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Inputs", "OutputFormat", "RunData", "build_report", "console_summary", "read_run", "render_report"]
 _HOMES = {
-    "Inputs": "report.render",
-    "render_report": "report.render",
-    "build_report": "report.build",
-    "RunData": "report.data",
-    "read_run": "report.data",
+    "Inputs": "reporting.render",
+    "render_report": "reporting.render",
+    "build_report": "reporting.build",
+    "RunData": "reporting.data",
+    "read_run": "reporting.data",
     "OutputFormat": "config",
 }
 
 
-FILES = {"markdown": "report.md", "csv": "report.csv"}
+FILES = {"markdown": "reporting.md", "csv": "reporting.csv"}
 
 
 def console_summary(report_folder: Path, output_format: str = "console", colour: bool | None = None) -> str:

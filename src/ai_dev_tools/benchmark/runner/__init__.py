@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ai_dev_tools.benchmark.config.models import HardwareProfile, OutputFormat
+from ai_dev_tools.benchmark.config.shipped_files import find_root
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.runner.results import (
@@ -29,7 +30,7 @@ from ai_dev_tools.benchmark.runner.results import (
     ComparisonResults,
     read_json,
 )
-from ai_dev_tools.benchmark.workflow.snakemake import GRACE_S, SUMMARY, Call, find_root
+from ai_dev_tools.benchmark.workflow.snakemake import GRACE_S, SUMMARY, Call
 
 _REQUESTS = re.compile(r"\| run: (\d+)/(\d+) requests")
 _KEPT_LINES = 400

@@ -16,10 +16,10 @@ import yaml
 from ai_dev_tools.benchmark.config.models import WorkflowType, as_list
 from ai_dev_tools.benchmark.config.parsing import PATH_SAFE, nearest, refuse_unstorable
 from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
-from ai_dev_tools.benchmark.prompts.sizes import CHARS_PER_TOKEN, LARGEST
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.names import checked
 from ai_dev_tools.benchmark.tasks.loading import Task, find_tasks, load_task
+from ai_dev_tools.benchmark.tasks.size_classes import CHARS_PER_TOKEN, LARGEST
 
 OWN_TASKS = "config/tasks_local"
 """Where tasks made from prompts are kept, beside the shipped ones and out of version control."""
@@ -140,7 +140,7 @@ def get_task_registry(root: Path | str | None = None) -> TaskRegistry:
     Raises:
         ConfigurationError: there is no workflow.
     """
-    from ai_dev_tools.benchmark.workflow.snakemake import find_root
+    from ai_dev_tools.benchmark.config.shipped_files import find_root
 
     return TaskRegistry(find_root(Path(root) if root else None))
 

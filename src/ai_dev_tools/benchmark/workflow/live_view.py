@@ -14,7 +14,7 @@ import os
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -27,6 +27,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from ai_dev_tools.benchmark._util.clock import busy_seconds
 from ai_dev_tools.benchmark._util.lines import visible_line
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, error_lines
 from ai_dev_tools.benchmark.planning.estimate import scaled, seconds_per_request
@@ -167,15 +168,6 @@ class RunView:
             here[name] += durations
         measured = self._before | {name: fmean(durations) for name, durations in here.items() if durations}
         return measured.get(model) or scaled(model, measured)
-
-
-def busy_seconds(spans: Iterable[tuple[float, float]]) -> float:
-    """Seconds during which at least one of the requests ran; `spans` are their (start, end) in seconds."""
-    total, until = 0.0, float("-inf")
-    for start, end in sorted(spans):
-        total += max(0.0, end - max(start, until))
-        until = max(until, end)
-    return max(total, 1e-9)
 
 
 def planned(ledger: Path) -> dict[Cell, int]:

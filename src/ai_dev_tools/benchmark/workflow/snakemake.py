@@ -16,7 +16,6 @@ from types import FrameType
 from typing import Any
 
 from ai_dev_tools.benchmark.config.written import spell
-from ai_dev_tools.benchmark.errors import ConfigurationError
 
 INTERRUPTED = 130
 """Exit code of a run that was stopped by Ctrl-C, as shells have it; 143 when it was told to end (SIGTERM)."""
@@ -65,22 +64,6 @@ def split_config(flags: Sequence[str]) -> tuple[list[str], list[str]]:
             inside = False
             rest.append(flag)
     return rest, pairs
-
-
-def find_root(start: Path | None = None) -> Path:
-    """The workflow's folder: the nearest one upwards from `start` with a Snakefile and config/config.yaml.
-
-    Raises:
-        ConfigurationError: there is none.
-    """
-    start = (start or Path.cwd()).resolve()
-    for folder in (start, *start.parents):
-        if (folder / "Snakefile").is_file() and (folder / "config" / "config.yaml").is_file():
-            return folder
-    raise ConfigurationError(
-        f"no benchmark workflow in {start} or above (a folder with Snakefile and config/config.yaml)",
-        remedy="Change into the checkout, or name it with --root FOLDER",
-    )
 
 
 def run(call: Call, root: Path, environment: Mapping[str, str] | None = None) -> int:

@@ -283,7 +283,3 @@ def _checked_digest(path: Path, tag: str) -> str:
     if other and not pinned:
         raise ConfigurationError(f"{path} holds {other}, which is not to pass for {tag}", remedy=f"Name it {other}")
     return digest
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -9,13 +9,13 @@ from urllib.parse import quote, urlencode
 import numpy as np
 import pandas as pd
 
+from ai_dev_tools.benchmark._util.clock import busy_seconds
 from ai_dev_tools.benchmark._util.text import listing, number, plural, shorten, visible
 from ai_dev_tools.benchmark.analysis.samples_table import ALL, CUT_OFF
 from ai_dev_tools.benchmark.analysis.validity import summarise
 from ai_dev_tools.benchmark.errors import ASKED_AGAIN
 from ai_dev_tools.benchmark.reporting.data import RunData, plain_float, records
 from ai_dev_tools.benchmark.reporting.document import Column, Figure, Prose, Section, Table
-from ai_dev_tools.benchmark.workflow.live_view import busy_seconds
 
 ERROR_COLUMNS = (
     Column("status", "Status"),

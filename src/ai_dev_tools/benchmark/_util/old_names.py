@@ -1,0 +1,45 @@
+"""Modules that users import by names from before the package had rooms; each is the module at its new place."""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.util
+import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from types import CodeType, ModuleType
+
+_PACKAGE = "ai_dev_tools.benchmark"
+OLD_NAMES = {
+    "endpoints.weights": "endpoints.embedded.weights",
+    "plots": "reporting.figures",
+    "report": "reporting",
+    "report.notebook": "reporting.notebook",
+    "results": "runner.results",
+    "watch": "workflow.live_view",
+}
+
+
+class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        known = fullname.removeprefix(f"{_PACKAGE}.") in OLD_NAMES and fullname.startswith(f"{_PACKAGE}.")
+        return importlib.util.spec_from_loader(fullname, self) if known else None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return importlib.import_module(f"{_PACKAGE}.{OLD_NAMES[spec.name.removeprefix(f'{_PACKAGE}.')]}")
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Nothing: the module ran when it was imported by its own name."""
+
+    def get_code(self, fullname: str) -> CodeType | None:
+        """What `python -m` runs under the old name."""
+        spec = importlib.util.find_spec(f"{_PACKAGE}.{OLD_NAMES[fullname.removeprefix(f'{_PACKAGE}.')]}")
+        loader = spec.loader if spec else None
+        return loader.get_code(spec.name) if spec and isinstance(loader, SourceFileLoader) else None
+
+
+def keep_old_names() -> None:
+    """Have Python find the old names."""
+    sys.meta_path.insert(0, _Finder())  # before a folder that an earlier version left behind
