@@ -76,7 +76,10 @@ def test_a_program_called_ollama_is_the_server(tmp_path: Path) -> None:
     (tmp_path / "ollama").symlink_to(os.path.realpath(sys.executable))
     tests = Path(__file__).parent
     command = [str(tmp_path / "ollama"), "-m", "fakes.ollama", "--port", "0"]
-    with subprocess.Popen(command, cwd=tests, stdout=subprocess.PIPE, text=True) as server:
+    packages = {
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path))
+    }  # the program behind the link is outside of the venv
+    with subprocess.Popen(command, cwd=tests, stdout=subprocess.PIPE, text=True, env=os.environ | packages) as server:
         try:
             assert server.stdout is not None
             url = re.search(r"http://\S+", server.stdout.readline())

@@ -7,6 +7,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -40,6 +41,11 @@ def asked(fake: FakeOllama) -> int:
     return len(fake.requests)
 
 
+def asked_part(sample: dict[str, Any]) -> dict[str, Any]:
+    """A sample without the time of its tool: a run of the tool that other programs disturbed is replaced by a better one."""
+    return {key: value for key, value in sample.items() if key not in ("tool_s", "tool_other_cpu_s")}
+
+
 def test_a_finished_run_grows_by_exactly_what_is_new(project: Project, fake: FakeOllama) -> None:
     settings = {"profile": "light", "endpoint": fake.url, "tasks": TASKS}
     project.run("run", **settings)
@@ -53,7 +59,7 @@ def test_a_finished_run_grows_by_exactly_what_is_new(project: Project, fake: Fak
     project.run("run", **settings, samples=4)
     assert asked(fake) == 36 + 4 * 3, "one more sample is one more request per task and arm"
     after = project.sample_files("light")
-    assert {name: after[name] for name in before} == before
+    assert {name: asked_part(after[name]) for name in before} == {n: asked_part(s) for n, s in before.items()}
 
     for script in (project.folder / "workflow").rglob("*.py"):
         script.write_text(script.read_text() + "\n# reformatted\n")

@@ -204,7 +204,8 @@ class Flow:
         jobs = list(self._workflow.dag.needrun_jobs()) if self._workflow.is_main_process else []
         if any(job.rule.name == "collect_contexts" for job in jobs):
             blocks = [job.wildcards for job in jobs if job.rule.name in ("run_block", "run_sample")]
-            require_servers(self.experiment, {(block.profile, block.model) for block in blocks})
+            for line in require_servers(self.experiment, {(block.profile, block.model) for block in blocks}):
+                print(f"warning: {line}", file=sys.stderr, flush=True)
 
     @_clear_errors
     def task_tools(self, wildcards: Any) -> list[str]:
