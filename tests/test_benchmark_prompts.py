@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from making import SCHEMA, case, prompt, write_task
+from markdown_it import MarkdownIt
 
 from ai_dev_tools.benchmark.errors import ConfigurationError, ToolError
 from ai_dev_tools.benchmark.prompts import Prompt, compose, read_prompts, render_prompts, write_prompts
@@ -59,6 +60,13 @@ def test_the_built_in_arms() -> None:
 def test_baseline_shows_each_file_in_order_under_its_path() -> None:
     shown = context("baseline", material({"b.py": "b = 1\n\n", "a.py": "a = 1\n"}, echo="found"))
     assert shown == Context("### b.py\n```\nb = 1\n```\n\n### a.py\n```\na = 1\n```", 0)
+
+
+@given(st.text("`~# ab\n", max_size=60))
+def test_no_fence_inside_a_file_ends_the_block_that_shows_it(text: str) -> None:
+    shown = context("baseline", material({"a.md": text, "b.py": "b = 1\n"})).text
+    blocks = [token.content for token in MarkdownIt().parse(shown) if token.type == "fence"]
+    assert blocks == [f"{text.rstrip()}\n", "b = 1\n"]
 
 
 def test_tools_shows_what_each_tool_says_and_counts_its_time() -> None:
