@@ -15,7 +15,10 @@ PACKAGE = "ai_dev_tools.benchmark"
 
 @pytest.mark.parametrize(("old", "new"), OLD_NAMES.items())
 def test_an_old_name_is_the_module_itself(old: str, new: str) -> None:
-    assert importlib.import_module(f"{PACKAGE}.{old}") is importlib.import_module(f"{PACKAGE}.{new}")
+    module = importlib.import_module(f"{PACKAGE}.{new}")
+    assert importlib.import_module(f"{PACKAGE}.{old}") is module
+    assert module.__spec__ is not None
+    assert module.__spec__.name == f"{PACKAGE}.{new}"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ai_dev_tools.benchmark.tasks import Case, Task, case_texts, load_task
-from ai_dev_tools.benchmark.tools import ToolSpec, load_tool, run_tool
+from ai_dev_tools.benchmark.prompts.tools import ToolSpec, load_tool, run_tool
 
 FOLDER = Path(__file__).resolve().parent
 STATED = ("most_imported_module", "import_cycle", "most_complex_function", "complex_functions")

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from itertools import combinations
 from pathlib import Path
 
-from ai_dev_tools.benchmark.scoring import partition
+from ai_dev_tools.benchmark.tasks.scoring import partition
 from ai_dev_tools.benchmark.tasks import Case, Task, case_texts, load_task
-from ai_dev_tools.benchmark.tools import ToolSpec, load_tool, run_tool
+from ai_dev_tools.benchmark.prompts.tools import ToolSpec, load_tool, run_tool
 
 FOLDER = Path(__file__).resolve().parent
 PAIR = re.compile(r"\S+:(\w+) ~ \S+:(\w+) \(")

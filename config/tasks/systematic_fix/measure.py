@@ -12,7 +12,7 @@ from collections import Counter
 from pathlib import Path
 
 from ai_dev_tools.benchmark.tasks import Case, Task, case_texts, load_task
-from ai_dev_tools.benchmark.tools import ToolSpec, load_tool, run_tool
+from ai_dev_tools.benchmark.prompts.tools import ToolSpec, load_tool, run_tool
 
 FOLDER = Path(__file__).resolve().parent
 EVERYTHING = "{{ data | tojson }}"  # a template that condenses nothing

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from ai_dev_tools.benchmark.excerpts import Excerpt
+from ai_dev_tools.benchmark.tasks.excerpts import Excerpt
 
 
 def audit(task_dir: Path, corpora_dir: Path) -> list[str]:

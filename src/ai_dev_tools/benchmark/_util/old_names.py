@@ -12,15 +12,21 @@ from types import CodeType, ModuleType
 _PACKAGE = "ai_dev_tools.benchmark"
 OLD_NAMES = {
     "endpoints.weights": "endpoints.embedded.weights",
+    "excerpts": "tasks.excerpts",
     "plots": "reporting.figures",
     "report": "reporting",
     "report.notebook": "reporting.notebook",
     "results": "runner.results",
+    "scoring": "tasks.scoring",
+    "tools": "prompts.tools",
     "watch": "workflow.live_view",
 }
 
 
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    def __init__(self) -> None:
+        self._own: dict[str, ModuleSpec | None] = {}
+
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
@@ -28,10 +34,13 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return importlib.util.spec_from_loader(fullname, self) if known else None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        return importlib.import_module(f"{_PACKAGE}.{OLD_NAMES[spec.name.removeprefix(f'{_PACKAGE}.')]}")
+        module = importlib.import_module(f"{_PACKAGE}.{OLD_NAMES[spec.name.removeprefix(f'{_PACKAGE}.')]}")
+        self._own[module.__name__] = module.__spec__
+        return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """Nothing: the module ran when it was imported by its own name."""
+        """Only give the module its own spec back: it ran when it was imported by its own name."""
+        module.__spec__ = self._own[module.__name__]
 
     def get_code(self, fullname: str) -> CodeType | None:
         """What `python -m` runs under the old name."""

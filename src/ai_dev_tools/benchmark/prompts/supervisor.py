@@ -63,13 +63,13 @@ class Run:
         except (OSError, ValueError) as error:
             return {"how": "not_started", "detail": getattr(error, "strerror", None) or str(error)}
         how, code = self._wait(tool.pid, woken, started)
-        wall_s = time.perf_counter() - started
-        left = _end_all(tool.pid)
+        wall_s, after_s, own_s = time.perf_counter() - started, _busy_s(), _used_s(resource.RUSAGE_SELF)
+        left = _end_all(tool.pid)  # takes longer than many a tool, and what others do meanwhile did not disturb it
         if how == "exit":
             how = self._over_limits() or how
         if code == -signal.SIGXFSZ:
             how = "written"
-        after_s, cpu_s, own_s = _busy_s(), _used_s(resource.RUSAGE_CHILDREN), _used_s(resource.RUSAGE_SELF)
+        cpu_s = _used_s(resource.RUSAGE_CHILDREN)
         other_s = (
             None if busy_s is None or after_s is None else max(0.0, after_s - busy_s - cpu_s - (own_s - own_before_s))
         )

@@ -32,7 +32,7 @@ _HOMES = {
 }
 
 
-FILES = {"markdown": "reporting.md", "csv": "reporting.csv"}
+FILES = {"markdown": "report.md", "csv": "report.csv"}
 
 
 def console_summary(report_folder: Path, output_format: str = "console", colour: bool | None = None) -> str:
