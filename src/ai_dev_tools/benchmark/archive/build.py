@@ -41,7 +41,8 @@ from ai_dev_tools.benchmark.archive.members import ROOT_FILES
 from ai_dev_tools.benchmark.archive.program import package_files
 from ai_dev_tools.benchmark.archive.publication import readme, zenodo
 from ai_dev_tools.benchmark.config.parsing import read_yaml
-from ai_dev_tools.benchmark.endpoints.embedded.catalogue import CatalogueModel, find_catalogue, load_catalogue, lookup
+from ai_dev_tools.benchmark.config.shipped_files import find_catalogue
+from ai_dev_tools.benchmark.endpoints.embedded.catalogue import CatalogueModel, load_catalogue, lookup
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.execution.provenance import without_secrets
 from ai_dev_tools.benchmark.prompts.tools import companions

@@ -50,3 +50,11 @@ def find_root(start: Path | None = None) -> Path:
         f"no benchmark workflow in {start} or above (a folder with Snakefile and config/config.yaml)",
         remedy="Change into the checkout, or name it with --root FOLDER",
     )
+
+
+def find_catalogue(root: Path, home: Path | None = None) -> Path:
+    """The catalogue of the working folder `root`, else the one that the workflow brings."""
+    for folder in (root, home, CHECKOUT, PACKAGED):
+        if folder and (folder / paths.MODELS).is_file():
+            return folder / paths.MODELS
+    return root / paths.MODELS

@@ -23,12 +23,11 @@ from ai_dev_tools.benchmark.config.models import (
     resolve_profile,
 )
 from ai_dev_tools.benchmark.config.parsing import nearest
-from ai_dev_tools.benchmark.config.shipped_files import own_or_shipped
+from ai_dev_tools.benchmark.config.shipped_files import find_catalogue, own_or_shipped
 from ai_dev_tools.benchmark.endpoints.base import is_url
 from ai_dev_tools.benchmark.endpoints.embedded.catalogue import (
     CatalogueModel,
     Weights,
-    find_catalogue,
     load_catalogue,
     lookup,
     unknown_model,

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ai_dev_tools.benchmark._util import processes
+from ai_dev_tools.benchmark.config.shipped_files import find_catalogue
 from ai_dev_tools.benchmark.endpoints.base import EndpointSpec, ReadyEndpoint, endpoint_kind
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, ModelError, StartupTimeoutError
 
@@ -268,11 +269,15 @@ async def _load(options: argparse.Namespace) -> Facade:
 
 
 def _checked_digest(path: Path, tag: str) -> str:
-    from ai_dev_tools.benchmark.endpoints.embedded.catalogue import find_catalogue, load_catalogue, lookup
-    from ai_dev_tools.benchmark.endpoints.embedded.weights import file_sha256
+    from ai_dev_tools.benchmark._util.digests import file_sha256
 
     digest = file_sha256(path)
-    catalogue = load_catalogue(find_catalogue(Path.cwd()))
+    known = find_catalogue(Path.cwd())
+    if not known.is_file():  # as in an image that holds the server alone
+        return digest
+    from ai_dev_tools.benchmark.endpoints.embedded.catalogue import load_catalogue, lookup
+
+    catalogue = load_catalogue(known)
     pinned = lookup(tag, catalogue)
     if pinned and digest != pinned.sha256:
         raise ConfigurationError(

