@@ -6,7 +6,8 @@
 Each round starts the workflow and kills one kind of process (Snakemake, block job, server, the server's guard, or all
 at once) with SIGKILL, SIGTERM or SIGINT after a random time, until the run has ended. Then it looks:
 every finished sample is there, unchanged but for the time of a tool that others disturbed; the server was not asked for any of
-them again; no process and no port is left. At the end one undisturbed run must complete. The same seed draws the same kills, but not the same moments.
+them again; no process and no port is left. At the end one undisturbed run must complete.
+The same seed draws the same kills, but not the same moments.
 """
 
 from __future__ import annotations
