@@ -23,30 +23,34 @@ MARKED = re.compile(r"(?<=<!-- worked example -->\n).*?(?=<!-- /worked example -
 FIRST = 16
 
 TEMPLATE = """
-Does a tool that condenses files save tokens? {projects} invented projects were asked about, each once with its files
-(`baseline`), once with the tool's findings (`tools`) and once with neither (`no_context`). All {samples} samples are in
-[samples.csv](examples/statistics/samples.csv); nothing in them is a result. The plan was {first} projects first.
+Does a tool that condenses files save tokens? In this invented example, the same question is asked about {projects} projects:
+once with the project's files (`baseline`), once with the tool's findings (`tools`) and once with neither (`no_context`). All
+{samples} samples are in [samples.csv](examples/statistics/samples.csv). They are made up and say nothing about a real tool.
+The first plan covers {first} projects.
 
-1. **Samples.** The second project took {base} tokens with its files and {tool} with the findings; the answers scored
+1. **Samples.** The second project took {base} tokens with its files and {tool} with the findings. The answers scored
    {score} and {score_tool}.
-2. **Pairs.** Its ratio is {tool} / {base} = {ratio_one:.3f}, its logarithm {log_one:.3f}. In logarithms 0.5 and 2 cancel.
-3. **Estimate.** The mean of the {first} logarithms is {mean:.4f}: a ratio of exp({mean:.4f}) = {ratio:.3f}, or
+2. **Pairs.** The ratio of this pair is {tool} / {base} = {ratio_one:.3f}, and its logarithm is {log_one:.3f}. On the log
+   scale, 0.5 and 2 cancel out.
+3. **Estimate.** The mean of the {first} logarithms is {mean:.4f}. This is a ratio of exp({mean:.4f}) = {ratio:.3f}, or
    {saved:.1f} % fewer tokens.
-4. **How sure.** Their standard deviation is {sd:.3f}, so the standard error is {sd:.3f} / √{first} = {se:.4f}. The 95 % *t*
-   interval of the ratio is {t_low:.3f} to {t_high:.3f}; with the bootstrap the wider end on each side {low:.3f} to {high:.3f}.
-5. **The margin.** Saving means a ratio below 0.95. The interval ends below it. The two-sided p-value is {p:.4f}, one claim on one
-   model is a family of one, and a first look allows {alpha}: cheaper.
-6. **The answers.** Their scores differ by {quality:+.3f} on average, which could be {quality_bound:+.3f} at worst. A loss of more
-   than 0.10 is not excluded by {first} projects. Guessing is: `baseline` beats `no_context` (p = {floor_p:.1g}),
-   and so does `tools`.
-7. **The word** is *{word}*: {reasons}.
+4. **Uncertainty.** The standard deviation of the logarithms is {sd:.3f}, so the standard error is {sd:.3f} / √{first} =
+   {se:.4f}. The 95 % *t* interval of the ratio is {t_low:.3f} to {t_high:.3f}. With the wider of the *t* and the bootstrap
+   interval on each side, it is {low:.3f} to {high:.3f}.
+5. **Margin.** A saving means a ratio below 0.95, and the interval ends below that. The two-sided p-value is {p:.4f}. One claim
+   on one model is a family of one, and a first look is tested at {alpha}. So the tool is cheaper.
+6. **Answers.** The scores differ by {quality:+.3f} on average, and at worst by {quality_bound:+.3f}. With {first} projects, a
+   loss of more than 0.10 cannot be excluded. Guessing can: `baseline` beats `no_context` (p = {floor_p:.1g}), and so does
+   `tools`.
+7. **Verdict**: *{word}* ({reasons}).
 
-The claim needs more projects, and may have them. The second plan asks for {projects} and changes nothing else, so it
-*continues* the first: the {reused} samples that are there count, and the second look is paid for with a smaller level.
+The claim needs more projects. A second plan asks for {projects} and changes nothing else, so it *continues* the first plan.
+The {reused} existing samples count, and in return the second look is tested at a smaller level.
 
-8. **Second look.** {projects} pairs give a ratio of {ratio_2:.3f} ({low_2:.3f} to {high_2:.3f}), p = {p_2:.4f} at a level of
-   {alpha_2}; scores differ by {quality_2:+.3f}, at worst {quality_bound_2:+.3f}. The whole bill is {bill_2:.3f} of the baseline's.
-9. **The word** is *{word_2}*. The card says:
+8. **Second look.** {projects} pairs give a ratio of {ratio_2:.3f} ({low_2:.3f} to {high_2:.3f}), with p = {p_2:.4f} at a level
+   of {alpha_2}. The scores differ by {quality_2:+.3f}, and at worst by {quality_bound_2:+.3f}. The total bill is {bill_2:.3f}
+   times that of the baseline.
+9. **Verdict**: *{word_2}*. The card says:
 
 > {sentence_2}
 
