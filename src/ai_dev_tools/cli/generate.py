@@ -1,4 +1,4 @@
-"""Files made from the code: the editors' schema of the config, and the reference pages. `--check` fails on drift."""
+"""Files made from the code: the config schema, the reference pages, a picture. `--check` fails on drift."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 from ai_dev_tools.benchmark.config.models import Config
 from ai_dev_tools.cli import reference
+from ai_dev_tools.cli.rooms import rooms_picture
 
 
 def config_schema() -> str:
@@ -34,6 +35,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "docs/reference/metrics.md": reference.metric_reference,
     "docs/reference/sample.md": reference.sample_reference,
     "docs/reference/errors.md": reference.error_reference,
+    "docs/images/rooms.svg": rooms_picture,
 }
 
 
