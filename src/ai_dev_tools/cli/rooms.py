@@ -36,7 +36,13 @@ COLOURS = {
     "ask": ("#eaf6ee", "#3b8457"),
     "base": ("#eef4fb", "#3a6ea5"),
 }
-LEGEND = (("entry", "ways in"), ("steer", "plan and steer"), ("derive", "compute and show"), ("ask", "ask"), ("base", "base"))
+LEGEND = (
+    ("entry", "ways in"),
+    ("steer", "plan and steer"),
+    ("derive", "compute and show"),
+    ("ask", "ask"),
+    ("base", "base"),
+)
 WIDTH, LEFT, RIGHT, GAP = 860, 64, 836, 8
 STYLE = """<style>
 .t { font-size: 16px; font-weight: 600; fill: #1b1f24 }
