@@ -59,7 +59,8 @@ def floors(pyproject: Path) -> list[list[str]]:
 
 def rooms_picture(pyproject: Path = Path("pyproject.toml")) -> str:
     """An SVG file with one row per floor; every import leads from a room to one further down."""
-    rows, top = [], 24
+    rows: list[str] = []
+    top = 24
     for names in floors(pyproject):
         height = 40 if len(names) == 1 else 58
         rows += _floor(names, top, height)
