@@ -72,7 +72,7 @@ def main() -> int:
 def _make(root: Path, subject: Path, samples: int) -> None:
     import dataclasses
 
-    from archived import record_run
+    from support.archived import record_run
 
     started = time.perf_counter()
     recorded = record_run(root, cases=CASES, samples=samples // ARMS, stream=True)

@@ -23,7 +23,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from fakes.ollama import FakeOllama
-from workflow_project import REPO, Project
+from support.repository import ROOT as REPO
+from support.workflow_project import Project
 
 MODEL = {"fake": "fake:1b", "embedded": "smollm2:135m"}
 PROMISED = 0.60

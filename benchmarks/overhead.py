@@ -26,7 +26,7 @@ import urllib3
 REPO = Path(__file__).parents[1]
 sys.path[:0] = [str(REPO / "tests")]
 
-from workflow_project import Project  # noqa: E402
+from support.workflow_project import Project  # noqa: E402
 
 MODELS = {11434: "llama3.2:1b", 11435: "llama3.2:3b", 11436: "llama3.1:8b", 11437: "codellama:7b"}
 REQUESTS = 576

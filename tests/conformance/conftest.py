@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from asking import Server
+
+from support.asking import Server
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,8 @@ from typing import Any
 
 import jsonschema
 import pytest
-from asking import Reply, Server
+
+from support.asking import Reply, Server
 
 SCHEMA = {
     "type": "object",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from asking import Server
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from support.asking import Server
 
 ASKED = ["/api/generate", "/api/chat"]
 PATHS = [*ASKED, "/api/show", "/api/pull"]

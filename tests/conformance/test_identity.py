@@ -6,7 +6,8 @@ import re
 import time
 
 import pytest
-from asking import Server
+
+from support.asking import Server
 
 DETAILS = {"parent_model", "format", "family", "families", "parameter_size", "quantization_level"}
 

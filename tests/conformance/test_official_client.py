@@ -7,7 +7,8 @@ import json
 
 import ollama
 import pytest
-from asking import Server
+
+from support.asking import Server
 
 OPTIONS = {"temperature": 0, "num_predict": 8}
 MESSAGES = [{"role": "user", "content": "Name a colour."}]

@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 import yaml
-from asking import Server
+
 from fakes.ollama import FakeOllama, smallest_answer
-from recorded import FOLDER, MODEL, Answer, ask_again, differences, exchanges
+from support.asking import Server
+from support.recorded import FOLDER, MODEL, Answer, ask_again, differences, exchanges
 
 EXCHANGES = {exchange.name: exchange for exchange in exchanges()}
 TABLE: dict[str, Any] = yaml.safe_load((FOLDER / "differences.yaml").read_text(encoding="utf-8"))

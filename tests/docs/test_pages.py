@@ -18,12 +18,13 @@ from typing import Any
 
 import pytest
 import yaml
-from documents import DATA, DIRECTIVES, PLAIN, PYTHON, REPO, SHELL, Block, every_block, pages
 
 from ai_dev_tools.benchmark.config.models import Config, load_config, resolve_profile
 from ai_dev_tools.benchmark.config.parsing import read_yaml
 from ai_dev_tools.benchmark.config.sources import load_settings, merge
 from ai_dev_tools.cli.benchmark_cli import app, join_lists
+from support.documents import DATA, DIRECTIVES, PLAIN, PYTHON, SHELL, Block, every_block, pages
+from support.repository import ROOT
 
 BLOCKS = every_block()
 OTHER_PROGRAMS = {
@@ -64,7 +65,7 @@ def test_code_stands_in_fences() -> None:
             inside ^= line.lstrip().startswith("```")
             listed = re.match(r"\s*([-*]|\d+\.)\s", above)
             if not inside and line.startswith("    ") and not above.strip() and not listed:
-                found.append(f"{page.relative_to(REPO)}:{number}")
+                found.append(f"{page.relative_to(ROOT)}:{number}")
             above = line or above if listed else line
     assert found == []
 
@@ -102,7 +103,7 @@ def snakemake_options() -> set[str]:
 
 @cache
 def rule_names() -> set[str]:
-    files = [REPO / "Snakefile", *(REPO / "workflow" / "rules").glob("*.smk")]
+    files = [ROOT / "Snakefile", *(ROOT / "workflow" / "rules").glob("*.smk")]
     return set(re.findall(r"^rule (\w+):", "\n".join(file.read_text() for file in files), re.MULTILINE))
 
 
@@ -148,12 +149,12 @@ def check_python(words: list[str]) -> None:
     if words[:1] == ["-m"]:
         assert importlib.util.find_spec(words[1]) is not None, f"no module {words[1]}"
     elif words[:1] != ["-c"]:
-        assert (REPO / words[0]).exists(), f"no file {words[0]}"
+        assert (ROOT / words[0]).exists(), f"no file {words[0]}"
 
 
 @of(*SHELL)
 def test_commands_and_options_exist(block: Block) -> None:
-    targets = set(re.findall(r"^([\w-]+):", (REPO / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for program, *words in block.commands():
         match program:
             case "ai-dev-bench":
@@ -163,13 +164,13 @@ def test_commands_and_options_exist(block: Block) -> None:
             case "python":
                 check_python(words)
             case "pytest":
-                assert (REPO / words[0]).exists()
+                assert (ROOT / words[0]).exists()
             case "make":
                 assert set(words) <= targets
             case _ if program.startswith("./scripts/") or program.startswith("scripts/"):
-                assert (REPO / program).exists()
+                assert (ROOT / program).exists()
             case _:
-                assert program in OTHER_PROGRAMS or (REPO / program).exists(), f"unknown program {program}"
+                assert program in OTHER_PROGRAMS or (ROOT / program).exists(), f"unknown program {program}"
 
 
 # data
@@ -181,7 +182,7 @@ def test_python_compiles(block: Block) -> None:
 
 
 def shipped() -> dict[str, Any]:
-    return dict(read_yaml(REPO / "config" / "config.yaml"))
+    return dict(read_yaml(ROOT / "config" / "config.yaml"))
 
 
 @of("yaml")
@@ -197,7 +198,7 @@ def test_yaml_is_what_it_seems(block: Block) -> None:
             if line.startswith("ai-dev-bench"):
                 check_own(line.split()[1:])
     elif {"id", "question"} <= keys or {"id", "template"} <= keys or {"id", "cluster"} <= keys:
-        return  # a file that its tutorial says to save: read by tests/test_tutorials.py
+        return  # a file that its tutorial says to save: read by tests/docs/test_tutorials.py
     elif keys == {"cases_from"}:
         assert documents
     elif keys & set(Config.model_fields):
@@ -216,7 +217,7 @@ def one_per_line(block: Block) -> bool:
 def test_toml_is_a_section_that_is_read(block: Block, tmp_path: Path) -> None:
     assert "tool" in tomllib.loads(block.text)
     (tmp_path / "config").mkdir()
-    (tmp_path / "config" / "config.yaml").write_text((REPO / "config" / "config.yaml").read_text())
+    (tmp_path / "config" / "config.yaml").write_text((ROOT / "config" / "config.yaml").read_text())
     (tmp_path / "pyproject.toml").write_text(block.text)
     merged = load_settings(tmp_path, {})
     assert "pyproject.toml" in merged.sources.values()
@@ -237,7 +238,7 @@ def test_other_data_can_be_read(block: Block) -> None:
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "config/README.md"])
 def test_links_lead_somewhere(page: str) -> None:
-    path = REPO / page
+    path = ROOT / page
     for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8")):
         if not target.startswith(("http", "#")):
             assert (path.parent / target.partition("#")[0]).exists(), f"{page} links to {target}"
@@ -249,8 +250,8 @@ def test_paths_named_in_the_text_exist() -> None:
     missing = []
     for page in pages():
         for name in pattern.findall(page.read_text(encoding="utf-8")):
-            if not (REPO / name).exists():
-                missing.append(f"{page.relative_to(REPO)}: {name}")
+            if not (ROOT / name).exists():
+                missing.append(f"{page.relative_to(ROOT)}: {name}")
     assert missing == []
 
 
@@ -265,7 +266,7 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
         "--keep-going",
         "-b",
         "html",
-        str(REPO / "docs"),
+        str(ROOT / "docs"),
         str(tmp_path),
     ]
     done = subprocess.run(build, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120, check=False)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from support.repository import ROOT
+
 PAGE = (ROOT / "docs/statistics.md").read_text(encoding="utf-8")
 CARDS = "\n".join(
     path.read_text(encoding="utf-8") for path in (ROOT / "src/ai_dev_tools/benchmark/analysis").glob("*.py")

@@ -12,8 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from fakes.ollama import FakeOllama
-from workflow_project import REPO, Project
+from support.repository import ROOT
+from support.workflow_project import Project
 
 MODEL = "llama3.2:1b"
 SAVED = re.compile(r"(?:Save|and) this as `([\w./]+)`[^\n]*\n\n```\w+\n(.*?)^```", re.DOTALL | re.MULTILINE)
@@ -21,7 +23,7 @@ SHELL = re.compile(r"^```sh\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
 def text_of(tutorial: str) -> str:
-    return (REPO / "docs" / tutorial).read_text(encoding="utf-8")
+    return (ROOT / "docs" / tutorial).read_text(encoding="utf-8")
 
 
 def save_files(tutorial: str, folder: Path) -> list[str]:
@@ -108,7 +110,7 @@ def test_the_tutorial_about_a_tool(project: Project, pip_installed: dict[str, st
         "mytasks/hotspots/task.yaml",
     ]
     (tried,) = commands("tutorial-own-tool.md", "lizard")
-    assert "errors.py" in shell(REPO, tried, **pip_installed)
+    assert "errors.py" in shell(ROOT, tried, **pip_installed)
     (look,) = commands("tutorial-own-tool.md", "head")
     check, verdict, heavy, own = commands("tutorial-own-tool.md", "snakemake")
     assert "profile=heavy" in heavy, "which is for who has the models: a dry run here"

@@ -13,13 +13,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-from fakes.ollama import FakeOllama
-from ports import refusing_port
-from workflow_project import REPO, Project
 
 from ai_dev_tools.benchmark.config.models import load_config, resolve_profile
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, open_endpoint
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
+from fakes.ollama import FakeOllama
+from support.ports import refusing_port
+from support.repository import ROOT
+from support.workflow_project import Project
 
 
 class SomethingElse(BaseHTTPRequestHandler):
@@ -98,7 +99,7 @@ def test_each_wrong_instance_is_one_line_and_the_right_one_is_measured(
 
 
 def test_two_instances_on_one_port_are_named() -> None:
-    settings = yaml.safe_load((REPO / "config/config.yaml").read_text(encoding="utf-8"))
+    settings = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
     instances = {name: {"model": f"{name}:1b", "host": "127.0.0.1", "port": 18111} for name in ("first", "second")}
     settings["profiles"]["wrong"] = {"endpoint": "process", "instances": instances}
     with pytest.raises(
@@ -108,7 +109,7 @@ def test_two_instances_on_one_port_are_named() -> None:
 
 
 def test_instances_on_one_port_are_no_mistake_where_all_are_served_from_one_address() -> None:
-    settings = yaml.safe_load((REPO / "config/config.yaml").read_text(encoding="utf-8"))
+    settings = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
     instances = {name: {"model": f"{name}:1b"} for name in ("first", "second")}
     settings["profiles"]["lab"] = {"endpoint": "http://lab:11434", "instances": instances}
     profile = resolve_profile(load_config(settings | {"profile": "lab"}), "lab")

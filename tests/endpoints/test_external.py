@@ -10,14 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fakes.scripted_ollama import ScriptedOllama
-from ports import refusing_port
 
 from ai_dev_tools.benchmark._util.addresses import host_url
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, ReadyEndpoint, container, open_endpoint, pulling
 from ai_dev_tools.benchmark.endpoints.auto import choose
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, EndpointConnectionError, ModelError
 from ai_dev_tools.benchmark.execution.provenance import is_here
+from fakes.scripted_ollama import ScriptedOllama
+from support.ports import refusing_port
+from support.repository import ROOT
 
 HALF = {"status": "pulling", "digest": "sha256:a", "total": 100, "completed": 50}
 WHOLE = {"status": "pulling", "digest": "sha256:a", "total": 100, "completed": 100}
@@ -74,7 +75,7 @@ def test_whatever_else_listens_there_is_not_taken_for_the_server(fake: ScriptedO
 
 def test_a_program_called_ollama_is_the_server(tmp_path: Path) -> None:
     (tmp_path / "ollama").symlink_to(os.path.realpath(sys.executable))
-    tests = Path(__file__).parent
+    tests = ROOT / "tests"
     command = [str(tmp_path / "ollama"), "-m", "fakes.ollama", "--port", "0"]
     packages = {
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path))

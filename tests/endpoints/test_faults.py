@@ -2,7 +2,7 @@
 
 A proxy (tests/fakes/faulty_proxy.py) breaks all tries of case `two` and the first try of case `three`; case `one` is
 left alone. The table in docs/reliability.md is made of what was seen here:
-`UPDATE_DOCS=1 pytest tests/test_reliability_faults.py`.
+`UPDATE_DOCS=1 pytest tests/endpoints/test_faults.py`.
 """
 
 from __future__ import annotations
@@ -19,10 +19,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from fakes.faulty_proxy import FAULTS, Chat, Fault, FaultyProxy
-from fakes.ollama import FakeOllama
-from making import block, prompts
-from workflow_project import REPO, Project
 
 from ai_dev_tools.benchmark.endpoints.ollama_client import status_error
 from ai_dev_tools.benchmark.errors import EndpointConnectionError
@@ -30,10 +26,15 @@ from ai_dev_tools.benchmark.execution import request as measure
 from ai_dev_tools.benchmark.execution import run_block
 from ai_dev_tools.benchmark.records.block import Block
 from ai_dev_tools.benchmark.records.sample import Sample, read_sample
+from fakes.faulty_proxy import FAULTS, Chat, Fault, FaultyProxy
+from fakes.ollama import FakeOllama
+from support.making import block, prompts
+from support.repository import ROOT
+from support.workflow_project import Project
 
 MODEL = "fake:1b"
-DOCS = REPO / "docs" / "reliability.md"
-BEGIN, END = "<!-- faults: made by tests/test_reliability_faults.py -->", "<!-- end of faults -->"
+DOCS = ROOT / "docs" / "reliability.md"
+BEGIN, END = "<!-- faults: made by tests/endpoints/test_faults.py -->", "<!-- end of faults -->"
 
 
 @dataclass(frozen=True)
@@ -368,4 +369,4 @@ def test_the_table_in_the_documentation_is_what_was_seen() -> None:
     if os.environ.get("UPDATE_DOCS"):
         DOCS.write_text(f"{before}{BEGIN}\n\n{table()}\n\n{END}{after}", encoding="utf-8")
     else:
-        assert written.strip() == table(), "UPDATE_DOCS=1 pytest tests/test_reliability_faults.py writes it anew"
+        assert written.strip() == table(), "UPDATE_DOCS=1 pytest tests/endpoints/test_faults.py writes it anew"

@@ -18,14 +18,8 @@ import urllib3
 from ai_dev_tools.benchmark._util.processes import start_time
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, memory, open_endpoint
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, ModelError, StartupTimeoutError
+from support.ollama_program import OLLAMA, put_ollama
 
-OLLAMA = """#!/bin/sh
-# Stands in for Ollama's own program: same command, same variables, the real façade behind it.
-test "$1" = serve || exit 64
-echo "context $OLLAMA_CONTEXT_LENGTH parallel $OLLAMA_NUM_PARALLEL keep $OLLAMA_KEEP_ALIVE" >&2
-exec {python} -m ai_dev_tools.benchmark.endpoints.embedded --host "${{OLLAMA_HOST%:*}}" --port "${{OLLAMA_HOST##*:}}" \\
-    --num-ctx "$OLLAMA_CONTEXT_LENGTH" --model-file {weights}
-"""
 HOLD = """
 import sys, time
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, open_endpoint
@@ -33,13 +27,6 @@ with open_endpoint(EndpointSpec(kind="process")) as endpoint:
     print(endpoint.pid, flush=True)
     time.sleep(60)
 """
-
-
-def put_ollama(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
-    program = folder / "ollama"
-    program.write_text(script)
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
 
 
 @pytest.fixture

@@ -13,9 +13,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-from making import block, prompts
-from test_endpoint_process import OLLAMA, put_ollama
-from workflow_project import REPO
 
 from ai_dev_tools.benchmark import execution
 from ai_dev_tools.benchmark._util.processes import start_time
@@ -26,6 +23,9 @@ from ai_dev_tools.benchmark.execution import request as measure
 from ai_dev_tools.benchmark.execution.progress import Progress
 from ai_dev_tools.benchmark.records.block import Block
 from ai_dev_tools.benchmark.records.sample import Sample, read_sample
+from support.making import block, prompts
+from support.ollama_program import OLLAMA, put_ollama
+from support.repository import ROOT
 
 MODEL = "smollm2:135m"
 CELLS = 16
@@ -33,7 +33,7 @@ SERVERS = ("endpoints.embedded", "fakes/ollama.py")
 
 
 FAKE = f"""#!/bin/sh
-exec "{sys.executable}" "{REPO / "tests/fakes/ollama.py"}" --port "${{OLLAMA_HOST##*:}}" --model {MODEL} --latency 0.05
+exec "{sys.executable}" "{ROOT / "tests/fakes/ollama.py"}" --port "${{OLLAMA_HOST##*:}}" --model {MODEL} --latency 0.05
 """
 
 

@@ -17,8 +17,8 @@ import pytest
 
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.analysis.verdicts import verdicts
+from support.repository import ROOT
 
-ROOT = Path(__file__).parents[1]
 REPLICATES = int(os.environ.get("CALIBRATION_REPLICATES", "1500"))
 """Every bound is a binomial one for this number; the table in the documentation has 10,000."""
 

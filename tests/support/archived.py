@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import making
 import msgspec
 import pytest
 import yaml
@@ -32,6 +31,7 @@ from ai_dev_tools.benchmark.records.sample import Attempt, EndpointIdentity, Req
 from ai_dev_tools.benchmark.reporting.machine import Made, software
 from ai_dev_tools.benchmark.reporting.render import Inputs, render_without_kernel
 from ai_dev_tools.benchmark.tasks.scoring import score_answer
+from support import making
 
 PROFILE = "light"
 BLOCK = f"results/{PROFILE}/blocks/fake-1b/colours.jsonl"

@@ -8,13 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fakes.ollama import FakeOllama
-from making import block, prompts
-
 from ai_dev_tools.benchmark.execution import run_block
 from ai_dev_tools.benchmark.prompts import Prompt
 from ai_dev_tools.benchmark.records.block import Block
 from ai_dev_tools.benchmark.records.sample import Sample
+from fakes.ollama import FakeOllama
+from support.making import block, prompts
 
 Reply = tuple[int, list[dict[str, Any]], float]
 Bend = Callable[[int, "Reply"], "Reply"]

@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-REPO = Path(__file__).parents[1]
+from support.repository import ROOT
+
 SHELL, PYTHON, DATA, PLAIN = ("bash", "sh"), ("python",), ("yaml", "json", "toml", "csv"), ("text",)
 DIRECTIVES = ("{toctree}",)
 MARK = re.compile(r"<!-- (not run: .+|dry run|output) -->")
@@ -53,14 +54,14 @@ class Block:
 
 def pages() -> list[Path]:
     """Every page that people read, generated ones included."""
-    found = sorted((REPO / "docs").rglob("*.md"))
-    named = [REPO / name for name in ("README.md", "CONTRIBUTING.md", "config/README.md")]
+    found = sorted((ROOT / "docs").rglob("*.md"))
+    named = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "config/README.md")]
     return [*named, *(path for path in found if "_build" not in path.parts)]
 
 
 def blocks(page: Path) -> list[Block]:
     """The fenced blocks of a page, in order."""
-    name = page.relative_to(REPO).as_posix()
+    name = page.relative_to(ROOT).as_posix()
     found: list[Block] = []
     above, open_fence, start, info, indent, body = "", "", 0, "", 0, list[str]()
     mark = ""

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from support.repository import ROOT
 
 
 def make_project(folder: Path, tasks: Sequence[str] = (), pyproject: str = "") -> Path:

@@ -31,8 +31,8 @@ from ai_dev_tools.benchmark.reporting.document import Notice, Report
 from ai_dev_tools.benchmark.reporting.formats import console, junit, markdown, structured
 from ai_dev_tools.benchmark.reporting.notebook import open_report
 from ai_dev_tools.benchmark.reporting.render import Inputs
+from support.repository import ROOT
 
-ROOT = Path(__file__).parents[1]
 NOTEBOOK = ROOT / "notebooks" / "report.ipynb"
 SCORING = [{"field": "risk", "scorer": "choice", "weight": 1}, {"field": "names", "scorer": "set_f1", "weight": 2}]
 TRUTH = {"risk": "HIGH", "names": ["load", "save"]}

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import functools
-from pathlib import Path
 
 from ai_dev_tools.benchmark.tasks.loading import Task, find_tasks, load_task
+from support.repository import ROOT
 
-ROOT = Path(__file__).parents[1]
 SHIPPED = find_tasks([ROOT / "config" / "tasks"])
 CORPORA = ROOT / "resources" / "corpora"
 

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import psutil
 
-REPO = Path(__file__).parents[1]
+from support.repository import ROOT
+
 WRITTEN_TASKS = ("context_analysis", "pattern_detection", "safety_assessment", "systematic_fix")
 """The tasks whose cases are files of this repository, so that these tests need no network."""
 
@@ -31,7 +32,7 @@ class Project:
     @classmethod
     def create(cls, folder: Path, weights: Path | None = None) -> Project:
         for name in ("Snakefile", "workflow", "notebooks", "profiles", "config", "envs"):
-            source = REPO / name
+            source = ROOT / name
             shutil.copytree(source, folder / name) if source.is_dir() else shutil.copy(source, folder / name)
         if weights:
             (folder / "resources" / "models").mkdir(parents=True)

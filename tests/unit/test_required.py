@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from workflow_project import REPO
+
+from support.repository import ROOT
 
 TESTS = """
 import pytest
@@ -40,7 +41,7 @@ def test_known(): assert False
 def test_a_slow_test_may_be_skipped_unless_all_is_required(
     tmp_path: Path, value: str, counts: str, status: int
 ) -> None:
-    (tmp_path / "conftest.py").write_text((REPO / "tests" / "conftest.py").read_text())
+    (tmp_path / "conftest.py").write_text((ROOT / "tests" / "conftest.py").read_text())
     (tmp_path / "test_it.py").write_text(TESTS)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_it.py"],

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import pandas as pd
 import pytest
-from fakes.ollama import FakeOllama
-from workflow_project import Project
 
 from ai_dev_tools.cli.benchmark_cli import main
+from fakes.ollama import FakeOllama
+from support.workflow_project import Project
 
 MODEL = "llama3.2:1b"
 PLUGIN = """

@@ -14,11 +14,11 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from fakes.ollama import FakeOllama
-from workflow_project import Project
 
 from ai_dev_tools.benchmark.analysis.verdicts import verdicts
 from ai_dev_tools.benchmark.records.plan import read_plans
+from fakes.ollama import FakeOllama
+from support.workflow_project import Project
 
 MODEL = "llama3.2:1b"
 COLOURS = ("red", "green", "blue", "amber", "violet", "white", "black", "pink")

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from fakes.ollama import FakeOllama
-from workflow_project import Project
+from support.workflow_project import Project
 
 TASK = "config/tasks/systematic_fix"
 

@@ -13,13 +13,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-from documents import blocks
-from fakes.ollama import FakeOllama
 from packaging.requirements import Requirement
-from workflow_project import REPO, Project
 
 from ai_dev_tools.benchmark.config.shipped_files import workflow_home
 from ai_dev_tools.benchmark.errors import ConfigurationError
+from fakes.ollama import FakeOllama
+from support.documents import blocks
+from support.repository import ROOT
+from support.workflow_project import Project
 
 MODEL = "llama3.2:1b"
 OTHER = """
@@ -41,7 +42,7 @@ def other_workflow(folder: Path, settings: object, config: str = "config", **pla
     """A workflow of somebody else's, with a module statement as snakedeploy writes it."""
     (folder / "workflow").mkdir(parents=True)
     (folder / "config").mkdir()
-    snakefile = place.get("snakefile", REPO / "workflow" / "Snakefile")
+    snakefile = place.get("snakefile", ROOT / "workflow" / "Snakefile")
     text = OTHER.format(snakefile=snakefile, config=config)
     (folder / "workflow" / "Snakefile").write_text(text)
     (folder / "config" / "config.yaml").write_text(yaml.safe_dump(settings))
@@ -82,14 +83,14 @@ def test_a_prefix_is_refused(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_documented_module_runs_to_the_end(tmp_path: Path) -> None:
     """Results and the archive are the other folder's; rules, tasks and notebook this one's."""
-    page = REPO / "docs" / "module.md"
+    page = ROOT / "docs" / "module.md"
     (snakefile,) = [block.text for block in blocks(page) if block.language == "text"]
     (settings,) = [yaml.safe_load(block.text) for block in blocks(page) if block.language == "yaml"]
-    before = set(REPO.glob("results/*"))
+    before = set(ROOT.glob("results/*"))
     with FakeOllama(models=[MODEL]) as fake:
         settings["benchmark"] |= {"endpoint": fake.url, "samples": 2}
         folder = other_workflow(tmp_path / "other", settings)
-        (folder / "workflow" / "Snakefile").write_text(snakefile.replace("/path/to/clone", str(REPO)))
+        (folder / "workflow" / "Snakefile").write_text(snakefile.replace("/path/to/clone", str(ROOT)))
         done = snakemake(folder)
         assert done.returncode == 0, done.stdout
         done = snakemake(folder, "benchmark_archive")
@@ -100,14 +101,14 @@ def test_the_documented_module_runs_to_the_end(tmp_path: Path) -> None:
     (archive,) = folder.glob("results/light/archive/*.zip")
     with zipfile.ZipFile(archive) as crate:
         assert {"Snakefile", "workflow/Snakefile", "config/tasks/safety_assessment/task.yaml"} <= set(crate.namelist())
-    assert set(REPO.glob("results/*")) == before
+    assert set(ROOT.glob("results/*")) == before
 
 
 def test_tasks_are_found_beside_the_snakefile_or_in_the_package(tmp_path: Path) -> None:
     for name in ("tasks", "tools"):
         (tmp_path / "config" / name).mkdir(parents=True)
     assert workflow_home(str(tmp_path)) == tmp_path
-    assert workflow_home("https://example.org/workflow") == REPO
+    assert workflow_home("https://example.org/workflow") == ROOT
 
 
 def test_nowhere_to_find_tasks_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -120,7 +121,7 @@ def test_nowhere_to_find_tasks_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_
 @pytest.mark.slow
 def test_a_wheel_carries_the_workflow(tmp_path: Path) -> None:
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
-    subprocess.run(build, cwd=REPO, check=True, capture_output=True, timeout=120)
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=120)
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as content:
         content.extractall(tmp_path / "installed")
@@ -147,7 +148,7 @@ def test_without_its_package_one_line_says_what_to_install(tmp_path: Path) -> No
 
 def conda_environment() -> dict[str, str]:
     """Package -> version bound, of the environment for `--sdm conda`."""
-    listed = yaml.safe_load((REPO / "envs" / "environment.yaml").read_text())["dependencies"]
+    listed = yaml.safe_load((ROOT / "envs" / "environment.yaml").read_text())["dependencies"]
     (pip,) = [item["pip"] for item in listed if isinstance(item, dict)]
     found = {}
     for item in [*(item for item in listed if isinstance(item, str)), *pip]:
@@ -159,7 +160,7 @@ def conda_environment() -> dict[str, str]:
 
 
 def test_conda_environment_has_the_bounds_of_the_package() -> None:
-    project = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = {Requirement(line).name: str(Requirement(line).specifier) for line in project["dependencies"]}
     assert conda_environment() == wanted | {"python": project["requires-python"]}
 
@@ -207,7 +208,7 @@ def test_jobs_run_in_the_conda_environment(tmp_path: Path) -> None:
     assert len(list((folder / "results/light/samples").rglob("[0-9]*.json"))) == 3
     (environment,) = folder.glob(".snakemake/conda/*_/")
     (link,) = environment.glob("lib/python*/site-packages/ai_dev_tools")
-    assert link.resolve() == REPO / "src" / "ai_dev_tools"
+    assert link.resolve() == ROOT / "src" / "ai_dev_tools"
 
 
 def test_lint_finds_only_what_is_argued(tmp_path: Path) -> None:
@@ -226,8 +227,8 @@ def test_lint_finds_only_what_is_argued(tmp_path: Path) -> None:
 
 
 def test_the_catalog_finds_what_it_wants() -> None:
-    usage = yaml.safe_load((REPO / ".snakemake-workflow-catalog.yml").read_text())["usage"]
+    usage = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text())["usage"]
     assert set(usage) <= {"mandatory-flags", "software-stack-deployment", "report"}
-    assert (REPO / "workflow" / "Snakefile").exists()
-    assert (REPO / "config" / "README.md").read_text().strip()
-    assert all((REPO / word).exists() for word in usage["mandatory-flags"]["flags"].split() if "/" in word)
+    assert (ROOT / "workflow" / "Snakefile").exists()
+    assert (ROOT / "config" / "README.md").read_text().strip()
+    assert all((ROOT / word).exists() for word in usage["mandatory-flags"]["flags"].split() if "/" in word)

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from workflow_project import Project
 
 from ai_dev_tools.benchmark.records.sample import Sample, read_sample
+from support.workflow_project import Project
 
 ARMS = {"baseline", "tools", "no_context"}
 

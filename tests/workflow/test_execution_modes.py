@@ -7,8 +7,9 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+
 from fakes.ollama import FakeOllama
-from workflow_project import Project
+from support.workflow_project import Project
 
 SLOTS = 3
 

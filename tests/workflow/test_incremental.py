@@ -12,8 +12,9 @@ from typing import Any
 import pandas as pd
 import pytest
 import urllib3
+
 from fakes.ollama import FakeOllama
-from workflow_project import WRITTEN_TASKS, Project
+from support.workflow_project import WRITTEN_TASKS, Project
 
 TASKS = ",".join(WRITTEN_TASKS)
 MODEL = "llama3.2:1b"

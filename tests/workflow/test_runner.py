@@ -15,14 +15,14 @@ from pathlib import Path
 
 import psutil
 import pytest
-from fakes.ollama import FakeOllama
-from fakes.project import make_project
 
 from ai_dev_tools.benchmark import BenchmarkResults, BenchmarkRunner, HardwareProfile, OutputFormat, Progress
 from ai_dev_tools.benchmark.config.batches import BATCHES, apply_batch, find_batch
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.runner import RunFailed
 from ai_dev_tools.benchmark.tasks.registry import get_task_registry
+from fakes.ollama import FakeOllama
+from support.project import make_project
 
 MODELS = ["llama3.2:1b", "llama3.2:3b"]
 TASKS = ("first_task", "second_task")

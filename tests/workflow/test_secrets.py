@@ -14,10 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import making
 import pytest
-from fakes.ollama import FakeOllama
-from workflow_project import Project
 
 from ai_dev_tools.benchmark._util.credentials import without_passwords
 from ai_dev_tools.benchmark.config.models import load_config
@@ -26,6 +23,9 @@ from ai_dev_tools.benchmark.endpoints import EndpointSpec, open_endpoint
 from ai_dev_tools.benchmark.endpoints.external import authorization, host_url
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationErrors
 from ai_dev_tools.cli.listing import setting_rows
+from fakes.ollama import FakeOllama
+from support import making
+from support.workflow_project import Project
 
 MODEL = "llama3.2:1b"
 TOKEN = "s3cr/et+Marker=0815"

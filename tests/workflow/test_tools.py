@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from fakes.ollama import FakeOllama
-from making import case, write_task
-from workflow_project import Project
+from support.making import case, write_task
+from support.workflow_project import Project
 
 MODEL = "llama3.2:1b"
 CONTEXTS = "results/contexts/colours.now.jsonl"

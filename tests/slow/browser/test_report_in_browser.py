@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report_runs import Run, fail, make_run
 
 from ai_dev_tools.benchmark.comparison import write_batch_report, write_comparison
 from ai_dev_tools.benchmark.comparison.run import read_run
@@ -20,6 +19,7 @@ from ai_dev_tools.benchmark.config.batches import Batch
 from ai_dev_tools.benchmark.records.sample import Sample
 from ai_dev_tools.benchmark.reporting import browser as browsing
 from ai_dev_tools.benchmark.reporting.render import render_report
+from support.report_runs import Run, fail, make_run
 
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")

@@ -15,14 +15,14 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-import container_image
 import psutil
 import pytest
 import urllib3
-from workflow_project import Project
 
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, container, open_endpoint
 from ai_dev_tools.benchmark.errors import ConfigurationError, ModelError, StartupTimeoutError
+from support import container_image
+from support.workflow_project import Project
 
 pytestmark = pytest.mark.slow
 BROKEN = "localhost/ai-dev-tools-broken:test"

@@ -15,9 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from documents import PYTHON, SHELL, Block, every_block
+
 from fakes.ollama import FakeOllama
-from fakes.project import make_project
+from support.documents import PYTHON, SHELL, Block, every_block
+from support.project import make_project
 
 MODELS = ["smollm2:135m", "llama3.2:1b", "llama3.2:3b", "llama3.1:8b", "codellama:7b"]
 FIRST = ["docs/tutorial-first-run.md", "docs/cli.md", "docs/python-api.md", "docs/report.md"]

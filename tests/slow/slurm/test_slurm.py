@@ -10,8 +10,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-import slurm_node
-from workflow_project import Project
+
+from support import slurm_node
+from support.workflow_project import Project
 
 pytestmark = pytest.mark.slow
 OPTIONS = [

@@ -1,6 +1,6 @@
 """Mutations of a real archive: every one is refused, or unpacks to the same bytes with `unzip`, Python's zipfile and `bsdtar`.
 
-    python tests/soak/fuzz_archives.py --seconds 3600
+    python tests/slow/soak/fuzz_archives.py --seconds 3600
 
 A mutation is sealed again, as a forger would, so that the seal is never the reason to refuse. Where `unzip` or `bsdtar` are not
 installed, the others are compared.
@@ -281,8 +281,8 @@ def main() -> int:
     """Command line: fuzzes an archive that the tests make."""
     import pytest
 
-    sys.path.insert(0, str(Path(__file__).parents[1]))
-    from archived import record_run
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+    from support.archived import record_run
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60)

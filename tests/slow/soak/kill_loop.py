@@ -1,7 +1,7 @@
 """Kills processes of a real run at random, again and again, and checks that nothing is lost, repeated or left behind.
 
-    python tests/soak/kill_loop.py --kills 500 --seed 7              a labelled fake Ollama, started as `ollama serve`
-    python tests/soak/kill_loop.py --kills 100 --server embedded     the real embedded model
+    python tests/slow/soak/kill_loop.py --kills 500 --seed 7              a labelled fake Ollama, started as `ollama serve`
+    python tests/slow/soak/kill_loop.py --kills 100 --server embedded     the real embedded model
 
 Each round starts the workflow and kills one kind of process (Snakemake, block job, server, the server's guard, or all
 at once) with SIGKILL, SIGTERM or SIGINT after a random time, until the run has ended. Then it looks:
@@ -32,11 +32,12 @@ from typing import Any
 
 import psutil
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from fakes.faulty_proxy import NONCE
 from fakes.ollama import FakeOllama
-from workflow_project import REPO, Project
+from support.repository import ROOT
+from support.workflow_project import Project
 
 MARK = "KILL_LOOP_RUN"
 REQUEST_LOG = "KILL_LOOP_REQUESTS"
@@ -309,8 +310,8 @@ def soak(kills: int, seed: int, server: str, folder: Path, limit_s: float = floa
         from ai_dev_tools.benchmark.endpoints.embedded.catalogue import find_model
         from ai_dev_tools.benchmark.endpoints.embedded.weights import fetch_weights
 
-        model = find_model("smollm2:135m", REPO)
-        weights = fetch_weights(model, REPO / model.path)
+        model = find_model("smollm2:135m", ROOT)
+        weights = fetch_weights(model, ROOT / model.path)
     started = time.monotonic()
     task = Soak(folder, server, seed, weights)
     try:

@@ -7,9 +7,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from archived import record_run
-from fuzz_archives import disagreement, fuzz, installed
-from zips import Part, seal, zip_bytes
+
+from slow.soak.fuzz_archives import disagreement, fuzz, installed
+from support.archived import record_run
+from support.zips import Part, seal, zip_bytes
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +31,7 @@ def test_a_program_that_unpacks_something_else_is_noticed(tmp_path: Path, monkey
     """The comparison itself: an archive that this project would take, and a program that makes another thing of it."""
     path = seal(tmp_path / "a.zip", zip_bytes([Part("a"), Part("b/c", b"content")]))
     assert disagreement(path, tmp_path / "out") is None
-    monkeypatch.setattr("fuzz_archives.READERS", {"Python": lambda *_: {"a": "0"}})
+    monkeypatch.setattr("slow.soak.fuzz_archives.READERS", {"Python": lambda *_: {"a": "0"}})
     assert str(disagreement(path, tmp_path / "out")).startswith("Python differs")
 
 

@@ -1,4 +1,4 @@
-"""Fifty kills of a real run; `python tests/soak/kill_loop.py --kills N` goes on for longer, SOAK_KILLS=N here."""
+"""Fifty kills of a real run; `python tests/slow/soak/kill_loop.py --kills N` goes on for longer, SOAK_KILLS=N here."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
-from kill_loop import soak
+
+from slow.soak.kill_loop import soak
 
 pytestmark = pytest.mark.slow
 

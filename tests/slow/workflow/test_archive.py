@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import making
 import pytest
-from fakes.ollama import FakeOllama
-from workflow_project import Project
 
 from ai_dev_tools.benchmark.archive import unpack, verify
 from ai_dev_tools.benchmark.comparison.pool import import_archives
+from fakes.ollama import FakeOllama
+from support import making
+from support.workflow_project import Project
 
 MODEL = "llama3.2:1b"
 LOOPBACK = 'PATH="$PATH:/usr/sbin:/sbin" ip link set lo up && exec "$@"'

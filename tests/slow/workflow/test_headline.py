@@ -9,8 +9,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+
 from fakes.ollama import FakeOllama
-from workflow_project import REPO, Project
+from support.repository import ROOT
+from support.workflow_project import Project
 
 MODELS = {11434: "llama3.2:1b", 11435: "llama3.2:3b", 11436: "llama3.1:8b", 11437: "codellama:7b"}
 SETTINGS = {"profile": "heavy", "approaches": "baseline,tools"}
@@ -32,7 +34,7 @@ def servers() -> Iterator[None]:
 
 def test_four_models_six_tasks(tmp_path: Path, servers: None) -> None:
     project = Project.create(tmp_path)
-    corpora = REPO / "resources" / "corpora"
+    corpora = ROOT / "resources" / "corpora"
     if corpora.is_dir():
         (project.folder / "resources").mkdir()
         (project.folder / "resources" / "corpora").symlink_to(corpora)

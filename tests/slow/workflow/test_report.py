@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from fakes.ollama import FakeOllama
-from fakes.project import make_project
-from workflow_project import Project
+from support.project import make_project
+from support.workflow_project import Project
 
 pytestmark = pytest.mark.slow
 OWN = """

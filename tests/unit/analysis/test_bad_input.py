@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import pytest
-from invented import decide, declare, invent, tools
 
 from ai_dev_tools.benchmark.analysis.comparison import compare
 from ai_dev_tools.benchmark.analysis.decomposition import break_even, decompose, efficiency_change
 from ai_dev_tools.benchmark.analysis.metrics import compute_metrics
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.analysis.verdicts import judge
+from support.invented import decide, declare, invent, tools
 
 TOKENS = ("input_tokens", "output_tokens", "total_tokens")
 TIMES = ("duration_s", "attempts_s")

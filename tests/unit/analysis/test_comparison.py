@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from invented import decide, invent, tools
 
 from ai_dev_tools.benchmark.analysis.comparison import compare
 from ai_dev_tools.benchmark.analysis.decomposition import break_even, decompose
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.errors import ConfigurationError
+from support.invented import decide, invent, tools
 
 
 def test_models_and_profiles_and_runs_are_compared_over_the_cases_they_share() -> None:

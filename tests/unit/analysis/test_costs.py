@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from invented import decide, declare, invent, tools
 
 from ai_dev_tools.benchmark.analysis.bills import bill, with_floor
 from ai_dev_tools.benchmark.analysis.pairing import costs
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.analysis.verdicts import verdicts
+from support.invented import decide, declare, invent, tools
 
 SEEN = [
     "score",

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from report_runs import make_run
 
 from ai_dev_tools.benchmark.records.paths import TABLE_FILES
 from ai_dev_tools.benchmark.records.sample import Sample
+from support.report_runs import make_run
 
 PROGRAM = """
 import json, os, sys

@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from invented import declare, invent
 
 from ai_dev_tools.benchmark.analysis.claims import Plan, parse_plans
 from ai_dev_tools.benchmark.analysis.continuity import departures, foreseen, times
 from ai_dev_tools.benchmark.analysis.verdicts import verdicts
+from support.invented import declare, invent
 
 Entry = dict[str, Any]
 

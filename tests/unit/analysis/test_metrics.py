@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from invented import invent
 from statsmodels.stats.proportion import proportion_confint
 
 from ai_dev_tools.benchmark.analysis.metrics import ALL, compute_metrics, wide
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.plugins import CHECKS, COMPARISONS, METRICS, Estimate, catalogue, load_plugins, metric
+from support.invented import invent
 
 
 def cell(metrics: pd.DataFrame, name: str, approach: str = ALL, task: str = ALL, model: str = ALL) -> pd.Series:

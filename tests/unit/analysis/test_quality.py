@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from invented import decide, declare, invent, tools
 
 from ai_dev_tools.benchmark.analysis.clusters import cluster_estimate
 from ai_dev_tools.benchmark.analysis.quality import gate_level, superiority_p
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.analysis.verdicts import verdicts
+from support.invented import decide, declare, invent, tools
 
 
 def test_a_worse_answer_does_not_save() -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from invented import declare, invent
 
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.analysis.sensitivity import COST, QUALITY, sensitivity
 from ai_dev_tools.benchmark.analysis.verdicts import verdicts
+from support.invented import declare, invent
 
 
 @pytest.fixture(scope="module")

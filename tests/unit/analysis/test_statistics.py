@@ -7,7 +7,6 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from invented import invent
 from scipy import stats
 from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.multitest import multipletests
@@ -27,6 +26,7 @@ from ai_dev_tools.benchmark.analysis.statistics import (
     wilson,
 )
 from ai_dev_tools.benchmark.plugins import COMPARISONS, comparison
+from support.invented import invent
 
 # Darwin's maize: heights in inches of 15 pairs, cross- and self-fertilised. Analysed by Fisher (The Design of
 # Experiments, 1935, chapter III: t = 2.148, 14 degrees of freedom); the differences in eighths of an inch are the

@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from making import sample
 
 from ai_dev_tools.benchmark.analysis.flatten import COLUMNS, sample_row, samples_table
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.records.sample import Attempt, Resources, SampleError, write_block
+from support.making import sample
 
 FAILED: dict[str, Any] = {
     "status": "failed",

@@ -7,13 +7,13 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
-from invented import invent
 
 from ai_dev_tools.benchmark.analysis.comparison import compare
 from ai_dev_tools.benchmark.analysis.validity import ValidityThresholds, assess, check_samples, summarise
 from ai_dev_tools.benchmark.config.parsing import parse
 from ai_dev_tools.benchmark.errors import ConfigurationErrors
 from ai_dev_tools.benchmark.plugins import CHECKS
+from support.invented import invent
 
 
 def _set(**values: object) -> Callable[[pd.DataFrame, int], None]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from invented import decide, declare, invent, tools
 
 from ai_dev_tools.benchmark.analysis.claims import parse_plans, undertaking
 from ai_dev_tools.benchmark.analysis.comparison import compare
@@ -15,6 +14,7 @@ from ai_dev_tools.benchmark.analysis.verdicts import WORDS, enough_resamples, ju
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.records.plan import RULES
 from ai_dev_tools.benchmark.records.table_files import kind_of
+from support.invented import decide, declare, invent, tools
 
 # ------------------------------------------------------------------------------------------ the four words
 

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from invented import invent
 
 from ai_dev_tools.benchmark.analysis.validity import assess, check_samples
 from ai_dev_tools.benchmark.analysis.waiting import late_load_s
+from support.invented import invent
 
 
 def session(**columns: Any) -> pd.DataFrame:

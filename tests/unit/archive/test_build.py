@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from archived import BLOCK, MODEL, PROFILE, PROMPTS, Recorded, record_run
 
 from ai_dev_tools.benchmark.archive import Subject, build_archive, unpack, verify
 from ai_dev_tools.benchmark.errors import BenchmarkError
 from ai_dev_tools.benchmark.planning.archivable import archive_problems
 from ai_dev_tools.benchmark.records.sample import SampleError
+from support.archived import BLOCK, MODEL, PROFILE, PROMPTS, Recorded, record_run
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from archived import record_run
 from rocrate.rocrate import ROCrate
+
+from support.archived import record_run
 
 PROFILES = (
     "ro-crate-1.1", "workflow-ro-crate-1.0", "process-run-crate-0.5", "workflow-run-crate-0.5", "provenance-run-crate-0.5",

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from zips import Part, seal, zip_bytes
 
 from ai_dev_tools.benchmark.archive import ArchiveError, unpack, verify
 from ai_dev_tools.benchmark.archive.container import COMMENT_BYTES, Limits, Member, is_intact, new_archive, open_archive
 from ai_dev_tools.benchmark.archive.structure import Entry, check_members
+from support.zips import Part, seal, zip_bytes
 
 
 def _named(*names: str) -> bytes:

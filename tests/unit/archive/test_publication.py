@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from archived import record_run
-from documents import REPO, blocks
+
+from support.archived import record_run
+from support.documents import blocks
+from support.repository import ROOT
 
 AUTHOR = {
     "author": "Other, A. N.",
@@ -48,7 +50,7 @@ def test_the_signature_of_the_docs_holds_for_the_file_and_for_no_other(archive: 
     """The very block of docs/archives.md."""
     if not shutil.which("ssh-keygen"):
         pytest.skip("no ssh-keygen: install OpenSSH's client")
-    [block] = [block for block in blocks(REPO / "docs" / "archives.md") if "ssh-keygen -Y sign" in block.text]
+    [block] = [block for block in blocks(ROOT / "docs" / "archives.md") if "ssh-keygen -Y sign" in block.text]
     signed = shutil.copy(archive, tmp_path / "run.crate.zip")
     done = subprocess.run(["bash", "-euc", block.text], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

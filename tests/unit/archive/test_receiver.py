@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from archived import BLOCK, PROFILE, Recorded, forge, record_run
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_dev_tools.benchmark._util.lines import visible_line
 from ai_dev_tools.benchmark.archive import ArchiveError, render, unpack, verify
 from ai_dev_tools.cli.benchmark_cli import main
+from support.archived import BLOCK, PROFILE, Recorded, forge, record_run
 
 HOSTILE = "light\x1b[2J\r\nVALID: all is well\x9b1m\u202e\u2028x"
 UNSEEN = {"\x1b", "\r", "\x9b", "\u202e", "\u2028", "\x7f"}

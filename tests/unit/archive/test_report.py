@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from archived import BLOCK, PROFILE, Recorded, forge, record_run
 
 from ai_dev_tools.benchmark.archive import verify
 from ai_dev_tools.benchmark.archive.container import open_archive
 from ai_dev_tools.cli.benchmark_cli import main
+from support.archived import BLOCK, PROFILE, Recorded, forge, record_run
 
 REPORT = "recorded/report/"
 FORMATS = ("report.html", "report.md", "report.txt", "report.csv", "report.xml", "report.ipynb")

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from archived import BLOCK, PROFILE, PROMPTS, Recorded, forge, record_run
 
 from ai_dev_tools.benchmark.archive import ArchiveError, build_archive, unpack, verify
 from ai_dev_tools.benchmark.archive.container import Limits
 from ai_dev_tools.benchmark.comparison.run import read_run
 from ai_dev_tools.benchmark.errors import BenchmarkError
 from ai_dev_tools.cli.benchmark_cli import main
+from support.archived import BLOCK, PROFILE, PROMPTS, Recorded, forge, record_run
 
 
 @pytest.fixture(scope="module")

@@ -10,14 +10,15 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from fakes.ollama import FakeOllama
-from fakes.project import ROOT, make_project
 
 from ai_dev_tools.benchmark.config.shipped_files import find_root
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.workflow.snakemake import Call, spell, split_config
 from ai_dev_tools.cli.benchmark_cli import app, main
 from ai_dev_tools.cli.options import join_lists
+from fakes.ollama import FakeOllama
+from support.project import make_project
+from support.repository import ROOT
 
 CLI = [sys.executable, "-m", "ai_dev_tools.cli.benchmark_cli"]
 

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fakes.project import make_project
 
 from ai_dev_tools.cli.benchmark_cli import main
+from support.project import make_project
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from fakes.project import make_project
 
 from ai_dev_tools.benchmark.comparison.gate import judge_gate, junit, parse_metrics
 from ai_dev_tools.benchmark.comparison.run import Run, read_run
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.cli.benchmark_cli import main
+from support.project import make_project
 
 CLUSTERS = 24
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from report_runs import fail, make_run, with_identity
 
 from ai_dev_tools.benchmark._util.text import number, percent
 from ai_dev_tools.benchmark.comparison import write_batch_report, write_comparison
@@ -24,6 +23,7 @@ from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.planning.estimate import Estimate, announcement
 from ai_dev_tools.benchmark.records.model_size import parameters, recorded_size
 from ai_dev_tools.benchmark.records.sample import Sample
+from support.report_runs import fail, make_run, with_identity
 
 SMALL, LARGE = "llama3.2:1b", "llama3.2:3b"
 BATCH = Batch(description="Two sizes", profiles=("light", "medium"), samples=8, nominal_minutes=(1, 2))

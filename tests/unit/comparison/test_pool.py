@@ -9,13 +9,13 @@ from pathlib import Path
 import msgspec
 import pandas as pd
 import pytest
-from archived import HARDWARE, Recorded, record_run
-from fakes.project import make_project
 
 from ai_dev_tools.benchmark.comparison.pool import difference, import_archives, read_archive
 from ai_dev_tools.benchmark.errors import BenchmarkError
 from ai_dev_tools.benchmark.records.sample import Sample
 from ai_dev_tools.cli.benchmark_cli import main
+from support.archived import HARDWARE, Recorded, record_run
+from support.project import make_project
 
 Make = Callable[..., Path]
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from archived import MODEL, PROFILE, Recorded, record_run
-from fakes.project import make_project
 
 from ai_dev_tools.benchmark.comparison.repetition import compare_requests
 from ai_dev_tools.benchmark.comparison.run import read_run
 from ai_dev_tools.benchmark.endpoints.replay import load_recordings
 from ai_dev_tools.benchmark.errors import BenchmarkError
 from ai_dev_tools.cli.benchmark_cli import main
+from support.archived import MODEL, PROFILE, Recorded, record_run
+from support.project import make_project
 
 
 @pytest.fixture(scope="module")

@@ -25,8 +25,8 @@ from ai_dev_tools.benchmark.config.models import (
 from ai_dev_tools.benchmark.config.parsing import nearest, read_yaml
 from ai_dev_tools.benchmark.config.sources import load_settings, parse_overrides
 from ai_dev_tools.benchmark.errors import ConfigurationError
+from support.repository import ROOT
 
-ROOT = Path(__file__).parents[1]
 SHIPPED: dict[str, Any] = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
 MINIMAL: dict[str, Any] = {"profile": "p", "profiles": {"p": {"instances": {"a": {"model": "m:1"}}}}}
 

@@ -9,10 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
-from fakes.project import make_project
 from hypothesis import example, given
 from hypothesis import strategies as st
-from making import case, write_task
 
 from ai_dev_tools.benchmark.config.batches import find_batches
 from ai_dev_tools.benchmark.config.models import Config, load_config
@@ -25,8 +23,10 @@ from ai_dev_tools.benchmark.runner import BenchmarkRunner
 from ai_dev_tools.benchmark.tasks.loading import load_task
 from ai_dev_tools.benchmark.workflow.snakemake import Call
 from ai_dev_tools.cli.benchmark_cli import main
+from support.making import case, write_task
+from support.project import make_project
+from support.repository import ROOT
 
-ROOT = Path(__file__).parents[1]
 SHIPPED: dict[str, Any] = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
 NAMES = (
     "007",

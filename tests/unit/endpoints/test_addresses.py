@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import yaml
-from fakes.scripted_ollama import ScriptedOllama
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,9 +22,8 @@ from ai_dev_tools.benchmark.endpoints.probing import find_model
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.planning.experiment import Experiment
 from ai_dev_tools.cli.benchmark_cli import main
-
-ROOT = Path(__file__).parents[1]
-
+from fakes.scripted_ollama import ScriptedOllama
+from support.repository import ROOT
 
 # ------------------------------------------------------------------------------------------ OLLAMA_HOST
 

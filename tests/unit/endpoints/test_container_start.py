@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ports import refusing_port
 
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, container, open_endpoint
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
+from support.ports import refusing_port
 
 ENGINE = """#!{python}
 # LABELLED FAKE of a container engine: knows one image and at most one container, kept in a file; runs nothing.

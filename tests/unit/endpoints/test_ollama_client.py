@@ -9,11 +9,8 @@ import time
 from contextlib import suppress
 
 import pytest
-from fakes.ollama import FakeOllama
-from fakes.scripted_socket import FINAL, HEAD, Script, chunk, line, piece, serving, streams, whole
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ports import refusing_port
 
 from ai_dev_tools.benchmark.endpoints import ollama_client as client_module
 from ai_dev_tools.benchmark.endpoints.ollama_client import OllamaClient, Reply, status_error
@@ -30,6 +27,9 @@ from ai_dev_tools.benchmark.errors import (
     RequestTimeoutError,
     RunnerError,
 )
+from fakes.ollama import FakeOllama
+from fakes.scripted_socket import FINAL, HEAD, Script, chunk, line, piece, serving, streams, whole
+from support.ports import refusing_port
 
 PAYLOAD = {"model": "fake:1b", "messages": [{"role": "user", "content": "Which colour?"}], "format": {"type": "object"}}
 

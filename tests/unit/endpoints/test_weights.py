@@ -25,7 +25,8 @@ from ai_dev_tools.benchmark.endpoints.embedded import weights as fetching
 from ai_dev_tools.benchmark.endpoints.embedded.catalogue import CatalogueModel, find_model, load_catalogue
 from ai_dev_tools.benchmark.endpoints.embedded.weights import fetch_weights, is_intact
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, EndpointConnectionError
-from tests.fakes.package_index import Index
+from fakes.package_index import Index
+from support.repository import ROOT
 
 CONTENT = random.Random(1).randbytes(2_500_000)
 PART_BYTES = 1_000_000
@@ -297,7 +298,7 @@ def test_the_publishers_address_is_asked_for_what_is_missing_only(destination: P
 
 
 def test_the_shipped_catalogue_knows_the_models_of_the_profiles() -> None:
-    found = load_catalogue(Path(__file__).parents[1] / "config" / "models.yaml")
+    found = load_catalogue(ROOT / "config" / "models.yaml")
     assert {"smollm2:135m", "qwen2.5-coder:0.5b", "qwen2.5-coder:1.5b"} <= found.keys()
 
 

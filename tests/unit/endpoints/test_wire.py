@@ -12,7 +12,6 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from fakes.scripted_socket import FINAL, HEAD, Script, chunk, line, piece, serving, streams, whole
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,6 +24,7 @@ from ai_dev_tools.benchmark.errors import (
     MalformedResponseError,
     RequestTimeoutError,
 )
+from fakes.scripted_socket import FINAL, HEAD, Script, chunk, line, piece, serving, streams, whole
 
 PAYLOAD: dict[str, Any] = {"model": "fake:1b", "messages": []}
 TOKEN = "tok/en+Marker-4711"

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from bench import Bench, Fake
 
 from ai_dev_tools.benchmark.execution import request as measure
+from support.bench import Bench, Fake
 
 
 @pytest.fixture

@@ -6,8 +6,6 @@ import threading
 from typing import Any
 
 import pytest
-from bench import Bench, Reply, answering
-from making import prompt, prompts
 
 from ai_dev_tools.benchmark.endpoints.metering import Meter
 from ai_dev_tools.benchmark.endpoints.ollama_client import OllamaClient
@@ -16,6 +14,8 @@ from ai_dev_tools.benchmark.execution import request as measure
 from ai_dev_tools.benchmark.execution.progress import duration
 from ai_dev_tools.benchmark.records.block import cells, nonce
 from ai_dev_tools.benchmark.records.sample import EndpointIdentity, SampleError, read_sample
+from support.bench import Bench, Reply, answering
+from support.making import prompt, prompts
 
 # --- the first run --------------------------------------------------------------------------------------------------
 

@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from bench import Bench, Reply, breaking_off
-from making import prompts
 
 from ai_dev_tools.benchmark import execution
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, ReadyEndpoint, endpoint_kind
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, EndpointConnectionError
 from ai_dev_tools.benchmark.execution import run_block
 from ai_dev_tools.benchmark.records.sample import Sample, read_sample, write_sample
+from support.bench import Bench, Reply, breaking_off
+from support.making import prompts
 
 # --- the endpoint goes away -----------------------------------------------------------------------------------------
 

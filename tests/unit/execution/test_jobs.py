@@ -15,8 +15,6 @@ from typing import Any
 
 import psutil
 import pytest
-from fakes.ollama import FakeOllama
-from making import block, prompts, write_task
 
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, ReadyEndpoint, endpoint_kind
 from ai_dev_tools.benchmark.endpoints.metering import Meter
@@ -30,9 +28,9 @@ from ai_dev_tools.benchmark.records.sample import read_block
 from ai_dev_tools.benchmark.tasks import receipts
 from ai_dev_tools.benchmark.tasks.audit import audit_task
 from ai_dev_tools.benchmark.tasks.corpora import CorpusInvalid, CorpusUnavailable, load_corpora
-
-ROOT = Path(__file__).parents[1]
-
+from fakes.ollama import FakeOllama
+from support.making import block, prompts, write_task
+from support.repository import ROOT
 
 # --- scripts ------------------------------------------------------------------------------------------------------
 

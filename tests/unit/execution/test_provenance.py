@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes.ollama import FakeOllama
-from making import block, prompts
 
 from ai_dev_tools.benchmark.endpoints import ReadyEndpoint, open_endpoint
 from ai_dev_tools.benchmark.endpoints.base import EndpointSpec
@@ -18,6 +16,8 @@ from ai_dev_tools.benchmark.execution import provenance as identity
 from ai_dev_tools.benchmark.execution import run_block
 from ai_dev_tools.benchmark.records.block import Block
 from ai_dev_tools.benchmark.records.sample import Sample
+from fakes.ollama import FakeOllama
+from support.making import block, prompts
 
 MODEL = "fake:1b"
 

@@ -11,10 +11,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from bench import Bench, Fake, Reply
 from hypothesis import given
 from hypothesis import strategies as st
-from making import block
 
 from ai_dev_tools.benchmark.analysis.flatten import sample_row
 from ai_dev_tools.benchmark.analysis.validity import assess
@@ -26,6 +24,8 @@ from ai_dev_tools.benchmark.execution import request as measure
 from ai_dev_tools.benchmark.execution.job import RUN_PID
 from ai_dev_tools.benchmark.execution.slots import Turn, overlapping, spread
 from ai_dev_tools.benchmark.records.sample import Sample
+from support.bench import Bench, Fake, Reply
+from support.making import block
 
 LATENCY_S = 0.2
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from bench import Bench
-from making import prompt, prompts
 
 from ai_dev_tools.benchmark.execution import retryable
 from ai_dev_tools.benchmark.records.sample import Sample, SampleError, read_sample, write_sample
+from support.bench import Bench
+from support.making import prompt, prompts
 
 # --- running again --------------------------------------------------------------------------------------------------
 

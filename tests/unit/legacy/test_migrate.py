@@ -9,7 +9,6 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from fakes.project import make_project
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,6 +26,7 @@ from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.legacy.migrate import migrate_file
 from ai_dev_tools.benchmark.legacy.old_results import import_results
 from ai_dev_tools.benchmark.records.sample import Sample, read_sample
+from support.project import make_project
 
 OLD_SECTION = """
 [tool.ai-dev-tools.benchmark]

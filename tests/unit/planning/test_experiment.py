@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 import pytest
 import yaml
-from making import case, write_task
 
 from ai_dev_tools.benchmark.config.models import load_config
 from ai_dev_tools.benchmark.endpoints.embedded.catalogue import Weights, require_servable
@@ -17,8 +16,9 @@ from ai_dev_tools.benchmark.planning.experiment import Experiment, open_experime
 from ai_dev_tools.benchmark.prompts.approaches import APPROACHES
 from ai_dev_tools.benchmark.records.block import PROTOCOL, Block, case_order, cells
 from ai_dev_tools.benchmark.records.plan import RULES, plan_hash
+from support.making import case, write_task
+from support.repository import ROOT
 
-ROOT = Path(__file__).parents[1]
 SHIPPED: dict[str, Any] = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
 HEAVY = ["llama3.2-1b", "llama3.2-3b", "llama3.1-8b", "codellama-7b"]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from invented import invent
 from scipy import stats
 
 from ai_dev_tools.benchmark.analysis.bills import bill
@@ -14,6 +13,7 @@ from ai_dev_tools.benchmark.analysis.statistics import holm, infer
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.planning.durations import fit_durations
 from ai_dev_tools.benchmark.planning.planner import Assumptions, Target, plan, power_curve, prospects
+from support.invented import invent
 
 
 def test_the_duration_model_recovers_the_rates_and_states_its_error() -> None:

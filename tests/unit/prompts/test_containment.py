@@ -13,12 +13,13 @@ from typing import Any
 
 import psutil
 import pytest
-from making import tool
 
 from ai_dev_tools.benchmark.errors import ConfigurationError, ToolError
 from ai_dev_tools.benchmark.prompts import containment, tools
 from ai_dev_tools.benchmark.prompts.containment import Limits, Sandbox, bubblewrap_problem, fresh_room, run_contained
 from ai_dev_tools.benchmark.prompts.tools import installed_version, run_tool
+from support.making import tool
+from support.repository import ROOT
 
 FILES = {"app.py": "x = 1\n"}
 DAEMON = """
@@ -119,9 +120,9 @@ def test_a_tool_ends_with_the_run_that_started_it(sandbox: Sandbox, tmp_path: Pa
     """Also when that is killed and can end nothing itself."""
     mark = f"mark-{uuid.uuid4()}"
     code = f"""
-import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
+import sys; sys.path.insert(0, {str(ROOT / "tests")!r})
 from pathlib import Path
-from making import tool
+from support.making import tool
 from ai_dev_tools.benchmark.prompts.tools import run_tool
 run_tool(tool(Path({str(tmp_path)!r}), "-c", "import time; time.sleep(600)", {mark!r}), {{}}, {{}}, sandbox={sandbox!r})
 """
@@ -144,9 +145,9 @@ def test_no_process_above_a_tool_shows_it_a_secret(sandbox: Sandbox, tmp_path: P
     """Its parent is the supervisor, and the parent of that is not the run, whose environment may hold tokens."""
     (tmp_path / "look.py").write_text(LOOK_UP)
     code = f"""
-import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
+import sys; sys.path.insert(0, {str(ROOT / "tests")!r})
 from pathlib import Path
-from making import tool
+from support.making import tool
 from ai_dev_tools.benchmark.prompts.tools import run_tool
 print(run_tool(tool(Path({str(tmp_path)!r}), "{{tool_dir}}/look.py"), {{}}, {{}}, sandbox={sandbox!r}).condensed)
 """

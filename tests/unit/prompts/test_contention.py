@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 import pandas as pd
 import pytest
-from making import case, sample, tool, write_task
 
 from ai_dev_tools.benchmark.analysis.flatten import sample_row
 from ai_dev_tools.benchmark.analysis.validity import assess, check_samples
@@ -21,6 +20,7 @@ from ai_dev_tools.benchmark.prompts.approaches import Material, build_context, f
 from ai_dev_tools.benchmark.prompts.tool_results import ToolResult, collect_contexts, disturbed_line
 from ai_dev_tools.benchmark.prompts.tools import run_tool
 from ai_dev_tools.benchmark.tasks.loading import load_task
+from support.making import case, sample, tool, write_task
 
 CORES = os.cpu_count() or 1
 FOR_A_WHILE = "import time\nend = time.monotonic() + 0.6\nwhile time.monotonic() < end: {body}\nprint(1)"

@@ -9,13 +9,13 @@ import pytest
 import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
-from making import case, tool, write_task
 
 from ai_dev_tools.benchmark.errors import ConfigurationError, ToolError
 from ai_dev_tools.benchmark.prompts.placeholders import VALID, CaseInput, check_words, command_line, in_template
 from ai_dev_tools.benchmark.prompts.tool_results import collect_contexts
 from ai_dev_tools.benchmark.prompts.tools import condense, load_tool, run_tool
 from ai_dev_tools.benchmark.tasks.loading import load_task
+from support.making import case, tool, write_task
 
 FILES = {"app.py": "x = 1\n", "pkg/mod.py": "y = 2\n"}
 SHOW = "import sys; print(sys.argv[1:])"

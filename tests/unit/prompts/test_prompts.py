@@ -12,7 +12,6 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from making import SCHEMA, case, prompt, write_task
 from markdown_it import MarkdownIt
 
 from ai_dev_tools.benchmark.errors import ConfigurationError, ToolError
@@ -28,6 +27,7 @@ from ai_dev_tools.benchmark.prompts.approaches import (
 )
 from ai_dev_tools.benchmark.prompts.tool_results import ToolResult
 from ai_dev_tools.benchmark.tasks.loading import Task, load_task
+from support.making import SCHEMA, case, prompt, write_task
 
 texts = st.dictionaries(st.text("abc./", min_size=1, max_size=5), st.text(max_size=200), min_size=1, max_size=4)
 lines = st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), max_size=12), max_size=10)

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import urllib3
 import yaml
-from making import case, prompt, write_task
 
 from ai_dev_tools.benchmark.endpoints import ReadyEndpoint
 from ai_dev_tools.benchmark.endpoints.embedded.tokenizing import count_tokens
@@ -21,8 +20,9 @@ from ai_dev_tools.benchmark.prompts.sizes import estimated_tokens, size_problem
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.tasks.loading import load_task
 from ai_dev_tools.cli.benchmark_cli import main
+from support.making import case, prompt, write_task
+from support.repository import ROOT
 
-ROOT = Path(__file__).parents[1]
 LINE = "total = total + rates[index] * amount\n"
 
 

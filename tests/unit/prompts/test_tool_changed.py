@@ -13,11 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from making import tool, write_task
 
 from ai_dev_tools.benchmark.prompts.executed import executed_digest
 from ai_dev_tools.benchmark.prompts.tool_results import ToolResult, collect_contexts
 from ai_dev_tools.benchmark.tasks.loading import load_task
+from support.making import tool, write_task
 
 
 def program(path: Path, text: str) -> Path:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from making import case, tool, write_task
 
 from ai_dev_tools.benchmark.prompts.tool_results import ToolResult, collect_contexts
 from ai_dev_tools.benchmark.tasks.loading import load_task
+from support.making import case, tool, write_task
 
 CASES = [case(f"c{n}", source=None, inline={f"f{n}.py": f"{n}\n"}) for n in range(6)]
 

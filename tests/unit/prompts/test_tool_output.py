@@ -10,12 +10,12 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from making import tool
 
 from ai_dev_tools.benchmark.errors import ConfigurationError, ToolError
 from ai_dev_tools.benchmark.prompts import tools
 from ai_dev_tools.benchmark.prompts.tool_output import read_output
 from ai_dev_tools.benchmark.prompts.tools import condense, installed_version, load_tool, run_tool
+from support.making import tool
 
 
 def said(code: str, files: dict[str, str] | None = None, **changed: Any) -> str:

@@ -14,13 +14,13 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from making import case, tool, write_task
 
 from ai_dev_tools.benchmark.errors import ConfigurationError, ToolError
 from ai_dev_tools.benchmark.prompts import tools
 from ai_dev_tools.benchmark.prompts.tool_results import collect_contexts
 from ai_dev_tools.benchmark.prompts.tools import condense, find_tools, installed_version, load_tool, run_tool
 from ai_dev_tools.benchmark.tasks.loading import load_task
+from support.making import case, tool, write_task
 
 FILES = {"app.py": "x = 1\n", "pkg/mod.py": "y = 2\n"}
 TOOL: dict[str, Any] = {

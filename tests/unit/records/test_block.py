@@ -10,7 +10,6 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from making import SCHEMA, block
 
 from ai_dev_tools.benchmark.records import block as design
 from ai_dev_tools.benchmark.records.block import (
@@ -23,6 +22,7 @@ from ai_dev_tools.benchmark.records.block import (
     request_options,
     seed,
 )
+from support.making import SCHEMA, block
 
 ids = st.text("abcdefgh_0123", min_size=1, max_size=6)
 arms = st.lists(ids, min_size=1, max_size=6, unique=True)

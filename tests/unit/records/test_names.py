@@ -10,7 +10,6 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from making import case, write_task
 
 from ai_dev_tools.benchmark.config.models import load_config, resolve_profile
 from ai_dev_tools.benchmark.errors import ConfigurationError
@@ -29,8 +28,9 @@ from ai_dev_tools.benchmark.records.names import (
 )
 from ai_dev_tools.benchmark.tasks.loading import find_tasks, load_task
 from ai_dev_tools.benchmark.tasks.registry import TaskRegistry
+from support.making import case, write_task
+from support.repository import ROOT
 
-ROOT = Path(__file__).parents[1]
 SHIPPED: dict[str, Any] = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
 DEVICES = ("con", "NUL", "aux", "com1", "lpt9")
 

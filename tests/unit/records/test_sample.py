@@ -14,7 +14,6 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from making import sample
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.records.paths import safe_model, sample_file, superseded_file
@@ -31,6 +30,7 @@ from ai_dev_tools.benchmark.records.sample import (
     write_block,
     write_sample,
 )
+from support.making import sample
 
 FIELDS = [
     "profile",

@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from report_runs import Run, make_run, make_tables
 
 from ai_dev_tools.benchmark.analysis.samples_table import NUMBERS, TEXT, prepare
 from ai_dev_tools.benchmark.comparison import write_comparison
@@ -23,6 +22,7 @@ from ai_dev_tools.benchmark.records.sample import Sample
 from ai_dev_tools.benchmark.records.table_files import guarded, kind_of, read_table, unguarded, write_csv
 from ai_dev_tools.benchmark.runner.results import BenchmarkResults
 from ai_dev_tools.benchmark.workflow.notify import current_verdicts
+from support.report_runs import Run, make_run, make_tables
 
 LOOK_LIKE_SOMETHING_ELSE = (
     "NA", "N/A", "null", "None", "nan", "NaN", "007", "1e5", "true", "False", "inf", "-inf", "empty", "1_000", "0x1F",
@@ -90,7 +90,7 @@ def strange(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def test_names_that_look_like_something_else_are_in_every_table_and_in_the_report(strange: Run) -> None:
-    from report_runs import report_of
+    from support.report_runs import report_of
 
     results = BenchmarkResults("light", strange.folder, "")
     assert set(results.samples()["task"]) == {"NA", "007"}

@@ -7,7 +7,6 @@ from pathlib import Path
 import msgspec
 import pandas as pd
 import pytest
-from report_runs import Change, Run, make_run, notices, report_of, with_identity
 
 from ai_dev_tools.benchmark._util.text import number
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
@@ -19,6 +18,7 @@ from ai_dev_tools.benchmark.reporting.data import records
 from ai_dev_tools.benchmark.reporting.document import Facts, Figure, Report, Table
 from ai_dev_tools.benchmark.reporting.formats import badge, console, html, structured
 from ai_dev_tools.benchmark.reporting.sections.headline import verdict_of
+from support.report_runs import Change, Run, make_run, notices, report_of, with_identity
 
 
 def figure(report: Report, name: str) -> Figure:

@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-from report_runs import everything, fail, make_run, notices, report_of, shown
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.records.sample import Sample
@@ -15,6 +14,7 @@ from ai_dev_tools.benchmark.reporting.build import SCHEMA_VERSION
 from ai_dev_tools.benchmark.reporting.document import Verdicts
 from ai_dev_tools.benchmark.reporting.formats import console, html, junit, markdown, structured
 from ai_dev_tools.benchmark.reporting.render import render_report
+from support.report_runs import everything, fail, make_run, notices, report_of, shown
 
 
 def test_the_embedded_models_report_says_that_it_cannot_judge_quality(tmp_path: Path) -> None:

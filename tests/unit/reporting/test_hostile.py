@@ -16,7 +16,6 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
-from report_runs import TRUTH, fail, make_run
 
 from ai_dev_tools.benchmark._util.text import visible
 from ai_dev_tools.benchmark.reporting.browser import MOST_TEXT, browser_data, load_prompts, read_blocks
@@ -34,6 +33,7 @@ from ai_dev_tools.benchmark.reporting.document import (
     Verdicts,
 )
 from ai_dev_tools.benchmark.reporting.formats import badge, console, html, junit, markdown, structured
+from support.report_runs import TRUTH, fail, make_run
 
 NASTY = [
     "<script>alert(1)</script>",

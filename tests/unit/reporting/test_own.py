@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from report_runs import ROOT, Run, make_run, report_of
 
 from ai_dev_tools.benchmark._util.text import number
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
@@ -18,6 +17,8 @@ from ai_dev_tools.benchmark.reporting.document import Report
 from ai_dev_tools.benchmark.reporting.formats import own, structured
 from ai_dev_tools.benchmark.reporting.render import execute_notebook, render_report
 from ai_dev_tools.benchmark.tasks import templating
+from support.report_runs import Run, make_run, report_of
+from support.repository import ROOT
 
 EXAMPLES = ROOT / "docs" / "examples"
 

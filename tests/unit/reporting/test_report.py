@@ -15,7 +15,6 @@ from pathlib import Path
 import jsonschema
 import pandas as pd
 import pytest
-from report_runs import Run, everything, make_run, report_of
 
 from ai_dev_tools.benchmark._util.text import number
 from ai_dev_tools.benchmark.errors import ConfigurationError
@@ -25,6 +24,7 @@ from ai_dev_tools.benchmark.reporting.build import SCHEMA_VERSION
 from ai_dev_tools.benchmark.reporting.document import Report, Table
 from ai_dev_tools.benchmark.reporting.formats import badge, console, html, junit, markdown, structured
 from ai_dev_tools.benchmark.reporting.render import render_report
+from support.report_runs import Run, everything, make_run, report_of
 
 
 @pytest.fixture(scope="module")

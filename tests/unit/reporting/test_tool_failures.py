@@ -7,12 +7,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from report_runs import Run, everything, fail, make_run, make_tables, notices, report_of, shown
 
 from ai_dev_tools.benchmark.prompts import read_prompts, write_prompts
 from ai_dev_tools.benchmark.records.sample import Sample, SampleError
 from ai_dev_tools.benchmark.records.table_files import read_table
 from ai_dev_tools.benchmark.reporting.formats import structured
+from support.report_runs import Run, everything, fail, make_run, make_tables, notices, report_of, shown
 
 MESSAGE = "lint ended with exit code 2: cannot read lint.toml"
 

@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from making import case, write_task
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.tasks.case_lists import listed_cases
 from ai_dev_tools.benchmark.tasks.loading import case_texts, load_task
+from support.making import case, write_task
 
 INLINE = case("three", source=None, inline={"pkg/app.py": "x = 3\n"}, truth={"colour": "green"})
 

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from fakes.package_index import Index
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,9 +32,11 @@ from ai_dev_tools.benchmark.tasks.corpora import (
     load_corpora,
     read_archive,
 )
+from fakes.package_index import Index
+from support.repository import ROOT
 
 MODULE = b"ANSWER = 42\n"
-CONFIG = Path(__file__).parents[1] / "config" / "corpora.yaml"
+CONFIG = ROOT / "config" / "corpora.yaml"
 
 
 def sha256(content: bytes) -> str:

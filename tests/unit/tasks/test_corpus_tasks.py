@@ -17,8 +17,9 @@ from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.tasks.corpora import CorpusUnavailable, fetch_corpus, load_corpora
 from ai_dev_tools.benchmark.tasks.excerpts import Excerpt
 from ai_dev_tools.benchmark.tasks.loading import Task, load_task, render_question
+from support.repository import ROOT
 
-CONFIG = Path(__file__).parents[1] / "config"
+CONFIG = ROOT / "config"
 TASKS = ("repo_analysis", "tensorflow_context")
 
 

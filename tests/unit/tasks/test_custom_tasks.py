@@ -8,7 +8,6 @@ from typing import Any
 
 import jsonschema
 import pytest
-from fakes.project import make_project
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +18,7 @@ from ai_dev_tools.benchmark.prompts.approaches import find_approach
 from ai_dev_tools.benchmark.tasks.loading import get_task_registry
 from ai_dev_tools.benchmark.tasks.registry import TaskRegistry, answer_field
 from ai_dev_tools.benchmark.tasks.scoring import score_answer
+from support.project import make_project
 
 PROMPTS = {
     "baseline_prompt": "Analyze {{ this }} code manually…",

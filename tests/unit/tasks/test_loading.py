@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 import yaml
-from making import SCHEMA, TASK, case, write_task
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.tasks.corpora import CorpusUnavailable
 from ai_dev_tools.benchmark.tasks.loading import Task, case_texts, check_names, find_tasks, load_task, render_question
+from support.making import SCHEMA, TASK, case, write_task
 
 
 def error_of(folder: Path) -> str:

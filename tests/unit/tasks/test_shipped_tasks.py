@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from making import case, write_task
-from shipped import CORPORA, ROOT, SHIPPED, load_once
 
 from ai_dev_tools.benchmark.config.parsing import StrictModel
 from ai_dev_tools.benchmark.errors import ConfigurationError
@@ -21,6 +19,9 @@ from ai_dev_tools.benchmark.tasks.audit import audit_task
 from ai_dev_tools.benchmark.tasks.case_lists import CaseList
 from ai_dev_tools.benchmark.tasks.loading import Case, ScoringRule, Task
 from ai_dev_tools.benchmark.tasks.scoring import NORMALISATIONS, SCORERS, parse_answer, score_answer
+from support.making import case, write_task
+from support.repository import ROOT
+from support.shipped import CORPORA, SHIPPED, load_once
 
 
 @pytest.fixture(params=sorted(SHIPPED))

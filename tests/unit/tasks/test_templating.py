@@ -7,13 +7,13 @@ from pathlib import Path
 
 import psutil
 import pytest
-from making import tool, write_task
 
 from ai_dev_tools.benchmark.errors import ConfigurationError, ToolError
 from ai_dev_tools.benchmark.prompts.tools import condense, load_tool
 from ai_dev_tools.benchmark.tasks import templating
 from ai_dev_tools.benchmark.tasks.loading import load_task
 from ai_dev_tools.benchmark.tasks.templating import Failed, names_variable, outcomes, render_each, template_problem
+from support.making import tool, write_task
 
 HUNGRY = {
     "time": "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",

@@ -8,12 +8,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from report_runs import Run, fail, make_run
 from rich.console import Console
 
 from ai_dev_tools.benchmark.records.paths import sample_file
 from ai_dev_tools.benchmark.records.sample import Sample, read_block, write_block, write_sample
 from ai_dev_tools.benchmark.workflow.live_view import RunView, busy_seconds, main, watch
+from support.report_runs import Run, fail, make_run
 
 
 def all_samples(run: Run) -> list[Sample]:

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes.ollama import FakeOllama
-from fakes.project import make_project
 
 from ai_dev_tools.benchmark.workflow import notify as webhook
+from fakes.ollama import FakeOllama
+from support.project import make_project
 
 
 class Receiver(HTTPServer):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import making
 import pytest
-from fakes.ollama import FakeOllama
-from fakes.project import make_project
 
 from ai_dev_tools.benchmark.records.sample import write_block
 from ai_dev_tools.benchmark.workflow.same_model import recorded_digests
 from ai_dev_tools.cli.benchmark_cli import main
+from fakes.ollama import FakeOllama
+from support import making
+from support.project import make_project
 
 MODEL = "llama3.2:1b"
 OLD = "0ld" + "0" * 61
