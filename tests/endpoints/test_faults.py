@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import functools
 import itertools
-import os
 import threading
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -28,33 +26,12 @@ from ai_dev_tools.benchmark.records.block import Block
 from ai_dev_tools.benchmark.records.sample import Sample, read_sample
 from fakes.faulty_proxy import FAULTS, Chat, Fault, FaultyProxy
 from fakes.ollama import FakeOllama
+from support.faults import LIMIT_S, Expected, Seen, check_table, completed, passing, rows
 from support.making import block, prompts
-from support.repository import ROOT
 from support.workflow_project import Project
 
 MODEL = "fake:1b"
-DOCS = ROOT / "docs" / "reliability.md"
-BEGIN, END = "<!-- faults: made by tests/endpoints/test_faults.py -->", "<!-- end of faults -->"
-
-
-@dataclass(frozen=True)
-class Expected:
-    """What a fault leads to."""
-
-    what: str
-    error_class: str | None = None
-    tries: int = 1
-    flag: str | None = None
-    asked_again: bool = False
-    status: str = "failed"
-
-
-def passing(what: str, error_class: str) -> Expected:
-    return Expected(what, error_class, tries=3, flag="retried", asked_again=True)
-
-
-def completed(what: str, flag: str | None = None) -> Expected:
-    return Expected(what, flag=flag, status="completed")
+BEGIN = "<!-- faults: made by tests/endpoints/test_faults.py -->"
 
 
 EXPECTED: dict[str, Expected] = {
@@ -94,23 +71,7 @@ EXPECTED: dict[str, Expected] = {
 }
 
 
-@dataclass
-class Seen:
-    """What came of a block under a fault, and of the same block afterwards without it."""
-
-    samples: list[Sample]
-    broken: int
-    rerun: list[Sample]
-    asked_by_rerun: int
-    files: int
-
-    def of(self, case: str) -> list[Sample]:
-        return [sample for sample in self.samples if sample.case == case]
-
-
 HANGING = ("stall_in_mid_stream", "trickle_without_end", "no_first_byte")
-LIMIT_S = 1.0
-"""`task_timeout` under faults that only a timeout ends."""
 
 
 def a_block(folder: Path, url: str, timeout_s: float = 10.0, **endpoint: object) -> Block:
@@ -343,30 +304,14 @@ def test_a_run_through_all_faults_completes(tmp_path: Path) -> None:
 
 
 def table() -> str:
-    """The rows as they were seen, not as they are expected."""
     lines = [
         "| what happens | sample | tries | when the second try is answered | a rerun |",
         "|---|---|---|---|---|",
         "| connection refused | `connection` | 3 | completed, 2 tries | asks again; after 3 samples in a row the block"
         " stops early |",
     ]
-    for name, expected in EXPECTED.items():
-        seen = see(name)
-        sample, passed = seen.of("two")[0], seen.of("three")[0]
-        flags = ", ".join(flag for flag in sample.flags if flag != "retried")
-        result = f"`{sample.error.class_}`" if sample.error else "completed" + (f", flag `{flags}`" if flags else "")
-        recovered = f"completed, {len(passed.attempts)} tries" if sample.error and passed.status == "completed" else "–"
-        kept = "asks again" if seen.asked_by_rerun else "keeps it"
-        lines.append(f"| {expected.what} | {result} | {len(sample.attempts)} | {recovered} | {kept} |")
-    return "\n".join(lines)
+    return "\n".join([*lines, *rows(EXPECTED, see)])
 
 
 def test_the_table_in_the_documentation_is_what_was_seen() -> None:
-    text = DOCS.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    written, _, after = rest.partition(END)
-    assert after, f"{DOCS} has no place for the table"
-    if os.environ.get("UPDATE_DOCS"):
-        DOCS.write_text(f"{before}{BEGIN}\n\n{table()}\n\n{END}{after}", encoding="utf-8")
-    else:
-        assert written.strip() == table(), "UPDATE_DOCS=1 pytest tests/endpoints/test_faults.py writes it anew"
+    check_table(BEGIN, table())

@@ -116,7 +116,7 @@ def _shown(key: str, value: Any) -> str:
     parts = key.split(".")
     if "environment" in parts[:-1]:
         value = without_secrets({parts[-1]: value})[parts[-1]]
-    elif parts[-1] in ("endpoint", "host", "replicas"):
+    elif parts[-1] in ("endpoint", "host", "base_url", "replicas"):
         several = value if isinstance(value, list | tuple) else [value]
         value = "(hidden)" if any(map(problem_of, several)) else value
     return without_passwords(_short(value))
@@ -130,6 +130,7 @@ def _short(value: Any) -> str:
 def plan_of(experiment: Experiment, root: Path, effect: float | None = None) -> tuple[dict[str, Any], str]:
     """What a run sets out to show, what it can find, and what it takes: for programs, and for people."""
     from ai_dev_tools.benchmark.execution.progress import duration
+    from ai_dev_tools.benchmark.planning.disclosure import destinations
     from ai_dev_tools.benchmark.planning.estimate import estimate
     from ai_dev_tools.benchmark.planning.sizing import size_up, sizing_lines
     from ai_dev_tools.benchmark.prompts.sizes import misfits
@@ -162,6 +163,9 @@ def plan_of(experiment: Experiment, root: Path, effect: float | None = None) -> 
         *(f"Task {task}: {', '.join(cases[: plan['samples']])}" for task, cases in plan["tasks"].items()),
         f"Requests: {guess.requests}, of which {guess.missing} are to be asked; time {seconds}",
     ]
+    sent = destinations(experiment, profile)
+    content["sent_to"] = [vars(one) for one in sent]
+    lines += [f"Where your code goes: {one}" for one in sent]
     too_long = misfits(experiment, root)
     content["context"] = [vars(misfit) for misfit in too_long]
     lines += [f"Context: {misfit}" for misfit in too_long]

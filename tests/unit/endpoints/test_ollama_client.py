@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ai_dev_tools.benchmark.endpoints import ollama_client as client_module
+from ai_dev_tools.benchmark.endpoints import chat as client_module
 from ai_dev_tools.benchmark.endpoints.ollama_client import OllamaClient, Reply, status_error
 from ai_dev_tools.benchmark.errors import (
     ASKED_AGAIN,

@@ -240,7 +240,7 @@ def test_a_slow_request_that_had_its_turn_is_a_measured_time_out(bench: Bench) -
 
 
 def test_a_real_model_behind_one_slot_is_seen_to_have_one(embedded_endpoint: ReadyEndpoint) -> None:
-    body = slots.probe_body(block(model=embedded_endpoint.model, options={"num_ctx": 2048, "temperature": 0.0}))
+    body = slots.probe_chat(block(model=embedded_endpoint.model, options={"num_ctx": 2048, "temperature": 0.0}))
     client = OllamaClient(embedded_endpoint.base_url, 3, embedded_endpoint.headers)
     assert slots.probe(client, body, 3, timeout_s=120) == 1
 

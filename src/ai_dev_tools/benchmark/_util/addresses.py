@@ -66,6 +66,19 @@ def parse_address(text: str, setting: str) -> Address | None:
     return Address(scheme, _shortest(host) or "127.0.0.1", port, f"/{path}" if path else "")
 
 
+def ends_in_v1(url: str) -> bool:
+    """Whether an address is where servers that speak OpenAI's API have it."""
+    return url.rstrip("/").endswith("/v1")
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether a host is this machine by its very name; a tunnel may lead from there to anywhere."""
+    name = host.lower().strip("[]").rstrip(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    return _is_ip(name) and (ipaddress.ip_address(name).is_loopback or ipaddress.ip_address(name).is_unspecified)
+
+
 def host_url(text: str, setting: str = "OLLAMA_HOST") -> str | None:
     """The base URL at which a server with this `OLLAMA_HOST` is reached; None where it is empty.
 

@@ -12,6 +12,7 @@ from typing import Any
 
 REMEDY = "Put it into an environment variable, as `Bearer …` or `Basic …`, and name that one in server.token_env"
 _IN_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^\s\"'<>]*@")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def without_passwords(text: str) -> str:
@@ -30,9 +31,23 @@ def problem_of(address: object) -> str | None:
     return None
 
 
+def problem_of_variable(name: object) -> str | None:
+    """Why a text is no name of an environment variable, or looks like a key itself, without showing it; None if it is one."""
+    if not isinstance(name, str) or (_VARIABLE.fullmatch(name) and not _looks_secret(name)):
+        return None
+    return "it is not the name of an environment variable. A key itself never stands in the settings: export it, and name that"
+
+
+def _looks_secret(name: str) -> bool:
+    """Long, with small and with large letters or digits: names of variables are not like that, keys are."""
+    return len(name) > 20 and re.search(r"[a-z]", name) is not None and re.search(r"[A-Z0-9]", name) is not None
+
+
 def refused(settings: Mapping[str, Any]) -> list[str]:
-    """A line for each address in the settings that may hold a secret. Looks before types are checked, which shows values."""
-    return [f"'{place}': {problem}" for place, address in _addresses(settings) if (problem := problem_of(address))]
+    """A line for each setting that may hold a secret. Looks before types are checked, which shows values."""
+    addresses = [f"'{place}': {problem}" for place, address in _addresses(settings) if (problem := problem_of(address))]
+    names = [f"'{place}': {problem}" for place, name in _variables(settings) if (problem := problem_of_variable(name))]
+    return addresses + names
 
 
 def _addresses(settings: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
@@ -42,9 +57,18 @@ def _addresses(settings: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
         for key, instance in _items(profile.get("instances")):
             where = f"profiles.{name}.instances.{key}"
             yield f"{where}.host", instance.get("host")
+            yield f"{where}.base_url", instance.get("base_url")
             replicas = instance.get("replicas")
             for replica in replicas if isinstance(replicas, list | tuple) else [replicas]:
                 yield f"{where}.replicas", replica
+
+
+def _variables(settings: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+    if isinstance(server := settings.get("server"), Mapping):
+        yield "server.token_env", server.get("token_env")
+    for name, profile in _items(settings.get("profiles")):
+        for key, instance in _items(profile.get("instances")):
+            yield f"profiles.{name}.instances.{key}.key_env", instance.get("key_env")
 
 
 def _items(value: object) -> Iterator[tuple[object, Mapping[str, Any]]]:

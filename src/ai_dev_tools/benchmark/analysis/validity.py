@@ -262,7 +262,8 @@ def _not_usual(samples: pd.DataFrame, column: str, within: list[str]) -> Checked
 
 @check("model_digest_changed", voids=ENDPOINTS, description="Another model digest than most samples of this model")
 def model_digest_changed(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Checked:
-    return _not_usual(samples, "model_digest", ["run", "profile", "model"])
+    values, flagged = _not_usual(samples, "model_digest", ["run", "profile", "model"])
+    return values, flagged | _has_flag(samples, "model_changed")
 
 
 @check("server_version_changed", voids=("time",), description="Another server version than most samples of this model")

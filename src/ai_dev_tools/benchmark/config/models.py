@@ -104,6 +104,15 @@ class Instance(StrictModel):
     file: Path | None = Field(None, description="GGUF file of the embedded endpoint, for a model of your own")
     host: str = Field("localhost", min_length=1, description="host of its Ollama; also `host:port` and `[::1]`")
     port: Annotated[int, Field(ge=1, le=65535)] | None = Field(None, description="port of its Ollama")
+    api: Literal["ollama", "openai"] | None = Field(
+        None, description="API that its server speaks; default: openai where the address ends in /v1, else found out"
+    )
+    base_url: str | None = Field(
+        None, description="address of its server, like https://models.example/v1, in place of the profile's endpoint"
+    )
+    key_env: str | None = Field(
+        None, description="environment variable that holds the server's key; default: server.token_env"
+    )
     max_concurrent: PositiveInt | None = Field(None, description="requests under way at once")
     replicas: tuple[str, ...] = Field((), description="base URLs of further servers with the same model")
     memory_gb: PositiveFloat | None = Field(
@@ -129,11 +138,12 @@ class Instance(StrictModel):
     @field_validator("replicas")
     @classmethod
     def _usable(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
-        for url in urls:
-            if not url.startswith(("http://", "https://")):
-                raise ValueError(f"{url!r} is not a base URL: write http://host:port")
-            _address(url, "replicas")
-        return urls
+        return tuple(_base_url(url, "replicas") for url in urls)
+
+    @field_validator("base_url")
+    @classmethod
+    def _usable_base(cls, url: str | None) -> str | None:
+        return None if url is None else _base_url(url, "base_url")
 
 
 class ServerSettings(StrictModel):
@@ -344,6 +354,14 @@ def check_endpoint(value: str) -> str:
     raise ValueError(f"'{value}' is no kind of endpoint, {hint} (or a URL)")
 
 
+def _base_url(url: str, setting: str) -> str:
+    """A base URL as a value in a setting, as given."""
+    if not url.startswith(("http://", "https://")):
+        raise ValueError(f"{url!r} is not a base URL: write http://host:port")
+    _address(url, setting)
+    return url
+
+
 def _address(text: str, setting: str) -> Address | None:
     """An address as a value in a setting; raises ValueError, so that the message says where it stands."""
     try:
@@ -364,6 +382,8 @@ class ResolvedInstance(StrictModel):
     replicas: tuple[str, ...]
     memory_gb: float | None
     file: Path | None = None
+    api: str | None = None
+    key_env: str | None = None
 
 
 class ResolvedProfile(StrictModel):
@@ -413,10 +433,12 @@ def resolve_profile(config: Config, name: str) -> ResolvedProfile:
             host=instance.host,
             port=instance.port or 11434,
             max_concurrent=instance.max_concurrent or slots,
-            endpoint=endpoint,
+            endpoint=(config.endpoint or instance.base_url or "").rstrip("/") or endpoint,
             replicas=instance.replicas,
             memory_gb=instance.memory_gb,
             file=instance.file,
+            api=instance.api,
+            key_env=instance.key_env,
         )
         for key, instance in merged.instances.items()
         if instance is not None

@@ -15,8 +15,10 @@ from ai_dev_tools.benchmark.endpoints.base import (
     find_kind,
     with_kind,
 )
+from ai_dev_tools.benchmark.endpoints.dialects import found_at
 from ai_dev_tools.benchmark.endpoints.external import authorization
 from ai_dev_tools.benchmark.endpoints.launching import say
+from ai_dev_tools.benchmark.endpoints.ollama_client import OllamaClient
 from ai_dev_tools.benchmark.endpoints.probing import is_ollama
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
 
@@ -49,7 +51,9 @@ def choose(spec: EndpointSpec) -> EndpointSpec:
         ConfigurationError: nothing is; the message says what was tried, and the ways out.
     """
     headers = authorization(spec)
-    if is_ollama(spec.base_url, headers):
+    if spec.api not in (None, OllamaClient.api):  # nobody here starts such a server
+        return with_kind(spec, spec.base_url)
+    if found_at(spec.base_url, headers):
         return with_kind(spec, spec.base_url)
     named = host_url(os.environ.get("OLLAMA_HOST", ""))
     if named and is_ollama(named, headers):

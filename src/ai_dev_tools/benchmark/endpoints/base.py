@@ -46,6 +46,7 @@ class EndpointSpec:
         log_dir: where server logs are kept; default: a temporary folder, removed after a clean run.
         kind_file: Python file that registers kinds of the user's own.
         replay_from: samples folder of the replay kind.
+        api: dialect in which requests are put, `ollama` or `openai`; None: by the address, else found out on contact.
     """
 
     kind: str = "embedded"
@@ -71,6 +72,7 @@ class EndpointSpec:
     log_dir: str | None = None
     kind_file: str | None = None
     replay_from: str | None = None
+    api: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-serialisable form; `EndpointSpec.from_dict` is its inverse."""
@@ -107,6 +109,8 @@ class ReadyEndpoint:
         headers: sent with every request (holds the bearer token: never record it).
         restarts: how often it was restarted.
         slots: requests that each of `replicas` is known to serve at once; None: it is found out on contact.
+        api: dialect in which requests are put.
+        told_by: dialect in which the server says what it is and has loaded; a server that a run starts has told in Ollama's.
     """
 
     base_url: str
@@ -120,6 +124,8 @@ class ReadyEndpoint:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     restarts: int = 0
     slots: int | None = None
+    api: str = "ollama"
+    told_by: str = "ollama"
     _restart: Callable[[ReadyEndpoint], None] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -217,6 +223,8 @@ def open_endpoint(spec: EndpointSpec) -> Iterator[ReadyEndpoint]:
     opener = find_kind(spec)
     with opener(spec) as endpoint:
         _refuse_credentials(spec.instance, *endpoint.replicas)
+        if spec.api and endpoint.kind != "replay":  # which plays what was recorded, in whatever dialect that was
+            endpoint.api = spec.api
         yield endpoint
 
 

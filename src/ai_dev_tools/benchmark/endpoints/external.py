@@ -9,8 +9,11 @@ from urllib.parse import urlsplit
 
 from ai_dev_tools.benchmark._util.addresses import host_url
 from ai_dev_tools.benchmark.endpoints.base import EndpointSpec, ReadyEndpoint, endpoint_kind, is_url
-from ai_dev_tools.benchmark.endpoints.probing import ask, identify
-from ai_dev_tools.benchmark.endpoints.pulling import ensure_model
+from ai_dev_tools.benchmark.endpoints.chat import ChatClient
+from ai_dev_tools.benchmark.endpoints.dialects import declared, found_at
+from ai_dev_tools.benchmark.endpoints.launching import say
+from ai_dev_tools.benchmark.endpoints.ollama_client import OllamaClient
+from ai_dev_tools.benchmark.endpoints.probing import ask
 from ai_dev_tools.benchmark.errors import ConfigurationError, EndpointConnectionError
 
 EMBEDDED = "ai_dev_tools.benchmark.endpoints.embedded"
@@ -25,7 +28,7 @@ def open_external(spec: EndpointSpec) -> Iterator[ReadyEndpoint]:
     endpoints = [_reach(spec, url, headers) for url in urls]
     first = endpoints[0]
     for other in endpoints[1:]:
-        if (other.model_digest, other.version) != (first.model_digest, first.version):
+        if (other.model_digest, other.version, other.api) != (first.model_digest, first.version, first.api):
             raise ConfigurationError(
                 f"{spec.instance}: the replica {other.base_url} serves other weights or another version",
                 remedy=f"Pull {spec.model} anew on both and run the same server version",
@@ -35,8 +38,8 @@ def open_external(spec: EndpointSpec) -> Iterator[ReadyEndpoint]:
 
 
 def find_url(spec: EndpointSpec) -> str:
-    """The URL in the setting, else OLLAMA_HOST of the environment, else the instance's host and port."""
-    if is_url(spec.kind):
+    """The URL in the setting, else for an Ollama OLLAMA_HOST of the environment, else the instance's host and port."""
+    if is_url(spec.kind) or spec.api not in (None, OllamaClient.api):
         return spec.base_url
     return host_url(os.environ.get("OLLAMA_HOST", "")) or spec.base_url
 
@@ -51,7 +54,7 @@ def authorization(spec: EndpointSpec) -> dict[str, str]:
     if not (token := os.environ.get(spec.token_env, "").strip()):
         raise ConfigurationError(
             f"{spec.instance}: the environment variable {spec.token_env} is not set",
-            remedy="It is to hold the bearer token",
+            remedy="It is to hold the server's key (a bearer token)",
         )
     if not (token.isascii() and token.isprintable()):
         raise ConfigurationError(
@@ -63,6 +66,21 @@ def authorization(spec: EndpointSpec) -> dict[str, str]:
 
 
 def _reach(spec: EndpointSpec, url: str, headers: Mapping[str, str]) -> ReadyEndpoint:
+    endpoint = find_dialect(spec, url, headers).reach(spec, url, headers)
+    endpoint.pid = _local_pid(url)
+    return endpoint
+
+
+def find_dialect(spec: EndpointSpec, url: str, headers: Mapping[str, str]) -> type[ChatClient]:
+    """The dialect of the server at this address: what the settings say, else what it answers in.
+
+    Raises:
+        EndpointConnectionError, ConfigurationError: nothing is there, or something else.
+    """
+    if named := declared(spec, url):
+        if spec.api is None:
+            say(spec.instance, f"{url} ends in /v1, so it is asked in OpenAI's API (api: {named.api})")
+        return named
     try:
         status, reply = ask("GET", f"{url}/api/version", headers=headers)
     except EndpointConnectionError as error:
@@ -70,13 +88,16 @@ def _reach(spec: EndpointSpec, url: str, headers: Mapping[str, str]) -> ReadyEnd
             f"{spec.instance}: {error}",
             remedy="Start Ollama there, or choose endpoint=container or profile=embedded",
         ) from None
-    if status not in (401, 403) and not (isinstance(reply, dict) and "version" in reply):
+    if status in (401, 403) or (isinstance(reply, dict) and "version" in reply):
+        return OllamaClient
+    found = found_at(url, headers)
+    if found is None:
         raise ConfigurationError(
             f"{spec.instance}: {url} answers, but is not Ollama (HTTP {status} for /api/version)",
             remedy="Check host and port in the config",
         )
-    ensure_model(url, spec.model, spec.instance, headers)
-    return identify(url, "external", spec.model, pid=_local_pid(url), headers=headers)
+    say(spec.instance, f"{url} does not speak Ollama's API, but another one, and is asked so (api: {found.api})")
+    return found
 
 
 def _local_pid(url: str) -> int | None:
@@ -100,7 +121,7 @@ def _local_pid(url: str) -> int | None:
 
 
 def serves_models(pid: int) -> bool:
-    """Whether a process is an Ollama (`ollama serve`, its app), or an embedded endpoint of this project."""
+    """Whether a process is an Ollama (`ollama serve`, its app), llama.cpp's server, or an embedded endpoint of this project."""
     import psutil
 
     try:
@@ -109,4 +130,4 @@ def serves_models(pid: int) -> bool:
     except psutil.Error:
         return False
     programs = {Path(program).stem.lower() for program in (name, *command[:1])}
-    return "ollama" in programs or EMBEDDED in command
+    return bool(programs & {"ollama", "llama-server"}) or EMBEDDED in command

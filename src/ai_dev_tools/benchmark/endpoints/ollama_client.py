@@ -1,30 +1,27 @@
-"""A client for Ollama's chat API that measures, and names what goes wrong. Threads and urllib3: light to import.
-
-Durations are seconds by the monotonic clock, from sending the request. One client serves many threads.
-"""
+"""Ollama's API: how a chat is asked there, and what goes wrong."""
 
 from __future__ import annotations
 
-import json
 import re
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
+from collections.abc import Mapping
 from typing import Any
 
 import urllib3
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    NameResolutionError,
-    NewConnectionError,
-    ReadTimeoutError,
-    SSLError,
-)
 
 from ai_dev_tools.benchmark._util import wire
-from ai_dev_tools.benchmark._util.deadline import Deadline, pool
+from ai_dev_tools.benchmark.endpoints import probing, pulling
+from ai_dev_tools.benchmark.endpoints.base import EndpointSpec, ReadyEndpoint
+from ai_dev_tools.benchmark.endpoints.chat import (
+    Chat,
+    ChatClient,
+    Reply,
+    error_text,
+    lines_of,
+    message_of,
+    object_of,
+    retry_after_s,
+)
 from ai_dev_tools.benchmark.errors import (
     BenchmarkError,
     ConfigurationError,
@@ -34,12 +31,9 @@ from ai_dev_tools.benchmark.errors import (
     MalformedResponseError,
     ModelError,
     OverloadedError,
-    RequestTimeoutError,
     RunnerError,
 )
 
-CONNECT_TIMEOUT_S = 10.0
-MAX_RESPONSE_BYTES = 64_000_000
 LOOP = "loop"
 """`done_reason` of our own: the server gave up on an answer that went round in a circle, see `_looped`."""
 EQUAL_TOKENS = 30
@@ -57,80 +51,48 @@ _NEVER = re.compile(r"not supported|unsupported|unknown model|invalid (model|mag
 """What it adds when the same would happen again."""
 
 
-@dataclass
-class Reply:
-    """What came back, complete or not. `final` is Ollama's closing object (durations in ns), empty if none came."""
+class OllamaClient(ChatClient):
+    """Chat with one Ollama server; its base URL is `http://host:port`."""
 
-    text: str = ""
-    pieces: int = 0
-    duration_s: float = 0.0
-    time_to_first_token_s: float | None = None
-    turn_s: float | None = None
-    """When the first line came: the server had begun with the request by then, and may have let it wait before."""
-    final: dict[str, Any] = field(default_factory=dict)
+    api = "ollama"
+    path = "/api/chat"
 
+    @classmethod
+    def answers_at(cls, url: str, headers: Mapping[str, str]) -> bool:
+        return probing.is_ollama(url, headers)
 
-class OllamaClient:
-    """Chat with one Ollama server over pooled connections.
+    @classmethod
+    def listed(cls, model: str, url: str, headers: Mapping[str, str]) -> dict[str, Any] | None:
+        return probing.find_model(probing.installed_models(url, headers), model)
 
-    Args:
-        base_url: `http://host:port`.
-        connections: size of the pool: requests under way at once.
-        headers: sent with every request, e.g. a bearer token; hidden in whatever comes back.
-    """
+    @classmethod
+    def reach(cls, spec: EndpointSpec, url: str, headers: Mapping[str, str]) -> ReadyEndpoint:
+        pulling.ensure_model(url, spec.model, spec.instance, headers)
+        return probing.identify(url, "external", spec.model, headers=headers)
 
-    def __init__(self, base_url: str, connections: int = 1, headers: Mapping[str, str] | None = None) -> None:
-        self._url = f"{base_url.rstrip('/')}/api/chat"
-        self._headers = {"Content-Type": "application/json", **(headers or {})}
-        self._secrets = wire.Secrets(headers)
-        self._pool = pool(connections)
+    @classmethod
+    def loaded(cls, url: str, model: str, headers: Mapping[str, str]) -> dict[str, Any]:
+        return probing.running(url, model, headers)
 
-    def chat(self, payload: dict[str, Any], timeout_s: float, reply: Reply) -> None:
-        """Send one streamed request and fill `reply`, also as far as it came when this raises.
+    def body(self, chat: Chat) -> dict[str, Any]:
+        """See the explanation of endpoints for why each field is set."""
+        body = {
+            "model": chat.model,
+            "messages": [{"role": "user", "content": chat.content}],
+            "format": chat.schema,
+            "options": chat.options,
+            "truncate": False,
+            "shift": False,
+        }
+        # Where `think` is left out, the server decides: to some, `think: false` means that `format` is ignored.
+        return body if chat.think is None else body | {"think": chat.think}
 
-        Args:
-            payload: the body of `/api/chat`, without `stream`.
-            timeout_s: limit for the whole request.
-
-        Raises:
-            BenchmarkError: the subclass names the error class.
-        """
-        body = json.dumps(payload | {"stream": True}).encode()
-        started = time.perf_counter()
-        deadline = Deadline(timeout_s)
-        try:
-            with deadline:
-                started = time.perf_counter()
-                self._exchange(body, timeout_s, deadline, reply, started)
-        except HTTPError as error:
-            raise self._transport_error(error, deadline, timeout_s) from None
-        except BenchmarkError as error:
-            if deadline.passed and isinstance(error, MalformedResponseError):
-                raise _timeout(timeout_s) from None
-            raise
-        finally:
-            reply.duration_s = time.perf_counter() - started
-
-    def _exchange(self, body: bytes, timeout_s: float, deadline: Deadline, reply: Reply, started: float) -> None:
-        response = self._pool.request(
-            "POST", self._url, body=body, headers=self._headers, preload_content=False, retries=False,
-            timeout=urllib3.Timeout(connect=min(CONNECT_TIMEOUT_S, timeout_s), read=timeout_s),
-        )  # fmt: skip
-        complete = False
-        try:
-            self._receive(response, reply, started)
-            complete = not deadline.passed
-        finally:
-            response.release_conn() if complete else response.close()
-
-    def _receive(self, response: urllib3.BaseHTTPResponse, reply: Reply, started: float) -> None:
-        if response.status != 200:
-            retry_after = response.headers.get("Retry-After")
-            raise status_error(response.status, response.read(100_000), retry_after, self._secrets)
+    def _read(self, response: urllib3.BaseHTTPResponse, reply: Reply, started: float) -> None:
         pieces: list[str] = []
         tokens: list[str] = []
         try:
-            for item in _objects(response, self._secrets):
+            for line in lines_of(response):
+                item = _object(line, self._secrets)
                 if reply.turn_s is None:
                     reply.turn_s = time.perf_counter() - started
                 piece, token = _content(item)
@@ -149,68 +111,15 @@ class OllamaClient:
             reply.final = {"done": True, "done_reason": LOOP, "eval_count": len(tokens)}
         _check_answered(reply)
 
-    def _transport_error(self, error: HTTPError, deadline: Deadline, timeout_s: float) -> BenchmarkError:
-        if deadline.passed or isinstance(error, ReadTimeoutError):
-            return _timeout(timeout_s)
-        reason = self._secrets.text(_reason(error))[:200]
-        if isinstance(error, NameResolutionError):
-            return EndpointConnectionError(f"the host of {self._url} does not resolve")
-        if isinstance(error, ConnectTimeoutError | NewConnectionError):
-            return EndpointConnectionError(f"no connection to {self._url}: {reason}")
-        if isinstance(error, SSLError):
-            return ConfigurationError(f"TLS with {self._url} failed: {reason}")
-        return EndpointConnectionError(f"the connection broke: {reason}")
-
-
-def _timeout(timeout_s: float) -> RequestTimeoutError:
-    return RequestTimeoutError(f"no complete answer within {timeout_s:g} s")
-
-
-def _reason(error: Exception) -> str:
-    cause = getattr(error, "reason", None) or error.__cause__ or error
-    return str(cause).split(": ", 1)[-1].strip() or type(cause).__name__
-
-
-def _objects(response: urllib3.BaseHTTPResponse, secrets: wire.Secrets) -> Iterator[dict[str, Any]]:
-    """The JSON objects of a stream, one per line."""
-    try:
-        for line in wire.lines(_bounded(response)):
-            yield _object(line, secrets)
-    except wire.TooLongError as error:
-        raise MalformedResponseError(f"the answer does not end: {error}") from None
-
-
-def _bounded(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
-    received = 0
-    for chunk in response.stream(65536):
-        received += len(chunk)
-        if received > MAX_RESPONSE_BYTES:
-            raise wire.TooLongError(f"it is larger than {MAX_RESPONSE_BYTES // 1_000_000} MB")
-        yield chunk
+    def _refusal(self, response: urllib3.BaseHTTPResponse, body: bytes) -> BenchmarkError:
+        return status_error(response.status, body, response.headers.get("Retry-After"), self._secrets)
 
 
 def _object(line: bytes, secrets: wire.Secrets) -> dict[str, Any]:
-    try:
-        item = wire.decoded(line)
-    except ValueError:
-        raise MalformedResponseError(f"a line of the answer is not JSON: {_start(line, secrets)}") from None
-    if not isinstance(item, dict):
-        raise MalformedResponseError(f"a line of the answer is not a JSON object: {_start(line, secrets)}")
+    item = object_of(line, secrets)
     if message := error_text(item, secrets):
-        raise _server_error(message, may_pass=True)
+        raise server_error(message, may_pass=True)
     return item
-
-
-def _start(line: bytes, secrets: wire.Secrets) -> str:
-    return repr(secrets.text(line.decode(errors="replace"))[:80])
-
-
-def error_text(item: dict[str, Any], secrets: wire.Secrets) -> str:
-    """What a reply says went wrong; empty where it has no `error`, or an empty one."""
-    error = item.get("error")
-    if isinstance(error, dict):
-        error = error.get("message") or error
-    return secrets.text(error if isinstance(error, str) else json.dumps(error, default=str)) if error else ""
 
 
 def _content(item: dict[str, Any]) -> tuple[str, str]:
@@ -251,7 +160,7 @@ def _check_answered(reply: Reply) -> None:
         )
 
 
-def _server_error(message: str, *, may_pass: bool) -> BenchmarkError:
+def server_error(message: str, *, may_pass: bool) -> BenchmarkError:
     """The error that a message of the server's stands for; `may_pass`: it may be about the process that computes."""
     passes = may_pass and _ENDED.search(message) and not _NEVER.search(message)
     words = message.lower().replace("context deadline exceeded", "")
@@ -266,36 +175,15 @@ def status_error(
     status: int, body: bytes, retry_after: str | None = None, secrets: wire.Secrets | None = None
 ) -> BenchmarkError:
     """The error that an HTTP status other than 200 stands for."""
-    message = _message(body, secrets or wire.Secrets())
+    message = message_of(body, secrets or wire.Secrets())
     if status in (429, 503):
-        return OverloadedError(f"the server is busy ({status}): {message[:200]}", retry_after_s=_seconds(retry_after))
+        return OverloadedError(
+            f"the server is busy ({status}): {message[:200]}", retry_after_s=retry_after_s(retry_after)
+        )
     if status in (502, 504):
         return EndpointConnectionError(f"a proxy cannot reach the server ({status})")
     if status in (401, 403):
         return ConfigurationError(f"the server refuses access ({status})", remedy="Set its token")
     if status == 499:
         return InterruptedRequestError("the server says that the request was cancelled")
-    return _server_error(f"{message} ({status})", may_pass=status >= 500)
-
-
-def _message(body: bytes, secrets: wire.Secrets) -> str:
-    try:
-        item = wire.decoded(body)
-    except ValueError:
-        item = None
-    said = error_text(item, secrets) if isinstance(item, dict) else ""
-    return said or secrets.text(body.decode(errors="replace")).strip()[:200] or "no message"
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    """Seconds of a Retry-After header, which is a number or a date."""
-    if not retry_after:
-        return None
-    try:
-        return max(0.0, float(retry_after))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
-    except (ValueError, OverflowError):
-        return None
+    return server_error(f"{message} ({status})", may_pass=status >= 500)

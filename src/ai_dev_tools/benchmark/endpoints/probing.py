@@ -21,7 +21,7 @@ from ai_dev_tools.benchmark.errors import (
 )
 
 _TIMEOUT = urllib3.Timeout(connect=2.0, read=10.0)
-_QUICK_TIMEOUT = urllib3.Timeout(connect=1.0, read=2.0)
+QUICK_TIMEOUT = urllib3.Timeout(connect=1.0, read=2.0)
 _POLL_S = 0.2
 _MAX_BYTES = 32 << 20
 """Largest reply that is read; `/api/show` of a large model is some megabytes."""
@@ -95,7 +95,7 @@ def reason(error: Exception) -> str:
 def is_ollama(base_url: str, headers: Mapping[str, str] | None = None) -> bool:
     """Whether something that speaks Ollama's API answers there."""
     try:
-        status, reply = ask("GET", f"{base_url}/api/version", headers=headers, timeout=_QUICK_TIMEOUT, limit_s=8.0)
+        status, reply = ask("GET", f"{base_url}/api/version", headers=headers, timeout=QUICK_TIMEOUT, limit_s=8.0)
     except EndpointConnectionError:
         return False
     return status == 200 and isinstance(reply, dict) and "version" in reply

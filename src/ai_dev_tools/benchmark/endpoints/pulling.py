@@ -12,7 +12,7 @@ import urllib3
 
 from ai_dev_tools.benchmark._util import wire
 from ai_dev_tools.benchmark._util.deadline import pool
-from ai_dev_tools.benchmark.endpoints.ollama_client import error_text
+from ai_dev_tools.benchmark.endpoints.chat import error_text
 from ai_dev_tools.benchmark.endpoints.probing import find_model, installed_models, reason
 from ai_dev_tools.benchmark.errors import ConfigurationError, EndpointConnectionError, ModelError
 

@@ -118,17 +118,21 @@ def closing_fields(sample: Sample) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "done": True,
         "done_reason": sample.done_reason,
-        "total_duration": round(_whole_s(sample) * 1e9),
+        "total_duration": None if (whole := _whole_s(sample)) is None else round(whole * 1e9),
         "prompt_eval_count": sample.input_tokens,
         "eval_count": sample.output_tokens,
         "prompt_eval_cached_count": sample.prompt_cached_tokens,
+        "reasoning_count": sample.reasoning_tokens,
         **{f"{name}_duration": round(value * 1e9) for name, value in durations.items() if value is not None},
     }
-    return {key: value for key, value in fields.items() if value is not None}
+    told = {key: value for key, value in fields.items() if value is not None}
+    return {"load_duration": None} | told  # where it is absent, Ollama did not load; null: the server did not say
 
 
-def _whole_s(sample: Sample) -> float:
-    """Seconds that the server took for all; of samples that do not hold them, those of its phases."""
+def _whole_s(sample: Sample) -> float | None:
+    """Seconds that the server took for all; of samples that do not hold them, those of its phases; None: it does not say."""
+    if sample.total_s is None and sample.rest_s is None:
+        return None
     return sample.total_s if sample.total_s is not None else (sample.duration_s or 0.0) - (sample.rest_s or 0.0)
 
 

@@ -19,22 +19,25 @@ from pathlib import Path
 import msgspec
 
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, ReadyEndpoint, open_endpoint
+from ai_dev_tools.benchmark.endpoints.chat import Accepted, Chat, ChatClient
+from ai_dev_tools.benchmark.endpoints.dialects import dialect
 from ai_dev_tools.benchmark.endpoints.metering import Meter, is_disturbed
-from ai_dev_tools.benchmark.endpoints.ollama_client import OllamaClient, Reply
+from ai_dev_tools.benchmark.endpoints.pacing import MOST_WAIT_S, Pace
 from ai_dev_tools.benchmark.errors import (
     ASKED_AGAIN,
     BenchmarkError,
     ConfigurationError,
     EndpointConnectionError,
     NoTurnError,
+    OverloadedError,
 )
 from ai_dev_tools.benchmark.execution import slots
-from ai_dev_tools.benchmark.execution.progress import Progress
+from ai_dev_tools.benchmark.execution.progress import Progress, duration
 from ai_dev_tools.benchmark.execution.provenance import Witness
-from ai_dev_tools.benchmark.execution.request import SLOW_LOAD_S, ask, one_token, sample_of, score_of, unasked
+from ai_dev_tools.benchmark.execution.request import SLOW_LOAD_S, ask, backoff, one_token, sample_of, score_of, unasked
 from ai_dev_tools.benchmark.prompts import SKIPPED, Prompt
 from ai_dev_tools.benchmark.records import paths
-from ai_dev_tools.benchmark.records.block import Block, Cell, cells, request_digest
+from ai_dev_tools.benchmark.records.block import Block, Cell, cells, in_dialect, named_api, request_digest
 from ai_dev_tools.benchmark.records.sample import EndpointIdentity, Sample, read_sample, remove_unfinished, write_sample
 
 FAILURES_IN_A_ROW = 3
@@ -96,6 +99,7 @@ def run_block(
     _take_stock(work, log, only)
     if work.missing:
         with open_endpoint(EndpointSpec.from_dict(block.endpoint)) as endpoint:
+            _settle_dialect(work, endpoint, log)
             _ask_if_model_changed(work, endpoint, log)
             _measure(work, endpoint, log, stop)
     if work.skipped:
@@ -191,9 +195,11 @@ def _derive_again(work: Work, sample: Sample, prompt: Prompt) -> None:
 
 def _matches(block: Block, cell: Cell, prompt: Prompt, sample: Sample) -> bool:
     place = (block.profile, block.task, cell.approach, cell.sample, cell.case)
-    return place == (sample.profile, sample.task, sample.approach, sample.sample, sample.case) and (
-        sample.request.digest == request_digest(block, cell, prompt.prompt_sha256, prompt.answer_schema)
-    )
+    if place != (sample.profile, sample.task, sample.approach, sample.sample, sample.case):
+        return False
+    # Where no setting names the dialect, one that was found on contact counts until the server is asked again.
+    asked = block if named_api(block) else in_dialect(block, sample.endpoint.api)
+    return sample.request.digest == request_digest(asked, cell, prompt.prompt_sha256, prompt.answer_schema)
 
 
 def _set_aside(work: Work, path: Path) -> None:
@@ -205,6 +211,17 @@ def _set_aside(work: Work, path: Path) -> None:
         raise ConfigurationError(
             f"cannot move {path} to {target.parent}: {error.strerror}", remedy="Make the results folder writable"
         ) from None
+
+
+def _settle_dialect(work: Work, endpoint: ReadyEndpoint, log: Log) -> None:
+    """Ask in the dialect that was found on contact, where no setting names one; another one before is asked again."""
+    if named_api(work.block) or endpoint.kind == "replay":
+        return
+    work.block = in_dialect(work.block, endpoint.api)
+    other = {key for key, sample in work.done.items() if sample.attempts and sample.endpoint.api != endpoint.api}
+    if other:
+        log(f"{work.block.instance}: its server speaks another API than before: {len(other)} samples are asked again")
+        _ask_again(work, other)
 
 
 def _ask_if_model_changed(work: Work, endpoint: ReadyEndpoint, log: Log) -> None:
@@ -224,13 +241,13 @@ def _measure(work: Work, endpoint: ReadyEndpoint, log: Log, stop: threading.Even
     """Ask all missing cells; restart an endpoint of ours that went away, a bounded number of times."""
     progress = Progress(work.block, len(work.missing), log)
     witness = Witness(work.block, endpoint, work.session, log)
+    accepted = Accepted()
     while work.missing and not stop.is_set():
-        crew = _Crew(work, endpoint, progress, witness, stop)
+        crew = _Crew(work, endpoint, progress, witness, stop, accepted)
         with _metered(endpoint) as meter:
             known = slots.known_slots(work.block, endpoint)
-            warm = [
-                _warm_up(work, client, url, log) for client, url in zip(crew.clients, endpoint.replicas, strict=True)
-            ]
+            warm = _warm_up(work, crew.clients, endpoint.replicas, log, stop)
+            witness.accepted = accepted = crew.clients[0].accepted
             found = slots.find_slots(work.block, crew.clients, warm, known)
             for line in filter(None, (slots.in_words(one, endpoint, work.block.instance) for one in found)):
                 log(line)
@@ -254,6 +271,17 @@ def _measure(work: Work, endpoint: ReadyEndpoint, log: Log, stop: threading.Even
         progress.asked_again(len(crew.lost))
 
 
+def _end_if_limited(block: Block, error: BenchmarkError | None, missing: int) -> None:
+    """Raises OverloadedError where the server asks for a wait that no run should sit out."""
+    if isinstance(error, OverloadedError) and (error.retry_after_s or 0.0) > MOST_WAIT_S:
+        raise OverloadedError(
+            f"the server takes no more requests for {duration(error.retry_after_s or 0.0)}; what it answered is kept, "
+            f"{missing} samples and those that it refused are still to be asked",
+            instance=block.instance,
+            remedy="Run the same command again then: only what is missing is asked",
+        )
+
+
 @contextmanager
 def _metered(endpoint: ReadyEndpoint) -> Iterator[Meter]:
     meter = Meter(endpoint.pid)
@@ -263,15 +291,45 @@ def _metered(endpoint: ReadyEndpoint) -> Iterator[Meter]:
         meter.close()
 
 
-def _warm_up(work: Work, client: OllamaClient, url: str, log: Log) -> bool:
-    """Have the model loaded with the very options that follow; not measured, but a failure is said, and returned."""
-    body = one_token(work.block, work.prompt(work.missing[0]))
-    try:
-        client.chat(body, max(work.block.timeout_s, float(work.block.endpoint["startup_timeout_s"])), Reply())
-    except BenchmarkError as error:
-        log(f"warning: warm-up of {url} failed: {error}")
-        return False
-    return True
+def _warm_up(
+    work: Work, clients: Sequence[ChatClient], urls: Sequence[str], log: Log, stop: threading.Event
+) -> list[bool]:
+    """Have the model loaded with the very options that follow; not measured, but a failure is said, and returned.
+
+    What a server does not take is left out of all requests of the session, at all replicas, so that all arms are asked alike.
+
+    Raises:
+        BenchmarkError: what a server takes could not be found out.
+    """
+    chat = one_token(work.block, work.prompt(work.missing[0]))
+    limit_s = max(work.block.timeout_s, float(work.block.endpoint["startup_timeout_s"]))
+    warm: list[bool] = []
+    for client, url in zip(clients, urls, strict=True):
+        client.accepted = clients[len(warm) - 1].accepted if warm else client.accepted
+        try:
+            _warm_up_one(work.block, client, chat, limit_s, stop)
+        except BenchmarkError as error:
+            if client.negotiates:
+                error.instance = work.block.instance
+                raise
+            log(f"warning: warm-up of {url} failed: {error}")
+            warm.append(False)
+        else:
+            warm.append(True)
+    for client in clients:
+        client.accepted = clients[-1].accepted
+    return warm
+
+
+def _warm_up_one(block: Block, client: ChatClient, chat: Chat, limit_s: float, stop: threading.Event) -> None:
+    for attempt in range(block.attempts):
+        try:
+            return client.warm_up(chat, limit_s)
+        except BenchmarkError as error:
+            last = attempt + 1 == block.attempts or stop.is_set()
+            if last or not (client.negotiates and error.retried):
+                raise
+            stop.wait(backoff(attempt, error))
 
 
 class _Crew:
@@ -281,12 +339,18 @@ class _Crew:
     """
 
     def __init__(
-        self, work: Work, endpoint: ReadyEndpoint, progress: Progress, witness: Witness, stop: threading.Event
+        self,
+        work: Work,
+        endpoint: ReadyEndpoint,
+        progress: Progress,
+        witness: Witness,
+        stop: threading.Event,
+        accepted: Accepted,
     ) -> None:
         self.gone = False
         self._work = work
         self._digest = endpoint.model_digest
-        self._identity = EndpointIdentity(endpoint.kind, endpoint.version)
+        self._identity = EndpointIdentity(endpoint.kind, endpoint.version, endpoint.api)
         self._progress = progress
         self._witness = witness
         self._stop = stop
@@ -297,7 +361,8 @@ class _Crew:
         self.lost: list[Cell] = []
         self._crash: BaseException | None = None
         connections = int(work.block.endpoint["max_concurrent"])
-        self.clients = [OllamaClient(url, connections, endpoint.headers) for url in endpoint.replicas]
+        pace, client = Pace(), dialect(endpoint.api)
+        self.clients = [client(url, connections, endpoint.headers, pace, accepted) for url in endpoint.replicas]
 
     def run(self, meter: Meter, at_once: Sequence[int]) -> None:
         """Ask until nothing is missing, the endpoint is gone, or the run is stopped.
@@ -329,14 +394,14 @@ class _Crew:
         if self._crash is not None:
             raise self._crash
 
-    def _guarded(self, client: OllamaClient, meter: Meter, first: Cell) -> None:
+    def _guarded(self, client: ChatClient, meter: Meter, first: Cell) -> None:
         try:
             self._ask_all(client, meter, first)
         except BaseException as error:
             self._crash = error
             self.gone = True
 
-    def _ask_all(self, client: OllamaClient, meter: Meter, first: Cell) -> None:
+    def _ask_all(self, client: ChatClient, meter: Meter, first: Cell) -> None:
         block, work = self._work.block, self._work
         cell: Cell | None = first
         while cell is not None:
@@ -347,9 +412,11 @@ class _Crew:
             sample = sample_of(block, cell, prompt, asked, work.session, self._digest, self._identity)
             if (sample.load_s or 0) > SLOW_LOAD_S:
                 self._witness.look_again()
-            sample.flags = sorted({*sample.flags, *self._witness.flags})
+            served = self._witness.served_flags(asked.reply.served)
+            sample.flags = sorted({*sample.flags, *client.accepted.flags, *self._witness.flags, *served})
             if not self._keep(cell, sample, asked.error):
                 return
+            _end_if_limited(block, asked.error, len(work.missing))
             self._progress.finished(asked.error, len(self.lost))
             cell = self._next()
 

@@ -16,6 +16,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,8 @@ import psutil
 
 from ai_dev_tools.benchmark._util.credentials import without_passwords
 from ai_dev_tools.benchmark.endpoints import ReadyEndpoint
-from ai_dev_tools.benchmark.endpoints.probing import running
+from ai_dev_tools.benchmark.endpoints.chat import Accepted
+from ai_dev_tools.benchmark.endpoints.dialects import dialect
 from ai_dev_tools.benchmark.errors import BenchmarkError
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.block import Block
@@ -36,6 +38,8 @@ CONTEXT_CUT = "context_cut"
 OFFLOAD_CHANGED = "offload_changed"
 """Flag: the share of the model in GPU memory differs from what it was earlier in the block."""
 OFFLOAD_TOLERANCE = 0.01
+MODEL_CHANGED = "model_changed"
+"""Flag: the answer names another model or fingerprint than the first one of the block."""
 LOOK_INTERVAL_S = 10.0
 _SECRET = re.compile(r"token|secret|password|passwd|credential|api_?key", re.IGNORECASE)
 
@@ -56,9 +60,13 @@ class Witness:
         self.flags: tuple[str, ...] = ()
         self.slots: list[dict[str, Any]] = []
         """What is known of the requests that each replica serves at once; recorded as it stands."""
+        self.accepted: Accepted | None = None
+        """What the server takes of a request, once that is found out."""
+        self._served = next((served for entry in self._earlier if (served := _served_before(entry))), None)
         self._said: set[str] = set()
         self._lock = threading.Lock()
         self._looked_at = -LOOK_INTERVAL_S
+        self._loads: list[dict[str, Any]] = []
 
     def look(self) -> None:
         """Ask as what the model is loaded, after a warm-up; updates `flags` and the file.
@@ -79,18 +87,44 @@ class Witness:
             finally:
                 self._lock.release()
 
+    def served_flags(self, served: str | None) -> tuple[str, ...]:
+        """Flags of an answer by the model that it names, where it names one; the first of the block is written down.
+
+        Raises:
+            ConfigurationError: the file cannot be written.
+        """
+        if not served or served == self._served:
+            return ()
+        with self._lock:
+            if self._served is None:
+                self._served = served
+                self._write()
+        if served == self._served:
+            return ()
+        self._say(
+            f"warning: {self._block.instance}: answers come from {served}, not from {self._served} as before: the model or "
+            "its server changed in between, and these samples are flagged"
+        )
+        return (MODEL_CHANGED,)
+
     def _look(self) -> None:
         self._looked_at = time.monotonic()
-        loaded = [self._loaded(url) for url in self._endpoint.replicas]
+        self._loads = loaded = [self._loaded(url) for url in self._endpoint.replicas]
         self.flags = tuple(flag for flag in (self._context_flag(loaded), self._offload_flag(loaded)) if flag)
-        entry = session_entry(self._block, self._endpoint, self._session, loaded, list(self.flags), self.slots)
+        self._write()
+
+    def _write(self) -> None:
+        entry = session_entry(self._block, self._endpoint, self._session, self._loads, list(self.flags), self.slots)
+        if self.accepted is not None and dialect(self._endpoint.api).negotiates:
+            entry["asked"]["accepted"] = asdict(self.accepted)
+        entry["model"]["served"] = self._served
         about = {"profile": self._block.profile, "model": self._block.model, "task": self._block.task}
         text = json.dumps({**about, "sessions": [*self._earlier, entry]}, indent=1, ensure_ascii=False)
         write_atomically(self._file, f"{text}\n".encode())
 
     def _loaded(self, url: str) -> dict[str, Any]:
         try:
-            return running(url, self._endpoint.model, self._endpoint.headers)
+            return dialect(self._endpoint.told_by).loaded(url, self._endpoint.model, self._endpoint.headers)
         except BenchmarkError:
             return {}
 
@@ -144,6 +178,7 @@ def session_entry(
         "recorded_at": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         "endpoint": {
             "kind": endpoint.kind,
+            "api": endpoint.api,
             "version": endpoint.version,
             "urls": [without_passwords(url) for url in endpoint.replicas],
             "restarts": endpoint.restarts,
@@ -181,6 +216,12 @@ def recorded_for_model(results: Path, model: str) -> list[dict[str, Any]]:
     """What the sessions of all tasks recorded of a model, in no order that means anything."""
     folder = paths.identity_file(results, model, "any").parent
     return [entry for file in sorted(folder.glob("*.json")) for entry in read_sessions(file)]
+
+
+def _served_before(entry: Mapping[str, Any]) -> str | None:
+    model = entry.get("model")
+    served = model.get("served") if isinstance(model, dict) else None
+    return served if isinstance(served, str) else None
 
 
 def _offload(entry: Mapping[str, Any]) -> float | None:

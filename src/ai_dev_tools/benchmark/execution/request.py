@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from ai_dev_tools.benchmark.endpoints.chat import Chat, ChatClient, Reply
 from ai_dev_tools.benchmark.endpoints.metering import Meter
-from ai_dev_tools.benchmark.endpoints.ollama_client import LOOP, OllamaClient, Reply
+from ai_dev_tools.benchmark.endpoints.ollama_client import LOOP
+from ai_dev_tools.benchmark.endpoints.pacing import MOST_WAIT_S
 from ai_dev_tools.benchmark.errors import BenchmarkError, NoTurnError, RequestTimeoutError
 from ai_dev_tools.benchmark.prompts import Prompt
 from ai_dev_tools.benchmark.records.block import PROTOCOL, Block, Cell, nonce, request_digest, request_options
@@ -28,6 +30,8 @@ from ai_dev_tools.benchmark.tasks.scoring import score_answer
 
 BACKOFF_BASE_S = 0.5
 BACKOFF_CAP_S = 30.0
+WARM_UP = "Warm up. Answer with JSON."
+"""Some servers take `json_object` only where the prompt says the word."""
 SLOW_LOAD_S = 0.5
 """Where a request says that it took longer to load the model, the server is looked at again: it may have done so."""
 TURN_S = (5.0, 30.0)
@@ -49,36 +53,23 @@ class Asked:
     resources: Resources = field(default_factory=Resources)
 
 
-def payload(block: Block, cell: Cell, prompt: Prompt, attempt: int) -> dict[str, Any]:
-    """The body of the chat request of one cell."""
+def chat_of(block: Block, cell: Cell, prompt: Prompt, attempt: int) -> Chat:
+    """The request of one cell; see the explanation of endpoints for what each dialect makes of it."""
     content = f"Request {nonce(cell.seed, cell.approach, attempt)}\n\n{prompt.prompt}"
-    return chat_body(block, content, prompt.answer_schema, request_options(block, cell))
+    return Chat(block.model, content, prompt.answer_schema, request_options(block, cell), block.think)
 
 
-def chat_body(block: Block, content: str, schema: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
-    """The body of any chat request of a block; see the explanation of endpoints for why each field is set."""
-    body = {
-        "model": block.model,
-        "messages": [{"role": "user", "content": content}],
-        "format": schema,
-        "options": options,
-        "truncate": False,
-        "shift": False,
-    }
-    # Where `think` is left out, the server decides: to some, `think: false` means that `format` is ignored.
-    return body if block.think is None else body | {"think": block.think}
-
-
-def one_token(block: Block, prompt: Prompt) -> dict[str, Any]:
-    """The body of a request with the options and answer schema of those that are measured, but for one token only."""
-    return chat_body(block, "Warm up.", prompt.answer_schema, {**block.options, "seed": 0, "num_predict": 1})
+def one_token(block: Block, prompt: Prompt) -> Chat:
+    """A request with the options and answer schema of those that are measured, but for one token only."""
+    options = {**block.options, "seed": 0, "num_predict": 1}
+    return Chat(block.model, WARM_UP, prompt.answer_schema, options, block.think)
 
 
 def ask(
     block: Block,
     cell: Cell,
     prompt: Prompt,
-    client: OllamaClient,
+    client: ChatClient,
     meter: Meter,
     stop: threading.Event,
     in_flight: Callable[[], int],
@@ -87,11 +78,14 @@ def ask(
     timeout_s = prompt.timeout_s or block.timeout_s
     asked = Asked()
     for attempt in range(block.attempts):
+        client.pace.wait(stop)
+        if stop.is_set():
+            break
         asked.reply, asked.error = Reply(), None
         asked.started_at, asked.in_flight = _now(), in_flight()
         with meter.measuring() as reading:
             try:
-                client.chat(payload(block, cell, prompt, attempt), timeout_s, asked.reply)
+                client.ask(chat_of(block, cell, prompt, attempt), timeout_s, asked.reply)
             except BenchmarkError as error:
                 asked.error = error
             load_s = _seconds(asked.reply.final.get("load_duration"), asked.reply.duration_s)
@@ -99,7 +93,7 @@ def ask(
         if isinstance(asked.error, RequestTimeoutError) and asked.reply.turn_s is None and not stop.is_set():
             asked.error = _no_turn(block, prompt, client, timeout_s) or asked.error
         asked.resources = reading.result
-        again = asked.error is not None and asked.error.retried and attempt + 1 < block.attempts and not stop.is_set()
+        again = _may_help(asked.error, client) and attempt + 1 < block.attempts and not stop.is_set()
         pause = backoff(attempt, asked.error) if again and asked.error else 0.0
         failure = _failure(asked.error) if asked.error else None
         asked.attempts.append(Attempt(asked.started_at, round(asked.reply.duration_s, 6), failure, round(pause, 3)))
@@ -112,14 +106,22 @@ def ask(
     return asked
 
 
-def _no_turn(block: Block, prompt: Prompt, client: OllamaClient, timeout_s: float) -> NoTurnError | None:
+def _may_help(error: BenchmarkError | None, client: ChatClient) -> bool:
+    """Whether to send the request again; a wait that the server asks for holds for all threads of the block."""
+    wait_s = (error.retry_after_s or 0.0) if error else 0.0
+    if 0 < wait_s <= MOST_WAIT_S:
+        client.pace.hold(wait_s)
+    return error is not None and error.retried and wait_s <= MOST_WAIT_S
+
+
+def _no_turn(block: Block, prompt: Prompt, client: ChatClient, timeout_s: float) -> NoTurnError | None:
     """After a time-out without a line of an answer: why it says nothing about the request; None where it does.
 
     The request had a slot of its own if the server now answers another one at once, in the place of the one given up.
     """
     least, most = TURN_S
     try:
-        client.chat(one_token(block, prompt), max(least, min(timeout_s, most)), Reply())
+        client.ask(one_token(block, prompt), max(least, min(timeout_s, most)), Reply())
     except RequestTimeoutError:
         return NoTurnError(
             f"nothing came within {timeout_s:g} s, and then not even one token: the server was busy with others, or hangs"
@@ -132,7 +134,7 @@ def _no_turn(block: Block, prompt: Prompt, client: OllamaClient, timeout_s: floa
 def backoff(attempt: int, error: BenchmarkError) -> float:
     """Seconds to wait: exponential with full jitter, capped; what the server asks for if that is longer."""
     jittered = random.uniform(0, min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2**attempt))
-    return max(jittered, min(error.retry_after_s or 0.0, 10 * BACKOFF_CAP_S))
+    return max(jittered, min(error.retry_after_s or 0.0, MOST_WAIT_S))
 
 
 def unasked(block: Block, cell: Cell, prompt: Prompt, session: str) -> Sample:
@@ -176,7 +178,7 @@ def _sample(
         profile=block.profile,
         instance=block.instance,
         model=block.model,
-        model_digest=model_digest,
+        model_digest=model_digest or reply.served,
         task=block.task,
         case=cell.case,
         cluster=prompt.cluster,
@@ -202,7 +204,7 @@ def _sample(
         in_flight=asked.in_flight,
         session=session,
         started_at=asked.started_at,
-        flags=sorted(flags + (["retried"] if len(asked.attempts) > 1 else [])),
+        flags=sorted({*flags, *reply.flags, *(["retried"] if len(asked.attempts) > 1 else [])}),
         request=Request(
             request_digest(block, cell, prompt.prompt_sha256, prompt.answer_schema),
             prompt.prompt_sha256,
@@ -219,7 +221,7 @@ def score_of(answer: Any, prompt: Prompt) -> float | None:
 
 
 def _timings(reply: Reply) -> tuple[dict[str, Any], list[str]]:
-    """Counts, seconds and flags from Ollama's closing object; what is absent or impossible becomes None and a flag."""
+    """Counts, seconds and flags from the closing object; what is absent or impossible becomes None and a flag."""
     final, flags = reply.final, []
     tokens = {name: _count(final.get(key)) for name, key in (("in", "prompt_eval_count"), ("out", "eval_count"))}
     seconds = {
@@ -237,7 +239,7 @@ def _timings(reply: Reply) -> tuple[dict[str, Any], list[str]]:
             flags.append("impossible_duration")
         if final.get("done_reason") == "length":
             flags.append("output_capped")
-    known = [seconds[key] or 0.0 for key in ("load", "prompt_eval", "eval")]
+    phases = [value for key in ("load", "prompt_eval", "eval") if (value := seconds[key]) is not None]
     both = tokens["in"] is not None and tokens["out"] is not None
     return {
         "input_tokens": tokens["in"],
@@ -247,8 +249,9 @@ def _timings(reply: Reply) -> tuple[dict[str, Any], list[str]]:
         "prompt_eval_s": seconds["prompt_eval"],
         "eval_s": seconds["eval"],
         "total_s": seconds["total"],
-        "rest_s": _rounded(max(0.0, reply.duration_s - sum(known))) if told else None,
+        "rest_s": _rounded(max(0.0, reply.duration_s - sum(phases))) if told and phases else None,
         "prompt_cached_tokens": _count(final.get("prompt_eval_cached_count")),
+        "reasoning_tokens": _count(final.get("reasoning_count")),
         "done_reason": final.get("done_reason") if isinstance(final.get("done_reason"), str) else None,
     }, flags
 

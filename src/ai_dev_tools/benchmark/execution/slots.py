@@ -19,12 +19,12 @@ from typing import Any
 from ai_dev_tools.benchmark._util.credentials import without_passwords
 from ai_dev_tools.benchmark._util.processes import start_time
 from ai_dev_tools.benchmark.endpoints import ReadyEndpoint
-from ai_dev_tools.benchmark.endpoints.ollama_client import OllamaClient, Reply
-from ai_dev_tools.benchmark.endpoints.probing import running
+from ai_dev_tools.benchmark.endpoints.chat import Chat, ChatClient, Reply
+from ai_dev_tools.benchmark.endpoints.dialects import dialect
+from ai_dev_tools.benchmark.endpoints.ollama_client import OllamaClient
 from ai_dev_tools.benchmark.errors import BenchmarkError
 from ai_dev_tools.benchmark.execution.job import RUN_PID
 from ai_dev_tools.benchmark.execution.provenance import recorded_for_model
-from ai_dev_tools.benchmark.execution.request import chat_body
 from ai_dev_tools.benchmark.records.block import Block
 
 PROMPT = "Warm up. Write many truth values."
@@ -80,11 +80,11 @@ def known_slots(block: Block, endpoint: ReadyEndpoint) -> list[Slots]:
 
 
 def find_slots(
-    block: Block, clients: Sequence[OllamaClient], warm: Sequence[bool], known: Sequence[Slots]
+    block: Block, clients: Sequence[ChatClient], warm: Sequence[bool], known: Sequence[Slots]
 ) -> list[Slots]:
     """Per replica what is known, asking those of which nothing is, if their warm-up went well."""
     return [
-        replace(slots, at_once=probe(client, probe_body(block), slots.wanted, block.timeout_s))
+        replace(slots, at_once=probe(client, probe_chat(block), slots.wanted, block.timeout_s))
         if slots.at_once is None and slots.wanted > 1 and answers
         else slots
         for client, answers, slots in zip(clients, warm, known, strict=True)
@@ -104,6 +104,8 @@ def in_words(slots: Slots, endpoint: ReadyEndpoint, instance: str) -> str | None
     remedy = (
         f"although it was started with OLLAMA_NUM_PARALLEL={slots.wanted}: this model or `server.environment` has less"
         if endpoint.can_restart
+        else f"as the others would wait there. To have {slots.wanted}, give that server so many slots (llama.cpp: --parallel)"
+        if endpoint.told_by != OllamaClient.api
         else f"as the others would wait there. To have {slots.wanted}, start that server with "
         f"OLLAMA_NUM_PARALLEL={slots.wanted}"
     )
@@ -111,7 +113,7 @@ def in_words(slots: Slots, endpoint: ReadyEndpoint, instance: str) -> str | None
     return f"{where} serves {slots.at_once} {plural} at once, so no more are sent, not {slots.wanted}, {remedy}"
 
 
-def probe(client: OllamaClient, body: dict[str, Any], most: int, timeout_s: float) -> int | None:
+def probe(client: ChatClient, chat: Chat, most: int, timeout_s: float) -> int | None:
     """How many of `most` requests sent together the server serves at once; None where it cannot be told.
 
     A round of long answers can show too few, where somebody else's request takes a slot, so the best of two counts. What
@@ -122,7 +124,7 @@ def probe(client: OllamaClient, body: dict[str, Any], most: int, timeout_s: floa
     tokens, slowest_s = FIRST_TOKENS, 0.0
     for _ in range(ROUNDS):
         started = time.perf_counter()
-        turns = _together(client, _asking_for(body, tokens), most, timeout_s)
+        turns = _together(client, _asking_for(chat, tokens), most, timeout_s)
         if len(turns) < most:  # refused, or failed: the others say nothing of how many there may be
             break
         seen = overlapping(turns)
@@ -176,7 +178,7 @@ def spread(turns: Sequence[Turn]) -> int:
     return max(1, round(len(turns) * one / whole)) if whole > 0 else len(turns)
 
 
-def _together(client: OllamaClient, body: dict[str, Any], most: int, timeout_s: float) -> list[Turn]:
+def _together(client: ChatClient, chat: Chat, most: int, timeout_s: float) -> list[Turn]:
     """What came of `most` requests sent at one moment; those that failed are left out."""
     turns: list[Turn] = []
     go = threading.Barrier(most)
@@ -186,7 +188,7 @@ def _together(client: OllamaClient, body: dict[str, Any], most: int, timeout_s: 
         go.wait()
         sent = time.perf_counter()
         try:
-            client.chat(body, timeout_s, reply)
+            client.ask(chat, timeout_s, reply)
         except BenchmarkError:
             return
         end = sent + reply.duration_s
@@ -203,15 +205,15 @@ def _together(client: OllamaClient, body: dict[str, Any], most: int, timeout_s: 
     return turns
 
 
-def probe_body(block: Block) -> dict[str, Any]:
+def probe_chat(block: Block) -> Chat:
     """A request with the block's own options, so that nothing is loaded anew."""
-    return chat_body(block, PROMPT, {}, {**block.options, "seed": 0})
+    return Chat(block.model, PROMPT, {}, {**block.options, "seed": 0}, block.think)
 
 
-def _asking_for(body: dict[str, Any], tokens: int) -> dict[str, Any]:
+def _asking_for(chat: Chat, tokens: int) -> Chat:
     """The request for an answer that is so long whatever the model: a list of truth values, each followed by a comma."""
     schema = {"type": "array", "items": {"type": "boolean"}, "minItems": tokens // 2, "maxItems": tokens // 2}
-    return body | {"format": schema, "options": body["options"] | {"num_predict": tokens}}
+    return replace(chat, schema=schema, options={**chat.options, "num_predict": tokens})
 
 
 def _blank(block: Block, endpoint: ReadyEndpoint, url: str) -> Slots:
@@ -248,8 +250,10 @@ def _found_before(slots: Slots, earlier: Sequence[Slots], endpoint: ReadyEndpoin
     same = [one for one in earlier if replace(one, at_once=None) == slots and one.at_once is not None]
     if slots.run is None or not same:
         return slots
+    if endpoint.told_by != OllamaClient.api:  # such a server does not say what is loaded
+        return same[-1]
     try:
-        loaded = running(url, endpoint.model, endpoint.headers)
+        loaded = dialect(endpoint.told_by).loaded(url, endpoint.model, endpoint.headers)
     except BenchmarkError:
         return slots
     return same[-1] if loaded else slots

@@ -288,6 +288,8 @@ class Experiment:
             "model_sha256": weights.sha256 if weights else None,
             "model_size_bytes": weights.size_bytes if weights else None,
             "replay_from": paths.RUN.format(profile=profile.removesuffix(paths.REPLAY)),
+            **({"api": instance.api} if instance.api else {}),
+            **({"token_env": instance.key_env} if instance.key_env else {}),
         }
 
     def servers(self, profile: str) -> dict[str, str]:

@@ -13,6 +13,9 @@ from typing import Any, Literal
 
 import msgspec
 
+from ai_dev_tools.benchmark._util.addresses import ends_in_v1
+
+OLLAMA = "ollama"
 PROTOCOL = 1
 """Raised by hand when the request code changes meaning: all samples of older protocols are then asked again."""
 
@@ -105,15 +108,33 @@ def arm_order(approaches: Sequence[str], sample: int) -> list[str]:
     return turned[::-1] if rounds % 2 else turned
 
 
+def named_api(block: Block) -> str | None:
+    """The dialect that the settings name, by `api` or by the end of the address; None: it is found out on contact."""
+    return block.endpoint.get("api") or ("openai" if ends_in_v1(str(block.endpoint.get("kind"))) else None)
+
+
+def in_dialect(block: Block, api: str) -> Block:
+    """The block, asked in a dialect that was found out on contact."""
+    return msgspec.structs.replace(block, endpoint={**block.endpoint, "api": api})
+
+
 def request_digest(block: Block, cell: Cell, prompt_sha256: str, schema: dict[str, Any]) -> str:
     """sha256 over all that config and prompts determine of a request; computable without an endpoint."""
     parts = [PROTOCOL, block.model, request_options(block, cell), block.think, prompt_sha256, cell.approach, schema]
+    if (api := named_api(block)) not in (
+        None,
+        OLLAMA,
+    ):  # what was asked in Ollama's before there was another one keeps its digest
+        parts.append(api)
     return hashlib.sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def request_options(block: Block, cell: Cell) -> dict[str, Any]:
-    """The options of one request: the block's, and the seed."""
-    return {**block.options, "seed": cell.seed}
+    """The options of one request: the block's, and the seed. OpenAI's API has no field for the context window."""
+    options = {**block.options, "seed": cell.seed}
+    if named_api(block) not in (None, OLLAMA):
+        options.pop("num_ctx", None)
+    return options
 
 
 def _hash(*parts: object) -> str:

@@ -54,7 +54,7 @@ class Request(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     digest: Annotated[str, _meta("sha256 over all that determines the request; a sample is reused while it matches")]
     prompt_sha256: Annotated[str, _meta("sha256 of the rendered prompt, nonce excluded")]
-    options: Annotated[dict[str, Any], _meta("Ollama request options as sent, seed included")]
+    options: Annotated[dict[str, Any], _meta("request options as sent, seed included, by the names of the config")]
     protocol: Annotated[int, _meta("version of the request code's meaning, raised by hand")]
 
 
@@ -63,6 +63,7 @@ class EndpointIdentity(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     kind: Annotated[str, _meta("embedded, external, process, container, replay, or one of the user's own")]
     version: Annotated[str, _meta("what the server says of its version")]
+    api: Annotated[str, _meta("dialect in which it was asked, ollama or openai")] = "ollama"
 
 
 class Sample(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -71,7 +72,12 @@ class Sample(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     profile: Annotated[str, _meta("hardware profile")]
     instance: Annotated[str, _meta("name of the model instance")]
     model: Annotated[str, _meta("model tag")]
-    model_digest: Annotated[str | None, _meta("digest of the model's weights as the server reports it")]
+    model_digest: Annotated[
+        str | None,
+        _meta(
+            "digest of the model's weights as the server reports it; of one that reports none, its id and fingerprint"
+        ),
+    ]
     task: Annotated[str, _meta("task id")]
     case: Annotated[str, _meta("case id")]
     cluster: Annotated[str, _meta("project or source file of the case: the statistical unit")]
@@ -115,6 +121,9 @@ class Sample(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     tool_other_cpu_s: Annotated[
         float | None,
         _meta("CPU time of everything but the tools on the machine while they ran; null where none ran", "s"),
+    ] = None
+    reasoning_tokens: Annotated[
+        int | None, _meta("of the generated tokens, those of thoughts, where the server counts them apart", "tokens")
     ] = None
     total_s: Annotated[float | None, _meta("server: the whole request, from its arrival to the last token", "s")] = None
 

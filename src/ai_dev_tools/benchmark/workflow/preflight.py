@@ -17,6 +17,7 @@ from ai_dev_tools.benchmark.endpoints import EndpointSpec
 from ai_dev_tools.benchmark.endpoints.base import is_url
 from ai_dev_tools.benchmark.endpoints.embedded.catalogue import Weights, require_servable
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, ConfigurationErrors
+from ai_dev_tools.benchmark.planning.disclosure import destinations
 from ai_dev_tools.benchmark.planning.experiment import Experiment, open_experiment
 from ai_dev_tools.benchmark.prompts.sizes import baseline_rows, misfits, refuse_wrong_sizes, size_problem
 from ai_dev_tools.benchmark.records import paths
@@ -59,6 +60,7 @@ def validate(merged: Merged, overrides: Mapping[str, Any], root: Path) -> list[C
         *_tasks(experiment, config.profile, root),
         *_tools(experiment),
         *_endpoints(experiment, config.profile, root),
+        *_sent(experiment, config.profile),
         *_contexts(experiment, root),
         *_same_models(experiment, config.profile, root),
         *_machine(profile.min_ram_gb, profile.min_cores, profile.name),
@@ -119,6 +121,16 @@ def _endpoints(experiment: Experiment, profile: str, root: Path) -> Iterator[Che
             yield Check(name, "ok", f"{instance.model} from recorded answers")
         else:
             yield from _served(name, instance, EndpointSpec.from_dict(experiment.endpoint(profile, instance)))
+
+
+def _sent(experiment: Experiment, profile: str) -> Iterator[Check]:
+    """Where files of cases go, if not to this machine."""
+    try:
+        for one in destinations(experiment, profile):
+            mend = "" if one.encrypted else "Use an https:// address, or a tunnel, where others can read the network"
+            yield Check("where your code goes", "ok" if one.encrypted else "warning", str(one), mend)
+    except ConfigurationError:
+        return  # said of its instance or task already
 
 
 def _same_models(experiment: Experiment, profile: str, root: Path) -> Iterator[Check]:
@@ -186,23 +198,34 @@ def _served(name: str, instance: ResolvedInstance, spec: EndpointSpec) -> Iterat
         yield Check(name, "failed", error.args[0], error.remedy or "")
         return
     for server in (url, *(replica.rstrip("/") for replica in spec.replicas)):
-        yield _reached(name, instance.model, server, headers)
+        yield _reached(name, spec, server, headers)
 
 
-def _reached(name: str, model: str, url: str, headers: Mapping[str, str]) -> Check:
-    from ai_dev_tools.benchmark.endpoints.probing import find_model, installed_models, is_ollama
+def _reached(name: str, spec: EndpointSpec, url: str, headers: Mapping[str, str]) -> Check:
+    from ai_dev_tools.benchmark.endpoints.dialects import declared, found_at
+    from ai_dev_tools.benchmark.endpoints.ollama_client import OllamaClient
 
+    model, named = spec.model, declared(spec, url)
+    client = named or found_at(url, headers) or OllamaClient
     try:
-        known = installed_models(url, headers)
+        known = client.listed(model, url, headers)
     except BenchmarkError as error:
-        if is_ollama(url, headers) or error.error_class == "configuration":
+        if client is not OllamaClient or error.error_class == "configuration" or client.answers_at(url, headers):
             return Check(name, "failed", error.args[0], error.remedy or "")
         return Check(name, "failed", f"no Ollama answers at {url}", "Start it there, or choose another endpoint=")
-    if find_model(known, model) is None:
+    if known is None:
         return Check(
             name, "warning", f"{url} lacks {model}; the run pulls it first", f"Pull it now: ollama pull {model}"
         )
-    return Check(name, "ok", f"{model} at {url}")
+    return Check(name, "ok", f"{model} at {url}{_dialect(spec, client.api, found=named is None)}")
+
+
+def _dialect(spec: EndpointSpec, api: str, *, found: bool) -> str:
+    """In what API a server is asked, where that is not Ollama's, and why."""
+    if api == "ollama":
+        return ""
+    why = "" if spec.api else ", as its address ends in /v1" if not found else ", as it does not answer /api/version"
+    return f", in OpenAI's API (api: {api}{why})"
 
 
 def _startable(name: str, kind: str, instance: ResolvedInstance) -> Check:

@@ -67,12 +67,15 @@ def _file_digest(experiment: Experiment, profile: str, instance: ResolvedInstanc
 
 def _digest_at(spec: EndpointSpec) -> str | None:
     from ai_dev_tools.benchmark.endpoints.auto import choose
+    from ai_dev_tools.benchmark.endpoints.dialects import declared
     from ai_dev_tools.benchmark.endpoints.external import authorization, find_url
-    from ai_dev_tools.benchmark.endpoints.probing import find_model, installed_models
+    from ai_dev_tools.benchmark.endpoints.ollama_client import OllamaClient
 
     spec = choose(spec) if spec.kind == "auto" else spec
     if spec.kind != "external" and not is_url(spec.kind):
         return None
-    listed: Mapping[str, object] = find_model(installed_models(find_url(spec), authorization(spec)), spec.model) or {}
+    url = find_url(spec)
+    client = declared(spec, url) or OllamaClient
+    listed: Mapping[str, object] = client.listed(spec.model, url, authorization(spec)) or {}
     digest = listed.get("digest")
     return digest if isinstance(digest, str) else None

@@ -1,0 +1,317 @@
+"""One chat with a model, whatever API its server speaks: what is asked, what came back, and the client that measures.
+
+A dialect is one subclass of `ChatClient`. What all have in common (connections, clocks, limits, secrets, broken connections)
+is here; a dialect says how a request is written, how an answer is read, and how a server tells who it is. Threads and
+urllib3: light to import. Durations are seconds by the monotonic clock, from sending the request.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import Any, ClassVar
+
+import urllib3
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    NameResolutionError,
+    NewConnectionError,
+    ReadTimeoutError,
+    SSLError,
+)
+
+from ai_dev_tools.benchmark._util import wire
+from ai_dev_tools.benchmark._util.deadline import Deadline, pool
+from ai_dev_tools.benchmark.endpoints.base import EndpointSpec, ReadyEndpoint
+from ai_dev_tools.benchmark.endpoints.pacing import Pace
+from ai_dev_tools.benchmark.errors import (
+    BenchmarkError,
+    ConfigurationError,
+    EndpointConnectionError,
+    MalformedResponseError,
+    RequestTimeoutError,
+)
+
+CONNECT_TIMEOUT_S = 10.0
+MAX_RESPONSE_BYTES = 64_000_000
+
+
+@dataclass(frozen=True)
+class Chat:
+    """A request in no dialect: one message to a model.
+
+    Attributes:
+        schema: JSON schema of the answer; empty: any JSON.
+        options: as the config names them (`num_predict`, `seed`, `temperature` …).
+        think: whether, or how much, the model may think; None leaves it out of the request.
+    """
+
+    model: str
+    content: str
+    schema: Mapping[str, Any]
+    options: Mapping[str, Any]
+    think: bool | str | None = None
+
+
+@dataclass
+class Reply:
+    """What came back, complete or not.
+
+    Attributes:
+        final: the closing object in Ollama's words (durations in ns), empty if none came; other dialects translate theirs.
+        served: the model as the answer itself names it, where it does.
+        flags: what the sample should be marked with.
+    """
+
+    text: str = ""
+    pieces: int = 0
+    duration_s: float = 0.0
+    time_to_first_token_s: float | None = None
+    turn_s: float | None = None
+    """When the first line came: the server had begun with the request by then, and may have let it wait before."""
+    final: dict[str, Any] = field(default_factory=dict)
+    served: str | None = None
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """What a server takes of a request, found out once in a session, so that all arms are asked alike.
+
+    Attributes:
+        format: how the answer's schema is asked for: json_schema, json_schema_lax, json_object or none.
+        cap: name of the field that limits the answer's length.
+        seed, temperature, think, usage: whether the server takes such a field.
+    """
+
+    format: str = "json_schema"
+    cap: str = "max_tokens"
+    seed: bool = True
+    temperature: bool = True
+    think: bool = True
+    usage: bool = True
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Flags of every sample of the session."""
+        left_out = [f"{name}_not_taken" for name in ("seed", "temperature", "think") if not getattr(self, name)]
+        return (*([] if self.format == "json_schema" else [f"format_{self.format}"]), *left_out)
+
+
+class ChatClient(ABC):
+    """Chat with one server over pooled connections; one client serves many threads.
+
+    Args:
+        base_url: `http://host:port`, with a path where the server has one.
+        connections: size of the pool: requests under way at once.
+        headers: sent with every request, e.g. a bearer token; hidden in whatever comes back.
+        pace: shared by all clients that ask for one block, so that a limit which the server names holds for all.
+    """
+
+    api: ClassVar[str]
+    """Name of the dialect in the config."""
+    path: ClassVar[str]
+    """Where chats go, below the base URL."""
+    negotiates: ClassVar[bool] = False
+    """Whether the warm-up finds out what the server takes, so that nothing can be asked without it."""
+
+    def __init__(
+        self,
+        base_url: str,
+        connections: int = 1,
+        headers: Mapping[str, str] | None = None,
+        pace: Pace | None = None,
+        accepted: Accepted | None = None,
+    ) -> None:
+        self.pace = pace or Pace()
+        self.accepted = accepted or Accepted()
+        self._url = f"{base_url.rstrip('/')}{self.path}"
+        self._headers = {"Content-Type": "application/json", **(headers or {})}
+        self._secrets = wire.Secrets(headers)
+        self._pool = pool(connections)
+
+    @classmethod
+    @abstractmethod
+    def answers_at(cls, url: str, headers: Mapping[str, str]) -> bool:
+        """Whether something that speaks this dialect answers there."""
+
+    @classmethod
+    @abstractmethod
+    def listed(cls, model: str, url: str, headers: Mapping[str, str]) -> dict[str, Any] | None:
+        """What the server's list of models says of one; None: it lacks the model and can fetch it.
+
+        Raises:
+            BenchmarkError: the server does not answer as this dialect has it, refuses access, or cannot have the model.
+        """
+
+    @classmethod
+    @abstractmethod
+    def reach(cls, spec: EndpointSpec, url: str, headers: Mapping[str, str]) -> ReadyEndpoint:
+        """The server, identified, with the model. Raises BenchmarkError."""
+
+    @classmethod
+    @abstractmethod
+    def loaded(cls, url: str, model: str, headers: Mapping[str, str]) -> dict[str, Any]:
+        """As what the model is loaded, as far as the server tells: `context_length`, `offload_share`."""
+
+    @abstractmethod
+    def body(self, chat: Chat) -> dict[str, Any]:
+        """The body of the request in this dialect."""
+
+    @abstractmethod
+    def _read(self, response: urllib3.BaseHTTPResponse, reply: Reply, started: float) -> None:
+        """Fill the reply from a stream that began with status 200."""
+
+    @abstractmethod
+    def _refusal(self, response: urllib3.BaseHTTPResponse, body: bytes) -> BenchmarkError:
+        """The error that another status than 200 stands for."""
+
+    def ask(self, chat: Chat, timeout_s: float, reply: Reply) -> None:
+        """Send one streamed request and fill `reply`, also as far as it came when this raises.
+
+        Args:
+            timeout_s: limit for the whole request.
+
+        Raises:
+            BenchmarkError: the subclass names the error class.
+        """
+        self.chat(self.body(chat), timeout_s, reply)
+
+    def warm_up(self, chat: Chat, timeout_s: float) -> None:
+        """Have the model loaded with the very options that follow; a dialect may find out what the server accepts.
+
+        Raises:
+            BenchmarkError: as `ask`.
+        """
+        self.ask(chat, timeout_s, Reply())
+
+    def chat(self, payload: dict[str, Any], timeout_s: float, reply: Reply) -> None:
+        """As `ask`, for a body in the server's own dialect."""
+        body = json.dumps(payload | {"stream": True}).encode()
+        started = time.perf_counter()
+        deadline = Deadline(timeout_s)
+        try:
+            with deadline:
+                started = time.perf_counter()
+                self._exchange(body, timeout_s, deadline, reply, started)
+        except HTTPError as error:
+            raise self._transport_error(error, deadline, timeout_s) from None
+        except BenchmarkError as error:
+            if deadline.passed and isinstance(error, MalformedResponseError):
+                raise _timeout(timeout_s) from None
+            raise
+        finally:
+            reply.duration_s = time.perf_counter() - started
+
+    def _exchange(self, body: bytes, timeout_s: float, deadline: Deadline, reply: Reply, started: float) -> None:
+        response = self._pool.request(
+            "POST", self._url, body=body, headers=self._headers, preload_content=False, retries=False,
+            timeout=urllib3.Timeout(connect=min(CONNECT_TIMEOUT_S, timeout_s), read=timeout_s),
+        )  # fmt: skip
+        complete = False
+        try:
+            if response.status != 200:
+                raise self._refusal(response, response.read(100_000))
+            self._read(response, reply, started)
+            complete = not deadline.passed
+        finally:
+            response.release_conn() if complete else response.close()
+
+    def _transport_error(self, error: HTTPError, deadline: Deadline, timeout_s: float) -> BenchmarkError:
+        if deadline.passed or isinstance(error, ReadTimeoutError):
+            return _timeout(timeout_s)
+        reason = self._secrets.text(_reason(error))[:200]
+        if isinstance(error, NameResolutionError):
+            return EndpointConnectionError(f"the host of {self._url} does not resolve")
+        if isinstance(error, ConnectTimeoutError | NewConnectionError):
+            return EndpointConnectionError(f"no connection to {self._url}: {reason}")
+        if isinstance(error, SSLError):
+            return ConfigurationError(f"TLS with {self._url} failed: {reason}")
+        return EndpointConnectionError(f"the connection broke: {reason}")
+
+
+def _timeout(timeout_s: float) -> RequestTimeoutError:
+    return RequestTimeoutError(f"no complete answer within {timeout_s:g} s")
+
+
+def _reason(error: Exception) -> str:
+    cause = getattr(error, "reason", None) or error.__cause__ or error
+    return str(cause).split(": ", 1)[-1].strip() or type(cause).__name__
+
+
+def lines_of(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+    """The lines of a streamed answer that are not blank, bounded in length and number.
+
+    Raises:
+        MalformedResponseError: the answer does not end.
+    """
+    try:
+        yield from wire.lines(_bounded(response))
+    except wire.TooLongError as error:
+        raise MalformedResponseError(f"the answer does not end: {error}") from None
+
+
+def _bounded(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+    received = 0
+    for chunk in response.stream(65536):
+        received += len(chunk)
+        if received > MAX_RESPONSE_BYTES:
+            raise wire.TooLongError(f"it is larger than {MAX_RESPONSE_BYTES // 1_000_000} MB")
+        yield chunk
+
+
+def object_of(line: bytes, secrets: wire.Secrets) -> dict[str, Any]:
+    """The JSON object that a line of an answer holds.
+
+    Raises:
+        MalformedResponseError: it holds none.
+    """
+    try:
+        item = wire.decoded(line)
+    except ValueError:
+        raise MalformedResponseError(f"a line of the answer is not JSON: {shown(line, secrets)}") from None
+    if not isinstance(item, dict):
+        raise MalformedResponseError(f"a line of the answer is not a JSON object: {shown(line, secrets)}")
+    return item
+
+
+def shown(line: bytes, secrets: wire.Secrets) -> str:
+    """The beginning of a line, for a message."""
+    return repr(secrets.text(line.decode(errors="replace"))[:80])
+
+
+def error_text(item: dict[str, Any], secrets: wire.Secrets) -> str:
+    """What a reply says went wrong; empty where it has no `error`, or an empty one."""
+    error = item.get("error")
+    if isinstance(error, dict):
+        error = error.get("message") or error
+    return secrets.text(error if isinstance(error, str) else json.dumps(error, default=str)) if error else ""
+
+
+def message_of(body: bytes, secrets: wire.Secrets) -> str:
+    """What the body of a refusal says, for people."""
+    try:
+        item = wire.decoded(body)
+    except ValueError:
+        item = None
+    said = error_text(item, secrets) if isinstance(item, dict) else ""
+    return said or secrets.text(body.decode(errors="replace")).strip()[:200] or "no message"
+
+
+def retry_after_s(text: str | None) -> float | None:
+    """Seconds of a Retry-After header, which is a number or a date."""
+    if not text:
+        return None
+    try:
+        return max(0.0, float(text))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return None

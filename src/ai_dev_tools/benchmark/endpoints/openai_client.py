@@ -1,0 +1,257 @@
+"""OpenAI's API, as many servers speak it: how a chat is asked there, and how its stream is read."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import urllib3
+
+from ai_dev_tools.benchmark._util.addresses import parse_address
+from ai_dev_tools.benchmark._util.model_names import same_model
+from ai_dev_tools.benchmark.endpoints.base import EndpointSpec, ReadyEndpoint
+from ai_dev_tools.benchmark.endpoints.chat import (
+    Accepted,
+    Chat,
+    ChatClient,
+    Reply,
+    error_text,
+)
+from ai_dev_tools.benchmark.endpoints.openai_errors import (
+    KEY_REMEDY,
+    Refused,
+    RefusedRequestError,
+    error_of,
+    refused,
+    refused_in_stream,
+)
+from ai_dev_tools.benchmark.endpoints.openai_stream import Answer, items, table
+from ai_dev_tools.benchmark.endpoints.probing import QUICK_TIMEOUT, ask
+from ai_dev_tools.benchmark.errors import (
+    BenchmarkError,
+    ConfigurationError,
+    EndpointConnectionError,
+    MalformedResponseError,
+    ModelError,
+)
+
+FEWEST_TOKENS = 16
+"""A model that thinks may refuse, or answer nothing, where a warm-up leaves it less."""
+MOST_NAMED = 12
+UNTOLD = "not told"
+"""Version of a server whose API has no field for it."""
+NOT_TOLD = {
+    "digest": "the API names no digest of weights; the model's id and system_fingerprint of each answer stand for it",
+    "version": "the API has no field for it",
+    "context_length": "the API has no field for it, and none to ask for one",
+    "load_s": "the API has no field for it",
+    "prompt_eval_s, eval_s": "the API has no field for them; llama.cpp adds its own",
+}
+"""What such a server does not say, and why it is null."""
+FORMATS = ("json_schema", "json_schema_lax", "json_object", "none")
+"""Ways to ask for the answer's schema, each less than the one before; a server that refuses one is asked for the next."""
+_FIELDS = (
+    ("usage", re.compile(r"stream_options|include_usage")),
+    ("think", re.compile(r"reasoning_effort|reasoning effort|\breasoning\b|\bthinking\b")),
+    ("cap", re.compile(r"max_tokens|max_completion_tokens")),
+    ("seed", re.compile(r"\bseed\b")),
+    ("temperature", re.compile(r"\btemperature\b")),
+    (
+        "format",
+        re.compile(r"response_format|json_schema|json_object|\bjson schema\b|\bschema\b|grammar|guided|structured"),
+    ),
+)
+"""Fields that not every server takes, and how a refusal names them, in the order in which they are looked for."""
+
+
+class OpenAIClient(ChatClient):
+    """Chat with one server; its base URL ends where `/chat/completions` begins: `http://host:port/v1`."""
+
+    api = "openai"
+    path = "/chat/completions"
+    negotiates = True
+
+    @classmethod
+    def server_url(cls, url: str) -> str:
+        """With `/v1` where an address has no path: that is where all such servers of one's own have it."""
+        address = parse_address(url, "base_url")
+        return url.rstrip("/") if address is None or address.path else f"{address.url}/v1"
+
+    @classmethod
+    def answers_at(cls, url: str, headers: Mapping[str, str]) -> bool:
+        try:
+            status, reply = ask(
+                "GET", f"{cls.server_url(url)}/models", headers=headers, timeout=QUICK_TIMEOUT, limit_s=8.0
+            )
+        except BenchmarkError:
+            return False
+        return status == 200 and _listing(reply) is not None
+
+    @classmethod
+    def listed(cls, model: str, url: str, headers: Mapping[str, str]) -> dict[str, Any] | None:
+        base = cls.server_url(url)
+        try:
+            status, reply = ask("GET", f"{base}/models", headers=headers)
+        except EndpointConnectionError as error:
+            raise EndpointConnectionError(str(error), remedy="Start the server there, or correct `base_url`") from None
+        if status in (401, 403):
+            raise ConfigurationError(f"{base} refuses access (HTTP {status})", remedy=KEY_REMEDY)
+        if status in (404, 405, 501):  # some hosted servers keep no list
+            return {}
+        models = _listing(reply) if status == 200 else None
+        if models is None:
+            raise ConfigurationError(
+                f"{base} answers, but not as OpenAI's API does (HTTP {status} for {base}/models)",
+                remedy="Check `base_url` in the config: it ends where /chat/completions begins",
+            )
+        found = models.get(model) or next((item for name, item in models.items() if same_model(name, model)), None)
+        if found is None:
+            raise ModelError(
+                f"{base} has no model {model!r} (it has: {_named(models)})",
+                remedy="Give the instance's `model` a name that the server knows",
+            )
+        return found
+
+    @classmethod
+    def reach(cls, spec: EndpointSpec, url: str, headers: Mapping[str, str]) -> ReadyEndpoint:
+        try:
+            found = cls.listed(spec.model, url, headers) or {}
+        except BenchmarkError as error:
+            error.instance = spec.instance
+            raise
+        return ReadyEndpoint(
+            base_url=cls.server_url(url),
+            kind="external",
+            version=UNTOLD,
+            model=spec.model,
+            model_digest=None,
+            details=_details(found),
+            headers=dict(headers),
+            api=cls.api,
+            told_by=cls.api,
+        )
+
+    @classmethod
+    def loaded(cls, url: str, model: str, headers: Mapping[str, str]) -> dict[str, Any]:
+        """Nothing: the API does not tell what is loaded."""
+        return {}
+
+    def __init__(self, base_url: str, *args: Any, **kwargs: Any) -> None:
+        super().__init__(self.server_url(base_url), *args, **kwargs)
+
+    def body(self, chat: Chat) -> dict[str, Any]:
+        """`num_ctx` is not sent, as the API has no such field; a prompt that does not fit is refused by the server."""
+        options, accepted = chat.options, self.accepted
+        body: dict[str, Any] = {"model": chat.model, "messages": [{"role": "user", "content": chat.content}]}
+        if accepted.usage:
+            body["stream_options"] = {"include_usage": True}
+        body |= {name: options[name] for name in ("top_p", "top_k", "repeat_penalty") if options.get(name) is not None}
+        for name, taken in (("temperature", accepted.temperature), ("seed", accepted.seed)):
+            if taken and name in options:
+                body[name] = options[name]
+        if "num_predict" in options:
+            body[accepted.cap] = options["num_predict"]
+        if chat.think in (False, "low", "medium", "high") and accepted.think:
+            body["reasoning_effort"] = chat.think or "none"
+        return body | _response_format(accepted.format, chat.schema)
+
+    def warm_up(self, chat: Chat, timeout_s: float) -> None:
+        """Ask until the server takes the request, leaving out what it refuses; all requests that follow are put so."""
+        least = max(FEWEST_TOKENS, int(chat.options.get("num_predict") or 0))
+        short = replace(chat, options={**chat.options, "num_predict": least})
+        while True:
+            try:
+                return self.ask(short, timeout_s, Reply())
+            except RefusedRequestError as error:
+                if "could not finish" in error.said.message.lower():  # it was taken, and 16 tokens did not do
+                    return None
+                less = fewer(self.accepted, error.said)
+                if less is None:
+                    raise
+                self.accepted = less
+            except ModelError:  # it was taken, and the answer is none
+                return None
+
+    def _refusal(self, response: urllib3.BaseHTTPResponse, body: bytes) -> BenchmarkError:
+        return error_of(refused(response.status, body, self._secrets), response.headers)
+
+    def _read(self, response: urllib3.BaseHTTPResponse, reply: Reply, started: float) -> None:
+        answer = Answer()
+        try:
+            for item in items(response, self._secrets):
+                if error_text(item, self._secrets):
+                    raise error_of(refused_in_stream(item, self._secrets))
+                now = time.perf_counter() - started
+                reply.turn_s = now if reply.turn_s is None else reply.turn_s
+                if answer.take(item):
+                    reply.time_to_first_token_s = (
+                        now if reply.time_to_first_token_s is None else reply.time_to_first_token_s
+                    )
+                    reply.pieces += 1
+        finally:
+            reply.text = self._secrets.text("".join(answer.pieces))
+            reply.served = self._secrets.text(answer.served) if answer.served else None
+            reply.flags = ("refused",) if answer.refused else ()
+        if answer.reason is None and not (answer.done and (answer.pieces or answer.usage)):
+            raise MalformedResponseError("the answer's stream ended without saying that it was done")
+        reply.final = self._secrets.hide(answer.closing())
+        self.pace.note(response.headers, answer.tokens)
+        if reason := answer.problem:
+            raise reason
+
+
+def fewer(accepted: Accepted, said: Refused) -> Accepted | None:
+    """What to ask for instead where a server refuses a request; None where its words name nothing that can be left out."""
+    for words in filter(None, (said.param.lower(), said.message.lower())):
+        for name, pattern in _FIELDS:
+            if pattern.search(words) and (less := _without(accepted, name)) is not None:
+                return less
+    return None
+
+
+def _without(accepted: Accepted, name: str) -> Accepted | None:
+    if name == "format":
+        at = FORMATS.index(accepted.format) + 1
+        return replace(accepted, format=FORMATS[at]) if at < len(FORMATS) else None
+    if name == "cap":
+        return replace(accepted, cap="max_completion_tokens") if accepted.cap == "max_tokens" else None
+    left_out: dict[str, Any] = {name: False}
+    return replace(accepted, **left_out) if getattr(accepted, name) else None
+
+
+def _response_format(form: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    if form == "none" or (form == "json_object" and schema.get("type", "object") != "object"):
+        return {}
+    if form == "json_object" or not schema:
+        return {"response_format": {"type": "json_object"}}
+    described = {"name": "answer", "strict": form == "json_schema", "schema": schema}
+    return {"response_format": {"type": "json_schema", "json_schema": described}}
+
+
+def _listing(reply: Any) -> dict[str, dict[str, Any]] | None:
+    """The models of `/v1/models` by id; None where the reply has another form."""
+    listed = reply.get("data") if isinstance(reply, dict) else None
+    if not isinstance(listed, list):
+        return None
+    return {str(item.get("id")): item for item in listed if isinstance(item, dict)}
+
+
+def _named(models: Mapping[str, Any]) -> str:
+    names = sorted(models)
+    more = f", and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more if names else "none"
+
+
+def _details(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What the list of models says beside the name (llama.cpp and vLLM say something), and why the rest is null."""
+    meta = table(found, "meta")
+    trained = [found.get(name) for name in ("max_model_len", "context_length", "context_window")]
+    return {
+        "owned_by": found.get("owned_by"),
+        "model_context_length": next((n for n in (*trained, meta.get("n_ctx_train")) if isinstance(n, int)), None),
+        "size_bytes": meta.get("size"),
+        "not_told": NOT_TOLD,
+    }

@@ -1,0 +1,141 @@
+"""The stream of an answer in OpenAI's API, as many servers send it: events, comments, ends of several kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
+
+import urllib3
+
+from ai_dev_tools.benchmark._util import wire
+from ai_dev_tools.benchmark.endpoints.chat import lines_of, object_of, shown
+from ai_dev_tools.benchmark.errors import BenchmarkError, MalformedResponseError, ModelError, RunnerError
+
+_ENDED_WELL = {
+    "stop": ("stop", "eos", "eos_token", "end_turn", "stop_sequence", "complete"),
+    "length": ("length", "max_tokens", "model_length"),
+}
+_NO_ANSWER = {
+    "content_filter": "the server's content filter ended the answer",
+    "safety": "the server's content filter ended the answer",
+    "tool_calls": "the model called a tool instead of answering, though none was offered",
+    "function_call": "the model called a function instead of answering, though none was offered",
+}
+_BROKEN = ("error", "abort", "aborted", "cancelled", "insufficient_system_resource", "network_error")
+
+
+def items(response: urllib3.BaseHTTPResponse, secrets: wire.Secrets) -> Iterator[dict[str, Any]]:
+    """The objects of a stream of events; of an answer in one piece (some servers do not stream) that one.
+
+    Comments (`: keep-alive`), names and numbers of events are passed over.
+    """
+    lines = lines_of(response)
+    first = next(lines, b"")
+    if first.lstrip().startswith(b"{"):
+        yield object_of(b"\n".join([first, *lines]), secrets)
+        return
+    event = b""
+    for line in chain([first], lines):
+        name, _, value = line.partition(b":")
+        value = value.strip()
+        if name == b"event":
+            event = value
+        elif name in (b"data", b"error") and value == b"[DONE]":
+            yield {"done": True}
+        elif name in (b"data", b"error") and value:  # llama.cpp once named the field of an error so
+            item = object_of(value, secrets)
+            yield {"error": item} if b"error" in (name, event) and not item.get("error") else item
+            event = b""
+        elif name.strip() not in (b"", b"data", b"id", b"retry"):
+            raise MalformedResponseError(f"a line of the answer is not an event: {shown(line, secrets)}")
+
+
+@dataclass
+class Answer:
+    """An answer as it comes together."""
+
+    pieces: list[str] = field(default_factory=list)
+    reason: str | None = None
+    usage: dict[str, Any] = field(default_factory=dict)
+    timings: dict[str, Any] = field(default_factory=dict)
+    served: str = ""
+    refused: bool = False
+    done: bool = False
+
+    def take(self, item: dict[str, Any]) -> bool:
+        """Take in one object; true where it holds a piece of the answer."""
+        self.done = self.done or item.get("done") is True
+        self.usage = table(item, "usage") or self.usage
+        self.timings = table(item, "timings") or self.timings
+        names = [item.get("model"), item.get("system_fingerprint")]
+        if said := "@".join(name for name in names if isinstance(name, str) and name):
+            self.served = said
+        choices = item.get("choices")
+        if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+            return False
+        choice = choices[0]
+        reason = choice.get("finish_reason")
+        self.reason = reason.lower() if isinstance(reason, str) and reason else self.reason
+        part = table(choice, "delta") or table(choice, "message")
+        refusal = part.get("refusal")
+        text = _text(part.get("content"))
+        if isinstance(refusal, str) and refusal and not text:
+            self.refused, text = True, refusal
+        if text:
+            self.pieces.append(text)
+        return bool(text)
+
+    @property
+    def problem(self) -> BenchmarkError | None:
+        """Why a stream that was complete holds no answer all the same."""
+        if self.reason in _NO_ANSWER:
+            return ModelError(f"{_NO_ANSWER[self.reason]} (finish_reason {self.reason})")
+        if self.reason in _BROKEN:
+            return RunnerError(f"the server says that it broke off (finish_reason {self.reason})")
+        return None
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that the request took, read and written; 0 where the server does not count."""
+        counts = [self.usage.get("prompt_tokens"), self.usage.get("completion_tokens")]
+        return sum(count for count in counts if isinstance(count, int) and 0 <= count < 2**40)
+
+    def closing(self) -> dict[str, Any]:
+        """What the server says of the request, in Ollama's words; what it does not say is absent, or null."""
+        reason = next((name for name, words in _ENDED_WELL.items() if self.reason in words), self.reason)
+        cached = table(self.usage, "prompt_tokens_details").get(
+            "cached_tokens", self.usage.get("prompt_cache_hit_tokens")
+        )
+        counts = {
+            "prompt_eval_count": self.usage.get("prompt_tokens"),
+            "eval_count": self.usage.get("completion_tokens"),
+            "prompt_eval_cached_count": cached,
+            "reasoning_count": table(self.usage, "completion_tokens_details").get("reasoning_tokens"),
+            "prompt_eval_duration": _nanoseconds(self.timings.get("prompt_ms")),
+            "eval_duration": _nanoseconds(self.timings.get("predicted_ms")),
+        }
+        told = {name: value for name, value in counts.items() if value is not None}
+        return {"done": True, "done_reason": reason, "load_duration": None, **told}
+
+
+def table(item: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The object in a field; empty where there is none."""
+    value = item.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _text(content: Any) -> str:
+    """A piece of text; some servers send a list of parts, of which only those of the answer count."""
+    if isinstance(content, list):
+        return "".join(part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str))
+    if content is not None and not isinstance(content, str):
+        raise MalformedResponseError("a part of the answer has no text where OpenAI's API puts it")
+    return content or ""
+
+
+def _nanoseconds(milliseconds: Any) -> int | None:
+    """llama.cpp tells its own times; others do not."""
+    number = isinstance(milliseconds, int | float) and not isinstance(milliseconds, bool)
+    return round(milliseconds * 1e6) if number and 0 <= milliseconds < 1e12 else None

@@ -1,0 +1,85 @@
+"""Limits that a server names, obeyed by all threads of a block at once: `Retry-After` and `x-ratelimit-*`."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Mapping
+
+MOST_WAIT_S = 300.0
+"""A longer wait is not sat out: the block ends, keeps what it has, and the same command goes on later."""
+_EPOCH_S = 1e9
+"""A reset above this is a moment (in s, or in ms above a thousand times this), not a span."""
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_PREFIXES = ("x-ratelimit-", "ratelimit-")
+_KINDS = ("", "-requests", "-tokens")
+
+
+class Pace:
+    """When the next request may be sent. One is shared by all threads that ask for a block."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._free_at = 0.0
+        self._most_tokens = 0
+
+    def hold(self, seconds: float) -> None:
+        """Nobody sends for so long; a wait that is longer already stands."""
+        with self._lock:
+            self._free_at = max(self._free_at, time.monotonic() + min(seconds, MOST_WAIT_S))
+
+    def note(self, headers: Mapping[str, str], tokens: int = 0) -> None:
+        """Take in what an answer's headers leave of the limits.
+
+        Args:
+            tokens: what the request behind it took: so much must be left for another one.
+        """
+        with self._lock:
+            self._most_tokens = max(self._most_tokens, tokens)
+            needed = self._most_tokens
+        if (seconds := used_up_s(headers, needed)) > 0:
+            self.hold(seconds)
+
+    @property
+    def pause_s(self) -> float:
+        """How long the next request has to wait from now on."""
+        with self._lock:
+            return max(0.0, self._free_at - time.monotonic())
+
+    def wait(self, stop: threading.Event) -> None:
+        """Return when a request may be sent, or the run is stopped."""
+        while (seconds := self.pause_s) > 0 and not stop.wait(seconds):
+            pass
+
+
+def used_up_s(headers: Mapping[str, str], tokens: int = 0) -> float:
+    """Seconds until the limits leave room for a request of so many tokens; 0 where they do now, or say nothing."""
+    waits = [0.0]
+    for prefix in _PREFIXES:
+        for kind in _KINDS:
+            left, reset = headers.get(f"{prefix}remaining{kind}"), span_s(headers.get(f"{prefix}reset{kind}"))
+            least = max(1, tokens) if kind == "-tokens" else 1
+            if left is not None and reset is not None and (number := _number(left)) is not None and number < least:
+                waits.append(reset)
+    return max(waits)
+
+
+def span_s(text: str | None) -> float | None:
+    """Seconds of a reset: `1s`, `6m0s`, `20ms`, a bare number of seconds, or a moment in Unix time; None if unreadable."""
+    words = (text or "").strip().lower()
+    if (number := _number(words)) is not None:
+        moment = number / 1000 if number > 1000 * _EPOCH_S else number
+        return max(0.0, moment - time.time() if moment > _EPOCH_S else moment)
+    if not words or _PART.sub("", words):
+        return None
+    return sum(float(amount) * _UNITS[unit] for amount, unit in _PART.findall(words))
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if 0 <= number < float("inf") else None

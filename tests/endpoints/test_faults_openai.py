@@ -1,0 +1,144 @@
+"""Every fault at a server that speaks OpenAI's API: the right class, the right number of tries, nothing lost.
+
+As test_faults, whose table in docs/reliability.md has these rows as well.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from ai_dev_tools.benchmark.execution import request as measure
+from ai_dev_tools.benchmark.execution import run_block
+from ai_dev_tools.benchmark.records.block import Block
+from ai_dev_tools.benchmark.records.sample import Sample
+from fakes.faulty_proxy import Chat, Fault
+from fakes.openai_api import FakeOpenAI
+from fakes.openai_faults import FAULTS
+from support.faults import LIMIT_S, Expected, Seen, check_table, completed, passing, rows
+from support.making import block, prompts
+
+EXPECTED: dict[str, Expected] = {
+    "closed_before_the_answer": passing("connection closed before any answer", "connection"),
+    "reset_in_mid_stream": passing("connection reset in mid-stream", "connection"),
+    "html_502": passing("HTML page with status 502", "connection"),
+    "html_200": passing("HTML page with status 200", "malformed_response"),
+    "truncated_event": passing("stream cut in the middle of an event", "malformed_response"),
+    "stream_without_end": passing("stream without `finish_reason` and `[DONE]`", "malformed_response"),
+    "done_only": passing("`[DONE]` alone", "malformed_response"),
+    "runner_gone_in_mid_stream": passing("`error` event: the runner has terminated", "runner"),
+    "broken_off_by_the_server": passing('`finish_reason: "error"`', "runner"),
+    "limit_in_mid_stream": passing("`error` event with code 429", "overloaded"),
+    "limited_429": passing("429, no `Retry-After`", "overloaded"),
+    "limited_429_retry_after": passing("429 with `Retry-After` (obeyed by all threads)", "overloaded"),
+    "limited_429_reset": passing("429 with `x-ratelimit-reset-requests` (obeyed)", "overloaded"),
+    "overloaded_529": passing("529: overloaded", "overloaded"),
+    "stall_in_mid_stream": Expected("stall in mid-stream", "timeout", status="timeout"),
+    "keep_alives_without_end": Expected("keep-alive comments that never end", "timeout", status="timeout"),
+    "quota_429": Expected("429: `insufficient_quota`", "configuration", asked_again=True),
+    "refused_401": Expected("401: no access", "configuration", asked_again=True),
+    "refused_403": Expected("403: no access", "configuration", asked_again=True),
+    "not_found_404": Expected("404: model not found", "model"),
+    "error_400": Expected("400: the server refuses the request", "model"),
+    "overflow_400": Expected("400: `context_length_exceeded`", "context_overflow"),
+    "overflow_in_mid_stream": Expected("`error` event: the prompt does not fit", "context_overflow"),
+    "filtered": Expected('`finish_reason: "content_filter"`', "model"),
+    "called_a_tool": Expected('`finish_reason: "tool_calls"`', "model"),
+    "capped": completed('`finish_reason: "length"`', "output_capped"),
+    "no_done": completed("`[DONE]` is missing after the whole answer"),
+    "no_usage": completed("answer without `usage`", "tokens_missing"),
+    "refusal": completed("`refusal` in place of an answer", "refused"),
+    "comments_and_keep_alives": completed("comments, pings and CRLF in the stream"),
+    "not_streamed": completed("one JSON object instead of a stream"),
+    "cut_anywhere_by_chunks": completed("events cut anywhere by chunks"),
+}
+BEGIN = "<!-- faults of the OpenAI dialect: made by tests/endpoints/test_faults_openai.py -->"
+HANGING = ("stall_in_mid_stream", "keep_alives_without_end")
+
+
+def a_block(folder: Path, url: str, timeout_s: float = 10.0, **changed: object) -> Block:
+    spec = {"kind": url, "instance": "small", "model": "fake:1b", "max_concurrent": 1, "startup_timeout_s": 5}
+    return block(**{"results": str(folder), "timeout_s": timeout_s, "endpoint": spec} | changed)
+
+
+def run(asked: Block) -> list[Sample]:
+    return run_block(asked, prompts(asked), lambda _: None, threading.Event())
+
+
+@functools.cache
+def see(name: str) -> Seen:
+    """Run the block under one fault, then again without it."""
+
+    def choose(chat: Chat) -> Fault | None:
+        always, once = "two" in chat.prompt, "three" in chat.prompt and chat.attempt == 1
+        return FAULTS[name] if always or once else None
+
+    pause = measure.BACKOFF_BASE_S
+    measure.BACKOFF_BASE_S = 0.02
+    try:
+        with ExitStack() as stack:
+            folder, fake = stack.enter_context(TemporaryDirectory()), stack.enter_context(FakeOpenAI())
+            fake.choose = choose
+            asked = a_block(Path(folder), fake.url, LIMIT_S if name in HANGING else 10.0)
+            samples = run(asked)
+            broken = sum(fake.broken.values())
+            fake.choose, before = (lambda _: None), len(fake.chats)
+            rerun = run(asked)
+            files = len(list(Path(folder, "samples").rglob("*.json")))
+            return Seen(samples, broken, rerun, len(fake.chats) - before, files)
+    finally:
+        measure.BACKOFF_BASE_S = pause
+
+
+def test_every_fault_has_its_row() -> None:
+    assert set(EXPECTED) == set(FAULTS)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_fault_ends_in_its_class_after_its_tries_and_loses_nothing(name: str) -> None:
+    expected, seen = EXPECTED[name], see(name)
+    for sample in seen.of("two"):
+        assert sample.status == expected.status
+        assert (sample.error and sample.error.class_) == expected.error_class
+        assert len(sample.attempts) == expected.tries
+        assert sample.error is None or "\n" not in sample.error.message
+        assert expected.flag is None or expected.flag in sample.flags
+    assert seen.broken == 2 * expected.tries + 2, "both arms of both cases met it"
+    assert len(seen.samples) == seen.files == 6
+    assert all(sample.status == "completed" for sample in seen.of("one"))
+    recovered = expected.tries > 1 or expected.status == "completed"
+    assert all((sample.status == "completed") == recovered for sample in seen.of("three"))
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_rerun_asks_again_what_may_pass_and_only_that(name: str) -> None:
+    expected, seen = EXPECTED[name], see(name)
+    again = sum(sample.status != "completed" for sample in seen.samples)
+    assert seen.asked_by_rerun == (again if expected.asked_again else 0)
+
+
+@pytest.mark.parametrize("name", ["limited_429_retry_after", "limited_429_reset"])
+def test_the_pause_asked_for_is_kept(name: str) -> None:
+    for sample in see(name).of("two"):
+        assert [attempt.backoff_s > 0.25 for attempt in sample.attempts] == [True, True, False]
+
+
+def test_what_a_filter_or_a_tool_call_cost_is_still_counted() -> None:
+    for sample in see("capped").of("two"):
+        assert (sample.done_reason, bool(sample.output_tokens)) == ("length", True)
+    for sample in see("filtered").of("two"):
+        assert (sample.response, sample.done_reason) == ('{"col', "content_filter")
+
+
+def test_a_refusal_is_an_answer_that_is_worth_nothing() -> None:
+    assert all((sample.response, sample.score) == ("I cannot.", 0.0) for sample in see("refusal").of("two"))
+
+
+def test_the_table_in_the_documentation_is_what_was_seen() -> None:
+    head = ["| what happens | sample | tries | when the second try is answered | a rerun |", "|---|---|---|---|---|"]
+    check_table(BEGIN, "\n".join([*head, *rows(EXPECTED, see)]))
