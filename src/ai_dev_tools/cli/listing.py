@@ -8,7 +8,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ai_dev_tools.benchmark._util.credentials import problem_of, without_passwords
+from ai_dev_tools.benchmark._util.credentials import problem_of, problem_of_variable, without_passwords
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.cli.console import table
 
@@ -119,6 +119,8 @@ def _shown(key: str, value: Any) -> str:
     elif parts[-1] in ("endpoint", "host", "base_url", "replicas"):
         several = value if isinstance(value, list | tuple) else [value]
         value = "(hidden)" if any(map(problem_of, several)) else value
+    elif parts[-1] in ("key_env", "token_env") and problem_of_variable(value):
+        value = "(hidden)"
     return without_passwords(_short(value))
 
 

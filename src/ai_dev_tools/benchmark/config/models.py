@@ -490,5 +490,5 @@ def _check_instances(profile: str, instances: tuple[ResolvedInstance, ...]) -> N
                 f"config: profiles.{profile}: instances '{twice}' and '{instance.name}' "
                 f"both serve {instance.model}: results are kept by model, in folders of its name, so name it once"
             )
-        places[place] = instance.name
+        places |= {place: instance.name} if own_place else {}
         models |= dict.fromkeys(names, instance.name)

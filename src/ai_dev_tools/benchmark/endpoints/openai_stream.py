@@ -77,7 +77,7 @@ class Answer:
             return False
         choice = choices[0]
         reason = choice.get("finish_reason")
-        self.reason = reason.lower() if isinstance(reason, str) and reason else self.reason
+        self.reason = reason if isinstance(reason, str) and reason else self.reason
         part = table(choice, "delta") or table(choice, "message")
         refusal = part.get("refusal")
         text = _text(part.get("content"))
@@ -90,10 +90,11 @@ class Answer:
     @property
     def problem(self) -> BenchmarkError | None:
         """Why a stream that was complete holds no answer all the same."""
-        if self.reason in _NO_ANSWER:
-            return ModelError(f"{_NO_ANSWER[self.reason]} (finish_reason {self.reason})")
-        if self.reason in _BROKEN:
-            return RunnerError(f"the server says that it broke off (finish_reason {self.reason})")
+        word = (self.reason or "").lower()
+        if word in _NO_ANSWER:
+            return ModelError(f"{_NO_ANSWER[word]} (finish_reason {word})")
+        if word in _BROKEN:
+            return RunnerError(f"the server says that it broke off (finish_reason {word})")
         return None
 
     @property
@@ -104,7 +105,8 @@ class Answer:
 
     def closing(self) -> dict[str, Any]:
         """What the server says of the request, in Ollama's words; what it does not say is absent, or null."""
-        reason = next((name for name, words in _ENDED_WELL.items() if self.reason in words), self.reason)
+        word = (self.reason or "").lower()
+        reason = next((name for name, words in _ENDED_WELL.items() if word in words), self.reason)
         cached = table(self.usage, "prompt_tokens_details").get(
             "cached_tokens", self.usage.get("prompt_cache_hit_tokens")
         )

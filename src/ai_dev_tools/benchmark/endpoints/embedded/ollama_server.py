@@ -99,7 +99,7 @@ class Facade:
                 web.post("/api/embed", self.embed),
                 web.post("/api/generate", self.generate),
                 web.post("/api/chat", self.chat),
-                web.get("/v1/models", self.pass_through),
+                web.get("/v1/models", self.models_in_v1),
                 web.get("/v1/models/{model}", self.model_alone),
                 *(web.post(path, self.pass_through) for path in _OPENAI_POSTS),
             ]
@@ -206,8 +206,9 @@ class Facade:
 
     async def pass_through(self, request: web.Request) -> web.StreamResponse:
         """Hand an OpenAI-style request to llama.cpp as it is."""
-        if request.method == "POST":
-            api.parse_body(body_of(request), {"model": str})
+        name = api.parse_body(body_of(request), {"model": str}).get("model")
+        if name and not self.model.is_named(name):  # llama.cpp itself would answer as whatever it is called
+            return sending.openai_error(404, f"model '{name}' not found")
         headers = {"Content-Type": "application/json"}
         path = request.match_info.route.resource
         assert path is not None
@@ -226,12 +227,18 @@ class Facade:
             await response.write_eof()
             return response
 
+    async def models_in_v1(self, _: web.Request) -> web.Response:
+        return sending.plain_json({"object": "list", "data": [self._listed_in_v1(self.model.tag)]})
+
     async def model_alone(self, request: web.Request) -> web.StreamResponse:
-        """The one model, as OpenAI's API lists it."""
         name = request.match_info["model"]
         self._require_model(name)
+        return web.json_response(self._listed_in_v1(name))
+
+    def _listed_in_v1(self, name: str) -> dict[str, Any]:
+        """The one model, as OpenAI's API lists it."""
         created = int(datetime.fromisoformat(self.model.modified_at).timestamp())
-        return web.json_response({"id": name, "object": "model", "created": created, "owned_by": "library"})
+        return {"id": name, "object": "model", "created": created, "owned_by": "library"}
 
     async def _answer(
         self, request: web.Request, body: dict[str, Any], prompt: str, started: int, *, chat: bool

@@ -46,6 +46,17 @@ def stream_error(error: ApiError) -> web.Response:
     return response
 
 
+def plain_json(content: dict[str, Any], status: int = 200) -> web.Response:
+    """A reply of the OpenAI-style paths, which Ollama sends without a charset."""
+    return web.Response(status=status, body=json.dumps(content).encode(), headers={"Content-Type": "application/json"})
+
+
+def openai_error(status: int, message: str) -> web.Response:
+    """An error of the OpenAI-style paths."""
+    about = {"message": message, "type": "not_found_error", "param": None, "code": None}
+    return plain_json({"error": about}, status)
+
+
 def large(content: dict[str, Any]) -> web.Response:
     """A reply of so many bytes that Ollama sends it without a length."""
     response = web.json_response(content)
