@@ -71,11 +71,12 @@ def make_run(
     change: Change = lambda sample: sample,
     seed: int = 0,
     reference: str = "baseline",
+    ratios: dict[str, float] | None = None,
 ) -> Run:
     """Write blocks, prompts, plan and all tables.
 
     Args:
-        ratio: true token ratio of the tools arm.
+        ratio: true token ratio of the tools arm; `ratios` those of the arms of named tools.
         response: what the model answers every time; by default something near the truth.
         change: alters each sample, or drops it by returning None.
         reference: the arm that the claims of the plan compare with.
@@ -93,11 +94,12 @@ def make_run(
             (_prompt(task, f"case{c}", a) for c in range(samples) for a in approaches),
         )
     clock = pd.Timestamp("2026-01-02T08:00:00Z").timestamp()
+    shares = {"tools": ratio, "no_context": 0.15, **(ratios or {})}
     for model in models:
         for task in tasks:
             made = []
             for sample in _samples(
-                profile, model, task, approaches, samples, ratio, response, plan_hash(plan), rng, clock
+                profile, model, task, approaches, samples, shares, response, plan_hash(plan), rng, clock
             ):
                 clock += sample.duration_s or 0
                 if (kept := change(sample)) is not None:
@@ -152,9 +154,10 @@ def _plan(
         "samples": samples,
         "alpha": 0.05,
         "claims": [
-            {"id": f"{end}:tools", "endpoint": end, "approach": "tools", "reference": reference, "margin_ratio": 0.95}
+            {"id": f"{end}:{arm}", "endpoint": end, "approach": arm, "reference": reference, "margin_ratio": 0.95}
+            for arm in approaches
+            if arm.startswith("tools") and arm != reference and reference in approaches
             for end in ("tokens", "time")
-            if {"tools", reference} <= set(approaches)
         ],
         "quality": {"margin": 0.1, "task_veto": 0.2, "alpha": 0.05, "floor": "no_context"},
         "options": {"temperature": 0.0, "num_ctx": 8192, "num_predict": 512},
@@ -190,7 +193,7 @@ def _prompt(task: str, case: str, approach: str) -> Prompt:
         scoring=SCORING,
         truth=TRUTH,
         stratum="",
-        tool_s=0.2 if approach == "tools" else 0.0,
+        tool_s=0.2 if approach.startswith("tools") else 0.0,
     )
 
 
@@ -200,7 +203,7 @@ def _samples(
     task: str,
     approaches: tuple[str, ...],
     count: int,
-    ratio: float,
+    ratios: dict[str, float],
     response: str | None,
     plan: str,
     rng: np.random.Generator,
@@ -210,7 +213,7 @@ def _samples(
     for number in range(count):
         size = float(np.exp(6.5 + rng.normal(0, 0.3)))
         for approach in approaches:
-            share = {"tools": ratio, "no_context": 0.15}.get(approach, 1.0) * float(np.exp(rng.normal(0, 0.05)))
+            share = ratios.get(approach, 1.0) * float(np.exp(rng.normal(0, 0.05)))
             tokens, written = int(size * share), int(rng.integers(30, 60))
             read_s, write_s = tokens / 300, written / 100
             good = approach != "no_context"
@@ -253,7 +256,7 @@ def _samples(
                 prompt_eval_s=read_s,
                 eval_s=write_s,
                 rest_s=0.01,
-                tool_s=0.2 if approach == "tools" else 0.0,
+                tool_s=0.2 if approach.startswith("tools") else 0.0,
                 prompt_cached_tokens=0,
                 resources=Resources(
                     server_cpu_s=1.9 * (read_s + write_s), server_peak_rss_bytes=400_000_000, other_cpu_s=0.0

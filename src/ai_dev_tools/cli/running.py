@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -125,6 +126,7 @@ def shows(results: str | None, as_json: bool) -> Callable[[Any, Path, str], None
 def show(root: Path, results: str, output_format: Any, command: str, as_json: bool) -> None:
     """The result on standard output: a report or an overview."""
     from ai_dev_tools.benchmark.config.models import OutputFormat
+    from ai_dev_tools.benchmark.reporting import usual_format
     from ai_dev_tools.benchmark.runner.results import overview_text, report_text
 
     folder = root / "results" / results
@@ -135,6 +137,7 @@ def show(root: Path, results: str, output_format: Any, command: str, as_json: bo
         result = json.loads(content.read_text(encoding="utf-8"))
         out_json({"command": command, "folder": str(folder), "html": str(shown), "result": result})
         return
-    out(overview_text(folder, output_format) if overview.exists() else report_text(folder, output_format))
-    if overview.exists() or output_format is not OutputFormat.CONSOLE:
+    chosen = OutputFormat(output_format or usual_format(sys.stdout))
+    out(overview_text(folder, chosen) if overview.exists() else report_text(folder, chosen))
+    if overview.exists() or chosen is not OutputFormat.CONSOLE:
         say(f"Report: {os.path.relpath(shown)}")

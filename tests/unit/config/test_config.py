@@ -48,7 +48,7 @@ def lines_of(data: Any) -> list[str]:
 @pytest.mark.parametrize("config", [load_config(MINIMAL), shipped()], ids=["of the code", "as shipped"])
 def test_defaults(config: Config) -> None:
     assert config.execution_mode is ExecutionMode.ASYNC
-    assert config.output_format is OutputFormat.JSON
+    assert config.output_format is None  # for people in a terminal, JSON in a pipe
     assert config.max_concurrent_batches == 2
     assert config.container_startup_timeout == 180
     assert config.task_timeout is None, "the profile's, or 30 s; see the profiles below"

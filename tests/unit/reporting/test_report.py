@@ -130,6 +130,8 @@ def test_every_printed_number_is_the_tables_number_to_the_last_digit(run: Run, r
             printed = column.show(row).removesuffix(" %")
             assert printed == number(scale * value, column.digits)
             compared += printed != "–"
+        if row not in table.main:
+            continue  # only in the page and the CSV file
         line = " | ".join(markdown.escape(c.show(row)) if not c.numeric else c.show(row) for c in table.columns)
         assert f"| {line} |" in text
         assert re.search(r"\s+".join(re.escape(c.show(row)) for c in table.columns), page)

@@ -305,7 +305,9 @@ class Config(StrictModel):
     )
     partial: bool = Field(False, description="make tables and report of what exists")
     execution_mode: ExecutionMode = Field(ExecutionMode.ASYNC, description="how many requests are under way at once")
-    output_format: OutputFormat = Field(OutputFormat.JSON, description="what the console prints at the end of a run")
+    output_format: OutputFormat | None = Field(
+        None, description="what is printed at the end of a run; default: console in a terminal, json elsewhere"
+    )
     max_concurrent_batches: PositiveInt = Field(2, description="blocks (model x task) measured at once")
     container_startup_timeout: PositiveFloat = Field(180.0, description="seconds until an endpoint must be ready")
     task_timeout: PositiveFloat | None = Field(

@@ -11,7 +11,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
 
@@ -21,7 +21,16 @@ if TYPE_CHECKING:
     from ai_dev_tools.benchmark.reporting.data import RunData, read_run
     from ai_dev_tools.benchmark.reporting.render import Inputs, render_report
 
-__all__ = ["Inputs", "OutputFormat", "RunData", "build_report", "console_summary", "read_run", "render_report"]
+__all__ = [
+    "Inputs",
+    "OutputFormat",
+    "RunData",
+    "build_report",
+    "console_summary",
+    "read_run",
+    "render_report",
+    "usual_format",
+]
 _HOMES = {
     "Inputs": "reporting.render",
     "render_report": "reporting.render",
@@ -53,6 +62,7 @@ def console_summary(report_folder: Path, output_format: str = "console", colour:
         return f"{(report_folder / FILES[wanted]).read_text(encoding='utf-8')}\n{where}"
     if wanted == "json":
         names = (
+            "in_short",
             "benchmark_info",
             "compared",
             "comparison_metrics",
@@ -67,6 +77,11 @@ def console_summary(report_folder: Path, output_format: str = "console", colour:
     if colour is None:
         colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     return f"{as_text(summary(content), colour=colour)}\n{where}"
+
+
+def usual_format(stream: TextIO) -> str:
+    """What is printed where no format is chosen: for people in a terminal, for programs elsewhere."""
+    return "console" if stream.isatty() else "json"
 
 
 def read_report(report_folder: Path) -> dict[str, Any]:

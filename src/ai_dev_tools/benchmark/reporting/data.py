@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,6 +22,8 @@ from ai_dev_tools.benchmark.records.sample import SampleError
 from ai_dev_tools.benchmark.reporting.machine import Made, sessions_of
 
 REFERENCE = "baseline"
+TOO_FEW = "describes these files only"
+"""What the note of a row says whose clusters are too few to speak beyond them."""
 DERIVED = ("metrics", "comparisons", "verdicts", "checks", "controls", "validity", "skipped", "costs", "break_even",
            "efficiency", "definitions", "sensitivity")  # fmt: skip
 
@@ -128,6 +131,12 @@ class RunData:
         """How many samples the settings ask for; None when they are not known."""
         per_task = self.about.get("expected")
         return sum(per_task.values()) * max(1, len(self.about.get("models", []))) if per_task else None
+
+    @property
+    def given(self) -> Mapping[str, Any]:
+        """Settings of the call that made the run, by name; empty where they were not recorded."""
+        given = self.about.get("given")
+        return given if isinstance(given, Mapping) else {}
 
     def task_name(self, task: str) -> str:
         """A task's name for people."""
@@ -271,3 +280,14 @@ def failures_of(blocks: Path, known: Container[tuple[str, str]] | None = None) -
 def plain_float(value: Any) -> float:
     """A number as a float, NaN where there is none."""
     return float("nan") if is_missing(value) else float(value)
+
+
+def settles_nothing(row: Mapping[str, Any], names: tuple[str, str, str] = ("value", "low", "high")) -> bool:
+    """Whether nothing can be concluded from an estimate: there is none, its interval is open, or it rests on too few clusters.
+
+    Args:
+        names: columns of the estimate and of the ends of its interval.
+    """
+    if not all(math.isfinite(plain_float(row.get(name))) for name in names):
+        return True
+    return TOO_FEW in str(row.get("note") or "")

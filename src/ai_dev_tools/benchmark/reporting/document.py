@@ -11,6 +11,14 @@ import pandas as pd
 from ai_dev_tools.benchmark._util import text
 
 Row = Mapping[str, Any]
+RANK = "_rank"
+"""Key of a row that says how much it tells; no column, so that no format prints it."""
+DETAIL, QUIET = "detail", "quiet"
+
+
+def ranked(row: Row, *, main: bool, quiet: bool = False) -> dict[str, Any]:
+    """A row that says how much it tells."""
+    return {**row, RANK: QUIET if quiet else "" if main else DETAIL}
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,11 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows to read, sort and filter. `caption` says what to conclude; `empty` is shown when there are no rows."""
+    """Rows to read, sort and filter. `caption` says what to conclude; `empty` is shown when there are no rows.
+
+    A row may say by `RANK` how much it tells: `DETAIL` is left to the page and the CSV file, `QUIET` (nothing can be
+    concluded from it) is folded away on the page too. Files for machines have every row.
+    """
 
     id: str
     title: str
@@ -58,6 +70,16 @@ class Table:
     columns: Sequence[Column]
     rows: Sequence[Row]
     empty: str = "Nothing to show."
+
+    @property
+    def main(self) -> Sequence[Row]:
+        """The rows that a short report has."""
+        return [row for row in self.rows if row.get(RANK) not in (DETAIL, QUIET)]
+
+    @property
+    def quiet(self) -> int:
+        """How many rows say nothing and are folded away on a page."""
+        return sum(row.get(RANK) == QUIET for row in self.rows)
 
 
 @dataclass(frozen=True)
@@ -86,6 +108,20 @@ class Prose:
     """Paragraphs."""
 
     paragraphs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class InShort:
+    """The whole run in one paragraph, and what to do next.
+
+    Attributes:
+        text: what was compared, on what, what holds and what does not.
+        advice: what to do next, in words; `command` does it, where one command can.
+    """
+
+    text: str
+    advice: str
+    command: str = ""
 
 
 @dataclass(frozen=True)
@@ -151,7 +187,7 @@ class Browser:
     caption: str
 
 
-Block = Table | Figure | Notice | Prose | Facts | Verdicts | Links | Browser
+Block = Table | Figure | Notice | Prose | InShort | Facts | Verdicts | Links | Browser
 
 
 @dataclass(frozen=True)

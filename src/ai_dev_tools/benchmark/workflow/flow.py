@@ -35,6 +35,11 @@ from ai_dev_tools.benchmark.workflow.run_lock import clear_stale_lock
 from ai_dev_tools.benchmark.workflow.snakemake import SUMMARY
 
 _BLOCK = re.compile(r"--block '\{.*\}' ", re.DOTALL)
+REPEATED = (
+    "samples", "tasks", "approaches", "models", "tools", "endpoint", "execution_mode", "task_timeout", "tool_runs",
+    "task_folders", "tool_folders", "endpoint_file", "plugins", "options", "think", "plan", "profiles",
+)  # fmt: skip
+"""Settings of a call that the report repeats in the command that it advises; none of them may hold a secret."""
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -297,7 +302,8 @@ class Flow:
         if self.source == "samples" and recorded.exists():
             about: dict[str, Any] = json.loads(recorded.read_bytes())
             return about
-        return self.experiment.about(wildcards.profile)
+        given = {name: value for name, value in self.overrides.items() if name in REPEATED}
+        return self.experiment.about(wildcards.profile) | {"given": given}
 
     @_clear_errors
     def archived(self, wildcards: Any) -> dict[str, Any]:
@@ -368,7 +374,7 @@ class Flow:
 
     def say_goodbye(self) -> None:
         """The last words of a run: its result in short, and where the report is; none where nothing was measured or told."""
-        from ai_dev_tools.benchmark.reporting import console_summary
+        from ai_dev_tools.benchmark.reporting import console_summary, usual_format
         from ai_dev_tools.benchmark.workflow.notify import announce
 
         rendered = self._made_now("results/*/report/report.json", 2)
@@ -376,7 +382,8 @@ class Flow:
             announce(Path(paths.RUN.format(profile=profile)), profile, succeeded=True)
         if self.profile in rendered and os.environ.get(SUMMARY) != "off":
             report = Path(paths.REPORT.format(profile=self.profile))
-            print(console_summary(report, self.experiment.config.output_format), file=sys.stderr)
+            chosen = self.experiment.config.output_format or usual_format(sys.stderr)
+            print(console_summary(report, chosen), file=sys.stderr)
 
     def say_what_failed(self) -> None:
         """The last words of a run that failed: each error once, below all that Snakemake says of its jobs."""

@@ -21,6 +21,7 @@ from ai_dev_tools.benchmark.reporting.figures.drawing import (
     MOST_VECTOR_POINTS,
     MUTED,
     PAPER,
+    WIDTH,
     draw,
     inline_svg,
     plain_log,
@@ -33,6 +34,19 @@ from ai_dev_tools.benchmark.reporting.figures.drawing import (
     show_grid,
     show_legend,
     svg,
+)
+from ai_dev_tools.benchmark.reporting.figures.tips import (
+    MOST_TIPS,
+    UNSEEN,
+    dots_tip,
+    ecdf_tip,
+    forest_tip,
+    hover,
+    pareto_tip,
+    stack_tip,
+    strip_tip,
+    timeline_tip,
+    tip,
 )
 
 MOST_BARS = 30
@@ -47,7 +61,7 @@ def forest(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> No
     """
     panels = list(dict.fromkeys(data["panel"]))
     rows = list(dict.fromkeys(data["label"]))
-    figure.set_size_inches(7.6, 1.15 + 0.27 * len(rows))
+    figure.set_size_inches(WIDTH, 1.15 + 0.27 * len(rows))
     margin = float(options.get("margin", 0.95))
     every = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     ratios = data["ratio"].to_numpy(dtype=float)
@@ -60,7 +74,10 @@ def forest(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> No
         axes.axvspan(margin, 1 / margin, color=GRID, alpha=0.6, lw=0)
         axes.axvline(1, color=MUTED, lw=0.9)
         for row in part.to_dict("records"):
-            _interval_row(axes, row, len(rows) - 1 - rows.index(row["label"]), reach)
+            place = len(rows) - 1 - rows.index(row["label"])
+            _interval_row(axes, row, place, reach)
+            unseen = axes.axhspan(place - 0.5, place + 0.5, color=INK, alpha=UNSEEN, lw=0, zorder=9)
+            tip(unseen, [forest_tip(row, panel)])
         _ratio_ticks(axes, reach)
         axes.set_title(str(panel))
         show_grid(axes, "x")
@@ -109,7 +126,7 @@ def pareto(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> No
     dearest.
     """
     panels = list(dict.fromkeys(data["panel"]))
-    figure.set_size_inches(7.6, 3.6)
+    figure.set_size_inches(WIDTH, 3.6)
     arms = series_order(list(dict.fromkeys(data["approach"])))
     every = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for axes, panel in zip(every, panels, strict=True):
@@ -139,6 +156,7 @@ def pareto(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> No
                 label=short_label(arm),
                 edgecolors=PAPER,
             )
+        hover(axes, part["cost"], part["quality"], [pareto_tip(row, panel) for row in part.to_dict("records")])
         axes.set_title(str(panel))
         axes.set_ylim(-0.04, 1.04)
         axes.set_xlim(left=0)
@@ -183,6 +201,8 @@ def ecdf(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> None
                 lw=1.8,
                 label=short_label(arm),
             )
+            texts = [ecdf_tip(arm, *point, panel) for point in zip(values, share, strict=True)]
+            hover(axes, values, share, texts, 8)
             cut = mine["censored"].to_numpy(dtype=bool)
             if cut.any():
                 axes.plot(
@@ -202,7 +222,7 @@ def strip(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> Non
     """Every sample as a dot; columns: row, approach, value, censored (bool)."""
     rows = list(dict.fromkeys(data["row"]))
     arms = series_order(list(dict.fromkeys(data["approach"])))
-    figure.set_size_inches(7.6, 1.2 + 0.17 * len(rows) * (len(arms) + 1))
+    figure.set_size_inches(WIDTH, 1.2 + 0.17 * len(rows) * (len(arms) + 1))
     axes = figure.subplots()
     known = data[data["value"].notna()]
     scatter = np.random.default_rng(0)
@@ -216,6 +236,7 @@ def strip(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> Non
         )
         y += scatter.uniform(-0.28, 0.28, len(mine)) * step
         colour, marker, _ = series_look(arm, arms)
+        hover(axes, mine["value"], y, [strip_tip(row, options) for row in mine.to_dict("records")], 7)
         cut = mine["censored"].to_numpy(dtype=bool)
         axes.scatter(
             mine["value"][~cut],
@@ -254,7 +275,7 @@ def stack(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> Non
     """Stacked parts of a cost; columns: panel, bar, part, value."""
     panels = list(dict.fromkeys(data["panel"]))
     bars = list(dict.fromkeys(data["bar"]))
-    figure.set_size_inches(7.6, 1.35 + 0.3 * len(bars))
+    figure.set_size_inches(WIDTH, 1.35 + 0.3 * len(bars))
     every = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     number = 0
     for axes, panel in zip(every, panels, strict=True):
@@ -262,7 +283,7 @@ def stack(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> Non
         left = np.zeros(len(bars))
         for name in dict.fromkeys(part["part"]):
             values = part[part["part"] == name].set_index("bar")["value"].reindex(bars).fillna(0).to_numpy(dtype=float)
-            axes.barh(
+            drawn = axes.barh(
                 range(len(bars)),
                 values,
                 left=left,
@@ -272,6 +293,8 @@ def stack(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> Non
                 linewidth=0.6,
                 label=str(name),
             )
+            for patch, bar, value in zip(drawn.patches, bars, values, strict=True):
+                tip(patch, [stack_tip(bar, name, value, panel)])
             left += values
             number += 1
         axes.set_title(str(panel))
@@ -296,7 +319,7 @@ def timeline(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> 
     """
     lanes = list(dict.fromkeys(data["lane"]))
     arms = series_order(list(dict.fromkeys(data["approach"])))
-    figure.set_size_inches(7.6, 2.1 + 0.2 * len(lanes))
+    figure.set_size_inches(WIDTH, 2.1 + 0.2 * len(lanes))
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[max(2.0, len(lanes)), 3.0])
     raster = len(data) > MOST_VECTOR_POINTS
     step = 0.8 / len(arms)
@@ -306,9 +329,11 @@ def timeline(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> 
         mine = data["approach"] == arm
         colour, _, _ = series_look(arm, arms)
         ends = data.loc[mine, "start"], data.loc[mine, "end"]
-        top.hlines(
+        bars = top.hlines(
             height[mine], *ends, color=colour, lw=thick, capstyle="butt", label=short_label(arm), rasterized=raster
         )
+        if len(ends[0]) <= MOST_TIPS:
+            tip(bars, [timeline_tip(row) for row in data[mine].to_dict("records")])
     marks = (("end", data["status"] != "completed", "x", "failed or timed out"),
              ("start", data["attempts"] > 1, "v", "retried"))  # fmt: skip
     for column, chosen, marker, label in marks:
@@ -349,7 +374,7 @@ def dots(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> None
     """Values with intervals by row and arm; columns: row, approach, value, low, high."""
     rows = list(dict.fromkeys(data["row"]))
     arms = series_order(list(dict.fromkeys(data["approach"])))
-    figure.set_size_inches(7.6, 1.2 + 0.16 * len(rows) * (len(arms) + 0.8))
+    figure.set_size_inches(WIDTH, 1.2 + 0.16 * len(rows) * (len(arms) + 0.8))
     axes = figure.subplots()
     step = 0.8 / max(len(arms), 1)
     for number, arm in enumerate(arms):
@@ -363,6 +388,7 @@ def dots(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> None
             y, mine["low"].fillna(mine["value"]), mine["high"].fillna(mine["value"]), color=colour, lw=1.3, alpha=0.8
         )
         axes.plot(mine["value"], y, marker, color=colour, ms=5.5, ls="", label=short_label(arm))
+        hover(axes, mine["value"], y, [dots_tip(row) for row in mine.to_dict("records")], 10)
     for line in range(len(rows) - 1):
         axes.axhline(line + 0.5, color=GRID, lw=0.7)
     axes.set_yticks(range(len(rows)), [short_label(row) for row in reversed(rows)])

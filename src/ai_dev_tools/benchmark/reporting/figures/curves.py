@@ -16,6 +16,7 @@ from ai_dev_tools.benchmark.reporting.figures.drawing import (
     DASHES,
     MUTED,
     PAPER,
+    WIDTH,
     place_legend,
     plain_log,
     plot,
@@ -24,6 +25,7 @@ from ai_dev_tools.benchmark.reporting.figures.drawing import (
     short_label,
     show_legend,
 )
+from ai_dev_tools.benchmark.reporting.figures.tips import breakeven_tip, hover, scaling_tip
 
 TICK_GAP = 0.09
 """Least distance of two labels on the axis of model sizes, as a share of its length."""
@@ -36,7 +38,7 @@ def breakeven(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) ->
     names = list(dict.fromkeys(data["series"]))
     columns = min(3, len(tasks))
     lines = -(-len(tasks) // columns)
-    figure.set_size_inches(7.6, 0.7 + 1.75 * lines)
+    figure.set_size_inches(WIDTH, 0.7 + 1.75 * lines)
     every = figure.subplots(lines, columns, squeeze=False, sharex=True)
     for number, task in enumerate(tasks):
         axes = every[number // columns][number % columns]
@@ -45,6 +47,7 @@ def breakeven(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) ->
             colour, dash = COLOURS[(place + 1) % len(COLOURS)], DASHES[place % len(DASHES)]
             axes.fill_between(part["questions"], part["low"], part["high"], color=colour, alpha=0.15, lw=0)
             axes.plot(part["questions"], part["net_s"], color=colour, ls=dash, lw=1.8, label=short_label(name))
+            hover(axes, part["questions"], part["net_s"], [breakeven_tip(row) for row in part.to_dict("records")])
         axes.axhline(0, color=MUTED, lw=0.9)
         axes.set_title(short_label(task), fontsize=8.5)
         axes.tick_params(length=0, labelsize=8)
@@ -65,7 +68,7 @@ def scaling(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> N
     runs = list(dict.fromkeys(data["run"]))
     arms = series_order(list(dict.fromkeys(data["approach"])))
     lines = -(-len(panels) // 2)
-    figure.set_size_inches(7.6, 0.9 + 2.2 * lines)
+    figure.set_size_inches(WIDTH, 0.9 + 2.2 * lines)
     every = figure.subplots(lines, 2, squeeze=False, sharex=True)
     sizes = sorted(set(data["size"].astype(float)))
     for number, panel in enumerate(panels):
@@ -73,7 +76,9 @@ def scaling(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> N
         for arm in arms:
             for place, run in enumerate(runs):
                 chosen = (data["panel"] == panel) & (data["approach"] == arm) & (data["run"] == run)
-                _sized_line(axes, data[chosen & data["value"].notna()], series_look(arm, arms), place)
+                part = data[chosen & data["value"].notna()]
+                _sized_line(axes, part, series_look(arm, arms), place)
+                hover(axes, part["size"], part["value"], [scaling_tip(row) for row in part.to_dict("records")])
         _size_axis(axes, sizes)
         axes.set_title(str(panel))
         axes.set_ylim(bottom=0)

@@ -24,7 +24,10 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from ai_dev_tools.benchmark._util.text import visible
 from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.reporting.figures.tips import TITLE, with_tips
 
+WIDTH = 10.6
+"""Width of every figure in inches: what a page has at 1280 pixels, so that text keeps its size."""
 INK, MUTED, GRID, PAPER = "#1c2024", "#5c636b", "#d9dde2", "#ffffff"
 COLOURS = ("#0072b2", "#d55e00", "#6f7780", "#008563", "#b4569a", "#8f6c00", "#3f8fc4")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -34,9 +37,11 @@ THEMED = {INK: "--ink", MUTED: "--muted", GRID: "--line", PAPER: "--paper"} | {
     colour: f"--series-{number}" for number, colour in enumerate(COLOURS)
 }
 MOST_VECTOR_POINTS = 3000
+STRETCH = 4 / 3 * 1.15
+"""Pixels of a page that a point of a picture may fill at most."""
 PANEL_GAP = 0.06
 """Space between panels as a share of their width, so that the numbers at their ends do not touch."""
-LINE_CHARACTERS, SIGN_CHARACTERS = 108, 8
+LINE_CHARACTERS, SIGN_CHARACTERS = 150, 8
 """Characters that a line of a legend holds, and what the sign before a name takes of them."""
 STYLE: Any = {
     "font.family": "sans-serif",
@@ -94,7 +99,7 @@ def draw(name: str, data: pd.DataFrame, options: Mapping[str, Any] | None = None
     if name not in PLOTS:
         raise ConfigurationError(f"no plot is called '{name}'; known: {', '.join(PLOTS)}")
     with rc_context(STYLE):
-        figure = Figure(figsize=(7.6, 3.4), layout=ConstrainedLayoutEngine(wspace=PANEL_GAP))
+        figure = Figure(figsize=(WIDTH, 3.4), layout=ConstrainedLayoutEngine(wspace=PANEL_GAP))
         PLOTS[name](figure, data, options or {})
         return figure
 
@@ -113,7 +118,7 @@ def svg(figure: Figure) -> str:
     with _drawing():
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Type": None, "Format": None})
     figure.set_layout_engine("none")  # laid out now: the next format need not do it again
-    return buffer.getvalue()
+    return with_tips(figure, buffer.getvalue())
 
 
 def save(figure: Figure, stem: Path, picture: str | None = None) -> None:
@@ -135,17 +140,24 @@ def inline_svg(picture: str, name: str, title: str, described_by: str) -> str:
     box = (float(size.group(1)), float(size.group(2))) if size else (540.0, 240.0)
     body = picture[picture.index(">", picture.index("<svg")) + 1 :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    # titles are foreign text, and stay as they are
+    body = "".join(part if part.startswith("<title>") else _themed(part, name) for part in TITLE.split(body))
+    names = f'role="img" aria-label="{title}" aria-describedby="{described_by}"'
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" {names} '
+        f'viewBox="0 0 {box[0]:g} {box[1]:g}" style="max-width:{box[0] * STRETCH:.0f}px">{body}'
+    )
+
+
+def _themed(body: str, name: str) -> str:
+    """SVG with ids of its own and the colours of the page's theme."""
     body = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', body)
     body = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", body)
     body = re.sub(r'xlink:href="#([^"]+)"', rf'xlink:href="#{name}-\1"', body)
     body = re.sub(r"font: ([^;\"]*?)'DejaVu Sans'[^;\"]*", r"font: \1var(--font)", body)
     for colour, variable in THEMED.items():
         body = body.replace(colour, f"var({variable},{colour})")
-    names = f'role="img" aria-label="{title}" aria-describedby="{described_by}"'
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" {names} '
-        f'viewBox="0 0 {box[0]:g} {box[1]:g}" style="max-width:{box[0] * 4 / 3:.0f}px">{body}'
-    )
+    return body
 
 
 def series_order(names: Sequence[str]) -> list[str]:

@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from ai_dev_tools.benchmark._util.text import is_missing, number, visible
+from ai_dev_tools.benchmark._util.text import interval, is_missing, number, visible
+from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.reporting import document as model
+from ai_dev_tools.benchmark.reporting.formats.brief import brief
 from ai_dev_tools.benchmark.reporting.formats.markdown import KNOWN, known, known_comparisons
 
 STYLES = {"saves": "bold green", "costs": "bold red", "inconclusive": "bold yellow", "invalid": "bold magenta"}
@@ -19,7 +22,7 @@ WIDTH = 110
 
 
 def summary(content: Mapping[str, Any]) -> Group:
-    """The short result of a run, from the content of its report.json.
+    """The result of a run in short, from the content of its report.json: verdicts, reasons, figures, the next command.
 
     Args:
         content: as `formats.structured.render` gives it.
@@ -34,15 +37,70 @@ def summary(content: Mapping[str, Any]) -> Group:
         ("Tasks", info["total_tasks"]),
         ("Sample Size", info["sample_size"]),
     ):
-        lines.append(Text(f"{label}: {visible(str(value), keep_lines=False)}"))
-    lines += [Text(""), *[_notice(notice) for notice in content["notices"]]]
+        lines.append(_line(f"{label}: {value}"))
+    short = content.get("in_short") or {}
+    lines += [Text(""), *([_line(short["text"]), Text("")] if short else [])]
+    lines += [_notice(notice) for notice in content["notices"]]
+    lines += [Text("Verdicts:", style="bold"), *_verdicts(content), *_ranking(content), Text("")]
     lines += [Text("📊 Overall Performance:", style="bold"), *_overall(overall)]
     for title, numbers in known_comparisons(content):
         lines += [Text(""), Text(f"🎯 {visible(title, keep_lines=False)}:", style="bold")]
         lines += [Text(f"   {label}: {known(numbers[key])}") for label, key in KNOWN]
-    lines += [Text(""), Text("Verdicts:", style="bold")]
-    lines += [_verdict(verdict) for verdict in content["verdicts"]] or [Text("   none")]
+    if short:
+        lines += [Text(""), _line(f"Next: {short['next']}")]
+    if short.get("command"):
+        command = visible(short["command"], keep_lines=False)
+        lines.append(Text(f"   {command}", no_wrap=True, overflow="ignore"))
     return Group(*lines)
+
+
+def _line(text: str) -> Text:
+    """Foreign text as one line."""
+    return Text(visible(text, keep_lines=False))
+
+
+def _verdicts(content: Mapping[str, Any]) -> list[RenderableType]:
+    """Each verdict with its ratio and its reasons."""
+    if not content["verdicts"]:
+        return [Text("   none")]
+    ratios = {
+        (row.get("claim"), row.get("models")): row for row in content.get("verdict_rows", []) if row.get("task") == ALL
+    }
+    lines: list[RenderableType] = []
+    for verdict in content["verdicts"]:
+        row = ratios.get((verdict["claim"], verdict["model"]), {})
+        ratio = "" if is_missing(row.get("ratio")) else (
+            f"ratio {number(row['ratio'], 3)}, 95 % interval {interval(row.get('low'), row.get('high'), 3)}"
+        )  # fmt: skip
+        lines.append(_verdict(verdict))
+        lines += [Padding(_line(said), (0, 0, 0, 6)) for said in (ratio, verdict["reasons"]) if said]
+    return lines
+
+
+def _ranking(content: Mapping[str, Any]) -> list[RenderableType]:
+    """Several tools, one line each; nothing for a single one."""
+    rows = (content.get("tables", {}).get("ranking") or {}).get("rows", [])
+    if not rows:
+        return []
+    table = RichTable(box=None, pad_edge=False, show_edge=False)
+    for name in ("#", "Tool", "Token ratio", "Time ratio", "Quality", "Tool s", "Break-even"):
+        table.add_column(name)
+    for row in rows:
+        tool = row["tool"] + (f" on {row['model']}" if "model" in row else "")
+        cells = (
+            number(row["place"]), tool, _span(row, "tokens"), _span(row, "time"), _span(row, "quality"),
+            number(row["tool_s"], 2), number(row["uses"]),
+        )  # fmt: skip
+        table.add_row(*(_line(cell) for cell in cells))
+    return [Text(""), Text("Ranking of the tools:", style="bold"), Padding(table, (0, 0, 0, 3))]
+
+
+def _span(row: Mapping[str, Any], name: str) -> str:
+    """A value with its interval and its verdict."""
+    word = str(row.get(f"{name}_verdict") or "")
+    return (
+        f"{number(row.get(name), 3)} ({interval(row.get(f'{name}_low'), row.get(f'{name}_high'), 3)}) {word}".rstrip()
+    )
 
 
 def _overall(overall: Mapping[str, Any]) -> list[Text]:
@@ -84,16 +142,16 @@ def as_text(renderable: RenderableType, colour: bool = False, width: int = WIDTH
         highlight=False,
         legacy_windows=False,
     )
-    console.print(renderable)
+    console.print(renderable, crop=False)  # a command that is broken into lines cannot be copied
     return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
 
 
 def render(report: model.Report, content: Mapping[str, Any]) -> str:
-    """report.txt: the summary, then the tables."""
+    """report.txt: the summary, then the main rows of the tables."""
     parts = [as_text(summary(content))]
-    for section in report.sections:
+    for section in brief(report, ("samples",)).sections:
         shown = [text for block in section.blocks if (text := _block(block))]
-        if shown and section.id not in ("verdicts", "samples"):
+        if shown and section.id != "verdicts":
             title = visible(section.title, keep_lines=False)
             parts.append("\n".join([title, "-" * len(title), "", *shown]))
     return "\n".join(parts)

@@ -14,7 +14,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from ai_dev_tools.benchmark._util.text import visible
-from ai_dev_tools.benchmark.reporting.document import SIGNS, Figure, Page, Section
+from ai_dev_tools.benchmark.reporting.document import QUIET, RANK, SIGNS, Figure, Page, Section
 from ai_dev_tools.benchmark.reporting.sections.headline import MEANINGS
 
 
@@ -35,6 +35,7 @@ def environment() -> Environment:
         finalize=_visible,
     )
     jinja.globals["signs"] = SIGNS
+    jinja.globals["rank"], jinja.globals["quiet"] = RANK, QUIET
     jinja.globals["words"] = tuple(SIGNS)
     jinja.globals["meanings"] = MEANINGS
     return jinja

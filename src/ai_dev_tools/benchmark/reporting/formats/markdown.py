@@ -9,12 +9,15 @@ from urllib.parse import quote
 
 from ai_dev_tools.benchmark._util.text import is_missing, number, visible
 from ai_dev_tools.benchmark.reporting import document as model
+from ai_dev_tools.benchmark.reporting.formats.brief import brief
 
 SIGNS = {"saves": "✅", "costs": "🔺", "inconclusive": "◐", "invalid": "❌"}
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~@$:^=-])")
 _WWW = re.compile(r"(?i)\b(www)\.")
 MOST_ROWS = 200
 USUAL = "Baseline vs Tools"
+LEFT_OUT = ("samples", "distributions", "costs", "latency", "efficiency", "control-arms")
+"""Sections and tables of a report that are not in its Markdown, which should be read in a minute."""
 KNOWN = (
     ("Token Reduction", "token_reduction_percent"),
     ("Time Reduction", "time_reduction_percent"),
@@ -42,6 +45,8 @@ def render(report: model.Page, figures: str = "../figures") -> str:
     Args:
         figures: where the pictures lie, seen from the file.
     """
+    if isinstance(report, model.Report):
+        report = brief(report, LEFT_OUT)
     parts = [f"# {plain(report.title)}", "\n".join(f"**{term}:** {plain(text)}  " for term, text in report.header)]
     for section in report.sections:
         parts.append(f"## {plain(section.title)}")
@@ -93,6 +98,7 @@ def _block(block: model.Block, figures: str) -> str:
             f"> **{ {'info': 'Note', 'warning': 'Beware', 'error': 'Failed'}[b.level] }.** {plain(b.text)}"
         ),
         model.Prose: lambda b: "\n\n".join(map(plain, b.paragraphs)),
+        model.InShort: _in_short,
         model.Facts: lambda b: "\n".join(f"- **{plain(term)}**: {plain(text)}" for term, text in b.items),
         model.Verdicts: _verdicts,
         model.Links: lambda b: "\n".join(f"- [{escape(text)}]({quote(place)})" for text, place in b.items),
@@ -102,6 +108,16 @@ def _block(block: model.Block, figures: str) -> str:
         ),
     }
     return kinds[type(block)](block)
+
+
+def _in_short(block: model.InShort) -> str:
+    said = f"**In short.** {plain(block.text)}\n\n**Next:** {plain(block.advice)}"
+    return f"{said}\n\n{_code(block.command)}" if block.command else said
+
+
+def _code(text: str) -> str:
+    """One line as an indented block of code, in which nothing is markup."""
+    return "    " + visible(text, keep_lines=False)
 
 
 def _verdicts(block: model.Verdicts) -> str:

@@ -25,6 +25,7 @@ def render(report: model.Report, version: int) -> dict[str, Any]:
         "benchmark_info": report.benchmark_info,
         "comparison_metrics": report.comparison_metrics,
         "overall_metrics": report.overall_metrics,
+        "in_short": _in_short(report),
         **contents(report),
         **report.more,
     }
@@ -41,6 +42,12 @@ def contents(page: model.Page) -> dict[str, Any]:
         "figures": {f.id: {"title": f.title, "caption": f.caption, "alt": f.alt} for f in page.figures},
         "facts": {s.id: dict(b.items) for s, b in page.blocks() if isinstance(b, model.Facts) and b.compact},
     }
+
+
+def _in_short(report: model.Report) -> dict[str, str] | None:
+    """The paragraph at the top and what it says to do next; None in a report without it."""
+    found = next((block for _, block in report.blocks() if isinstance(block, model.InShort)), None)
+    return None if found is None else {"text": found.text, "next": found.advice, "command": found.command}
 
 
 def _verdict(verdict: model.Verdict) -> dict[str, Any]:

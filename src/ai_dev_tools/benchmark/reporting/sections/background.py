@@ -7,7 +7,7 @@ from typing import Any
 
 from ai_dev_tools.benchmark._util.text import is_missing, listing, number
 from ai_dev_tools.benchmark.reporting.data import RunData, records
-from ai_dev_tools.benchmark.reporting.document import Block, Browser, Column, Facts, Notice, Section, Table
+from ai_dev_tools.benchmark.reporting.document import Block, Browser, Column, Facts, Notice, Section, Table, ranked
 from ai_dev_tools.benchmark.reporting.machine import machine_facts
 from ai_dev_tools.benchmark.reporting.sections.ledger import ledger_table
 from ai_dev_tools.benchmark.reporting.sections.margins import margins_table
@@ -279,7 +279,7 @@ def _definitions(data: RunData) -> Iterator[Table]:
     """Every metric, comparison and check of this run; not in runs from before these were recorded."""
     if len(data.definitions):
         caption = "What was computed. A check voids a sample for the measures named; files are plugins of this run."
-        rows = records(data.definitions)
+        rows = [ranked(row, main=False) for row in records(data.definitions)]
         yield Table("definitions", "Metrics, comparisons and checks", caption, DEFINITION_COLUMNS, rows)
 
 

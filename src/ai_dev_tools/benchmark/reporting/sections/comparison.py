@@ -10,8 +10,8 @@ import pandas as pd
 from ai_dev_tools.benchmark._util.text import is_missing, listing, number, ratio_axis, signed
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.records.names import figure_id
-from ai_dev_tools.benchmark.reporting.data import REFERENCE, RunData, plain_float
-from ai_dev_tools.benchmark.reporting.document import Column, Figure, Prose, Section, Table
+from ai_dev_tools.benchmark.reporting.data import REFERENCE, RunData, plain_float, settles_nothing
+from ai_dev_tools.benchmark.reporting.document import Column, Figure, Prose, Section, Table, ranked
 from ai_dev_tools.benchmark.reporting.sections.controls import controls_table
 
 MOST_SPOKEN = 4
@@ -59,7 +59,9 @@ def comparison(data: RunData) -> Section:
             for name in names:
                 if found := data.comparison(name, approach, model=model, task=task):
                     named = "all tasks" if task == ALL else data.task_name(task)
-                    rows.append({**found, "task": named, "comparison": name.replace("_", " ")})
+                    shown = {**found, "task": named, "comparison": name.replace("_", " ")}
+                    main = task == ALL and approach in data.compared and name in ("tokens", "time", "quality")
+                    rows.append(ranked(shown, main=main, quiet=settles_nothing(found)))
     blocks: list[Any] = [_forest(data, approach) for approach in data.compared]
     caption = (
         "Every row compares the same cases, pair by pair. A ratio below 1 is cheaper; only the verdicts above "

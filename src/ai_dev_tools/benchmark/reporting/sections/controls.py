@@ -7,7 +7,7 @@ from typing import Any
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.prompts.approaches import APPROACHES
 from ai_dev_tools.benchmark.reporting.data import RunData, records
-from ai_dev_tools.benchmark.reporting.document import Column, Table
+from ai_dev_tools.benchmark.reporting.document import Column, Table, ranked
 
 COLUMNS = (
     Column("approach", "Control"),
@@ -33,20 +33,19 @@ def controls_table(data: RunData) -> Table:
         if name in ("baseline", "tools"):
             continue
         if name not in data.approaches:
-            rows.append({"approach": name, "purpose": arm.purpose, "note": "did not run"})
+            rows.append(ranked({"approach": name, "purpose": arm.purpose, "note": "did not run"}, main=False))
             continue
         for model in data.models:
             for task in [ALL, *data.tasks]:
                 length = lengths.get((name, task, model), {})
-                rows.append(
-                    {
-                        "approach": name,
-                        "purpose": arm.purpose,
-                        "task": "all tasks" if task == ALL else data.task_name(task),
-                        "model": model,
-                        "quality": data.metric("quality", model=model, task=task, approach=name).get("value"),
-                        "ratio": length.get("token_ratio"),
-                        "note": length.get("note") or "",
-                    }
-                )
+                shown = {
+                    "approach": name,
+                    "purpose": arm.purpose,
+                    "task": "all tasks" if task == ALL else data.task_name(task),
+                    "model": model,
+                    "quality": data.metric("quality", model=model, task=task, approach=name).get("value"),
+                    "ratio": length.get("token_ratio"),
+                    "note": length.get("note") or "",
+                }
+                rows.append(ranked(shown, main=task == ALL, quiet=shown["quality"] is None))
     return Table("control-arms", "Control arms: what each rules out", CAPTION, COLUMNS, rows)

@@ -8,9 +8,11 @@ from typing import Any
 from ai_dev_tools.benchmark._util.text import interval, is_missing, listing, number, percent, plural, signed
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.analysis.wording import ONE_REPOSITORY
-from ai_dev_tools.benchmark.records.model_size import parameters, recorded_size
 from ai_dev_tools.benchmark.reporting.data import RunData, records
 from ai_dev_tools.benchmark.reporting.document import Block, Notice, Section, Verdict, Verdicts
+from ai_dev_tools.benchmark.reporting.sections.in_short import in_short
+from ai_dev_tools.benchmark.reporting.sections.next_step import small_models
+from ai_dev_tools.benchmark.reporting.sections.ranking import ranking
 from ai_dev_tools.benchmark.reporting.sections.unread import Unread, unread, unread_evidence, unread_notices
 
 MEANINGS = {
@@ -19,15 +21,14 @@ MEANINGS = {
     "inconclusive": "the data do not settle it",
     "invalid": "the measurement cannot be trusted",
 }
-MOST_DEMO_SIZE = 0.4
-"""Billions of parameters up to which a model only shows that everything works."""
 
 
 def headline(data: RunData) -> Section:
-    """Notices, then one card per claim and model."""
+    """The run in short, notices, a ranking of several tools, then one card per claim and model."""
     arms = unread(data)
     items = tuple(verdict_of(row, arms) for row in records(data.verdicts) if row["task"] == ALL)
-    return Section("verdicts", "Verdicts", (*notices(data), Verdicts(items, _why_none(data))), lead=count_words(items))
+    blocks = (in_short(data), *notices(data), *ranking(data), Verdicts(items, _why_none(data)))
+    return Section("verdicts", "Verdicts", blocks, lead=count_words(items))
 
 
 def count_words(items: tuple[Verdict, ...]) -> str:
@@ -194,8 +195,7 @@ def _scope_notices(data: RunData) -> list[Block]:
 
 def _too_small(data: RunData) -> list[Block]:
     """Models that only show that everything works."""
-    sizes = {model: recorded_size(model, data.sessions) or parameters(model) for model in data.models}
-    small = [model for model, size in sizes.items() if size is not None and size <= MOST_DEMO_SIZE]
+    small = small_models(data)
     if not small:
         return []
     text = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ai_dev_tools.benchmark.reporting.data import RunData, records
-from ai_dev_tools.benchmark.reporting.document import Column, Table
+from ai_dev_tools.benchmark.reporting.document import Column, Table, ranked
 
 COLUMNS = (
     Column("claim", "Claim"),
@@ -26,5 +26,8 @@ CAPTION = (
 def margins_table(data: RunData) -> Iterator[Table]:
     """One row per claim, model and margin; nothing in runs from before this was computed."""
     if len(data.sensitivity):
-        rows = [row | {"setting": SETTINGS.get(row["setting"], row["setting"])} for row in records(data.sensitivity)]
+        rows = [
+            ranked({**row, "setting": SETTINGS.get(row["setting"], row["setting"])}, main=False)
+            for row in records(data.sensitivity)
+        ]
         yield Table("other-margins", "Words at other margins", CAPTION, COLUMNS, rows)

@@ -10,8 +10,8 @@ import pandas as pd
 from ai_dev_tools.benchmark._util.text import listing, number
 from ai_dev_tools.benchmark.analysis.samples_table import ALL, CUT_OFF
 from ai_dev_tools.benchmark.plugins import BUILT_IN
-from ai_dev_tools.benchmark.reporting.data import RunData, plain_float, records
-from ai_dev_tools.benchmark.reporting.document import Column, Figure, Prose, Section, Table
+from ai_dev_tools.benchmark.reporting.data import RunData, plain_float, records, settles_nothing
+from ai_dev_tools.benchmark.reporting.document import Column, Figure, Prose, Section, Table, ranked
 
 
 def distributions(data: RunData) -> Section:
@@ -147,7 +147,11 @@ COST_COLUMNS = (
 def _differences(data: RunData) -> Table:
     """The difference to the reference taken apart, over all tasks."""
     rows = [
-        {**row, "component": PARTS.get(row["component"], row["component"])}
+        ranked(
+            {**row, "component": PARTS.get(row["component"], row["component"])},
+            main=row["approach"] in data.compared,
+            quiet=settles_nothing(row, ("difference", "low", "high")),
+        )
         for row in data.ordered(data.costs)
         if row["task"] == ALL and row["model"] != ALL
     ]
@@ -204,7 +208,8 @@ def metrics(data: RunData) -> Section:
                     "task": "all tasks" if task == ALL else data.task_name(task),
                     "approach": "all" if approach == ALL else approach,
                 }
-                rows.append({**names, "n": count["n"], **{key: cell.get("value") for key, cell in cells.items()}})
+                shown = {**names, "n": count["n"], **{key: cell.get("value") for key, cell in cells.items()}}
+                rows.append(ranked(shown, main=task == ALL))
     caption = (
         "Failed requests count in the rates and never in the means; a percentile that so few samples cannot give "
         "stays empty. Intervals, and why a cell is empty, are in the run's own ../tables/metrics.csv."
@@ -278,7 +283,15 @@ def _efficiency(data: RunData) -> Iterator[Table]:
             f"Change of the composite efficiency score against {data.reference} over the pairs asked in both arms, positive "
             "is better. Exploratory; the score ignores quality and cannot reach 1 on real models."
         )
-        rows = [_named(data, row) for row in data.ordered(data.efficiency) if not _repeated(data, row)]
+        rows = [
+            ranked(
+                _named(data, row),
+                main=row["task"] == ALL and row["approach"] in data.compared,
+                quiet=settles_nothing(row, ("change_percent", "low", "high")),
+            )
+            for row in data.ordered(data.efficiency)
+            if not _repeated(data, row)
+        ]
         yield Table("efficiency", f"Efficiency against {data.reference}", caption, EFFICIENCY_COLUMNS, rows)
 
 
@@ -316,7 +329,7 @@ def _own_metrics(data: RunData) -> Iterator[Table]:
     if own:
         mine = data.metrics[data.metrics["metric"].isin(own)]
         rows = [
-            _named(data, row)
+            ranked(_named(data, row), main=row["task"] == ALL)
             for row in data.ordered(mine)
             if row["profile"] == data.profile and row["approach"] != ALL and not _repeated(data, row)
         ]

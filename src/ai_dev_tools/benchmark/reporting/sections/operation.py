@@ -14,8 +14,8 @@ from ai_dev_tools.benchmark._util.text import listing, number, plural, shorten, 
 from ai_dev_tools.benchmark.analysis.samples_table import ALL, CUT_OFF
 from ai_dev_tools.benchmark.analysis.validity import summarise
 from ai_dev_tools.benchmark.errors import ASKED_AGAIN
-from ai_dev_tools.benchmark.reporting.data import RunData, plain_float, records
-from ai_dev_tools.benchmark.reporting.document import Column, Figure, Prose, Section, Table
+from ai_dev_tools.benchmark.reporting.data import RunData, plain_float, records, settles_nothing
+from ai_dev_tools.benchmark.reporting.document import Column, Figure, Prose, Section, Table, ranked
 
 ERROR_COLUMNS = (
     Column("status", "Status"),
@@ -178,7 +178,14 @@ QUESTIONS = (0, 1, 2, 5, 10)
 def tools(data: RunData) -> Section:
     """What running the tools costs, and after how many questions it pays."""
     known = [row for row in data.ordered(data.break_even) if row["approach"] in data.compared and row["model"] != ALL]
-    rows = [{**row, "task": "all tasks" if row["task"] == ALL else data.task_name(row["task"])} for row in known]
+    rows = [
+        ranked(
+            {**row, "task": "all tasks" if row["task"] == ALL else data.task_name(row["task"])},
+            main=row["task"] == ALL,
+            quiet=settles_nothing(row, ("saving_s", "saving_low", "saving_high")),
+        )
+        for row in known
+    ]
     caption = (
         "The verdict on time charges the tool's whole run to every request; this table says when sharing one run "
         "between questions would change that. It is secondary and carries no verdict."
@@ -245,7 +252,7 @@ CHECK_COLUMNS = (
 
 def validity(data: RunData) -> Section:
     """Which samples the machine checks flagged, and which checks each verdict passed."""
-    rows = ledger_summary(data.validity)
+    rows = [ranked(row, main=bool(row["flagged"])) for row in ledger_summary(data.validity)]
     flagged = [row["check"] for row in rows if row["flagged"]]
     said = f"Flagged something: {listing(flagged)}." if flagged else "No check flagged anything." if rows else ""
     caption = (
@@ -260,7 +267,7 @@ def validity(data: RunData) -> Section:
         rows,
         "The validity ledger of this run has not been made.",
     )
-    overall = [row for row in records(data.checks) if row["task"] == ALL]
+    overall = [ranked(row, main=row["status"] != "ok") for row in records(data.checks) if row["task"] == ALL]
     checks = Table(
         "checks",
         "Checks of each verdict",

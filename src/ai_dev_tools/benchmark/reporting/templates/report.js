@@ -49,8 +49,10 @@
     const rows = Array.from(body.rows);
     const block = table.closest(".table-block");
     const count = $(".count", block);
+    const every = $(".every", block);
+    const isShown = (row) => !row.hidden && (!every || every.checked || !row.classList.contains("quiet") || block.classList.contains("filtering"));
     const say = () => {
-      const shown = rows.filter((row) => !row.hidden).length;
+      const shown = rows.filter(isShown).length;
       const all = rows.length + (rows.length === 1 ? " row" : " rows");
       count.textContent = shown === rows.length ? all : shown + " of " + all;
     };
@@ -75,6 +77,7 @@
     });
     $(".filter", block).addEventListener("input", (event) => {
       const words = event.target.value.toLowerCase().split(/\s+/).filter(Boolean);
+      block.classList.toggle("filtering", words.length > 0);
       rows.forEach((row) => {
         const text = row.textContent.toLowerCase();
         row.hidden = !words.every((word) => text.includes(word));
@@ -82,10 +85,11 @@
       say();
     });
     $(".csv", block).addEventListener("click", () => {
-      const lines = [Array.from(table.tHead.rows[0].cells), ...Array.from(body.rows).filter((row) => !row.hidden).map((row) => Array.from(row.cells))];
+      const lines = [Array.from(table.tHead.rows[0].cells), ...Array.from(body.rows).filter(isShown).map((row) => Array.from(row.cells))];
       const text = lines.map((cells) => cells.map((cell) => csvCell(cell.dataset.v !== undefined ? cell.dataset.v : cell.textContent.trim())).join(",")).join("\n");
       save(table.dataset.id + ".csv", text + "\n", "text/csv");
     });
+    if (every) every.addEventListener("change", say);
     say();
   });
 
@@ -104,10 +108,36 @@
   });
   $$(".figure-svg").forEach((button) => button.addEventListener("click", () => {
     const picture = $("#figure-" + CSS.escape(button.dataset.name) + " svg").cloneNode(true);
+    $$("[data-tip]", picture).forEach((mark) => {
+      const title = document.createElementNS("http://www.w3.org/2000/svg", "title");
+      title.textContent = mark.dataset.tip;
+      mark.removeAttribute("data-tip");
+      mark.prepend(title);
+    });
     const style = getComputedStyle(root);
     const text = new XMLSerializer().serializeToString(picture).replace(/var\((--[a-z0-9-]+)(?:,[^)]*)?\)/g, (all, name) => style.getPropertyValue(name).trim() || all);
     save(button.dataset.name + ".svg", text, "image/svg+xml");
   }));
+
+  // figures: the value under the pointer, at once and in the page's own look
+  const tip = document.createElement("div");
+  tip.className = "tip";
+  tip.hidden = true;
+  document.body.append(tip);
+  $$(".picture svg title").forEach((title) => {
+    title.parentNode.dataset.tip = title.textContent;
+    title.remove();
+  });
+  document.addEventListener("pointermove", (event) => {
+    const mark = event.target.closest && event.target.closest("[data-tip]");
+    tip.hidden = !mark;
+    if (!mark) return;
+    tip.textContent = mark.dataset.tip;
+    const place = (at, size, room) => Math.max(4, at + 14 + size > room ? at - 10 - size : at + 14);
+    tip.style.left = place(event.clientX, tip.offsetWidth, innerWidth) + "px";
+    tip.style.top = place(event.clientY, tip.offsetHeight, innerHeight) + "px";
+  });
+  addEventListener("scroll", () => { tip.hidden = true; }, true);
 
   // ---- sample browser: everything foreign goes through textContent
   const place = $("#browser");

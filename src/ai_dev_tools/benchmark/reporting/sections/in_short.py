@@ -1,0 +1,245 @@
+"""The run in one paragraph of plain words: what was compared, on what, what holds, what does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ai_dev_tools.benchmark._util.text import is_missing, listing, number, plural, signed
+from ai_dev_tools.benchmark.analysis.samples_table import ALL
+from ai_dev_tools.benchmark.reporting.data import RunData, records
+from ai_dev_tools.benchmark.reporting.document import InShort
+from ai_dev_tools.benchmark.reporting.sections.next_step import next_step
+from ai_dev_tools.benchmark.reporting.sections.reasons import Reason, reasons_of
+
+MOST_NAMED = 4
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A claim as the paragraph needs it.
+
+    Attributes:
+        row: of the verdicts table, over all tasks.
+        tool, model: their names where there are several, else empty.
+        reasons: in plain words, the weightiest first.
+    """
+
+    row: Mapping[str, Any]
+    tool: str
+    model: str
+    reasons: tuple[Reason, ...]
+
+    @property
+    def word(self) -> str:
+        return str(self.row["verdict"] or "inconclusive")
+
+    @property
+    def thing(self) -> str:
+        return str(self.row["endpoint"])
+
+    @property
+    def where(self) -> str:
+        """` on llama3.2:1b`, empty for a single model."""
+        return f" on {self.model}" if self.model else ""
+
+    @property
+    def name(self) -> str:
+        """The tool and the model, as far as there are several."""
+        return f"{self.tool or 'the findings'}{self.where}"
+
+    @property
+    def settled(self) -> bool:
+        """Whether the finding is that nothing changes."""
+        return self.word == "inconclusive" and bool(self.reasons) and self.reasons[0].step == "settled"
+
+    @property
+    def why(self) -> str:
+        return self.reasons[0].plain if self.reasons else "no reason was recorded"
+
+    @property
+    def amount(self) -> str:
+        """`57.9 % fewer tokens`, empty where nothing was measured."""
+        change: Any = self.row.get("change_percent")
+        if is_missing(change) or self.row.get("tool_failure"):
+            return ""
+        return f"{number(abs(change), 1)} % {self.fewer if change > 0 else 'more'} {self.thing}"
+
+    @property
+    def fewer(self) -> str:
+        return "fewer" if self.thing == "tokens" else "less"
+
+    @property
+    def interval(self) -> str:
+        return _interval(self.row.get("low"), self.row.get("high"), self.fewer)
+
+    @property
+    def measured(self) -> str:
+        """The amount with its interval, empty where nothing was measured."""
+        return f"{self.amount} ({self.interval})" if self.amount else ""
+
+
+def in_short(data: RunData) -> InShort:
+    """What a reader should know after one minute."""
+    judged = _judged(data)
+    advice, command = next_step(data, [(claim.row, claim.reasons) for claim in judged])
+    said = " ".join(filter(None, (_asked(data), *(_results(data, judged)))))
+    return InShort(said, advice, command)
+
+
+def _judged(data: RunData) -> list[Judged]:
+    rows = [row for row in records(data.verdicts) if row["task"] == ALL]
+    tools, models = ({str(row[name]) for row in rows} for name in ("approach", "models"))
+    found = []
+    for row in rows:
+        approach, model = str(row["approach"]), str(row["models"])
+        words = {"reference": material(str(row["reference"])), "approach": material(approach)}
+        shown = tool_name(approach) if len(tools) > 1 else "", model if len(models) > 1 else ""
+        found.append(Judged(row, *shown, tuple(reasons_of(row, words))))
+    return found
+
+
+def tool_name(approach: str) -> str:
+    """The tool of an arm, as people call it."""
+    return approach.removeprefix("tools-") or approach
+
+
+def material(approach: str) -> str:
+    """What the model gets in an arm."""
+    known = {"baseline": "the raw files", "tools": "the findings of the tools", "no_context": "no context at all"}
+    if approach.startswith("tools-"):
+        return f"the findings of {tool_name(approach)}"
+    return known.get(approach, f"the arm {approach}")
+
+
+def _asked(data: RunData) -> str:
+    """`llama3.2:1b answered the same 18 questions (6 tasks) with the raw files and with the findings of the tools.`"""
+    samples = data.samples
+    if not len(samples):
+        return "Nothing was measured yet."
+    if not (samples["status"] == "completed").any():
+        return f"Nothing was measured: none of {plural(len(samples), 'request')} was completed."
+    questions = len(samples[["task", "case"]].drop_duplicates())
+    on = f"{plural(questions, 'question')} from {plural(samples['task'].nunique(), 'task')}"
+    models = listing(data.models, MOST_NAMED)
+    present = set(samples["approach"])
+    compared = [name for name in data.compared if name in present]
+    if data.reference not in present or not compared:
+        arms = listing([name for name in data.approaches if name in present], MOST_NAMED)
+        return f"{models} answered {on}, but there is nothing to compare: only {arms} was run."
+    named = [tool_name(name) for name in compared]
+    found = material(compared[0]) if len(compared) == 1 else f"the findings of {listing(named, MOST_NAMED)} instead"
+    return f"{models} answered the same {on}, once with {material(data.reference)} and once with {found}."
+
+
+def _results(data: RunData, judged: list[Judged]) -> Iterator[str]:
+    if not (data.samples["status"] == "completed").any():
+        return
+    failed = dict.fromkeys((claim.name, claim.why) for claim in judged if claim.row.get("tool_failure"))
+    for name, why in list(failed)[:MOST_NAMED]:
+        yield f"No figure says anything about {name}: {why}."
+    rest = [claim for claim in judged if not claim.row.get("tool_failure")]
+    for word, said in _SAID.items():
+        yield from said([claim for claim in rest if claim.word == word and not claim.settled])
+    for claim in (claim for claim in rest if claim.settled):
+        yield f"{_using(claim)} makes no difference to {claim.thing}: {_short(claim)}."
+    if any(claim.tool for claim in judged):
+        yield "The ranking below has the figures of each tool."
+
+
+def _using(claim: Judged) -> str:
+    return f"Using {claim.name}"
+
+
+def _saves(group: list[Judged]) -> Iterator[str]:
+    for claim in group[:MOST_NAMED]:
+        quality = signed(claim.row.get("claim_quality_difference"), 3)
+        worst = signed(claim.row.get("claim_quality_bound"), 3)
+        said = f"{_using(claim)} saves {claim.thing}: {_short(claim)}, and the answers are no worse"
+        rider = f" But {_brevity(claim)}." if _brevity(claim) else ""
+        yield f"{said} (quality {quality}, at worst {worst}).{rider}"
+    yield from _others(group)
+
+
+def _costs(group: list[Judged]) -> Iterator[str]:
+    for claim in group[:MOST_NAMED]:
+        better = any(reason.plain.startswith("its answers are surely better") for reason in claim.reasons)
+        rider = ", but the answers are better" if better else ""
+        yield f"{_using(claim)} costs {claim.thing}: {_short(claim)}{rider}."
+    yield from _others(group)
+
+
+def _others(group: list[Judged]) -> Iterator[str]:
+    if len(group) > MOST_NAMED:
+        yield f"The same holds for {plural(len(group) - MOST_NAMED, 'more claim')}."
+
+
+def _brevity(claim: Judged) -> str:
+    """What a saving may be due to besides the tool; empty where that is ruled out or was not looked at."""
+    for reason in claim.reasons:
+        if reason.plain.startswith("brevity, not this tool"):
+            return "an excerpt of the same length does as well, so it is brevity that saves, not this tool"
+        if reason.plain.startswith("brevity is not ruled out"):
+            return "it may be their brevity that saves, not what they say"
+    return ""
+
+
+def _open(group: list[Judged]) -> Iterator[str]:
+    """Claims that are open, those of one reason in one sentence."""
+    for why, claims in _by_reason(group).items():
+        tools, models = _names(claims, "tool"), _names(claims, "model")
+        subject = listing(tools, MOST_NAMED) if tools else "using the findings"
+        verb = "save" if len(tools) > 1 else "saves"
+        things = " or ".join(dict.fromkeys(claim.thing for claim in claims))
+        on = f" on {listing(models, MOST_NAMED)}" if models else ""
+        measured = listing([f"{claim.measured}{_with(claim)}" for claim in claims if claim.measured], MOST_NAMED)
+        seen = f" Measured: {measured}." if any(claim.measured for claim in claims) else ""
+        yield f"Whether {subject} {verb} {things}{on} is open, because {why}.{seen}"
+
+
+def _invalid(group: list[Judged]) -> Iterator[str]:
+    for why, claims in _by_reason(group).items():
+        things = " or ".join(dict.fromkeys(claim.thing for claim in claims))
+        names = list(dict.fromkeys(_with(claim).strip() for claim in claims))
+        which = f" {listing(names, MOST_NAMED)}" if any(names) else ""
+        yield f"Nothing can be said about {things}{which}: {why}."
+
+
+def _with(claim: Judged) -> str:
+    """` with ctags on llama3.2:1b`, as far as there are several."""
+    return (f" with {claim.tool}" if claim.tool else "") + claim.where
+
+
+def _names(claims: list[Judged], which: Literal["tool", "model"]) -> list[str]:
+    return list(dict.fromkeys(name for claim in claims if (name := getattr(claim, which))))
+
+
+def _by_reason(group: list[Judged]) -> dict[str, list[Judged]]:
+    found: dict[str, list[Judged]] = {}
+    for claim in group:
+        found.setdefault(claim.why, []).append(claim)
+    return found
+
+
+def _short(claim: Judged) -> str:
+    """The amount and its interval where it was said of what."""
+    return f"{claim.amount.removesuffix(f' {claim.thing}')} ({claim.interval})"
+
+
+def _interval(low: Any, high: Any, fewer: str) -> str:
+    """The interval of a ratio as percent fewer and more."""
+    if is_missing(low) or is_missing(high) or float(high) == float("inf"):
+        return "no usable interval"
+    if high <= 1:
+        return f"95 % interval: {number(100 * (1 - high), 1)} to {number(100 * (1 - low), 1)} % {fewer}"
+    if low >= 1:
+        return f"95 % interval: {number(100 * (low - 1), 1)} to {number(100 * (high - 1), 1)} % more"
+    return f"95 % interval: from {_percent(low, fewer)} to {_percent(high, fewer)}"
+
+
+def _percent(ratio: float, fewer: str) -> str:
+    return f"{number(100 * abs(1 - ratio), 1)} % {fewer if ratio < 1 else 'more'}"
+
+
+_SAID = {"saves": _saves, "costs": _costs, "inconclusive": _open, "invalid": _invalid}

@@ -1,0 +1,186 @@
+"""What to do next, and the command that does it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ai_dev_tools.benchmark._util.text import is_missing, listing, number
+from ai_dev_tools.benchmark.config.written import spell
+from ai_dev_tools.benchmark.records.model_size import parameters, recorded_size
+from ai_dev_tools.benchmark.reporting.data import RunData
+from ai_dev_tools.benchmark.reporting.sections.reasons import Reason
+
+MOST_DEMO_SIZE = 0.4
+"""Billions of parameters up to which a model only shows that everything works."""
+LARGER = {
+    "embedded": {"profile": "coder"},
+    "coder": {"models": "all"},
+    "light": {"profile": "medium"},
+    "medium": {"profile": "heavy"},
+}
+"""What to change for a larger model, by profile."""
+NEW_NAME = "The run gets a new name, so that this one stays as it is."
+ORDER = (
+    "finish",
+    "tool",
+    "truth",
+    "floor",
+    "larger_model",
+    "measure_again",
+    "ask_again",
+    "pairs",
+    "more_samples",
+    "read_answers",
+    "by_task",
+    "look",
+)
+"""Steps in the order in which they help: the first that any claim needs is named."""
+Step = tuple[str, str]
+"""Advice, and the command that follows it; empty where no single command does."""
+Claim = tuple[Mapping[str, Any], Sequence[Reason]]
+
+
+def next_step(data: RunData, claims: Sequence[Claim]) -> Step:
+    """The one step that helps most."""
+    if not len(data.samples):
+        return "Run the benchmark.", command(data)
+    if not (data.samples["status"] == "completed").any():
+        return "Read what was said under Errors, and let the settings and the server be checked.", command(
+            data, "validate"
+        )
+    if data.expected and len(data.samples) < data.expected:
+        return "Run the same command again: it asks only for what is missing.", command(data)
+    if not claims:
+        arms = ["baseline", "tools", "no_context"]
+        return "Run the arms that can be compared.", command(data, approaches=arms)
+    for step in ORDER:
+        needing = [claim for claim in claims if _needed(data, claim) == step]
+        if needing:
+            return _STEPS[step](data, needing)
+    saving = any(row["verdict"] == "saves" for row, _ in claims)
+    if saving and "excerpt" not in data.approaches:
+        advice = "Turn on the controls, to see whether it is what the findings say that helps, or just their brevity."
+        return advice, command(data, approaches="all")
+    return "Seal the run as one file that others can check.", command(data, "archive")
+
+
+def _needed(data: RunData, claim: Claim) -> str:
+    """The step that a claim needs; empty where its word stands."""
+    row, reasons = claim
+    if row["verdict"] in ("saves", "costs") or not reasons:
+        return ""
+    step = reasons[0].step
+    if small_models(data) and step not in ("finish", "tool", "truth", "floor"):
+        return "larger_model"
+    more_could_decide = not is_missing(row.get("samples_could_decide"))
+    return "more_samples" if more_could_decide and step in ("larger_model", "read_answers") else step
+
+
+def small_models(data: RunData) -> list[str]:
+    """Models that only show that everything works."""
+    sizes = {model: recorded_size(model, data.sessions) or parameters(model) for model in data.models}
+    return [model for model, size in sizes.items() if size is not None and size <= MOST_DEMO_SIZE]
+
+
+def command(data: RunData, target: str = "", **changes: Any) -> str:
+    """The Snakemake call of this run with other settings."""
+    settings = {"profile": data.profile, **data.given, **changes}
+    pairs = [f"{key}={spell(value)}" for key, value in settings.items()]
+    return shlex.join(["snakemake", *([target] if target else []), "--cores", "all", "--config", *pairs])
+
+
+def _finish(data: RunData, _: Sequence[Claim]) -> Step:
+    return "Run the same command again: it asks only for what is missing or failed.", command(data)
+
+
+def _tool(data: RunData, _: Sequence[Claim]) -> Step:
+    return "Fix the tool, or its file in config/tools, and run the same command: only what changed is asked.", command(
+        data
+    )
+
+
+def _truth(data: RunData, _: Sequence[Claim]) -> Step:
+    return "Give the cases a right answer and the task a scorer (docs/tutorial-own-task.md).", ""
+
+
+def _floor(data: RunData, _: Sequence[Claim]) -> Step:
+    arms = [*data.approaches, data.floor]
+    return f"Run the arm {data.floor} too: it shows what guessing scores.", command(data, approaches=arms)
+
+
+def _larger(data: RunData, _: Sequence[Claim]) -> Step:
+    change = LARGER.get(data.profile, {})
+    if all(data.given.get(name) == value for name, value in change.items()):
+        change = {}
+    advice = (
+        f"Run a larger model: {listing(data.models, 3)} cannot answer these questions well enough to judge a tool by."
+    )
+    return advice, command(data, **change) if change else ""
+
+
+def _measure_again(data: RunData, claims: Sequence[Claim]) -> Step:
+    return f"Measure again, on a machine that does nothing else. {NEW_NAME}", _under_a_new_name(data, claims)
+
+
+def _ask_again(data: RunData, claims: Sequence[Claim]) -> Step:
+    return f"Ask everything again under this plan. {NEW_NAME}", _under_a_new_name(data, claims)
+
+
+def _under_a_new_name(data: RunData, claims: Sequence[Claim]) -> str:
+    """A run of its own: what was answered is never asked again under the old name."""
+    name = f"{data.profile}-again"
+    known = data.given.get("profiles")
+    profiles = {**(known if isinstance(known, Mapping) else {}), name: {"extends": data.profile}}
+    changes: dict[str, Any] = {"profile": name, "profiles": profiles}
+    if most := _samples_that_decide(data, claims):
+        changes["samples"] = most
+    return command(data, **changes)
+
+
+def _pairs(data: RunData, _: Sequence[Claim]) -> Step:
+    return "Ask all arms of a case together again.", command(data, retry="pairs")
+
+
+def _more(data: RunData, claims: Sequence[Claim]) -> Step:
+    most = _samples_that_decide(data, claims)
+    if not most:
+        return "More of the same would not decide it; see what size of run could.", command(data, "plan")
+    return f"Ask more: about {number(most)} samples per task could decide.", command(data, samples=most)
+
+
+def _samples_that_decide(data: RunData, claims: Sequence[Claim]) -> int:
+    """More samples per task than there are, with which what more samples can decide is decided; 0 where none could."""
+    wanted = [row.get("samples_could_decide") for row, _ in claims]
+    most = int(max((float(each) for each in wanted if each is not None and not is_missing(each)), default=0))
+    asked = data.samples.groupby(["model", "task", "approach"]).size().max()
+    return most if most > asked else 0
+
+
+def _read(data: RunData, _: Sequence[Claim]) -> Step:
+    return "Read the answers that got worse in the sample browser below; more samples will not help.", ""
+
+
+def _by_task(data: RunData, _: Sequence[Claim]) -> Step:
+    return "Use it where it saves: the rows by task below say where.", ""
+
+
+def _look(data: RunData, _: Sequence[Claim]) -> Step:
+    return "See what the reason on the card means, and what helps: docs/statistics.md.", ""
+
+
+_STEPS = {
+    "finish": _finish,
+    "tool": _tool,
+    "truth": _truth,
+    "floor": _floor,
+    "larger_model": _larger,
+    "measure_again": _measure_again,
+    "ask_again": _ask_again,
+    "pairs": _pairs,
+    "more_samples": _more,
+    "read_answers": _read,
+    "by_task": _by_task,
+    "look": _look,
+}
