@@ -24,7 +24,8 @@ from ai_dev_tools.benchmark.execution import request as measure
 from ai_dev_tools.benchmark.execution import run_block
 from ai_dev_tools.benchmark.records.block import Block
 from ai_dev_tools.benchmark.records.sample import Sample, read_sample
-from fakes.faulty_proxy import FAULTS, Chat, Fault, FaultyProxy
+from fakes.faults import FAULTS, Chat, Fault
+from fakes.faulty_proxy import FaultyProxy
 from fakes.ollama import FakeOllama
 from support.faults import LIMIT_S, Expected, Seen, check_table, completed, passing, rows
 from support.making import block, prompts

@@ -96,7 +96,7 @@ def record_run(
     )
     recorded = Recorded(root, open_experiment(config, root))
     if monkeypatch:
-        _small_package(root.parent / "package", monkeypatch)
+        small_package(root.parent / "package", monkeypatch)
     block = recorded.experiment.block(PROFILE, paths.safe_model(MODEL), "colours")
     prompts = {
         (name, arm): making.prompt(name, arm, f"{question} {name} {arm} " * 20)
@@ -125,7 +125,8 @@ def _write(path: Path, text: str) -> None:
     path.write_text(text)
 
 
-def _small_package(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def small_package(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have archives hold a package of one line instead of this one."""
     _write(folder / "__init__.py", "# stands for the package\n")
     real = importlib.resources.files
     monkeypatch.setattr(importlib.resources, "files", lambda name: folder if name == "ai_dev_tools" else real(name))

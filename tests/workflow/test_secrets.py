@@ -71,9 +71,9 @@ def project(tmp_path: Path) -> Iterator[Project]:
     made.clean_up()
 
 
-@pytest.mark.parametrize("secret", [TOKEN, f"Basic {PAIR}"], ids=["bearer", "basic"])
+@pytest.mark.parametrize(("secret", "target"), [(TOKEN, "archive"), (f"Basic {PAIR}", "run")], ids=["bearer", "basic"])
 def test_a_token_that_a_server_echoes_is_nowhere_afterwards(
-    project: Project, monkeypatch: pytest.MonkeyPatch, secret: str
+    project: Project, monkeypatch: pytest.MonkeyPatch, secret: str, target: str
 ) -> None:
     monkeypatch.setenv("LAB_TOKEN", secret)
     settings = {
@@ -83,11 +83,11 @@ def test_a_token_that_a_server_echoes_is_nowhere_afterwards(
         "server": "{token_env: LAB_TOKEN}",
     }
     with EchoingOllama(models=[MODEL]) as fake:
-        printed = project.run("--cores", "1", "archive", endpoint=fake.url, **settings)
+        printed = project.run("--cores", "1", target, endpoint=fake.url, **settings)
     samples = list(project.sample_files("light").values())
     assert {sample["status"] for sample in samples} == {"completed", "failed"}
     assert "(hidden)" in json.dumps(samples)
-    assert list((project.folder / "results" / "light" / "archive").glob("*.zip"))
+    assert len(list(project.folder.glob("results/light/archive/*.zip"))) == (target == "archive")
     assert traces(project.folder) == []
     assert not [trace for trace in TRACES if trace.decode() in printed]
 

@@ -12,15 +12,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from ai_dev_tools.benchmark.archive import unpack, verify
 from ai_dev_tools.benchmark.comparison.pool import import_archives
+from ai_dev_tools.benchmark.prompts.tool_results import read_contexts, write_contexts
+from ai_dev_tools.benchmark.records import paths
 from fakes.ollama import FakeOllama
 from support import making
 from support.workflow_project import Project
 
 MODEL = "llama3.2:1b"
+CONTEXTS = paths.CONTEXTS.format(task="colours", tool="radon")
 LOOPBACK = 'PATH="$PATH:/usr/sbin:/sbin" ip link set lo up && exec "$@"'
 OFFLINE = ("unshare", "--map-root-user", "--net", "sh", "-c", LOOPBACK, "sh")
 """A network of its own that has a loopback and nothing else."""
@@ -64,6 +68,15 @@ class Author:
         return made
 
 
+def forget_disturbances(contexts: Path) -> None:
+    """Say of every run of the tool that it had the machine to itself, whatever else this one did meanwhile.
+
+    A time that was disturbed is measured again by whoever can, such as the run that replays this one.
+    """
+    rows = read_contexts(contexts).values()
+    write_contexts(contexts, [msgspec.structs.replace(row, other_cpu_s=0.0) for row in rows])
+
+
 @pytest.fixture(scope="module")
 def author(tmp_path_factory: pytest.TempPathFactory) -> Author:
     project = Project.create(tmp_path_factory.mktemp("project"))
@@ -74,6 +87,8 @@ def author(tmp_path_factory: pytest.TempPathFactory) -> Author:
     with pytest.MonkeyPatch.context() as patch, FakeOllama(models=[MODEL]) as fake:
         patch.setenv("SOURCE_DATE_EPOCH", "1700000000")
         author = Author(project, {"profile": "light", "endpoint": fake.url, "samples": 7})
+        project.run("--cores", "1", CONTEXTS, **author.settings)
+        forget_disturbances(project.folder / CONTEXTS)
         said = project.run("--cores", "1", "archive", **author.settings)
         assert "VALID: the report belongs to the data: 21 samples" in said
     return author

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import zipfile
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,22 +16,6 @@ from ai_dev_tools.benchmark.errors import BenchmarkError
 from ai_dev_tools.benchmark.planning.archivable import archive_problems
 from ai_dev_tools.benchmark.records.sample import SampleError
 from support.archived import BLOCK, MODEL, PROFILE, PROMPTS, Recorded, record_run
-
-
-@pytest.fixture(scope="module")
-def patch() -> Iterator[pytest.MonkeyPatch]:
-    with pytest.MonkeyPatch.context() as patch:
-        yield patch
-
-
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory, patch: pytest.MonkeyPatch) -> Recorded:
-    return record_run(tmp_path_factory.mktemp("run") / "project", patch)
-
-
-@pytest.fixture(scope="module")
-def archive(recorded: Recorded) -> Path:
-    return recorded.archive()
 
 
 def test_the_same_run_gives_the_same_bytes(recorded: Recorded, archive: Path, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,21 +14,10 @@ from hypothesis import strategies as st
 from ai_dev_tools.benchmark._util.lines import visible_line
 from ai_dev_tools.benchmark.archive import ArchiveError, render, unpack, verify
 from ai_dev_tools.cli.benchmark_cli import main
-from support.archived import BLOCK, PROFILE, Recorded, forge, record_run
+from support.archived import BLOCK, PROFILE, Recorded, forge
 
 HOSTILE = "light\x1b[2J\r\nVALID: all is well\x9b1m\u202e\u2028x"
 UNSEEN = {"\x1b", "\r", "\x9b", "\u202e", "\u2028", "\x7f"}
-
-
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
-    with pytest.MonkeyPatch.context() as patch:
-        yield record_run(tmp_path_factory.mktemp("run") / "project", patch)
-
-
-@pytest.fixture(scope="module")
-def archive(recorded: Recorded) -> Path:
-    return recorded.archive()
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,27 +12,11 @@ import pytest
 from ai_dev_tools.benchmark.archive import verify
 from ai_dev_tools.benchmark.archive.container import open_archive
 from ai_dev_tools.cli.benchmark_cli import main
-from support.archived import BLOCK, PROFILE, Recorded, forge, record_run
+from support.archived import BLOCK, PROFILE, forge, record_run
 
 REPORT = "recorded/report/"
 FORMATS = ("report.html", "report.md", "report.txt", "report.csv", "report.xml", "report.ipynb")
 OTHER_VERSION = {"src/ai_dev_tools/__init__.py": lambda content: content + b"# another version\n"}
-
-
-@pytest.fixture(scope="module")
-def patch() -> Iterator[pytest.MonkeyPatch]:
-    with pytest.MonkeyPatch.context() as patch:
-        yield patch
-
-
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory, patch: pytest.MonkeyPatch) -> Recorded:
-    return record_run(tmp_path_factory.mktemp("run") / "project", patch)
-
-
-@pytest.fixture(scope="module")
-def archive(recorded: Recorded) -> Path:
-    return recorded.archive()
 
 
 def _members(archive: Path) -> list[str]:

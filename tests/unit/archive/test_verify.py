@@ -8,7 +8,7 @@ import random
 import re
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -20,22 +20,6 @@ from ai_dev_tools.benchmark.comparison.run import read_run
 from ai_dev_tools.benchmark.errors import BenchmarkError
 from ai_dev_tools.cli.benchmark_cli import main
 from support.archived import BLOCK, PROFILE, PROMPTS, Recorded, forge, record_run
-
-
-@pytest.fixture(scope="module")
-def patch() -> Iterator[pytest.MonkeyPatch]:
-    with pytest.MonkeyPatch.context() as patch:
-        yield patch
-
-
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory, patch: pytest.MonkeyPatch) -> Recorded:
-    return record_run(tmp_path_factory.mktemp("run") / "project", patch)
-
-
-@pytest.fixture(scope="module")
-def archive(recorded: Recorded) -> Path:
-    return recorded.archive()
 
 
 def test_one_line_says_that_the_report_belongs_to_the_data(archive: Path, capsys: pytest.CaptureFixture[str]) -> None:
