@@ -198,7 +198,7 @@ def test_yaml_is_what_it_seems(block: Block) -> None:
             if line.startswith("ai-dev-bench"):
                 check_own(line.split()[1:])
     elif {"id", "question"} <= keys or {"id", "template"} <= keys or {"id", "cluster"} <= keys:
-        return  # a file that its tutorial says to save: read by tests/docs/test_tutorials.py
+        return  # a file that its tutorial says to save: read by tests/slow/docs/test_tutorials.py
     elif keys == {"cases_from"}:
         assert documents
     elif keys & set(Config.model_fields):

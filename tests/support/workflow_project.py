@@ -17,9 +17,6 @@ import psutil
 
 from support.repository import ROOT
 
-WRITTEN_TASKS = ("context_analysis", "pattern_detection", "safety_assessment", "systematic_fix")
-"""The tasks whose cases are files of this repository, so that these tests need no network."""
-
 
 @dataclass
 class Project:

@@ -43,7 +43,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, fake: FakeOllama) -> Iter
     settings: dict[str, object] = {
         "profile": "light", "endpoint": fake.url, "tasks": "safety_assessment,systematic_fix", "samples": 4,
     }  # fmt: skip
-    project.run(**settings)
+    project.run("tables", **settings)
     yield project, settings
     project.clean_up()
 
@@ -54,7 +54,7 @@ def made(project: Project) -> dict[str, int]:
     return {str(path.relative_to(project.folder / "results")): path.stat().st_mtime_ns for path in files}
 
 
-def test_a_new_metric_on_a_finished_run_makes_tables_and_report_again_and_asks_nothing(
+def test_a_new_metric_on_a_finished_run_makes_the_tables_again_and_asks_nothing(
     finished: tuple[Project, dict[str, object]], fake: FakeOllama
 ) -> None:
     project, settings = finished

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -163,14 +162,6 @@ def test_conda_environment_has_the_bounds_of_the_package() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = {Requirement(line).name: str(Requirement(line).specifier) for line in project["dependencies"]}
     assert conda_environment() == wanted | {"python": project["requires-python"]}
-
-
-@pytest.mark.skipif(shutil.which("conda") is not None, reason="conda is installed here")
-def test_without_conda_its_flag_says_so(tmp_path: Path) -> None:
-    folder = other_workflow(tmp_path / "other", {"tasks": ["safety_assessment"]})
-    done = snakemake(folder, "--dry-run", "--sdm", "conda")
-    assert done.returncode != 0
-    assert "Is conda installed and accessible?" in done.stdout
 
 
 FAKE_CONDA = """#!/usr/bin/env bash

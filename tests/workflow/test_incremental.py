@@ -14,9 +14,9 @@ import pytest
 import urllib3
 
 from fakes.ollama import FakeOllama
-from support.workflow_project import WRITTEN_TASKS, Project
+from support.workflow_project import Project
 
-TASKS = ",".join(WRITTEN_TASKS)
+TASKS = "safety_assessment,systematic_fix"
 MODEL = "llama3.2:1b"
 
 
@@ -47,24 +47,30 @@ def asked_part(sample: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in sample.items() if key not in ("tool_s", "tool_other_cpu_s")}
 
 
-def test_a_finished_run_grows_by_exactly_what_is_new(project: Project, fake: FakeOllama) -> None:
+def test_a_run_grows_by_exactly_what_is_new(project: Project, fake: FakeOllama) -> None:
+    """One sample, the rest, more samples, more arms, a changed case; nothing is asked twice on the way."""
     settings = {"profile": "light", "endpoint": fake.url, "tasks": TASKS}
+    project.run("results/light/samples/llama3.2-1b/systematic_fix/tools/2.json", **settings)
+    assert asked(fake) == 1
+    assert list(project.sample_files("light")) == ["llama3.2-1b/systematic_fix/tools/2.json"]
     project.run("run", **settings)
-    assert asked(fake) == 4 * 3 * 3
-    assert len(project.sample_files("light")) == 36
-
-    assert "Nothing to be done" in project.run("run", **settings), "an unchanged run executes nothing"
-    assert asked(fake) == 36
+    assert asked(fake) == 2 * 3 * 3, "its block reuses the one sample"
+    assert len(project.sample_files("light")) == 18
 
     before = project.sample_files("light")
     project.run("run", **settings, samples=4)
-    assert asked(fake) == 36 + 4 * 3, "one more sample is one more request per task and arm"
+    assert asked(fake) == 18 + 2 * 3, "one more sample is one more request per task and arm"
     after = project.sample_files("light")
     assert {name: asked_part(after[name]) for name in before} == {n: asked_part(s) for n, s in before.items()}
 
     for script in (project.folder / "workflow").rglob("*.py"):
         script.write_text(script.read_text() + "\n# reformatted\n")
     assert "Nothing to be done" in project.run("run", **settings, samples=4), "code is no reason to ask again"
+
+    project.run("run", **settings, samples=4, approaches="all")
+    arms = {name.split("/")[2] for name in project.sample_files("light")}
+    assert arms == {"baseline", "tools", "no_context", "excerpt", "shuffled", "mismatched"}
+    assert asked(fake) == 24 + 2 * 3 * 4, "controls can be added later"
 
     case = str(after["llama3.2-1b/safety_assessment/baseline/1.json"]["case"])
     source = next((project.folder / "config/tasks/safety_assessment/sources" / case).rglob("*.py"))
@@ -79,69 +85,27 @@ def test_a_finished_run_grows_by_exactly_what_is_new(project: Project, fake: Fak
 
 
 def test_a_run_that_grew_is_judged_as_planned_at_its_second_look(project: Project, fake: FakeOllama) -> None:
-    """Earlier samples count while the plan only grows; a task that is left out afterwards makes it exploratory."""
+    """Earlier samples count while the plan only grows; what else can become of them is in unit/analysis/test_growing_runs.py."""
     settings = {"profile": "light", "endpoint": fake.url, "tasks": TASKS}
 
     def judged() -> tuple[set[str], set[int], str]:
-        rows = (
-            pd.read_csv(project.folder / "results/light/tables/verdicts.csv")
-            .query("task == '(all)'")
-            .to_dict("records")
-        )
-        return {row["label"] for row in rows}, {row["look"] for row in rows}, rows[0]["reasons"]
+        table = pd.read_csv(project.folder / "results/light/tables/verdicts.csv").query("task == '(all)'")
+        return set(table["label"]), set(table["look"]), str(table["reasons"].iloc[0])
 
     project.run("tables", **settings, samples=3)
     assert judged()[:2] == ({"planned"}, {1})
     project.run("tables", **settings, samples=5)
-    assert asked(fake) == 4 * 3 * 5
+    assert asked(fake) == 2 * 3 * 5
     labels, looks, reasons = judged()
     assert (labels, looks) == ({"planned"}, {2})
-    assert "36 of 60 samples count from plan" in reasons
+    assert "18 of 30 samples count from plan" in reasons
     assert "with 2 more samples per task and arm" in reasons
-    project.run("tables", **{**settings, "tasks": WRITTEN_TASKS[0]}, samples=5)
-    labels, looks, reasons = judged()
-    assert (labels, looks) == ({"exploratory"}, {3})
-    assert "are left out" in reasons
-
-
-def test_one_sample_is_a_target_and_its_block_reuses_it(project: Project, fake: FakeOllama) -> None:
-    settings = {"profile": "light", "endpoint": fake.url, "tasks": "systematic_fix"}
-    target = "results/light/samples/llama3.2-1b/systematic_fix/tools/2.json"
-    project.run(target, **settings)
-    assert asked(fake) == 1
-    assert list(project.sample_files("light")) == ["llama3.2-1b/systematic_fix/tools/2.json"]
-    project.run("run", **settings)
-    assert asked(fake) == 9
-
-
-def test_controls_can_be_added_later(project: Project, fake: FakeOllama) -> None:
-    settings = {"profile": "light", "endpoint": fake.url, "tasks": "systematic_fix", "samples": 2}
-    project.run("run", **settings)
-    project.run("run", **settings, approaches="all")
-    arms = {name.split("/")[2] for name in project.sample_files("light")}
-    assert arms == {"baseline", "tools", "no_context", "excerpt", "shuffled", "mismatched"}
-    assert asked(fake) == 6 * 2
-
-
-def test_arms_of_two_sessions_are_asked_together_when_that_is_wanted(project: Project, fake: FakeOllama) -> None:
-    settings = {"profile": "light", "endpoint": fake.url, "tasks": "systematic_fix"}
-    project.run("run", **settings, samples=1, approaches="baseline")
-    project.run("run", **settings, samples=2, approaches="baseline,tools")
-    assert asked(fake) == 4
-    project.run("run", **settings, samples=2, approaches="baseline,tools", retry="pairs")
-    assert asked(fake) == 4 + 2, "both arms of the first case; the second was asked by one session"
-    sessions = [sample["session"] for sample in project.sample_files("light").values() if sample["sample"] == 0]
-    assert len(sessions) == 2
-    assert len(set(sessions)) == 1
-    assert len(list((project.folder / "results/light").rglob("superseded/**/*.json"))) == 2
-    project.run("run", **settings, samples=2, approaches="baseline,tools", retry="pairs")
-    assert asked(fake) == 4 + 2
 
 
 def test_a_killed_run_goes_on_with_the_same_command(project: Project) -> None:
     with FakeOllama(models=[MODEL], latency_s=0.15) as fake:
         settings = {"profile": "light", "endpoint": fake.url, "tasks": TASKS}
-        for count in (4, 14):
+        for count in (4, 9):
             run = project.start("run", **settings)
             project.wait_for_samples(count, "light")
             os.kill(run.pid, signal.SIGKILL)
@@ -150,14 +114,14 @@ def test_a_killed_run_goes_on_with_the_same_command(project: Project) -> None:
             kept, sent = project.sample_files("light"), asked(fake)
         project.run("run", **settings)
         finished = project.sample_files("light")
-        assert len(finished) == 36
+        assert len(finished) == 18
         assert {name: finished[name] for name in kept} == kept, "no finished sample is lost or asked again"
-        assert asked(fake) - sent == 36 - len(kept)
+        assert asked(fake) - sent == 18 - len(kept)
 
 
 def test_two_live_runs_in_one_folder_are_refused(project: Project) -> None:
     with FakeOllama(models=[MODEL], latency_s=0.3) as fake:
-        settings = {"profile": "light", "endpoint": fake.url, "tasks": TASKS}
+        settings = {"profile": "light", "endpoint": fake.url, "tasks": "systematic_fix"}
         project.start("run", **settings)
         project.wait_for_samples(1, "light")
         fake.latency_s = 600.0  # the first run lasts, however long the second one takes to start
@@ -168,8 +132,8 @@ def test_two_live_runs_in_one_folder_are_refused(project: Project) -> None:
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 def test_an_interrupted_run_leaves_nothing_behind_and_loses_nothing(project: Project, signum: signal.Signals) -> None:
-    with FakeOllama(models=[MODEL], latency_s=0.15) as fake:
-        settings = {"profile": "light", "endpoint": fake.url, "tasks": "systematic_fix,safety_assessment"}
+    with FakeOllama(models=[MODEL], latency_s=0.4) as fake:
+        settings = {"profile": "light", "endpoint": fake.url, "tasks": "systematic_fix"}
         run = project.start("run", **settings)
         project.wait_for_samples(3, "light")
         os.killpg(run.pid, signum) if signum == signal.SIGINT else os.kill(run.pid, signum)
@@ -182,7 +146,7 @@ def test_an_interrupted_run_leaves_nothing_behind_and_loses_nothing(project: Pro
         assert all(sample["status"] == "completed" for sample in kept.values()), "what was in flight is no result"
         sent = asked(fake)
         project.run("run", **settings)
-        assert asked(fake) - sent == 18 - len(kept)
+        assert asked(fake) - sent == 9 - len(kept)
 
 
 def test_cleaning_removes_only_what_comes_again(project: Project, fake: FakeOllama) -> None:

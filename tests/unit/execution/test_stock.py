@@ -119,7 +119,7 @@ def test_other_weights_under_the_same_name_are_asked_again_on_contact(bench: Ben
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{}", b"not json", b"\xff\xfe", b'{"profile": "light"}', b"[" * 100_000],
+    [b"", b"{}", b"not json", b"\xff\xfe", b'{"profile": "light"}', b'{"somebody": "else"}', b"[" * 100_000],
     ids=lambda content: repr(content[:10]),
 )
 def test_a_damaged_sample_file_is_set_aside_and_asked_again(content: bytes, bench: Bench) -> None:
@@ -129,6 +129,7 @@ def test_a_damaged_sample_file_is_set_aside_and_asked_again(content: bytes, benc
     assert bench.about() == ["What about three by tools?"]
     assert len(samples) == 6
     assert "warning: " in bench.lines[0]
+    assert "is not a sample of this project" in bench.lines[0]
     assert "set aside and asked again" in bench.lines[0]
     (aside,) = (bench.folder / "superseded").rglob("*.json")
     assert aside.read_bytes() == content
@@ -189,4 +190,16 @@ def test_retry_policies(retry: str, again: list[str], bench: Bench) -> None:
 def test_a_completed_sample_is_never_asked_again(bench: Bench) -> None:
     bench.run()
     bench.run(retry="all")
+    assert bench.asked == []
+
+
+def test_arms_of_two_sessions_are_asked_together_when_that_is_wanted(bench: Bench) -> None:
+    bench.run(samples=1, approaches=["baseline"])
+    bench.run(samples=2)
+    assert len(bench.asked) == 3
+    after = bench.run(samples=2, retry="pairs")
+    assert len(bench.asked) == 2, "both arms of the first case; the second was asked by one session"
+    assert len({sample.session for sample in after if sample.sample == 0}) == 1
+    assert len(bench.files("superseded")) == 2
+    bench.run(samples=2, retry="pairs")
     assert bench.asked == []

@@ -18,6 +18,7 @@ from support.repository import ROOT
 from support.workflow_project import Project
 
 MODEL = "llama3.2:1b"
+pytestmark = pytest.mark.slow
 SAVED = re.compile(r"(?:Save|and) this as `([\w./]+)`[^\n]*\n\n```\w+\n(.*?)^```", re.DOTALL | re.MULTILINE)
 SHELL = re.compile(r"^```sh\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
