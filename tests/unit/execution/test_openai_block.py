@@ -60,7 +60,7 @@ def test_what_the_api_does_not_tell_is_null_with_its_reason_and_the_clients_cloc
         assert sample.duration_s
         assert sample.input_tokens
         assert sample.flags == []
-        assert (sample.endpoint.api, sample.model_digest) == ("openai", "fake:1b@fp_fake")
+        assert (sample.request.api, sample.model_digest) == ("openai", "fake:1b@fp_fake")
         assert "num_ctx" not in sample.request.options, "it was not sent"
     said = identity(tmp_path)
     assert said["endpoint"]["api"] == "openai"
@@ -101,7 +101,7 @@ def test_the_dialect_is_part_of_a_digest_only_where_it_is_openais() -> None:
 def test_a_dialect_that_was_found_out_is_not_asked_again_once_it_is_named(tmp_path: Path, fake: FakeOpenAI) -> None:
     bare = fake.url.removesuffix("/v1")
     found = run(a_block(tmp_path, bare))
-    assert {sample.endpoint.api for sample in found} == {"openai"}
+    assert {sample.request.api for sample in found} == {"openai"}
     asked = len(fake.chats)
     for again in (a_block(tmp_path, bare), a_block(tmp_path, bare, {"api": "openai"}), a_block(tmp_path, fake.url)):
         assert run(again) == found
@@ -115,7 +115,7 @@ def test_an_ollama_that_was_replaced_is_asked_again_on_contact(tmp_path: Path, f
     samples = run(
         a_block(tmp_path, fake.url.removesuffix("/v1"), samples=4, cases=["one", "two", "three", "four"]), lines
     )
-    assert {sample.endpoint.api for sample in samples} == {"openai"}
+    assert {sample.request.api for sample in samples} == {"openai"}
     assert any("speaks another API than before: 6 samples" in line for line in lines)
 
 

@@ -37,7 +37,7 @@ from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.prompts import Prompt
 from ai_dev_tools.benchmark.prompts.tool_results import ToolResult
 from ai_dev_tools.benchmark.records import table_files as tablefiles
-from ai_dev_tools.benchmark.records.block import Think
+from ai_dev_tools.benchmark.records.block import OLLAMA, Think
 from ai_dev_tools.benchmark.records.paths import safe_model
 from ai_dev_tools.benchmark.records.plan import read_plans
 from ai_dev_tools.benchmark.records.sample import RENAMED, Sample, decode
@@ -214,7 +214,8 @@ class Records:
             sort_keys=True,
             separators=(",", ":"),
         )
-        if hashlib.sha256(f"{parts[:-1]},{prompt.schema}]".encode()).hexdigest() != request.digest:
+        api = "" if request.api == OLLAMA else f",{json.dumps(request.api)}"
+        if hashlib.sha256(f"{parts[:-1]},{prompt.schema}{api}]".encode()).hexdigest() != request.digest:
             return "was asked with other settings than it says"
         if sample.plan is not None and sample.plan not in self._plans:
             return f"names plan {sample.plan}, which the ledger does not have"

@@ -18,7 +18,6 @@ from ai_dev_tools.benchmark.endpoints.chat import (
     Chat,
     ChatClient,
     Reply,
-    error_text,
 )
 from ai_dev_tools.benchmark.endpoints.openai_errors import (
     KEY_REMEDY,
@@ -182,7 +181,7 @@ class OpenAIClient(ChatClient):
         answer = Answer()
         try:
             for item in items(response, self._secrets):
-                if error_text(item, self._secrets):
+                if item.get("error"):
                     raise error_of(refused_in_stream(item, self._secrets))
                 now = time.perf_counter() - started
                 reply.turn_s = now if reply.turn_s is None else reply.turn_s

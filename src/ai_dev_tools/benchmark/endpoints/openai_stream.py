@@ -23,6 +23,8 @@ _NO_ANSWER = {
     "tool_calls": "the model called a tool instead of answering, though none was offered",
     "function_call": "the model called a function instead of answering, though none was offered",
 }
+_USUAL = b"data: {"
+"""How nearly all lines begin, which are read without looking for anything else."""
 _BROKEN = ("error", "abort", "aborted", "cancelled", "insufficient_system_resource", "network_error")
 
 
@@ -38,6 +40,9 @@ def items(response: urllib3.BaseHTTPResponse, secrets: wire.Secrets) -> Iterator
         return
     event = b""
     for line in chain([first], lines):
+        if not event and line.startswith(_USUAL):
+            yield object_of(line[len(_USUAL) - 1 :], secrets)
+            continue
         name, _, value = line.partition(b":")
         value = value.strip()
         if name == b"event":
@@ -63,15 +68,17 @@ class Answer:
     served: str = ""
     refused: bool = False
     done: bool = False
+    named: bool = False
+    """Whether a fingerprint came too, so that nothing more is to be said of who answers."""
 
     def take(self, item: dict[str, Any]) -> bool:
         """Take in one object; true where it holds a piece of the answer."""
-        self.done = self.done or item.get("done") is True
-        self.usage = table(item, "usage") or self.usage
-        self.timings = table(item, "timings") or self.timings
-        names = [item.get("model"), item.get("system_fingerprint")]
-        if said := "@".join(name for name in names if isinstance(name, str) and name):
-            self.served = said
+        if not self.named:
+            self._take_name(item)
+        if "usage" in item or "timings" in item or "done" in item:
+            self.done = self.done or item.get("done") is True
+            self.usage = table(item, "usage") or self.usage
+            self.timings = table(item, "timings") or self.timings
         choices = item.get("choices")
         if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
             return False
@@ -86,6 +93,12 @@ class Answer:
         if text:
             self.pieces.append(text)
         return bool(text)
+
+    def _take_name(self, item: dict[str, Any]) -> None:
+        model, fingerprint = item.get("model"), item.get("system_fingerprint")
+        if isinstance(model, str) and model:
+            self.named = isinstance(fingerprint, str) and bool(fingerprint)
+            self.served = f"{model}@{fingerprint}" if self.named else model
 
     @property
     def problem(self) -> BenchmarkError | None:

@@ -56,6 +56,8 @@ class Pace:
 
 def used_up_s(headers: Mapping[str, str], tokens: int = 0) -> float:
     """Seconds until the limits leave room for a request of so many tokens; 0 where they do now, or say nothing."""
+    if not any("ratelimit" in name.lower() for name in headers):  # as with nearly all servers
+        return 0.0
     waits = [0.0]
     for prefix in _PREFIXES:
         for kind in _KINDS:

@@ -198,7 +198,7 @@ def _matches(block: Block, cell: Cell, prompt: Prompt, sample: Sample) -> bool:
     if place != (sample.profile, sample.task, sample.approach, sample.sample, sample.case):
         return False
     # Where no setting names the dialect, one that was found on contact counts until the server is asked again.
-    asked = block if named_api(block) else in_dialect(block, sample.endpoint.api)
+    asked = block if named_api(block) else in_dialect(block, sample.request.api)
     return sample.request.digest == request_digest(asked, cell, prompt.prompt_sha256, prompt.answer_schema)
 
 
@@ -218,7 +218,7 @@ def _settle_dialect(work: Work, endpoint: ReadyEndpoint, log: Log) -> None:
     if named_api(work.block) or endpoint.kind == "replay":
         return
     work.block = in_dialect(work.block, endpoint.api)
-    other = {key for key, sample in work.done.items() if sample.attempts and sample.endpoint.api != endpoint.api}
+    other = {key for key, sample in work.done.items() if sample.attempts and sample.request.api != endpoint.api}
     if other:
         log(f"{work.block.instance}: its server speaks another API than before: {len(other)} samples are asked again")
         _ask_again(work, other)
@@ -350,7 +350,7 @@ class _Crew:
         self.gone = False
         self._work = work
         self._digest = endpoint.model_digest
-        self._identity = EndpointIdentity(endpoint.kind, endpoint.version, endpoint.api)
+        self._identity = EndpointIdentity(endpoint.kind, endpoint.version)
         self._progress = progress
         self._witness = witness
         self._stop = stop

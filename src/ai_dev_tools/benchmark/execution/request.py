@@ -15,7 +15,16 @@ from ai_dev_tools.benchmark.endpoints.ollama_client import LOOP
 from ai_dev_tools.benchmark.endpoints.pacing import MOST_WAIT_S
 from ai_dev_tools.benchmark.errors import BenchmarkError, NoTurnError, RequestTimeoutError
 from ai_dev_tools.benchmark.prompts import Prompt
-from ai_dev_tools.benchmark.records.block import PROTOCOL, Block, Cell, nonce, request_digest, request_options
+from ai_dev_tools.benchmark.records.block import (
+    OLLAMA,
+    PROTOCOL,
+    Block,
+    Cell,
+    named_api,
+    nonce,
+    request_digest,
+    request_options,
+)
 from ai_dev_tools.benchmark.records.sample import (
     Attempt,
     EndpointIdentity,
@@ -210,6 +219,7 @@ def _sample(
             prompt.prompt_sha256,
             request_options(block, cell),
             PROTOCOL,
+            named_api(block) or OLLAMA,
         ),
         endpoint=endpoint,
     )

@@ -56,6 +56,7 @@ class Request(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     prompt_sha256: Annotated[str, _meta("sha256 of the rendered prompt, nonce excluded")]
     options: Annotated[dict[str, Any], _meta("request options as sent, seed included, by the names of the config")]
     protocol: Annotated[int, _meta("version of the request code's meaning, raised by hand")]
+    api: Annotated[str, _meta("API in whose words it was asked, ollama or openai")] = "ollama"
 
 
 class EndpointIdentity(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -63,7 +64,6 @@ class EndpointIdentity(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     kind: Annotated[str, _meta("embedded, external, process, container, replay, or one of the user's own")]
     version: Annotated[str, _meta("what the server says of its version")]
-    api: Annotated[str, _meta("dialect in which it was asked, ollama or openai")] = "ollama"
 
 
 class Sample(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):

@@ -1,0 +1,93 @@
+"""A whole run at a server that speaks OpenAI's API, whose key is found nowhere afterwards, and its replay."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+import yaml
+
+from fakes.faulty_proxy import Wire
+from fakes.openai_api import FakeOpenAI
+from fakes.openai_faults import DONE, begun, ended, refuse, sse, stream
+from support import making
+from support.workflow_project import Project
+
+KEY = "sk-proj/Marker+0815=abc"
+FORMS = (KEY, quote(KEY, safe=""), base64.b64encode(KEY.encode()).decode(), json.dumps(KEY))
+TRACES = (b"Marker", quote(KEY, safe="").encode(), base64.b64encode(KEY.encode()))
+"""What must be found nowhere: the key in any form that a server might hand back."""
+
+
+def in_an_error(wire: Wire) -> None:
+    refuse(wire, "400 Bad Request", f"the model refuses {FORMS}", code=KEY)
+
+
+def in_an_answer(wire: Wire) -> None:
+    echo = {"model": f"fake:1b {KEY}", "system_fingerprint": KEY}
+    stream(wire, sse(*(begun(letter) for letter in KEY), echo | ended(f"because {KEY}")), DONE)
+
+
+def in_a_page(wire: Wire) -> None:
+    wire.reply("200 OK", f"<html>{FORMS}</html>", kind="text/html")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    made = Project.create(tmp_path)
+    shutil.rmtree(made.folder / "config" / "tasks")
+    making.write_task(made.folder / "config" / "tasks", *(making.case(f"case{n}") for n in range(4)), tools=[])
+    yield made
+    made.clean_up()
+
+
+def with_server(project: Project, url: str) -> None:
+    file = project.folder / "config" / "config.yaml"
+    data: dict[str, Any] = yaml.safe_load(file.read_text())
+    instance = {"model": "fake:1b", "base_url": url, "api": "openai", "key_env": "LAB_KEY", "max_concurrent": 2}
+    data["profiles"]["lab"] = {"samples": 4, "instances": {"hosted": instance}}
+    file.write_text(yaml.safe_dump(data | {"profile": "lab", "approaches": ["baseline", "no_context"]}))
+
+
+def traces(folder: Path) -> list[str]:
+    """Files below the folder, and members of archives, that hold the key."""
+    found = []
+    for path in sorted(file for file in folder.rglob("*") if file.is_file() and not file.is_symlink()):
+        contents = {str(path): path.read_bytes()}
+        if path.suffix == ".zip":
+            with zipfile.ZipFile(path) as archive:
+                contents = {f"{path}:{name}": archive.read(name) for name in archive.namelist()}
+        found += [name for name, data in contents.items() if any(trace in data for trace in TRACES)]
+    return found
+
+
+def test_a_run_its_archive_and_its_replay_hold_nothing_of_the_key(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAB_KEY", KEY)
+    echoes = [in_an_error, in_an_answer, in_a_page]
+    with FakeOpenAI(key=KEY) as fake:
+        with_server(project, fake.url)
+        fake.choose = lambda chat: (
+            echoes[len(fake.chats) % 4] if len(fake.chats) % 4 < 3 and chat.attempt == 1 else None
+        )
+        printed = project.run("--cores", "1", "archive")
+    samples = list(project.sample_files("lab").values())
+    assert len(samples) == 8
+    assert {sample["request"]["api"] for sample in samples} == {"openai"}
+    assert "(hidden)" in json.dumps(samples)
+    assert list((project.folder / "results" / "lab" / "archive").glob("*.zip"))
+    report = (project.folder / "results" / "lab" / "report" / "report.md").read_text()
+    assert "fake:1b" in report
+    printed += project.run("--cores", "1", "run", endpoint="replay")
+    replayed = list(project.sample_files("lab@replay").values())
+    assert [one["response"] for one in replayed] == [one["response"] for one in samples]
+    assert traces(project.folder) == []
+    assert not [trace for trace in TRACES if trace.decode() in printed]
