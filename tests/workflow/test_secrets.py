@@ -22,7 +22,7 @@ from ai_dev_tools.benchmark.config.sources import merge
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, open_endpoint
 from ai_dev_tools.benchmark.endpoints.external import authorization, host_url
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationErrors
-from ai_dev_tools.cli.listing import setting_rows
+from ai_dev_tools.cli.validate import setting_rows
 from fakes.ollama import FakeOllama
 from support import making
 from support.workflow_project import Project

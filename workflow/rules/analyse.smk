@@ -18,5 +18,6 @@ rule make_tables:
         measuring=flow.blocks_at_once,
     params:
         settings=flow.analysis,
+        plugins=flow.plugin_names,
     script:
         "../scripts/make_tables.py"

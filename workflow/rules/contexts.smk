@@ -22,5 +22,6 @@ rule collect_contexts:
         cases=flow.context_cases,
         runs=flow.experiment.config.tool_runs,
         sandbox=flow.experiment.config.tool_sandbox,
+        plugins=flow.plugin_names,
     script:
         "../scripts/collect_contexts.py"

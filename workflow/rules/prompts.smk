@@ -6,6 +6,7 @@ rule render_prompts:
     input:
         task=flow.task_files,
         contexts=flow.contexts,
+        plugins=flow.prompt_plugins,
     output:
         paths.PROMPTS,
     log:
@@ -20,5 +21,6 @@ rule render_prompts:
         approaches=flow.experiment.prompted_approaches,
         tools=flow.task_tools,
         shown=flow.shown_tools,
+        plugins=flow.plugin_names,
     script:
         "../scripts/render_prompts.py"

@@ -10,6 +10,7 @@ rule render_report:
         plans=paths.PLANS,
         blocks=flow.blocks,
         prompts=flow.prompts,
+        plugins=flow.plot_plugins,
     output:
         multiext(
             f"{paths.REPORT}/report",
@@ -49,5 +50,6 @@ rule render_report:
         measuring=flow.blocks_at_once,
     params:
         about=flow.about,
+        plugins=flow.plugin_names,
     script:
         "../scripts/render_report.py"

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 from ai_dev_tools.benchmark.execution.job import job
+from ai_dev_tools.benchmark.plugins import load_plugins
 from ai_dev_tools.benchmark.prompts.tool_results import collect_contexts, disturbed_line, read_contexts, write_contexts
 from ai_dev_tools.benchmark.prompts.tools import load_tool
 from ai_dev_tools.benchmark.records import paths
@@ -8,6 +9,7 @@ from ai_dev_tools.benchmark.tasks.loading import load_task
 from ai_dev_tools.benchmark.workflow.asked import is_forced
 
 with job(snakemake.log[0]) as say:
+    load_plugins(snakemake.params.plugins)
     task, tool = load_task(Path(snakemake.params.folder)), load_tool(Path(snakemake.input.tool[0]))
     output = Path(snakemake.output[0])
     asked = snakemake.params

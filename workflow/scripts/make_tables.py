@@ -9,6 +9,6 @@ with job(snakemake.log[0]):
         prompts=[Path(path) for path in snakemake.input.prompts],
         plans=Path(snakemake.input.plans),
         outputs={name: Path(path) for name, path in snakemake.output.items()},
-        plugins=list(snakemake.input.get("plugins", [])),
+        plugins=list(snakemake.params.plugins),
         **snakemake.params.settings,
     )

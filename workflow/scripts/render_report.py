@@ -12,5 +12,6 @@ with job(snakemake.log[0]):
         prompts=[Path(path) for path in snakemake.input.prompts],
         about=snakemake.params.about,
         templates=[Path(path) for path in snakemake.input.get("templates", [])],
+        plugins=list(snakemake.params.plugins),
     )
     render_report(inputs, Path(snakemake.output.html).parent, Path(snakemake.output.figures))

@@ -5,20 +5,32 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Protocol
+
+import typer
 
 from ai_dev_tools.benchmark.config.shipped_files import find_root
 from ai_dev_tools.benchmark.workflow.snakemake import SUMMARY, Call, run
-from ai_dev_tools.cli.console import FAILED, OK, out, out_json, say
+from ai_dev_tools.cli.console import FAILED, OK, out, out_json, say, stop
+from ai_dev_tools.cli.options import names
+
+if TYPE_CHECKING:
+    from ai_dev_tools.benchmark.config.models import OutputFormat
+    from ai_dev_tools.benchmark.planning.experiment import Experiment
+
+Setting = str | int | float | bool | Sequence[str] | None
+SETTINGS = ("profile", "tasks", "samples", "approaches", "models", "tools", "endpoint", "output_format")
+"""Options that are settings of config.yaml by the same name."""
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What a user asked for, before anything is checked.
+class CommandRequest:
+    """What a command was called with, before anything is checked.
 
     Attributes:
         config: settings by name; None where the option was not given.
@@ -28,18 +40,42 @@ class Wish:
     """
 
     root: Path | None = None
-    config: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, Setting] = field(default_factory=dict)
     pairs: Sequence[str] = ()
     files: Sequence[Path] = ()
     cores: str | None = None
     flags: Sequence[str] = ()
 
-    def also(self, **config: Any) -> Wish:
-        """The same wish with further settings."""
+    @classmethod
+    def of(cls, context: typer.Context) -> CommandRequest:
+        """The shared options of a command; ends the program where one cannot be meant so."""
+        given = context.params
+        for name in SETTINGS:
+            value = given.get(name)
+            if isinstance(value, list | tuple) and value and not names(value):
+                stop(f"--{name.replace('_', '-')} names nothing: give a name or more, or leave it out")
+        cores = given.get("cores")
+        if cores is not None and cores != "all" and not re.fullmatch(r"[1-9]\d*", cores):
+            stop(f"--cores {cores}: expected a number of cores, or all")
+        config = {
+            name: names(v) if isinstance(v := given[name], list | tuple) else v for name in SETTINGS if name in given
+        }
+        root = given.get("root")
+        return cls(
+            root=Path(root) if root is not None else None,
+            config=config,
+            pairs=tuple(given.get("config") or ()),
+            files=tuple(map(Path, given.get("configfile") or ())),
+            cores=cores,
+            flags=tuple((context.obj or {}).get("flags", ())),
+        )
+
+    def also(self, **config: Setting) -> CommandRequest:
+        """The same request with further settings."""
         return replace(self, config={**self.config, **config})
 
-    def with_flags(self, *flags: str) -> Wish:
-        """The same wish with further flags of Snakemake's, before the user's own."""
+    def with_flags(self, *flags: str) -> CommandRequest:
+        """The same request with further flags of Snakemake's, before the user's own."""
         return replace(self, flags=[*flags, *self.flags])
 
     @property
@@ -47,12 +83,12 @@ class Wish:
         """Whether Snakemake is only to say what it would do."""
         return any(flag in ("-n", "--dry-run", "--dryrun") for flag in self.flags)
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, object]:
         """The settings that the command line gives, in the order of Snakemake: files, then pairs, then options."""
         from ai_dev_tools.benchmark.config.parsing import read_settings
         from ai_dev_tools.benchmark.config.sources import parse_overrides, update
 
-        found: dict[str, Any] = {}
+        found: dict[str, object] = {}
         for path in self.files:
             update(found, read_settings(path))
         update(found, parse_overrides(self.pairs))
@@ -74,8 +110,14 @@ class Wish:
         return find_root(self.root)
 
 
-def open_wish(wish: Wish) -> tuple[Any, Any, Path]:
-    """(experiment, merged settings, root), everything checked; raises ConfigurationError with one line per mistake.
+class Present(Protocol):
+    """Presents the result of a run; takes the experiment, the workflow's folder and the command as typed."""
+
+    def __call__(self, experiment: Experiment, root: Path, command: str) -> None: ...
+
+
+def open_request(request: CommandRequest) -> tuple[Experiment, Path]:
+    """The experiment and the workflow's folder, everything checked; raises ConfigurationError with one line per mistake.
 
     Paths in settings are seen from the workflow's folder, as Snakemake sees them, wherever the command is typed.
     """
@@ -84,27 +126,23 @@ def open_wish(wish: Wish) -> tuple[Any, Any, Path]:
     from ai_dev_tools.benchmark.config.sources import load_settings
     from ai_dev_tools.benchmark.planning.experiment import open_experiment
 
-    root, overrides = wish.place(), wish.settings()
-    merged = load_settings(root, overrides)
-    config = load_config(apply_batch(merged.settings, overrides))
+    root, overrides = request.place(), request.settings()
+    config = load_config(apply_batch(load_settings(root, overrides).settings, overrides))
     with contextlib.chdir(root):
-        return open_experiment(config, root), merged, root
+        return open_experiment(config, root), root
 
 
-def start(wish: Wish, target: str, present: Callable[[Any, Path, str], None]) -> int:
+def start(request: CommandRequest, target: str, present: Present) -> int:
     """Check, print and run; then have the result presented.
-
-    Args:
-        present: takes the experiment, the workflow's folder and the command as typed.
 
     Returns:
         The exit code: 0, 1 when the run failed, 130 or 143 when it was stopped.
     """
-    experiment, _, root = open_wish(wish)
-    call = wish.call(target)
+    experiment, root = open_request(request)
+    call = request.call(target)
     say(f"$ {call.shown()}")
     code = run(call, root, {SUMMARY: "off"})
-    if code == OK and not wish.dry:
+    if code == OK and not request.dry:
         present(experiment, root, call.shown())
     elif code not in (OK, 130, 143):
         say("error: the run did not finish; what it measured is kept, the same command asks only for the rest")
@@ -114,16 +152,16 @@ def start(wish: Wish, target: str, present: Callable[[Any, Path, str], None]) ->
     return code
 
 
-def shows(results: str | None, as_json: bool) -> Callable[[Any, Path, str], None]:
+def presenter(results: str | None, as_json: bool) -> Present:
     """Presents a report, or the overview in a folder below results/."""
 
-    def present(experiment: Any, root: Path, command: str) -> None:
+    def present(experiment: Experiment, root: Path, command: str) -> None:
         show(root, results or experiment.run, experiment.config.output_format, command, as_json)
 
     return present
 
 
-def show(root: Path, results: str, output_format: Any, command: str, as_json: bool) -> None:
+def show(root: Path, results: str, output_format: OutputFormat | None, command: str, as_json: bool) -> None:
     """The result on standard output: a report or an overview."""
     from ai_dev_tools.benchmark.config.models import OutputFormat
     from ai_dev_tools.benchmark.reporting import usual_format

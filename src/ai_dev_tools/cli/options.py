@@ -1,20 +1,19 @@
-"""Options that commands share: each is declared once, and a command names those that it takes."""
+"""Options that several commands take, each declared once.
+
+A command lists those that it takes in its signature, and gets them together by `CommandRequest.of(context)`.
+"""
 
 from __future__ import annotations
 
-import inspect
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated
 
 import typer
 
-from ai_dev_tools.cli.console import stop
-from ai_dev_tools.cli.running import Wish
+from ai_dev_tools.benchmark.plugins import SHIPPED_ENDPOINT_KINDS
 
-Root = Annotated[Path | None, typer.Option("--root", help="The workflow's folder [default: found upwards from here]")]
-AsJson = Annotated[bool, typer.Option("--json", help="Data for programs on standard output")]
 Names = list[str] | None
 
 
@@ -25,96 +24,38 @@ def whole_number(text: str) -> int:
     return int(text)
 
 
-SETTINGS: dict[str, Any] = {
-    "profile": Annotated[
-        str | None, typer.Option("--profile", "-p", help="embedded, light, medium, heavy, or your own")
-    ],
-    "tasks": Annotated[Names, typer.Option("--tasks", "-t", metavar="NAME ...", help="Task ids [default: all]")],
-    "samples": Annotated[
-        int | None,
-        typer.Option(
-            "--samples", "-s", metavar="N", parser=whole_number, help="Samples per approach [default: the profile's]"
-        ),
-    ],
-    "approaches": Annotated[Names, typer.Option("--approaches", metavar="NAME ...", help="Arms, or all")],
-    "models": Annotated[
-        Names, typer.Option("--models", metavar="NAME ...", help="Model tags or instance names of the profile")
-    ],
-    "tools": Annotated[
-        Names, typer.Option("--tools", metavar="NAME ...", help="Tools to judge, each in an arm of its own")
-    ],
-    "endpoint": Annotated[
-        str | None,
-        typer.Option("--endpoint", help="embedded, auto, external, process, container, replay, or a URL"),
-    ],
-    "output_format": Annotated[
-        str | None, typer.Option("--output-format", "-f", help="What is printed: json, markdown, csv, console")
-    ],
-}
-"""Options that are settings of config.yaml by the same name."""
-PLACE: dict[str, Any] = {
-    "config": Annotated[Names, typer.Option(metavar="KEY=VALUE ...", help="Any setting of config/config.yaml")],
-    "configfile": Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="Settings to lay over config/config.yaml")
-    ],
-    "cores": Annotated[str | None, typer.Option(help="Cores for Snakemake [default: all]")],
-    "root": Root,
-}
-"""Options of every command that opens the workflow; `cores` only where something is run."""
+# settings of config.yaml by the same name
+
+Profile = Annotated[str | None, typer.Option("--profile", "-p", help="embedded, light, medium, heavy, or your own")]
+Tasks = Annotated[Names, typer.Option("--tasks", "-t", metavar="NAME ...", help="Task ids [default: all]")]
+Samples = Annotated[
+    int | None,
+    typer.Option(
+        "--samples", "-s", metavar="N", parser=whole_number, help="Samples per approach [default: the profile's]"
+    ),
+]
+Approaches = Annotated[Names, typer.Option("--approaches", metavar="NAME ...", help="Arms, or all")]
+Models = Annotated[
+    Names, typer.Option("--models", metavar="NAME ...", help="Model tags or instance names of the profile")
+]
+Tools = Annotated[Names, typer.Option("--tools", metavar="NAME ...", help="Tools to judge, each in an arm of its own")]
+Endpoint = Annotated[
+    str | None, typer.Option("--endpoint", help=f"{', '.join(SHIPPED_ENDPOINT_KINDS)}, a plugin's kind, or a URL")
+]
+Output = Annotated[
+    str | None, typer.Option("--output-format", "-f", help="What is printed: json, markdown, csv, console")
+]
+
+# of every command that opens the workflow; `Cores` only where something is run
+
+Settings = Annotated[Names, typer.Option(metavar="KEY=VALUE ...", help="Any setting of config/config.yaml")]
+ConfigFiles = Annotated[list[Path] | None, typer.Option(metavar="FILE", help="Settings to lay over config/config.yaml")]
+Cores = Annotated[str | None, typer.Option(help="Cores for Snakemake [default: all]")]
+Root = Annotated[Path | None, typer.Option("--root", help="The workflow's folder [default: found upwards from here]")]
+AsJson = Annotated[bool, typer.Option("--json", help="Data for programs on standard output")]
+
 LISTS = ("--tasks", "--approaches", "--models", "--profiles", "--tools", "--runs", "--config", "--metric")
 """Options that take several values: `--tasks a b`, `--tasks a,b` and `--tasks a --tasks b` mean the same."""
-
-Command = Callable[..., None]
-
-
-def takes(*settings: str, runs: bool = True) -> Callable[[Command], Command]:
-    """Give a command these shared options; it gets them together, as its argument `wish`.
-
-    Args:
-        settings: names in `SETTINGS`.
-        runs: whether the command runs Snakemake, and so takes `--cores`.
-    """
-    place = [name for name in PLACE if runs or name != "cores"]
-    shared = {name: SETTINGS[name] for name in settings} | {name: PLACE[name] for name in place}
-
-    def decorate(command: Command) -> Command:
-        hints = get_type_hints(command, include_extras=True)
-        own = [
-            parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)
-            for name, parameter in inspect.signature(command).parameters.items()
-            if name != "wish"
-        ]
-        added = [
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=option)
-            for name, option in shared.items()
-        ]
-
-        def call(ctx: typer.Context, **given: Any) -> None:
-            values = {name: given.pop(name) for name in shared}
-            command(wish=_wish((ctx.obj or {}).get("flags", ()), values), **given)
-
-        context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
-        arguments = [parameter for parameter in own if parameter.name != "as_json"]
-        last = [parameter for parameter in own if parameter.name == "as_json"]
-        call.__signature__ = inspect.Signature([context, *arguments, *added, *last])  # type: ignore[attr-defined]
-        call.__annotations__ = {}
-        call.__name__, call.__doc__ = command.__name__, command.__doc__
-        return call
-
-    return decorate
-
-
-def _wish(flags: Sequence[str], values: dict[str, Any]) -> Wish:
-    for name, value in values.items():
-        if name in SETTINGS and isinstance(value, list) and value and not names(value):
-            stop(f"--{name.replace('_', '-')} names nothing: give a name or more, or leave it out")
-    cores = values.get("cores")
-    if cores is not None and cores != "all" and not re.fullmatch(r"[1-9]\d*", cores):
-        stop(f"--cores {cores}: expected a number of cores, or all")
-    config = {
-        name: names(value) if isinstance(value, list) else value for name, value in values.items() if name in SETTINGS
-    }
-    return Wish(values["root"], config, values["config"] or (), values["configfile"] or (), cores, tuple(flags))
 
 
 def names(values: Sequence[str] | None) -> list[str] | None:

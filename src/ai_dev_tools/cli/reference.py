@@ -141,21 +141,18 @@ def metric_reference() -> str:
             " names adds another; see [statistics](../statistics.md) for what is done with them.",
         )
     ]
-    rows: list[tuple[str, ...]] = [(f"`{each.name}`", each.unit, each.description) for each in METRICS]
+    rows: list[tuple[str, ...]] = [(f"`{each.name}`", each.unit, each.description) for each in METRICS.values()]
     parts.append(
         "\n## Metrics\n\nOne number per profile, model, task and approach, and for every margin: `tables/metrics.csv`.\n\n"
         + table(("metric", "unit", "meaning"), rows)
     )
-    rows = [
-        (f"`{each.name}`", str(each.options["kind"]), str(each.options["endpoint"]), each.description)
-        for each in COMPARISONS
-    ]
+    rows = [(f"`{each.name}`", each.scale, each.endpoint, each.description) for each in COMPARISONS.values()]
     parts.append(
         "\n## Comparisons\n\nA quantity of each sample, compared pair by pair between two arms: `tables/comparisons.csv`."
         " The endpoint says which checks void a sample.\n\n"
         + table(("comparison", "scale", "endpoint", "meaning"), rows)
     )
-    rows = [(f"`{each.name}`", ", ".join(each.options["voids"]) or "nothing", each.description) for each in CHECKS]
+    rows = [(f"`{each.name}`", ", ".join(each.voids) or "nothing", each.description) for each in CHECKS.values()]
     parts.append(
         "\n## Checks\n\nEach sample is checked; a flagged one is left out of what it voids: `tables/validity.csv`.\n\n"
         + table(("check", "voids", "meaning"), rows)

@@ -1,22 +1,53 @@
-"""What commands list, and better words for wrong calls."""
+"""Commands about tasks: list-tasks, add-task."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Any
 
-from ai_dev_tools.benchmark._util.credentials import problem_of, problem_of_variable, without_passwords
+import typer
+
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.cli.console import table
+from ai_dev_tools.cli import console
+from ai_dev_tools.cli.command_request import CommandRequest
+from ai_dev_tools.cli.options import AsJson, Root
 
-if TYPE_CHECKING:
-    import typer
 
-    from ai_dev_tools.benchmark.config.sources import Merged
-    from ai_dev_tools.benchmark.planning.experiment import Experiment
+def list_tasks(root: Root = None, as_json: AsJson = False) -> None:
+    """List the tasks there are."""
+    rows = task_rows(CommandRequest(root).place())
+    console.out_json(rows) if as_json else console.out(task_table(rows))
+
+
+def add_task(
+    task_id: Annotated[str, typer.Option("--task-id", help="Letters, digits, '-' and '_'")],
+    name: Annotated[str, typer.Option("--name", help="For people")],
+    baseline_prompt: Annotated[str, typer.Option("--baseline-prompt", help="Context of the baseline arm; @FILE")],
+    tools_prompt: Annotated[str, typer.Option("--tools-prompt", help="Context of the tools arm; @FILE reads it")],
+    workflow_type: Annotated[str, typer.Option("--workflow-type", help="safety_check, pattern_analysis …")] = "custom",
+    description: Annotated[str, typer.Option("--description", help="One sentence [default: the name]")] = "",
+    expected_outputs: Annotated[
+        str | None, typer.Option("--expected-outputs", metavar="JSON", help='{"risk_level": "HIGH"}')
+    ] = None,
+    timeout: Annotated[float | None, typer.Option("--timeout", help="Seconds for one request")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a task of yours of this id")] = False,
+    root: Root = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add a task made of two prompts."""
+    from ai_dev_tools.benchmark.tasks.registry import get_task_registry
+
+    task = get_task_registry(root).create_custom_task(
+        task_id, name, workflow_type, text_or_file(baseline_prompt), text_or_file(tools_prompt), description, timeout,
+        json_table(expected_outputs, "--expected-outputs"), overwrite,
+    )  # fmt: skip
+    if as_json:
+        console.out_json({"id": task.id, "folder": task.folder, "answer_schema": task.answer_schema})
+    else:
+        console.tell(f"Task '{task.id}' is in {task.folder}. Run it: ai-dev-bench run --tasks {task.id}")
+    if expected_outputs is None:
+        console.say("note: without --expected-outputs answers are not scored, so no verdict on it can say 'saves'")
 
 
 def task_rows(root: Path) -> list[dict[str, Any]]:
@@ -26,15 +57,12 @@ def task_rows(root: Path) -> list[dict[str, Any]]:
     """
     import yaml
 
-    from ai_dev_tools.benchmark.config.models import as_list
-    from ai_dev_tools.benchmark.config.sources import load_settings
+    from ai_dev_tools.benchmark.config.shipped_files import task_folders_of
     from ai_dev_tools.benchmark.records.names import clean_files
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    extra = load_settings(root, {}).settings.get("task_folders") or []
-    folders = [root / "config/tasks", root / "config/tasks_local", *(root / folder for folder in as_list(extra))]
     rows: dict[str, dict[str, Any]] = {}
-    for path in sorted(path for folder in folders for path in clean_files(folder, "*/task.yaml")):
+    for path in sorted(path for folder in task_folders_of(root) for path in clean_files(folder, "*/task.yaml")):
         try:
             task = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
             listed, complete = _listed_sizes(path, task, root)
@@ -62,7 +90,7 @@ def task_rows(root: Path) -> list[dict[str, Any]]:
 def task_table(rows: list[dict[str, Any]]) -> str:
     """The tasks for people."""
     shown = [row | {"cases": f"{row['cases']}{'' if row['complete'] else '+'}"} for row in rows]
-    text = table(shown, ["id", "workflow_type", "cases", "S", "L", "tools", "name"])
+    text = console.table(shown, ["id", "workflow_type", "cases", "S", "L", "tools", "name"])
     return text if all(row["complete"] for row in rows) else f"{text}\n+ and those of a list that a run will fetch"
 
 
@@ -92,124 +120,6 @@ def _listed_sizes(path: Path, task: dict[str, Any], root: Path) -> tuple[list[st
     return [str(row.get("size", "?")) for row in rows], remote is None or remote.is_file()
 
 
-def setting_rows(merged: Merged) -> list[dict[str, Any]]:
-    """Every setting with its value and where it came from; those of defaults too."""
-    from ai_dev_tools.benchmark.config.models import Config
-    from ai_dev_tools.benchmark.config.sources import DEFAULT, leaves
-
-    values = leaves(merged.settings)
-    rows = [
-        {"setting": key, "value": _shown(key, values[key]), "source": source} for key, source in merged.sources.items()
-    ]
-    given = {key.partition(".")[0] for key in merged.sources}
-    for name, info in Config.model_fields.items():
-        if name not in given:
-            default = info.get_default(call_default_factory=True)
-            value = default.model_dump(mode="json") if hasattr(default, "model_dump") else default
-            rows.append({"setting": name, "value": _short(value), "source": DEFAULT})
-    return sorted(rows, key=lambda row: str(row["setting"]))
-
-
-def _shown(key: str, value: Any) -> str:
-    from ai_dev_tools.benchmark.execution.provenance import without_secrets
-
-    parts = key.split(".")
-    if "environment" in parts[:-1]:
-        value = without_secrets({parts[-1]: value})[parts[-1]]
-    elif parts[-1] in ("endpoint", "host", "base_url", "replicas"):
-        several = value if isinstance(value, list | tuple) else [value]
-        value = "(hidden)" if any(map(problem_of, several)) else value
-    elif parts[-1] in ("key_env", "token_env") and problem_of_variable(value):
-        value = "(hidden)"
-    return without_passwords(_short(value))
-
-
-def _short(value: Any) -> str:
-    text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def plan_of(experiment: Experiment, root: Path, effect: float | None = None) -> tuple[dict[str, Any], str]:
-    """What a run sets out to show, what it can find, and what it takes: for programs, and for people."""
-    from ai_dev_tools.benchmark.execution.progress import duration
-    from ai_dev_tools.benchmark.planning.disclosure import destinations
-    from ai_dev_tools.benchmark.planning.estimate import estimate
-    from ai_dev_tools.benchmark.planning.sizing import size_up, sizing_lines
-    from ai_dev_tools.benchmark.prompts.sizes import misfits
-    from ai_dev_tools.benchmark.records.plan import plan_hash, read_plans
-    from ai_dev_tools.benchmark.workflow.same_model import changed_models
-
-    profile = experiment.config.profile
-    plan = experiment.plan(profile)
-    guess = estimate(experiment, [profile], root)
-    entries = read_plans(root / "results" / profile / "plans.jsonl")
-    declared = [entry["plan"] for entry in entries]
-    digest = plan_hash(plan)
-    looks = len(declared) + (digest not in declared)
-    content = {"plan": digest, "declared": digest in declared, "looks": looks, **plan, "estimate": vars(guess)}
-    sizing = size_up(experiment, root, effect, declared.index(digest) + 1 if digest in declared else looks)
-    content["earlier"] = _earlier(entries, digest, plan)
-    content["changed_models"] = [found for _, found in changed_models(experiment, profile, root)]
-    content["sizing"] = sizing.content() if sizing else None
-    seconds = "unknown, nothing was measured here yet" if guess.seconds is None else f"about {duration(guess.seconds)}"
-    lines = [
-        f"Plan {digest} ({'declared' if digest in declared else 'not declared yet'}; plan {looks} of this profile)",
-        *(f"Note: {found}" for found in content["changed_models"]),
-        *(f"This plan {said}" for said in content["earlier"]),
-        f"Profile {profile}: {', '.join(plan['models'])}",
-        f"Arms: {', '.join(plan['approaches'])}; {plan['samples']} samples each",
-        *(
-            f"Claim {c['id']}: '{c['approach']}' against '{c['reference']}', margin {c['margin_ratio']:g}"
-            for c in plan["claims"]
-        ),
-        *(f"Task {task}: {', '.join(cases[: plan['samples']])}" for task, cases in plan["tasks"].items()),
-        f"Requests: {guess.requests}, of which {guess.missing} are to be asked; time {seconds}",
-    ]
-    sent = destinations(experiment, profile)
-    content["sent_to"] = [vars(one) for one in sent]
-    lines += [f"Where your code goes: {one}" for one in sent]
-    too_long = misfits(experiment, root)
-    content["context"] = [vars(misfit) for misfit in too_long]
-    lines += [f"Context: {misfit}" for misfit in too_long]
-    if sizing:
-        lines += sizing_lines(sizing)
-    else:
-        lines.append("No claim: a claim needs the arm 'tools' (or tools-NAME) and the reference arm")
-    return content, "\n".join(lines)
-
-
-def _earlier(ledger: Sequence[Mapping[str, Any]], digest: str, plan: Mapping[str, Any]) -> list[str]:
-    """For each plan of the ledger before this one, whether its samples count here, and what this one adds or drops."""
-    from ai_dev_tools.benchmark.analysis.claims import parse_plans
-    from ai_dev_tools.benchmark.analysis.continuity import compared_with
-
-    before = list(takewhile(lambda entry: entry["plan"] != digest, ledger))
-    *earlier, this = parse_plans([*before, {"plan": digest, **plan}])
-    return [compared_with(other, this) for other in earlier]
-
-
-def undeclared(experiment: Experiment, root: Path) -> str | None:
-    """Why these settings are those of no run that was made, and what the last one was asked with; None if they are."""
-    from ai_dev_tools.benchmark.records import paths
-    from ai_dev_tools.benchmark.records.plan import plan_hash, read_plans, restates
-
-    profile = experiment.config.profile
-    plan = experiment.plan(profile)
-    declared = read_plans(root / paths.PLANS.format(profile=experiment.run.removesuffix(paths.REPLAY)))
-    if any(plan_hash(plan) == entry["plan"] or restates(plan, entry) for entry in declared):
-        return None
-    if not declared:
-        return f"profile '{profile}' has no run yet: ai-dev-bench run --profile {profile}"
-    last = declared[-1]
-    names = ("tasks", "samples", "approaches", "models")
-    said = {key: [str(last[key])] if key == "samples" else list(last[key]) for key in names if last[key] != plan[key]}
-    options = "".join(f" --{key} {' '.join(values)}" for key, values in said.items())
-    return (
-        f"no run of profile '{profile}' was asked with these settings; name those of the run, for example of the last: "
-        f"ai-dev-bench report --profile {profile}{options or ' (and its --config or --configfile)'}"
-    )
-
-
 def text_or_file(value: str) -> str:
     """The text itself, or with `@FILE` what the file says."""
     if not value.startswith("@"):
@@ -235,23 +145,3 @@ def json_table(text: str | None, option: str) -> dict[str, Any] | None:
     if not isinstance(value, dict) or not value:
         raise ConfigurationError(f"{option}: expected a JSON object with a field or more, found {text[:60]}")
     return value
-
-
-def better_call(error: Any, app: typer.Typer, words: list[str]) -> str:
-    """What was wrong with a call, and the nearest right one."""
-    from ai_dev_tools.benchmark.config.parsing import nearest
-
-    if type(error).__name__ == "NoArgsIsHelpError":
-        return "say what to do, for example: ai-dev-bench run --profile embedded (all commands: ai-dev-bench --help)"
-    message = " ".join(str(error.format_message()).split())
-    context = getattr(error, "ctx", None)
-    if "No such command" in message and context is not None:
-        wrong = next((word for word in words if not word.startswith("-")), "")
-        return f"no command '{wrong}', {nearest(wrong, context.command.list_commands(context))}"
-    option = getattr(error, "option_name", None)
-    if option and context is not None and "o such option" in message:
-        options = [name for parameter in context.command.params for name in parameter.opts if name.startswith("--")]
-        hint = f"{nearest(option, options)} (Snakemake's own go after --)"
-        return f"no option '{option}' of '{context.command_path}', {hint}"
-    usage = f" (see {context.command_path} --help)" if context is not None else ""
-    return f"{message.rstrip('.')}{usage}" if message else ""

@@ -141,9 +141,9 @@ def test_a_report_of_other_settings_than_the_runs_names_those_of_the_run(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from ai_dev_tools.benchmark.records.plan import declare_plan
-    from ai_dev_tools.cli.running import Wish, open_wish
+    from ai_dev_tools.cli.command_request import CommandRequest, open_request
 
-    experiment, _, _ = open_wish(Wish(project, {"profile": "light", "samples": 7}))
+    experiment, _ = open_request(CommandRequest(project, {"profile": "light", "samples": 7}))
     declare_plan(project / "results" / "light" / "plans.jsonl", experiment.plan("light"))
     assert main(["report", "--profile", "light"]) == 2
     assert "ai-dev-bench report --profile light --samples 7" in capsys.readouterr().err
@@ -324,9 +324,9 @@ def test_watch_shows_a_run_and_says_where_there_is_none(project: Path, capsys: p
 
 def test_plan_says_whether_earlier_samples_will_count(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from ai_dev_tools.benchmark.records.plan import declare_plan
-    from ai_dev_tools.cli.running import Wish, open_wish
+    from ai_dev_tools.cli.command_request import CommandRequest, open_request
 
-    experiment, _, _ = open_wish(Wish(project, {"profile": "light", "samples": 7}))
+    experiment, _ = open_request(CommandRequest(project, {"profile": "light", "samples": 7}))
     declare_plan(project / "results" / "light" / "plans.jsonl", experiment.plan("light"))
     assert main(["plan", "--profile", "light", "--samples", "12"]) == 0
     assert "with 5 more samples per task and arm" in capsys.readouterr().out

@@ -69,7 +69,7 @@ def test_a_file_of_the_users_registers_a_kind(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [(None, "no Python file"), ("1/0", "ZeroDivisionError"), ("(", "SyntaxError")]
+    ("text", "message"), [(None, "does not exist"), ("1/0", "ZeroDivisionError"), ("(", "SyntaxError")]
 )
 def test_a_users_file_that_does_not_import_is_one_line(tmp_path: Path, text: str | None, message: str) -> None:
     file = tmp_path / "kinds.py"

@@ -15,8 +15,9 @@ import pytest
 from ai_dev_tools.benchmark.analysis.flatten import sample_row
 from ai_dev_tools.benchmark.analysis.validity import assess, check_samples
 from ai_dev_tools.benchmark.endpoints.metering import is_disturbed
+from ai_dev_tools.benchmark.plugins import CaseInputs
 from ai_dev_tools.benchmark.prompts import render_prompts
-from ai_dev_tools.benchmark.prompts.approaches import Material, build_context, find_approach
+from ai_dev_tools.benchmark.prompts.approaches import build_context, find_approach
 from ai_dev_tools.benchmark.prompts.tool_results import ToolResult, collect_contexts, disturbed_line
 from ai_dev_tools.benchmark.prompts.tools import run_tool
 from ai_dev_tools.benchmark.tasks.loading import load_task
@@ -98,7 +99,7 @@ def test_an_arm_of_several_tools_was_disturbed_by_what_disturbed_each(
     others: tuple[float | None, ...], expected: float | None
 ) -> None:
     found = {f"t{n}": result(tool=f"t{n}", other_cpu_s=other) for n, other in enumerate(others)}
-    material = Material(case="one", texts={}, findings=found, tools=tuple(found))
+    material = CaseInputs(case="one", texts={}, findings=found, tools=tuple(found))
     for arm in ("tools", "shuffled"):
         context = build_context(find_approach(arm, found), material)
         assert (context.tool_s, context.tool_other_cpu_s) == (2.0, expected)

@@ -19,8 +19,8 @@ from ai_dev_tools.benchmark.prompts import Prompt, compose, read_prompts, render
 from ai_dev_tools.benchmark.prompts.approaches import (
     APPROACHES,
     DEFAULT_APPROACHES,
+    CaseInputs,
     Context,
-    Material,
     approach,
     build_context,
     find_approach,
@@ -38,13 +38,13 @@ def result(text: str, tool: str = "echo", **changed: Any) -> ToolResult:
     return ToolResult(**fields | changed)
 
 
-def material(files: dict[str, str] | None = None, **tools: str) -> Material:
+def material(files: dict[str, str] | None = None, **tools: str) -> CaseInputs:
     found = {name: result(text, name, wall_s=0.5) for name, text in tools.items()}
     other = {name: result(f"other {text}", name, case="two") for name, text in tools.items()}
-    return Material(case="one", texts=files or {"a.py": "x = 1\n"}, findings=found, tools=tuple(tools), other=other)
+    return CaseInputs(case="one", texts=files or {"a.py": "x = 1\n"}, findings=found, tools=tuple(tools), other=other)
 
 
-def context(name: str, given: Material) -> Context:
+def context(name: str, given: CaseInputs) -> Context:
     return build_context(find_approach(name, given.findings), given)
 
 
@@ -54,7 +54,7 @@ def context(name: str, given: Material) -> Context:
 def test_the_built_in_arms() -> None:
     assert set(APPROACHES) == {"baseline", "tools", "no_context", "excerpt", "shuffled", "mismatched"}
     assert set(DEFAULT_APPROACHES) == {"baseline", "tools", "no_context"}
-    assert all(arm.purpose for arm in APPROACHES.values())
+    assert all(arm.description for arm in APPROACHES.values())
 
 
 def test_baseline_shows_each_file_in_order_under_its_path() -> None:
@@ -96,7 +96,7 @@ def test_an_excerpt_starts_at_a_line_is_always_the_same_and_differs_between_case
     files = {"a.py": "".join(f"line {number}\n" for number in range(300))}
     cuts = set()
     for name in ("one", "two", "three"):
-        given_material = Material(name, files, {"echo": result("x" * 90)}, ("echo",))
+        given_material = CaseInputs(name, files, {"echo": result("x" * 90)}, ("echo",))
         cut = context("excerpt", given_material)
         assert cut == context("excerpt", given_material)
         assert cut.tool_s == 0
@@ -123,14 +123,14 @@ def test_mismatched_shows_the_other_case() -> None:
 
 
 def test_mismatched_needs_another_case() -> None:
-    alone = Material("one", {}, {"echo": result("x")}, ("echo",))
+    alone = CaseInputs("one", {}, {"echo": result("x")}, ("echo",))
     with pytest.raises(ConfigurationError, match="needs a second case"):
         context("mismatched", alone)
 
 
 @pytest.mark.parametrize("name", ["tools", "tools-echo", "excerpt", "shuffled"])
 def test_a_failed_tool_fails_the_arms_that_need_it(name: str) -> None:
-    broken = Material("one", {"a.py": "x"}, {"echo": result("", status="failed", error="echo crashed")}, ("echo",))
+    broken = CaseInputs("one", {"a.py": "x"}, {"echo": result("", status="failed", error="echo crashed")}, ("echo",))
     with pytest.raises(ToolError, match="echo crashed"):
         context(name, broken)
     assert context("baseline", broken).text
@@ -138,7 +138,7 @@ def test_a_failed_tool_fails_the_arms_that_need_it(name: str) -> None:
 
 
 def test_contexts_of_the_users_own() -> None:
-    own = Material("one", {}, {}, (), given={"baseline": "long", "tools": "short"})
+    own = CaseInputs("one", {}, {}, (), given={"baseline": "long", "tools": "short"})
     assert context("baseline", own) == Context("long")
     assert context("no_context", own) == Context(None)
     with pytest.raises(ConfigurationError, match="case 'one' gives no context for approach 'shuffled'"):
@@ -160,13 +160,13 @@ def test_an_unknown_arm_names_the_nearest(name: str, words: str) -> None:
 
 def test_an_arm_is_one_decorated_function() -> None:
     @approach("names_only", "file names alone")
-    def names_only(given: Material) -> Context:
+    def names_only(given: CaseInputs) -> Context:
         return Context(" ".join(given.texts))
 
     try:
         assert context("names_only", material({"a.py": "x", "b.py": "y"})).text == "a.py b.py"
     finally:
-        del APPROACHES["names_only"]
+        APPROACHES.forget(__name__)
 
 
 # --- prompts ------------------------------------------------------------------------------------------------------

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
 import unicodedata
+from collections.abc import Iterable
 from typing import Any
 
 MISSING = "–"
@@ -52,6 +54,13 @@ def interval(low: Any, high: Any, digits: int = 0) -> str:
 def plural(count: int, noun: str, many: str | None = None) -> str:
     """`1 sample`, `2 samples`."""
     return f"{number(count)} {noun if count == 1 else many or noun + 's'}"
+
+
+def nearest(name: object, valid: Iterable[str]) -> str:
+    """A hint for a misspelt name: the nearest valid one, or all of them."""
+    names = sorted(valid)
+    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
+    return f"did you mean '{close[0]}'?" if close else f"valid: {', '.join(names) or 'none'}"
 
 
 def listing(words: list[str], most: int = 8) -> str:

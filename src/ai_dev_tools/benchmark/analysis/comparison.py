@@ -33,7 +33,7 @@ from ai_dev_tools.benchmark.analysis.statistics import (
 from ai_dev_tools.benchmark.analysis.validity import assess
 from ai_dev_tools.benchmark.config.models import ValidityThresholds
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.plugins import COMPARISONS, Plugin
+from ai_dev_tools.benchmark.plugins import COMPARISONS, Comparison
 
 DESCRIPTIVE_BELOW = 6
 """Clusters below which nothing is generalised: intervals are shown, for these files only."""
@@ -78,7 +78,7 @@ def compare(
     """
     if approach == reference:
         raise ConfigurationError(f"cannot compare '{approach}' with itself")
-    plugins = [COMPARISONS[name] for name in comparisons] if comparisons is not None else list(COMPARISONS)
+    plugins = [COMPARISONS.find(name) for name in comparisons] if comparisons is not None else [*COMPARISONS.values()]
     table = costs(assess(samples, thresholds))
     pairs = Pairs(pair_up(table, approach, reference, [plugin.name for plugin in plugins], by))
     rows: list[dict[str, Any]] = []
@@ -96,15 +96,15 @@ def compare(
 
 
 def _rows(
-    here: Pairs, plugins: Sequence[Plugin], resamples: int, approach: str, reference: str
+    here: Pairs, plugins: Sequence[Comparison], resamples: int, approach: str, reference: str
 ) -> Iterator[tuple[dict[str, Any], Effect | None]]:
     """What each comparison says of the pairs of one scope, and what it was read from."""
     usable = {
         endpoint: here.part(~here["lost"] & ~here[f"void_{endpoint}"])
-        for endpoint in dict.fromkeys(plugin.options["endpoint"] for plugin in plugins)
+        for endpoint in dict.fromkeys(plugin.endpoint for plugin in plugins)
     }
     for plugin in plugins:
-        endpoint = plugin.options["endpoint"]
+        endpoint = plugin.endpoint
         found = effect(usable[endpoint], plugin.name, resamples)
         row = {"comparison": plugin.name} | _counts(here, usable[endpoint], plugin) | _values(found, plugin)
         if found is None:
@@ -148,24 +148,24 @@ def _strata(pairs: Pairs, size: str | None) -> Iterator[tuple[str, NDArray[np.bo
             yield (name or "no declared stratum"), pairs.have("stratum", name)
 
 
-def _counts(pairs: Pairs, usable: Pairs, plugin: Plugin) -> dict[str, Any]:
+def _counts(pairs: Pairs, usable: Pairs, plugin: Comparison) -> dict[str, Any]:
     """What a row says of the pairs of its scope, whether or not anything can be estimated."""
-    kind, dropped = plugin.options["kind"], pairs["lost"]
+    kind, dropped = plugin.scale, pairs["lost"]
     return {
         "unit": "ratio" if kind == "ratio" else plugin.unit,
         "kind": kind,
         "dropped": int(dropped.sum()),
-        "flagged": int((pairs[f"void_{plugin.options['endpoint']}"] & ~dropped).sum()),
+        "flagged": int((pairs[f"void_{plugin.endpoint}"] & ~dropped).sum()),
         "unpaired": int(pairs.frame.attrs["unpaired"]),
         "censored": int(usable["censored"].sum()),
     }
 
 
-def _values(found: Effect | None, plugin: Plugin) -> dict[str, Any]:
+def _values(found: Effect | None, plugin: Comparison) -> dict[str, Any]:
     """What was estimated, on the scale of the comparison."""
     if found is None:
         return {"pairs": 0, "cases": 0, "clusters": 0}
-    ratio = plugin.options["kind"] == "ratio"
+    ratio = plugin.scale == "ratio"
     e = found.source
     low, high = found.interval()
     d_z, d_low, d_high = effect_size(found.seen.source)

@@ -59,7 +59,7 @@ def effect(pairs: Pairs, name: str, resamples: int = RESAMPLES, end: Literal["hi
     Args:
         end: the upper ends, of what timed out (`high`), or of capped answers too, had they run on (`open`).
     """
-    ratio = COMPARISONS[name].options["kind"] == "ratio"
+    ratio = COMPARISONS[name].scale == "ratio"
     pairs = pairs.part(np.isfinite(pairs[f"{name}_low"]) & np.isfinite(pairs[f"{name}_low_ref"]))
     if not len(pairs):
         return None

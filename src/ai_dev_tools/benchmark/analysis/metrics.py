@@ -18,7 +18,7 @@ from ai_dev_tools.benchmark.analysis.clusters import Floats, cluster_estimate
 from ai_dev_tools.benchmark.analysis.samples_table import ALL, prepare
 from ai_dev_tools.benchmark.analysis.spreads import mean_interval, percentile_interval, share_interval
 from ai_dev_tools.benchmark.analysis.statistics import infer
-from ai_dev_tools.benchmark.plugins import METRICS, Estimate, Plugin, metric
+from ai_dev_tools.benchmark.plugins import METRICS, Estimate, Metric, metric
 
 __all__ = ["ALL", "Cell", "DIMENSIONS", "Estimate", "compute_metrics", "metric", "wide"]
 COLUMNS = [*DIMENSIONS, "metric", "unit", "value", "low", "high", "n", "note"]
@@ -39,7 +39,7 @@ def compute_metrics(samples: pd.DataFrame, only: Sequence[str] | None = None) ->
     Raises:
         ConfigurationError: the table lacks what identifies a sample, or a metric is unknown.
     """
-    plugins = [METRICS[name] for name in only] if only is not None else list(METRICS)
+    plugins = [METRICS.find(name) for name in only] if only is not None else [*METRICS.values()]
     source = Source(prepare(samples))
     if len(source.samples) == 0:
         return pd.DataFrame(
@@ -68,7 +68,7 @@ def _only_level(source: Source, dimension: int) -> str:
     return source.levels(DIMENSIONS[dimension])[0]
 
 
-def evaluate(plugin: Plugin, cell: Cell) -> Estimate:
+def evaluate(plugin: Metric, cell: Cell) -> Estimate:
     """Run one metric so that neither an exception nor an impossible number reaches a table."""
     try:
         with np.errstate(all="ignore"):

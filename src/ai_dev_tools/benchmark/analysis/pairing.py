@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ai_dev_tools.benchmark.analysis.samples_table import CUT_OFF, LOOP, PREPARED, codes, prepare
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.plugins import COMPARISONS, ENDPOINTS, Plugin, comparison
+from ai_dev_tools.benchmark.plugins import COMPARISONS, ENDPOINTS, Comparison, comparison
 
 Floats = NDArray[np.float64]
 By = Literal["approach", "model", "profile", "run"]
@@ -198,7 +198,7 @@ def _compare_cpu(samples: pd.DataFrame) -> pd.Series:
     return samples["server_cpu_s"].where(samples["status"] == "completed")
 
 
-def quantity(plugin: Plugin, table: pd.DataFrame) -> tuple[Floats, Floats]:
+def quantity(plugin: Comparison, table: pd.DataFrame) -> tuple[Floats, Floats]:
     """Lower and upper end of a compared quantity for every sample; impossible values become NaN."""
     try:
         result = plugin.function(table)
@@ -215,7 +215,7 @@ def quantity(plugin: Plugin, table: pd.DataFrame) -> tuple[Floats, Floats]:
         raise ConfigurationError(f"comparison '{plugin.name}' ({plugin.origin}) must give one value per sample")
     low_end, high_end = ends
     bad = ~np.isfinite(low_end) | np.isnan(high_end) | (high_end < low_end)
-    if plugin.options.get("kind") == "ratio":
+    if plugin.scale == "ratio":
         bad |= low_end <= 0
     return np.where(bad, np.nan, low_end), np.where(bad, np.nan, high_end)
 
@@ -255,7 +255,7 @@ def pair_up(
     for name in ("censored", "fell_back"):
         pairs[name] = table[name].to_numpy()[left] | table[name].to_numpy()[right]
     for name in names:
-        low, high = quantity(COMPARISONS[name], table)
+        low, high = quantity(COMPARISONS.find(name), table)
         for suffix, rows in (("", left), ("_ref", right)):
             pairs[f"{name}_low{suffix}"], pairs[f"{name}_high{suffix}"] = low[rows], high[rows]
     for name in columns:

@@ -27,6 +27,8 @@ from ai_dev_tools.benchmark.records.paths import TABLE_NAMES
 from ai_dev_tools.benchmark.records.plan import read_plans, up_to
 from ai_dev_tools.benchmark.records.table_files import write_csv
 
+DEFINITIONS = ["kind", "name", "unit", "description", "origin", "options"]
+
 
 def write_tables(
     blocks: Sequence[Path],
@@ -48,7 +50,7 @@ def write_tables(
         outputs: files to write: as named in `paths.TABLE_FILES`.
         reference: the arm that the others are compared with.
         thresholds: settings of `ValidityThresholds`.
-        plugins: files that register metrics, comparisons and checks of the user's own.
+        plugins: as the setting of that name has them.
         shown: the arm whose findings the control arms were made from.
         plan: hash of the plan to judge by; the latest of the ledger by default.
 
@@ -79,7 +81,7 @@ def write_tables(
         "checks": checks,
         "controls": realised_lengths(table, shown),
         "skipped": pd.DataFrame([(*k, why) for k, why in sorted(skipped.items())], columns=["task", "case", "reason"]),
-        "definitions": catalogue(),
+        "definitions": pd.DataFrame(catalogue(), columns=DEFINITIONS),
         "sensitivity": sensitivity(table, declared, thresholds=limits),
     }
     for name in TABLE_NAMES:

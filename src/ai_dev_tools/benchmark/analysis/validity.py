@@ -17,7 +17,7 @@ from ai_dev_tools.benchmark.analysis.samples_table import CUT_OFF, LOOP, codes, 
 from ai_dev_tools.benchmark.analysis.waiting import late_load_s, queued_s
 from ai_dev_tools.benchmark.config.models import ValidityThresholds
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.plugins import CHECKS, ENDPOINTS, Plugin, check
+from ai_dev_tools.benchmark.plugins import CHECKS, ENDPOINTS, Check, check
 
 Bools = NDArray[np.bool_]
 Checked = tuple[Any, Any]
@@ -293,7 +293,7 @@ def options_changed(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Ch
 
 def run_checks(
     samples: pd.DataFrame, thresholds: ValidityThresholds
-) -> Iterator[tuple[Plugin, NDArray[Any], NDArray[Any]]]:
+) -> Iterator[tuple[Check, NDArray[Any], NDArray[Any]]]:
     """Each registered check with its values (float32) and its state per sample: 0 ok, 1 flagged, 2 unknown.
 
     Each run is checked by itself: what is usual in one says nothing of another, whose prompts may be other ones.
@@ -301,7 +301,7 @@ def run_checks(
     run = codes(samples, ["run"])
     parts = [np.flatnonzero(run == number) for number in range(int(run.max(initial=0)) + 1)]
     tables = [samples] if len(parts) == 1 else [samples.iloc[rows] for rows in parts]
-    for plugin in CHECKS:
+    for plugin in CHECKS.values():
         numbers, state = np.empty(len(samples)), np.empty(len(samples), dtype=np.int8)
         for rows, table in zip(parts, tables, strict=True):
             numbers[rows], state[rows] = _checked(plugin, table, thresholds)
@@ -309,7 +309,7 @@ def run_checks(
 
 
 def _checked(
-    plugin: Plugin, samples: pd.DataFrame, thresholds: ValidityThresholds
+    plugin: Check, samples: pd.DataFrame, thresholds: ValidityThresholds
 ) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
     """Value and state of each sample by one check."""
     try:
@@ -340,7 +340,7 @@ def assess(samples: pd.DataFrame, thresholds: ValidityThresholds | None = None) 
     names = [""]
     for plugin, _, state in run_checks(table, thresholds or DEFAULTS):
         names.append(plugin.name)
-        for endpoint in plugin.options["voids"]:
+        for endpoint in plugin.voids:
             first[endpoint][(state == 1) & (first[endpoint] == 0)] = len(names) - 1
     void = {f"void_{endpoint}": which > 0 for endpoint, which in first.items()}
     return table.assign(**void, **{f"why_{endpoint}": _categorical(which, names) for endpoint, which in first.items()})
@@ -370,7 +370,7 @@ def check_samples(samples: pd.DataFrame, thresholds: ValidityThresholds | None =
     columns["value"] = (
         np.stack([values.astype(np.float32) for _, values, _ in results], axis=1).ravel() if len(table) else np.empty(0)
     )
-    voids = ["+".join(plugin.options["voids"]) or "nothing" for plugin, _, _ in results]
+    voids = [plugin.voided for plugin, _, _ in results]
     names = sorted(set(voids))
     columns["voids"] = _categorical(np.array([names.index(v) for v in voids], dtype=np.int8)[which], names)
     return pd.DataFrame(columns, columns=LEDGER)
@@ -386,11 +386,11 @@ def summarise(ledger: pd.DataFrame) -> pd.DataFrame:
         columns=["ok", "flagged", "unknown"], fill_value=0
     )
     rows = []
-    for plugin in CHECKS:
+    for plugin in CHECKS.values():
         ok, flagged, unknown = (
             int(counts[s].get(plugin.name, 0)) if plugin.name in counts.index else 0 for s in counts.columns
         )
         share = flagged / (ok + flagged) if ok + flagged else float("nan")
-        voids = "+".join(plugin.options["voids"]) or "nothing"
+        voids = plugin.voided
         rows.append((plugin.name, voids, plugin.description, ok + flagged + unknown, flagged, unknown, share))
     return pd.DataFrame(rows, columns=["check", "voids", "description", "samples", "flagged", "unknown", "share"])

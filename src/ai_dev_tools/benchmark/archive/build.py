@@ -45,8 +45,10 @@ from ai_dev_tools.benchmark.config.shipped_files import find_catalogue
 from ai_dev_tools.benchmark.endpoints.embedded.catalogue import CatalogueModel, load_catalogue, lookup
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.execution.provenance import without_secrets
+from ai_dev_tools.benchmark.plugins import is_file_name
 from ai_dev_tools.benchmark.prompts.tools import companions
 from ai_dev_tools.benchmark.records import paths
+from ai_dev_tools.benchmark.records.archive_names import plugin_member
 from ai_dev_tools.benchmark.records.plan import read_plans
 from ai_dev_tools.benchmark.tasks.receipts import read_receipt
 
@@ -213,9 +215,10 @@ class _Collection:
 
     def _settings(self) -> Iterator[Member]:
         settings = json.loads(json.dumps(self.subject.config))
-        plugins = [Path(file) for file in settings.get("plugins", [])]
+        plugins = list(dict.fromkeys([*settings.get("plugins", []), *filter(None, [settings.get("endpoint_file")])]))
+        members = {name: plugin_member(place, name) for place, name in enumerate(plugins) if is_file_name(name)}
         settings |= {"source": "samples", "task_folders": [], "tool_folders": [], "endpoint_file": None,
-                     "plugins": [f"config/plugins/{place}_{file.name}" for place, file in enumerate(plugins)]}  # fmt: skip
+                     "plugins": [members.get(name, name) for name in plugins]}  # fmt: skip
         server = settings.get("server", {})
         server["environment"] = without_secrets(server.get("environment", {}))
         report = settings.get("report", {})
@@ -228,8 +231,8 @@ class _Collection:
         yield Member(CONFIG, without_passwords(yaml.safe_dump(settings, sort_keys=True, allow_unicode=True)).encode())
         for file in own:
             yield Member(f"{REPORT_FILES}/{file.name}", self.root / file)
-        for number, file in enumerate(plugins):
-            yield Member(f"config/plugins/{number}_{file.name}", self.root / file)
+        for name, member in members.items():
+            yield Member(member, self.root / name)
         for task, folder in self.subject.tasks.items():
             yield from _tree(self.root / folder, f"{paths.TASKS}/{task}")
             for extra in map(Path, self.subject.task_files.get(task, [])):

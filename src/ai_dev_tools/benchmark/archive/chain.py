@@ -42,7 +42,7 @@ from ai_dev_tools.benchmark.records.paths import safe_model
 from ai_dev_tools.benchmark.records.plan import read_plans
 from ai_dev_tools.benchmark.records.sample import RENAMED, Sample, decode
 from ai_dev_tools.benchmark.records.table_files import unguarded
-from ai_dev_tools.benchmark.tasks.scoring import score_answer
+from ai_dev_tools.benchmark.tasks.scoring import foreign_scorers, score_answer
 
 Key = tuple[str, str, str, int]
 """Model tag, task, approach and index of a sample."""
@@ -79,6 +79,7 @@ class Records:
         self._think: Think = False
         self._rows: dict[Key, bytes] = {}
         self._counted = 0
+        self.own_scorers: set[str] = set()
         self.report: dict[str, Any] = {}
         self.settings: dict[str, Any] = {}
         self._prompt_decoder = msgspec.json.Decoder(Prompt)
@@ -220,6 +221,9 @@ class Records:
         if sample.plan is not None and sample.plan not in self._plans:
             return f"names plan {sample.plan}, which the ledger does not have"
         if sample.status == "completed" and sample.score is not None:
+            if own := foreign_scorers(prompt.scoring):
+                self.own_scorers.update(own)  # the sender's code, which is not run here
+                return None
             score = score_answer(sample.answer, prompt.truth, prompt.scoring)
             if score is None or abs(score - sample.score) > 1e-6:
                 return f"has score {sample.score}, but its answer scores {score}"

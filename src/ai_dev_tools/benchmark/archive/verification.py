@@ -56,6 +56,7 @@ class Verification:
         program: the program that lies in it, compared with the installed one.
         recomputed, rendered: whether tables were derived again, and all formats of the report made again and compared.
         unchecked: members that were only checked to be what was sealed, since nothing here can make them again.
+        own_scorers: scorers of the sender's plugins, whose scores were taken as they are.
     """
 
     path: Path
@@ -67,6 +68,7 @@ class Verification:
     rendered: bool = False
     unchecked: tuple[str, ...] = ()
     why_unchecked: str = ""
+    own_scorers: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -80,7 +82,7 @@ class Verification:
             return visible_line(f"NOT VALID: {self.findings[0]}" + (f" (and {more} more)" if more else ""))
         facts = self.facts
         assert facts is not None
-        whole = self.rendered and not self.unchecked
+        whole = self.rendered and not self.unchecked and not self.own_scorers
         what = "the report belongs to the data" if whole else "the data belong together"
         return visible_line(
             f"VALID: {what}: {facts.samples} samples of profile {facts.profile}, plan {facts.plan}, "
@@ -102,6 +104,8 @@ class Verification:
             words.append("of the report, only report.json's numbers and verdicts were checked")
         if self.unchecked:
             words.append(f"NOT CHECKED: {listed(self.unchecked)} ({self.why_unchecked})")
+        if self.own_scorers:
+            words.append(f"NOT CHECKED: scores by {listed(self.own_scorers)} (a plugin's scorer is not run)")
         return "; ".join(words)
 
     def require(self) -> Verification:
@@ -171,6 +175,7 @@ def _check(archive: Archive, result: Verification, intact: bool, report: bool) -
         )
     if records and result.ok:
         records.finish()
+        result.own_scorers = tuple(sorted(map(visible_line, records.own_scorers)))
     if records and result.ok:
         _check_summary(archive, manifest, records, result)
     if records and result.ok:

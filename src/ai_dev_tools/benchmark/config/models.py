@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -22,7 +22,10 @@ from ai_dev_tools.benchmark._util.addresses import Address, parse_address
 from ai_dev_tools.benchmark._util.model_names import full_name
 from ai_dev_tools.benchmark.config.batches import Batch
 from ai_dev_tools.benchmark.config.parsing import PathSafe, StrictModel, nearest, parse_settings
+from ai_dev_tools.benchmark.config.written import as_list as as_list
 from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
+from ai_dev_tools.benchmark.plugins import DEFAULT_APPROACHES, SHIPPED_ENDPOINT_KINDS
+from ai_dev_tools.benchmark.plugins import ENDPOINT_KINDS as REGISTERED_KINDS
 from ai_dev_tools.benchmark.records.archive_names import path_key
 from ai_dev_tools.benchmark.records.block import Think
 from ai_dev_tools.benchmark.records.names import safe_segment
@@ -67,15 +70,21 @@ class ExecutionMode(enum.StrEnum):
     ASYNC = "async"
 
 
-def as_list(value: Any) -> Any:
-    """`a,b` from a command line means the list [a, b]."""
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
-    return value
-
-
 Names = Annotated[tuple[str, ...], BeforeValidator(as_list), Field(min_length=1)]
 Folders = Annotated[tuple[Path, ...], BeforeValidator(as_list)]
+
+
+def _as_names(value: Any) -> Any:
+    """A list of names, in which a path counts as its text."""
+    listed = as_list(value)
+    return (
+        [str(item) if isinstance(item, PurePath) else item for item in listed]
+        if isinstance(listed, list | tuple)
+        else listed
+    )
+
+
+Plugins = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_as_names)]
 ALL = "all"
 TASK_TIMEOUT_S = 30.0
 
@@ -290,12 +299,12 @@ class Config(StrictModel):
     )
     samples: PositiveInt | None = Field(None, description="samples per approach; default: the profile's")
     tasks: Names = Field((ALL,), description="task ids, or all")
-    approaches: Names = Field(("baseline", "tools", "no_context"), description="arms, or all")
+    approaches: Names = Field(DEFAULT_APPROACHES, description="arms, or all")
     models: Names | None = Field(
         None, description="model tags or instance names of the profile, or all; default: the profile's"
     )
     tools: Names | None = Field(None, description="tools to judge, each in an arm tools-NAME instead of `tools`")
-    endpoint: str | None = Field(None, description="embedded, auto, external, process, container, replay, or a URL")
+    endpoint: str | None = Field(None, description=f"{', '.join(SHIPPED_ENDPOINT_KINDS)}, a plugin's kind, or a URL")
     source: Literal["cases", "prompts", "samples"] = Field(
         "cases", description="what a run starts from: cases (everything), or prompts or samples that are at hand"
     )
@@ -325,34 +334,52 @@ class Config(StrictModel):
     task_folders: Folders = Field((), description="further folders of tasks")
     tool_folders: Folders = Field((), description="further folders of tools")
     server: ServerSettings = Field(ServerSettings(), description="what a server gets that a run starts or reaches")
-    endpoint_file: Path | None = Field(None, description="Python file that registers endpoint kinds of your own")
+    endpoint_file: Path | None = Field(None, description="replaced by `plugins`, which takes the same file")
     plan: PlanSettings = Field(PlanSettings(), description="what a run sets out to show")
     validity: ValidityThresholds = Field(ValidityThresholds(), description="thresholds of the checks")
-    plugins: Folders = Field((), description="files with metrics, comparisons and checks of your own")
+    plugins: Plugins = Field(
+        (), description="what adds approaches, scorers, metrics …: Python files, installed plugins, modules"
+    )
     archive: ArchiveSettings = Field(ArchiveSettings(), description="what an archive says of its maker")
     report: ReportSettings = Field(ReportSettings(), description="how the report is made")
     profiles: dict[PathSafe, Profile] = Field(description="hardware profiles by name")
 
     @model_validator(mode="after")
     def _known_names(self) -> Config:
-        if self.endpoint is not None and self.endpoint_file is None:
+        if self.endpoint is not None and not self.every_plugin:
             check_endpoint(self.endpoint)
         if self.profile not in self.profiles:
             raise ValueError(f"unknown profile '{self.profile}', {nearest(self.profile, self.profiles)}")
         return self
 
+    @property
+    def every_plugin(self) -> tuple[str, ...]:
+        """What `plugins` names, and the file of the setting that it replaced."""
+        old = [str(self.endpoint_file)] if self.endpoint_file else []
+        return tuple(dict.fromkeys([*self.plugins, *old]))
 
-ENDPOINT_KINDS = ("embedded", "auto", "external", "process", "container", "replay")
+    @property
+    def replaced(self) -> list[str]:
+        """One line for each setting in use that another one replaced."""
+        if self.endpoint_file is None:
+            return []
+        return [
+            f"'endpoint_file' still works, and is replaced by 'plugins': write plugins={','.join(self.every_plugin)}"
+        ]
+
+
+ENDPOINT_KINDS = SHIPPED_ENDPOINT_KINDS
 
 
 def check_endpoint(value: str) -> str:
-    """An endpoint kind or a base URL, as given; raises ValueError with the nearest kind."""
+    """A known endpoint kind or a base URL, as given; raises ValueError with the nearest kind."""
     if value.startswith(("http://", "https://")):
         _address(value, "endpoint")
         return value
-    if value in ENDPOINT_KINDS:
+    known = {*SHIPPED_ENDPOINT_KINDS, *REGISTERED_KINDS}
+    if value in known:
         return value
-    hint = f"did you mean 'http://{value}'?" if ":" in value else nearest(value, ENDPOINT_KINDS)
+    hint = f"did you mean 'http://{value}'?" if ":" in value else nearest(value, known)
     raise ValueError(f"'{value}' is no kind of endpoint, {hint} (or a URL)")
 
 
@@ -423,7 +450,7 @@ def resolve_profile(config: Config, name: str) -> ResolvedProfile:
     merged = _inherit(config, name, seen=())
     endpoint = (config.endpoint or merged.endpoint or "auto").rstrip("/")
     try:
-        if config.endpoint_file is None:
+        if not config.every_plugin:
             check_endpoint(endpoint)
     except ValueError as error:
         raise ConfigurationError(f"config: profiles.{name}.endpoint: {error}") from None

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from ai_dev_tools.benchmark._util.text import nearest as nearest
 from ai_dev_tools.benchmark.config import written
 from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
 from ai_dev_tools.benchmark.records.names import checked
@@ -36,13 +36,6 @@ class StrictModel(BaseModel):
     """Base of all configuration: unknown keys are mistakes, and nothing changes after parsing."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-def nearest(name: object, valid: Iterable[str]) -> str:
-    """A hint for a misspelt name: the nearest valid one, or all of them."""
-    names = sorted(valid)
-    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
-    return f"did you mean '{close[0]}'?" if close else f"valid: {', '.join(names) or 'none'}"
 
 
 def read_yaml(path: Path, load: Callable[[Any], Any] | None = None) -> Any:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
+from ai_dev_tools.benchmark.config.sources import load_settings
+from ai_dev_tools.benchmark.config.written import as_list
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.records import paths
 
@@ -34,6 +37,31 @@ def workflow_home(snakefile_folder: str) -> Path:
 def own_or_shipped(path: Path, root: Path, home: Path) -> Path:
     """A file of the working folder, else the one of the same name that the workflow brings."""
     return path if path.is_absolute() or (root / path).exists() or root == home else home / path
+
+
+def shipped_folders(name: str, root: Path, home: Path | None = None) -> list[Path]:
+    """The workflow's own folder of this name, and that of the working folder, if they are two."""
+    if home is None or home.resolve() == root.resolve():
+        return [root / name]
+    return [home / name, *([root / name] if (root / name).is_dir() else [])]
+
+
+def task_folders(root: Path, further: Iterable[Path], home: Path | None = None) -> list[Path]:
+    """Where tasks are looked for: the shipped ones, those made from prompts, and further folders; later ones win.
+
+    Args:
+        root: the working folder.
+        further: what `task_folders` in the settings names.
+        home: folder of the workflow's own `config/`, where that is not `root`.
+    """
+    own = root / paths.OWN_TASKS
+    return [*shipped_folders(paths.TASKS, root, home), *([own] if own.is_dir() else []), *further]
+
+
+def task_folders_of(root: Path) -> list[Path]:
+    """The same, by the settings files of a workflow's folder."""
+    named = load_settings(root, {}).settings.get("task_folders") or []
+    return task_folders(root, [root / folder for folder in as_list(named)])
 
 
 def find_root(start: Path | None = None) -> Path:

@@ -25,6 +25,13 @@ _UNCLEAR = re.compile(r"[+-]?(0[0-9_]+|0[xob][0-9a-f_]+|[0-9][0-9_]*_[0-9_]*|[0-
 """A number that people and programs read differently: octal, hexadecimal, with underscores, or in base 60."""
 
 
+def as_list(value: Any) -> Any:
+    """`a,b` from a command line means the list [a, b]."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
 def scalar(text: str) -> Any:
     """A plain value: a number, truth value or nothing where `spell` gives exactly this text back, else the text."""
     if text in _WORDS:

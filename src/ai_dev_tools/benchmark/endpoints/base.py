@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -14,9 +12,10 @@ from typing import Any
 from ai_dev_tools.benchmark._util.addresses import join
 from ai_dev_tools.benchmark._util.credentials import problem_of
 from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.plugins import ENDPOINT_KINDS, SHIPPED_ENDPOINT_KINDS, add_plugin, endpoint_kind
 
+__all__ = ["EndpointSpec", "ReadyEndpoint", "endpoint_kind", "find_kind", "open_endpoint", "register_kinds_from"]
 _OWN_MODULES = "ai_dev_tools.benchmark.endpoints"
-_BUILT_IN = ("embedded", "external", "process", "container", "replay", "auto")
 
 
 @dataclass(frozen=True)
@@ -24,8 +23,8 @@ class EndpointSpec:
     """How one model instance is to be served. Plain data, so that it travels to a job as JSON.
 
     Attributes:
-        kind: `embedded`, `external`, `process`, `container`, `replay`, `auto`, a registered name of the user's own, or
-            the base URL (`http(s)://…`) of a running server.
+        kind: one of `plugins.SHIPPED_ENDPOINT_KINDS`, one that a plugin registered, or the base URL (`http(s)://…`) of
+            a running server.
         instance: name of the instance in the config, used in messages.
         model: model tag, as the server knows it.
         host, port: where the instance is served; port 0 picks a free one (embedded only).
@@ -44,7 +43,7 @@ class EndpointSpec:
         replicas: further base URLs that serve the same model.
         environment: extra environment of a server started here.
         log_dir: where server logs are kept; default: a temporary folder, removed after a clean run.
-        kind_file: Python file that registers kinds of the user's own.
+        kind_file: plugin file that registers the kind.
         replay_from: samples folder of the replay kind.
         api: dialect in which requests are put, `ollama` or `openai`; None: by the address, else found out on contact.
     """
@@ -152,40 +151,15 @@ class ReadyEndpoint:
 
 
 Opener = Callable[[EndpointSpec], AbstractContextManager[ReadyEndpoint]]
-_kinds: dict[str, Opener] = {}
-
-
-def endpoint_kind(name: str) -> Callable[[Callable[[EndpointSpec], Iterator[ReadyEndpoint]]], Opener]:
-    """Register a generator function that takes a spec, yields one ReadyEndpoint, and cleans up afterwards."""
-
-    def register(function: Callable[[EndpointSpec], Iterator[ReadyEndpoint]]) -> Opener:
-        opener = contextmanager(function)
-        _kinds[name] = opener
-        return opener
-
-    return register
 
 
 def register_kinds_from(file: str | Path) -> None:
-    """Import a user's Python file, whose `@endpoint_kind` functions are then available.
+    """Load a plugin file, whose `@endpoint_kind` functions are then available.
 
     Raises:
         ConfigurationError: there is no such file, or it fails to import.
     """
-    path = Path(file).resolve()
-    name = f"_endpoint_kinds_{path.stem}_{abs(hash(path)):x}"
-    if name in sys.modules:
-        return
-    spec = importlib.util.spec_from_file_location(name, path)
-    if not path.is_file() or spec is None or spec.loader is None:
-        raise ConfigurationError(f"there is no Python file {file} to take endpoint kinds from")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        del sys.modules[name]
-        raise ConfigurationError(f"{file} fails to import: {type(error).__name__}: {error}") from None
+    add_plugin(str(file))
 
 
 def is_url(kind: str) -> bool:
@@ -202,14 +176,14 @@ def find_kind(spec: EndpointSpec) -> Opener:
     if spec.kind_file:
         register_kinds_from(spec.kind_file)
     name = "external" if is_url(spec.kind) else spec.kind
-    if name not in _kinds and name in _BUILT_IN:
+    if name not in ENDPOINT_KINDS and name in SHIPPED_ENDPOINT_KINDS:
         importlib.import_module(f"{_OWN_MODULES}.{name}")
-    if name not in _kinds:
-        known = ", ".join(sorted({*_BUILT_IN, *_kinds}))
+    if name not in ENDPOINT_KINDS:
+        known = ", ".join(sorted({*SHIPPED_ENDPOINT_KINDS, *ENDPOINT_KINDS}))
         raise ConfigurationError(
             f"{spec.instance}: unknown endpoint {spec.kind!r}", remedy=f"Use one of {known}, or a URL"
         )
-    return _kinds[name]
+    return ENDPOINT_KINDS[name].function
 
 
 @contextmanager

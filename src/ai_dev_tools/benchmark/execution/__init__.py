@@ -35,10 +35,12 @@ from ai_dev_tools.benchmark.execution import slots
 from ai_dev_tools.benchmark.execution.progress import Progress, duration
 from ai_dev_tools.benchmark.execution.provenance import Witness
 from ai_dev_tools.benchmark.execution.request import SLOW_LOAD_S, ask, backoff, one_token, sample_of, score_of, unasked
+from ai_dev_tools.benchmark.plugins import load_plugins
 from ai_dev_tools.benchmark.prompts import SKIPPED, Prompt
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.block import Block, Cell, cells, in_dialect, named_api, request_digest
 from ai_dev_tools.benchmark.records.sample import EndpointIdentity, Sample, read_sample, remove_unfinished, write_sample
+from ai_dev_tools.benchmark.tasks.scoring import foreign_scorers
 
 FAILURES_IN_A_ROW = 3
 """Samples that end without a connection, or without their turn, one after another before the endpoint counts as gone."""
@@ -95,6 +97,8 @@ def run_block(
     Raises:
         BenchmarkError: the endpoint is unusable; samples that were finished are on disk.
     """
+    if block.plugins:
+        load_plugins(plugin.name for plugin in block.plugins)
     work = Work(block, prompts)
     _take_stock(work, log, only)
     if work.missing:
@@ -102,6 +106,7 @@ def run_block(
             _settle_dialect(work, endpoint, log)
             _ask_if_model_changed(work, endpoint, log)
             _measure(work, endpoint, log, stop)
+    _require_scores(work)
     if work.skipped:
         log(f"{block.task}: {work.skipped} samples skipped, their corpus is not at hand")
     order = {(cell.approach, cell.sample): cell.order for cell in cells(block)}
@@ -191,6 +196,19 @@ def _derive_again(work: Work, sample: Sample, prompt: Prompt) -> None:
         tool = prompt.tool_s, prompt.tool_other_cpu_s
     if (score, *tool) != (sample.score, sample.tool_s, sample.tool_other_cpu_s):
         work.store(msgspec.structs.replace(sample, score=score, tool_s=tool[0], tool_other_cpu_s=tool[1]))
+
+
+def _require_scores(work: Work) -> None:
+    """Say what a plugin's scorer could not do, now that every answer is kept.
+
+    Raises:
+        ScorerFailed: it could not score an answer.
+    """
+    for sample in work.done.values():
+        if sample.status == "completed" and sample.score is None:
+            prompt = work.prompts[sample.case, sample.approach]
+            if foreign_scorers(prompt.scoring):
+                _derive_again(work, sample, prompt)
 
 
 def _matches(block: Block, cell: Cell, prompt: Prompt, sample: Sample) -> bool:

@@ -35,7 +35,7 @@ from ai_dev_tools.benchmark.records.sample import (
     Status,
 )
 from ai_dev_tools.benchmark.tasks.answers import parse_answer
-from ai_dev_tools.benchmark.tasks.scoring import score_answer
+from ai_dev_tools.benchmark.tasks.scoring import ScorerFailed, score_answer
 
 BACKOFF_BASE_S = 0.5
 BACKOFF_CAP_S = 30.0
@@ -200,7 +200,7 @@ def _sample(
         error=error,
         response=reply.text or (None if error else ""),
         answer=answer,
-        score=score_of(answer, prompt) if error is None else None,
+        score=_score_if_possible(answer, prompt) if error is None else None,
         **timings,
         duration_s=_rounded(reply.duration_s) if sent else None,
         time_to_first_token_s=_rounded(reply.time_to_first_token_s),
@@ -228,6 +228,14 @@ def _sample(
 def score_of(answer: Any, prompt: Prompt) -> float | None:
     """What an answer is worth, 0 to 1; None where there is no truth."""
     return _rounded(score_answer(answer, prompt.truth, prompt.scoring))
+
+
+def _score_if_possible(answer: Any, prompt: Prompt) -> float | None:
+    """The same, and None where a plugin's scorer fails: the answer is kept, and the block says so at its end."""
+    try:
+        return score_of(answer, prompt)
+    except ScorerFailed:
+        return None
 
 
 def _timings(reply: Reply) -> tuple[dict[str, Any], list[str]]:

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ai_dev_tools.benchmark.planning.experiment import Experiment
+from ai_dev_tools.benchmark.plugins import is_file_name
 from ai_dev_tools.benchmark.prompts.tools import companions
 from ai_dev_tools.benchmark.records import paths
+from ai_dev_tools.benchmark.records.archive_names import plugin_member
 from ai_dev_tools.benchmark.records.names import clean_files, path_problems
 
 
@@ -53,8 +55,9 @@ def _results(experiment: Experiment, profile: str) -> Iterator[tuple[str, str]]:
 
 
 def _own_files(experiment: Experiment) -> Iterator[tuple[str, str]]:
-    for place, file in enumerate(experiment.config.plugins):
-        yield f"config/plugins/{place}_{file.name}", str(file)
+    for place, name in enumerate(experiment.config.every_plugin):
+        if is_file_name(name):
+            yield plugin_member(place, name), name
     report = experiment.config.report
     own = report.templates if report.notebook == Path(paths.NOTEBOOK) else (report.notebook, *report.templates)
     for file in own:

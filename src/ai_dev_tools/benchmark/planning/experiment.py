@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,10 +20,11 @@ from ai_dev_tools.benchmark.config.models import (
     PlanSettings,
     ResolvedInstance,
     ResolvedProfile,
+    check_endpoint,
     resolve_profile,
 )
 from ai_dev_tools.benchmark.config.parsing import nearest
-from ai_dev_tools.benchmark.config.shipped_files import find_catalogue, own_or_shipped
+from ai_dev_tools.benchmark.config.shipped_files import find_catalogue, own_or_shipped, shipped_folders, task_folders
 from ai_dev_tools.benchmark.endpoints.base import is_url
 from ai_dev_tools.benchmark.endpoints.embedded.catalogue import (
     CatalogueModel,
@@ -33,11 +34,21 @@ from ai_dev_tools.benchmark.endpoints.embedded.catalogue import (
     unknown_model,
 )
 from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
-from ai_dev_tools.benchmark.prompts.approaches import APPROACHES, FINDINGS_CONTROLS, TOOL_PREFIX, find_approach
+from ai_dev_tools.benchmark.plugins import (
+    APPROACHES,
+    ENDPOINT_KINDS,
+    SCORERS,
+    TOOL_PREFIX,
+    LoadedPlugin,
+    Registry,
+    is_file_name,
+    load_plugins,
+)
+from ai_dev_tools.benchmark.prompts.approaches import FINDINGS_CONTROLS, find_approach
 from ai_dev_tools.benchmark.prompts.fingerprints import case_digests, tool_digest
 from ai_dev_tools.benchmark.prompts.tools import ToolSpec, find_tools, load_tool
 from ai_dev_tools.benchmark.records import paths
-from ai_dev_tools.benchmark.records.block import PROTOCOL, Block, case_order
+from ai_dev_tools.benchmark.records.block import PROTOCOL, Block, PluginRef, case_order
 from ai_dev_tools.benchmark.records.plan import RULES, plan_hash
 from ai_dev_tools.benchmark.tasks.loading import Task, check_names, find_tasks, load_task
 
@@ -54,6 +65,7 @@ class Experiment:
     task_folders: dict[str, Path]
     tool_files: dict[str, Path]
     models_file: Path = Path(paths.MODELS)
+    plugins: Sequence[LoadedPlugin] = ()
     _profiles: dict[str, ResolvedProfile] = field(default_factory=dict)
     _digests: dict[str, dict[str, str]] = field(default_factory=dict)
 
@@ -111,8 +123,22 @@ class Experiment:
     @property
     def prompted_approaches(self) -> list[str]:
         """The arms whose prompts are made: all built-in ones, so that turning on a control renders nothing anew."""
-        built_in = [name for name in APPROACHES if name != "tools" or not self.config.tools]
-        return list(dict.fromkeys([*built_in, *(TOOL_PREFIX + tool for tool in self.judged_tools)]))
+        built_in = [
+            name for name, arm in APPROACHES.items() if arm.built_in and (name != "tools" or not self.config.tools)
+        ]
+        return list(
+            dict.fromkeys([*built_in, *(TOOL_PREFIX + tool for tool in self.judged_tools), *self.plugin_approaches])
+        )
+
+    @property
+    def plugin_approaches(self) -> list[str]:
+        """The arms of the run that plugins brought."""
+        return [name for name in self.approaches if name in APPROACHES and not APPROACHES[name].built_in]
+
+    def plugins_with(self, registry: Registry[Any], names: Iterable[str]) -> list[LoadedPlugin]:
+        """The plugins that registered any of these names."""
+        wanted = list(names)
+        return [plugin for plugin in self.plugins if plugin.has(registry, wanted)]
 
     def shown_tools(self, task: str) -> list[str]:
         """Tools behind the arm `tools` and the controls: the task's own, unless `tools` in the config names others."""
@@ -262,14 +288,22 @@ class Experiment:
             plan=plan_hash(self.plan(profile)),
             run_requests=resolved.samples * len(self.approaches) * len(self.blocks(profile)),
             endpoint=self.endpoint(profile, instance),
+            plugins=self._block_plugins(task, instance),
         )
+
+    def _block_plugins(self, task: str, instance: ResolvedInstance) -> list[PluginRef]:
+        """What a block job loads: a change of what scores its answers runs it again, which asks nothing."""
+        scorers = self.plugins_with(SCORERS, [rule.scorer for rule in self.tasks[task].scoring])
+        serving = self.plugins_with(ENDPOINT_KINDS, [instance.endpoint])
+        return [PluginRef(plugin.name, plugin.sha256) for plugin in scorers] + [
+            PluginRef(plugin.name) for plugin in serving if plugin not in scorers
+        ]
 
     def endpoint(self, profile: str, instance: ResolvedInstance) -> dict[str, Any]:
         """How an instance is served: an `EndpointSpec` as plain data."""
         slots = instance.max_concurrent if self.config.execution_mode is ExecutionMode.ASYNC else 1
         embedded = instance.endpoint == "embedded"
         weights = self.weights(profile).get(instance.model)
-        kind_file = self.config.endpoint_file
         return {
             **self.config.server.model_dump(mode="json"),
             "kind": instance.endpoint,
@@ -282,7 +316,7 @@ class Experiment:
             "startup_timeout_s": self.config.container_startup_timeout,
             "replicas": list(instance.replicas),
             "memory_gb": instance.memory_gb,
-            "kind_file": str(kind_file) if kind_file else None,
+            "kind_file": None,
             "log_dir": paths.SERVER_LOGS.format(profile=profile),
             "model_file": str(weights.path) if weights else None,
             "model_sha256": weights.sha256 if weights else None,
@@ -307,7 +341,7 @@ class Experiment:
             "models": [instance.model for instance in self.instances(profile)],
             "tasks": {task.id: task.name for task in self.tasks.values()},
             "supplied": {task.id: bool(task.scoring) for task in self.tasks.values() if task.supplied},
-            "approaches": {name: find_approach(name, self.tool_files).purpose for name in self.approaches},
+            "approaches": {name: find_approach(name, self.tool_files).description for name in self.approaches},
             "samples": resolved.samples,
             "expected": {task: resolved.samples * len(self.approaches) for task in self.tasks},
             "execution_mode": str(self.config.execution_mode),
@@ -404,15 +438,17 @@ def open_experiment(config: Config, root: Path, home: Path | None = None) -> Exp
     experiment = Experiment(
         config=config,
         models_file=find_catalogue(root, home or root),
-        task_folders=find_tasks([*shipped(paths.TASKS, root, home), *own_tasks(root), *config.task_folders]),
+        task_folders=find_tasks(task_folders(root, config.task_folders, home)),
         tool_files={
             name: path
-            for folder in (*shipped(paths.TOOLS, root, home), *config.tool_folders)
+            for folder in (*shipped_folders(paths.TOOLS, root, home), *config.tool_folders)
             for name, path in find_tools(folder).items()
         },
     )
     lines: list[str] = list(_absent_files(config, root, home))
+    experiment.plugins = _plugins(config, root, lines)
     for check in (
+        lambda: _check_endpoints(experiment),
         lambda: experiment.tasks,
         lambda: experiment.judged_tools,
         lambda: experiment.tools,
@@ -434,31 +470,44 @@ def open_experiment(config: Config, root: Path, home: Path | None = None) -> Exp
     return experiment
 
 
+def _plugins(config: Config, root: Path, lines: Sequence[str]) -> list[LoadedPlugin]:
+    """The plugins of the settings, loaded: all that follows depends on them.
+
+    Raises:
+        ConfigurationErrors: a line for each file that is not there, or for what is wrong with one; and `lines`.
+    """
+    absent = list(_absent("plugins", [name for name in config.plugins if is_file_name(name)], root))
+    absent += _absent("endpoint_file", [config.endpoint_file] if config.endpoint_file else [], root)
+    if absent:
+        raise ConfigurationErrors([*absent, *lines])
+    try:
+        return load_plugins(config.every_plugin, root)
+    except ConfigurationError as error:
+        raise ConfigurationErrors([*str(error).splitlines(), *lines]) from None
+
+
+def _check_endpoints(experiment: Experiment) -> None:
+    """Refuse an endpoint that neither this package nor a plugin knows."""
+    for instance in experiment.instances(experiment.config.profile):
+        try:
+            check_endpoint(instance.endpoint)
+        except ValueError as error:
+            raise ConfigurationError(f"config: 'endpoint': {error}") from None
+
+
 def _absent_files(config: Config, root: Path, home: Path | None) -> Iterator[str]:
     """A line for each file of the user's own that the settings name and that is not there."""
     notebook = config.report.notebook
     named = {
-        "plugins": config.plugins,
-        "endpoint_file": [config.endpoint_file] if config.endpoint_file else [],
         "report.notebook": [own_or_shipped(notebook, root, home or root)] if notebook != Path(paths.NOTEBOOK) else [],
         "report.templates": config.report.templates,
     }
     for setting, files in named.items():
-        yield from (
-            f"config: '{setting}' names {file}, which is no file" for file in files if not (root / file).is_file()
-        )
+        yield from _absent(setting, files, root)
 
 
-def shipped(name: str, root: Path, home: Path | None) -> list[Path]:
-    """The workflow's own folder of this name, and that of the working folder, if they are two."""
-    if home is None or home.resolve() == root.resolve():
-        return [root / name]
-    return [home / name, *([root / name] if (root / name).is_dir() else [])]
-
-
-def own_tasks(root: Path) -> list[Path]:
-    """The folder of the user's own tasks, where there is one."""
-    return [folder] if (folder := root / paths.OWN_TASKS).is_dir() else []
+def _absent(setting: str, files: Iterable[str | Path], root: Path) -> Iterator[str]:
+    return (f"config: '{setting}' names {file}, which is no file" for file in files if not (root / file).is_file())
 
 
 def round_file(profile: str, model: str, task: str) -> Path:

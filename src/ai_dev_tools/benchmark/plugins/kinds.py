@@ -1,39 +1,25 @@
-"""Metrics, comparisons and checks are one decorated function each, built in or from a user's file.
-
-    from ai_dev_tools.benchmark.plugins import metric
-
-    @metric("words_per_second", unit="1/s", description="0.75 words per generated token, over decode time")
-    def words_per_second(cell):
-        return 0.75 * cell.sum("output_tokens") / cell.sum("eval_s")
-
-The config names the file; `load_plugins` runs it, and from then on the function is treated, documented and tested for
-bad values like the built-in ones.
-"""
+"""The kinds of things that can be added, with the decorator and the registry of each. Light imports: block jobs use this."""
 
 from __future__ import annotations
 
-import importlib.util
-import inspect
-import re
-import sys
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
-from hashlib import sha256
-from pathlib import Path
-from typing import Any, Literal, TypeVar
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.plugins.registry import COLUMN, Plugin, Registry, first_line, origin_of
 
-F = TypeVar("F", bound=Callable[..., Any])
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from ai_dev_tools.benchmark.endpoints.base import EndpointSpec, ReadyEndpoint
+    from ai_dev_tools.benchmark.prompts.tool_results import ToolResult
+
+F = TypeVar("F", bound=Callable[..., object])
 Endpoint = Literal["tokens", "time", "quality"]
 ENDPOINTS: tuple[Endpoint, ...] = ("tokens", "time", "quality")
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
-PLUGIN_FILE = ".py"
-"""How the origin of what a user's file registers ends; that of a module has no such end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,89 +43,61 @@ class Estimate:
         return cls(float("nan"), note=why)
 
 
-@dataclass(frozen=True)
-class Plugin:
-    """One registered function and what a report says of it."""
+# metrics, comparisons, checks: functions of samples
 
-    kind: str
-    name: str
+
+@dataclass(frozen=True, kw_only=True)
+class Metric(Plugin[Callable[..., Any]]):
+    """One number for the samples of a cell of the metrics table."""
+
     unit: str
-    description: str
-    function: Callable[..., Any]
-    origin: str
-    options: dict[str, Any] = field(default_factory=dict)
 
 
-class Registry:
-    """The functions of one kind, in the order in which they were registered."""
+@dataclass(frozen=True, kw_only=True)
+class Comparison(Plugin[Callable[..., Any]]):
+    """A quantity of each sample, compared pair by pair between two arms."""
 
-    def __init__(self, kind: str, parameters: int) -> None:
-        self.kind = kind
-        self._parameters = parameters
-        self._plugins: dict[str, Plugin] = {}
+    unit: str
+    scale: Literal["ratio", "difference"]
+    endpoint: Endpoint
 
-    def add(self, plugin: Plugin) -> None:
-        """Register, or raise `ConfigurationError` for a bad name, a bad signature, or a name that is taken.
-
-        A module may register a name again, as interactive work does; a plugin file, which is forgotten first, may not.
-        """
-        where = f"{self.kind} '{plugin.name}' in {plugin.origin}"
-        if not _NAME.fullmatch(plugin.name):
-            raise ConfigurationError(f"{where}: a name is made of lower-case letters, digits and _")
-        if not plugin.description.strip():
-            raise ConfigurationError(f"{where} has no description", remedy="Say in one line what it measures")
-        try:
-            inspect.signature(plugin.function).bind(*[None] * self._parameters)
-        except TypeError:
-            raise ConfigurationError(f"{where} must take exactly {self._parameters} positional argument(s)") from None
-        known = self._plugins.get(plugin.name)
-        if known is not None and (known.origin != plugin.origin or plugin.origin.endswith(PLUGIN_FILE)):
-            raise ConfigurationError(f"{where}: the name is already taken by {known.origin}", remedy="Rename it")
-        self._plugins[plugin.name] = plugin
-
-    def __iter__(self) -> Iterator[Plugin]:
-        return iter(self._plugins.values())
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._plugins
-
-    def __getitem__(self, name: str) -> Plugin:
-        try:
-            return self._plugins[name]
-        except KeyError:
-            raise ConfigurationError(f"no {self.kind} is called '{name}'; known: {', '.join(self._plugins)}") from None
-
-    def forget(self, origin: str) -> None:
-        """Remove what a file registered."""
-        self._plugins = {name: plugin for name, plugin in self._plugins.items() if plugin.origin != origin}
+    @property
+    def options(self) -> str:
+        return f"kind={self.scale}; endpoint={self.endpoint}"
 
 
-BUILT_IN = "ai_dev_tools.benchmark."
-"""How the origin of what comes with this package begins; that of the user's own is a file name."""
-METRICS = Registry("metric", 1)
-COMPARISONS = Registry("comparison", 1)
-CHECKS = Registry("check", 2)
-_REGISTRIES = (METRICS, COMPARISONS, CHECKS)
+@dataclass(frozen=True, kw_only=True)
+class Check(Plugin[Callable[..., Any]]):
+    """A value and a flag for each sample."""
+
+    unit: str
+    voids: tuple[Endpoint, ...]
+
+    @property
+    def voided(self) -> str:
+        """The endpoints that a flagged sample is removed from, as text."""
+        return "+".join(self.voids) or "nothing"
+
+    @property
+    def options(self) -> str:
+        return f"voids={self.voided}"
 
 
-def _register(registry: Registry, name: str, unit: str, text: str, **options: Any) -> Callable[[F], F]:
-    def decorate(function: F) -> F:
-        registry.add(Plugin(registry.kind, name, unit, text, function, _origin(function), options))
-        return function
-
-    return decorate
-
-
-def _origin(function: Callable[..., Any]) -> str:
-    plain = inspect.unwrap(function)
-    while isinstance(plain, partial):
-        plain = plain.func
-    return str(getattr(plain, "__globals__", {}).get("__plugin_file__") or getattr(plain, "__module__", "unknown"))
+METRICS: Registry[Metric] = Registry("metric", 1, names=COLUMN, described=True)
+COMPARISONS: Registry[Comparison] = Registry("comparison", 1, names=COLUMN, described=True)
+CHECKS: Registry[Check] = Registry("check", 2, names=COLUMN, described=True)
 
 
 def metric(name: str, *, unit: str = "", description: str) -> Callable[[F], F]:
     """Register `f(cell: Cell) -> float | Estimate`: one number for the samples of a cell of the metrics table."""
-    return _register(METRICS, name, unit, description)
+
+    def register(function: F) -> F:
+        METRICS.add(
+            Metric(name=name, unit=unit, description=description, function=function, origin=origin_of(function))
+        )
+        return function
+
+    return register
 
 
 def comparison(
@@ -157,7 +115,22 @@ def comparison(
     """
     if kind not in ("ratio", "difference") or endpoint not in ENDPOINTS:
         raise ConfigurationError(f"comparison '{name}': kind is ratio or difference, endpoint is one of {ENDPOINTS}")
-    return _register(COMPARISONS, name, unit, description, kind=kind, endpoint=endpoint)
+
+    def register(function: F) -> F:
+        COMPARISONS.add(
+            Comparison(
+                name=name,
+                unit=unit,
+                description=description,
+                function=function,
+                origin=origin_of(function),
+                scale=kind,
+                endpoint=endpoint,
+            )
+        )
+        return function
+
+    return register
 
 
 def check(name: str, *, voids: Iterable[Endpoint], unit: str = "", description: str) -> Callable[[F], F]:
@@ -166,81 +139,169 @@ def check(name: str, *, voids: Iterable[Endpoint], unit: str = "", description: 
     `flagged` is nullable boolean: missing means that the check cannot be made for that sample. `voids` names the
     endpoints that a flagged sample is removed from.
     """
-    names = tuple(voids)
-    if unknown := [name for name in names if name not in ENDPOINTS]:
+    removed = tuple(voids)
+    if unknown := [name for name in removed if name not in ENDPOINTS]:
         raise ConfigurationError(f"check '{name}': voids has {unknown}; known endpoints: {', '.join(ENDPOINTS)}")
-    return _register(CHECKS, name, unit, description, voids=names)
+
+    def register(function: F) -> F:
+        made = Check(
+            name=name, unit=unit, description=description, function=function,
+            origin=origin_of(function), voids=removed,
+        )  # fmt: skip
+        CHECKS.add(made)
+        return function
+
+    return register
 
 
-def load_plugins(paths: Iterable[str | Path]) -> list[Plugin]:
-    """Run the user's plugin files and return what they registered; loading a file again replaces what it gave before.
+# approaches: how the model gets its context
 
-    Raises:
-        ConfigurationError: a file is missing, raises, registers nothing, takes a name that is in use, or is called as
-            another one is.
+
+@dataclass(frozen=True)
+class CaseInputs:
+    """All that an approach may use of one case.
+
+    Attributes:
+        texts: the case's files by relative path, in display order.
+        findings: result of each tool that ran on the case, by tool id.
+        tools: ids of the tools behind the arm `tools` and the controls.
+        other: the same tools' results on another case of the task, for the `mismatched` control.
+        given: contexts written by the user instead of files and tools, by approach.
     """
-    files = list(dict.fromkeys(map(Path, paths)))
-    if twice := [name for name, count in Counter(path.name for path in files).items() if count > 1]:
-        raise ConfigurationError(f"two plugin files are called {twice[0]}", remedy="Rename one of them")
-    return [plugin for path in files for plugin in _load_plugin_file(path)]
+
+    case: str
+    texts: Mapping[str, str]
+    findings: Mapping[str, ToolResult]
+    tools: tuple[str, ...]
+    other: Mapping[str, ToolResult] = field(default_factory=dict)
+    given: Mapping[str, str] | None = None
 
 
-def _load_plugin_file(path: Path) -> list[Plugin]:
-    if not path.is_file():
-        raise ConfigurationError(f"plugin file {path} does not exist", remedy="Correct `plugins` in the config")
-    if path.suffix != PLUGIN_FILE:
-        raise ConfigurationError(f"plugin file {path} is no Python file", remedy=f"Let its name end in {PLUGIN_FILE}")
-    origin = path.name
-    saved = [dict(registry._plugins) for registry in _REGISTRIES]
-    for registry in _REGISTRIES:
-        registry.forget(origin)
-    name = f"ai_dev_tools_plugin_{sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    module.__dict__["__plugin_file__"] = origin
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        for registry, plugins in zip(_REGISTRIES, saved, strict=True):
-            registry._plugins = plugins
-        if isinstance(error, ConfigurationError):
-            raise
-        line = getattr(error, "lineno", None) or (error.__traceback__ and _last_line(error, path)) or "?"
-        raise ConfigurationError(f"plugin file {path}, line {line}: {type(error).__name__}: {error}") from None
-    found = [plugin for registry in _REGISTRIES for plugin in registry if plugin.origin == origin]
-    if not found:
-        raise ConfigurationError(f"plugin file {path} registers nothing", remedy="Decorate a function with @metric, …")
-    return found
+@dataclass(frozen=True)
+class Context:
+    """What the model is shown besides the question; `text` is None in the floor arm.
+
+    Attributes:
+        tool_s: run time of the tools behind it.
+        tool_other_cpu_s: CPU time of all else on the machine meanwhile; None where no tool ran, or it is not known.
+    """
+
+    text: str | None
+    tool_s: float = 0.0
+    tool_other_cpu_s: float | None = None
 
 
-def _last_line(error: Exception, path: Path) -> int | None:
-    trace, line = error.__traceback__, None
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == str(path):
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    return line
+ApproachFunction = Callable[[CaseInputs], Context | str | None]
+A = TypeVar("A", bound=ApproachFunction)
+DEFAULT_APPROACHES = ("baseline", "tools", "no_context")
+TOOL_PREFIX = "tools-"
 
 
-def catalogue() -> pd.DataFrame:
-    """What is registered: kind, name, unit, description, origin, and the options of comparisons and checks as text."""
-    rows = [
-        {
-            "kind": plugin.kind,
-            "name": plugin.name,
-            "unit": plugin.unit,
-            "description": plugin.description,
-            "origin": plugin.origin,
-            "options": "; ".join(f"{key}={_plain(value)}" for key, value in plugin.options.items()),
-        }
-        for registry in _REGISTRIES
-        for plugin in registry
-    ]
-    return pd.DataFrame(rows, columns=["kind", "name", "unit", "description", "origin", "options"])
+@dataclass(frozen=True, kw_only=True)
+class Approach(Plugin[ApproachFunction]):
+    """An arm; its description says what it rules out, for the report."""
 
 
-def _plain(value: object) -> str:
-    return "+".join(value) or "nothing" if isinstance(value, tuple) else str(value)
+APPROACHES: Registry[Approach] = Registry(
+    "approach", 1, described=True, reserved=lambda name: name == "all" or name.startswith(TOOL_PREFIX)
+)
+
+
+def approach(name: str, purpose: str) -> Callable[[A], A]:
+    """Register `f(inputs: CaseInputs) -> Context | str | None` as an arm that `approaches` in the config can name.
+
+    Text is a context that no tool's time counts for; None shows the model the question alone.
+    """
+
+    def register(function: A) -> A:
+        APPROACHES.add(Approach(name=name, description=purpose, function=function, origin=origin_of(function)))
+        return function
+
+    return register
+
+
+# scorers: how good an answer is
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scorer(Plugin[Callable[..., float]]):
+    """Compares one field of an answer with the truth: 0 to 1."""
+
+
+S = TypeVar("S", bound=Callable[..., float])
+SCORERS: Registry[Scorer] = Registry("scorer", 2, more=True)
+
+
+def scorer(name: str, description: str = "") -> Callable[[S], S]:
+    """Register `f(expected, actual, **parameters) -> 0..1` as a scorer that task files can name.
+
+    Parameters with other names can be given in a task's `scoring` beside `field` and `scorer`.
+    """
+
+    def register(function: S) -> S:
+        SCORERS.add(
+            Scorer(
+                name=name,
+                description=description or first_line(function),
+                function=function,
+                origin=origin_of(function),
+            )
+        )
+        return function
+
+    return register
+
+
+# plots: how a figure is drawn
+
+
+PlotFunction = Callable[["Figure", "pd.DataFrame", Mapping[str, object]], None]
+D = TypeVar("D", bound=Callable[..., None])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plot(Plugin[Callable[..., None]]):
+    """Draws a tidy table into an empty matplotlib figure."""
+
+
+PLOTS: Registry[Plot] = Registry("plot", 3)
+
+
+def plot(name: str) -> Callable[[D], D]:
+    """Register `f(figure, data, options)`, which draws a tidy table into an empty matplotlib figure."""
+
+    def register(function: D) -> D:
+        PLOTS.add(Plot(name=name, description=first_line(function), function=function, origin=origin_of(function)))
+        return function
+
+    return register
+
+
+# endpoint kinds: how a model is served
+
+
+Opener = Callable[["EndpointSpec"], "AbstractContextManager[ReadyEndpoint]"]
+SHIPPED_ENDPOINT_KINDS = ("embedded", "auto", "external", "process", "container", "replay")
+"""Kinds of this package. Each is registered when its module is imported, which is when it is first used."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndpointKind(Plugin[Opener]):
+    """Starts or reaches a server, and cleans up afterwards."""
+
+
+ENDPOINT_KINDS: Registry[EndpointKind] = Registry("endpoint kind", 1)
+
+
+def endpoint_kind(name: str) -> Callable[[Callable[[EndpointSpec], Iterator[ReadyEndpoint]]], Opener]:
+    """Register a generator function that takes an EndpointSpec, yields one ReadyEndpoint, and cleans up afterwards."""
+
+    def register(function: Callable[[EndpointSpec], Iterator[ReadyEndpoint]]) -> Opener:
+        opener = contextmanager(function)
+        kind = EndpointKind(name=name, description=first_line(function), function=opener, origin=origin_of(function))
+        if name in SHIPPED_ENDPOINT_KINDS and not kind.built_in:
+            raise ConfigurationError(f"endpoint kind '{name}': the name is already taken by this package")
+        ENDPOINT_KINDS.add(kind)
+        return opener
+
+    return register

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, ToolError
+from ai_dev_tools.benchmark.plugins import Approach, CaseInputs
 from ai_dev_tools.benchmark.records.sample import SampleError, write_atomically
 
 if TYPE_CHECKING:
-    from ai_dev_tools.benchmark.prompts.approaches import Approach, Material
     from ai_dev_tools.benchmark.prompts.tool_results import ToolResult
     from ai_dev_tools.benchmark.tasks.loading import Case, Task
 
@@ -135,7 +135,6 @@ def _case_prompts(
     corpora: Path,
     tools: tuple[str, ...],
 ) -> list[Prompt]:
-    from ai_dev_tools.benchmark.prompts.approaches import Material
     from ai_dev_tools.benchmark.tasks.corpora import CorpusUnavailable
     from ai_dev_tools.benchmark.tasks.loading import case_texts
 
@@ -146,7 +145,7 @@ def _case_prompts(
     other = _other_case(task, case, [contexts[tool] for tool in tools])
     if other is None:
         arms = [arm for arm in arms if arm.name != MISMATCHED]
-    material = Material(
+    inputs = CaseInputs(
         case=case.id,
         texts=texts,
         findings={tool: results[case.id] for tool, results in contexts.items() if case.id in results},
@@ -154,14 +153,16 @@ def _case_prompts(
         other={tool: results[other] for tool, results in contexts.items() if other and other in results},
         given=case.contexts,
     )
-    return [_arm_prompt(task, case, arm, material, question) for arm in arms]
+    return [_arm_prompt(task, case, arm, inputs, question) for arm in arms]
 
 
-def _arm_prompt(task: Task, case: Case, arm: Approach, material: Material, question: str) -> Prompt:
-    from ai_dev_tools.benchmark.prompts.approaches import build_context
+def _arm_prompt(task: Task, case: Case, arm: Approach, inputs: CaseInputs, question: str) -> Prompt:
+    from ai_dev_tools.benchmark.prompts.approaches import ApproachFailed, build_context
 
     try:
-        context = build_context(arm, material)
+        context = build_context(arm, inputs)
+    except ApproachFailed:  # a mistake in code: the next case would only repeat it
+        raise
     except BenchmarkError as error:
         cost = (error.spent_s, error.other_cpu_s) if isinstance(error, ToolError) else (0.0, None)
         return _row(task, case, arm, None, *cost, error=SampleError(error.error_class, str(error)))

@@ -8,76 +8,27 @@ from __future__ import annotations
 import hashlib
 import random
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 
-from ai_dev_tools.benchmark.config.parsing import nearest
+from ai_dev_tools.benchmark._util.lines import visible_line
+from ai_dev_tools.benchmark._util.text import nearest
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, ToolError
+from ai_dev_tools.benchmark.plugins import (
+    APPROACHES,
+    BUILT_IN,
+    DEFAULT_APPROACHES,
+    TOOL_PREFIX,
+    Approach,
+    CaseInputs,
+    Context,
+    approach,
+)
 from ai_dev_tools.benchmark.prompts.tool_results import ToolResult
 
-TOOL_PREFIX = "tools-"
-
-
-@dataclass(frozen=True)
-class Material:
-    """All that an arm may use of one case.
-
-    Attributes:
-        texts: the case's files by relative path, in display order.
-        findings: result of each tool that ran on the case, by tool id.
-        tools: ids of the tools behind the arm `tools` and the controls.
-        other: the same tools' results on another case of the task, for the `mismatched` control.
-        given: contexts written by the user instead of files and tools, by approach.
-    """
-
-    case: str
-    texts: Mapping[str, str]
-    findings: Mapping[str, ToolResult]
-    tools: tuple[str, ...]
-    other: Mapping[str, ToolResult] = field(default_factory=dict)
-    given: Mapping[str, str] | None = None
-
-
-@dataclass(frozen=True)
-class Context:
-    """What the model is shown besides the question; `text` is None in the floor arm.
-
-    Attributes:
-        tool_s: run time of the tools behind it.
-        tool_other_cpu_s: CPU time of all else on the machine meanwhile; None where no tool ran, or it is not known.
-    """
-
-    text: str | None
-    tool_s: float = 0.0
-    tool_other_cpu_s: float | None = None
-
-
-ApproachFunction = Callable[[Material], Context]
-
-
-@dataclass(frozen=True)
-class Approach:
-    """A registered arm: its function and what it rules out, for the report."""
-
-    name: str
-    purpose: str
-    build: ApproachFunction
-
-
-APPROACHES: dict[str, Approach] = {}
-DEFAULT_APPROACHES = ("baseline", "tools", "no_context")
+__all__ = ["APPROACHES", "DEFAULT_APPROACHES", "FINDINGS_CONTROLS", "TOOL_PREFIX", "approach", "build_context"]
 FINDINGS_CONTROLS = ("excerpt", "shuffled", "mismatched")
 """Controls that are made from what the tools of the arm `tools` say."""
-
-
-def approach(name: str, purpose: str) -> Callable[[ApproachFunction], ApproachFunction]:
-    """Register a function as an arm that `approaches` in the config can name."""
-
-    def register(function: ApproachFunction) -> ApproachFunction:
-        APPROACHES[name] = Approach(name, purpose, function)
-        return function
-
-    return register
 
 
 def find_approach(name: str, tools: Mapping[str, object]) -> Approach:
@@ -90,7 +41,12 @@ def find_approach(name: str, tools: Mapping[str, object]) -> Approach:
         return APPROACHES[name]
     tool = name.removeprefix(TOOL_PREFIX)
     if name.startswith(TOOL_PREFIX) and tool in tools:
-        return Approach(name, f"what {tool} alone finds", lambda material: _findings(material.findings, (tool,)))
+        return Approach(
+            name=name,
+            description=f"what {tool} alone finds",
+            function=lambda inputs: _findings(inputs.findings, (tool,)),
+            origin=f"{BUILT_IN}prompts.approaches",
+        )
     if name.startswith(TOOL_PREFIX):
         raise ConfigurationError(f"unknown tool '{tool}' in approach '{name}', {nearest(tool, tools)}")
     raise ConfigurationError(
@@ -98,63 +54,84 @@ def find_approach(name: str, tools: Mapping[str, object]) -> Approach:
     )
 
 
-def build_context(arm: Approach, material: Material) -> Context:
+def build_context(arm: Approach, inputs: CaseInputs) -> Context:
     """The context of one case in one arm.
 
     Raises:
         ToolError: a tool that the arm needs failed on this case.
         ConfigurationError: the user's own contexts lack this arm.
+        ApproachFailed: a plugin's approach raised, or gave something else than a context.
     """
-    if material.given is None:
-        return arm.build(material)
+    if inputs.given is None:
+        return _built(arm, inputs)
     if arm.name == "no_context":
         return Context(None)
-    if arm.name not in material.given:
-        raise ConfigurationError(f"case '{material.case}' gives no context for approach '{arm.name}'")
-    return Context(material.given[arm.name])
+    if arm.name not in inputs.given:
+        raise ConfigurationError(f"case '{inputs.case}' gives no context for approach '{arm.name}'")
+    return Context(inputs.given[arm.name])
+
+
+class ApproachFailed(ConfigurationError):
+    """A plugin's approach raised, or gave something else than a context."""
+
+
+def _built(arm: Approach, inputs: CaseInputs) -> Context:
+    try:
+        made = arm.function(inputs)
+    except Exception as error:
+        if arm.built_in or isinstance(error, BenchmarkError):
+            raise
+        problem = f"raised {type(error).__name__}: {visible_line(error)[:200]}"
+    else:
+        if isinstance(made, Context):
+            return made
+        if made is None or isinstance(made, str):
+            return Context(made)
+        problem = f"returned {type(made).__name__}, expected a Context, text or None"
+    raise ApproachFailed(f"approach '{arm.name}' ({arm.origin}), case '{inputs.case}': it {problem}")
 
 
 @approach("baseline", "the raw files, as a user without the tool would paste them")
-def baseline(material: Material) -> Context:
-    return Context(_listing(material.texts))
+def baseline(inputs: CaseInputs) -> Context:
+    return Context(_listing(inputs.texts))
 
 
 @approach("tools", "the condensed findings of the task's tools")
-def tools(material: Material) -> Context:
-    return _findings(material.findings, material.tools)
+def tools(inputs: CaseInputs) -> Context:
+    return _findings(inputs.findings, inputs.tools)
 
 
 @approach("no_context", "question and answer format alone: rules out that guessing or memory suffices (the floor)")
-def no_context(material: Material) -> Context:
+def no_context(inputs: CaseInputs) -> Context:
     return Context(None)
 
 
 @approach("excerpt", "raw files cut to the length of the findings: rules out that brevity alone suffices")
-def excerpt(material: Material) -> Context:
-    length = len(_findings(material.findings, material.tools).text or "")
-    raw = _listing(material.texts)
+def excerpt(inputs: CaseInputs) -> Context:
+    length = len(_findings(inputs.findings, inputs.tools).text or "")
+    raw = _listing(inputs.texts)
     lines = raw.splitlines(keepends=True)
     starts = [0]
     for line in lines:
         starts.append(starts[-1] + len(line))
     possible = [start for start in starts if start + length <= len(raw)] or [0]
-    start = _random(material.case, "excerpt").choice(possible)
+    start = _random(inputs.case, "excerpt").choice(possible)
     return Context(raw[start : start + length])
 
 
 @approach("shuffled", "the findings, lines in random order: rules out that their order carries the information")
-def shuffled(material: Material) -> Context:
-    found = _findings(material.findings, material.tools)
+def shuffled(inputs: CaseInputs) -> Context:
+    found = _findings(inputs.findings, inputs.tools)
     lines = (found.text or "").splitlines()
-    _random(material.case, "shuffled").shuffle(lines)
+    _random(inputs.case, "shuffled").shuffle(lines)
     return replace(found, text="\n".join(lines))
 
 
 @approach("mismatched", "the findings about another case: rules out that the look of findings suffices")
-def mismatched(material: Material) -> Context:
-    if not material.other:
-        raise ConfigurationError(f"case '{material.case}': approach 'mismatched' needs a second case in the task")
-    return _findings(material.other, material.tools)
+def mismatched(inputs: CaseInputs) -> Context:
+    if not inputs.other:
+        raise ConfigurationError(f"case '{inputs.case}': approach 'mismatched' needs a second case in the task")
+    return _findings(inputs.other, inputs.tools)
 
 
 def _findings(results: Mapping[str, ToolResult], tools: tuple[str, ...]) -> Context:

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from pathlib import PurePosixPath
 
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f\\:*?"<>|]')
 _DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 _UNSEEN = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
+
+
+def plugin_member(place: int, file: str) -> str:
+    """Name of a plugin file in an archive.
+
+    Args:
+        place: among the plugins of the settings.
+    """
+    return f"config/plugins/{place}_{PurePosixPath(file).name}"
 
 
 def name_problem(name: str, most: int) -> str | None:

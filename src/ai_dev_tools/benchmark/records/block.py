@@ -24,7 +24,14 @@ Think = bool | Literal["low", "medium", "high"] | None
 """Whether, or how much, a model may think; None leaves it out of the request."""
 
 
-class Block(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+class PluginRef(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
+    """A plugin that a block needs: its name as the setting has it, and a digest where what it computes is kept."""
+
+    name: str
+    sha256: str | None = None
+
+
+class Block(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True, omit_defaults=True):
     """All samples of all approaches for one (profile, model, task): one job. Everything it needs besides the prompts."""
 
     profile: str
@@ -44,6 +51,7 @@ class Block(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     plan: str | None
     run_requests: int
     endpoint: dict[str, Any]
+    plugins: list[PluginRef] = []
 
     def to_json(self) -> str:
         """The block as one line of JSON."""

@@ -15,7 +15,7 @@ from typing import Any
 from ai_dev_tools.benchmark._util.text import shorten, visible
 from ai_dev_tools.benchmark.prompts import Prompt, read_prompts
 from ai_dev_tools.benchmark.records.sample import Sample, read_block
-from ai_dev_tools.benchmark.tasks.scoring import score_fields
+from ai_dev_tools.benchmark.tasks.scoring import foreign_scorers, score_fields
 
 MOST_INLINE_SAMPLES = 2000
 MOST_INLINE_BYTES = 8_000_000
@@ -154,17 +154,23 @@ def _detail(sample: Sample, prompt: Prompt | None, place: tuple[int, int] | None
 
 
 def _fields(sample: Sample, prompt: Prompt | None) -> list[list[Any]]:
-    """Field, scorer, weight, score, expected, given."""
+    """Field, scorer, weight, score, expected, given.
+
+    A plugin is not needed to show a run, so what its scorer said is shown where it is known from the sample.
+    """
     if prompt is None or not prompt.truth or sample.response is None:
         return []
-    scores = score_fields(sample.answer, prompt.truth, prompt.scoring)
+    known = [rule for rule in prompt.scoring if not foreign_scorers([rule])]
+    scores: dict[str, float | None] = {**score_fields(sample.answer, prompt.truth, known)}
+    if len(prompt.scoring) == 1 and not known:
+        scores[prompt.scoring[0]["field"]] = sample.score
     given = sample.answer if isinstance(sample.answer, dict) else {}
     return [
         [
             rule["field"],
             rule["scorer"],
             rule.get("weight", 1),
-            scores[rule["field"]],
+            scores.get(rule["field"]),
             _json(prompt.truth.get(rule["field"])),
             _json(given.get(rule["field"])),
         ]

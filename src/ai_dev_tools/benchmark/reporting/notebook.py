@@ -11,12 +11,15 @@ from typing import Any
 
 from IPython.display import HTML
 
+from ai_dev_tools.benchmark.plugins import load_plugins
 from ai_dev_tools.benchmark.reporting.build import build_report
 from ai_dev_tools.benchmark.reporting.data import RunData, read_run
 from ai_dev_tools.benchmark.reporting.document import Figure, Report
 from ai_dev_tools.benchmark.reporting.figures.pictures import picture
 from ai_dev_tools.benchmark.reporting.formats import html
 
+PLUGINS = "load_plugins"
+"""What the notebook finds in `about` beside what the settings say: the plugins to load, which are never an archive's."""
 _SHOW = re.compile(r"run\.show\((.*)\)")
 
 
@@ -59,6 +62,8 @@ def open_report(
         plans: the plan ledger, if there is one.
         figures: folder to write pictures and their data to, if any.
     """
+    if plugins := about.get(PLUGINS):
+        load_plugins(plugins)
     data = read_run(Path(tables), about, Path(plans) if plans else None)
     return OpenReport(data, Path(figures) if figures else None)
 

@@ -32,6 +32,7 @@ from ai_dev_tools.benchmark.reporting.document import Page, Report, Section, Tab
 from ai_dev_tools.benchmark.reporting.figures.pictures import figure_csv
 from ai_dev_tools.benchmark.reporting.formats import badge, console, html, junit, markdown, own, structured
 from ai_dev_tools.benchmark.reporting.machine import Made
+from ai_dev_tools.benchmark.reporting.notebook import PLUGINS
 
 MOST_SOCKET_PATH = 80
 MOST_FIGURE_ROWS = 5000
@@ -56,6 +57,7 @@ class Inputs:
         blocks, prompts: block files and prompt files, for the sample browser; what is not there is left out.
         about: what the settings say of the run, see `Experiment.about`.
         templates: the user's own Jinja2 templates; `x.md.j2` becomes `x.md` beside the report.
+        plugins: as the setting of that name has them; loaded in the notebook, which may draw with their plots.
     """
 
     tables: Path
@@ -65,6 +67,7 @@ class Inputs:
     prompts: Sequence[Path] = ()
     about: Mapping[str, Any] | None = None
     templates: Sequence[Path] = ()
+    plugins: Sequence[str] = ()
 
 
 def render_report(inputs: Inputs, folder: Path, figures: Path) -> Report:
@@ -81,7 +84,8 @@ def render_report(inputs: Inputs, folder: Path, figures: Path) -> Report:
         "tables": str(inputs.tables),
         "plans": str(inputs.plans or ""),
         "figures": str(figures),
-        "about": about,
+        "about": {key: value for key, value in about.items() if key != PLUGINS}
+        | ({PLUGINS: list(inputs.plugins)} if inputs.plugins else {}),
     }
     execute_notebook(inputs.notebook, folder / "report.ipynb", structured.jsonable(parameters))
     _write_page(report, inputs, folder)

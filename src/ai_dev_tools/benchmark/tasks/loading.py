@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, PositiveFloat, field_validator, model_validator
+from pydantic import ConfigDict, Field, PositiveFloat, field_validator, model_validator
 
 from ai_dev_tools.benchmark.config.models import WorkflowType
 from ai_dev_tools.benchmark.config.parsing import (
@@ -21,13 +21,16 @@ from ai_dev_tools.benchmark.config.parsing import (
     refuse_unstorable,
 )
 from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
+from ai_dev_tools.benchmark.plugins import SCORERS
 from ai_dev_tools.benchmark.records.names import clean_files
 from ai_dev_tools.benchmark.tasks.case_lists import IMPLICIT, CaseList, list_files, listed_cases
 from ai_dev_tools.benchmark.tasks.excerpts import Excerpt
-from ai_dev_tools.benchmark.tasks.scoring import NORMALISATIONS, SCORERS, score_fields
+from ai_dev_tools.benchmark.tasks.scoring import NORMALISATIONS, ScorerFailed, score_fields
 from ai_dev_tools.benchmark.tasks.templating import MAX_QUESTION_BYTES, Failed, render_each
 
 CORPUS_PREFIX = "corpus:"
+_OF_A_RULE = ("field", "scorer", "weight")
+"""What every scoring rule may say; all else goes to its scorer."""
 
 
 class ScoringRule(StrictModel):
@@ -39,6 +42,8 @@ class ScoringRule(StrictModel):
     normalise: tuple[str, ...] | None = None
     tolerance: float | None = None
     relative: float | None = None
+
+    model_config = ConfigDict(extra="allow")  # a plugin's scorer has parameters of its own, looked at below
 
     @field_validator("scorer")
     @classmethod
@@ -57,10 +62,17 @@ class ScoringRule(StrictModel):
 
     @model_validator(mode="after")
     def _parameters_of_the_scorer(self) -> ScoringRule:
-        taken = [*inspect.signature(SCORERS[self.scorer]).parameters][2:]
-        given = self.as_dict().keys() - {"field", "scorer", "weight"}
-        if strange := sorted(given - set(taken)):
-            raise ValueError(f"scorer '{self.scorer}' takes no '{strange[0]}', valid: {', '.join(taken) or 'none'}")
+        parameters = [*inspect.signature(SCORERS[self.scorer].function).parameters.values()][2:]
+        named = {p.name: p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+        given = self.as_dict().keys() - set(_OF_A_RULE)
+        strange = sorted(given - named.keys()) if not any(p.kind is p.VAR_KEYWORD for p in parameters) else []
+        if strange and strange[0] in (self.model_extra or {}):
+            hint = nearest(strange[0], [*named, *_OF_A_RULE])
+            raise ValueError(f"scorer '{self.scorer}' takes no '{strange[0]}', {hint}")
+        if strange:
+            raise ValueError(f"scorer '{self.scorer}' takes no '{strange[0]}', valid: {', '.join(named) or 'none'}")
+        if absent := [name for name, p in named.items() if p.default is p.empty and name not in given]:
+            raise ValueError(f"scorer '{self.scorer}' needs '{absent[0]}'")
         return self
 
     def as_dict(self) -> dict[str, Any]:
@@ -290,14 +302,23 @@ def _task_errors(task: Task, path: Path) -> list[str]:
             elif absent := [field for field in fields if field not in case.truth]:
                 lines += [f"{case.where}: 'truth' lacks the scored field '{field}'" for field in absent]
             else:
-                lines += [
-                    f"{case.where}: 'truth' of '{field}' is nothing that its scorer can compare: no answer could score 1"
-                    for field, score in score_fields(case.truth, case.truth, rules).items()
-                    if score < 1
-                ]
+                lines += _unreachable(case, case.truth, rules)
         if isinstance(question := questions.get(case.id, ""), Failed):
             lines.append(_question_error(task, case, question))
     return lines
+
+
+def _unreachable(case: Case, truth: dict[str, Any], rules: list[dict[str, Any]]) -> list[str]:
+    """Fields that not even the truth itself scores 1 in."""
+    try:
+        scores = score_fields(truth, truth, rules)
+    except ScorerFailed as error:
+        return [f"{case.where}: {error}"]
+    return [
+        f"{case.where}: 'truth' of '{field}' is nothing that its scorer can compare: no answer could score 1"
+        for field, score in scores.items()
+        if score < 1
+    ]
 
 
 def render_questions(task: Task, cases: Iterable[Case] | None = None) -> dict[str, str | Failed]:

@@ -13,16 +13,15 @@ from typing import Any
 
 import yaml
 
-from ai_dev_tools.benchmark.config.models import WorkflowType, as_list
+from ai_dev_tools.benchmark.config.models import WorkflowType
 from ai_dev_tools.benchmark.config.parsing import PATH_SAFE, nearest, refuse_unstorable
+from ai_dev_tools.benchmark.config.shipped_files import find_root, task_folders_of
 from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.names import checked
 from ai_dev_tools.benchmark.tasks.loading import Task, find_tasks, load_task
 from ai_dev_tools.benchmark.tasks.size_classes import CHARS_PER_TOKEN, LARGEST
 
-OWN_TASKS = "config/tasks_local"
-"""Where tasks made from prompts are kept, beside the shipped ones and out of version control."""
 FREE_TEXT = 1000
 """Most characters of an answer that nothing is expected of."""
 
@@ -37,10 +36,10 @@ class TaskRegistry:
 
     def __init__(self, root: Path, folders: list[Path] | None = None) -> None:
         self._root = root
-        self._folders = folders if folders is not None else _folders(root)
+        self._folders = folders if folders is not None else task_folders_of(root)
 
     def _found(self) -> dict[str, Path]:
-        own = self._root / OWN_TASKS
+        own = self._root / paths.OWN_TASKS
         return find_tasks([*self._folders, *([own] if own.is_dir() and own not in self._folders else [])])
 
     def __iter__(self) -> Iterator[str]:
@@ -119,7 +118,7 @@ class TaskRegistry:
             task_id, name, description, kind, baseline_prompt, tools_prompt, timeout, expected_outputs or {}
         )
         refuse_unstorable(case, f"task '{task_id}'")
-        target = self._root / OWN_TASKS / task_id
+        target = self._root / paths.OWN_TASKS / task_id
         if (taken := self._found().get(task_id)) is not None and not _same(taken, task, case):
             if taken != target:
                 raise ConfigurationError(f"task id '{task_id}' is taken by {taken}", remedy="Choose another id")
@@ -140,8 +139,6 @@ def get_task_registry(root: Path | str | None = None) -> TaskRegistry:
     Raises:
         ConfigurationError: there is no workflow.
     """
-    from ai_dev_tools.benchmark.config.shipped_files import find_root
-
     return TaskRegistry(find_root(Path(root) if root else None))
 
 
@@ -226,13 +223,6 @@ def answer_field(field: str, value: Any) -> tuple[dict[str, Any], dict[str, Any]
         f"expected output '{field}' is {json.dumps(value, default=str)[:60]}, which has no scorer",
         remedy="Expect a text, a number, true or false, or a list of texts; for more, write a task folder",
     )
-
-
-def _folders(root: Path) -> list[Path]:
-    from ai_dev_tools.benchmark.config.sources import load_settings
-
-    own = load_settings(root, {}).settings.get("task_folders") or []
-    return [root / paths.TASKS, *(root / folder for folder in as_list(own))]
 
 
 def _same(folder: Path, task: Mapping[str, Any], case: Mapping[str, Any]) -> bool:

@@ -13,12 +13,11 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
+from ai_dev_tools.benchmark._util.lines import visible_line
+from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.plugins import SCORERS, scorer
 from ai_dev_tools.benchmark.tasks.answers import MAX_DEPTH as MAX_DEPTH
 from ai_dev_tools.benchmark.tasks.answers import parse_answer as parse_answer
-
-Scorer = Callable[..., float]
-
-SCORERS: dict[str, Scorer] = {}
 
 NORMALISATIONS: dict[str, Callable[[str], str]] = {
     "lower": str.lower,
@@ -30,16 +29,6 @@ NORMALISATIONS: dict[str, Callable[[str], str]] = {
 }
 """lower: lower case; strip: no space around; basename: after the last slash; no_parens: `f(x)` -> `f`;
 last_name: `Class.method` -> `method`; collapse: runs of white space become one space."""
-
-
-def scorer(name: str) -> Callable[[Scorer], Scorer]:
-    """Register a function `(expected, actual, **parameters) -> 0..1` as a scorer that task files can name."""
-
-    def register(function: Scorer) -> Scorer:
-        SCORERS[name] = function
-        return function
-
-    return register
 
 
 def _normalised(value: Any, names: Sequence[str]) -> Any:
@@ -137,6 +126,10 @@ def _key(value: Any) -> str:
     return json.dumps(value, sort_keys=True)
 
 
+class ScorerFailed(ConfigurationError):
+    """A plugin's scorer raised, or gave no number from 0 to 1."""
+
+
 def score_fields(answer: Any, truth: dict[str, Any], rules: Sequence[dict[str, Any]]) -> dict[str, float]:
     """The score of each scored field.
 
@@ -144,18 +137,48 @@ def score_fields(answer: Any, truth: dict[str, Any], rules: Sequence[dict[str, A
         answer: the parsed answer, anything.
         truth: expected value of each scored field.
         rules: one mapping per field: `field`, `scorer`, optional `weight` and the scorer's own parameters.
+
+    Raises:
+        ScorerFailed: a plugin's scorer did.
+        ConfigurationError: no such scorer.
     """
     given = answer if isinstance(answer, dict) else {}
-    scores = {}
-    for rule in rules:
-        parameters = {key: value for key, value in rule.items() if key not in ("field", "scorer", "weight")}
-        field = rule["field"]
-        scores[field] = SCORERS[rule["scorer"]](truth[field], given[field], **parameters) if field in given else 0.0
-    return scores
+    return {
+        rule["field"]: _score(rule, truth[rule["field"]], given[rule["field"]]) if rule["field"] in given else 0.0
+        for rule in rules
+    }
+
+
+def _score(rule: dict[str, Any], expected: Any, actual: Any) -> float:
+    found = SCORERS.find(rule["scorer"])
+    parameters = {key: value for key, value in rule.items() if key not in ("field", "scorer", "weight")}
+    if found.built_in:
+        return found.function(expected, actual, **parameters)
+    try:
+        score = float(found.function(expected, actual, **parameters))
+    except Exception as error:
+        problem = f"raised {type(error).__name__}: {visible_line(error)[:200]}"
+    else:
+        if 0 <= score <= 1:
+            return score
+        problem = f"gave {score:g}, which is not a number from 0 to 1"
+    raise ScorerFailed(
+        f"scorer '{found.name}' ({found.origin}) {problem}",
+        remedy="Correct it and run again: answers that are there are scored anew, and nothing is asked again",
+    )
+
+
+def foreign_scorers(rules: Sequence[dict[str, Any]]) -> list[str]:
+    """Those scorers that do not come with this package: a plugin's, loaded or not."""
+    names = [str(rule["scorer"]) for rule in rules]
+    return [name for name in names if name not in SCORERS or not SCORERS[name].built_in]
 
 
 def score_answer(answer: Any, truth: dict[str, Any] | None, rules: Sequence[dict[str, Any]]) -> float | None:
-    """Weighted mean of the fields' scores, 0 to 1; None where there is no truth to compare with."""
+    """Weighted mean of the fields' scores, 0 to 1; None where there is no truth to compare with.
+
+    Raises as `score_fields`.
+    """
     if not truth or not rules:
         return None
     scores = score_fields(answer, truth, rules)

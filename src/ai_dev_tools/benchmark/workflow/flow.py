@@ -10,7 +10,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,6 +25,7 @@ from ai_dev_tools.benchmark.endpoints.embedded.catalogue import require_servable
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, error_lines
 from ai_dev_tools.benchmark.execution.job import RUN_PID
 from ai_dev_tools.benchmark.planning.experiment import Experiment, open_experiment
+from ai_dev_tools.benchmark.plugins import APPROACHES, PLOTS, LoadedPlugin
 from ai_dev_tools.benchmark.prompts.containment import choose_sandbox
 from ai_dev_tools.benchmark.prompts.tool_results import read_contexts
 from ai_dev_tools.benchmark.prompts.tools import companions, installed_version, load_tool, tool_digest
@@ -96,6 +97,8 @@ class Flow:
         self._workflow = workflow
         self._programs: dict[str, str] = {}
         if workflow.is_main_process:
+            for line in config.replaced:
+                print(f"note: {line}", file=sys.stderr)
             if self.source == "cases":
                 choose_sandbox(config.tool_sandbox)
             for tool in self.experiment.tools.values() if self.source == "cases" else ():
@@ -279,10 +282,24 @@ class Flow:
     def plan(self, wildcards: Any) -> dict[str, Any]:
         return self.experiment.plan(wildcards.profile)
 
+    def plugin_names(self, wildcards: Any, input: Any) -> list[str]:
+        """What a script loads. (A function of `input` is not among the parameters whose change runs a job again.)"""
+        return list(self.experiment.config.every_plugin)
+
     @property
     def plugins(self) -> list[str]:
-        """Files with metrics, comparisons and checks of the user's own."""
-        return [str(path) for path in self.experiment.config.plugins]
+        """Files of all plugins."""
+        return _plugin_files(self.experiment.plugins)
+
+    @property
+    def prompt_plugins(self) -> list[str]:
+        """Files of the plugins whose approaches the run uses."""
+        return _plugin_files(self.experiment.plugins_with(APPROACHES, self.experiment.plugin_approaches))
+
+    @property
+    def plot_plugins(self) -> list[str]:
+        """Files of the plugins that draw."""
+        return _plugin_files(self.experiment.plugins_with(PLOTS, PLOTS))
 
     @_clear_errors
     def analysis(self, wildcards: Any) -> dict[str, Any]:
@@ -425,6 +442,12 @@ def _shorten(record: logging.LogRecord) -> bool:
     if isinstance(record.msg, str):
         record.msg = _BLOCK.sub("--block … ", record.msg)
     return True
+
+
+def _plugin_files(plugins: Iterable[LoadedPlugin]) -> list[str]:
+    """Their files, those of the working folder as seen from it."""
+    files = [path for plugin in plugins for path in plugin.files]
+    return [str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path) for path in files]
 
 
 def _require_writable(results: Path) -> None:

@@ -57,6 +57,7 @@ def validate(merged: Merged, overrides: Mapping[str, Any], root: Path) -> list[C
     profile = experiment.profile(config.profile)
     checks = [
         Check("config", "ok", f"profile {profile.name}, {profile.samples} samples, {', '.join(experiment.approaches)}"),
+        *(Check("config", "warning", line) for line in config.replaced),
         *_tasks(experiment, config.profile, root),
         *_tools(experiment),
         *_endpoints(experiment, config.profile, root),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -23,16 +23,18 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from ai_dev_tools.benchmark._util.text import visible
-from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.plugins import PLOTS, plot
+from ai_dev_tools.benchmark.prompts.approaches import APPROACHES
 from ai_dev_tools.benchmark.reporting.figures.tips import TITLE, with_tips
 
+__all__ = ["plot"]
 WIDTH = 10.6
 """Width of every figure in inches: what a page has at 1280 pixels, so that text keeps its size."""
 INK, MUTED, GRID, PAPER = "#1c2024", "#5c636b", "#d9dde2", "#ffffff"
 COLOURS = ("#0072b2", "#d55e00", "#6f7780", "#008563", "#b4569a", "#8f6c00", "#3f8fc4")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 3)))
-FIRST = ("baseline", "tools", "no_context", "excerpt", "shuffled", "mismatched")
+FIRST = tuple(name for name, arm in APPROACHES.items() if arm.built_in)
 THEMED = {INK: "--ink", MUTED: "--muted", GRID: "--line", PAPER: "--paper"} | {
     colour: f"--series-{number}" for number, colour in enumerate(COLOURS)
 }
@@ -71,18 +73,6 @@ STYLE: Any = {
     "figure.facecolor": "none",
     "path.simplify": True,
 }
-PlotFunction = Callable[[Figure, pd.DataFrame, Mapping[str, Any]], None]
-PLOTS: dict[str, PlotFunction] = {}
-
-
-def plot(name: str) -> Callable[[PlotFunction], PlotFunction]:
-    """Register a function `(figure, data, options)` that draws a tidy table into an empty matplotlib figure."""
-
-    def register(function: PlotFunction) -> PlotFunction:
-        PLOTS[name] = function
-        return function
-
-    return register
 
 
 def registered() -> tuple[str, ...]:
@@ -96,11 +86,10 @@ def draw(name: str, data: pd.DataFrame, options: Mapping[str, Any] | None = None
     Raises:
         ConfigurationError: no such plot.
     """
-    if name not in PLOTS:
-        raise ConfigurationError(f"no plot is called '{name}'; known: {', '.join(PLOTS)}")
+    function = PLOTS.find(name).function
     with rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, 3.4), layout=ConstrainedLayoutEngine(wspace=PANEL_GAP))
-        PLOTS[name](figure, data, options or {})
+        function(figure, data, options or {})
         return figure
 
 

@@ -30,17 +30,17 @@ def controls_table(data: RunData) -> Table:
     lengths = {(row["approach"], row["task"], row["model"]): row for row in records(data.controls)}
     rows: list[dict[str, Any]] = []
     for name, arm in APPROACHES.items():
-        if name in ("baseline", "tools"):
+        if name in ("baseline", "tools") or not arm.built_in:
             continue
         if name not in data.approaches:
-            rows.append(ranked({"approach": name, "purpose": arm.purpose, "note": "did not run"}, main=False))
+            rows.append(ranked({"approach": name, "purpose": arm.description, "note": "did not run"}, main=False))
             continue
         for model in data.models:
             for task in [ALL, *data.tasks]:
                 length = lengths.get((name, task, model), {})
                 shown = {
                     "approach": name,
-                    "purpose": arm.purpose,
+                    "purpose": arm.description,
                     "task": "all tasks" if task == ALL else data.task_name(task),
                     "model": model,
                     "quality": data.metric("quality", model=model, task=task, approach=name).get("value"),

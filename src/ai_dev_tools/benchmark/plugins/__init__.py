@@ -1,0 +1,111 @@
+"""What you can add: approaches, scorers, metrics, comparisons, checks, plots and endpoint kinds. One decorated function each.
+
+    from ai_dev_tools.benchmark.plugins import approach, scorer
+
+    @approach("names_only", "file names alone: rules out that names give the answer away")
+    def names_only(inputs):
+        return "\n".join(inputs.texts)
+
+    @scorer("same_length")
+    def same_length(expected, actual):
+        return float(len(expected) == len(str(actual)))
+
+The setting `plugins` names the file, an installed package's plugin, or a module; `load_plugins` runs it, and from then on
+the function is treated like the built-in ones. Light imports: block jobs use this package.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ai_dev_tools.benchmark.plugins.kinds import (
+    APPROACHES,
+    CHECKS,
+    COMPARISONS,
+    DEFAULT_APPROACHES,
+    ENDPOINT_KINDS,
+    ENDPOINTS,
+    METRICS,
+    PLOTS,
+    SCORERS,
+    SHIPPED_ENDPOINT_KINDS,
+    TOOL_PREFIX,
+    Approach,
+    CaseInputs,
+    Check,
+    Comparison,
+    Context,
+    Endpoint,
+    EndpointKind,
+    Estimate,
+    Metric,
+    Plot,
+    Scorer,
+    approach,
+    check,
+    comparison,
+    endpoint_kind,
+    metric,
+    plot,
+    scorer,
+)
+from ai_dev_tools.benchmark.plugins.loading import LoadedPlugin, add_plugin, is_file_name, load_plugins
+from ai_dev_tools.benchmark.plugins.registry import BUILT_IN, REGISTRIES, Plugin, Registry
+
+__all__ = [
+    "APPROACHES",
+    "BUILT_IN",
+    "CHECKS",
+    "COMPARISONS",
+    "DEFAULT_APPROACHES",
+    "ENDPOINTS",
+    "ENDPOINT_KINDS",
+    "METRICS",
+    "PLOTS",
+    "REGISTRIES",
+    "SCORERS",
+    "SHIPPED_ENDPOINT_KINDS",
+    "TOOL_PREFIX",
+    "Approach",
+    "CaseInputs",
+    "Check",
+    "Comparison",
+    "Context",
+    "Endpoint",
+    "EndpointKind",
+    "Estimate",
+    "LoadedPlugin",
+    "Metric",
+    "Plot",
+    "Plugin",
+    "Registry",
+    "Scorer",
+    "add_plugin",
+    "approach",
+    "catalogue",
+    "check",
+    "comparison",
+    "endpoint_kind",
+    "is_file_name",
+    "load_plugins",
+    "metric",
+    "plot",
+    "scorer",
+]
+
+
+def catalogue() -> list[dict[str, str]]:
+    """What tables are computed with: every metric, comparison and check."""
+    tabled: list[Registry[Any]] = [METRICS, COMPARISONS, CHECKS]
+    return [
+        {
+            "kind": registry.kind,
+            "name": plugin.name,
+            "unit": plugin.unit,
+            "description": plugin.description,
+            "origin": plugin.origin,
+            "options": plugin.options,
+        }
+        for registry in tabled
+        for plugin in registry.values()
+    ]

@@ -1,0 +1,110 @@
+"""The command `compare`: profiles, running what is missing; or two stored runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ai_dev_tools.cli import console
+from ai_dev_tools.cli.command_request import CommandRequest, open_request, presenter, show, start
+from ai_dev_tools.cli.options import (
+    AsJson,
+    ConfigFiles,
+    Cores,
+    Endpoint,
+    Models,
+    Output,
+    Root,
+    Samples,
+    Settings,
+    Tasks,
+    names,
+)
+
+if TYPE_CHECKING:
+    from ai_dev_tools.benchmark.comparison.run import Run
+
+
+def compare(
+    context: typer.Context,
+    profiles: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--profiles",
+            metavar="NAME ...",
+            help="Two or more; the first with each other one; NAME@replay is a replay of NAME",
+        ),
+    ] = None,
+    runs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--runs", metavar="A B", help="Instead: two stored runs (folder, table, archive, import); asks nothing"
+        ),
+    ] = None,
+    same_verdicts: Annotated[
+        bool, typer.Option("--same-verdicts", help="Exit code 1 unless all verdicts of the first hold in the others")
+    ] = False,
+    tasks: Tasks = None, samples: Samples = None, models: Models = None, endpoint: Endpoint = None,
+    output_format: Output = None, config: Settings = None, configfile: ConfigFiles = None, cores: Cores = None,
+    root: Root = None, as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Compare profiles over the cases that they share, running what is missing; or two stored runs, or a repetition."""
+    request = CommandRequest.of(context)
+    if runs and profiles:
+        console.stop("compare takes --profiles (and runs what is missing) or --runs (and asks nothing), not both")
+    if runs:
+        raise SystemExit(_compare_stored(runs, request, same_verdicts, as_json))
+    wanted = names(profiles) or []
+    if len(wanted) < 2:
+        console.stop("compare needs two profiles or more: ai-dev-bench compare --profiles light medium")
+    raise SystemExit(_compare_profiles(request.also(compare=wanted, profile=wanted[0]), same_verdicts, as_json))
+
+
+def _compare_profiles(request: CommandRequest, same_verdicts: bool, as_json: bool) -> int:
+    experiment, place = open_request(request)
+    first, *others = experiment.compared
+    folders = [f"comparison/{first}__{other}" for other in others]
+    code = start(request, "compare", presenter(folders[0], as_json))
+    if code == console.OK and not request.dry:
+        from ai_dev_tools.benchmark.comparison.run import read_run
+
+        for folder in folders[1:]:
+            console.say(f"Report: results/{folder}/overview.html")
+        compared = [read_run(place / "results" / name) for name in (first, *others)]
+        code = _say_whether_verdicts_hold(compared, same_verdicts)
+    return code
+
+
+def _compare_stored(given: Sequence[str], request: CommandRequest, same_verdicts: bool, as_json: bool) -> int:
+    """Compare two stored runs; nothing is asked and Snakemake has nothing to do. Returns the exit code."""
+    from ai_dev_tools.benchmark.comparison import write_comparison
+    from ai_dev_tools.benchmark.comparison.run import read_run
+
+    asked = [name for name, value in request.config.items() if value is not None and name != "output_format"]
+    if asked:
+        console.stop(f"--runs compares what is stored, so --{asked[0]} has no meaning there: leave it out")
+    found = names(given) or []
+    if len(found) != 2:
+        console.stop("--runs takes two stored runs: ai-dev-bench compare --runs results/before results/after")
+    experiment, place = open_request(request)
+    before, after = (read_run(name, place) for name in found)
+    if before.name == after.name:
+        console.stop(f"both runs are called '{before.name}': rename one of the files or folders")
+    target = f"comparison/{before.name}__{after.name}"
+    write_comparison(before, after, place / "results" / target, experiment.config.plan.reference)
+    show(place, target, experiment.config.output_format, "", as_json)
+    return _say_whether_verdicts_hold([before, after], same_verdicts)
+
+
+def _say_whether_verdicts_hold(runs: Sequence[Run], required: bool) -> int:
+    """Say what became of the first run's verdicts in each other one; returns 1 if they must hold and do not."""
+    from ai_dev_tools.benchmark.comparison.repetition import compare_requests
+
+    first, *others = runs
+    found = [compare_requests(first, other) for other in others]
+    for other, repetition in zip(others, found, strict=True):
+        for line in repetition.lines:
+            console.say(f"{first.name} and {other.name}: {line}")
+    return console.FAILED if required and not all(repetition.holds for repetition in found) else console.OK

@@ -1,0 +1,118 @@
+"""Commands that run Snakemake for one run: run, batch, report, archive."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ai_dev_tools.cli import console
+from ai_dev_tools.cli.command_request import CommandRequest, Present, open_request, presenter, start
+from ai_dev_tools.cli.options import (
+    Approaches,
+    AsJson,
+    ConfigFiles,
+    Cores,
+    Endpoint,
+    Models,
+    Output,
+    Profile,
+    Root,
+    Samples,
+    Settings,
+    Tasks,
+    Tools,
+)
+
+if TYPE_CHECKING:
+    from ai_dev_tools.benchmark.planning.experiment import Experiment
+
+
+def run(
+    context: typer.Context,
+    profile: Profile = None, tasks: Tasks = None, samples: Samples = None, approaches: Approaches = None,
+    models: Models = None, tools: Tools = None, endpoint: Endpoint = None, output_format: Output = None,
+    config: Settings = None, configfile: ConfigFiles = None, cores: Cores = None, root: Root = None,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Run the benchmark of one profile. Snakemake's own flags go after `--`, for example `-- --dry-run`."""
+    raise SystemExit(start(CommandRequest.of(context), "report", presenter(None, as_json)))
+
+
+def batch(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="quick, standard, comprehensive, scaling, or one of the config's")],
+    tasks: Tasks = None, models: Models = None, endpoint: Endpoint = None, output_format: Output = None,
+    config: Settings = None, configfile: ConfigFiles = None, cores: Cores = None, root: Root = None,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Run a batch of profiles and report it as one."""
+    request = CommandRequest.of(context).also(batch=name)
+    raise SystemExit(start(request, "batch", presenter(f"batches/{name}", as_json)))
+
+
+def report(
+    context: typer.Context,
+    partial: Annotated[bool, typer.Option(help="Of what exists")] = False,
+    profile: Profile = None, tasks: Tasks = None, samples: Samples = None, approaches: Approaches = None,
+    models: Models = None, tools: Tools = None, endpoint: Endpoint = None, output_format: Output = None,
+    config: Settings = None, configfile: ConfigFiles = None, cores: Cores = None, root: Root = None,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Render the report of a run again from what is stored; asks no model. Name what the run was asked with."""
+    request = CommandRequest.of(context).also(partial=partial or None, source="samples")
+    experiment, place = open_request(request)
+    if problem := undeclared(experiment, place):
+        console.stop(problem)
+    raise SystemExit(start(request.with_flags("--forcerun", "render_report"), "report", presenter(None, as_json)))
+
+
+def archive(
+    context: typer.Context,
+    profile: Profile = None, tasks: Tasks = None, samples: Samples = None, approaches: Approaches = None,
+    models: Models = None, tools: Tools = None, endpoint: Endpoint = None,
+    config: Settings = None, configfile: ConfigFiles = None, cores: Cores = None, root: Root = None,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Put a run into one file that others can check, render again and repeat; asks models only for what is missing."""
+    raise SystemExit(start(CommandRequest.of(context), "archive", _archived(as_json)))
+
+
+def _archived(as_json: bool) -> Present:
+    """Presents the archive that a run was put into."""
+
+    def present(experiment: Experiment, root: Path, command: str) -> None:
+        from ai_dev_tools.benchmark.records import paths
+
+        profile = experiment.run
+        file = root / paths.ARCHIVE.format(profile=profile, archive=experiment.archive_name(profile))
+        if as_json:
+            console.out_json({"command": command, "archive": str(file), "bytes": file.stat().st_size})
+        else:
+            console.tell(file)
+            console.say(f"Check it anywhere: ai-dev-bench verify {file.name}")
+
+    return present
+
+
+def undeclared(experiment: Experiment, root: Path) -> str | None:
+    """Why these settings are those of no run that was made, and what the last one was asked with; None if they are."""
+    from ai_dev_tools.benchmark.records import paths
+    from ai_dev_tools.benchmark.records.plan import plan_hash, read_plans, restates
+
+    profile = experiment.config.profile
+    plan = experiment.plan(profile)
+    declared = read_plans(root / paths.PLANS.format(profile=experiment.run.removesuffix(paths.REPLAY)))
+    if any(plan_hash(plan) == entry["plan"] or restates(plan, entry) for entry in declared):
+        return None
+    if not declared:
+        return f"profile '{profile}' has no run yet: ai-dev-bench run --profile {profile}"
+    last = declared[-1]
+    names = ("tasks", "samples", "approaches", "models")
+    said = {key: [str(last[key])] if key == "samples" else list(last[key]) for key in names if last[key] != plan[key]}
+    options = "".join(f" --{key} {' '.join(values)}" for key, values in said.items())
+    return (
+        f"no run of profile '{profile}' was asked with these settings; name those of the run, for example of the last: "
+        f"ai-dev-bench report --profile {profile}{options or ' (and its --config or --configfile)'}"
+    )

@@ -1,0 +1,84 @@
+"""The command `validate`: whether a run can work, and where each setting comes from."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ai_dev_tools.benchmark._util.credentials import problem_of, problem_of_variable, without_passwords
+from ai_dev_tools.cli import console
+from ai_dev_tools.cli.command_request import CommandRequest
+from ai_dev_tools.cli.options import AsJson, ConfigFiles, Endpoint, Models, Profile, Root, Settings, Tasks
+
+if TYPE_CHECKING:
+    from ai_dev_tools.benchmark.config.sources import Merged
+
+
+def validate(
+    context: typer.Context,
+    sources: Annotated[bool, typer.Option(help="Also where each setting comes from")] = True,
+    profile: Profile = None,
+    tasks: Tasks = None,
+    endpoint: Endpoint = None,
+    models: Models = None,
+    config: Settings = None,
+    configfile: ConfigFiles = None,
+    root: Root = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check settings, tasks, tools, endpoints, models, memory and disk; exit code 1 if a run cannot work."""
+    from ai_dev_tools.benchmark.config.sources import load_settings
+    from ai_dev_tools.benchmark.workflow.preflight import validate as check_all
+
+    request = CommandRequest.of(context)
+    place, overrides = request.place(), request.settings()
+    merged = load_settings(place, overrides)
+    with contextlib.chdir(place):
+        checks = [vars(check) for check in check_all(merged, overrides, place)]
+    settings = setting_rows(merged) if sources else []
+    if as_json:
+        console.out_json({"checks": checks, "settings": settings})
+    else:
+        if settings:
+            console.out(console.table(settings, ["setting", "value", "source"], console.WIDTH) + "\n")
+        console.out(console.table(checks, ["status", "name", "found", "mend"], console.WIDTH))
+    raise SystemExit(console.FAILED if any(check["status"] == "failed" for check in checks) else console.OK)
+
+
+def setting_rows(merged: Merged) -> list[dict[str, Any]]:
+    """Every setting with its value and where it came from; those of defaults too."""
+    from ai_dev_tools.benchmark.config.models import Config
+    from ai_dev_tools.benchmark.config.sources import DEFAULT, leaves
+
+    values = leaves(merged.settings)
+    rows = [
+        {"setting": key, "value": _shown(key, values[key]), "source": source} for key, source in merged.sources.items()
+    ]
+    given = {key.partition(".")[0] for key in merged.sources}
+    for name, info in Config.model_fields.items():
+        if name not in given:
+            default = info.get_default(call_default_factory=True)
+            value = default.model_dump(mode="json") if hasattr(default, "model_dump") else default
+            rows.append({"setting": name, "value": _short(value), "source": DEFAULT})
+    return sorted(rows, key=lambda row: str(row["setting"]))
+
+
+def _shown(key: str, value: Any) -> str:
+    from ai_dev_tools.benchmark.execution.provenance import without_secrets
+
+    parts = key.split(".")
+    if "environment" in parts[:-1]:
+        value = without_secrets({parts[-1]: value})[parts[-1]]
+    elif parts[-1] in ("endpoint", "host", "base_url", "replicas"):
+        several = value if isinstance(value, list | tuple) else [value]
+        value = "(hidden)" if any(map(problem_of, several)) else value
+    elif parts[-1] in ("key_env", "token_env") and problem_of_variable(value):
+        value = "(hidden)"
+    return without_passwords(_short(value))
+
+
+def _short(value: Any) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
