@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from fakes.ollama import FakeOllama
+from support.documents import PYTHON, REPO, blocks
 from support.workflow_project import Project
 
 MODEL = "llama3.2:1b"
@@ -27,13 +28,13 @@ def share(expected, actual, most=1.0):
 '''
 
 
-def write_task(folder: Path) -> None:
-    (folder / "cases").mkdir(parents=True)
+def write_task(folder: Path, rule: dict[str, object]) -> None:
+    (folder / "cases").mkdir(parents=True, exist_ok=True)
     schema = {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer", "minimum": 0}}}
     task = {
         "id": folder.name, "name": "Count", "description": "How many lines?", "workflow_type": "custom", "tools": [],
         "question": "How many lines?", "answer_schema": schema,
-        "scoring": [{"field": "n", "scorer": "share", "most": 1.0}],
+        "scoring": [{"field": "n", **rule}],
     }  # fmt: skip
     (folder / "task.yaml").write_text(yaml.safe_dump(task))
     for number in range(2):
@@ -46,7 +47,7 @@ def write_task(folder: Path) -> None:
 def project(tmp_path: Path) -> Iterator[Project]:
     (tmp_path / "project").mkdir()
     project = Project.create(tmp_path / "project")
-    write_task(project.folder / "own" / "count")
+    write_task(project.folder / "own" / "count", {"scorer": "share", "most": 1.0})
     yield project
     project.clean_up()
 
@@ -90,12 +91,18 @@ def test_a_file_adds_an_arm_and_a_scorer_and_a_change_of_them_asks_no_more_than_
         assert len(fake.requests) == 6, "the answers at hand show it before anything is asked"
 
 
+def example() -> str:
+    """The plugin that docs/plugins.md shows."""
+    return next(block.text for block in blocks(REPO / "docs" / "plugins.md") if block.language in PYTHON)
+
+
 def test_an_installed_package_adds_an_arm_and_a_scorer(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     about = tmp_path / "site" / "lab_tools-1.0.dist-info"
     about.mkdir(parents=True)
-    (tmp_path / "site" / "lab_tools.py").write_text(PLUGIN)
+    (tmp_path / "site" / "lab_tools.py").write_text(example())
+    write_task(project.folder / "own" / "count", {"scorer": "close", "within": 0.5})
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: lab-tools\nVersion: 1.0\n")
     (about / "entry_points.txt").write_text("[ai_dev_tools.plugins]\nlab = lab_tools\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
@@ -106,7 +113,9 @@ def test_an_installed_package_adds_an_arm_and_a_scorer(
         }  # fmt: skip
         refused = project.snakemake("run", **settings)
         assert refused.returncode == 1
-        assert "unknown scorer 'share'" in refused.stdout
+        assert "unknown scorer 'close'" in refused.stdout
         project.run("tables", **settings, plugins="lab")
         assert len(fake.requests) == 2
-        assert scores(project) == {"baseline": 0.5, "names_only": 0.5}
+        assert scores(project) == {"baseline": 1.0, "names_only": 1.0}
+    metrics = (project.folder / "results" / "light" / "tables" / "metrics.csv").read_text()
+    assert "letters_per_answer" in metrics
