@@ -11,7 +11,7 @@ from ai_dev_tools.benchmark._util.credentials import problem_of_variable
 from ai_dev_tools.benchmark.config.models import ResolvedInstance, load_config, resolve_profile
 from ai_dev_tools.benchmark.config.sources import merge
 from ai_dev_tools.benchmark.errors import ConfigurationErrors
-from ai_dev_tools.cli.listing import setting_rows
+from ai_dev_tools.cli.validate import setting_rows
 
 URL = "https://models.example/v1"
 
