@@ -23,6 +23,7 @@ from ai_dev_tools.benchmark.reporting.document import (
     Column,
     Facts,
     Figure,
+    InShort,
     Links,
     Notice,
     Prose,
@@ -33,6 +34,7 @@ from ai_dev_tools.benchmark.reporting.document import (
     Verdicts,
 )
 from ai_dev_tools.benchmark.reporting.formats import badge, console, html, junit, markdown, structured
+from ai_dev_tools.benchmark.reporting.sections.ranking import COLUMNS as RANKED
 from support.report_runs import TRUTH, fail, make_run
 
 NASTY = [
@@ -104,11 +106,16 @@ def report_with(text: str) -> Report:
         (Column("a", "Class"), Column("b", "N", "number")),
         [{"a": text, "b": 1}, {"a": text, "b": 2}],
     )
+    ranked = Table("ranking", "Ranking", "", RANKED, [{"place": 1, "tool": text, "tokens_verdict": text}] * 2)
     empty = Table("none", f"Of {text}", "", (Column("a", text),), [], f"No {text}.")
     figure = Figure("f", f"About {text}", f"On {text}.", f"A plot of {text}.", "dots", pd.DataFrame())
     said = (Prose((f"It says {text}",)), Facts((("Said", text), (f"Of {text}", "said"))), Links(((f"To {text}", "x"),)))
     sections = (
-        Section("verdicts", "Verdicts", (Notice("warning", text), Verdicts((verdict,), ""))),
+        Section(
+            "verdicts",
+            "Verdicts",
+            (InShort(text, text, f"snakemake {text}"), Notice("warning", text), ranked, Verdicts((verdict,), "")),
+        ),
         Section("errors", "Errors", (table, empty)),
         Section("said", f"What {text} is", (figure, *said)),
     )

@@ -129,7 +129,7 @@ def _asked(data: RunData) -> str:
         arms = listing([name for name in data.approaches if name in present], MOST_NAMED)
         return f"{models} answered {on}, but there is nothing to compare: only {arms} was run."
     named = [tool_name(name) for name in compared]
-    found = material(compared[0]) if len(compared) == 1 else f"the findings of {listing(named, MOST_NAMED)} instead"
+    found = material(compared[0]) if len(compared) == 1 else f"the findings of each tool: {listing(named, MOST_NAMED)}"
     return f"{models} answered the same {on}, once with {material(data.reference)} and once with {found}."
 
 
@@ -153,26 +153,42 @@ def _using(claim: Judged) -> str:
 
 
 def _saves(group: list[Judged]) -> Iterator[str]:
-    for claim in group[:MOST_NAMED]:
-        quality = signed(claim.row.get("claim_quality_difference"), 3)
-        worst = signed(claim.row.get("claim_quality_bound"), 3)
-        said = f"{_using(claim)} saves {claim.thing}: {_short(claim)}, and the answers are no worse"
-        rider = f" But {_brevity(claim)}." if _brevity(claim) else ""
-        yield f"{said} (quality {quality}, at worst {worst}).{rider}"
+    for claims in _by_name(group):
+        first = claims[0]
+        quality = signed(first.row.get("claim_quality_difference"), 3)
+        worst = signed(first.row.get("claim_quality_bound"), 3)
+        rider = f" But {_brevity(first)}." if _brevity(first) else ""
+        answers = f"with answers that are no worse (score {quality}, at worst {worst}, on a scale of 0 to 1)"
+        yield f"{_what(claims, 'saves')}, {answers}.{rider}"
     yield from _others(group)
 
 
 def _costs(group: list[Judged]) -> Iterator[str]:
-    for claim in group[:MOST_NAMED]:
-        better = any(reason.plain.startswith("its answers are surely better") for reason in claim.reasons)
-        rider = ", but the answers are better" if better else ""
-        yield f"{_using(claim)} costs {claim.thing}: {_short(claim)}{rider}."
+    for claims in _by_name(group):
+        better = any(reason.plain.startswith("its answers are surely better") for reason in claims[0].reasons)
+        yield f"{_what(claims, 'costs extra')}{', but the answers are better' if better else ''}."
     yield from _others(group)
 
 
+def _what(claims: list[Judged], verb: str) -> str:
+    """`Using ctags saves tokens and time: 58.3 % fewer tokens (…) and 53.3 % less time (…)`."""
+    things = " and ".join(claim.thing for claim in claims)
+    amounts = _short(claims[0]) if len(claims) == 1 else " and ".join(claim.measured for claim in claims)
+    return f"{_using(claims[0])} {verb} {things}: {amounts}"
+
+
+def _by_name(group: list[Judged]) -> list[list[Judged]]:
+    """Claims of one tool and model together, no more than are named."""
+    found: dict[str, list[Judged]] = {}
+    for claim in group:
+        found.setdefault(claim.name, []).append(claim)
+    return list(found.values())[:MOST_NAMED]
+
+
 def _others(group: list[Judged]) -> Iterator[str]:
-    if len(group) > MOST_NAMED:
-        yield f"The same holds for {plural(len(group) - MOST_NAMED, 'more claim')}."
+    left = len({claim.name for claim in group}) - MOST_NAMED
+    if left > 0:
+        yield f"The same holds for {number(left)} more."
 
 
 def _brevity(claim: Judged) -> str:
@@ -201,8 +217,8 @@ def _open(group: list[Judged]) -> Iterator[str]:
 def _invalid(group: list[Judged]) -> Iterator[str]:
     for why, claims in _by_reason(group).items():
         things = " or ".join(dict.fromkeys(claim.thing for claim in claims))
-        names = list(dict.fromkeys(_with(claim).strip() for claim in claims))
-        which = f" {listing(names, MOST_NAMED)}" if any(names) else ""
+        names = list(dict.fromkeys(claim.name if claim.tool else claim.model for claim in claims))
+        which = f" {'with' if claims[0].tool else 'on'} {listing(names, MOST_NAMED)}" if any(names) else ""
         yield f"Nothing can be said about {things}{which}: {why}."
 
 

@@ -159,11 +159,11 @@ def _samples_that_decide(data: RunData, claims: Sequence[Claim]) -> int:
 
 
 def _read(data: RunData, _: Sequence[Claim]) -> Step:
-    return "Read the answers that got worse in the sample browser below; more samples will not help.", ""
+    return "Read the answers that got worse in the sample browser of the page; more samples will not help.", ""
 
 
 def _by_task(data: RunData, _: Sequence[Claim]) -> Step:
-    return "Use it where it saves: the rows by task below say where.", ""
+    return "Use it where it saves: the rows by task say where.", ""
 
 
 def _look(data: RunData, _: Sequence[Claim]) -> Step:
