@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from fakes.ollama import FakeOllama
-from support.documents import PYTHON, REPO, blocks
+from support.documents import PYTHON, blocks
+from support.repository import ROOT
 from support.workflow_project import Project
 
 MODEL = "llama3.2:1b"
@@ -93,7 +94,7 @@ def test_a_file_adds_an_arm_and_a_scorer_and_a_change_of_them_asks_no_more_than_
 
 def example() -> str:
     """The plugin that docs/plugins.md shows."""
-    return next(block.text for block in blocks(REPO / "docs" / "plugins.md") if block.language in PYTHON)
+    return next(block.text for block in blocks(ROOT / "docs" / "plugins.md") if block.language in PYTHON)
 
 
 def test_an_installed_package_adds_an_arm_and_a_scorer(
