@@ -52,6 +52,7 @@ def test_instances_of_one_profile_may_have_servers_of_several_kinds() -> None:
         ({"base_url": "models.example/v1"}, "write http://host:port"),
         ({"base_url": "https://models.example:99999/v1"}, "port"),
         ({"base_url": 3}, "base_url"),
+        ({"base_url": f"{URL}/chat/completions"}, f"leave out /chat/completions, as in {URL}"),
     ],
 )
 def test_a_wrong_value_is_one_line_that_names_the_setting(instance: dict[str, Any], expected: str) -> None:

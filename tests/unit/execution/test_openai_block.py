@@ -9,8 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pandas as pd
 import pytest
 
+from ai_dev_tools.benchmark.analysis.flatten import sample_row
+from ai_dev_tools.benchmark.analysis.samples_table import prepare
+from ai_dev_tools.benchmark.analysis.validity import DEFAULTS, options_changed
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, open_endpoint
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, ModelError, OverloadedError
 from ai_dev_tools.benchmark.execution import request as measure
@@ -156,6 +160,24 @@ def test_a_limit_at_the_warm_up_is_sat_out(tmp_path: Path, fake: FakeOpenAI) -> 
     assert all(sample.status == "completed" for sample in run(a_block(tmp_path, fake.url)))
 
 
+def test_a_later_session_that_is_asked_otherwise_is_flagged_and_said(tmp_path: Path, fake: FakeOpenAI) -> None:
+    run(a_block(tmp_path, fake.url))
+    fake.refuse = lambda body: (400, error("unknown field: seed")) if "seed" in body else None
+    lines: list[str] = []
+    samples = run(a_block(tmp_path, fake.url, samples=4, cases=["one", "two", "three", "four"]), lines)
+    flagged = [sample for sample in samples if "asked_differently" in sample.flags]
+    assert [sample.case for sample in flagged] == ["four", "four"]
+    assert any("as in an earlier session (seed: False, not True)" in line for line in lines)
+    _, state = options_changed(prepare(pd.DataFrame([sample_row(sample, "") for sample in samples])), DEFAULTS)
+    assert sum(state) == 2
+
+
+def test_a_server_that_names_limits_is_not_probed_for_slots(tmp_path: Path, fake: FakeOpenAI) -> None:
+    fake.headers = lambda number: {"x-ratelimit-remaining-requests": "900", "x-ratelimit-reset-requests": "60s"}
+    run(a_block(tmp_path, fake.url, {"max_concurrent": 4}))
+    assert [body["messages"][0]["content"] for body in fake.others] == [measure.WARM_UP]
+
+
 # --- who answers ----------------------------------------------------------------------------------------------------
 
 
@@ -205,6 +227,12 @@ def test_a_wrong_key_is_said_with_what_to_do(monkeypatch: pytest.MonkeyPatch) ->
         ):
             pass
     assert "Marker" not in str(caught.value)
+
+
+def test_the_kind_auto_finds_such_a_server_where_no_ollama_is(fake: FakeOpenAI) -> None:
+    spec = EndpointSpec.from_dict(ENDPOINT | {"kind": "auto", "host": "127.0.0.1", "port": fake.port})
+    with open_endpoint(spec) as endpoint:
+        assert (endpoint.base_url, endpoint.api, endpoint.told_by) == (fake.url, "openai", "openai")
 
 
 def test_an_ollama_host_of_the_environment_is_not_meant(monkeypatch: pytest.MonkeyPatch, fake: FakeOpenAI) -> None:

@@ -284,7 +284,10 @@ def protocol_mixed(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Che
 def options_changed(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Checked:
     _, window = _not_usual(samples, "num_ctx", ["run", "profile", "model"])
     _, cap = _not_usual(samples, "num_predict", ["run", "profile", "model"])
-    flagged = window | cap
+    window[(samples["num_ctx"].isna() & samples["num_predict"].notna()).to_numpy()] = (
+        False  # an API without such a field
+    )
+    flagged = window | cap | _has_flag(samples, "asked_differently")
     return pd.Series(flagged, dtype="Float64").to_numpy(dtype=float, na_value=np.nan), flagged
 
 

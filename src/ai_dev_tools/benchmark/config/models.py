@@ -387,6 +387,8 @@ def _base_url(url: str, setting: str) -> str:
     """A base URL as a value in a setting, as given."""
     if not url.startswith(("http://", "https://")):
         raise ValueError(f"{url!r} is not a base URL: write http://host:port")
+    if (path := "/chat/completions") in url:
+        raise ValueError(f"{url!r} is more than a base URL: leave out {path}, as in {url.partition(path)[0]}")
     _address(url, setting)
     return url
 

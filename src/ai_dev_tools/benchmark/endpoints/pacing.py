@@ -24,6 +24,8 @@ class Pace:
         self._lock = threading.Lock()
         self._free_at = 0.0
         self._most_tokens = 0
+        self.limited = False
+        """Whether the server names limits of its own: then these say how many requests it takes, and no probe."""
 
     def hold(self, seconds: float) -> None:
         """Nobody sends for so long; a wait that is longer already stands."""
@@ -36,7 +38,10 @@ class Pace:
         Args:
             tokens: what the request behind it took: so much must be left for another one.
         """
+        if not names_limits(headers):
+            return
         with self._lock:
+            self.limited = True
             self._most_tokens = max(self._most_tokens, tokens)
             needed = self._most_tokens
         if (seconds := used_up_s(headers, needed)) > 0:
@@ -54,10 +59,13 @@ class Pace:
             pass
 
 
+def names_limits(headers: Mapping[str, str]) -> bool:
+    """Whether an answer's headers say anything of limits; few servers' do."""
+    return any("ratelimit" in name.lower() for name in headers)
+
+
 def used_up_s(headers: Mapping[str, str], tokens: int = 0) -> float:
     """Seconds until the limits leave room for a request of so many tokens; 0 where they do now, or say nothing."""
-    if not any("ratelimit" in name.lower() for name in headers):  # as with nearly all servers
-        return 0.0
     waits = [0.0]
     for prefix in _PREFIXES:
         for kind in _KINDS:

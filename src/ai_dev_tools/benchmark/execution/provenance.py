@@ -40,6 +40,8 @@ OFFLOAD_CHANGED = "offload_changed"
 OFFLOAD_TOLERANCE = 0.01
 MODEL_CHANGED = "model_changed"
 """Flag: the answer names another model or fingerprint than the first one of the block."""
+ASKED_DIFFERENTLY = "asked_differently"
+"""Flag: the server takes other fields of a request than in an earlier session of the block."""
 LOOK_INTERVAL_S = 10.0
 _SECRET = re.compile(r"token|secret|password|passwd|credential|api_?key", re.IGNORECASE)
 
@@ -93,7 +95,7 @@ class Witness:
         Raises:
             ConfigurationError: the file cannot be written.
         """
-        if not served or served == self._served:
+        if not served or served == self._served or self._endpoint.model_digest:  # which says more
             return ()
         with self._lock:
             if self._served is None:
@@ -110,7 +112,9 @@ class Witness:
     def _look(self) -> None:
         self._looked_at = time.monotonic()
         self._loads = loaded = [self._loaded(url) for url in self._endpoint.replicas]
-        self.flags = tuple(flag for flag in (self._context_flag(loaded), self._offload_flag(loaded)) if flag)
+        self.flags = tuple(
+            flag for flag in (self._context_flag(loaded), self._offload_flag(loaded), self._accepted_flag()) if flag
+        )
         self._write()
 
     def _write(self) -> None:
@@ -149,6 +153,18 @@ class Witness:
             f"{self._share:.0%} earlier in this block: times of the two are not comparable"
         )
         return OFFLOAD_CHANGED
+
+    def _accepted_flag(self) -> str | None:
+        """Arms of earlier sessions were asked with fields that are left out now, or the other way round."""
+        before = next((found for entry in self._earlier if (found := accepted_before(entry))), None)
+        now = asdict(self.accepted) if self.accepted is not None and dialect(self._endpoint.api).negotiates else before
+        if before is None or before == now:
+            return None
+        self._say(
+            f"warning: {self._block.instance}: its server does not take the same fields of a request as in an earlier session "
+            f"({_differences(before, now or {})}): the samples of this one are flagged"
+        )
+        return ASKED_DIFFERENTLY
 
     def _say(self, line: str) -> None:
         if line not in self._said:
@@ -222,6 +238,18 @@ def _served_before(entry: Mapping[str, Any]) -> str | None:
     model = entry.get("model")
     served = model.get("served") if isinstance(model, dict) else None
     return served if isinstance(served, str) else None
+
+
+def accepted_before(entry: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What the server of a recorded session took of a request; None where that was not found out."""
+    asked = entry.get("asked")
+    accepted = asked.get("accepted") if isinstance(asked, dict) else None
+    return accepted if isinstance(accepted, dict) else None
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    names = [name for name in now if now[name] != before.get(name)]
+    return ", ".join(f"{name}: {now[name]}, not {before.get(name)}" for name in names)
 
 
 def _offload(entry: Mapping[str, Any]) -> float | None:

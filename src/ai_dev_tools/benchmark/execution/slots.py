@@ -82,10 +82,10 @@ def known_slots(block: Block, endpoint: ReadyEndpoint) -> list[Slots]:
 def find_slots(
     block: Block, clients: Sequence[ChatClient], warm: Sequence[bool], known: Sequence[Slots]
 ) -> list[Slots]:
-    """Per replica what is known, asking those of which nothing is, if their warm-up went well."""
+    """Per replica what is known, asking those of which nothing is, if their warm-up went well and they name no limits."""
     return [
         replace(slots, at_once=probe(client, probe_chat(block), slots.wanted, block.timeout_s))
-        if slots.at_once is None and slots.wanted > 1 and answers
+        if slots.at_once is None and slots.wanted > 1 and answers and not client.pace.limited
         else slots
         for client, answers, slots in zip(clients, warm, known, strict=True)
     ]

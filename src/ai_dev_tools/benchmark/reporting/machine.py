@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ai_dev_tools.benchmark._util.text import listing, percent
-from ai_dev_tools.benchmark.execution.provenance import hardware, read_sessions
+from ai_dev_tools.benchmark.endpoints.chat import Accepted
+from ai_dev_tools.benchmark.execution.provenance import accepted_before, hardware, read_sessions
 
 PACKAGES = ("ai-dev-tools-benchmark", "snakemake", "pandas", "scipy", "statsmodels", "matplotlib", "xllamacpp")
 Session = Mapping[str, Any]
@@ -75,7 +76,19 @@ def machine_facts(sessions: Sequence[Session], here: str | None = None) -> dict[
         facts["Server"] = "its process was not seen: CPU, memory and contention of the server are unknown"
     if fewer := _fewer_at_once(sessions):
         facts["Requests at once"] = fewer
-    return facts | _model_facts(sessions)
+    return facts | _dialect_facts(sessions) | _model_facts(sessions)
+
+
+def _dialect_facts(sessions: Sequence[Session]) -> dict[str, str]:
+    """In what API servers were asked, where that is not Ollama's, and what they did not tell or take."""
+    others = [entry for entry in sessions if (entry.get("endpoint") or {}).get("api") not in (None, "ollama")]
+    if not others:
+        return {}
+    untold = dict.fromkeys(name for entry in others for name in (entry.get("model") or {}).get("not_told") or {})
+    facts = {"Asked in": f"OpenAI's API, which does not tell {listing(list(untold))}" if untold else "OpenAI's API"}
+    taken = [accepted for entry in others if (accepted := accepted_before(entry))]
+    flags = dict.fromkeys(flag for accepted in taken for flag in Accepted(**accepted).flags)
+    return facts | ({"Not taken by the server": f"in no arm: {listing(list(flags))}"} if flags else {})
 
 
 def _fewer_at_once(sessions: Sequence[Session]) -> str:
