@@ -2,8 +2,8 @@
 
     python benchmarks/dialects.py [--requests 576]
 
-A labelled fake in a process of its own sends a ready-made answer at once. The dialects take turns within one run, so that their ratio
-says something on a busy machine too.
+A labelled fake in a process of its own sends a ready-made answer at once. The dialects take turns within one run, so that their
+ratio says something on a busy machine too.
 
 - What a request takes there is what client, loopback and fake add: at most 3 ms (median).
 - CPU of this process per request of a block, storing included: no more in OpenAI's dialect than in Ollama's, within noise.
