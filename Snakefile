@@ -123,6 +123,7 @@ rule batch:
 
 onstart:
     flow.look_for_servers()
+    flow.offer_worker()
 
 
 onsuccess:

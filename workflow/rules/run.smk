@@ -36,7 +36,7 @@ rule run_block:
     params:
         block=flow.block,
     shell:
-        "python3 -m ai_dev_tools.benchmark.execution.block_job"
+        "exec python3 -I -S {flow.start_block:q}"
         " --block {params.block:q} --prompts {input.prompts:q} --log {log:q} --output {output:q}"
 
 
@@ -58,5 +58,5 @@ rule run_sample:
     params:
         block=flow.block_of_sample,
     shell:
-        "python3 -m ai_dev_tools.benchmark.execution.block_job"
+        "exec python3 -I -S {flow.start_block:q}"
         " --block {params.block:q} --prompts {input.prompts:q} --log {log:q} --only {wildcards.approach} {wildcards.sample}"

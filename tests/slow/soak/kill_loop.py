@@ -3,8 +3,9 @@
     python tests/slow/soak/kill_loop.py --kills 500 --seed 7              a labelled fake Ollama, started as `ollama serve`
     python tests/slow/soak/kill_loop.py --kills 100 --server embedded     the real embedded model
 
-Each round starts the workflow and kills one kind of process (Snakemake, block job, server, the server's guard, or all
-at once) with SIGKILL, SIGTERM or SIGINT after a random time, until the run has ended. Then it looks:
+Each round starts the workflow and kills one kind of process (Snakemake, a block's job, the block, the worker that blocks
+start from, the server, its guard, or all at once) with SIGKILL, SIGTERM or SIGINT after a random time, until the run has
+ended. Then it looks:
 every finished sample is there, unchanged but for the time of a tool that others disturbed; the server was not asked for any of
 them again; no process and no port is left. At the end one undisturbed run must complete.
 The same seed draws the same kills, but not the same moments.
@@ -46,7 +47,7 @@ TASKS = {"fake": "safety_assessment,systematic_fix", "embedded": "systematic_fix
 MORE = {"fake": 6, "embedded": 2}
 """Samples per arm to begin with, and more of them each time that all are there."""
 SIGNALS = [signal.SIGKILL, signal.SIGTERM, signal.SIGINT]
-KINDS = {"snakemake": 2, "job": 3, "server": 4, "guard": 1, "everything": 2}
+KINDS = {"snakemake": 2, "job": 3, "block": 3, "worker": 1, "server": 4, "guard": 1, "everything": 2}
 """What is killed, and how often relative to the others."""
 LATENCY_S = 0.12
 QUIET_WITHIN_S = 60.0
@@ -192,7 +193,8 @@ class Soak:
         return bool(victims)
 
     def _processes(self, kind: str, run: subprocess.Popen[bytes] | None = None) -> list[psutil.Process]:
-        names = {"job": ".block_job", "guard": "endpoints.guard", "server": "--serve"}
+        names = {"job": "start_block.py", "guard": "endpoints.guard", "server": "--serve"}
+        names |= dict.fromkeys(("worker", "block"), "execution.worker")  # a block is a fork of the worker
         if self.server == "embedded":
             names["server"] = "endpoints.embedded"
         found = []
@@ -201,7 +203,10 @@ class Soak:
                 if process.status() == psutil.STATUS_ZOMBIE or process.environ().get(MARK) != self.mark:
                     continue
                 command = " ".join(process.cmdline())
+                of_run = run is not None and process.ppid() == run.pid
             except psutil.Error:
+                continue
+            if kind in ("worker", "block") and of_run != (kind == "worker"):
                 continue
             if (
                 kind == "everything"

@@ -29,7 +29,7 @@ def job(log_file: str | Path | None = None) -> Iterator[Say]:
     """
     if (run := os.environ.get(RUN_PID, "")).isdigit():
         end_in_order()
-        watch_parent(int(run), _end)
+        watch_parent(int(run), end_now)
     log = Path(log_file) if log_file else None
     if log:
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -63,7 +63,8 @@ def end_in_order() -> None:
         signal.signal(name, end)
 
 
-def _end() -> None:
+def end_now() -> None:
+    """End this process: in order, or at least after a while."""
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(_GRACE_S)
     os.kill(os.getpid(), signal.SIGKILL)

@@ -24,12 +24,14 @@ from ai_dev_tools.benchmark.config.written import spell
 from ai_dev_tools.benchmark.endpoints.embedded.catalogue import require_servable
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, error_lines
 from ai_dev_tools.benchmark.execution.job import RUN_PID
+from ai_dev_tools.benchmark.execution.start_block import WORKER
 from ai_dev_tools.benchmark.planning.experiment import Experiment, open_experiment
 from ai_dev_tools.benchmark.plugins import APPROACHES, PLOTS, LoadedPlugin
 from ai_dev_tools.benchmark.prompts.containment import choose_sandbox
 from ai_dev_tools.benchmark.prompts.tool_results import read_contexts
 from ai_dev_tools.benchmark.prompts.tools import companions, installed_version, load_tool, tool_digest
 from ai_dev_tools.benchmark.records import paths
+from ai_dev_tools.benchmark.workflow import block_worker
 from ai_dev_tools.benchmark.workflow.asked import asked_cases, note_call
 from ai_dev_tools.benchmark.workflow.preflight import require_servers
 from ai_dev_tools.benchmark.workflow.run_lock import clear_stale_lock
@@ -108,6 +110,7 @@ class Flow:
             clear_stale_lock(Path(".snakemake"))
         if workflow.is_main_process or workflow.remote_exec:  # on a cluster's node the run is that node's Snakemake
             os.environ[RUN_PID] = str(os.getpid())
+            os.environ.pop(WORKER, None)  # of a run that this one is part of
 
     def _require_servable(self) -> None:
         """What an embedded server could not serve ends the run before anything is fetched or asked."""
@@ -214,6 +217,12 @@ class Flow:
             blocks = [job.wildcards for job in jobs if job.rule.name in ("run_block", "run_sample")]
             for line in require_servers(self.experiment, {(block.profile, block.model) for block in blocks}):
                 print(f"warning: {line}", file=sys.stderr, flush=True)
+
+    start_block = block_worker.PROGRAM
+
+    def offer_worker(self) -> None:
+        """Have one process do the imports of all blocks that this run asks."""
+        block_worker.offer_worker(self._workflow, Path(".snakemake"))
 
     @_clear_errors
     def task_tools(self, wildcards: Any) -> list[str]:
