@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -172,6 +174,21 @@ def test_nothing_to_replay_is_one_line(recording: Write, tmp_path: Path, where: 
     with pytest.raises(ConfigurationError, match="no recorded samples") as caught, open_endpoint(spec):
         pass
     assert "\n" not in str(caught.value)
+
+
+def test_it_needs_no_port_of_its_own(recording: Write) -> None:
+    """The port of the recorded server is often taken by that very server."""
+    spec = recording(recorded())
+    with open_endpoint(spec) as first:
+        taken = int(first.base_url.rpartition(":")[2])
+        with open_endpoint(dataclasses.replace(spec, port=taken)) as second:
+            assert second.base_url != first.base_url
+
+
+def test_it_ends_although_a_recorded_timeout_is_under_way(recording: Write) -> None:
+    with open_endpoint(recording(failed("timeout"))) as endpoint, pytest.raises(BenchmarkError):
+        OllamaClient(endpoint.base_url).chat(body(), 0.2, Reply())
+    assert not [thread for thread in threading.enumerate() if "replay" in thread.name]
 
 
 def test_it_ends_at_once(recording: Write) -> None:

@@ -28,6 +28,7 @@ class Receiver(HTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.statuses = statuses
         self.got: list[tuple[dict[str, str], bytes]] = []
+        self.headers: dict[str, str] = {}
 
     @property
     def url(self) -> str:
@@ -45,6 +46,8 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.got.append((dict(self.headers), body))
         self.send_response(self.server.statuses.pop(0) if self.server.statuses else 200)
+        for name, value in self.server.headers.items():
+            self.send_header(name, value)
         self.end_headers()
 
     def log_message(self, *_: object) -> None: ...
@@ -119,6 +122,27 @@ def test_a_receiver_that_is_down_is_tried_again_with_the_same_event(receiver: Re
     webhook.announce(run, "light", succeeded=True)
     assert len(receiver.got) == 3
     assert len({event["id"] for event in receiver.events}) == 1
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 502])
+def test_a_receiver_that_is_busy_is_not_waited_for_longer_than_we_like(
+    receiver: Receiver, run: Path, status: int
+) -> None:
+    receiver.statuses[:] = [status] * 9
+    receiver.headers = {"Retry-After": "3600"}
+    said: list[str] = []
+    webhook.announce(run, "light", succeeded=False, log=said.append)
+    assert len(receiver.got) == 3
+    assert f"HTTP {status}" in said[0]
+
+
+def test_a_receiver_that_sends_elsewhere_is_not_followed(receiver: Receiver, run: Path) -> None:
+    receiver.statuses[:] = [307]
+    receiver.headers = {"Location": receiver.url}
+    said: list[str] = []
+    webhook.announce(run, "light", succeeded=False, log=said.append)
+    assert len(receiver.got) == 1
+    assert "HTTP 307" in said[0]
 
 
 def test_a_refusal_is_not_repeated(receiver: Receiver, run: Path) -> None:

@@ -6,16 +6,18 @@ attempt is played in turn, the failed ones as the failure that they were.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import threading
-import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+
+from aiohttp import web
 
 from ai_dev_tools.benchmark._util.model_names import same_model
 from ai_dev_tools.benchmark.endpoints.base import EndpointSpec, ReadyEndpoint, endpoint_kind
@@ -33,13 +35,9 @@ def open_replay(spec: EndpointSpec) -> Iterator[ReadyEndpoint]:
     if spec.replay_from is None:
         raise ConfigurationError(f"{spec.instance}: replay needs the folder of recorded samples (replay_from)")
     recordings = load_recordings(Path(spec.replay_from), spec.model)
-    server = ThreadingHTTPServer(("127.0.0.1", spec.port), _handler(recordings))
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
+    with _served(Player(recordings)) as port:
         yield ReadyEndpoint(
-            base_url=f"http://127.0.0.1:{server.server_port}",
+            base_url=f"http://127.0.0.1:{port}",
             kind="replay",
             version=f"replay of {recordings.version}",
             model=spec.model,
@@ -47,10 +45,32 @@ def open_replay(spec: EndpointSpec) -> Iterator[ReadyEndpoint]:
             slots=spec.max_concurrent,
             details={"recorded": len(recordings.samples), "recorded_kind": recordings.kind},
         )
+
+
+@contextmanager
+def _served(player: Player) -> Iterator[int]:
+    """Have a thread of this process answer on a free port; yields the port."""
+    app = web.Application(client_max_size=_MAX_BODY_BYTES)
+    app.router.add_route("*", "/{path:.*}", player.answer)
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.0)
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(_listen(runner))
+        thread = threading.Thread(target=loop.run_forever, name="replay", daemon=True)
+        thread.start()
+        try:
+            yield int(runner.addresses[0][1])
+        finally:
+            asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result()
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
     finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+        loop.close()
+
+
+async def _listen(runner: web.AppRunner) -> None:
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
 
 
 @dataclass
@@ -140,118 +160,98 @@ _MAX_BODY_BYTES = 64 << 20
 _STATUSES = {"overloaded": 503, "runner": 500, "context_overflow": 400, "model": 500, "configuration": 400}
 
 
-def _handler(recordings: Recordings) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
+class Player:
+    """Answers requests as the recorded server did, at the recorded moments."""
 
-        def do_GET(self) -> None:
-            if self._refused():
-                return
-            replies: dict[str, dict[str, Any]] = {
-                "/api/version": {"version": f"0.0.0-replay+{recordings.version}"},
-                "/api/tags": {"models": [{"name": recordings.model, "digest": recordings.digest}]},
-                "/api/ps": {"models": []},
-            }
-            reply = replies.get(self.path)
-            self._send(200 if reply else 404, reply or {"error": "not recorded"})
+    def __init__(self, recordings: Recordings) -> None:
+        self._recordings = recordings
+        self._known: dict[str, dict[str, Any]] = {
+            "/api/version": {"version": f"0.0.0-replay+{recordings.version}"},
+            "/api/tags": {"models": [{"name": recordings.model, "digest": recordings.digest}]},
+            "/api/ps": {"models": []},
+        }
 
-        def do_POST(self) -> None:
-            received = time.perf_counter()
-            try:
-                length = int(self.headers.get("Content-Length", 0))
-                data = self.rfile.read(min(max(length, 0), _MAX_BODY_BYTES))
-                if self._refused():
-                    return None
-                body = json.loads(data)
-            except (ValueError, RecursionError):
-                return self._send(400, {"error": "invalid JSON"})
-            if self.path != "/api/chat" or not isinstance(body, dict):
-                return self._send(404, {"error": "not recorded"})
-            key = request_key(body)
-            found = recordings.next_attempt(key) if key else None
-            if found is None:
-                return self._unknown(body)
-            sample, attempt = found
-            last = attempt + 1 == len(sample.attempts)
-            recorded = sample.attempts[attempt]
-            if last and sample.status == "completed":
-                return self._play(sample, received)
-            self._sleep_until(received + recorded.duration_s)
-            error = recorded.error or sample.error
-            self._fail(error.class_ if error else "connection", error.message if error else "")
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """Any request; one from a web page is refused, to which recorded answers are no business."""
+        received = asyncio.get_running_loop().time()
+        if problem := origins.problem(request.method, request.headers, (), reached_locally=True):
+            return _json(403, {"error": problem})
+        if request.method != "POST":
+            known = self._known.get(request.path)
+            return _json(200 if known else 404, known or {"error": "not recorded"})
+        try:
+            body = json.loads(await request.read())
+        except (ValueError, RecursionError):
+            return _json(400, {"error": "invalid JSON"})
+        if request.path != "/api/chat" or not isinstance(body, dict):
+            return _json(404, {"error": "not recorded"})
+        return await self._chat(request, body, received)
 
-        def _refused(self) -> bool:
-            """Whether the request came from a web page, to which recorded answers are no business."""
-            given = {name: self.headers[name] for name in origins.CHECKED if name in self.headers}
-            problem = origins.problem(self.command, given, (), reached_locally=True)
-            if problem:
-                self._send(403, {"error": problem})
-            return problem is not None
+    async def _chat(self, request: web.Request, body: dict[str, Any], received: float) -> web.StreamResponse:
+        key = request_key(body)
+        found = self._recordings.next_attempt(key) if key else None
+        if found is None:
+            return await self._unknown(request, body)
+        sample, attempt = found
+        if attempt + 1 == len(sample.attempts) and sample.status == "completed":
+            return await _play(request, sample, received)
+        recorded = sample.attempts[attempt]
+        await _sleep_until(received + recorded.duration_s)
+        error = recorded.error or sample.error
+        return await _fail(request, error.class_ if error else "connection", error.message if error else "")
 
-        def _unknown(self, body: dict[str, Any]) -> None:
-            """A warm-up (it asks for one token) is answered; any other request that was not recorded is an error."""
-            options = body.get("options")
-            if isinstance(options, dict) and options.get("num_predict") == 1:
-                return self._lines(
-                    [{"message": {"role": "assistant", "content": ""}, "done": True, "done_reason": "length"}]
-                )
-            self._send(404, {"error": f"this request to {recordings.model} was not recorded"})
+    async def _unknown(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        """A warm-up (it asks for one token) is answered; any other request that was not recorded is an error."""
+        options = body.get("options")
+        if isinstance(options, dict) and options.get("num_predict") == 1:
+            closing = {"message": {"role": "assistant", "content": ""}, "done": True, "done_reason": "length"}
+            return await _lines(request, closing)
+        return _json(404, {"error": f"this request to {self._recordings.model} was not recorded"})
 
-        def _play(self, sample: Sample, received: float) -> None:
-            text = sample.response or ""
-            piece = {"model": sample.model, "message": {"role": "assistant", "content": text}, "done": False}
-            closing = {"model": sample.model, "message": {"role": "assistant", "content": ""}, **closing_fields(sample)}
-            self._start_lines()
-            self._sleep_until(received + (sample.time_to_first_token_s or 0.0))
-            if text:
-                self._line(piece)
-            self._sleep_until(received + (sample.duration_s or 0.0))
-            self._line(closing)
-            self._end_lines()
 
-        def _fail(self, error_class: str, message: str) -> None:
-            """Fail as the recorded request did; what has no status of its own is a connection that breaks."""
-            if error_class == "malformed_response":
-                return self._lines([])
-            if error_class in _STATUSES:
-                # The message already says what was wrong; the word tells an overflow from other refusals.
-                return self._send(_STATUSES[error_class], {"error": message or error_class.replace("_", " ")})
-            if error_class == "timeout":
-                time.sleep(3600)
-            self.close_connection = True
+async def _play(request: web.Request, sample: Sample, received: float) -> web.StreamResponse:
+    text = sample.response or ""
+    closing = {"model": sample.model, "message": {"role": "assistant", "content": ""}, **closing_fields(sample)}
+    response = await _lines(request)
+    await _sleep_until(received + (sample.time_to_first_token_s or 0.0))
+    if text:
+        piece = {"model": sample.model, "message": {"role": "assistant", "content": text}, "done": False}
+        await response.write(_line(piece))
+    await _sleep_until(received + (sample.duration_s or 0.0))
+    await response.write(_line(closing))
+    return response
 
-        def _sleep_until(self, moment: float) -> None:
-            time.sleep(max(0.0, moment - time.perf_counter()))
 
-        def _send(self, status: int, reply: dict[str, Any]) -> None:
-            data = json.dumps(reply).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
+async def _fail(request: web.Request, error_class: str, message: str) -> web.StreamResponse:
+    """Fail as the recorded request did; what has no status of its own is a connection that breaks."""
+    if error_class == "malformed_response":
+        return await _lines(request)
+    if error_class in _STATUSES:
+        # The message already says what was wrong; the word tells an overflow from other refusals.
+        return _json(_STATUSES[error_class], {"error": message or error_class.replace("_", " ")})
+    if error_class == "timeout":
+        await asyncio.sleep(3600)
+    if request.transport is not None:
+        request.transport.close()
+    return web.Response()  # is not sent any more
 
-        def _lines(self, items: list[dict[str, Any]]) -> None:
-            self._start_lines()
-            for item in items:
-                self._line(item)
-            self._end_lines()
 
-        def _start_lines(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", "application/x-ndjson")
-            self.send_header("Transfer-Encoding", "chunked")
-            self.end_headers()
+async def _sleep_until(moment: float) -> None:
+    await asyncio.sleep(max(0.0, moment - asyncio.get_running_loop().time()))
 
-        def _line(self, item: dict[str, Any]) -> None:
-            data = json.dumps(item).encode() + b"\n"
-            self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
 
-        def _end_lines(self) -> None:
-            self.wfile.write(b"0\r\n\r\n")
+def _json(status: int, reply: Mapping[str, Any]) -> web.Response:
+    return web.json_response(reply, status=status)
 
-        def log_message(self, *_: object) -> None:
-            """Say nothing: requests are recorded by the run."""
 
-    return Handler
+async def _lines(request: web.Request, *items: Mapping[str, Any]) -> web.StreamResponse:
+    """A stream of JSON lines with these in it."""
+    response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+    await response.prepare(request)
+    for item in items:
+        await response.write(_line(item))
+    return response
+
+
+def _line(item: Mapping[str, Any]) -> bytes:
+    return json.dumps(item).encode() + b"\n"

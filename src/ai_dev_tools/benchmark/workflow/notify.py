@@ -12,7 +12,6 @@ import hmac
 import json
 import os
 import sys
-import time
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -102,20 +101,24 @@ def send(url: str, event: str, content: Mapping[str, Any], log: Log, secret: str
     headers = {"Content-Type": "application/json", "X-Event": event}
     if key := secret or os.environ.get(SECRET):
         headers["X-Signature-256"] = signature(key, body)
-    pool, problem = urllib3.PoolManager(retries=False, timeout=TIMEOUT_S), ""
-    for attempt in range(ATTEMPTS):
-        if attempt:
-            time.sleep(BACKOFF_S * 2 ** (attempt - 1))
-        try:
-            status = pool.request("POST", url, body=body, headers=headers, redirect=False).status
-        except urllib3.exceptions.HTTPError as error:
-            problem = type(error).__name__
-            continue
+    retry = urllib3.Retry(
+        ATTEMPTS - 1,
+        backoff_factor=BACKOFF_S,
+        allowed_methods=None,
+        status_forcelist=(408, 425, 429, *range(500, 600)),
+        redirect=False,
+        raise_on_status=False,
+        respect_retry_after_header=False,  # a run does not wait for who asks for an hour
+    )
+    try:
+        with urllib3.PoolManager(timeout=TIMEOUT_S) as pool:
+            status = pool.request("POST", url, body=body, headers=headers, redirect=False, retries=retry).status
+    except urllib3.exceptions.HTTPError as error:
+        problem = type(getattr(error, "reason", None) or error).__name__
+    else:
         if status < 300:
             return True
         problem = f"HTTP {status}"
-        if 300 <= status < 500 and status not in (408, 425, 429):
-            break
     # the path of such an address is often the secret itself
     log(f"warning: webhook at {urlsplit(url).hostname} did not take '{event}' ({problem})")
     return False

@@ -216,6 +216,10 @@ def constraint(format_: Any) -> dict[str, Any]:
     return {"json_schema": {"x-guidance": _COMPACT_JSON, **schema}}
 
 
+_POINTER = re.compile(r"#(/(?!-)[^/%]*)*")
+"""A reference within one file. Places from the end of a list and escaped letters are read differently by different programs."""
+
+
 @lru_cache(maxsize=256)
 def _is_sound(schema_json: str) -> bool:
     # llama.cpp answers unconstrained when it cannot compile a schema, so what it would reject must be found before.
@@ -230,18 +234,17 @@ def _is_sound(schema_json: str) -> bool:
 
 
 def _resolves(schema: Any, reference: str) -> bool:
-    if not reference.startswith("#"):
+    """Whether a reference leads to a schema within the schema: nothing else is one that llama.cpp can compile."""
+    import referencing.jsonschema
+
+    if not _POINTER.fullmatch(reference):
         return False
-    node = schema
-    for part in reference[1:].split("/")[1:]:
-        part = part.replace("~1", "/").replace("~0", "~")
-        if isinstance(node, list) and part.isdigit() and int(part) < len(node):
-            node = node[int(part)]
-        elif isinstance(node, dict) and part in node:
-            node = node[part]
-        else:
-            return False
-    return reference == "#" or reference.startswith("#/")
+    root = referencing.jsonschema.DRAFT202012.create_resource(schema)
+    try:
+        found = referencing.Registry().with_resource("", root).resolver().lookup(reference)
+    except (referencing.exceptions.Unresolvable, ValueError):
+        return False
+    return isinstance(found.contents, dict | bool)
 
 
 def _references(node: Any) -> list[str]:
