@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import sys
-import textwrap
 from collections.abc import Mapping, Sequence
-from itertools import zip_longest
 from typing import Any, NoReturn
 
 from ai_dev_tools.benchmark._util.lines import visible_line
@@ -19,6 +18,8 @@ UNDECIDED = 3
 WIDTH = 100
 """Characters in a line of a table that people read to the end."""
 _UNSEEN = re.compile("[\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff]")
+_DASHES_UNDER_THE_HEAD = "    \n    \n -  \n" + 5 * "    \n"
+UNFOLDED = 100_000
 NARROWEST = 12
 """A column is not folded to less."""
 
@@ -51,22 +52,30 @@ def stop(message: str, code: int = WRONG_CALL) -> NoReturn:
     raise SystemExit(code)
 
 
-def table(rows: Sequence[Mapping[Any, Any]], columns: Sequence[str] | None = None, most: int | None = None) -> str:
+def table(rows: Sequence[Mapping[Any, object]], columns: Sequence[str] | None = None, most: int | None = None) -> str:
     """Rows as aligned text; empty cells as a dash.
 
     Args:
         most: characters in a line; the widest cells are folded until it fits.
     """
+    from rich.box import Box  # takes 50 ms, and no `--help` has a table
+    from rich.cells import cell_len
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     names = list(columns or (rows[0] if rows else ()))
     cells = [[_cell(row.get(name)) for name in names] for row in rows]
-    widths = [max(len(name), *(len(line[i]) for line in cells), 0) for i, name in enumerate(names)]
-    while most and sum(widths) + 2 * len(widths) - 2 > most and max(widths) > NARROWEST:
-        widths[widths.index(max(widths))] -= 1
-    lines = [names, ["-" * width for width in widths]]
-    for row in cells:
-        folded = [textwrap.wrap(text, w, break_on_hyphens=False) for text, w in zip(row, widths, strict=True)]
-        lines += map(list, zip_longest(*folded, fillvalue=""))
-    return "\n".join("  ".join(f"{text:<{w}}" for text, w in zip(line, widths, strict=True)).rstrip() for line in lines)
+    grid = Table(box=Box(_DASHES_UNDER_THE_HEAD), show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for place, name in enumerate(names):
+        widest = max(map(cell_len, (name, *(line[place] for line in cells))))
+        grid.add_column(Text(name), overflow="fold", min_width=min(NARROWEST, widest))
+    for line in cells:
+        grid.add_row(*map(Text, line))
+    page = Console(file=io.StringIO(), width=most or UNFOLDED, color_system=None, force_jupyter=False)
+    with page.capture() as captured:
+        page.print(grid)
+    return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
 
 def _cell(value: Any) -> str:
