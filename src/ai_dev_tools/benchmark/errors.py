@@ -1,4 +1,4 @@
-"""Everything that can go wrong, as one tree: each class knows its name in result files and whether a retry can help."""
+"""All errors of the project. Each class knows its name in result files and whether a retry can help."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ class BenchmarkError(Exception):
     Attributes:
         error_class: name used in sample files, tables and reports.
         retried: whether the same request is tried again within a run (with backoff).
-        asked_again: whether a later run asks again for a sample that ended so (see `retry` in the config).
-        instance, request, attempts, remedy: where it happened (a request by its digest) and what to do, when known.
+        asked_again: whether a later run asks again for a sample that ended like this (see `retry` in the config).
+        instance, request, attempts, remedy: where it happened (a request by its digest) and what to do, if known.
         retry_after_s: seconds the server asked to wait before the next attempt, or None.
     """
 
@@ -46,14 +46,14 @@ class BenchmarkError(Exception):
 
 
 class ConfigurationError(BenchmarkError):
-    """An invalid setting, a missing or unreadable file of the user's, or a server that refuses access."""
+    """An invalid setting, a missing or unreadable file, or a server that refuses access."""
 
     error_class = "configuration"
     asked_again = True
 
 
 class ConfigurationErrors(ConfigurationError):
-    """Several of them at once, one line each, so that a user mends a file in one go."""
+    """Several of them at once, one line each, so that a user can fix a file in one go."""
 
     def __init__(self, lines: list[str]) -> None:
         super().__init__(lines[0])
@@ -64,7 +64,7 @@ class ConfigurationErrors(ConfigurationError):
 
 
 def error_lines(error: BenchmarkError) -> list[str]:
-    """What a person gets to see of an error: one line for each mistake."""
+    """An error as a person sees it: one line for each mistake."""
     return [visible_line(f"error: {line}") for line in str(error).splitlines()]
 
 
@@ -83,7 +83,7 @@ class RequestTimeoutError(BenchmarkError):
 
 
 class NoTurnError(BenchmarkError):
-    """Nothing came within `task_timeout`, nor then one token of another request: the server was busy, or hung.
+    """No answer within `task_timeout`, and then not one token of another request: the server was busy or hung.
 
     How long the request itself takes was not measured.
     """
@@ -105,7 +105,7 @@ class ModelError(BenchmarkError):
 
 
 class RunnerError(BenchmarkError):
-    """The process that computes behind the server ended in mid-answer, or could not begin: killed, crashed, no memory."""
+    """The process that computes the answer ended midway or could not start: killed, crashed, out of memory."""
 
     error_class = "runner"
     retried = True
@@ -113,7 +113,7 @@ class RunnerError(BenchmarkError):
 
 
 class MalformedResponseError(BenchmarkError):
-    """An answer that does not follow Ollama's protocol, or that broke off without saying that it was done."""
+    """An answer that does not follow Ollama's protocol, or that ended without saying that it was done."""
 
     error_class = "malformed_response"
     retried = True

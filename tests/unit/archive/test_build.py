@@ -123,7 +123,7 @@ def test_a_replay_is_not_archived(recorded: Recorded, tmp_path: Path) -> None:
 def test_a_run_without_a_report_gets_one_line(recorded: Recorded, tmp_path: Path) -> None:
     shutil.copytree(recorded.root, tmp_path / "p")
     (tmp_path / "p" / "results" / PROFILE / "report" / "report.json").unlink()
-    with pytest.raises(BenchmarkError, match=r"is no report\. Make it again"):
+    with pytest.raises(BenchmarkError, match=r"is not a report\. Make it again"):
         build_archive(recorded.subject, tmp_path / "p", tmp_path / "a.zip")
     assert not (tmp_path / "a.zip").exists()
 

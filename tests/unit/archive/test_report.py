@@ -59,7 +59,7 @@ def _extra_key(content: bytes) -> bytes:
 def test_an_extra_key_in_the_report_for_machines_is_found(archive: Path, tmp_path: Path) -> None:
     result = verify(forge(archive, tmp_path / "f.zip", {f"{REPORT}report.json": _extra_key}))
     assert [str(finding) for finding in result.findings] == [
-        f"{REPORT}report.json: is not what the recorded tables make"
+        f"{REPORT}report.json: does not follow from the recorded tables"
     ]
 
 

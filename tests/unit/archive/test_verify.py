@@ -154,7 +154,7 @@ FORGERIES: dict[str, tuple[str, Callable[[bytes], bytes], str]] = {
     "a figure in the report": ("recorded/report/report.json", _better_report, "comparison metrics"),
     "a verdict": ("recorded/report/report.json", _saves, "verdicts"),
     "YAML aliases": ("config/config.yaml", lambda c: c + b"x: &a [1]\ny: [*a, *a]\n", "aliases"),
-    "an unknown setting": ("config/config.yaml", lambda c: c + b"colour: red\n", "is no config"),
+    "an unknown setting": ("config/config.yaml", lambda c: c + b"colour: red\n", "is not a config"),
     "the plan of all": ("manifest.json", lambda c: re.sub(rb'"plan":"\w+"', b'"plan":"0"', c), "the ledger does not have"),
     "the summary": ("run.json", lambda c: c.replace(b'"samples": 21', b'"samples": 22', 1), "run.json"),
 }  # fmt: skip

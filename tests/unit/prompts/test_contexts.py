@@ -98,7 +98,7 @@ def test_the_median_of_cold_runs_counts(tmp_path: Path) -> None:
 def test_a_case_whose_corpus_is_missing_is_skipped(tmp_path: Path) -> None:
     write_task(tmp_path, case("one", source="corpus:flask"))
     (row,) = collected(tmp_path, "print(1)")
-    assert (row.status, row.error) == ("skipped", "corpus 'flask' is not at hand")
+    assert (row.status, row.error) == ("skipped", "corpus 'flask' is not available")
 
 
 def test_results_survive_writing_and_damage_means_making_them_again(tmp_path: Path) -> None:

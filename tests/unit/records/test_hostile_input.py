@@ -137,7 +137,7 @@ CLAIMS: dict[str, tuple[list[dict[str, Any]], dict[str, Any]]] = {
 @pytest.mark.parametrize("what", CLAIMS)
 def test_an_old_file_that_claims_more_samples_than_it_can_have_writes_nothing(what: str, tmp_path: Path) -> None:
     rows, info = CLAIMS[what]
-    with pytest.raises(BenchmarkError, match="speaks of"):
+    with pytest.raises(BenchmarkError, match="claims"):
         import_results(_old(tmp_path / "old.json", rows, **info), tmp_path / "results")
     assert not (tmp_path / "results").exists()
 

@@ -147,7 +147,7 @@ def test_a_url_that_cannot_be_read(gone: bool, tmp_path: Path, monkeypatch: pyte
 @pytest.mark.parametrize(
     ("given_source", "words"),
     [
-        ({"url": "http://x/list.jsonl"}, "'sha256' is missing: what lies at a URL can change"),
+        ({"url": "http://x/list.jsonl"}, "'sha256' is missing: the content of a URL can change"),
         ({"url": "file:///etc/passwd", "sha256": "0" * 64}, "cases_from: 'url'"),
         ({"url": "http://x/list", "sha256": "0" * 64}, "'format' is missing: jsonl or csv"),
         ({"url": "http://x/l.csv", "path": "l.csv"}, "give exactly one of 'path' and 'url'"),

@@ -59,7 +59,7 @@ def test_files_may_stand_in_the_case_itself(tmp_path: Path) -> None:
 def test_a_corpus_that_is_not_there_is_told_apart_from_a_mistake(tmp_path: Path) -> None:
     task = load_task(write_task(tmp_path, case("one", source="corpus:flask")))
     assert task.corpora == ["flask"]
-    with pytest.raises(CorpusUnavailable, match="'flask' is not at hand"):
+    with pytest.raises(CorpusUnavailable, match="'flask' is not available"):
         case_texts(task, task.case("one"), tmp_path)
 
 
@@ -147,14 +147,14 @@ def test_a_mistake_in_a_task_is_one_line_naming_file_and_field(
         ({"files": []}, ["'files' is []"]),
         ({"source": None, "inline": {}}, ["'inline' is {}"]),
         ({"source": None, "contexts": {}}, ["'contexts' is {}"]),
-        ({"source": None, "inline": {".": "x"}}, ["'inline'", "'.' is no path below"]),
-        ({"source": None, "inline": {"a\0": "x"}}, ["'inline'", "is no path below"]),
+        ({"source": None, "inline": {".": "x"}}, ["'inline'", "'.' is not a path below"]),
+        ({"source": None, "inline": {"a\0": "x"}}, ["'inline'", "is not a path below"]),
         ({"source": None, "inline": {"a": "x", "a/b.py": "y"}}, ["'a' is a file, and a folder in 'a/b.py'"]),
         ({"labels": {"x": float("nan")}}, ["holds a number that is none"]),
         ({"source": None}, ["give exactly one of 'source', 'inline' and 'contexts'"]),
         ({"inline": {"a": "b"}}, ["give exactly one of"]),
-        ({"source": None, "inline": {"../a.py": "x"}}, ["'inline'", "'../a.py' is no path below"]),
-        ({"source": None, "inline": {"/a.py": "x"}}, ["'inline'", "'/a.py' is no path below"]),
+        ({"source": None, "inline": {"../a.py": "x"}}, ["'inline'", "'../a.py' is not a path below"]),
+        ({"source": None, "inline": {"/a.py": "x"}}, ["'inline'", "'/a.py' is not a path below"]),
         ({"established": None}, ["'established' is missing"]),
         ({"size": "XXS"}, ["'size' is 'XXS'", "did you mean 'S'"]),
         ({"cluster": "a/b"}, ["'cluster' is 'a/b'"]),
@@ -176,7 +176,7 @@ def test_a_mistake_in_a_case_is_one_line_naming_file_and_field(
 @pytest.mark.parametrize("scorer", ["number", "set_f1", "partition"])
 def test_a_truth_that_its_scorer_cannot_compare(scorer: str, tmp_path: Path) -> None:
     line = error_of(write_task(tmp_path, case("one"), scoring=[{"field": "colour", "scorer": scorer}]))
-    assert "cases/one.yaml: 'truth' of 'colour' is nothing that its scorer can compare" in line
+    assert "cases/one.yaml: 'truth' of 'colour' cannot be compared by its scorer" in line
 
 
 @pytest.mark.parametrize("bad", ["../x", "a/b", "", ".", "a b", "-x", "ä"])

@@ -1,4 +1,4 @@
-"""A limit for a whole HTTP exchange. A socket's own timeout starts anew with each byte, so a trickle never ends it."""
+"""A time limit for a whole HTTP exchange. A socket's timeout restarts with each byte, so a trickle never hits it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _of_thread = threading.local()
 
 
 class Deadline:
-    """While its body runs, the exchange that this thread has through a `pool` of this module ends when time is up.
+    """While its body runs, this thread's exchange through a `pool` of this module ends when time is up.
 
     Attributes:
         passed: whether it did.

@@ -1,4 +1,4 @@
-"""Foreign text where people read lines: one visible line, whatever it holds."""
+"""Show untrusted text as a single visible line, whatever it contains."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ MOST = 2000
 
 
 def visible_line(text: object, most: int = MOST) -> str:
-    """A text that neither steers a terminal nor forges another line.
+    """A text that can neither control a terminal nor forge another line.
 
     Args:
-        most: characters that are shown of it.
+        most: maximum number of characters shown.
     """
     return visible(shorten(str(text), most).replace("\r", "\n").replace("\n", " "), keep_lines=False)

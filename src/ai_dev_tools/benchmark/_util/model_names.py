@@ -1,4 +1,4 @@
-"""When two names mean the same model, by Ollama's rules. Light imports: settings use this.
+"""Decide whether two names mean the same model, by Ollama's rules. Light imports: settings use this.
 
 Names are only compared in this form. Files, digests and reports keep the name that the settings give.
 """
@@ -9,7 +9,7 @@ _HOST, _NAMESPACE, _TAG = "registry.ollama.ai", "library", "latest"
 
 
 def full_name(name: str) -> str:
-    """`host/namespace/model:tag` in lower case, what is left out filled in as Ollama does.
+    """`host/namespace/model:tag` in lower case, with missing parts filled in as Ollama does.
 
     `Llama3.2:1b`, `library/llama3.2:1b` and `https://registry.ollama.ai/library/llama3.2:1b` are one model.
     """
@@ -22,5 +22,5 @@ def full_name(name: str) -> str:
 
 
 def same_model(one: str, other: str) -> bool:
-    """Whether both names mean one model."""
+    """Whether both names mean the same model."""
     return full_name(one) == full_name(other)

@@ -1,4 +1,4 @@
-"""Modules that users import by names from before the package had rooms; each is the module at its new place."""
+"""Old import paths from before the package had rooms; each gives the module at its new place."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """Only give the module its own spec back: it ran when it was imported by its own name."""
+        """Only give the module its own spec back: it already ran when it was imported under its own name."""
         module.__spec__ = self._own[module.__name__]
 
     def get_code(self, fullname: str) -> CodeType | None:
-        """What `python -m` runs under the old name."""
+        """The code that `python -m` runs under the old name."""
         spec = importlib.util.find_spec(f"{_PACKAGE}.{OLD_NAMES[fullname.removeprefix(f'{_PACKAGE}.')]}")
         loader = spec.loader if spec else None
         return loader.get_code(spec.name) if spec and isinstance(loader, SourceFileLoader) else None
 
 
 def keep_old_names() -> None:
-    """Have Python find the old names."""
-    sys.meta_path.insert(0, _Finder())  # before a folder that an earlier version left behind
+    """Let Python find the old names."""
+    sys.meta_path.insert(0, _Finder())  # ahead of a folder that an earlier version left behind

@@ -1,6 +1,6 @@
-"""Reading archives of published packages through the index that pip is configured to use.
+"""Read archives of published packages through the index that pip is configured to use.
 
-pip's own download command is no way to do this: for a source distribution it runs the build back end.
+pip's own download command cannot be used: for a source distribution it runs the build back end.
 Nothing here names an index, and no message contains its address, which may hold credentials.
 """
 
@@ -28,18 +28,18 @@ from requests.auth import AuthBase, HTTPBasicAuth
 from urllib3.util import Retry
 
 CHUNK_BYTES = 2**16
-# A host that never answers a connection must not hold up a run that can go on without the corpus.
+# A host that never answers must not hold up a run that can continue without the corpus.
 MAX_CONNECT_S, MAX_READ_S = 10.0, 60.0
 
 
 class PackageIndexError(Exception):
-    """The index cannot be read; `str(error)` is a reason without any address. `may_pass`: a second try can help."""
+    """The index cannot be read; `str(error)` is a reason without any address. `may_pass`: a second attempt may help."""
 
     may_pass = False
 
 
 class _BrokenOff(PackageIndexError):
-    """A connection that broke, or no answer in time."""
+    """The connection broke, or there was no answer in time."""
 
     may_pass = True
 
@@ -82,7 +82,7 @@ class PackageFile:
 
     @contextmanager
     def open_zip(self, scratch: Path) -> Iterator[zipfile.ZipFile]:
-        """Open the archive as a zip: read in place, or where the server cannot, downloaded into `scratch` first."""
+        """Open the archive as a zip: read in place if the server can, otherwise downloaded into `scratch` first."""
         with ExitStack() as stack:
             try:
                 archive = stack.enter_context(self.open_remote_zip())
@@ -120,10 +120,10 @@ class LocalPackageFile:
 
 
 def find_package_file(package: str, filename: str) -> PackageFile | LocalPackageFile:
-    """Find an archive by its exact file name: in pip's folders of archives, then on its indexes, the main one first.
+    """Find an archive by its exact file name: in pip's archive folders, then on its indexes, the main one first.
 
     Raises:
-        PackageIndexError: none of them can be read or offers the file.
+        PackageIndexError: no index can be read or offers the file.
     """
     settings = read_pip_settings()
     for folder in settings.find_links:
@@ -145,12 +145,12 @@ def find_package_file(package: str, filename: str) -> PackageFile | LocalPackage
 
 
 def read_pip_settings() -> PipSettings:
-    """Ask pip what its configuration files and environment say.
+    """The settings from pip's configuration files and environment.
 
     Raises:
         PackageIndexError: pip is not installed, or its configuration is broken.
     """
-    # pip has no public API for this; its option parser is the one place where all its sources are merged.
+    # pip has no public API for this; its option parser is the only place where all its sources are merged.
     try:
         from pip._internal.commands import create_command
 
@@ -211,9 +211,9 @@ def _reasons() -> Iterator[None]:
     except (urllib3.exceptions.HTTPError, requests.exceptions.ChunkedEncodingError):
         raise _BrokenOff("the connection broke") from None
     except (requests.RequestException, UnsupportedContentTypeError, UnsupportedRepoVersionError) as error:
-        raise PackageIndexError(f"it does not answer as a package index does ({type(error).__name__})") from None
+        raise PackageIndexError(f"it does not answer like a package index ({type(error).__name__})") from None
     except RangeNotSupported:
-        raise _NoRanges("its server knows no range requests") from None
+        raise _NoRanges("its server does not support range requests") from None
     except RemoteZipError as error:
         raise PackageIndexError(f"reading a part of the file failed ({type(error).__name__})") from None
 

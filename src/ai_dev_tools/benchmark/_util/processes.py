@@ -17,7 +17,7 @@ _POLL_S = 0.5
 
 
 def start_time(pid: int) -> float | None:
-    """When a process started (seconds since the epoch), None when there is none: tells a reused pid apart."""
+    """When a process started (seconds since the epoch), or None; tells a reused pid apart."""
     import psutil
 
     try:
@@ -28,7 +28,7 @@ def start_time(pid: int) -> float | None:
 
 
 def watch_parent(pid: int, on_death: Callable[[], None]) -> None:
-    """Call `on_death` from a thread when process `pid` ends, by whatever cause: at once on Linux, else within 0.5 s.
+    """Call `on_death` from a thread when process `pid` ends for any reason: at once on Linux, else within 0.5 s.
 
     No signal is involved: a Python signal handler that comes twice in a row can lock itself out.
     """
@@ -58,7 +58,7 @@ def _wait_for_end(pid: int) -> None:
 
 
 def start(command: list[str], environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
-    """Start a server in a session of its own (Ctrl-C in the terminal reaches the run, which then stops it in order)."""
+    """Start a server in its own session, so that Ctrl-C reaches only the run, which then stops the server cleanly."""
     with log.open("ab") as stderr:
         return subprocess.Popen(
             command,
@@ -71,7 +71,7 @@ def start(command: list[str], environment: dict[str, str], log: Path) -> subproc
 
 
 def read_line(process: subprocess.Popen[bytes], timeout_s: float) -> str | None:
-    """The first line the process prints; None when the time is up, "" when it ends without one."""
+    """The first line that the process prints; None if time is up, "" if it ends without one."""
     assert process.stdout is not None
     deadline = time.monotonic() + timeout_s
     received = b""

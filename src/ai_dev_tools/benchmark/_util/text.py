@@ -1,4 +1,4 @@
-"""Numbers and foreign text as every format prints them, so that all formats agree to the last digit."""
+"""Format numbers and untrusted text in the same way for every output format."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def is_missing(value: Any) -> bool:
 
 
 def number(value: Any, digits: int = 0) -> str:
-    """A number with so many decimals; a dash where there is none, ∞ where there is no limit, 1.6e+12 where it is huge."""
+    """A number with so many decimals; a dash if missing, ∞ if infinite, 1.6e+12 if huge."""
     if is_missing(value):
         return MISSING
     value = float(value)
@@ -34,7 +34,7 @@ def number(value: Any, digits: int = 0) -> str:
 
 
 def signed(value: Any, digits: int = 0) -> str:
-    """A difference with its sign, also where it is positive; 0 has none."""
+    """A difference with its sign, also if it is positive; 0 has none."""
     shown = number(value, digits)
     return f"+{shown}" if not is_missing(value) and value > 0 and shown != number(0, digits) else shown
 
@@ -45,7 +45,7 @@ def percent(share: Any, digits: int = 1) -> str:
 
 
 def interval(low: Any, high: Any, digits: int = 0) -> str:
-    """`low to high`, or a dash where neither end is known."""
+    """`low to high`, or a dash if neither end is known."""
     if is_missing(low) and is_missing(high):
         return MISSING
     return f"{number(low, digits)} to {number(high, digits)}"
@@ -70,9 +70,9 @@ def listing(words: list[str], most: int = 8) -> str:
 
 
 def ratio_axis(reference: str) -> str:
-    """What stands below ratios to an arm; a long name is cut, so that both ends can be read."""
+    """Axis label below ratios to an arm; a long name is cut, so that both ends can be read."""
     name = reference if len(reference) <= 40 else f"{reference[:39]}…"
-    return f"← cheaper · ratio to {visible(name, keep_lines=False)} · dearer →"
+    return f"← cheaper · ratio to {visible(name, keep_lines=False)} · more expensive →"
 
 
 def _visible(character: str) -> str:
@@ -85,10 +85,10 @@ def _visible(character: str) -> str:
 
 
 def visible(text: str, keep_lines: bool = True) -> str:
-    """Foreign text with everything shown that would otherwise act unseen.
+    """Untrusted text with everything made visible that would otherwise act unseen.
 
-    Control characters (NUL, ANSI's ESC …), marks that turn the writing direction, invisible format characters and lone
-    surrogates become visible signs, so that they can neither steer a terminal nor forge what a reader sees.
+    Control characters (NUL, ANSI's ESC …), marks that change the writing direction, invisible format characters and lone
+    surrogates become visible signs, so that they can neither control a terminal nor forge what a reader sees.
 
     Args:
         keep_lines: whether line ends and tabs stay; otherwise they become a space.
@@ -108,7 +108,7 @@ def visible(text: str, keep_lines: bool = True) -> str:
 
 
 def xml_text(text: str) -> str:
-    """Foreign text in one line that XML can hold; it still has to be escaped."""
+    """Untrusted text in one line that XML can hold; it still has to be escaped."""
     return _NOT_XML.sub("\ufffd", visible(text, keep_lines=False))
 
 

@@ -1,6 +1,6 @@
-"""What a server sends, as every part of this project takes it in: bounded, whole characters, secrets hidden.
+"""Read what a server sends: limited in size, with whole characters, secrets hidden.
 
-All that comes from a server passes here before anything else sees it, so that a server that echoes a token (in an answer,
+Everything from a server passes through here before anything else sees it, so that a server that echoes a token (in an answer,
 an error, its version, a model's template) does not get it into samples, logs or archives.
 """
 
@@ -20,12 +20,12 @@ MAX_LINE_BYTES = 16_000_000
 """Longest line of a stream; a real server's lines hold one token, or one whole answer."""
 HIDDEN = "(hidden)"
 _SHORTEST_SECRET = 6
-"""Placeholders that servers without a lock are given (`none`, `dummy`) are shorter, and ordinary words of answers."""
+"""Placeholders for servers without authentication (`none`, `dummy`) are shorter, and ordinary words of answers."""
 _SCHEMES = ("bearer", "basic")
 
 
 class TooLongError(ValueError):
-    """A line, or a whole reply, without an end."""
+    """A line or a whole reply that does not end."""
 
 
 def lines(pieces: Iterable[bytes], limit: int | None = None) -> Iterator[bytes]:
@@ -65,7 +65,7 @@ def decoded(data: bytes) -> Any:
     """What JSON says. Halves of surrogate pairs stay, for `whole_characters`: a pair may be cut by a stream's pieces.
 
     Raises:
-        ValueError: it is not JSON, or nested without measure.
+        ValueError: it is not JSON, or nested too deeply.
     """
     data = data.removeprefix(b"\xef\xbb\xbf")
     try:
@@ -92,7 +92,7 @@ class Secrets:
     """The secrets that were sent with a request, to be hidden in what comes back.
 
     Args:
-        headers: of the request; the credentials in `Authorization` are what must not be seen again.
+        headers: of the request; the credentials in `Authorization` must not be seen again.
     """
 
     def __init__(self, headers: Mapping[str, str] | None = None) -> None:
@@ -100,7 +100,7 @@ class Secrets:
         self._forms = _forms(credentials[0]) if credentials else None
 
     def hide(self, received: Any) -> Any:
-        """Text, or what JSON was, with whole characters only and every form of the secrets replaced.
+        """Text or parsed JSON with whole characters only, and with every form of the secrets replaced.
 
         Raises:
             ValueError: nested too deeply.

@@ -1,6 +1,6 @@
 """From a finished run to its archive: the same run gives the same bytes.
 
-Nothing of the moment of archiving goes in: every time is one that the run recorded. Members are written one after the
+Nothing depends on when you archive: every time is one that the run recorded. Members are written one after the
 other in pieces, so that memory does not grow with the run.
 """
 
@@ -53,7 +53,7 @@ from ai_dev_tools.benchmark.records.plan import read_plans
 from ai_dev_tools.benchmark.tasks.receipts import read_receipt
 
 BY_TASK = ("fetch_corpus", "collect_contexts", "render_prompts")
-"""Rules whose logs are named after a task or corpus; those of others are named after the run."""
+"""Rules whose logs are named after a task or corpus; the logs of other rules are named after the run."""
 REPORT_FILES = "config/report"
 """Where the user's own notebook and templates go."""
 FREE_LICENCES = (
@@ -67,7 +67,7 @@ FREE_LICENCES = (
     "Python-2.0",
     "Unlicense",
 )
-"""Licences under which files may be passed on unchanged; corpora of others are referenced only."""
+"""Licences that allow passing on files unchanged; corpora with other licences are only referenced."""
 
 
 @dataclass(frozen=True)
@@ -80,11 +80,11 @@ class Subject:
         config: all settings, resolved.
         tasks: folder of each task by id; task_files: case lists of each task that lie elsewhere.
         tools: YAML file of each tool by id.
-        blocks: block files of the run; others in its folder, of other tasks or models, are not of it.
-        contexts: files with what tools said.
+        blocks: block files of the run; its folder may contain others, of other tasks or models.
+        contexts: files with the results of tools.
         corpora: ids of the corpora that the tasks read.
-        about: what the settings say of the run, see `Experiment.about`.
-        home: folder of the workflow's own files, seen from the working folder.
+        about: what the settings say about the run, see `Experiment.about`.
+        home: folder of the workflow's own files, relative to the working folder.
     """
 
     profile: str
@@ -171,7 +171,7 @@ def chain_of(files: dict[str, Entry], profile: str) -> Chain:
 
 
 class _Collection:
-    """The files of a run and what they are called in its archive."""
+    """The files of a run and their names in its archive."""
 
     def __init__(self, subject: Subject, root: Path) -> None:
         self.subject, self.root = subject, root
@@ -193,7 +193,7 @@ class _Collection:
                       tool_facts(contexts, about), self._not_included(), self.corpora)  # fmt: skip
 
     def members(self) -> list[Member]:
-        """Everything but what is made for the archive alone, unsorted."""
+        """Everything except what is made only for the archive, unsorted."""
         return [*self._workflow(), *self._settings(), *self._results()]
 
     def _name(self, path: Path) -> str:
@@ -273,7 +273,7 @@ class _Collection:
                 yield Member(model.path.as_posix(), self.root / model.path)
 
     def _logs(self) -> Iterator[Member]:
-        """Logs of the jobs behind this run; those of archiving itself would make two archives differ."""
+        """Logs of the jobs of this run, except those of archiving itself, which would make two archives differ."""
         named = {*self.subject.tasks, *self.subject.corpora}
         for path in sorted((self.root / paths.LOGS).glob("*.*.log")):
             rule, second = path.name.split(".")[:2]

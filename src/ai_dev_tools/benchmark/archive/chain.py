@@ -1,8 +1,8 @@
-"""Every record of an archive against its schema and against what it was made from.
+"""Check every record of an archive against its schema and against what it was made from.
 
 Prompts carry the sha256 of their text; samples name the prompt, settings and plan behind them; the samples table
 has a row for every sample and nothing else; the report's numbers and verdicts are those of the tables. Each link is
-computed again, so that an archive whose checksums were all redone after a change is still found out, unless
+computed again. An archive whose checksums were all redone after a change is therefore still detected, unless
 everything that follows from the change was redone as well.
 """
 
@@ -67,7 +67,7 @@ class Records:
     """Reads members in order and remembers what later ones are checked against.
 
     Args:
-        add: takes a finding: where, and what.
+        add: called with each finding: where, and what.
     """
 
     def __init__(self, archive: Archive, manifest: Manifest, add: Callable[[str, str], None]) -> None:
@@ -91,7 +91,7 @@ class Records:
         return self._counted or len(self._rows)
 
     def release(self) -> None:
-        """Forget what only later records are checked against: what is made of them needs the memory."""
+        """Forget what later records were checked against, to free the memory for the next step."""
         self._counted = self.samples
         self._rows.clear()
         self._prompts.clear()
@@ -103,7 +103,7 @@ class Records:
         return self._plans
 
     def reading_order(self, names: Iterable[str]) -> list[str]:
-        """Members sorted so that what others are checked against comes first."""
+        """Members sorted so that each comes after those it is checked against."""
 
         def stage(name: str) -> int:
             if name == CONFIG or name.endswith("/plans.jsonl") or PROMPTS_NAME.fullmatch(name):
@@ -113,10 +113,10 @@ class Records:
         return sorted(names, key=lambda name: (stage(name), name))
 
     def read(self, name: str, stream: Hashed) -> None:
-        """Check a member's records; members without any are left to their checksum.
+        """Check a member's records; for members without records, the checksum is enough.
 
         Raises:
-            ArchiveError: a record is not what it should be; says which.
+            ArchiveError: a record is wrong; says which.
         """
         if found := BLOCK_NAME.fullmatch(name):
             self._block(stream, found["model"], found["task"])
@@ -158,7 +158,7 @@ class Records:
         try:
             self._think = load_config(self.settings).think
         except (ConfigurationError, *_UNREADABLE) as error:
-            raise ArchiveError(f"is no config ({str(error).splitlines()[0][:200]})") from None
+            raise ArchiveError(f"is not a config ({str(error).splitlines()[0][:200]})") from None
 
     def _plan_rows(self, stream: Hashed) -> None:
         with tempfile.NamedTemporaryFile(prefix="plans-") as file:
@@ -275,8 +275,8 @@ def open_parquet(archive: Archive, name: str) -> Any:
     """A Parquet member, ready to be read.
 
     Raises:
-        ArchiveError: it says that it unpacks to more than any table of this project.
-        pyarrow.ArrowException, OSError: it is no Parquet file.
+        ArchiveError: it would unpack to more than any table of this project.
+        pyarrow.ArrowException, OSError: it is not a Parquet file.
     """
     try:
         return tablefiles.open_parquet(archive.read(name), archive.limits.document)
@@ -289,7 +289,7 @@ def _named(key: Key) -> str:
 
 
 def _digest(row: Mapping[str, Any]) -> bytes:
-    """16 bytes that stand for a row, whatever form it came in: numbers by value, missing as nothing."""
+    """16 bytes that identify a row, whatever its format: numbers by value, missing values as nothing."""
     text = "\x1f".join(_canonical(name, row[name]) for name in COLUMNS)
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 

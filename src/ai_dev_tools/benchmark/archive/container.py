@@ -1,9 +1,9 @@
-"""The file format: a plain zip with nothing in it that could differ between two archives of the same run.
+"""The file format: a plain zip that contains nothing that could differ between two archives of the same run.
 
 Members are sorted, dated 1980 and compressed one way. The zip's comment holds the sha256 of every byte before it,
 so that a flipped bit is noticed in headers too, which a zip's own checksums do not cover. Reading trusts nothing:
-names, sizes, kinds and places of all members are checked before the first one is opened, and no member is ever read
-whole unless the caller says how much is too much.
+names, sizes, kinds and positions of all members are checked before the first one is opened, and no member is ever read
+as a whole unless the caller sets a limit.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ai_dev_tools.benchmark.errors import ConfigurationError
 __all__ = ["COMMENT_BYTES", "DAMAGE", "LIMITS", "PIECE", "TAG", "Archive", "ArchiveError", "Digest", "Limits", "Member",
            "Writer", "is_intact", "new_archive", "open_archive"]  # fmt: skip
 LARGE = 1 << 30
-"""Bytes beyond which a file gets 64-bit sizes, lest it grows while it is read."""
+"""Files larger than this get 64-bit sizes, in case they grow while they are read."""
 _COMMENT = re.compile(TAG + rb"[0-9a-f]{64}")
 
 
@@ -78,7 +78,7 @@ def new_archive(path: Path) -> Iterator[Writer]:
     """A writer whose file appears at `path`, sealed with its digest, once everything is written.
 
     Raises:
-        ConfigurationError: a file cannot be read, or the archive not be written.
+        ConfigurationError: a file cannot be read, or the archive cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -94,7 +94,7 @@ def new_archive(path: Path) -> Iterator[Writer]:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        raise ConfigurationError(f"cannot write {path}: {error}", remedy="Free disk space or mend the file") from None
+        raise ConfigurationError(f"cannot write {path}: {error}", remedy="Free disk space or fix the file") from None
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -126,7 +126,7 @@ def _pieces(source: Path | bytes) -> Iterator[bytes]:
 
 
 def is_intact(path: Path) -> bool:
-    """Whether the file is, byte for byte, what was sealed.
+    """Check that the file is, byte for byte, what was sealed.
 
     Raises:
         ArchiveError: it was not sealed by this project, or cannot be read.
@@ -197,7 +197,7 @@ class Archive:
             return file.read()
 
     def digest(self, name: str) -> Digest:
-        """What a member's content is."""
+        """Digest and size of a member's content."""
         digest, size = hashlib.sha256(), 0
         for piece in self.pieces(name):
             digest.update(piece)
@@ -207,10 +207,10 @@ class Archive:
 
 @contextmanager
 def open_archive(path: Path, limits: Limits = LIMITS) -> Iterator[Archive]:
-    """Open an archive after checking that no member of it can do harm.
+    """Open an archive after checking that none of its members can do harm.
 
     Raises:
-        ArchiveError: it is no zip, or holds what no archive of this project holds; says what.
+        ArchiveError: it is not a zip, or contains what no archive of this project contains; says what.
     """
     with ExitStack() as stack:
         try:

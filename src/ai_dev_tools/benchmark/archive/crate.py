@@ -1,6 +1,6 @@
 """The archive's metadata: a Workflow Run RO-Crate in its most detailed profile, the Provenance Run Crate.
 
-Claimed is what was recorded, and nothing else: the steps that ask models have a start and an end, taken from the
+It claims only what was recorded: the steps that ask models have a start and an end, taken from the
 samples; rendering has its end, taken from the report. When tools ran and prompts were made is not recorded, so
 those files appear as inputs, without an action that would need invented times.
 """
@@ -21,7 +21,7 @@ from ai_dev_tools.benchmark.archive.container import Digest
 from ai_dev_tools.benchmark.archive.layout import CONFIG, CRATE, MANIFEST, README, RECORDED, RUN, SOURCE, RunFacts, pin
 
 SPECIFICATION = "1.1"
-"""The RO-Crate version that the Workflow Run profiles 0.5 are written for."""
+"""The RO-Crate version that the Workflow Run profiles 0.5 were written for."""
 PROFILES = {
     "https://w3id.org/ro/wfrun/process/0.5": ("Process Run Crate", "0.5"),
     "https://w3id.org/ro/wfrun/workflow/0.5": ("Workflow Run Crate", "0.5"),
@@ -77,12 +77,12 @@ def crate_metadata(facts: RunFacts, digests: Mapping[str, Digest], citation: Map
 
 
 def _compact(value: Any) -> Any:
-    """A list of one as that one, as RO-Crate recommends."""
+    """A list with one item becomes that item, as RO-Crate recommends."""
     return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
 def _time(moment: str) -> str:
-    """A moment in the one ISO 8601 form that the profiles recommend."""
+    """A time in the ISO 8601 form that the profiles recommend."""
     try:
         return datetime.fromisoformat(moment).astimezone(UTC).isoformat(timespec="milliseconds")
     except ValueError:
@@ -152,7 +152,7 @@ class _Crate:
         self.organisation = organisation
 
     def _listed(self) -> list[str]:
-        """Members with an entity of their own; the manifest has all of them."""
+        """Members that get an entity; the manifest has all of them."""
         skipped = (f"{SOURCE}/", "config/tasks/", "config/tools/", "workflow/", "profiles/", "Snakefile")
         return [name for name in self.digests if not name.startswith(skipped)]
 

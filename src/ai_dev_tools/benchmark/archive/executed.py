@@ -1,4 +1,4 @@
-"""The executed report notebook in an archive: whether it is the one of this package, with what its cells show, and no more."""
+"""Check that the executed report notebook in an archive is this package's, with its outputs and nothing else."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _WORD = re.compile(r"[A-Za-z0-9 .,:;+_/@-]{0,200}")
 
 
 def is_executed(recorded: bytes, expected: bytes, profile: str, about: dict[str, Any]) -> bool:
-    """Whether a notebook is the expected one as papermill leaves it: with its parameters, and times that nobody can check.
+    """Whether a notebook is the expected one as papermill writes it, with its parameters and times.
 
     Args:
         expected: the same without a kernel, see `render_without_kernel`.
@@ -65,7 +65,7 @@ def _is_injected(cell: dict[str, Any], profile: str, about: dict[str, Any]) -> b
 
 
 def _is_dull(metadata: dict[str, Any], known: tuple[str, ...]) -> bool:
-    """Whether metadata holds nothing but times, versions and the names of settings."""
+    """Whether metadata contains only times, versions and the names of settings."""
     return metadata.keys() <= set(known) and all(
         _is_word(value) for key, part in metadata.items() if key != "papermill" or isinstance(part, dict)
         for value in (part.values() if isinstance(part, dict) else [part])

@@ -1,4 +1,4 @@
-"""What an archive says of its run, gathered from the run's own records in one pass and bounded memory."""
+"""What an archive says about its run, gathered from the run's records in one pass and bounded memory."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ class BlockFacts:
         self.ended_at = max(self.ended_at, ended)
 
     def row(self) -> dict[str, Any]:
-        """What run.json says of the block."""
+        """What run.json says about the block."""
         names = ("file", "model", "task", "samples", "started_at", "ended_at")
         return {name: getattr(self, name) for name in names} | {"failed": self.samples - self.statuses["completed"]}
 
 
 def moment_after(started_at: str, seconds: float) -> str:
-    """A moment some seconds later, UTC; the moment itself where it is none."""
+    """A time some seconds later, UTC; the text itself if it is not a time."""
     try:
         moment = datetime.fromisoformat(started_at) + timedelta(seconds=seconds if math.isfinite(seconds) else 0.0)
     except (ValueError, OverflowError):
@@ -110,13 +110,13 @@ def read_report(report: Path) -> dict[str, Any]:
     """The content of a run's report.json.
 
     Raises:
-        ConfigurationError: it is missing, or no report.
+        ConfigurationError: it is missing or not a report.
     """
     try:
         content = json.loads(report.read_bytes())
         datetime.strptime(content["benchmark_info"]["generated"], GENERATED)
     except (OSError, ValueError, KeyError, TypeError):
-        raise ConfigurationError(f"{report} is no report", remedy="Make it again: snakemake report") from None
+        raise ConfigurationError(f"{report} is not a report", remedy="Make it again: snakemake report") from None
     assert isinstance(content, dict)
     return content
 
@@ -135,7 +135,7 @@ def gather(
 
     Args:
         root: the workflow's folder.
-        tools: what is known of each tool besides the version that ran.
+        tools: what is known about each tool besides the version that ran.
     """
     run = root / paths.RUN.format(profile=profile)
     report = read_report(run / "report" / "report.json")

@@ -1,4 +1,4 @@
-"""Where things lie in an archive, and the records that only archives have."""
+"""Where files are in an archive, and the records that only archives have."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 from ai_dev_tools.benchmark.errors import ConfigurationError
 
 FORMAT = 1
-"""Raised when archives change in a way that older readers would misread."""
+"""Increased when archives change in a way that older readers would misread."""
 
 MANIFEST = "manifest.json"
 CRATE = "ro-crate-metadata.json"
@@ -18,10 +18,10 @@ RUN = "run.json"
 README = "README.md"
 CONFIG = "config/config.yaml"
 RECORDED = "recorded"
-"""Folder of what the run made of its samples: tables, figures, report. Rendering again writes to results/ instead."""
+"""Folder of what the run made from its samples: tables, figures, report. Rendering again writes to results/."""
 SOURCE = "src/ai_dev_tools"
 GENERATED = (MANIFEST, CRATE)
-"""Members about all others; they come last."""
+"""Members that describe all others; they come last."""
 
 BLOCK_NAME = re.compile(r"results/(?P<profile>[A-Za-z0-9_-]+)/blocks/(?P<model>[^/]+)/(?P<task>[^/]+)\.jsonl")
 PROMPTS_NAME = re.compile(r"results/prompts/(?P<task>[^/]+)\.jsonl")
@@ -83,7 +83,7 @@ class RunFacts(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
 
 
 def pin(item: dict[str, Any]) -> str:
-    """What fixes the content of something that is not included; of a few files out of an archive, each has its own sha256."""
+    """What pins the content of something that is not included: one sha256, or one for each of a few files."""
     return f"sha256 {item['sha256']}" if item.get("sha256") else "sha256 of each file in config/corpora.yaml"
 
 
@@ -103,10 +103,10 @@ def stage_files(files: dict[str, Entry], profile: str) -> dict[str, dict[str, En
 
 
 def without_section(pyproject: str, section: str = "tool.ai-dev-tools.benchmark") -> str:
-    """A pyproject.toml without the run's settings: an archive has them in its config, already merged.
+    """A pyproject.toml without the run's settings, which an archive has in its config, already merged.
 
     Raises:
-        ConfigurationError: the section is written in a way that cannot be cut out line by line.
+        ConfigurationError: the section cannot be cut out line by line.
     """
     kept, inside = [], False
     for line in pyproject.splitlines(keepends=True):

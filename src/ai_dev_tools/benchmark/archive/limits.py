@@ -1,4 +1,4 @@
-"""How much an archive may ask of the reader's machine, and the error of one that asks for more or is damaged."""
+"""How much an archive may demand from the reader's machine, and the error for one that demands more."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, OS
 
 
 class ArchiveError(BenchmarkError):
-    """A file that is no archive of this project, was damaged, or was made to do harm."""
+    """A file that is not an archive of this project, is damaged, or was made to do harm."""
 
     error_class = "archive"
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How much an archive may ask of the reader's machine; sizes in bytes."""
+    """How much an archive may demand from the reader's machine; sizes in bytes."""
 
     members: int = 100_000
     directory: int = 32 << 20
@@ -41,24 +41,24 @@ class Limits:
     name: int = 240
     line: int = 32 << 20
     document: int = 256 << 20
-    """Of a member that is read whole: a table."""
+    """For a member that is read as a whole: a table."""
     json: int = 32 << 20
     """The same for JSON, which takes up to twenty times as much once it is parsed."""
     settings: int = 1 << 20
     """The same for YAML, whose parser is slow."""
     program: int = 16 << 20
-    """Of a file of the program or the settings."""
+    """For a file of the program or the settings."""
     figure: int = 32 << 20
     memory: int = 2 << 30
-    """What checking may take, beside `memory_per_byte` of the file."""
+    """Memory that checking may take, in addition to `memory_per_byte` of the file."""
     memory_per_byte: int = 40
     memory_per_core: int = 256 << 20
-    """Threads of libraries reserve so much."""
+    """Memory that the threads of libraries reserve."""
     depth: int = 30
-    """Of folders in one another."""
+    """How deep folders may be nested."""
 
     def whole(self, name: str) -> int:
-        """The most bytes that a member of this name may have where it is read whole."""
+        """The maximum size of a member with this name if it is read as a whole."""
         return {".json": self.json, ".jsonl": self.json, ".yaml": self.settings}.get(Path(name).suffix, self.document)
 
 
@@ -67,13 +67,13 @@ LIMITS = Limits()
 
 @contextmanager
 def bounded_memory(path: Path, limits: Limits = LIMITS) -> Iterator[None]:
-    """Have an allocation fail that a file of this size cannot need, instead of taking all memory of the machine.
+    """Let an allocation that a file of this size cannot need fail, instead of using up the machine's memory.
 
     Raises:
         ArchiveError: that happened.
     """
     before = None
-    import pandas  # noqa: F401  # libraries start their threads before the limit holds, not under it
+    import pandas  # noqa: F401  # libraries start their threads before the limit applies
     import pyarrow.parquet  # noqa: F401
     import scipy.linalg  # noqa: F401
 
@@ -94,7 +94,7 @@ def bounded_memory(path: Path, limits: Limits = LIMITS) -> Iterator[None]:
 
 
 def _address_space() -> int:
-    """Bytes of address space that this process uses; 0 where the system does not say."""
+    """Bytes of address space that this process uses; 0 if the system does not say."""
     try:
         return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, IndexError):
@@ -102,5 +102,5 @@ def _address_space() -> int:
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, in one line of a bearable length."""
+    """An error's message, as one line of limited length."""
     return (str(error).splitlines() or [type(error).__name__])[0][:160]

@@ -1,4 +1,4 @@
-"""All of an archive that its program made from the records, made again: the summary, the report, what repositories read."""
+"""Make everything again that an archive derives from its records: summary, report, metadata for repositories."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ai_dev_tools.benchmark.archive.summary import other_words, wrong_facts, wro
 from ai_dev_tools.benchmark.records import paths
 
 MOST_DERIVED = 8 << 20
-"""Bytes of all derived tables, beside those of the samples table."""
+"""Size of all derived tables, in addition to the samples table."""
 
 
 class Result(Protocol):
@@ -63,7 +63,7 @@ def check_made(archive: Archive, manifest: Manifest, records: Records, result: R
         compared = compare_report(archive, manifest, records.report, result.program, own)
         result.rendered = True
         for member in compared.differing:
-            result.add(member, "is not what the recorded tables make")
+            result.add(member, "does not follow from the recorded tables")
     if not report or REPORT_JSON in (*compared.differing, *compared.unchecked):
         for what in report_differences(archive, manifest, records.report):
             result.add(REPORT_JSON, what)
@@ -74,7 +74,7 @@ def _check_words(archive: Archive, manifest: Manifest, facts: RunFacts, result: 
     different = list(other_words(archive, manifest, facts))
     if result.program.same:
         for name in different:
-            result.add(name, "is not what the summary of the run makes")
+            result.add(name, "does not follow from the summary of the run")
         different = []
     result.unchecked = tuple(sorted({*compared.unchecked, *different}))
     reason = compared.reason or ("made by a program that is not the installed one" if different else "")

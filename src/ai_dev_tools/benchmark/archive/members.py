@@ -1,4 +1,4 @@
-"""What may lie where in an archive: everything else is refused, since some program would run it or take it for settings."""
+"""Which files an archive may contain. Others are refused, since a program might run them or read them as settings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROOT_FILES = (
     "config/schema.json",
 )
 PROGRAM = ("Snakefile", "workflow/", "profiles/default/", paths.NOTEBOOK, f"{SOURCE}/")
-"""The program itself; compared with the installed one before anybody runs it."""
+"""The program itself; compared with the installed one before anyone runs it."""
 OWN = ("config/plugins/", "config/report/", f"{paths.TOOLS}/")
 """Code of the person who made the run: plugins, notebook and templates, tools under test."""
 SHIPPED = f"{SOURCE}/benchmark/shipped/"
@@ -49,11 +49,11 @@ _PATTERNS = re.compile(
     """,
     re.VERBOSE,
 )
-"""The last one is a list of cases that lies beside its task."""
+"""The last one is a list of cases beside its task."""
 
 
 def most_bytes(name: str, limits: Limits) -> int:
-    """The most bytes that a member of this name may have."""
+    """The maximum size of a member with this name."""
     if name.startswith(("recorded/figures/", "recorded/report/badges/", "recorded/report/tables/")):
         return limits.figure
     if name.startswith(("results/", "resources/", "recorded/tables/samples.")):
@@ -65,7 +65,7 @@ def most_bytes(name: str, limits: Limits) -> int:
 
 
 def is_known(name: str, profile: str) -> bool:
-    """Whether archives of this project have a member of this name.
+    """Whether archives of this project can have a member with this name.
 
     Args:
         profile: of the run, as the manifest has it.

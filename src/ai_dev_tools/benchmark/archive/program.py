@@ -1,4 +1,4 @@
-"""Whose program lies in an archive: the installed one, or one that somebody changed."""
+"""Whether the program in an archive is the installed one or was changed."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Program:
     """The program in an archive, compared with the installed one.
 
     Attributes:
-        differing: members that are not as they are installed, that are not installed, or that are missing.
-        own: members with code of the person who made the run.
+        differing: members that differ from the installed ones, are not installed, or are missing.
+        own: members with code written by the person who made the run.
     """
 
     differing: tuple[str, ...] = ()
@@ -37,7 +37,7 @@ class Program:
 
     @property
     def line(self) -> str:
-        """Whose program would run, in one line."""
+        """Which program would run, in one line."""
         whose = f"same as version {__version__}, which is installed here"
         if self.differing:
             whose = f"NOT the installed version {__version__}: {listed(self.differing)} differ"
@@ -62,7 +62,7 @@ def compare_program(files: Mapping[str, Entry]) -> Program:
 
 
 def _is_own(name: str, files: Mapping[str, Entry]) -> bool:
-    """Whether a member holds code that is no part of the program; a tool that ships with it is."""
+    """Whether a member holds code that is not part of the program; a tool that ships with it is part of it."""
     return name.startswith(OWN) and not (name.startswith(paths.TOOLS) and _sha256(_home() / name) == files[name].sha256)
 
 
@@ -76,7 +76,7 @@ def _home() -> Path:
 
 
 def _installed() -> Iterator[tuple[str, Path]]:
-    """Names that the installed program's files have in an archive."""
+    """The names of the installed program's files in an archive."""
     home = _home()
     trees = ((home / "workflow", "workflow"), (home / "profiles" / "default", "profiles/default"),
              (Path(str(importlib.resources.files("ai_dev_tools"))), SOURCE))  # fmt: skip

@@ -1,4 +1,4 @@
-"""Doing again what the run did with its samples: the report's numbers from the tables, and the tables from the
+"""Repeat what the run did with its samples: compute the report's numbers from the tables, and the tables from the
 samples.
 """
 
@@ -28,11 +28,11 @@ from ai_dev_tools.benchmark.records.table_files import read_table
 
 _IMPOSSIBLE = (BenchmarkError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 FROM_TABLES = ("comparison_metrics", "overall_metrics", "verdicts", "verdict_rows")
-"""Parts of report.json that are read off the tables."""
+"""Parts of report.json that are read from the tables."""
 
 
 def report_differences(archive: Archive, manifest: Manifest, report: dict[str, Any]) -> list[str]:
-    """Parts of the report that do not say what the recorded tables say; empty where it belongs to them."""
+    """Parts of the report that contradict the recorded tables; empty if it belongs to them."""
     from ai_dev_tools.benchmark.reporting.build import SCHEMA_VERSION, build_report
     from ai_dev_tools.benchmark.reporting.data import DERIVED, RunData, plain_samples
     from ai_dev_tools.benchmark.reporting.formats import structured
@@ -51,14 +51,14 @@ def report_differences(archive: Archive, manifest: Manifest, report: dict[str, A
     except _IMPOSSIBLE as error:
         return [f"cannot be made again from the tables ({type(error).__name__}: {str(error)[:120]})"]
     return [
-        f"says otherwise than the tables: {part.replace('_', ' ')}"
+        f"contradicts the tables: {part.replace('_', ' ')}"
         for part in FROM_TABLES
         if not same(made.get(part), report.get(part))
     ]
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two JSON values agree; numbers to nine digits, as another machine may round the last one differently."""
+    """Whether two JSON values agree; numbers to nine digits, since another machine may round the last one differently."""
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
     if isinstance(one, list) and isinstance(other, list):
@@ -111,7 +111,7 @@ def _made_with_plugins(archive: Archive) -> bool:
 
 
 def _other_rules(plans: Path) -> str:
-    """What else may explain a difference: the archive's verdicts were made by earlier rules."""
+    """Another possible reason for a difference: the archive's verdicts were made by earlier rules."""
     lines = plans.read_bytes().splitlines()
     made = json.loads(lines[-1]).get("rules", 1) if lines else RULES
     return f"it was made under rules {made}, which are {RULES} now, or " if made < RULES else "or "
@@ -121,7 +121,7 @@ def settings_of(archive: Archive) -> Config:
     """The settings in an archive.
 
     Raises:
-        ArchiveError, ConfigurationError: they are none.
+        ArchiveError, ConfigurationError: they are not valid.
     """
     return load_config(yaml_data(archive.read(CONFIG), CONFIG, archive.limits))
 
@@ -129,7 +129,7 @@ def settings_of(archive: Archive) -> Config:
 def derive_tables(
     config: Config, blocks: list[Path], prompts: list[Path], plans: Path, outputs: dict[str, Path], plan: str | None
 ) -> None:
-    """Write all tables of a run, as the workflow does, but without plugins: they are somebody else's code."""
+    """Write all tables of a run, as the workflow does, but without plugins, which are someone else's code."""
     from ai_dev_tools.benchmark.analysis.tables import write_tables
 
     write_tables(
@@ -152,7 +152,7 @@ def _extract(archive: Archive, member: str, target: Path) -> None:
 
 
 def _table(archive: Archive, name: str) -> pd.DataFrame:
-    """A recorded table, empty where there is none.
+    """A recorded table; empty if there is none.
 
     Raises:
         ArchiveError: it cannot be read.

@@ -1,7 +1,7 @@
-"""The report of an archive, made again here from the archive's data, and compared with the one that lies in it.
+"""Make the report of an archive again from the archive's data, and compare it with the one in the archive.
 
-No code of the archive is run: notebook, templates and plugins of its maker's are left aside, and what they made is named as
-not checked. What a report says of its own making (when, with which software) is taken from the archive.
+No code from the archive is run. The author's notebook, templates and plugins are left out, and what they made is listed as
+not checked. When and with which software the report was made is taken from the archive.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _VERSION = re.compile(r"[A-Za-z0-9.+!_-]{1,60}")
 
 @dataclass(frozen=True)
 class Compared:
-    """What rendering again came to: members that differ and must not, and members that could not be checked, with the reason."""
+    """The result of rendering again: members that must not differ but do, and members that could not be checked."""
 
     differing: tuple[str, ...] = ()
     unchecked: tuple[str, ...] = ()
@@ -47,7 +47,7 @@ class Compared:
 
 
 def lay_out(archive: Archive, manifest: Manifest, folder: Path) -> None:
-    """Write what a report is made from below a folder, where a run has it; no code, no settings."""
+    """Write the data that a report is made from into a folder, laid out like a run; no code, no settings."""
     for name in manifest.files:
         if wanted := _place(name, manifest.profile):
             target = folder / wanted
@@ -67,10 +67,10 @@ def _place(name: str, profile: str) -> str | None:
 
 
 def made_then(report: dict[str, Any]) -> Made:
-    """How the report of an archive came about, as its report.json says.
+    """How the report of an archive was made, according to its report.json.
 
     Raises:
-        ArchiveError: it does not say, or in words that no report has.
+        ArchiveError: it does not say, or in a form that no report has.
     """
     try:
         generated, said = report["benchmark_info"]["generated"], report["facts"]["provenance"]
@@ -90,7 +90,7 @@ def compare_report(
 
     Args:
         report: content of report.json.
-        own: members of the report that code of its maker's made, each with that code.
+        own: members of the report that the author's own code made, each with that code.
     """
     made = made_then(report)
     with tempfile.TemporaryDirectory(prefix="verify-") as name:
@@ -141,7 +141,7 @@ def _same(archive: Archive, name: str, made: Path | None, manifest: Manifest, ab
 
 
 def _sorted_out(differing: list[str], program: Program, made: Made, own: dict[str, str], elsewhere: str) -> Compared:
-    """Differences that another version explains are no finding, and what has them is not checked."""
+    """Differences that another version explains are not findings; files that have them count as not checked."""
     here = software()
     other = [name for name in here if name not in ("snakemake", "xllamacpp") and made.software.get(name) != here[name]]
     reasons = sorted({f"made by {code}" for code in own.values()})
@@ -162,7 +162,7 @@ def _system() -> str:
 
 
 def _another_system(sessions: Sequence[Mapping[str, Any]]) -> str:
-    """The kind of machine that a run was measured on where it is another than this one: it computes other last digits."""
+    """The kind of machine a run was measured on, if it differs from this one and so may compute other last digits."""
     found = [hardware for entry in sessions if isinstance(hardware := entry.get("hardware"), dict)]
     known = {
         f"{name.split()[0]} {hardware['architecture']}"
@@ -175,7 +175,7 @@ def _another_system(sessions: Sequence[Mapping[str, Any]]) -> str:
 
 
 def made_by_own_code(settings: dict[str, Any], names: Iterable[str]) -> dict[str, str]:
-    """Members of the report that the maker's own notebook or templates made, and which."""
+    """Members of the report that the author's own notebook or templates made, and which of them."""
     report = settings.get("report") or {}
     return dict(_own(report, set(names)))
 

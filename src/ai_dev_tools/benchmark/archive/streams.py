@@ -10,7 +10,7 @@ from ai_dev_tools.benchmark.archive.container import DAMAGE, PIECE, ArchiveError
 
 
 class Hashed:
-    """A member being read: whoever reads it, in lines or whole, `finish` says what all of its content was."""
+    """A member being read, in lines or as a whole; `finish` returns the digest and size of all of its content."""
 
     def __init__(self, file: IO[bytes], name: str, limits: Limits) -> None:
         self._file, self.name, self._limits = file, name, limits
@@ -36,7 +36,7 @@ class Hashed:
         return b"".join(self._pieces())
 
     def finish(self) -> Digest:
-        """Read what is left and say what the content was."""
+        """Read the rest, and return digest and size of the content."""
         while self._take(self._file.read, PIECE):
             pass
         return Digest(self._digest.hexdigest(), self._bytes)

@@ -1,8 +1,8 @@
 """Every byte of an archive, accounted for.
 
-Programs that unpack zips differ in what they believe: the directory at the end or the header before each member, names in
-one field or another, what lies between, before and behind. Two programs can unpack two different things from one file, and
-what was checked is then not what is unpacked. So an archive is one row of members, each a header and a deflated stream,
+Programs that unpack zips trust different parts: the directory at the end or the header before each member, names in
+one field or another, bytes between, before and after members. Two programs can then unpack different content from one file,
+and what was checked is not what is unpacked. An archive is therefore one row of members, each a header and a deflated stream,
 followed by a directory that says the same once more and an end that says the same of the directory; nothing else is read.
 """
 
@@ -63,7 +63,7 @@ def read_entries(file: IO[bytes], path: Path, size: int, limits: Limits = LIMITS
 
     Raises:
         ArchiveError: a byte belongs to nothing, or two places say different things; names the member.
-        ValueError, struct.error: there is no directory, or a piece of it is cut off.
+        ValueError, struct.error: there is no directory, or part of it is cut off.
     """
     count, start, length = _end(file, path, size, limits)
     file.seek(start)
@@ -131,7 +131,7 @@ def _directory(data: bytes, count: int) -> Iterator[Entry]:
         versions = {_PLAIN, _LARGE} if not extra else {_LARGE}
         problem = (
             "is encrypted or compressed in another way" if flags & ~_UTF8 or method != _DEFLATED
-            else "is a link or another thing that is no file" if attributes != _MODE or internal or name.endswith("/")
+            else "is a link or something else that is not a file" if attributes != _MODE or internal or name.endswith("/")
             else "has a comment, a date, a disk or a version that no archive of this project has"
             if (comment, disk, time, date) != (0, 0, 0, _DATE_1980) or needed not in versions or made != needed | _UNIX << 8
             else None
@@ -144,7 +144,7 @@ def _directory(data: bytes, count: int) -> Iterator[Entry]:
 
 
 def _decoded(raw: bytes, flags: int) -> str:
-    """A member's name; refused where two programs could read two names."""
+    """A member's name; refused if two programs could read two different names."""
     try:
         name = raw.decode("utf-8" if flags & _UTF8 else "ascii")
     except UnicodeDecodeError:
@@ -168,7 +168,7 @@ def _large(name: str, extra: bytes, said: list[int]) -> list[int]:
 
 
 def _check_header(file: IO[bytes], entry: Entry) -> int:
-    """Where the content of a member starts, after its own header said what the directory says."""
+    """Where the content of a member starts, after checking that its own header agrees with the directory."""
     file.seek(entry.header_offset)
     mark, needed, flags, method, time, date, crc, packed, unpacked, name_length, extra_length = _LOCAL.unpack(
         file.read(_LOCAL.size)
@@ -182,7 +182,7 @@ def _check_header(file: IO[bytes], entry: Entry) -> int:
     if (mark, flags, method, time, date, raw) != (b"PK\x03\x04", entry.flags, _DEFLATED, 0, _DATE_1980, entry.raw) or (
         (crc, *sizes) != (entry.crc, entry.file_size, entry.compress_size) or needed not in versions
     ):
-        raise ArchiveError(f"refused: the two headers of member {entry.filename!r} say different things")
+        raise ArchiveError(f"refused: the two headers of member {entry.filename!r} disagree")
     place: int = entry.data + extra_length
     return place
 

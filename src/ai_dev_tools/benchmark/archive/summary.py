@@ -1,4 +1,4 @@
-"""What an archive says of its run, against the run's records: everything that can be gathered again is, and compared."""
+"""Check what an archive says about its run against the run's records, as far as it can be gathered again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.plan import read_plans
 
 NOT_GATHERED = ("format", "package_version", "superseded", "not_included")
-"""What a run's records do not say: other samples that were left where the run was made, and files that were left out."""
+"""What a run's records do not contain: samples left where the run was made, and files that were left out."""
 ZENODO = ".zenodo.json"
 _NAMED = re.compile(r"ai-dev-bench verify ([A-Za-z0-9_@.+-]{1,200})\n")
 
@@ -56,7 +56,7 @@ def wrong_facts(
 
 
 def wrong_settings_of_report(about: Mapping[str, Any], manifest: Manifest, plans: Path) -> Iterator[str]:
-    """What the report is told of its run (models, tasks, samples), against the plan that it was made by."""
+    """Check what the report was told about its run (models, tasks, samples) against the plan."""
     plan = next((entry for entry in read_plans(plans) if entry["plan"] == manifest.plan), {})
     profile = about.get("profile")
     said = {
@@ -77,7 +77,7 @@ def wrong_settings_of_report(about: Mapping[str, Any], manifest: Manifest, plans
 
 
 def other_words(archive: Archive, manifest: Manifest, facts: RunFacts) -> Iterator[str]:
-    """Members that say the same in other words (README, metadata of repositories), and do not."""
+    """Members that should repeat the summary (README, metadata for repositories) but do not."""
     citation = yaml_data(archive.read("CITATION.cff"), "CITATION.cff") if "CITATION.cff" in archive.members else {}
     citation = citation if isinstance(citation, dict) else {}
     said = archive.read(README).decode("utf-8", "replace")
@@ -111,7 +111,7 @@ def _tool(archive: Archive, tool: str) -> dict[str, Any]:
 
 
 def _sorted(value: Any) -> Any:
-    """A value whose lists of records are in one order: blocks and tools come in the order of the settings."""
+    """A value with sorted lists of records, because blocks and tools come in the order of the settings."""
     if isinstance(value, list):
         return sorted(msgspec.json.encode(item, order="sorted") for item in value if item)
     return value

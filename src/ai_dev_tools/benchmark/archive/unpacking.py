@@ -1,4 +1,4 @@
-"""Taking an archive's files out of it, after checking it: all of them, or the data alone with a report made here."""
+"""Unpack an archive after checking it: all of its files, or only its data with a report made here."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def unpack(path: Path, folder: Path, *, limits: Limits = LIMITS) -> Verification
 
 
 def render(path: Path, folder: Path, *, limits: Limits = LIMITS) -> Verification:
-    """Check an archive, and make its tables and its report again in a results folder of their own.
+    """Check an archive, and make its tables and its report again in a separate results folder.
 
-    Data come from the archive; every line of code comes from here, so that nothing of the sender's is run.
+    The data come from the archive and all code from here, so that nothing from the sender is run.
 
     Args:
         folder: must not exist, or be empty.
@@ -85,7 +85,7 @@ def _tables(archive: Archive, folder: Path, blocks: list[Path], prompts: list[Pa
 
 
 def _extract(archive: Archive, name: str, target: Path, checked: Verification) -> None:
-    """Write a member, which must still be what was checked: the file may have been replaced since."""
+    """Write a member after checking it again, because the file may have been replaced since."""
     target.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
     with open(target, "xb") as file:

@@ -1,4 +1,4 @@
-"""Is this archive what was sealed, is every record in it one of this project's, and does the report belong to the
+"""Check that an archive is what was sealed, that its records are valid, and that the report belongs to the
 data?
 
 Everything is read as a stream, in one pass over the members; what is kept per sample is 16 bytes. Findings are
@@ -47,13 +47,13 @@ class Finding:
 
 @dataclass
 class Verification:
-    """What checking an archive came to.
+    """The result of checking an archive.
 
     Attributes:
         findings: everything that is wrong; empty where the archive is genuine.
         facts: the archive's own summary, when it could be read.
         files: checksum and size of every member, as they were checked.
-        program: the program that lies in it, compared with the installed one.
+        program: the program in the archive, compared with the installed one.
         recomputed, rendered: whether tables were derived again, and all formats of the report made again and compared.
         unchecked: members that were only checked to be what was sealed, since nothing here can make them again.
         own_scorers: scorers of the sender's plugins, whose scores were taken as they are.
@@ -119,7 +119,7 @@ class Verification:
         return self
 
     def add(self, where: str, what: str) -> None:
-        """Note a finding; beyond a bound, further ones say nothing new."""
+        """Record a finding; beyond a limit, more of them add nothing."""
         if len(self.findings) < MOST_FINDINGS:
             self.findings.append(Finding(where, what))
 
@@ -130,7 +130,7 @@ def verify(path: Path, *, recompute: bool = False, report: bool = True, limits: 
     Args:
         recompute: also derive all tables from the samples and compare them byte by byte, which needs the packages of the
             run (see envs/requirements.lock in the archive).
-        report: make every format of the report again and compare; without, for whoever reads none of them, only the numbers
+        report: make every format of the report again and compare. Without it, only the numbers
             and verdicts of report.json.
     """
     result = Verification(path)
@@ -184,7 +184,7 @@ def _check(archive: Archive, result: Verification, intact: bool, report: bool) -
 
 
 def _check_made(archive: Archive, manifest: Manifest, records: Records, result: Verification, report: bool) -> None:
-    """What was made from the records (summary, report, metadata) against what is made from them here."""
+    """Compare what the archive made from its records (summary, report, metadata) with what is made here."""
     from ai_dev_tools.benchmark.archive.made import check_made
 
     result.program = compare_program(manifest.files)
@@ -194,7 +194,7 @@ def _check_made(archive: Archive, manifest: Manifest, records: Records, result: 
         result.add(RECORDED, str(error))
     except MemoryError:
         raise
-    except Exception as error:  # whatever content of an archive makes our own code stumble over is the archive's fault
+    except Exception as error:  # whatever in an archive makes our code fail is the archive's fault
         result.add(RECORDED, f"cannot be made again from the records ({type(error).__name__}: {first_line(error)})")
 
 
@@ -239,14 +239,14 @@ def _check_member(
             digest: Digest = stream.finish()
         expected = manifest.files[name]
         if (digest.sha256, digest.bytes) != (expected.sha256, expected.bytes):
-            del result.findings[before:]  # what is read in damaged content says nothing more
+            del result.findings[before:]  # findings in damaged content add nothing
             result.add(name, "was changed: its content does not match its checksum")
     except ArchiveError as error:
         result.add(name, str(error).removeprefix(f"{name} "))
 
 
 def _check_summary(archive: Archive, manifest: Manifest, records: Records, result: Verification) -> None:
-    """The chain, the summary and the crate against what the records say."""
+    """Check the chain, the summary and the crate against the records."""
     if chain_of(manifest.files, manifest.profile) != manifest.chain:
         result.add(MANIFEST, "its chain from prompts to report does not follow from its files")
     try:

@@ -1,4 +1,4 @@
-"""YAML from strangers: read by the C parser, within limits that hold before anything is built from it."""
+"""Read untrusted YAML with the C parser, within limits that apply before anything is built from it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def yaml_data(text: bytes, where: str, limits: Limits = LIMITS) -> Any:
     """The data of a YAML document.
 
     Raises:
-        ArchiveError: it is no YAML, or one that no settings of this project are: too long, too deep, with aliases.
+        ArchiveError: it is not YAML, or not like any settings of this project: too long, too deep, or with aliases.
     """
     if len(text) > limits.settings:
         raise ArchiveError(f"{where} is larger than {limits.settings} bytes")
@@ -36,7 +36,7 @@ def yaml_data(text: bytes, where: str, limits: Limits = LIMITS) -> Any:
 
 
 def _refuse_costly(text: bytes, where: str) -> None:
-    """Look at the events one by one, which takes no memory, and stop at the first that is too many."""
+    """Go through the events one by one, which takes no memory, and stop at the first one beyond a limit."""
     depth = nodes = 0
     for event in yaml.parse(text, Loader=_LOADER):
         if isinstance(event, yaml.AliasEvent):

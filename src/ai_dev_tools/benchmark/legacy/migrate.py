@@ -1,7 +1,7 @@
-"""From the replaced system's settings, a section of pyproject.toml, to this project's config YAML.
+"""Convert the previous system's settings (a section of pyproject.toml) to a config YAML of this project.
 
 Writes one new file and nothing else: a config to lay over config/config.yaml (`snakemake --configfile FILE`).
-What cannot be carried is reported, with the reason, instead of being guessed at.
+What cannot be converted is reported with the reason; nothing is guessed.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ CARRIED = (
     "execution_mode", "output_format", "max_concurrent_batches", "container_startup_timeout", "task_timeout",
     "retry_attempts",
 )  # fmt: skip
-"""Settings of the replaced system that have the same name and meaning here."""
+"""Settings of the previous system that have the same name and meaning here."""
 GONE = {
-    "container_image": "choose the way a model is served with `endpoint:` (container pulls the image it knows)",
+    "container_image": "choose how a model is served with `endpoint:` (container pulls the image it knows)",
     "output_dir": "results are always in results/{profile}",
     "results_dir": "results are always in results/{profile}",
     "max_concurrent_requests": "set `max_concurrent` of a profile or an instance",
@@ -32,7 +32,7 @@ GONE = {
 
 @dataclass(frozen=True)
 class Migration:
-    """The new settings, and one line for each thing that was not carried over."""
+    """The new settings, and one line for each setting that could not be converted."""
 
     settings: dict[str, Any]
     carried: tuple[str, ...]
@@ -40,7 +40,7 @@ class Migration:
 
     def yaml(self, source: str) -> str:
         """The file to write."""
-        head = f"# Settings carried over from [{SECTION_NAME}] in {source}. Use: snakemake --configfile THIS_FILE\n"
+        head = f"# Settings converted from [{SECTION_NAME}] in {source}. Use: snakemake --configfile THIS_FILE\n"
         notes = "".join(f"# not carried: {line}\n" for line in self.left)
         return head + notes + yaml.safe_dump(self.settings, sort_keys=False, allow_unicode=True)
 
@@ -52,7 +52,7 @@ def migrate_section(section: Mapping[str, Any], base: Mapping[str, Any]) -> Migr
         base: config.yaml's settings, whose profiles a section's profiles replace, and whose names are known.
 
     Raises:
-        ConfigurationError: `ollama_profiles` or `sample_sizes` have another shape than in the replaced system.
+        ConfigurationError: `ollama_profiles` or `sample_sizes` do not have the structure of the previous system.
     """
     from ai_dev_tools.benchmark.config.models import Config
 
@@ -67,13 +67,13 @@ def migrate_section(section: Mapping[str, Any], base: Mapping[str, Any]) -> Migr
             else:
                 settings[key] = value
         else:
-            left.append(f"{key}: {GONE.get(key, 'unknown to this project; see config/README.md for what there is')}")
+            left.append(f"{key}: {GONE.get(key, 'unknown here; config/README.md lists the settings')}")
     known = base.get("profiles") or {}
     for name, profile in sizes.items():
         if name in known:
             settings.setdefault("profiles", {})[name] = profile
         else:
-            left.append(f"sample_sizes.{name}: there is no profile of that name in ollama_profiles")
+            left.append(f"sample_sizes.{name}: ollama_profiles has no profile with that name")
     for name, profile in profiles.items():
         unlisted = dict.fromkeys((known.get(name) or {}).get("instances") or {})
         instances = unlisted | profile["instances"]
@@ -97,7 +97,7 @@ def migrate_file(source: Path, root: Path) -> Migration:
     """Translate the section of a pyproject.toml; writes nothing.
 
     Raises:
-        ConfigurationError: there is no such file or section, or what it says does not fit together.
+        ConfigurationError: the file or section does not exist, or its settings contradict each other.
     """
     from ai_dev_tools.benchmark.config.models import load_config, resolve_profile
     from ai_dev_tools.benchmark.config.parsing import read_settings

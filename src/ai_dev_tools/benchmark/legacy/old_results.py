@@ -1,9 +1,9 @@
-"""Results of the replaced system as sample files: what is there is taken over, what is missing is marked missing.
+"""Convert results of the previous system to sample files; what they lack is marked as missing.
 
 Its files list `task_results` (one per task, model and approach) with `results` (one per request). They say
-neither which case was asked nor what was sent, and leave out failed requests: the gaps in `sample_num` become
-failed samples, so that the failures that vanished then are counted now. Nothing imported can carry a verdict:
-there is no plan and no quality.
+neither which case was asked nor what was sent, and leave out failed requests. The gaps in `sample_num` become
+failed samples, so that the omitted failures are counted. An imported run cannot have a verdict:
+it has no plan and no measure of quality.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from ai_dev_tools.benchmark.records.sample import (
 
 IMPORTED = "imported"
 MISSING = ("case_missing", "seed_missing", "prompt_missing", "timings_missing", "model_digest_missing")
-"""Flags of every imported sample: what the old file does not say."""
+"""Flags of every imported sample: what the old file does not contain."""
 CASE = "not-recorded"
 MOST_BYTES = 64 << 20
 MOST_SAMPLES = 20_000
 MOST_VANISHED, VANISHED_PER_LISTED = 500, 10
-"""Failures that the file may have left out, beside so many per sample that it lists."""
+"""Number of failures that the file may have left out, plus this many per sample that it lists."""
 LARGEST = 2**53
-"""A number of tokens that is larger is no number of tokens, and no table could hold it."""
+"""A larger number cannot be a number of tokens, and no table could hold it."""
 
 
 def import_results(source: Path, results: Path, profile: str | None = None) -> tuple[str, int, int]:
@@ -51,10 +51,10 @@ def import_results(source: Path, results: Path, profile: str | None = None) -> t
         profile: name of the run; `imported-PROFILE-DATE` by default.
 
     Returns:
-        The run's name, how many samples it has, and how many of them vanished from the file.
+        The run's name, its number of samples, and how many of them were missing from the file.
 
     Raises:
-        ConfigurationError: the file is not a result file of the replaced system, or the run exists already.
+        ConfigurationError: the file is not a result file of the previous system, or the run exists already.
     """
     data = _read(source)
     info = data["benchmark_info"]
@@ -101,10 +101,10 @@ def _write_run(folder: Path, samples: list[Sample]) -> None:
 
 
 def _refuse_claims(data: Mapping[str, Any], where: str) -> None:
-    """Refuse a file that says of itself what no run of the replaced system was: each sample becomes a file.
+    """Refuse a file that claims more than any run of the previous system, since each sample becomes a file.
 
     Raises:
-        ConfigurationError: too many samples, most of them only claimed, or a number that is none of a request.
+        ConfigurationError: too many samples, most of them only claimed, or an impossible number of tokens.
     """
     groups = [group for group in data["task_results"] if isinstance(group, Mapping)]
     lists = [rows if isinstance(rows := group.get("results"), list) else [] for group in groups]
@@ -117,7 +117,7 @@ def _refuse_claims(data: Mapping[str, Any], where: str) -> None:
         raise ConfigurationError(f"{where} speaks of {asked} samples: more than {MOST_SAMPLES} are not imported")
     if asked - listed > MOST_VANISHED + VANISHED_PER_LISTED * listed:
         raise ConfigurationError(
-            f"{where} speaks of {asked} samples, but lists {listed}: the others cannot all be failures that it left out",
+            f"{where} claims {asked} samples but lists {listed}: the others cannot all be failures that it left out",
             remedy="Correct benchmark_info.sample_size_per_approach, or sample_num of the results",
         )
 
@@ -137,7 +137,7 @@ def report_import(folder: Path, notebook: Path) -> None:
 
 
 def old_samples(data: Mapping[str, Any], profile: str, where: str) -> Iterator[Sample]:
-    """The samples of an old file's content, the vanished ones included.
+    """The samples of an old file's content, including the missing ones.
 
     Raises:
         ConfigurationError: an entry lacks what identifies it.
@@ -215,7 +215,9 @@ def _sample(about: Mapping[str, Any], row: Mapping[str, Any] | None, number: int
 def _read(source: Path) -> dict[str, Any]:
     try:
         if source.stat().st_size > MOST_BYTES:
-            raise ConfigurationError(f"{source} is larger than {MOST_BYTES} bytes: no result file of that system is")
+            raise ConfigurationError(
+                f"{source} is larger than {MOST_BYTES} bytes, unlike any result file of that system"
+            )
         data = json.loads(source.read_text(encoding="utf-8"))
         # an answer that was cut may end in half of a surrogate pair, which no sample file can hold
         data = json.loads(json.dumps(data, ensure_ascii=False).encode("utf-8", "replace"))
@@ -224,7 +226,7 @@ def _read(source: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise ConfigurationError(f"{source} is not JSON ({error})") from None
     if not isinstance(data, dict) or not isinstance(data.get("task_results"), list):
-        raise ConfigurationError(f"{source} is no result file of the replaced system: it has no list 'task_results'")
+        raise ConfigurationError(f"{source} is not a result file of the previous system: it has no list 'task_results'")
     data["benchmark_info"] = data.get("benchmark_info") if isinstance(data.get("benchmark_info"), dict) else {}
     return data
 

@@ -1,6 +1,6 @@
 """Every prompt of a task, one row per (case, approach): `results/prompts/{task}.jsonl`.
 
-A row holds all that a block job needs to ask and score, so that the job reads nothing else. Light imports at the top:
+A row holds everything that a block job needs to ask and score, so that the job reads nothing else. Light imports at the top:
 block jobs read these rows; only `render_prompts` needs the task models.
 """
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Prompt(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """One case in one arm; `prompt` is None and `error` says why where the arm's context could not be made."""
+    """One case in one arm. If the arm's context could not be made, `prompt` is None and `error` says why."""
 
     task: str
     case: str
@@ -47,7 +47,7 @@ SKIPPED = "corpus"
 """Error class of a case whose corpus cannot be fetched: it is left out of the run, and listed."""
 
 MISMATCHED = "mismatched"
-"""The one arm that shows what was found on another case."""
+"""The only arm that shows the findings about another case."""
 
 _decoder = msgspec.json.Decoder(Prompt)
 
@@ -71,7 +71,7 @@ def write_prompts(path: Path, rows: Iterable[Prompt]) -> None:
 
 
 def compose(question: str, context: str | None, schema: Mapping[str, Any]) -> str:
-    """The prompt: the same words in every arm, except for the context itself."""
+    """The prompt: the same text in every arm, except for the context itself."""
     parts = []
     if context is not None:
         parts.append(f"## Context\n\n{context}")
@@ -98,7 +98,7 @@ def render_prompts(
         shown: tools behind the arm `tools` and the controls; the task's own by default.
 
     Raises:
-        ConfigurationErrors: a case is plainly larger than the size class that it declares.
+        ConfigurationErrors: a case is far larger than the size class that it declares.
     """
     from ai_dev_tools.benchmark.prompts.sizes import refuse_wrong_sizes
 
@@ -114,7 +114,7 @@ def rendered(
     corpora: Path,
     tools: tuple[str, ...],
 ) -> list[Prompt]:
-    """As `render_prompts`, whatever the sizes are."""
+    """Like `render_prompts`, but without the check of sizes."""
     from ai_dev_tools.benchmark.tasks.loading import render_questions
 
     cases = [case for case in task.cases if case.contexts or all(case.id in results for results in contexts.values())]
@@ -199,14 +199,14 @@ def _row(
 
 
 def other_cases(task: Task, case: Case) -> list[Case]:
-    """The cases whose findings may stand in for this one's in the `mismatched` arm, first the next one of another cluster."""
+    """Cases whose findings the `mismatched` arm may show for this case, starting with the next one of another cluster."""
     start = task.cases.index(case)
     rest = [*task.cases[start + 1 :], *task.cases[:start]]
     return [other for other in rest if other.cluster != case.cluster] or rest
 
 
 def _other_case(task: Task, case: Case, findings: Sequence[Mapping[str, ToolResult]]) -> str | None:
-    """The other case for the `mismatched` arm, if possible one on which no tool failed; None if no tool has run on any."""
+    """The other case for the `mismatched` arm, preferably one on which no tool failed; None if no tool ran on any."""
     others = other_cases(task, case)
     known = [other for other in others if all(other.id in found for found in findings)]
     usable = [other for other in known if all(found[other.id].status == "ok" for found in findings)]

@@ -28,11 +28,11 @@ from ai_dev_tools.benchmark.prompts.tool_results import ToolResult
 
 __all__ = ["APPROACHES", "DEFAULT_APPROACHES", "FINDINGS_CONTROLS", "TOOL_PREFIX", "approach", "build_context"]
 FINDINGS_CONTROLS = ("excerpt", "shuffled", "mismatched")
-"""Controls that are made from what the tools of the arm `tools` say."""
+"""Controls that are made from the findings of the arm `tools`."""
 
 
 def find_approach(name: str, tools: Mapping[str, object]) -> Approach:
-    """The arm of this name; `tools-NAME` stands for the tool NAME alone.
+    """The arm with this name; `tools-NAME` is the tool NAME alone.
 
     Raises:
         ConfigurationError: no such arm or tool; names the nearest.

@@ -1,6 +1,6 @@
-"""Where a tool runs: below a supervisor that leaves nothing behind, and in a sandbox where the system offers one.
+"""Where a tool runs: below a supervisor that leaves nothing behind, and in a sandbox if the system offers one.
 
-The sandbox is bubblewrap: own processes and /proc, no network, the system read-only, the case's folder, home and /tmp
+The sandbox is bubblewrap: separate processes and /proc, no network, the system read-only, the case's folder, home and /tmp
 writable. It is used only after a trial has shown that it holds.
 """
 
@@ -33,17 +33,17 @@ SandboxSetting = Literal["auto", "none", "bubblewrap"]
 Sandbox = Literal["none", "bubblewrap"]
 
 GRACE_S = 60.0
-"""How much longer than its tool a supervisor may take before it is given up."""
+"""How much longer than its tool a supervisor may take before we stop waiting for it."""
 ENDING_S = 15.0
-"""How long one that was told to end is waited for."""
+"""How long to wait for a supervisor that was told to end."""
 LAST_LINES, LAST_LINE_CHARS = 5, 160
 HIDDEN = ("/tmp", "/var/tmp", "/run")
-"""Folders that are the tool's own in a sandbox: sockets of other programs lie there."""
+"""Folders that are private in a sandbox, because sockets of other programs are there."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one run may use; what it prints and what it writes are counted apart."""
+    """What one run may use. What it prints and what it writes are counted separately."""
 
     seconds: float
     printed_bytes: int = 50_000_000
@@ -77,7 +77,7 @@ class Room:
 
 @contextlib.contextmanager
 def fresh_room() -> Iterator[Room]:
-    """A room that is gone afterwards."""
+    """A room that is removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="tool-", ignore_cleanup_errors=True) as scratch:
         room = Room(Path(scratch).resolve())
         for folder in room.folders:
@@ -89,7 +89,7 @@ class Ended(msgspec.Struct, frozen=True):
     """How a run ended, and what it cost.
 
     Attributes:
-        how: `exit` with a code; a limit that it ran into; `lost`: its supervisor was ended by something else.
+        how: `exit` with a code; the limit that it hit; `lost` if something else ended its supervisor.
         detail: why it could not be started.
         left: something could not be ended.
     """
@@ -118,7 +118,7 @@ def run_contained(
 
     Args:
         streams: files for stdout and stderr.
-        network: whether a sandbox lets it out.
+        network: whether a sandbox gives it network access.
         needed: what the program reads besides the system.
     """
     outputs = [stream.fileno() for stream in streams]
@@ -167,7 +167,7 @@ def run_contained(
 
 
 def _lines(descriptor: int, timeout_s: float) -> list[bytes]:
-    """The two lines of a supervisor, its number and how its tool ended; fewer where it ends or the time is up before."""
+    """The two lines of a supervisor: its process id and how its tool ended; fewer if it ends early or time is up."""
     deadline, said = time.monotonic() + timeout_s, b""
     while said.count(b"\n") < 2:
         ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
@@ -193,7 +193,7 @@ def _bubblewrap(room: Room, argv: list[str], needed: tuple[Path, ...], limits: L
 
 
 def _hidden_needs(argv: list[str], needed: tuple[Path, ...]) -> list[Path]:
-    """Folders that a program is made of and that a sandbox would hide, outer ones first."""
+    """Folders that a program consists of and that a sandbox would hide, outer ones first."""
     wanted = {Path(sys.prefix), Path(sys.base_prefix), Path(supervisor.__file__).parent, *needed}
     for word in argv:
         if word.startswith("/") and len(word) < 4096 and os.path.exists(word):
@@ -209,7 +209,7 @@ def _hidden_needs(argv: list[str], needed: tuple[Path, ...]) -> list[Path]:
 
 
 def last_words(room: Room, out: BinaryIO, err: BinaryIO) -> str:
-    """The last lines of both streams in one line, stderr first; the cause of a failure may stand in either."""
+    """The last lines of both streams in one line, stderr first; the cause of a failure may be in either."""
     told = {}
     for name, stream in (("stderr", err), ("stdout", out)):
         stream.seek(max(0, stream.seek(0, os.SEEK_END) - 20_000))
@@ -226,7 +226,7 @@ def choose_sandbox(setting: SandboxSetting) -> Sandbox:
     """The sandbox for a setting.
 
     Raises:
-        ConfigurationError: bubblewrap is demanded and does not work here.
+        ConfigurationError: bubblewrap is required but does not work here.
     """
     if setting == "none":
         return "none"
@@ -234,7 +234,7 @@ def choose_sandbox(setting: SandboxSetting) -> Sandbox:
     if problem and setting == "bubblewrap":
         raise ConfigurationError(
             f"tool_sandbox is bubblewrap, but {problem}",
-            remedy="Install bubblewrap, or set tool_sandbox=auto to run tools without it where it does not work",
+            remedy="Install bubblewrap, or set tool_sandbox=auto to run tools without it if it does not work",
         )
     return "none" if problem else "bubblewrap"
 
@@ -265,7 +265,7 @@ def _bwrap() -> str | None:
 
 @functools.cache
 def bubblewrap_problem() -> str:
-    """Why no sandbox can be used here; empty if a trial has shown that it holds."""
+    """Why no sandbox can be used here; empty if a trial has shown that it works."""
     if sys.platform != "linux" or _bwrap() is None:
         return "bubblewrap (bwrap) is not installed"
     with fresh_room() as room, open(room.scratch / "out", "w+b") as out, open(room.scratch / "err", "w+b") as err:
@@ -281,12 +281,12 @@ def bubblewrap_problem() -> str:
 
 
 def search_path() -> str:
-    """Programs of the running environment come first, also when it is not activated."""
+    """Programs of the running environment come first, even if it is not activated."""
     return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
 
 
 def tool_environment(room: Room, sandbox: Sandbox) -> dict[str, str]:
-    """A tool sees no settings of the user's, so that it says the same on every machine."""
+    """A tool sees none of the user's settings, so that it behaves the same on every machine."""
     return {
         "PATH": search_path(),
         "HOME": str(room.home),
@@ -298,5 +298,5 @@ def tool_environment(room: Room, sandbox: Sandbox) -> dict[str, str]:
 
 
 def _tmp(room: Room, sandbox: Sandbox) -> str:
-    """The room's folder for what is temporary, as the tool sees it."""
+    """The room's temporary folder, as the tool sees it."""
     return str(room.tmp) if sandbox == "none" else "/tmp"

@@ -1,7 +1,7 @@
-"""What is executed when a tool runs, as one digest: a tool that was changed is another one, whatever version it states.
+"""A digest of everything that is executed when a tool runs. A changed tool is another tool, whatever its version.
 
-Counted are the program, the installed package behind it, scripts and modules that the command names. A package's files that
-are as their installer wrote them count by the checksums in its RECORD, so that a large one costs a look at each file, no more.
+It covers the program, the installed package behind it, and scripts and modules that the command names. If a package's files
+are unchanged since installation, the checksums in its RECORD are used, so that even a large package is checked quickly.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from urllib.parse import unquote, urlsplit
 from ai_dev_tools.benchmark.records import paths
 
 HASHED_BYTES = 50_000_000
-"""A larger file among many counts by size and time of change."""
+"""Among many files, a file larger than this counts by size and modification time."""
 NODE_SUFFIXES = {".js", ".mjs", ".cjs"}
 OWN = [Path(name).parts[0] for name in (paths.CONTEXTS, paths.CORPORA_FOLDER)]
-"""What a run itself writes, where a tool's sources lie around it."""
+"""What a run itself writes, in case a tool's sources surround it."""
 SKIPPED = {"__pycache__", "node_modules"}
 _MAPPING = re.compile(r"^MAPPING\b[^=]*= (.*)$", re.MULTILINE)
 Part = tuple[str, str]
 
 
 def executed_digest(argv: list[str], package: str | None) -> str:
-    """sha256 over all that a command executes, as far as it can be seen from outside.
+    """sha256 of everything that a command executes, as far as it can be seen from outside.
 
     Args:
-        argv: the command's words, without those of a case.
-        package: the installed distribution that the tool says it is.
+        argv: the words of the command, without those of a case.
+        package: the installed distribution that the tool names.
     """
     digest = hashlib.sha256()
     for part in sorted(set(_parts(argv, package))):
@@ -69,7 +69,7 @@ def _program(word: str) -> Path | None:
 
 
 def _word_parts(word: str) -> Iterator[Part]:
-    """Files and folders outside of the case that a word names, alone or behind an equals sign."""
+    """Files and folders outside of the case that a word names, alone or after an equals sign."""
     for name in {word, word.partition("=")[2]}:
         if name.startswith("/") and len(name) < 4096 and "\0" not in name and os.path.exists(name):
             path = Path(name)
@@ -80,7 +80,7 @@ def _word_parts(word: str) -> Iterator[Part]:
 
 
 def _behind(program: Path, package: str | None) -> Iterator[Distribution]:
-    """The distribution that a tool says it is, and the one that installed its program, wherever that is."""
+    """The distribution that a tool names, and the one that installed its program, wherever that is."""
     if package:
         yield from _installed(package)
     prefix = program.parent.parent
@@ -128,7 +128,7 @@ def _recorded(found: Distribution) -> Iterator[tuple[str, str, str]]:
 
 
 def _recorded_at(found: Distribution) -> int:
-    """When the installer wrote RECORD, its last file; 0 where there is none."""
+    """When the installer wrote RECORD, its last file; 0 if there is none."""
     folder = getattr(found, "_path", None)
     try:
         return Path(str(folder), "RECORD").stat().st_mtime_ns if folder else 0
@@ -137,7 +137,7 @@ def _recorded_at(found: Distribution) -> int:
 
 
 def _as_recorded(path: Path, recorded: str, size: str, written: int) -> str:
-    """A file's checksum: the recorded one where nothing has touched the file since, else that of what is there now."""
+    """A file's checksum: the recorded one if the file is untouched since, otherwise that of the current content."""
     try:
         status = path.stat()
     except OSError:
@@ -147,7 +147,7 @@ def _as_recorded(path: Path, recorded: str, size: str, written: int) -> str:
 
 
 def _sources(found: Distribution) -> list[Path]:
-    """Where the code of a distribution lies that was installed as editable: that is where its maker changes it."""
+    """Where the source code of an editable distribution is, because that is where its author changes it."""
     try:
         origin = json.loads(found.read_text("direct_url.json") or "{}")
         if not origin.get("dir_info", {}).get("editable"):
@@ -176,7 +176,7 @@ def _named_in(file: Path) -> list[Path]:
 
 
 def tree_parts(folder: Path) -> Iterator[Part]:
-    """Every file below a folder, except what is hidden, installed or cached there, and what this workflow itself writes."""
+    """Every file below a folder, except hidden, installed and cached files, and what this workflow itself writes."""
     own = {Path(name).resolve() for name in OWN}
     if folder.is_file():
         yield folder.name, content_hash(folder)
@@ -207,7 +207,7 @@ def _quick_hash(path: Path) -> str:
 
 
 def content_hash(path: Path) -> str:
-    """sha256 of a file's content as RECORD has it; empty for one that cannot be read."""
+    """sha256 of a file's content, written as in RECORD; empty if it cannot be read."""
     try:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").digest()
@@ -217,7 +217,7 @@ def content_hash(path: Path) -> str:
 
 
 def case_free(words: Iterable[str]) -> list[str]:
-    """Words without placeholders of a case: what they become is no program."""
+    """Words without placeholders of a case; what those become is not a program."""
     return [
         word for word in words if not any(f"{{{name}" in word for name in ("files", "question", "vars.", "output_file"))
     ]

@@ -1,4 +1,4 @@
-"""Digests by which a plan says what its questions and tools are, so that none can be replaced under its old name."""
+"""Digests of questions and tools for the plan, so that none can be replaced under its old name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PROSE = {"description", "homepage", "install"}
 
 
 def case_digests(task: Task, cases: Iterable[str]) -> dict[str, str]:
-    """By case, a digest of what is asked, about which files, and which answer is right.
+    """For each case, a digest of the question, the files and the correct answer.
 
     Files of a corpus are pinned by checksum in `corpora.yaml` and may not be here yet, so only their names count.
     """
@@ -39,7 +39,7 @@ def _files(task: Task, case: Case) -> list[bytes]:
 
 
 def tool_digest(tool: ToolSpec) -> str:
-    """A digest of all that determines what a tool says besides its version and input; words for people do not count."""
+    """A digest of what determines a tool's output besides its version and input; descriptions do not count."""
     beside = [
         part
         for path in companions(tool.folder / f"{tool.id}.yaml")

@@ -1,4 +1,4 @@
-"""Words in braces in a tool's command: which there are, and what they become for one case."""
+"""Placeholders (names in braces) in a tool's command, and their values for one case."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ai_dev_tools.benchmark.errors import ToolError
 
 _NAME = r"[^\W\d][\w.!:\[\]-]*"
 _BRACED = re.compile(rf"\{{(?P<literal>\{{+{_NAME}\}}+)\}}|\{{(?P<name>{_NAME})\}}")
-"""A name in braces; one more pair around it makes it text. Other braces (`{}`, `*.{py,pyi}`, `{id: x}`) are text."""
+"""A name in braces; a second pair of braces makes it text. Other braces (`{}`, `*.{py,pyi}`, `{id: x}`) are text."""
 _SPACED = re.compile(r"\{\s*([\w.]+)\s*\}")
 _IN_TEMPLATE = re.compile(r"(?<!\{)\{(question|vars\.[^\W\d][\w-]*)\}(?!\})")
 PLACES = ("python", "tool_dir")
@@ -22,12 +22,12 @@ FILES = "files"
 VARS = "vars."
 VALID = (*PLACES, FILES, "question", "output_file", "vars.NAME")
 READ_SPECIALLY = ("-", "@", "+")
-"""What programs take for an option or a list of arguments where a word begins with it."""
+"""Characters at the start of a word that make programs read it as an option or a list of arguments."""
 
 
 @dataclass(frozen=True)
 class CaseInput:
-    """What a case brings to a tool's command and template besides its files' texts."""
+    """What a case contributes to a tool's command and template besides its files' texts."""
 
     case: str = ""
     question: str | None = None
@@ -35,7 +35,7 @@ class CaseInput:
 
 
 def check_words(words: Sequence[str], valid: Iterable[str]) -> None:
-    """Raise ValueError for a word of a command with a name in braces that nothing would fill."""
+    """Raise ValueError for a word of a command with an unknown name in braces."""
     valid = tuple(valid)
     for word in words:
         for name in names_in(word):
@@ -43,11 +43,11 @@ def check_words(words: Sequence[str], valid: Iterable[str]) -> None:
             if not known:
                 raise ValueError(
                     f"{{{name}}} is not a placeholder, {nearest(name, valid)} "
-                    f"(if the tool itself is to get these braces, double them: {{{{{name}}}}})"
+                    f"(if the tool itself should get these braces, double them: {{{{{name}}}}})"
                 )
             if name == FILES and word != "{files}":
                 raise ValueError(
-                    'write "{files}" as a word of its own, since it may be several paths; '
+                    'write "{files}" as a separate word, since it may be several paths; '
                     """in a shell: [sh, -c, 'cat "$@"', sh, "{files}"]"""
                 )
         for spaced in _SPACED.finditer(word):
@@ -61,7 +61,7 @@ def names_in(word: str) -> list[str]:
 
 
 def filled(word: str, values: Mapping[str, str]) -> str:
-    """A word with its placeholders replaced, in one pass: what is put in is not read again."""
+    """A word with its placeholders replaced, in one pass: inserted text is not searched again."""
     return _BRACED.sub(lambda found: found["literal"] or values.get(found["name"], found[0]), word)
 
 
@@ -69,10 +69,10 @@ def command_line(words: Iterable[str], places: Mapping[str, str], files: Iterabl
     """A command's words for one case.
 
     Args:
-        places: values of the placeholders that are not the case's own.
+        places: values of the placeholders that do not depend on the case.
 
     Raises:
-        ToolError: the case lacks what a placeholder names, or has what the tool would take for an option.
+        ToolError: the case lacks what a placeholder names, or the tool would read its value as an option.
     """
     argv: list[str] = []
     ends_options = False
@@ -85,7 +85,7 @@ def command_line(words: Iterable[str], places: Mapping[str, str], files: Iterabl
         begins_with_case = word.startswith(("{question}", f"{{{VARS}"))
         if begins_with_case and text.startswith("-") and not ends_options and not _is_number(text):
             raise ToolError(
-                f"case '{given.case}': {word} is '{text[:40]}', which the tool would take for an option",
+                f"case '{given.case}': {word} is '{text[:40]}', which the tool would read as an option",
                 remedy=f'Write "--" before it in the command, or join it to an option: --option={word}',
             )
         ends_options = ends_options or word == "--"

@@ -65,14 +65,14 @@ class Misfit:
 
 
 def estimated_tokens(text: str) -> int:
-    """Tokens of a text, estimated by its characters."""
+    """Number of tokens of a text, estimated from its characters."""
     return round(len(text) / CHARS_PER_TOKEN)
 
 
 def refuse_wrong_sizes(task: Task, rows: Iterable[Prompt]) -> None:
-    """Raises ConfigurationErrors, a line per case, where a baseline prompt is plainly longer than its size class.
+    """Raise ConfigurationErrors, a line per case, if a baseline prompt is far longer than its size class.
 
-    A context that the user wrote may have any length: there is no class for longer ones, and nothing to show less of.
+    A context that the user wrote may have any length: there is no larger class, and there are no files to leave out.
     """
     files = {case.id for case in task.cases if case.contexts is None}
     baselines = (row for row in rows if row.approach == "baseline" and row.case in files)
@@ -83,7 +83,7 @@ def refuse_wrong_sizes(task: Task, rows: Iterable[Prompt]) -> None:
 
 
 def size_problem(row: Prompt, plainly: bool = False) -> str | None:
-    """Why a prompt is not of the size class that its case declares; None if it is."""
+    """Why a prompt does not fit the size class that its case declares; None if it does."""
     tokens = estimated_tokens(row.prompt or "")
     if tokens <= LARGEST[row.size] * (PLAINLY if plainly else 1):
         return None
@@ -96,7 +96,7 @@ def size_problem(row: Prompt, plainly: bool = False) -> str | None:
 
 
 def baseline_rows(task: Task, cases: Sequence[str], corpora: Path) -> Iterator[Prompt]:
-    """The baseline prompts of some cases, as far as their files are at hand.
+    """The baseline prompts of some cases, as far as their files are available.
 
     Raises:
         ConfigurationError: a file is missing or is not text.
@@ -110,7 +110,7 @@ def baseline_rows(task: Task, cases: Sequence[str], corpora: Path) -> Iterator[P
 
 
 def misfits(experiment: Experiment, root: Path) -> list[Misfit]:
-    """What will not fit: of all arms whose prompts were rendered, else of the baseline alone."""
+    """What will not fit: of all arms whose prompts were rendered, otherwise of the baseline alone."""
     profile = experiment.config.profile
     samples = experiment.profile(profile).samples
     rows: list[Prompt] = []
@@ -125,7 +125,7 @@ def misfits(experiment: Experiment, root: Path) -> list[Misfit]:
 
 
 def _known_rows(task: Task, cases: Sequence[str], arms: Sequence[str], root: Path) -> list[Prompt]:
-    """Prompts of the wanted arms; the baseline's are made anew, since a case may have changed."""
+    """Prompts of the wanted arms; those of the baseline are made again, since a case may have changed."""
     fresh: list[Prompt] = []
     if "baseline" in arms:
         with suppress(ConfigurationError):  # an unpacked archive has prompts, but need not have the files

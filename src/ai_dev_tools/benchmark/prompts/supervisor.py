@@ -1,9 +1,9 @@
-"""Runs one tool, ends all that it started, and says what that cost: a program of its own, without any import from outside Python.
+"""Run one tool, end everything that it started, and say what it cost. A separate program; standard library only.
 
-It is the tool's parent, so that neither environment nor memory of the run lies above it, and on Linux the one that adopts
+It is the tool's parent, so that neither the environment nor the memory of the run is above the tool. On Linux, it also adopts
 whatever the tool leaves behind (a daemon, a double fork), so that nothing outlives it. In a sandbox it is process 1.
 
-In: one line of JSON on stdin, which stays open as long as the caller lives. Out: its number, then one line of JSON, on stdout.
+In: one line of JSON on stdin, which stays open as long as the caller lives. Out: its process id, then one line of JSON, on stdout.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ import subprocess
 import sys
 import time
 
-TYPE_CHECKING = False  # importing typing would take longer than all else here
+TYPE_CHECKING = False  # importing typing would take longer than everything else here
 if TYPE_CHECKING:
     from typing import Any
 
 PR_SET_CHILD_SUBREAPER = 36
 KILLING_S = 10.0
 LOOKS_COST_AT_MOST = 0.05
-"""Share of the time that may go into looking at what the tool writes."""
+"""Share of the time that may be spent on checking what the tool writes."""
 
 
 class Run:
@@ -46,7 +46,7 @@ class Run:
         self.own_bytes, self.own_entries = _written(self.folders)
 
     def go(self) -> dict[str, object]:
-        """Start the tool, wait for its end or a limit, leave nothing running."""
+        """Start the tool, wait until it ends or hits a limit, and leave nothing running."""
         _limit(resource.RLIMIT_FSIZE, self.written_bytes + 4096)
         _limit(resource.RLIMIT_CORE, 0)
         woken, wake = os.pipe()
@@ -64,7 +64,7 @@ class Run:
             return {"how": "not_started", "detail": getattr(error, "strerror", None) or str(error)}
         how, code = self._wait(tool.pid, woken, started)
         wall_s, after_s, own_s = time.perf_counter() - started, _busy_s(), _used_s(resource.RUSAGE_SELF)
-        left = _end_all(tool.pid)  # takes longer than many a tool, and what others do meanwhile did not disturb it
+        left = _end_all(tool.pid)  # takes longer than many tools; what others do meanwhile did not disturb the tool
         if how == "exit":
             how = self._over_limits() or how
         if code == -signal.SIGXFSZ:
@@ -111,7 +111,7 @@ def _used_s(whose: int) -> float:
 
 
 def _busy_s() -> float | None:
-    """Seconds that the machine's cores have worked so far, for whomever; None where the system has no /proc/stat."""
+    """Seconds that the machine's cores have worked so far, for any process; None if there is no /proc/stat."""
     try:
         with open("/proc/stat", "rb") as file:
             user, nice, system, _idle, _waiting, *rest = map(int, file.readline().split()[1:9])
@@ -121,7 +121,7 @@ def _busy_s() -> float | None:
 
 
 def _written(folders: list[str], most_entries: int | None = None) -> tuple[int, int]:
-    """Bytes and number of all that lies in folders, counted up to a number that is too many anyway."""
+    """Size and number of all files in folders; counting stops at a number that is too many anyway."""
     size = entries = 0
     waiting = list(folders)
     while waiting and (most_entries is None or entries <= most_entries):
@@ -136,7 +136,7 @@ def _written(folders: list[str], most_entries: int | None = None) -> tuple[int, 
 
 
 def _inside(folder: str) -> list[os.DirEntry[str]]:
-    """What a folder holds; one that the tool has locked is opened, so that nothing hides in it."""
+    """The content of a folder; a folder that the tool has locked is opened, so that nothing can hide in it."""
     for _ in range(2):
         try:
             with os.scandir(folder) as found:
@@ -156,7 +156,7 @@ def _limit(kind: int, most: int) -> None:
 
 
 def _reaped(pid: int) -> int | None:
-    """The exit code of process `pid`, if it has ended; others that have are taken along."""
+    """The exit code of process `pid`, if it has ended; other ended processes are reaped too."""
     code = None
     with contextlib.suppress(ChildProcessError):
         while True:
@@ -169,7 +169,7 @@ def _reaped(pid: int) -> int | None:
 
 
 def _end_all(group: int) -> bool:
-    """Kill the tool and all that came of it; whether something could not be ended."""
+    """Kill the tool and everything it started; returns whether something could not be ended."""
     deadline = time.monotonic() + KILLING_S
     while time.monotonic() < deadline:
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -187,7 +187,7 @@ def _end_all(group: int) -> bool:
 
 
 def _descendants(root: int) -> list[int]:
-    """Processes below `root`; none where the system has no /proc."""
+    """Processes below `root`; none if the system has no /proc."""
     children: dict[int, list[int]] = {}
     for pid in [int(entry.name) for entry in _inside("/proc") if entry.name.isdigit()]:
         with contextlib.suppress(OSError, ValueError, IndexError), open(f"/proc/{pid}/stat", "rb") as file:
@@ -205,7 +205,7 @@ def _descendants(root: int) -> list[int]:
 def main() -> None:
     request = json.loads(sys.stdin.buffer.readline())
     if request["detach"] and os.fork():
-        os._exit(0)  # the process that began the run is not above the tool then
+        os._exit(0)  # so that the process that started the run is not above the tool
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     os.write(1, b"%d\n" % os.getpid())

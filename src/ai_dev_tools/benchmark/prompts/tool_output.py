@@ -1,4 +1,4 @@
-"""What a tool printed, read strictly: what JSON does not have, or has in two senses, never reaches a prompt."""
+"""Read what a tool printed, strictly: invalid or ambiguous JSON never reaches a prompt."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 from typing import Any, Literal, NoReturn
 
 MAX_DIGITS = 400
-"""Longer integers are none that a tool means, and few languages can hold them."""
+"""No tool means an integer longer than this, and few languages can hold it."""
 OutputFormat = Literal["json", "jsonl", "text"]
 
 
@@ -15,7 +15,7 @@ def read_output(content: bytes, output: OutputFormat) -> tuple[str, Any]:
     """Text and parsed data; the data of plain text is None. A byte order mark is not part of either.
 
     Raises:
-        ValueError: not of this format; says why.
+        ValueError: the output does not have this format; says why.
     """
     text = content.decode("utf-8-sig")
     try:

@@ -1,4 +1,4 @@
-"""What each tool says about each case, and what asking it cost: `results/contexts/{task}.{tool}.jsonl`."""
+"""What each tool says about each case, and what that cost: `results/contexts/{task}.{tool}.jsonl`."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from ai_dev_tools.benchmark.tasks.loading import Case, Task, case_texts, content
 from ai_dev_tools.benchmark.tasks.templating import Failed
 
 TRIES = 3
-"""A tool that fails on so many first cases in the same way is given up."""
+"""If a tool fails on this many first cases in the same way, it is not run on the others."""
 
 
 class ToolResult(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """One tool on one case. Times are seconds: the median of the runs, and each run.
 
     Attributes:
-        other_cpu_s: CPU time of all else on the machine during a run, median too; None where it is not known.
-        digest: of all that the result depends on; `program`: of the tool's own share in that.
-        sandbox: what kept the tool apart from the system.
+        other_cpu_s: CPU time of everything else on the machine during a run, also the median; None if it is unknown.
+        digest: of everything that the result depends on; `program`: of the tool's own part of that.
+        sandbox: what isolated the tool from the system.
     """
 
     case: str
@@ -51,7 +51,7 @@ class ToolResult(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_onl
 
     @property
     def disturbed(self) -> bool:
-        """Whether other programs may have slowed the tool down, so that its time says little."""
+        """Whether other programs may have slowed down the tool, so that its time says little."""
         return is_disturbed(self.other_cpu_s, self.wall_s)
 
 
@@ -59,7 +59,7 @@ _decoder = msgspec.json.Decoder(ToolResult)
 
 
 def read_contexts(path: Path) -> dict[str, ToolResult]:
-    """Tool results by case id; empty where there is no readable file (it is derived data and made again)."""
+    """Tool results by case id; empty if there is no readable file (it is derived data and made again)."""
     try:
         rows = [_decoder.decode(line) for line in path.read_bytes().splitlines()]
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
@@ -85,17 +85,17 @@ def collect_contexts(
 ) -> list[ToolResult]:
     """Run a tool over cases of a task, one after the other; a known result of the same tool and input is kept.
 
-    A tool that fails on its first cases in one and the same way is not run on the others.
+    A tool that fails on its first cases in the same way is not run on the others.
 
     Args:
         corpora: folder of the fetched corpora.
         known: earlier results by case id.
         runs: cold runs of which the median time counts.
         cases: ids of those to run; default all.
-        forced: run again what is known, too.
+        forced: also run again what is known.
 
     Raises:
-        ConfigurationError: the tool is not installed, or the sandbox that is demanded does not work.
+        ConfigurationError: the tool is not installed, or the required sandbox does not work.
     """
     version = installed_version(spec, sandbox)
     collection = _Collection(
@@ -112,7 +112,7 @@ def collect_contexts(
 
 
 def disturbed_line(task: str, rows: Iterable[ToolResult]) -> str | None:
-    """One line for people about tools that other programs may have slowed down; None where there were none."""
+    """A warning about tools that other programs may have slowed down; None if there were none."""
     disturbed = [row for row in rows if row.disturbed]
     if not disturbed:
         return None
@@ -126,7 +126,7 @@ def disturbed_line(task: str, rows: Iterable[ToolResult]) -> str | None:
 
 
 def hopeless(rows: Sequence[ToolResult]) -> str:
-    """Why a tool need not be run on more cases: it failed on all so far, on the first few in the same way; else empty."""
+    """Why a tool need not run on more cases (it failed on all so far, on the first few in the same way); else empty."""
     tried = [row for row in rows if row.status != "skipped"]
     first = tried[:TRIES]
     if len(first) < TRIES or any(row.status == "ok" for row in tried):
@@ -167,11 +167,11 @@ class _Collection:
 
     @property
     def works(self) -> bool:
-        """Whether the tool, as it is now, is known to have worked on any case."""
+        """Whether the current version of the tool is known to have worked on any case."""
         return any(row.status == "ok" and row.program == self.program for row in self.known.values())
 
     def one(self, case: Case) -> ToolResult:
-        """The result on one case: what is known of it, or that of running the tool."""
+        """The result on one case: the known one, or a new run of the tool."""
         try:
             files = case_texts(self.task, case, self.corpora)
         except CorpusUnavailable as error:
@@ -212,13 +212,13 @@ class _Collection:
         )
 
     def not_run(self, case: Case, rows: Sequence[ToolResult], reason: str) -> ToolResult:
-        """A case on which the tool would fail as it did on the first ones, at what that cost there."""
+        """The result of a case on which the tool would fail as on the first ones, at the cost that it had there."""
         tried = [row.wall_s for row in rows if row.status != "skipped"][:TRIES]
         error = f"not run, since it failed on the first {TRIES} cases in the same way: {reason}"
         return self._row(case, "", status="failed", error=error, wall_s=statistics.median(tried))
 
     def _is_good(self, known: ToolResult) -> bool:
-        """Whether a known result need not be made again: in the sandbox that is demanded, and undisturbed."""
+        """Whether a known result can be kept: it was made in the required sandbox and undisturbed."""
         if known.disturbed:
             return False
         return self.sandbox != "bubblewrap" or known.sandbox == "bubblewrap"

@@ -1,4 +1,4 @@
-"""Tools under test: one YAML each says how to run it and how to condense what it prints; here it is run for real."""
+"""Tools under test: a YAML file says how to run each and how to condense its output; this module runs it."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class ToolSpec(StrictModel):
 
     @property
     def asks_question(self) -> bool:
-        """Whether what it says depends on the question: then another question runs it again."""
+        """Whether the output depends on the question; if so, another question runs the tool again."""
         return any("question" in names_in(word) for word in self.command) or names_variable(
             in_template(self.template), "question"
         )
@@ -126,7 +126,7 @@ class ToolSpec(StrictModel):
 
 @dataclass(frozen=True)
 class ToolRun:
-    """What one run printed and cost; `other_cpu_s` is CPU time of all else on the machine meanwhile, where known."""
+    """What one run printed and cost; `other_cpu_s` is the CPU time of everything else meanwhile, if known."""
 
     condensed: str
     raw_bytes: int
@@ -152,7 +152,7 @@ def find_tools(folder: Path) -> dict[str, Path]:
 
 
 def companions(tool_file: Path) -> list[Path]:
-    """Files that belong to a tool: those beside its YAML that carry its name, `<tool>_*`, also whole folders; sorted."""
+    """Files that belong to a tool: files and folders beside its YAML whose names start with `<tool>_`; sorted."""
     folder, stem = tool_file.parent, tool_file.stem
     return sorted({*clean_files(folder, f"{stem}_*"), *clean_files(folder, f"{stem}_*/**/*")})
 
@@ -174,7 +174,7 @@ def load_tool(path: Path) -> ToolSpec:
 
 
 def installed_version(spec: ToolSpec, sandbox: SandboxSetting = "auto") -> str:
-    """The installed version; `unknown` where the tool file gives no way to ask.
+    """The installed version; `unknown` if the tool file gives no way to ask.
 
     Raises:
         ConfigurationError: not installed, or not the pinned version; says how to install it.
@@ -190,7 +190,7 @@ def installed_version(spec: ToolSpec, sandbox: SandboxSetting = "auto") -> str:
 
 
 def tool_digest(spec: ToolSpec, version: str) -> str:
-    """Everything that determines what a tool says of a case: its files, its version, and what is executed."""
+    """A digest of everything that determines a tool's output: its files, its version, and what is executed."""
     words = [filled(word, _places(spec)) for word in case_free(spec.command)]
     return content_digest(spec.fingerprint(), version, executed_digest(_argv(words), spec.package))
 
@@ -246,13 +246,13 @@ def run_tool(
     Args:
         files: text of each file by relative path.
         case_vars: the case's variables, for command and template.
-        question: the case's question, as the model is asked it.
+        question: the case's question, as the model gets it.
         case: id of the case, for messages.
 
     Raises:
         ToolError: it crashed, hung, printed too much or garbage, or its template does not fit its output; says what it
             cost all the same.
-        ConfigurationError: a sandbox is demanded and there is none.
+        ConfigurationError: a sandbox is required but not available.
     """
     chosen, given = choose_sandbox(sandbox), CaseInput(case, question, case_vars)
     with fresh_room() as room:
@@ -290,7 +290,7 @@ def _limits(spec: ToolSpec) -> Limits:
 
 
 def _require_success(spec: ToolSpec, ended: Ended, words: str) -> None:
-    """Raise ToolError for a run that did not end as it should."""
+    """Raise ToolError for a run that did not end properly."""
     said = f": {words}" if words else ""
     match ended.how:
         case "exit" if ended.code not in spec.accept_exit:
@@ -313,7 +313,7 @@ def _require_success(spec: ToolSpec, ended: Ended, words: str) -> None:
 
 
 def _output_path(spec: ToolSpec, room: Room, files: Iterable[str]) -> Path | None:
-    """Where the tool is to write, if it writes a file."""
+    """Where the tool should write, if it writes a file."""
     if spec.output_file is not None:
         if spec.output_file in {PurePosixPath(name).as_posix() for name in files}:
             raise ToolError(f"{spec.id} writes {spec.output_file}, which the case has already")
@@ -324,7 +324,7 @@ def _output_path(spec: ToolSpec, room: Room, files: Iterable[str]) -> Path | Non
 
 
 def _content(spec: ToolSpec, out: BinaryIO, target: Path | None, room: Room, words: str) -> bytes:
-    """What the tool says: in its output file where it writes one, else on stdout."""
+    """The tool's output: its output file if it writes one, otherwise stdout."""
     if target is None:
         out.seek(0)
         return out.read(MAX_OUTPUT_BYTES + 1)
@@ -355,10 +355,10 @@ def condense(
     case: str = "",
     said: str = "",
 ) -> str:
-    """What the model gets to see of a tool's output.
+    """What the model sees of a tool's output.
 
     Raises:
-        ToolError: the output is not of the declared format, or the template does not fit it.
+        ToolError: the output does not have the declared format, or the template does not fit it.
     """
     environment = template_environment()
     (found,) = outcomes(lambda: [_condensed(spec, environment, stdout, CaseInput(case, question, case_vars))])

@@ -1,8 +1,8 @@
-"""Which part of what a model said is its answer. Light imports only: block jobs use this module.
+"""Find the answer in what a model said. Light imports only: block jobs use this module.
 
-Models wrap the JSON they were asked for: in a code fence, behind their thoughts, between sentences, in front of tokens that
-end a turn. That costs them nothing here, but nothing is repaired or guessed: the rule below either finds a complete JSON
-value as the model wrote it, or there is no answer.
+Models wrap the JSON they were asked for: in a code fence, after their thoughts, between sentences, before end-of-turn
+tokens. That costs them nothing here, but nothing is repaired or guessed: the rule below either finds a complete JSON
+value exactly as the model wrote it, or no answer.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ _MARKS = re.compile(
 )
 _DECODER = json.JSONDecoder()
 _LEAST, _DEEP = 256, 5000
-"""Characters that an attempt to read a value counts for at least, and when it ended in too deep a nesting."""
+"""The minimum number of characters charged for an attempt to read a value, and for one that was nested too deeply."""
 
 
 def parse_answer(response: str | None, schema: Mapping[str, Any] | None = None) -> Any:
     """The JSON value a model answered; None if there is none.
 
-    1. The whole text is JSON, apart from a byte order mark and tokens that end a turn.
-    2. Else the last complete JSON object outside the model's thoughts that has all fields the schema requires.
-    3. Else the last code fence outside the thoughts whose content is JSON. (Without a schema this comes first.)
+    1. The whole text, if it is JSON apart from a byte order mark and end-of-turn tokens.
+    2. Otherwise, the last complete JSON object outside the model's thoughts with all fields that the schema requires.
+    3. Otherwise, the last code fence outside the thoughts that contains JSON. (Without a schema, this comes first.)
 
     Strict, so that every answer can be stored: no NaN, no half of a surrogate pair, no nesting beyond `MAX_DEPTH`.
     """
@@ -77,9 +77,9 @@ def _fits(value: Any, schema: Mapping[str, Any] | None) -> bool:
 
 
 def _values(text: str) -> Iterator[Any]:
-    """Complete objects and arrays that stand in a text outside of thoughts, outermost ones only.
+    """Complete outermost objects and arrays in a text, outside of thoughts.
 
-    What stands in front of an end of thoughts belongs to them: some chat templates open them in the prompt.
+    Everything before a closing tag of thoughts belongs to them: some chat templates open them in the prompt.
     """
     found: list[Any] = []
     position, budget = 0, 4 * len(text) + 100_000
@@ -130,7 +130,7 @@ def _said(text: str) -> str:
 
 
 def _end_of_thoughts(text: str, position: int) -> int:
-    """Where the thoughts that begin here are over; an answer that broke off in its thoughts says nothing else."""
+    """Where the thoughts that start here end; if the answer broke off in its thoughts, the end of the text."""
     return next((mark.end() for mark in _MARKS.finditer(text, position) if mark["close"]), len(text))
 
 

@@ -1,4 +1,4 @@
-"""Recompute every mechanically checkable truth of the shipped tasks, independently of the tools: `make tasks-audit`."""
+"""Recompute the truth of the shipped tasks where a machine can, independently of the tools: `make tasks-audit`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def audit_task(folder: Path, corpora: Path) -> list[str]:
     if not path.exists() or spec is None or spec.loader is None:
         raise ConfigurationError(f"{path} does not exist", remedy="Give the task an `audit(task_dir)` function")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses and pickling look their module up there
+    sys.modules[name] = module  # dataclasses and pickle look up their module there
     try:
         spec.loader.exec_module(module)
         if not callable(getattr(module, "audit", None)):
@@ -40,7 +40,7 @@ def audit_task(folder: Path, corpora: Path) -> list[str]:
 
 
 def main() -> int:
-    """Exit code 0: no truth differs; 1: one does; 2: nothing could be audited. A task that is left out is named."""
+    """Exit code 0: no truth differs; 1: at least one does; 2: nothing could be audited. Skipped tasks are named."""
     try:
         corpora, known = Path(paths.CORPORA_FOLDER), load_corpora(Path(paths.CORPORA))
         folders = find_tasks([Path(paths.TASKS)])
@@ -59,7 +59,7 @@ def main() -> int:
 
 
 def _audited(folder: Path, corpora: Path, known: dict[str, Corpus]) -> list[str] | None:
-    """A task's differences, printed; None where its corpora cannot be had."""
+    """Print and return a task's differences; None if its corpora are not available."""
     task = load_task(folder)
     try:
         for corpus in task.corpora:

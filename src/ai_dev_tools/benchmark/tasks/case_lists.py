@@ -1,7 +1,7 @@
 """Cases as a table: JSONL or CSV beside task.yaml, elsewhere in the task's folder, or at a URL with a checksum.
 
-Which samples a run has depends on its cases, so a list at a URL is fetched when the task is read, before any rule runs.
-Its checksum is mandatory: what has been fetched once is never asked for again, and what has changed is refused.
+The samples of a run depend on its cases, so a list at a URL is fetched when the task is read, before any rule runs.
+Its checksum is mandatory: a list is fetched only once, and a list that has changed is refused.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ MAX_LIST_BYTES = 64 * 2**20
 MAX_CELL_CHARS = 8 * 2**20
 FETCH_TIMEOUT_S = 30.0
 IMPLICIT = ("cases.jsonl", "cases.csv")
-"""Lists that need no mention in task.yaml."""
+"""Lists that do not need to be named in task.yaml."""
 
 _TEXTS = ("id", "cluster", "size", "source", "established", "notes")
 """Fields that are text, whatever a cell looks like."""
 
 Row = tuple[str, dict[str, Any]]
-"""Where a case stands (file and line) and its fields."""
+"""Where a case is written (file and line), and its fields."""
 
 
 class CaseList(StrictModel):
-    """Where further cases of a task are listed."""
+    """Where more cases of a task are listed."""
 
     path: str | None = Field(None, min_length=1)
     url: str | None = Field(None, pattern=r"^https?://")
@@ -47,19 +47,19 @@ class CaseList(StrictModel):
         if (self.path is None) == (self.url is None):
             raise ValueError("give exactly one of 'path' and 'url'")
         if self.url and not self.sha256:
-            raise ValueError("'sha256' is missing: what lies at a URL can change")
+            raise ValueError("'sha256' is missing: the content of a URL can change")
         if self.kind not in ("jsonl", "csv"):
             raise ValueError("'format' is missing: jsonl or csv")
         return self
 
     @property
     def kind(self) -> str:
-        """`jsonl` or `csv`: as stated, else by the name's ending."""
+        """`jsonl` or `csv`: as stated, otherwise from the file's extension."""
         return self.format or (self.path or self.url or "").rpartition(".")[2].lower()
 
 
 def list_files(folder: Path, declared: CaseList | None, where: str) -> list[tuple[Path, str]]:
-    """The lists of a task as (file, format); fetches a declared one that is not at hand.
+    """The lists of a task as (file, format); fetches a declared list if necessary.
 
     Args:
         folder: the task's folder.
@@ -94,7 +94,7 @@ def _fetched(declared: CaseList, where: str) -> Path:
         if (found := hashlib.sha256(content).hexdigest()) != declared.sha256:
             raise ConfigurationError(
                 f"{where}: 'cases_from.sha256' is {declared.sha256}, but {declared.url} has {found}",
-                remedy="See what changed there, then pin the new checksum",
+                remedy="Check what changed there, then pin the new checksum",
             )
         write_atomically(path, content)
     return path
@@ -121,7 +121,7 @@ def _download(url: str, where: str) -> bytes:
 
 
 def listed_cases(path: Path, kind: str, answer_fields: Mapping[str, Any]) -> Iterator[Row]:
-    """The cases in a list; what they hold is not checked here.
+    """The cases in a list; their content is not checked here.
 
     Args:
         kind: `jsonl` or `csv`.
@@ -174,7 +174,7 @@ def _from_csv(path: Path, text: str, answer_fields: Mapping[str, Any]) -> Iterat
 
 
 def _delimiter(text: str) -> str:
-    """Comma, semicolon or tab: the one with which the header has a column `id`; spreadsheets go by the country."""
+    """Comma, semicolon or tab: whichever gives the header a column `id`. Spreadsheets choose it by locale."""
     first = next((line for line in text.splitlines() if line.strip(' ",;\t') and not line.startswith("sep=")), "")
 
     def names_id(delimiter: str) -> bool:
@@ -184,7 +184,7 @@ def _delimiter(text: str) -> str:
 
 
 def _without_empty_end(cells: list[str]) -> list[str]:
-    """A row without the empty cells behind its last one, which spreadsheets add."""
+    """A row without the empty cells that spreadsheets add at its end."""
     return cells[: max((place for place, cell in enumerate(cells, start=1) if cell.strip()), default=0)]
 
 
@@ -232,6 +232,6 @@ def _truth(cell: str, schema: Any, where: str) -> Any:
     if isinstance(schema, dict) and (schema.get("type") == "string" or ("enum" in schema and "type" not in schema)):
         return cell
     try:
-        return json.loads(cell.lower() if cell in ("TRUE", "FALSE") else cell)  # so written by spreadsheets
+        return json.loads(cell.lower() if cell in ("TRUE", "FALSE") else cell)  # as spreadsheets write them
     except (ValueError, RecursionError):
         raise ConfigurationError(f'{where} is {cell[:60]!r}: write it as JSON, for example ["a", "b"] or 3') from None

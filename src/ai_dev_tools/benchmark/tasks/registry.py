@@ -1,4 +1,4 @@
-"""The tasks there are, and making one from prompts alone: schema and scorers follow from the expected outputs."""
+"""All tasks of a workflow, and tasks made from two prompts (schema and scorers follow from expected outputs)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ai_dev_tools.benchmark.tasks.loading import Task, find_tasks, load_task
 from ai_dev_tools.benchmark.tasks.size_classes import CHARS_PER_TOKEN, LARGEST
 
 FREE_TEXT = 1000
-"""Most characters of an answer that nothing is expected of."""
+"""Maximum length of an answer without an expected value."""
 
 
 class TaskRegistry:
@@ -55,7 +55,7 @@ class TaskRegistry:
         """The task of this id.
 
         Raises:
-            ConfigurationError: there is none, or it is not as it should be.
+            ConfigurationError: it does not exist, or it is not valid.
         """
         found = self._found()
         if task_id not in found:
@@ -78,11 +78,11 @@ class TaskRegistry:
         expected_outputs: Mapping[str, Any] | None = None,
         overwrite: bool = False,
     ) -> Task:
-        """Make a task of one case from two prompts, and keep it as a folder that every run finds.
+        """Make a task with one case from two prompts, and save it as a folder that every run finds.
 
         Args:
             task_id: letters, digits, '-' and '_'; becomes the folder's name.
-            baseline_prompt, tools_prompt: the context of each arm, given to the model as it is.
+            baseline_prompt, tools_prompt: the context of each arm, passed to the model unchanged.
             timeout: seconds for one request.
             expected_outputs: by field of the answer: a word, text, number, truth value, or list of words. The answer's
                 schema and its scorers follow from them. Without any, quality cannot be judged, so no verdict
@@ -103,10 +103,10 @@ class TaskRegistry:
             raise ConfigurationError(f"task id {error}") from None
         for field, text in (("name", name), ("baseline_prompt", baseline_prompt), ("tools_prompt", tools_prompt)):
             if not isinstance(text, str) or not text.strip():
-                raise ConfigurationError(f"task '{task_id}': {field} is empty, or no text")
+                raise ConfigurationError(f"task '{task_id}': {field} is empty or not a text")
         if not isinstance(expected_outputs, Mapping | None):
             raise ConfigurationError(
-                f"task '{task_id}': expected_outputs is no mapping, expected for example {{'risk_level': 'HIGH'}}"
+                f"task '{task_id}': expected_outputs is not a mapping, expected for example {{'risk_level': 'HIGH'}}"
             )
         try:
             kind = WorkflowType(workflow_type)
@@ -134,7 +134,7 @@ class TaskRegistry:
 
 
 def get_task_registry(root: Path | str | None = None) -> TaskRegistry:
-    """The tasks of the workflow in `root`, or of the one around the working folder.
+    """The tasks of the workflow in `root`, or of the workflow that contains the current folder.
 
     Raises:
         ConfigurationError: there is no workflow.
@@ -143,7 +143,7 @@ def get_task_registry(root: Path | str | None = None) -> TaskRegistry:
 
 
 def create_custom_task(**arguments: Any) -> Task:
-    """`TaskRegistry.create_custom_task` of the workflow around the working folder."""
+    """`TaskRegistry.create_custom_task` for the workflow that contains the current folder."""
     return get_task_registry().create_custom_task(**arguments)
 
 
@@ -197,7 +197,7 @@ def task_files(
 
 
 def answer_field(field: str, value: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """JSON schema and scoring rule of one field of the answer, from the value expected of it.
+    """JSON schema and scoring rule of one field of the answer, derived from its expected value.
 
     Raises:
         ConfigurationError: the field has no name, or the value no scorer.
@@ -226,7 +226,7 @@ def answer_field(field: str, value: Any) -> tuple[dict[str, Any], dict[str, Any]
 
 
 def _same(folder: Path, task: Mapping[str, Any], case: Mapping[str, Any]) -> bool:
-    """Whether a folder holds exactly this task, so that making it twice is no mistake."""
+    """Whether a folder already holds exactly this task, so that making it again is not an error."""
     try:
         texts = [
             folder.joinpath(*name).read_text(encoding="utf-8") for name in (("task.yaml",), ("cases", "given.yaml"))
@@ -237,7 +237,7 @@ def _same(folder: Path, task: Mapping[str, Any], case: Mapping[str, Any]) -> boo
 
 
 def _store(target: Path, task: Mapping[str, Any], case: Mapping[str, Any]) -> Task:
-    """Write the folder beside its place, check it as any task is checked, and only then put it there."""
+    """Write the folder beside its target, check it like any other task, and only then move it there."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".new-", dir=target.parent) as scratch:
         draft = Path(scratch) / target.name

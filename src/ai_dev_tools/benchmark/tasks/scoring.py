@@ -1,6 +1,6 @@
-"""How good is an answer? Scorers compare one field of it with the truth; a score is the weighted mean of them, 0 to 1.
+"""Score answers: scorers compare one field with the truth; a score is their weighted mean, 0 to 1.
 
-A scorer never raises for anything a model can answer: what has the wrong type or is absent scores 0. Each normalisation is
+A scorer never raises, whatever a model answers: a missing field or a wrong type scores 0. Each normalisation is
 applied to both sides. Light imports only: block jobs use this module.
 """
 
@@ -89,7 +89,7 @@ def set_f1(expected: Any, actual: Any, normalise: Sequence[str] = ()) -> float:
 def partition(expected: Any, actual: Any, normalise: Sequence[str] = ()) -> float:
     """Adjusted Rand index (Hubert & Arabie 1985) of two groupings, clipped to 0..1.
 
-    Groups are lists of names; a name in no group is a group of its own; a name in several counts in its first.
+    Groups are lists of names. A name in no group forms its own group; a name in several groups counts in the first.
     """
     truth, answer = _labels(expected, normalise), _labels(actual, normalise)
     if truth is None or answer is None:

@@ -5,6 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 LARGEST: Mapping[str, int] = {"S": 2500, "L": 7000}
-"""Most tokens of a size class's baseline prompt."""
+"""Maximum number of tokens in the baseline prompt of each size class."""
 CHARS_PER_TOKEN = 3.2
-"""Of code, on the cautious side: most tokenizers need fewer tokens."""
+"""For code, and cautious: most tokenizers need fewer tokens."""

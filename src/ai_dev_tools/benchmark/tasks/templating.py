@@ -1,7 +1,7 @@
-"""Users' templates: Jinja2, sandboxed and strict, rendered in a process of its own with limits of time, size and memory.
+"""User-supplied Jinja2 templates, rendered in a sandbox and in a separate process with limits.
 
-Jinja2's sandbox keeps a template from the program, not from `range(99999)` twice or a string of 3 GB: one operation in C can
-take all there is, and no look from inside comes in time. A forked process costs a few milliseconds and can be ended.
+Jinja2's sandbox protects the program, but not against a nested `range(99999)` or a string of 3 GB. A single operation in C can
+use up all memory before any check runs. A forked process costs a few milliseconds and can be killed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 CPU_S = 10
 WALL_S = 120.0
-"""Much more than the CPU time, so that a busy machine fails nothing."""
+"""Much more than the CPU time, so that nothing fails on a busy machine."""
 MEMORY_BYTES = 1_000_000_000
 MAX_TEXT_BYTES = 50_000_000
 MAX_QUESTION_BYTES = 1_000_000
@@ -29,7 +29,7 @@ _TEXT, _FAILED, _DONE = b"T", b"F", b"D"
 
 @dataclass(frozen=True)
 class Failed:
-    """A template that gave no text: `syntax` where it is none, `limit` where it took too much, else its author's affair."""
+    """A template without a result: `syntax` (not a template), `limit` (took too much), or an error of its author."""
 
     kind: str
     message: str
@@ -50,7 +50,7 @@ def template_environment() -> Any:
 
 
 def names_variable(source: str, name: str) -> bool:
-    """Whether a template uses a variable of this name; in doubt it does."""
+    """Whether a template uses a variable of this name; True if that is unclear."""
     import jinja2
     from jinja2 import nodes
 
@@ -61,20 +61,20 @@ def names_variable(source: str, name: str) -> bool:
 
 
 def template_problem(source: str) -> str | None:
-    """Why this is not a template, or None; compiling is limited, too, because it works out what is constant."""
+    """Why this is not a template, or None. Compiling is limited too, because it evaluates constant expressions."""
     environment = template_environment()
     (outcome,) = outcomes(lambda: _each(environment, source, [None], MAX_TEXT_BYTES))
     return outcome.message if isinstance(outcome, Failed) else None
 
 
 def render_each(source: str, values: Iterable[Mapping[str, Any]], most_bytes: int = MAX_TEXT_BYTES) -> list[Outcome]:
-    """A template with each of these sets of variables, as far as its limits allow: behind a `limit` nothing follows."""
+    """A template rendered with each of these sets of variables, in order; stops after a `limit`."""
     environment = template_environment()  # made here, or every child would import Jinja2
     return outcomes(lambda: _each(environment, source, values, most_bytes))
 
 
 def render_text(environment: Any, source: str, values: Mapping[str, Any], most_bytes: int = MAX_TEXT_BYTES) -> Outcome:
-    """A template's text; to be called within `outcomes`."""
+    """A template's text; call this within `outcomes`."""
     return next(iter(_each(environment, source, [values], most_bytes)))
 
 
@@ -107,7 +107,7 @@ def _outcome(template: Any, given: Mapping[str, Any], most_bytes: int) -> Outcom
         return _text(template.generate(**given), most_bytes)
     except MemoryError:
         raise
-    except Exception as error:  # a template is the user's code: it can fail in any way
+    except Exception as error:  # a template is user code and can fail in any way
         return Failed("fit", str(error)[:500])
 
 
@@ -116,20 +116,20 @@ def _text(pieces: Iterable[str], most_bytes: int) -> Outcome:
     size = 0
     for piece in pieces:
         found.append(piece)
-        size += len(piece) + 1  # a million empty pieces are something, too
+        size += len(piece) + 1  # a million empty pieces take memory too
         if size > most_bytes:
             return Failed("limit", f"it makes more than {most_bytes / 1e6:g} MB of text")
     return "".join(found)
 
 
 def outcomes(work: Callable[[], Iterable[Outcome]]) -> list[Outcome]:
-    """What `work` yields when it runs within limits: each outcome may take so much CPU time, all of it so much memory.
+    """What `work` yields within limits of CPU time (per outcome) and memory (in total).
 
-    Where a limit ends it, the last outcome is `Failed("limit", …)`.
+    If a limit ends it, the last outcome is `Failed("limit", …)`.
     """
     read, write = os.pipe()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # other threads' locks: the child takes none of theirs
+        warnings.simplefilter("ignore", DeprecationWarning)  # about locks of other threads: the child never takes one
         pid = os.fork()
     if pid == 0:
         _child(write, work)
@@ -154,13 +154,13 @@ def _why(status: int) -> str:
 
 
 def _child(write: int, work: Callable[[], Iterable[Outcome]]) -> None:
-    """Never returns: nothing of the process that was forked must happen twice."""
+    """Never returns, so that no code of the parent process runs twice."""
     status = 1
     try:
         for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGXCPU):
             signal.signal(name, signal.SIG_DFL)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # a table of a report could write itself to a file
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # a table in a report could write itself to a file
         _limit_memory()
         _allow_cpu()
         for outcome in work():
@@ -198,7 +198,7 @@ def _send(write: int, kind: bytes, content: bytes) -> None:
 
 
 def _received(read: int) -> tuple[list[Outcome], bool]:
-    """The outcomes, and whether the child came to its end."""
+    """The outcomes, and whether the child finished."""
     found: list[Outcome] = []
     while True:
         kind, content = _frame(read)
@@ -217,7 +217,7 @@ def _frame(read: int) -> tuple[bytes, bytes]:
 
 
 def _exactly(read: int, size: int, deadline: float) -> bytes:
-    """So many bytes; fewer where the child is at its end or out of time."""
+    """This many bytes; fewer if the child has ended or is out of time."""
     content = bytearray()
     while len(content) < size:
         if not select.select([read], [], [], max(0.0, deadline - time.monotonic()))[0]:

@@ -249,6 +249,6 @@ def changes(data: SeveralRuns, table: pd.DataFrame) -> Section:
         f"Forest plot of cost in {after} relative to {before} by approach and model, for tokens and time. {said}.",
         "forest",
         drawn.assign(panel=drawn["panel"].str.split(",").str[0]),
-        {"margin": 1.0, "xlabel": "← cheaper after · ratio · dearer →"},
+        {"margin": 1.0, "xlabel": "← cheaper after · ratio · more expensive →"},
     )
     return Section("changes", title, (figure, listed))

@@ -82,7 +82,7 @@ def forest(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> No
         axes.set_title(str(panel))
         show_grid(axes, "x")
     # once for all panels: beside each other the labels of narrow ones would run into each other
-    figure.supxlabel(str(options.get("xlabel", "← cheaper · ratio to baseline · dearer →")), fontsize="medium")
+    figure.supxlabel(str(options.get("xlabel", "← cheaper · ratio to baseline · more expensive →")), fontsize="medium")
     whole = {row for row, overall in zip(data["label"], data["overall"], strict=True) if overall}
     for axes in every:
         for place, row in enumerate(reversed(rows)):
