@@ -104,6 +104,6 @@ def _floor(names: list[str], top: int, height: int) -> Iterator[str]:
 def _legend(top: int) -> Iterator[str]:
     for place, (colour, text) in enumerate(LEGEND):
         fill, stroke = COLOURS[colour]
-        x = LEFT + place * 155
+        x = LEFT + place * 165
         yield f'<rect x="{x}" y="{top}" width="16" height="16" rx="3" fill="{fill}" stroke="{stroke}" stroke-width="1.5"/>'
         yield f'<text class="l" x="{x + 24}" y="{top + 13}">{text}</text>'
