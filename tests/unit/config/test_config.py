@@ -169,7 +169,7 @@ def test_numbers_and_switches_may_come_as_text() -> None:
         ({"samples": 2.5}, ["'samples' is 2.5"]),
         ({"tasks": ","}, ["'tasks'", "at least 1"]),
         ({"tasks": {"a": 5}}, ["'tasks' is {'a': 5}: expected a list of words"]),
-        ({"endpoint": "contaner"}, ["'contaner' is no kind of endpoint", "did you mean 'container'"]),
+        ({"endpoint": "contaner"}, ["'contaner' is not a kind of endpoint", "did you mean 'container'"]),
         ({"retry": "al"}, ["'retry' is 'al'", "did you mean 'all'"]),
         ({"execution_mode": "asinc"}, ["'execution_mode' is 'asinc'", "did you mean 'async'"]),
         ({"output_format": "jsn"}, ["'output_format' is 'jsn'", "did you mean 'json'"]),

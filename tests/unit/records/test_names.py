@@ -268,7 +268,7 @@ def test_what_nothing_reads_is_refused_in_one_line_instead_of_left_out(root: Pat
     ("changed", "said"),
     [
         ({"cluster": "my project"}, "'cluster' is 'my project': use letters, digits, '.', '-' and '_' only"),
-        ({"cluster": "-x"}, "a letter or digit first"),
+        ({"cluster": "-x"}, "starting with a letter or digit"),
     ],
 )
 def test_a_cluster_is_told_which_characters_it_may_have(tmp_path: Path, changed: dict[str, Any], said: str) -> None:

@@ -176,7 +176,7 @@ def test_a_wrong_place_is_one_line(given_source: Any, words: str, tmp_path: Path
         (["{"], "line 1 is not JSON"),
         (["", "[1]"], "line 2: expected an object"),
         ([jsonl(INLINE).strip(), json.dumps(INLINE | {"size": "M"})], "line 2: 'size' is 'M'"),
-        ([json.dumps(INLINE | {"inline": {"a.py": "\ud800"}})], "line 1: holds a number that is none"),
+        ([json.dumps(INLINE | {"inline": {"a.py": "\ud800"}})], "line 1: holds an invalid number"),
         ([json.dumps(INLINE | {"truth": {"colour": "blue"}})], "line 1: 'truth' violates the task's answer_schema"),
         ([json.dumps(INLINE | {"vars": {}})], "line 1: 'vars' do not fit the question"),
         ([json.dumps(INLINE | {"inline": {"../x": ""}})], "line 1: 'inline'"),

@@ -55,7 +55,7 @@ class Verification:
         files: checksum and size of every member, as they were checked.
         program: the program in the archive, compared with the installed one.
         recomputed, rendered: whether tables were derived again, and all formats of the report made again and compared.
-        unchecked: members that were only checked to be what was sealed, since nothing here can make them again.
+        unchecked: members of which only the checksum was verified, since nothing here can make them again.
         own_scorers: scorers of the sender's plugins, whose scores were taken as they are.
     """
 

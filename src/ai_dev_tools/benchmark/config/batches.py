@@ -14,7 +14,7 @@ from ai_dev_tools.benchmark.errors import ConfigurationError
 
 
 class Batch(StrictModel):
-    """What a batch runs. Its nominal time is a promise to compare the estimate with, not a limit."""
+    """What a batch runs. Its nominal time is only compared with the estimate; it is not a limit."""
 
     description: str = Field(default="", description="for people")
     profiles: Annotated[tuple[str, ...], Field(min_length=1)] = Field(description="hardware profiles, smallest first")
@@ -29,14 +29,14 @@ BATCHES: dict[str, Batch] = {
     "comprehensive": Batch(description="Thorough analysis", profiles=("heavy",), samples=20, nominal_minutes=(45, 90)),
     "scaling": Batch(description="Model scaling comparison", profiles=("light", "medium", "heavy"), samples=5),
 }
-"""The batches that are always there; `batches:` in the config adds others or replaces these."""
+"""The built-in batches; `batches:` in the config adds others or replaces these."""
 
 
 def find_batches(settings: Mapping[str, Any]) -> dict[str, Batch]:
-    """All batches by name, those of the settings included.
+    """All batches by name, including those of the settings.
 
     Raises:
-        ConfigurationError: a batch of the settings is not as it should be.
+        ConfigurationError: a batch of the settings is not valid.
     """
     own = settings.get("batches") or {}
     if not isinstance(own, Mapping):
@@ -45,10 +45,10 @@ def find_batches(settings: Mapping[str, Any]) -> dict[str, Batch]:
 
 
 def find_batch(settings: Mapping[str, Any], name: str) -> Batch:
-    """The batch of this name.
+    """The batch with this name.
 
     Raises:
-        ConfigurationError: there is none, or it names a profile that does not exist.
+        ConfigurationError: it does not exist, or it names a profile that does not exist.
     """
     batches = find_batches(settings)
     if name not in batches:
@@ -61,10 +61,10 @@ def find_batch(settings: Mapping[str, Any], name: str) -> Batch:
 
 
 def apply_batch(settings: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings with those of the batch that `batch` names, unless the command line says otherwise.
+    """The settings with those of the batch that `batch` names; the command line wins over the batch.
 
     Args:
-        overrides: what the command line says; it wins over the batch.
+        overrides: the settings of the command line.
 
     Raises:
         ConfigurationError: no such batch.

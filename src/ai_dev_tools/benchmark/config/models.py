@@ -63,7 +63,7 @@ class OutputFormat(enum.StrEnum):
 
 
 class ExecutionMode(enum.StrEnum):
-    """How many requests are under way: one in all, one per instance, or `max_concurrent` per instance."""
+    """How many requests are in flight: one in total, one per instance, or `max_concurrent` per instance."""
 
     SEQUENTIAL = "sequential"
     PARALLEL = "parallel"
@@ -90,18 +90,18 @@ TASK_TIMEOUT_S = 30.0
 
 
 def _model(tag: str) -> str:
-    """A model tag, refused where its samples could not be put into a folder of its name."""
+    """A model tag; refused if it cannot name the folder of its samples."""
     safe_segment(tag)
     return tag
 
 
 class Options(StrictModel):
-    """Request options, passed to the model's server as they are."""
+    """Request options, passed to the model's server unchanged."""
 
     temperature: Annotated[float, Field(ge=0)] = Field(0.0, description="sampling temperature; 0 = greedy")
     num_ctx: PositiveInt = Field(8192, description="context window in tokens")
-    num_predict: PositiveInt = Field(512, description="most tokens of an answer")
-    top_k: PositiveInt | None = Field(None, description="sample from the k likeliest tokens only")
+    num_predict: PositiveInt = Field(512, description="maximum tokens of an answer")
+    top_k: PositiveInt | None = Field(None, description="sample only from the k most likely tokens")
     top_p: Annotated[float, Field(gt=0, le=1)] | None = Field(None, description="sample from this probability mass")
     repeat_penalty: PositiveFloat | None = Field(None, description="penalty for repeated tokens")
 
@@ -110,7 +110,7 @@ class Instance(StrictModel):
     """One model behind one endpoint."""
 
     model: Annotated[str, AfterValidator(_model)] = Field(min_length=1, description="model tag as Ollama knows it")
-    file: Path | None = Field(None, description="GGUF file of the embedded endpoint, for a model of your own")
+    file: Path | None = Field(None, description="GGUF file for the embedded endpoint, to serve a custom model")
     host: str = Field("localhost", min_length=1, description="host of its Ollama; also `host:port` and `[::1]`")
     port: Annotated[int, Field(ge=1, le=65535)] | None = Field(None, description="port of its Ollama")
     api: Literal["ollama", "openai"] | None = Field(
@@ -122,16 +122,16 @@ class Instance(StrictModel):
     key_env: str | None = Field(
         None, description="environment variable that holds the server's key; default: server.token_env"
     )
-    max_concurrent: PositiveInt | None = Field(None, description="requests under way at once")
-    replicas: tuple[str, ...] = Field((), description="base URLs of further servers with the same model")
+    max_concurrent: PositiveInt | None = Field(None, description="requests in flight at once")
+    replicas: tuple[str, ...] = Field((), description="base URLs of more servers with the same model")
     memory_gb: PositiveFloat | None = Field(
-        None, description="memory a server needs; its start waits until so much is free"
+        None, description="memory a server needs, in GB; its start waits until this much is free"
     )
 
     @model_validator(mode="before")
     @classmethod
     def _split_host(cls, data: Any) -> Any:
-        """Take host and port apart where the host names both, and brackets off."""
+        """Split a host that includes a port, and remove brackets."""
         if not isinstance(data, dict) or not isinstance(host := data.get("host"), str):
             return data
         address = _address(host, "host")
@@ -156,36 +156,36 @@ class Instance(StrictModel):
 
 
 class ServerSettings(StrictModel):
-    """What a server gets that a run starts or reaches."""
+    """Settings of the servers that a run starts or uses."""
 
     image: str | None = Field(None, description="image of the container kind, its tag pinned")
     gpus: str | None = Field(None, description="GPUs for a container, as `docker run --gpus` takes them")
     models_dir: str | None = Field(None, description="folder (process) or volume (container) that keeps pulled models")
     token_env: str | None = Field(None, description="environment variable that holds a bearer token")
-    environment: dict[str, str] = Field({}, description="further environment of a server started here")
+    environment: dict[str, str] = Field({}, description="more environment variables for a server started by the run")
     cache_prompt: bool = Field(
-        False, description="let the server keep prompt prefixes: a declared warm-cache condition"
+        False, description="let the server cache prompt prefixes: a declared warm-cache condition"
     )
 
 
 class Profile(StrictModel):
     """A hardware profile: which instances, how many samples."""
 
-    extends: str | None = Field(None, description="profile whose settings and instances this one starts from")
+    extends: str | None = Field(None, description="profile to start from: its settings and instances are inherited")
     description: str | None = Field(None, description="for people")
     best_for: str | None = Field(None, description="for people")
-    min_ram_gb: PositiveFloat | None = Field(None, description="memory that `validate` asks for, in GB")
-    min_cores: PositiveInt | None = Field(None, description="cores that `validate` asks for")
+    min_ram_gb: PositiveFloat | None = Field(None, description="memory that `validate` requires, in GB")
+    min_cores: PositiveInt | None = Field(None, description="cores that `validate` requires")
     samples: PositiveInt | None = Field(None, description="samples per approach")
     sizes: tuple[Literal["S", "L"], ...] | None = Field(None, description="size classes of the cases asked")
-    endpoint: str | None = Field(None, description="how models are served, see the setting of that name")
+    endpoint: str | None = Field(None, description="how models are served; see the setting with this name")
     max_concurrent: PositiveInt | None = Field(
-        None, description="requests under way at once, per instance, as far as its server serves so many"
+        None, description="requests in flight at once per instance, but no more than its server serves"
     )
     task_timeout: PositiveFloat | None = Field(None, description="seconds for one request")
-    models: Names | None = Field(None, description="those of its models that are asked unless `models` says otherwise")
+    models: Names | None = Field(None, description="models that are asked unless `models` says otherwise")
     instances: dict[PathSafe, Instance | None] = Field(
-        {}, description="models by instance name; null leaves out one that the profile starts from"
+        {}, description="models by instance name; null leaves out an inherited one"
     )
 
 
@@ -196,12 +196,12 @@ class QualityGate(StrictModel):
         0.10, description="largest acceptable loss of quality, absolute"
     )
     task_veto: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.20, description="loss that, shown in any one task, vetoes 'saves'"
+        0.20, description="loss that vetoes 'saves' if it is shown in any single task"
     )
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = Field(
         0.05, description="one-sided error rate of the gate, over all looks"
     )
-    floor: str = Field("no_context", description="arm that the reference must beat, or quality is not measurable")
+    floor: str = Field("no_context", description="arm that the reference must beat; otherwise quality cannot be judged")
 
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -214,12 +214,10 @@ class ValidityThresholds(StrictModel):
     truncated_tokens: Amount = Field(
         16, description="input tokens fewer than the same prompt had elsewhere (and > 2 %)"
     )
-    cached_tokens: Amount = Field(48, description="cached prompt tokens tolerated: a chat template's own prefix")
-    load_s: Amount = Field(
-        0.5, description="seconds of loading beyond the session's warm loads from which a request paid for loading"
-    )
+    cached_tokens: Amount = Field(48, description="tolerated cached prompt tokens: the prefix of a chat template")
+    load_s: Amount = Field(0.5, description="seconds of loading beyond the session's warm loads that flag a request")
     queued_s: Amount = Field(
-        0.5, description="seconds in the server's line below which a request never counts as queued"
+        0.5, description="seconds in the server's queue below which a request never counts as queued"
     )
     queued_share: Share = Field(0.25, description="and share of the request's time")
     other_cpu_cores: Amount = Field(0.25, description="cores that other processes may use during a request")
@@ -232,10 +230,10 @@ class ValidityThresholds(StrictModel):
     )
     max_flagged: Share = Field(0.20, description="share of flagged pairs above which a verdict is invalid")
     max_arm_difference: Share = Field(
-        0.10, description="difference of the arms' flagged shares above which it is invalid"
+        0.10, description="difference between the arms' flagged shares above which a verdict is invalid"
     )
     max_place_difference: Amount = Field(
-        0.2, description="places of a case by which one arm may be asked earlier on average in a claim on time"
+        0.2, description="places by which one arm may be asked earlier on average in a claim about time"
     )
     min_clusters: Annotated[int, Field(ge=2)] = Field(
         6, description="clusters below which a result is descriptive only"
@@ -243,25 +241,25 @@ class ValidityThresholds(StrictModel):
 
 
 class PlanSettings(StrictModel):
-    """What a run sets out to show, written down before its first request."""
+    """What a run sets out to show; written down before its first request."""
 
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = Field(0.05, description="family-wise error rate")
     margin_ratio: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.95, description="'saves' needs a ratio surely below this"
+        0.95, description="'saves' requires a ratio certainly below this"
     )
     reference: str = Field("baseline", description="arm that the others are compared with")
     endpoints: tuple[Literal["tokens", "time"], ...] = Field(("tokens", "time"), description="what is claimed")
     quality: QualityGate = Field(QualityGate(), description="when answers count as not worse")
     effect: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.80, description="true ratio that `plan` sizes a run for; what a run claims does not depend on it"
+        0.80, description="true ratio that `plan` sizes a run for; claims do not depend on it"
     )
     power: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.80, description="probability with which that run would find it, on one model and endpoint"
+        0.80, description="probability of finding it, for one model and outcome"
     )
 
 
 class ArchiveSettings(StrictModel):
-    """What an archive of the run says besides what was recorded."""
+    """What an archive of the run adds to what was recorded."""
 
     author: str | None = Field(None, description="who made the run; written into archives")
     orcid: Annotated[str, Field(pattern=r"^\d{4}-\d{4}-\d{4}-\d{3}[\dX]$")] | None = Field(
@@ -271,21 +269,21 @@ class ArchiveSettings(StrictModel):
     affiliation_url: str | None = Field(None, description="the organisation's page")
     license: str = Field("CC-BY-4.0", description="licence of the run's data, an SPDX identifier")
     include: tuple[Literal["corpora", "weights"], ...] = Field(
-        (), description="put these inside too, as far as their licences allow it; else they are referenced"
+        (), description="also include these, as far as their licences allow it; otherwise they are referenced"
     )
 
 
 class ReportSettings(StrictModel):
-    """How the report is made; by default by the notebook and the formats of this project alone."""
+    """How the report is made; by default with this project's notebook and formats."""
 
     notebook: Path = Field(Path(NOTEBOOK), description="notebook that is executed and becomes report.html")
-    templates: Folders = Field((), description="Jinja2 templates of your own: x.md.j2 becomes x.md beside the report")
+    templates: Folders = Field((), description="custom Jinja2 templates: x.md.j2 becomes x.md beside the report")
 
 
 def _think(value: object) -> object:
     if value is None or isinstance(value, bool) or value in ("low", "medium", "high"):
         return value
-    raise ValueError(f"{value!r} is none of true, false, null, low, medium, high")
+    raise ValueError(f"{value!r} is not one of true, false, null, low, medium, high")
 
 
 class Config(StrictModel):
@@ -293,9 +291,9 @@ class Config(StrictModel):
 
     profile: str = Field("embedded", description="hardware profile")
     batch: str | None = Field(None, description="batch to run: target `batch`")
-    batches: dict[PathSafe, Batch] = Field({}, description="batches of your own")
+    batches: dict[PathSafe, Batch] = Field({}, description="custom batches")
     compare: Names | None = Field(
-        None, description="profiles to compare, the first with each other one: target `compare`"
+        None, description="profiles to compare, the first with each of the others: target `compare`"
     )
     samples: PositiveInt | None = Field(None, description="samples per approach; default: the profile's")
     tasks: Names = Field((ALL,), description="task ids, or all")
@@ -306,14 +304,14 @@ class Config(StrictModel):
     tools: Names | None = Field(None, description="tools to judge, each in an arm tools-NAME instead of `tools`")
     endpoint: str | None = Field(None, description=f"{', '.join(SHIPPED_ENDPOINT_KINDS)}, a plugin's kind, or a URL")
     source: Literal["cases", "prompts", "samples"] = Field(
-        "cases", description="what a run starts from: cases (everything), or prompts or samples that are at hand"
+        "cases", description="what a run starts from: cases (everything), or existing prompts or samples"
     )
     retry: Literal["default", "all", "none", "pairs"] = Field(
         "default",
-        description="which failed samples are asked again; pairs: also all arms of a case that were not asked together",
+        description="which failed samples a rerun asks again; pairs: also all arms of a case not asked together",
     )
-    partial: bool = Field(False, description="make tables and report of what exists")
-    execution_mode: ExecutionMode = Field(ExecutionMode.ASYNC, description="how many requests are under way at once")
+    partial: bool = Field(False, description="make tables and report from what exists")
+    execution_mode: ExecutionMode = Field(ExecutionMode.ASYNC, description="how many requests are in flight at once")
     output_format: OutputFormat | None = Field(
         None, description="what is printed at the end of a run; default: console in a terminal, json elsewhere"
     )
@@ -322,10 +320,12 @@ class Config(StrictModel):
     task_timeout: PositiveFloat | None = Field(
         None, description="seconds for one request; default: the profile's, or 30"
     )
-    retry_attempts: Annotated[int, Field(ge=1, le=20)] = Field(3, description="tries of a request, the first included")
+    retry_attempts: Annotated[int, Field(ge=1, le=20)] = Field(
+        3, description="attempts per request, including the first"
+    )
     tool_runs: PositiveInt = Field(1, description="cold runs of a tool per case; the median time counts")
     tool_sandbox: Literal["auto", "none", "bubblewrap"] = Field(
-        "auto", description="what tools run in: bubblewrap where it works (auto), always, or none"
+        "auto", description="sandbox for tools: bubblewrap if it works (auto), required, or none"
     )
     options: Options = Field(Options(), description="request options")
     think: Annotated[Think, BeforeValidator(_think)] = Field(
@@ -333,14 +333,14 @@ class Config(StrictModel):
     )
     task_folders: Folders = Field((), description="further folders of tasks")
     tool_folders: Folders = Field((), description="further folders of tools")
-    server: ServerSettings = Field(ServerSettings(), description="what a server gets that a run starts or reaches")
+    server: ServerSettings = Field(ServerSettings(), description="settings of the servers that a run starts or uses")
     endpoint_file: Path | None = Field(None, description="replaced by `plugins`, which takes the same file")
     plan: PlanSettings = Field(PlanSettings(), description="what a run sets out to show")
     validity: ValidityThresholds = Field(ValidityThresholds(), description="thresholds of the checks")
     plugins: Plugins = Field(
         (), description="what adds approaches, scorers, metrics …: Python files, installed plugins, modules"
     )
-    archive: ArchiveSettings = Field(ArchiveSettings(), description="what an archive says of its maker")
+    archive: ArchiveSettings = Field(ArchiveSettings(), description="what an archive says about its author")
     report: ReportSettings = Field(ReportSettings(), description="how the report is made")
     profiles: dict[PathSafe, Profile] = Field(description="hardware profiles by name")
 
@@ -380,7 +380,7 @@ def check_endpoint(value: str) -> str:
     if value in known:
         return value
     hint = f"did you mean 'http://{value}'?" if ":" in value else nearest(value, known)
-    raise ValueError(f"'{value}' is no kind of endpoint, {hint} (or a URL)")
+    raise ValueError(f"'{value}' is not a kind of endpoint, {hint} (or a URL)")
 
 
 def _base_url(url: str, setting: str) -> str:
@@ -394,7 +394,7 @@ def _base_url(url: str, setting: str) -> str:
 
 
 def _address(text: str, setting: str) -> Address | None:
-    """An address as a value in a setting; raises ValueError, so that the message says where it stands."""
+    """An address as a value of a setting; raises ValueError, so that the message names the setting."""
     try:
         return parse_address(text, setting)
     except ConfigurationError as error:
@@ -433,7 +433,7 @@ class ResolvedProfile(StrictModel):
 
 
 def load_config(data: Mapping[str, Any], where: str = "config") -> Config:
-    """The settings in `data`, as Snakemake or YAML hand them over.
+    """The settings in `data`, as Snakemake or YAML provide them.
 
     Raises:
         ConfigurationErrors: one line per mistake.
@@ -444,7 +444,7 @@ def load_config(data: Mapping[str, Any], where: str = "config") -> Config:
 
 
 def resolve_profile(config: Config, name: str) -> ResolvedProfile:
-    """A profile with what it inherits and the run's own settings applied.
+    """A profile with its inherited settings and those of the run applied.
 
     Raises:
         ConfigurationError: unknown profile, inheritance in a circle, instances that clash, or none.
@@ -519,7 +519,7 @@ def _check_instances(profile: str, instances: tuple[ResolvedInstance, ...]) -> N
         if twice := next((models[name] for name in names if name in models), None):
             raise ConfigurationError(
                 f"config: profiles.{profile}: instances '{twice}' and '{instance.name}' "
-                f"both serve {instance.model}: results are kept by model, in folders of its name, so name it once"
+                f"both serve {instance.model}: results are stored in a folder per model, so name it once"
             )
         places |= {place: instance.name} if own_place else {}
         models |= dict.fromkeys(names, instance.name)

@@ -1,4 +1,4 @@
-"""From a user's YAML to a strict model, with one readable line for each mistake."""
+"""Parse a user's YAML into a strict model, with one readable line for each mistake."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from ai_dev_tools.benchmark.records.names import checked
 
 PATH_SAFE = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
 PathSafe = Annotated[str, Field(pattern=PATH_SAFE), AfterValidator(checked)]
-"""What an id of a task, case, tool, profile, instance or batch may be: it becomes part of a path."""
+"""The form of ids of tasks, cases, tools, profiles, instances and batches, which become parts of paths."""
 CLUSTER = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 _FORMS = {
     PATH_SAFE: "use letters, digits, '-' and '_' only (it becomes part of a path)",
-    CLUSTER: "use letters, digits, '.', '-' and '_' only, a letter or digit first",
+    CLUSTER: "use only letters, digits, '.', '-' and '_', starting with a letter or digit",
     r"^https?://": "expected an address that begins with http:// or https://",
     r"^[0-9a-f]{64}$": "expected 64 hexadecimal digits in lower case",
     r"^\d{4}-\d{4}-\d{4}-\d{3}[\dX]$": "expected an ORCID iD like 0000-0002-1825-0097",
 }
-"""Patterns of settings in words."""
+"""Patterns of settings, in words."""
 
 
 M = TypeVar("M", bound=BaseModel)
 
 
 class StrictModel(BaseModel):
-    """Base of all configuration: unknown keys are mistakes, and nothing changes after parsing."""
+    """Base of all settings: unknown keys are errors, and nothing changes after parsing."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -42,7 +42,7 @@ def read_yaml(path: Path, load: Callable[[Any], Any] | None = None) -> Any:
     """The data in a YAML file.
 
     Args:
-        load: reads it; by default as YAML 1.1 says.
+        load: the function that reads it; by default as YAML 1.1.
 
     Raises:
         ConfigurationError: no such file, not readable, not YAML.
@@ -62,7 +62,7 @@ def read_settings(path: Path) -> dict[str, Any]:
     """The settings in a YAML file, as they were written; an empty file has none.
 
     Raises:
-        ConfigurationError: as `read_yaml`, or what it holds is no mapping.
+        ConfigurationError: as `read_yaml`, or the content is not a mapping.
     """
     data = read_yaml(path, written.load)
     if not isinstance(data, dict | None):
@@ -71,17 +71,17 @@ def read_settings(path: Path) -> dict[str, Any]:
 
 
 def refuse_unstorable(fields: Any, where: str) -> None:
-    """Raises ConfigurationError for what YAML and JSON can say, and no prompt or sample file can hold."""
+    """Raise ConfigurationError for values of YAML and JSON that no prompt or sample file can hold."""
     try:
         json.dumps(fields, ensure_ascii=False, default=str, allow_nan=False, skipkeys=True).encode()
-    except (ValueError, RecursionError):  # a half of a surrogate pair is a ValueError, too
+    except (ValueError, RecursionError):  # half of a surrogate pair is a ValueError too
         raise ConfigurationError(
-            f"{where}: holds a number that is none (.nan, .inf), half of a character (\\ud800), or itself"
+            f"{where}: holds an invalid number (.nan, .inf), half of a character (\\ud800), or itself"
         ) from None
 
 
 def parse_settings(model: type[M], data: Any, where: str) -> M:
-    """Settings as a `model`: a name that looks like a number is the text that was written.
+    """Settings as a `model`; a name that looks like a number stays the text that was written.
 
     Raises:
         ConfigurationErrors: one line per mistake, each starting with `where` and the field.
@@ -96,7 +96,7 @@ def parse(model: type[M], data: Any, where: str, internal: Mapping[str, Any] | N
     """`data` as a `model`.
 
     Args:
-        internal: fields that are no settings: nobody can write them.
+        internal: fields that are not settings and cannot be written.
 
     Raises:
         ConfigurationErrors: one line per mistake, each starting with `where` and the field.
@@ -152,7 +152,7 @@ def _short(value: Any) -> str:
 
 
 def _siblings(model: type[BaseModel], location: list[Any]) -> list[str]:
-    """Names that would have been valid where an unknown key stands; those of the outermost model if in doubt."""
+    """Names that would have been valid instead of an unknown key; those of the outermost model if in doubt."""
     current: Any = model
     for part in location[:-1]:
         field = getattr(current, "model_fields", {}).get(part) if isinstance(part, str) else None
@@ -162,7 +162,7 @@ def _siblings(model: type[BaseModel], location: list[Any]) -> list[str]:
 
 
 def _settings(model: type[BaseModel]) -> list[str]:
-    """What can be written of a model."""
+    """The fields of a model that can be written."""
     return [name for name, field in model.model_fields.items() if not field.exclude]
 
 

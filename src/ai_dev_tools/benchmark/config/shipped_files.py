@@ -1,4 +1,4 @@
-"""Where the workflow's own files are when another workflow uses it: beside its Snakefile, or in the installed package."""
+"""Find the workflow's own files if another workflow uses it: beside its Snakefile, or in the installed package."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.records import paths
 
 PACKAGED = Path(__file__).parents[1] / "shipped"
-"""The workflow as a wheel carries it; see `force-include` in pyproject.toml."""
+"""The workflow's files in a wheel; see `force-include` in pyproject.toml."""
 CHECKOUT = Path(__file__).parents[4]
 
 
@@ -19,7 +19,7 @@ def workflow_home(snakefile_folder: str) -> Path:
     """The folder with `config/tasks`, `config/tools` and the notebook that belong to the workflow.
 
     Args:
-        snakefile_folder: folder or address of the running Snakefile. Of a workflow on a forge Snakemake fetches single
+        snakefile_folder: folder or address of the running Snakefile. From a workflow on GitHub, Snakemake fetches single
             files only, so its tasks come from the installed package.
 
     Raises:
@@ -35,7 +35,7 @@ def workflow_home(snakefile_folder: str) -> Path:
 
 
 def own_or_shipped(path: Path, root: Path, home: Path) -> Path:
-    """A file of the working folder, else the one of the same name that the workflow brings."""
+    """A file of the working folder, otherwise the workflow's file with the same name."""
     return path if path.is_absolute() or (root / path).exists() or root == home else home / path
 
 
@@ -65,7 +65,7 @@ def task_folders_of(root: Path) -> list[Path]:
 
 
 def find_root(start: Path | None = None) -> Path:
-    """The workflow's folder: the nearest one upwards from `start` with a Snakefile and config/config.yaml.
+    """The workflow's folder: the nearest one from `start` upwards with a Snakefile and config/config.yaml.
 
     Raises:
         ConfigurationError: there is none.
@@ -76,12 +76,12 @@ def find_root(start: Path | None = None) -> Path:
             return folder
     raise ConfigurationError(
         f"no benchmark workflow in {start} or above (a folder with Snakefile and config/config.yaml)",
-        remedy="Change into the checkout, or name it with --root FOLDER",
+        remedy="Change to the checkout, or name it with --root FOLDER",
     )
 
 
 def find_catalogue(root: Path, home: Path | None = None) -> Path:
-    """The catalogue of the working folder `root`, else the one that the workflow brings."""
+    """The catalogue of the working folder `root`, otherwise the workflow's own."""
     for folder in (root, home, CHECKOUT, PACKAGED):
         if folder and (folder / paths.MODELS).is_file():
             return folder / paths.MODELS

@@ -1,7 +1,7 @@
 """Where settings come from: `--config` over the section in pyproject.toml over config.yaml over defaults.
 
-Snakemake hands over config.yaml already updated with `--config`; laying the section over that and `--config`
-over it once more gives the same result as laying all three over each other in order. Light imports: the
+Snakemake passes on config.yaml already updated with `--config`. Applying the section to that and then `--config`
+once more gives the same result as applying all three in order. Light imports: the
 command line starts with this.
 """
 
@@ -28,22 +28,22 @@ _OLD_INSTANCE_KEYS = ("model", "host", "port", "max_concurrent")
 
 @dataclass(frozen=True)
 class Merged:
-    """All settings together, and by dotted name where each came from."""
+    """All settings together, and where each came from, by dotted name."""
 
     settings: dict[str, Any]
     sources: dict[str, str]
 
 
 def merge(config: Mapping[str, Any], section: Mapping[str, Any], overrides: Mapping[str, Any]) -> Merged:
-    """Lay the section over the config file, and what the command line says over both.
+    """Apply the section to the config file, and then the command line to both.
 
     Args:
-        config: what config.yaml says; it may be updated with `overrides` already.
-        section: the table `[tool.ai-dev-tools.benchmark]` as written, old names included.
-        overrides: what `--config` and `--configfile` say.
+        config: the content of config.yaml; it may already be updated with `overrides`.
+        section: the table `[tool.ai-dev-tools.benchmark]` as written, including old names.
+        overrides: the settings of `--config` and `--configfile`.
 
     Raises:
-        ConfigurationError: the profiles of the config or of the section are no tables.
+        ConfigurationError: the profiles of the config or of the section are not tables.
     """
     settings: dict[str, Any] = copy.deepcopy(dict(config))
     sources = dict.fromkeys(leaves(settings), CONFIG_FILE)
@@ -69,12 +69,12 @@ def merge(config: Mapping[str, Any], section: Mapping[str, Any], overrides: Mapp
 
 
 def translate(section: Mapping[str, Any], base_profiles: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The section in today's words: settings to lay over others, and profiles that replace those of the same name.
+    """The section with today's names: settings to apply, and profiles that replace those with the same name.
 
-    `ollama_profiles` lists all instances of a profile, so the profile stops inheriting any; what else it had stays.
+    `ollama_profiles` lists all instances of a profile, so the profile no longer inherits any; its other settings stay.
 
     Raises:
-        ConfigurationError: `ollama_profiles` or `sample_sizes` have another shape than in the replaced system.
+        ConfigurationError: `ollama_profiles` or `sample_sizes` do not have the structure of the previous system.
     """
     plain = {
         key: copy.deepcopy(value) for key, value in section.items() if key not in ("ollama_profiles", "sample_sizes")
@@ -95,7 +95,7 @@ def translate(section: Mapping[str, Any], base_profiles: Mapping[str, Any]) -> t
 
 
 def flatten(name: str, profiles: Mapping[str, Any], seen: Sequence[str] = ()) -> dict[str, Any]:
-    """A profile's own settings and those it inherits, instances apart; empty where there is no such profile."""
+    """A profile's own and inherited settings, without instances; empty if the profile does not exist."""
     profile = profiles.get(name)
     if not isinstance(profile, Mapping) or name in seen:
         return {}
@@ -105,7 +105,7 @@ def flatten(name: str, profiles: Mapping[str, Any], seen: Sequence[str] = ()) ->
 
 
 def read_section(root: Path) -> dict[str, Any]:
-    """The section of the folder's pyproject.toml; empty where there is none.
+    """The section of the folder's pyproject.toml; empty if there is none.
 
     Raises:
         ConfigurationError: the file is not TOML.
@@ -114,10 +114,10 @@ def read_section(root: Path) -> dict[str, Any]:
 
 
 def read_section_of(path: Path) -> dict[str, Any]:
-    """The section of a TOML file; empty where file or section do not exist.
+    """The section of a TOML file; empty if the file or section does not exist.
 
     Raises:
-        ConfigurationError: the file is not TOML, or the section is no table.
+        ConfigurationError: the file is not TOML, or the section is not a table.
     """
     try:
         section: Any = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -144,12 +144,12 @@ def load_settings(root: Path, overrides: Mapping[str, Any]) -> Merged:
 
 
 def effective_settings(settings: Mapping[str, Any], overrides: Mapping[str, Any], root: Path) -> dict[str, Any]:
-    """What the workflow uses: Snakemake's config with the section laid between the file and the command line."""
+    """The settings that the workflow uses: Snakemake's config, with the section between file and command line."""
     return merge(settings, read_section(root), overrides).settings
 
 
 def parse_overrides(pairs: Sequence[str]) -> dict[str, Any]:
-    """`KEY=VALUE` pairs, each value as it was typed: what Snakemake reads as a number may be a name.
+    """Parse `KEY=VALUE` pairs with each value as it was typed: what Snakemake reads as a number may be a name.
 
     Raises:
         ConfigurationError: no `=`, or a key that Snakemake would refuse.
@@ -168,7 +168,7 @@ def parse_overrides(pairs: Sequence[str]) -> dict[str, Any]:
 
 
 def update(target: dict[str, Any], other: Mapping[str, Any]) -> None:
-    """Lay `other` over `target` in place: tables are merged, all else is replaced."""
+    """Update `target` with `other` in place: tables are merged, everything else is replaced."""
     for key, value in other.items():
         if isinstance(value, Mapping) and isinstance(target.get(key), dict):
             update(target[key], value)
@@ -177,7 +177,7 @@ def update(target: dict[str, Any], other: Mapping[str, Any]) -> None:
 
 
 def leaves(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """All values that are no tables, by their dotted names."""
+    """All values that are not tables, by their dotted names."""
     found: dict[str, Any] = {}
     for key, value in settings.items():
         if isinstance(value, Mapping) and value:
@@ -188,9 +188,9 @@ def leaves(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _drop_instances(settings: dict[str, Any]) -> None:
-    """An instance set to null is taken out: a file laid over another could not do without one otherwise.
+    """Remove instances that are set to null; a file on top of another could not remove them otherwise.
 
-    Of a profile that starts from another one the null stays, because the other one may have an instance of that name.
+    In a profile that extends another one the null stays, because the other one may have an instance of that name.
     """
     for profile in _profiles(settings).values():
         instances = profile.get("instances") if isinstance(profile, dict) else None

@@ -1,8 +1,8 @@
-"""Settings as they were written: a name stays the text that was typed, and a number is what its digits say.
+"""Read settings as they were written: a name stays the text that was typed, and a number means its digits.
 
-YAML reads `007` as 7, `010` as 8, `1_000` as 1000, `off` as false and `1:30` as 90. Here a plain value becomes a number or a
-truth value only where it can be written back exactly so; everything else is the text itself, and the setting decides what
-it takes. Light imports: the command line starts with this.
+YAML reads `007` as 7, `010` as 8, `1_000` as 1000, `off` as false and `1:30` as 90. Here, a plain value becomes a number or
+a truth value only if it would be written back in exactly the same way. Everything else is text, and the setting decides what
+it accepts. Light imports: the command line starts with this.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def as_list(value: Any) -> Any:
 
 
 def scalar(text: str) -> Any:
-    """A plain value: a number, truth value or nothing where `spell` gives exactly this text back, else the text."""
+    """A plain value: a number, truth value or None if `spell` gives exactly this text back, else the text."""
     if text in _WORDS:
         return _WORDS[text]
     if _WHOLE.fullmatch(text) and len(text) < 300:
@@ -80,7 +80,7 @@ def _loader() -> Any:
 
 
 def parse_value(text: str) -> Any:
-    """What stands behind `KEY=`: a table or list where it looks like one and is, else a plain value."""
+    """The value after `KEY=`: a table or list if it looks like one and is one, else a plain value."""
     import yaml
 
     text = text.strip("'\"")  # as Snakemake does
@@ -97,10 +97,10 @@ class UnclearNumber(ValueError):
 
 
 def as_written(model: type[BaseModel], data: Mapping[Any, Any], where: str = "") -> dict[Any, Any]:
-    """Settings for a model: numbers and truth values where it takes text are the text that was written.
+    """Settings for a model: where it takes text, numbers and truth values are the text that was written.
 
     Raises:
-        UnclearNumber: a number is written so that it can be read in two ways.
+        UnclearNumber: a number can be read in two ways.
     """
     return {key: _fitting(f.annotation, value, f"{where}{key}") if (f := model.model_fields.get(key)) else value
             for key, value in data.items()}  # fmt: skip
@@ -131,7 +131,7 @@ def _is_text(choice: Any) -> bool:
 
 
 def _choices(annotation: Any) -> typing.Iterator[Any]:
-    """The types of a union, without what is only said about them."""
+    """The types of a union, without their annotations."""
     origin = typing.get_origin(annotation)
     if origin is typing.Annotated:
         yield from _choices(typing.get_args(annotation)[0])

@@ -1,6 +1,6 @@
 """Managed model endpoints: `open_endpoint(spec)` starts or reaches a server and yields it ready and identified.
 
-The kinds live in modules of their own, imported when first used, so that importing this package stays cheap.
+Each kind is a separate module, imported when first used, so that importing this package stays cheap.
 """
 
 from ai_dev_tools.benchmark.endpoints.base import (

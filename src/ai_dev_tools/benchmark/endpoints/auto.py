@@ -1,4 +1,4 @@
-"""The best endpoint there is: a running Ollama, else `ollama` on PATH, else a container engine."""
+"""The best available endpoint: a running Ollama, else `ollama` on PATH, else a container engine."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ WAYS_OUT = "Start Ollama, or choose endpoint=container with Docker or Podman run
 
 @endpoint_kind("auto")
 def open_auto(spec: EndpointSpec) -> Iterator[ReadyEndpoint]:
-    """Decide which kind serves, and open that one."""
+    """Choose a kind and open it."""
     chosen = choose(spec)
     with ExitStack() as stack:
         try:
@@ -38,17 +38,17 @@ def open_auto(spec: EndpointSpec) -> Iterator[ReadyEndpoint]:
         except BenchmarkError as error:
             if chosen.kind != "container":
                 raise
-            # The user did not ask for a container, so say how it came to that.
+            # The user did not ask for a container, so say why one is used.
             tried = f"tried a running Ollama at {spec.base_url} and `ollama` on PATH, then a container"
             raise type(error)(f"{error.args[0]} ({tried})", remedy=WAYS_OUT) from None
         yield endpoint
 
 
 def choose(spec: EndpointSpec) -> EndpointSpec:
-    """The spec with `auto` replaced by what is there.
+    """The spec with `auto` replaced by the kind that is available.
 
     Raises:
-        ConfigurationError: nothing is; the message says what was tried, and the ways out.
+        ConfigurationError: none is; the message says what was tried and what to do.
     """
     headers = authorization(spec)
     if spec.api not in (None, OllamaClient.api):  # nobody here starts such a server
@@ -59,7 +59,7 @@ def choose(spec: EndpointSpec) -> EndpointSpec:
     if named and is_ollama(named, headers):
         return with_kind(spec, named)
     common = f"http://{join(spec.host, COMMON_PORT)}"
-    hint = f"an Ollama answers at {common}: endpoint={common} serves all instances from it, model after model"
+    hint = f"an Ollama answers at {common}: endpoint={common} serves all instances from it, one model after the other"
     only_common = spec.port != COMMON_PORT and is_ollama(common, headers)
     chosen, engine_problem = ("process", "") if shutil.which("ollama") else _container()
     if chosen is not None:

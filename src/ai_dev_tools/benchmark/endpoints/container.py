@@ -40,7 +40,7 @@ _STOP_S = 3
 
 @endpoint_kind("container")
 def open_container(spec: EndpointSpec) -> Iterator[ReadyEndpoint]:
-    """Run the image on the instance's port, and remove the container afterwards; pulled models stay in their volume."""
+    """Run the image on the instance's port and remove the container afterwards. Pulled models stay in their volume."""
     engine = find_engine()
     spec = spec if spec.port else replace(spec, port=free_port(spec.host))
     with log_folder(spec) as folder:
@@ -54,7 +54,7 @@ def find_engine() -> str:
     """The command of the first container engine that works.
 
     Raises:
-        ConfigurationError: none does; the message says why, for each.
+        ConfigurationError: none works; the message says why for each.
     """
     wanted = os.environ.get(ENGINE_VARIABLE)
     problems = []
@@ -81,7 +81,7 @@ def find_engine() -> str:
 
 
 def engine_problem(stderr: str) -> str:
-    """In a few words, why the engine refuses."""
+    """Why the engine refuses, in a few words."""
     text = stderr.lower()
     if "permission denied" in text:
         return "gives you no permission (join its group, or use rootless Podman)"
@@ -122,9 +122,9 @@ class _ContainerServer:
             image_pins.require_pinned(Path(spec.image_digests), image, digests, spec.instance)
             self.settings["image"] = f"{image}@{digests[0]}"
             with memory.reserved(spec):
-                self._run(identity)  # what was looked at, even if the tag is moved in between
+                self._run(identity)  # the image that was checked, even if the tag has moved since
                 self._await_ready()
-            image_pins.note(Path(spec.image_digests), image, digests[0])  # an image that serves nothing is not noted
+            image_pins.note(Path(spec.image_digests), image, digests[0])  # an image that does not serve is not recorded
         except DockerException as error:
             self.stop(failed=True)
             raise ConfigurationError(
@@ -144,7 +144,7 @@ class _ContainerServer:
             with suppress(DockerException, OSError):
                 self._log.write_text(str(self._container.logs()))
         self._container = None
-        try:  # a start that failed or was interrupted may have made one all the same
+        try:  # a start that failed or was interrupted may still have made one
             for container, owner in self._containers():
                 if owner == self._owner:
                     container.remove(force=True)
@@ -156,7 +156,7 @@ class _ContainerServer:
 
     def _run(self, image: str) -> None:
         spec = self._spec
-        # Started first: from here on a run that is killed leaves no container behind.
+        # Started first: from here on, a killed run leaves no container behind.
         self._remover = processes.start(
             guard.command_line(self._engine, "rm", "--force", self._name, afterwards=True), {}, self._log
         )
@@ -215,28 +215,28 @@ class _ContainerServer:
             ) from None
 
     def _identify(self, image: str) -> tuple[str, list[str]]:
-        """The image's id and its digests: those of its registry first, as they are the same for every engine."""
+        """The image's id and its digests, those of its registry first, because they are the same for every engine."""
         found = self._client.image.inspect(image)
         return str(found.id), [*(digest.partition("@")[2] for digest in found.repo_digests or []), str(found.id)]
 
     def _remove_stale(self) -> None:
-        """Remove what a run left that was killed with its guard; refuse to take a living run's container."""
+        """Remove the container of a run that was killed with its guard; refuse to touch a live run's container."""
         for container, owner in self._containers():
             pid, _, started = owner.partition("@")
             if pid.isdigit() and str(processes.start_time(int(pid))) == started and int(pid) != os.getpid():
                 raise ConfigurationError(
-                    f"{self._spec.instance}: the container {self._name} belongs to a run under way (process {pid})",
+                    f"{self._spec.instance}: the container {self._name} belongs to a run in progress (process {pid})",
                     remedy="Wait for it, or give the instance another port",
                 )
             container.remove(force=True)
 
     def _containers(self) -> list[tuple[Container, str]]:
-        """Those of this name, running or not, each with the process that it belongs to: `pid@start time`."""
+        """Containers with this name, running or not, each with the process that it belongs to: `pid@start time`."""
         found = self._client.container.list(all=True, filters=[("name", f"^{self._name}$")])
         return [(container, (container.config.labels or {}).get(_OWNER, "0@")) for container in found]
 
     def _visible_pid(self) -> int | None:
-        """The server's process, where the engine runs on this very machine and not in a virtual one."""
+        """The server's process, if the engine runs directly on this machine and not in a virtual one."""
         assert self._container is not None
         pid = self._container.state.pid
         try:

@@ -1,4 +1,4 @@
-"""A server that somebody else runs: reached, checked, given the model, and left as it was."""
+"""A server that someone else runs: it is reached, checked, given the model, and left as it was."""
 
 from __future__ import annotations
 

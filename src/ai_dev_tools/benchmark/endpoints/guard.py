@@ -1,7 +1,7 @@
-"""A small process that outlives a killed run just long enough to clean up after it.
+"""A small process that outlives a killed run just long enough to clean up.
 
-`python -m ai_dev_tools.benchmark.endpoints.guard --parent PID -- COMMAND…` runs a server that knows nothing of its
-parent, and ends it as soon as that process is gone. With `--afterwards` it waits for that moment and runs the command
+`python -m ai_dev_tools.benchmark.endpoints.guard --parent PID -- COMMAND…` runs a server that does not watch its
+parent, and ends it as soon as that process is gone. With `--afterwards`, it waits for that moment and runs the command
 then.
 """
 
@@ -25,7 +25,7 @@ GRACE_S = 5.0
 _PARENT_GONE = "parent gone"
 
 Over = SimpleQueue[str]
-"""Why it is time to end. A queue, not an event: it may be filled by a signal handler while the main thread waits on it."""
+"""Why it is time to end. A queue, not an event: a signal handler may fill it while the main thread waits on it."""
 
 
 def command_line(*command: str, afterwards: bool = False) -> list[str]:
@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: over.put("told to end"))
 
-    # Before the watching thread: a process is not to be forked while another thread may hold a lock.
+    # Before the watching thread: do not fork a process while another thread may hold a lock.
     server = None if options.afterwards else _start(options.command)
     processes.watch_parent(options.parent, lambda: over.put(_PARENT_GONE))
     print(json.dumps({"pid": server.pid if server else os.getpid()}), flush=True)
@@ -70,7 +70,7 @@ def _supervise(server: subprocess.Popen[bytes], over: Over) -> int:
     server.terminate()
     with contextlib.suppress(subprocess.TimeoutExpired):
         server.wait(GRACE_S)
-    # What the server itself has started is in the same process group, as is this guard: all of it ends here.
+    # Everything the server has started is in the same process group, as is this guard: all of it ends here.
     os.killpg(0, signal.SIGKILL)
     return 1
 

@@ -1,4 +1,4 @@
-"""Which digest a container image had when it was first used here: `resources/images.json`, one line per image.
+"""The digest that each container image had when it was first used here: `resources/images.json`.
 
 A tag can be moved to another image, and results before and after would not be comparable.
 """
@@ -17,13 +17,13 @@ from ai_dev_tools.benchmark.records.sample import write_atomically
 
 
 def require_pinned(file: Path, image: str, digests: Sequence[str], instance: str) -> None:
-    """Return where the image was never used here or has the digest that was noted; nothing is written.
+    """Return if the image was never used here or still has the recorded digest; nothing is written.
 
     Args:
-        digests: all that the image has; the first one is noted.
+        digests: all digests of the image; the first one is recorded.
 
     Raises:
-        ConfigurationError: it has another one, or the file is damaged.
+        ConfigurationError: its digest has changed, or the file is damaged.
     """
     noted = _read(file).get(image)
     if noted is not None and noted not in digests:
@@ -34,7 +34,7 @@ def require_pinned(file: Path, image: str, digests: Sequence[str], instance: str
 
 
 def note(file: Path, image: str, digest: str) -> None:
-    """Note the digest of an image that has none yet; instances that start side by side do not lose each other's.
+    """Record the digest of a new image; instances that start side by side do not lose each other's entries.
 
     Raises:
         ConfigurationError: the file is damaged or cannot be written.
@@ -47,7 +47,7 @@ def note(file: Path, image: str, digest: str) -> None:
                 text = json.dumps(known | {image: digest}, indent=1, sort_keys=True)
                 write_atomically(file, f"{text}\n".encode())
     except OSError as error:
-        raise ConfigurationError(f"cannot note the image's digest in {file}: {error.strerror}") from None
+        raise ConfigurationError(f"cannot record the image's digest in {file}: {error.strerror}") from None
 
 
 def _read(file: Path) -> dict[str, str]:
@@ -58,7 +58,7 @@ def _read(file: Path) -> dict[str, str]:
     except (OSError, ValueError, RecursionError):
         known = None
     if not isinstance(known, dict) or not all(isinstance(value, str) for value in known.values()):
-        raise ConfigurationError(f"{file} is damaged", remedy="Delete it: digests are noted anew")
+        raise ConfigurationError(f"{file} is damaged", remedy="Delete it: digests are recorded again")
     return known
 
 

@@ -1,4 +1,4 @@
-"""What all servers that a run starts have in common: start, be identified, restart in place, stop."""
+"""What all servers started by a run have in common: start, identify, restart in place, stop."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Launcher(Protocol):
     """Starts and stops one server."""
 
     settings: dict[str, Any]
-    """What the server was started with, as far as it bears on results; recorded."""
+    """The settings that the server was started with and that affect results; recorded."""
 
     @property
     def base_url(self) -> str:
@@ -28,13 +28,13 @@ class Launcher(Protocol):
 
     @property
     def pid(self) -> int | None:
-        """The server's process, where it can be seen."""
+        """The server's process, if it can be seen."""
 
     def start(self) -> None:
-        """Return when the server answers; on failure nothing is left behind."""
+        """Return when the server answers; a failure leaves nothing behind."""
 
     def stop(self, failed: bool = False) -> None:
-        """Leave nothing behind; keep the server's log where the run failed."""
+        """Leave nothing behind; keep the server's log if the run failed."""
 
 
 @contextmanager
@@ -62,7 +62,7 @@ def launched(launcher: Launcher, spec: EndpointSpec, kind: str, *, pull: bool = 
 
 @contextmanager
 def log_folder(spec: EndpointSpec) -> Iterator[Path]:
-    """Where the server's log goes: the spec's folder, or one that is gone afterwards."""
+    """The folder for the server's log: the spec's, or a temporary one."""
     if spec.log_dir is not None:
         folder = Path(spec.log_dir)
         try:
@@ -76,7 +76,7 @@ def log_folder(spec: EndpointSpec) -> Iterator[Path]:
 
 
 def require_free_port(spec: EndpointSpec) -> None:
-    """Raises ConfigurationError, naming what to do, when something listens on the instance's port already."""
+    """Raise ConfigurationError, saying what to do, if something already listens on the instance's port."""
     with socket.socket(socket.AF_INET6 if ":" in spec.host else socket.AF_INET) as probe:
         probe.settimeout(2)
         try:
@@ -97,7 +97,7 @@ def require_free_port(spec: EndpointSpec) -> None:
 
 
 def free_port(host: str) -> int:
-    """A port that is free now."""
+    """A port that is currently free."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, 0), family=family) as listener:
         return int(listener.getsockname()[1])

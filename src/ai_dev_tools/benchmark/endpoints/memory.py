@@ -1,4 +1,4 @@
-"""Waiting for free memory before a server is started, across all jobs of this machine that start one."""
+"""Wait for free memory before a server is started, across all jobs on this machine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _POLL_S = 1.0
 def reserved(spec: EndpointSpec) -> Iterator[None]:
     """Wait until the memory that the spec names is free, and keep other starts from counting on it meanwhile.
 
-    A start is over when the body ends: from then on the server's own use shows in the machine's free memory.
+    A start is over when the body ends: from then on, the server's use shows in the machine's free memory.
 
     Raises:
         StartupTimeoutError: it does not become free within the start-up time.
@@ -51,7 +51,7 @@ def reserved(spec: EndpointSpec) -> Iterator[None]:
 
 
 def _reserve(reservation: Path, needed: int) -> bool:
-    """Note the reservation if memory is free for it; one process at a time decides."""
+    """Record the reservation if there is enough free memory; one process at a time decides."""
     import fcntl
 
     import psutil
@@ -66,7 +66,7 @@ def _reserve(reservation: Path, needed: int) -> bool:
 
 
 def _claimed(reservation: Path) -> int:
-    """Bytes that a living process reserved; what a killed one left behind is removed."""
+    """Bytes that a live process reserved; reservations of killed processes are removed."""
     import psutil
 
     try:

@@ -1,4 +1,4 @@
-"""What a request takes from the machine: CPU time and memory of the server's processes, and CPU time of all else."""
+"""Measure what a request uses: CPU time and memory of the server's processes, and CPU time of everything else."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ai_dev_tools.benchmark.records.sample import Resources
 
 SAMPLING_INTERVAL_S = 0.5
 OTHER_CPU_CORES, OTHER_CPU_S = 0.25, 0.2
-"""What else a machine may do while something is timed on it: cores, and CPU seconds below which the clock decides."""
+"""How much else a machine may do while something is timed: cores, and CPU seconds below the clock's resolution."""
 TREE_INTERVAL = 10
-"""Readings between two looks for child processes: looking means to scan all processes of the machine."""
+"""Readings between two searches for child processes, each of which scans all processes of the machine."""
 
 
 def is_disturbed(other_cpu_s: float | None, wall_s: float) -> bool:
@@ -26,7 +26,7 @@ def is_disturbed(other_cpu_s: float | None, wall_s: float) -> bool:
 
 @dataclass
 class Reading:
-    """Filled when the measurement ends; `reloaded` is set meanwhile where the server may have a new process since."""
+    """Filled when the measurement ends; `reloaded` is set earlier if the server may have a new process."""
 
     reloaded: bool = False
     result: Resources = field(default_factory=Resources)
@@ -35,8 +35,8 @@ class Reading:
 class Meter:
     """Reads the server's process tree and the machine; `server_pid` None means that the server cannot be seen.
 
-    A server may compute in a child, which is born when the model is loaded: whoever had it loaded must say `look`.
-    With several requests in flight the server's CPU time is that of all of them together.
+    A server may compute in a child process, which starts when the model is loaded: call `look` after loading it.
+    With several requests in flight, the server's CPU time is that of all of them together.
     """
 
     def __init__(self, server_pid: int | None) -> None:
@@ -75,7 +75,7 @@ class Meter:
             )
 
     def look(self) -> None:
-        """Look for child processes of the server: they are not the same after the model was loaded."""
+        """Search for child processes of the server, which change when the model is loaded."""
         self._tree = _tree(self._server)
 
     def _server_cpu_s(self) -> dict[psutil.Process, float]:
@@ -112,9 +112,9 @@ def _process(pid: int | None) -> psutil.Process | None:
 
 
 def _used(before: dict[psutil.Process, float], after: dict[psutil.Process, float], reloaded: bool) -> float | None:
-    """CPU time between two readings; None where it cannot be known.
+    """CPU time between two readings; None if it cannot be known.
 
-    What a process that ended had used is lost. One that is new counts in full if the model was loaded meanwhile; else it
+    The use of a process that has ended is lost. A new process counts in full if the model was loaded meanwhile; otherwise it
     may have been there before, unseen.
     """
     if not before or not before.keys() <= after.keys() or (after.keys() - before.keys() and not reloaded):
@@ -123,7 +123,7 @@ def _used(before: dict[psutil.Process, float], after: dict[psutil.Process, float
 
 
 def _cpu_s(process: psutil.Process) -> float | None:
-    """CPU time of a process; None when it has ended."""
+    """CPU time of a process; None if it has ended."""
     try:
         if process.status() == psutil.STATUS_ZOMBIE:
             return None

@@ -1,4 +1,4 @@
-"""Asking a server who it is and what it serves, and waiting until it truly answers."""
+"""Ask a server who it is and what it serves, and wait until it really answers."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def ask(
     """One request; the status, and the reply's JSON (None when it is not JSON), secrets hidden.
 
     Args:
-        limit_s: for the whole exchange, which `timeout` is not: it starts anew with each read.
+        limit_s: for the whole exchange, unlike `timeout`, which restarts with each read.
 
     Raises:
         EndpointConnectionError: no answer; the message says whether the name, the connection, TLS or the time failed.
@@ -78,7 +78,7 @@ def _whole(reply: urllib3.BaseHTTPResponse, url: str) -> bytes:
 
 
 def reason(error: Exception) -> str:
-    """In two or three words, why a connection failed."""
+    """Why a connection failed, in two or three words."""
     match error:
         case urllib3.exceptions.NameResolutionError():
             return "the host does not resolve"
@@ -93,7 +93,7 @@ def reason(error: Exception) -> str:
 
 
 def is_ollama(base_url: str, headers: Mapping[str, str] | None = None) -> bool:
-    """Whether something that speaks Ollama's API answers there."""
+    """Whether a server with Ollama's API answers there."""
     try:
         status, reply = ask("GET", f"{base_url}/api/version", headers=headers, timeout=QUICK_TIMEOUT, limit_s=8.0)
     except EndpointConnectionError:
@@ -136,7 +136,7 @@ def installed_models(base_url: str, headers: Mapping[str, str] | None = None) ->
 
 
 def find_model(models: Mapping[str, dict[str, Any]], tag: str) -> dict[str, Any] | None:
-    """The listed model that a tag means, however it is written: `name` is `library/name:latest`."""
+    """The listed model that a tag refers to, however it is written: `name` is `library/name:latest`."""
     return models.get(tag) or next((found for name, found in models.items() if same_model(name, tag)), None)
 
 

@@ -1,4 +1,4 @@
-"""An Ollama of the run's own: `ollama serve` from PATH, on the instance's port, ended with the run."""
+"""An Ollama started by the run: `ollama serve` from PATH, on the instance's port, ended with the run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
 
 @endpoint_kind("process")
 def open_process(spec: EndpointSpec) -> Iterator[ReadyEndpoint]:
-    """Start `ollama serve` with an environment of its own, and stop it afterwards."""
+    """Start `ollama serve` with its own environment, and stop it afterwards."""
     executable = shutil.which("ollama")
     if executable is None:
         raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""Pulling a missing model: progress that can be seen, and an interrupted download that goes on where it stopped."""
+"""Pull a missing model, with visible progress; an interrupted download continues where it stopped."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ai_dev_tools.benchmark.errors import ConfigurationError, EndpointConnection
 TRIES_WITHOUT_PROGRESS = 5
 TRIES_OF_REGISTRY = 2
 _SILENCE_S = 120.0
-"""A pull that says nothing for so long has stalled; asking again resumes it."""
+"""A pull without a message for this long has stalled; asking again resumes it."""
 _LINE_EVERY_S = 5.0
 _LINE_BYTES = 1_000_000
 _NO_REGISTRY = re.compile(
@@ -27,7 +27,7 @@ _NO_REGISTRY = re.compile(
     r"|i/o timeout|tls: |x509: |tls handshake|request canceled while waiting",
     re.IGNORECASE,
 )
-"""What a server says when it did not get through to the registry, as opposed to a download that ended too early."""
+"""What a server says if it could not reach the registry, as opposed to a download that ended too early."""
 
 Say = Callable[[str], None]
 
@@ -38,7 +38,7 @@ def ensure_model(base_url: str, model: str, instance: str, headers: Mapping[str,
     Raises:
         ModelError: the registry has no such model.
         ConfigurationError: the server's disk is full.
-        EndpointConnectionError: the download makes no progress any more.
+        EndpointConnectionError: the download has stopped making progress.
     """
     if find_model(installed_models(base_url, headers), model) is None:
         pull(base_url, model, lambda text: print(f"{instance}: {text}", file=sys.stderr, flush=True), headers)
@@ -63,7 +63,7 @@ def pull(base_url: str, model: str, say: Say, headers: Mapping[str, str] | None 
         if unreachable and idle >= TRIES_OF_REGISTRY:
             raise EndpointConnectionError(
                 f"{base_url} cannot reach the registry to pull {model}; it says: {problem}",
-                remedy="See to the network and proxy of the machine that serves, or bring the model there another way",
+                remedy="Check the network and proxy of the serving machine, or bring the model there in another way",
             )
         if idle >= TRIES_WITHOUT_PROGRESS:
             raise EndpointConnectionError(
@@ -71,14 +71,14 @@ def pull(base_url: str, model: str, say: Say, headers: Mapping[str, str] | None 
                 remedy="Run the same command again later: the pull is resumed",
             )
         if unreachable:
-            say(f"the registry cannot be reached for {model} ({problem}); it is tried once more")
+            say(f"the registry cannot be reached for {model} ({problem}); trying once more")
         else:
             say(f"pulling {model} broke off ({problem}); it is resumed")
         time.sleep(min(2.0 ** (idle - 1), 30.0))
 
 
 def _attempt(base_url: str, model: str, headers: Mapping[str, str] | None, progress: _Progress) -> bool:
-    """Whether one pull comes to success; raises _BrokeOffError when it ends early."""
+    """Whether one pull succeeds; raises _BrokeOffError if it ends early."""
     try:
         for state in _states(base_url, model, headers):
             progress.show(state)
@@ -129,7 +129,7 @@ def _state(line: bytes, model: str, base_url: str, secrets: wire.Secrets) -> dic
 
 
 class _BrokeOffError(Exception):
-    """The pull ended early; the text is the server's own words, or in two or three why the connection broke."""
+    """The pull ended early; the text is the server's message, or briefly why the connection broke."""
 
 
 class _Progress:

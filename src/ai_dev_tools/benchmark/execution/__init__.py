@@ -1,6 +1,6 @@
-"""The block runner: asks what is missing of a block, writes each sample the moment it is there, and reuses the rest.
+"""The block runner: ask the missing samples of a block, write each immediately, and reuse the rest.
 
-One job runs one block. A failed request is a sample with an error class; the job itself fails only when the endpoint is
+One job runs one block. A failed request is a sample with an error class. The job itself fails only if the endpoint is
 unusable, and keeps what it has.
 """
 
@@ -43,17 +43,17 @@ from ai_dev_tools.benchmark.records.sample import EndpointIdentity, Sample, read
 from ai_dev_tools.benchmark.tasks.scoring import foreign_scorers
 
 FAILURES_IN_A_ROW = 3
-"""Samples that end without a connection, or without their turn, one after another before the endpoint counts as gone."""
+"""Samples in a row without a connection, or without their turn, before the endpoint counts as gone."""
 MAX_RESTARTS = 2
 STORING_S = 5.0
-"""How long a run that is stopped waits for samples that are being written; it takes milliseconds on a disk that works."""
+"""How long a stopped run waits for samples that are being written; a working disk takes milliseconds."""
 
 Log = Callable[[str], None]
 
 
 @dataclass
 class Work:
-    """What a block has and what it lacks."""
+    """What a block has and what is missing."""
 
     block: Block
     prompts: dict[tuple[str, str], Prompt]
@@ -86,13 +86,13 @@ def run_block(
     stop: threading.Event,
     only: tuple[str, int] | None = None,
 ) -> list[Sample]:
-    """All samples of a block in the order of sending: those at hand that still match, the others asked now.
+    """All samples of a block in the order of sending: existing ones that still match; the others are asked now.
 
     Args:
         prompts: by (case, approach).
-        log: takes one line for people.
-        stop: set from outside to end early; nothing that was under way is then written.
-        only: (approach, sample) of the single cell that is wanted.
+        log: called with each line for people.
+        stop: set from outside to end early; requests in progress are then not written.
+        only: (approach, sample) of a single wanted cell.
 
     Raises:
         BenchmarkError: the endpoint is unusable; samples that were finished are on disk.
@@ -108,7 +108,7 @@ def run_block(
             _measure(work, endpoint, log, stop)
     _require_scores(work)
     if work.skipped:
-        log(f"{block.task}: {work.skipped} samples skipped, their corpus is not at hand")
+        log(f"{block.task}: {work.skipped} samples skipped, because their corpus is not available")
     order = {(cell.approach, cell.sample): cell.order for cell in cells(block)}
     return sorted(work.done.values(), key=lambda sample: order[sample.approach, sample.sample])
 
@@ -125,7 +125,7 @@ def _asked_again(sample: Sample, retry: str) -> bool:
 
 
 def _take_stock(work: Work, log: Log, only: tuple[str, int] | None) -> None:
-    """Sort cells into done and missing; what no longer matches is set aside, never deleted."""
+    """Sort cells into done and missing. Samples that no longer match are set aside, never deleted."""
     remove_unfinished(Path(work.block.results) / "samples" / paths.safe_model(work.block.model) / work.block.task)
     for cell in cells(work.block):
         if only is not None and (cell.approach, cell.sample) != only:
@@ -157,7 +157,7 @@ def _take_stock(work: Work, log: Log, only: tuple[str, int] | None) -> None:
 
 
 def _part_pairs(work: Work, log: Log) -> None:
-    """Have all arms of a case asked again unless one session asked them all: times of two sessions are no pair."""
+    """Ask all arms of a case again unless one session asked them all: times from two sessions are not a pair."""
     together: dict[tuple[str, int], list[tuple[str, int]]] = defaultdict(list)
     for cell in cells(work.block):
         together[cell.case, cell.repeat].append((cell.approach, cell.sample))
@@ -170,12 +170,12 @@ def _part_pairs(work: Work, log: Log) -> None:
             parted.update(asked)
     if not parted:
         return
-    log(f"{work.block.task}: {len(parted)} samples are asked again, to have all arms of a case from one session")
+    log(f"{work.block.task}: {len(parted)} samples are asked again, so that all arms of a case are from one session")
     _ask_again(work, parted)
 
 
 def _ask_again(work: Work, keys: set[tuple[str, int]]) -> None:
-    """Set finished samples aside and add them to what is missing, in the order of sending."""
+    """Set finished samples aside and add them to the missing ones, in the order of sending."""
     for key in keys:
         del work.done[key]
         _set_aside(work, work.path(*key))
@@ -184,9 +184,9 @@ def _ask_again(work: Work, keys: set[tuple[str, int]]) -> None:
 
 
 def _derive_again(work: Work, sample: Sample, prompt: Prompt) -> None:
-    """A corrected truth or another scorer changes what an answer is worth, not the answer: nothing is asked.
+    """Score an answer again: a corrected truth or another scorer changes its score, so nothing is asked.
 
-    The same with a tool's time that other programs had disturbed, and that was measured again since.
+    The same applies to a tool's time that other programs had disturbed and that was measured again.
     """
     score = score_of(sample.answer, prompt) if sample.status == "completed" else None
     tool = sample.tool_s, sample.tool_other_cpu_s
@@ -243,7 +243,7 @@ def _settle_dialect(work: Work, endpoint: ReadyEndpoint, log: Log) -> None:
 
 
 def _ask_if_model_changed(work: Work, endpoint: ReadyEndpoint, log: Log) -> None:
-    """Answers of other weights under the same name are not comparable: they are asked again, on contact."""
+    """Answers from other weights under the same name are not comparable: they are asked again, on contact."""
     stale = {
         key
         for key, sample in work.done.items()
@@ -256,7 +256,7 @@ def _ask_if_model_changed(work: Work, endpoint: ReadyEndpoint, log: Log) -> None
 
 
 def _measure(work: Work, endpoint: ReadyEndpoint, log: Log, stop: threading.Event) -> None:
-    """Ask all missing cells; restart an endpoint of ours that went away, a bounded number of times."""
+    """Ask all missing cells; restart our own endpoint if it went away, a limited number of times."""
     progress = Progress(work.block, len(work.missing), log)
     witness = Witness(work.block, endpoint, work.session, log)
     accepted = Accepted()
@@ -281,7 +281,7 @@ def _measure(work: Work, endpoint: ReadyEndpoint, log: Log, stop: threading.Even
                 f"the endpoint {endpoint.base_url} stopped answering; "
                 f"{len(work.done) - again} samples are kept, {len(work.missing) + again} are still to be asked",
                 instance=work.block.instance,
-                remedy="Look to the server and run the same command again: only what is missing is asked",
+                remedy="Check the server and run the same command again: only what is missing is asked",
             )
         log(f"{work.block.instance}: the endpoint stopped answering and is restarted")
         endpoint.restart()
@@ -290,7 +290,7 @@ def _measure(work: Work, endpoint: ReadyEndpoint, log: Log, stop: threading.Even
 
 
 def _end_if_limited(block: Block, error: BenchmarkError | None, missing: int) -> None:
-    """Raises OverloadedError where the server asks for a wait that no run should sit out."""
+    """Raise OverloadedError if the server asks for a wait that is too long for a run."""
     if isinstance(error, OverloadedError) and (error.retry_after_s or 0.0) > MOST_WAIT_S:
         raise OverloadedError(
             f"the server takes no more requests for {duration(error.retry_after_s or 0.0)}; what it answered is kept, "
@@ -353,7 +353,7 @@ def _warm_up_one(block: Block, client: ChatClient, chat: Chat, limit_s: float, s
 class _Crew:
     """Threads that share the missing cells of a block, `max_concurrent` of them.
 
-    Daemon threads: on an interruption the process ends at once, and what is in flight is not a result.
+    Daemon threads: on an interruption the process ends at once, and requests in flight are not results.
     """
 
     def __init__(
@@ -386,11 +386,11 @@ class _Crew:
         """Ask until nothing is missing, the endpoint is gone, or the run is stopped.
 
         Args:
-            at_once: per client, how many requests it may have under way.
+            at_once: how many requests each client may have in flight.
         """
-        turns = range(max(at_once))  # the clients in turn, so that few requests are spread over all of them
+        turns = range(max(at_once))  # take turns, so that even a few requests are spread over all clients
         places = [client for turn in turns for client, most in zip(self.clients, at_once, strict=True) if turn < most]
-        # All places are taken before the first is used: else the first cases run beside fewer requests, arm by arm.
+        # Fill all slots before using the first: otherwise the first cases would run beside fewer requests than the others.
         first = [self._work.missing.popleft() for _ in range(min(len(places), len(self._work.missing)))]
         self._in_flight = len(first)
         threads = [
@@ -403,10 +403,10 @@ class _Crew:
             while any(thread.is_alive() for thread in threads) and not self._stop.is_set():
                 threads[-1].join(0.05)
                 threads.insert(0, threads.pop())
-        except BaseException:  # a signal: what fails from now on, with the endpoint, is no result
+        except BaseException:  # a signal: whatever fails from now on, with the endpoint, is not a result
             self._stop.set()
             raise
-        finally:  # no file is left half written, and none comes later
+        finally:  # no file is left half written, and none is written later
             with self._stored:
                 self._stored.wait_for(lambda: not self._storing, STORING_S)
         if self._crash is not None:
@@ -439,7 +439,7 @@ class _Crew:
             cell = self._next()
 
     def _keep(self, cell: Cell, sample: Sample, error: BenchmarkError | None) -> bool:
-        """Store a sample and note whether the endpoint was there; false when the run was stopped meanwhile."""
+        """Store a sample and record whether the endpoint was there; False if the run was stopped meanwhile."""
         with self._lock:
             if self._stop.is_set():
                 return False
@@ -458,10 +458,10 @@ class _Crew:
         return True
 
     def _next(self) -> Cell | None:
-        """The cell that follows in this slot; None, and one slot less in use, when there is none to ask.
+        """The next cell for this slot; None, with one slot less in use, if there is nothing left to ask.
 
-        A slot counts as in use until then: the milliseconds that storing a sample takes would otherwise make the
-        numbers of two arms differ, and void their times.
+        A slot counts as in use until then. Otherwise, the milliseconds for storing a sample would make the
+        numbers of two arms differ and invalidate their times.
         """
         with self._lock:
             if self._work.missing and not self._stop.is_set() and not self.gone:

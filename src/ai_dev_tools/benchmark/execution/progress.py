@@ -1,4 +1,4 @@
-"""What a person watching a run sees: requests done of how many, and how long the rest may take."""
+"""Progress lines for a person watching a run: requests done, total, and estimated time left."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Progress:
         self._log(self._line(now - self._started))
 
     def asked_again(self, count: int) -> None:
-        """Take back failed requests that are asked once more in this run."""
+        """Subtract failed requests that are asked again in this run."""
         with self._lock:
             self._done -= count
             self._failed -= count

@@ -1,4 +1,4 @@
-"""Who answered, recorded per block: server, model as it was loaded, settings, and the machine.
+"""Record who answered, for each block: server, model as it was loaded, settings, and the machine.
 
 One file per (profile, model, task); each block job that asks anything appends its session, so that what changed between
 sessions stays visible. Light to import: block jobs use this module.
@@ -34,9 +34,9 @@ from ai_dev_tools.benchmark.records.block import Block
 from ai_dev_tools.benchmark.records.sample import write_atomically
 
 CONTEXT_CUT = "context_cut"
-"""Flag: the server loaded the model with a smaller context than was asked for."""
+"""Flag: the server loaded the model with a smaller context than requested."""
 OFFLOAD_CHANGED = "offload_changed"
-"""Flag: the share of the model in GPU memory differs from what it was earlier in the block."""
+"""Flag: the share of the model in GPU memory has changed since the start of the block."""
 OFFLOAD_TOLERANCE = 0.01
 MODEL_CHANGED = "model_changed"
 """Flag: the answer names another model or fingerprint than the first one of the block."""
@@ -51,7 +51,7 @@ class Witness:
 
     Args:
         session: id of the block job.
-        log: takes one line for people.
+        log: called with each line for people.
     """
 
     def __init__(self, block: Block, endpoint: ReadyEndpoint, session: str, log: Callable[[str], None]) -> None:
@@ -73,7 +73,7 @@ class Witness:
     def look(self) -> None:
         """Ask as what the model is loaded, after a warm-up; updates `flags` and the file.
 
-        A server that does not say is no error: what is unknown is null.
+        It is not an error if a server does not say: unknown values are null.
 
         Raises:
             ConfigurationError: the file cannot be written.
@@ -82,7 +82,7 @@ class Witness:
             self._look()
 
     def look_again(self) -> None:
-        """Look, unless that was done a moment ago: for each answer that waited for the model to be loaded."""
+        """Check again, unless that was done a moment ago; called for each answer that waited for a model load."""
         if time.monotonic() - self._looked_at >= LOOK_INTERVAL_S and self._lock.acquire(blocking=False):
             try:
                 self._look()
@@ -180,7 +180,7 @@ def session_entry(
     flags: list[str],
     slots: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
-    """What is recorded of one session; plain data, free of tokens and passwords.
+    """The record of one session; plain data without tokens and passwords.
 
     Args:
         loaded: per replica what `/api/ps` says: `context_length` (tokens), `offload_share` (0..1).
@@ -220,7 +220,7 @@ def session_entry(
 
 
 def read_sessions(file: Path) -> list[dict[str, Any]]:
-    """Sessions recorded so far; none where there is no file or no readable one."""
+    """Sessions recorded so far; none if there is no readable file."""
     try:
         sessions = json.loads(file.read_bytes())["sessions"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -229,7 +229,7 @@ def read_sessions(file: Path) -> list[dict[str, Any]]:
 
 
 def recorded_for_model(results: Path, model: str) -> list[dict[str, Any]]:
-    """What the sessions of all tasks recorded of a model, in no order that means anything."""
+    """What the sessions of all tasks recorded about a model, in no particular order."""
     folder = paths.identity_file(results, model, "any").parent
     return [entry for file in sorted(folder.glob("*.json")) for entry in read_sessions(file)]
 
@@ -265,7 +265,7 @@ def _share(loaded: list[dict[str, Any]]) -> float | None:
 def is_here(endpoint: ReadyEndpoint) -> bool | None:
     """Whether the server runs on this machine, so that `hardware` is the server's too.
 
-    None where its process is not seen at an address of this machine: a tunnel or a proxy may lead from there to anywhere.
+    None if its process is not seen at an address of this machine: a tunnel or proxy may lead anywhere.
     """
     if endpoint.pid is not None or endpoint.can_restart:
         return True
@@ -273,7 +273,7 @@ def is_here(endpoint: ReadyEndpoint) -> bool | None:
 
 
 def without_secrets(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings without the values of those whose name speaks of a secret, and without passwords of proxies."""
+    """Settings without values whose names suggest a secret, and without passwords of proxies."""
     return {
         name: "(hidden)" if _SECRET.search(name) else without_passwords(value) if isinstance(value, str) else value
         for name, value in settings.items()

@@ -42,17 +42,17 @@ BACKOFF_CAP_S = 30.0
 WARM_UP = "Warm up. Answer with JSON."
 """Some servers take `json_object` only where the prompt says the word."""
 SLOW_LOAD_S = 0.5
-"""Where a request says that it took longer to load the model, the server is looked at again: it may have done so."""
+"""If a request took longer than this to load the model, the server is checked again: it may have reloaded it."""
 TURN_S = (5.0, 30.0)
-"""After a time-out without an answer, how long a request for one token may take: the time-out, but within these bounds.
+"""How long a request for one token may take after a timeout without an answer: the timeout, within these bounds.
 
-A server takes a moment to notice that the request before was given up, on a slow machine that of a batch of its prompt.
+A server takes a moment to notice that the previous request was given up: on a slow machine, one batch of its prompt.
 """
 
 
 @dataclass
 class Asked:
-    """What came of one cell: the last reply, the last error if any, and every try."""
+    """The result of one cell: the last reply, the last error if any, and all attempts."""
 
     reply: Reply = field(default_factory=Reply)
     error: BenchmarkError | None = None
@@ -69,7 +69,7 @@ def chat_of(block: Block, cell: Cell, prompt: Prompt, attempt: int) -> Chat:
 
 
 def one_token(block: Block, prompt: Prompt) -> Chat:
-    """A request with the options and answer schema of those that are measured, but for one token only."""
+    """A request with the options and answer schema of measured requests, but for a single token."""
     options = {**block.options, "seed": 0, "num_predict": 1}
     return Chat(block.model, WARM_UP, prompt.answer_schema, options, block.think)
 
@@ -83,7 +83,7 @@ def ask(
     stop: threading.Event,
     in_flight: Callable[[], int],
 ) -> Asked:
-    """Send the request, again after a pause where its error class says that this can help, and record every try."""
+    """Send the request, repeat it after a pause if its error class says that this can help, and record all attempts."""
     timeout_s = prompt.timeout_s or block.timeout_s
     asked = Asked()
     for attempt in range(block.attempts):
@@ -124,9 +124,9 @@ def _may_help(error: BenchmarkError | None, client: ChatClient) -> bool:
 
 
 def _no_turn(block: Block, prompt: Prompt, client: ChatClient, timeout_s: float) -> NoTurnError | None:
-    """After a time-out without a line of an answer: why it says nothing about the request; None where it does.
+    """After a timeout without any answer: why it says nothing about the request; None if it does.
 
-    The request had a slot of its own if the server now answers another one at once, in the place of the one given up.
+    The request had a slot if the server immediately answers another one in place of the one given up.
     """
     least, most = TURN_S
     try:
@@ -141,7 +141,7 @@ def _no_turn(block: Block, prompt: Prompt, client: ChatClient, timeout_s: float)
 
 
 def backoff(attempt: int, error: BenchmarkError) -> float:
-    """Seconds to wait: exponential with full jitter, capped; what the server asks for if that is longer."""
+    """Seconds to wait: exponential with full jitter, capped; or as long as the server asks, if that is longer."""
     jittered = random.uniform(0, min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2**attempt))
     return max(jittered, min(error.retry_after_s or 0.0, MOST_WAIT_S))
 
@@ -226,7 +226,7 @@ def _sample(
 
 
 def score_of(answer: Any, prompt: Prompt) -> float | None:
-    """What an answer is worth, 0 to 1; None where there is no truth."""
+    """The score of an answer, 0 to 1; None if there is no truth."""
     return _rounded(score_answer(answer, prompt.truth, prompt.scoring))
 
 
@@ -239,7 +239,7 @@ def _score_if_possible(answer: Any, prompt: Prompt) -> float | None:
 
 
 def _timings(reply: Reply) -> tuple[dict[str, Any], list[str]]:
-    """Counts, seconds and flags from the closing object; what is absent or impossible becomes None and a flag."""
+    """Counts, seconds and flags from the closing object; missing or impossible values become None and a flag."""
     final, flags = reply.final, []
     tokens = {name: _count(final.get(key)) for name, key in (("in", "prompt_eval_count"), ("out", "eval_count"))}
     seconds = {
@@ -247,7 +247,7 @@ def _timings(reply: Reply) -> tuple[dict[str, Any], list[str]]:
         for key in ("load", "prompt_eval", "eval", "total")
     }
     looped = final.get("done_reason") == LOOP
-    told = bool(final) and not looped  # the server closed the answer with figures of its own
+    told = bool(final) and not looped  # the server closed the answer with its own figures
     if looped:
         flags += ["looped", "output_capped"]
     if told:
@@ -279,7 +279,7 @@ def _count(value: Any) -> int | None:
 
 
 def _seconds(nanoseconds: Any, duration_s: float) -> float | None:
-    """Server-side seconds; None where absent, negative, or longer than the client waited (beyond clock noise)."""
+    """Server-side seconds; None if missing, negative, or longer than the client waited (beyond clock noise)."""
     if not isinstance(nanoseconds, int | float) or isinstance(nanoseconds, bool):
         return None
     seconds = nanoseconds / 1e9

@@ -59,7 +59,7 @@ def build_context(arm: Approach, inputs: CaseInputs) -> Context:
 
     Raises:
         ToolError: a tool that the arm needs failed on this case.
-        ConfigurationError: the user's own contexts lack this arm.
+        ConfigurationError: the contexts given by the user lack this arm.
         ApproachFailed: a plugin's approach raised, or gave something else than a context.
     """
     if inputs.given is None:

@@ -1,4 +1,4 @@
-"""Names of members that mean the same file to every program and system."""
+"""Names of members that refer to the same file for every program and system."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def plugin_member(place: int, file: str) -> str:
 
 
 def name_problem(name: str, most: int) -> str | None:
-    """What is wrong with the name of a member, or None.
+    """What is wrong with a member's name, or None.
 
     Args:
         most: bytes and characters that a name may have.
@@ -37,5 +37,5 @@ def name_problem(name: str, most: int) -> str | None:
 
 
 def path_key(name: str) -> str:
-    """What two names share that are one file on a system that ignores case or Unicode form."""
+    """A key that is equal for names that are one file on a system that ignores case or Unicode form."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())

@@ -1,7 +1,7 @@
-"""Names that become parts of paths: what they may be, checked in one place for every way in.
+"""Check names that become parts of paths, in one place for all inputs.
 
-A name that some system reads differently (`..`, `aux`, `A` beside `a`) would put files where nobody looks for them, or
-make a finished run impossible to archive. Settings, tasks, tools, imports and archives all ask here.
+A name that some system reads differently (`..`, `aux`, `A` beside `a`) would put files in unexpected places, or
+make a finished run impossible to archive. Settings, tasks, tools, imports and archives all use this module.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from pathlib import Path, PurePosixPath
 from ai_dev_tools.benchmark.records.archive_names import name_problem, path_key
 
 LONGEST_PATH = 240
-"""Bytes of a path below a results folder or in an archive; more, and some systems cannot unpack it."""
+"""Maximum size of a path below a results folder or in an archive; some systems cannot unpack longer ones."""
 LONGEST = 100
-"""Bytes of one name, so that the paths made of several stay below `LONGEST_PATH`."""
+"""Maximum size of one name, so that paths made of several names stay below `LONGEST_PATH`."""
 
 _CLUTTER = ("__pycache__", "__MACOSX", "Thumbs.db", "desktop.ini", "*~", "#*#", "*.swp", "*.bak", "*.orig")
 
 
 def checked(name: str) -> str:
-    """A name that may become part of a path, as it is; raises ValueError with what is wrong with it."""
+    """Return a name that may become part of a path unchanged; raise ValueError if it is not allowed."""
     size = len(name.encode("utf-8", "surrogatepass"))
     if size > LONGEST:
         raise ValueError(f"'{name[:20]}…' has {size} bytes: it names files, so use {LONGEST} at most")
@@ -32,20 +32,20 @@ def checked(name: str) -> str:
 
 
 def safe_segment(text: str) -> str:
-    """Any text as one part of a path: `llama3.2:1b` -> `llama3.2-1b`; raises ValueError where no such part is left."""
+    """Any text as one part of a path: `llama3.2:1b` -> `llama3.2-1b`; raises ValueError if nothing is left."""
     return checked(re.sub(r"[^A-Za-z0-9._-]", "-", text))
 
 
 def figure_id(kind: str, name: str) -> str:
-    """Id of a figure about something whose name may come from a foreign table; its files are named so."""
+    """Id of a figure, and name of its files, about something whose name may come from an untrusted table."""
     return f"{kind}-{re.sub(r'[^A-Za-z0-9_-]', '-', name)[:LONGEST]}"
 
 
 def path_problems(members: Iterable[tuple[str, str]]) -> Iterator[str]:
-    """What keeps files from being archived together: one line for each.
+    """What prevents files from being archived together, one line for each problem.
 
     Args:
-        members: (path in the archive, what people know it by) of every file; the same pair may come twice.
+        members: (path in the archive, name for people) of every file; the same pair may occur twice.
     """
     taken: dict[str, tuple[str, str]] = {}
     for member, known_as in members:
@@ -58,11 +58,11 @@ def path_problems(members: Iterable[tuple[str, str]]) -> Iterator[str]:
 
 
 def is_clutter(path: PurePosixPath | Path, asked: str = "") -> bool:
-    """Whether a file is one that systems and editors leave behind (`.DS_Store`, `._x`, `.#x`, `x~`): hidden or a backup.
+    """Whether a file is hidden or a backup that systems and editors leave behind (`.DS_Store`, `._x`, `.#x`, `x~`).
 
     Args:
-        path: relative to the folder that is looked through.
-        asked: the glob that found it; what it names itself (`.github/**`) is none.
+        path: relative to the folder that is searched.
+        asked: the glob that found it; files that it names itself (`.github/**`) are not clutter.
     """
     words = PurePosixPath(asked).parts
     named = [word for word in words if word.startswith(".") or not re.search(r"[*?\[]", word)]
@@ -74,6 +74,6 @@ def is_clutter(path: PurePosixPath | Path, asked: str = "") -> bool:
 
 
 def clean_files(folder: Path, pattern: str) -> list[Path]:
-    """Files below a folder that match a glob, without clutter, sorted; raises ValueError for what is no glob."""
+    """Files below a folder that match a glob, without clutter, sorted; raises ValueError for an invalid glob."""
     found = (path for path in folder.glob(pattern) if path.is_file())
     return sorted(path for path in found if not is_clutter(path.relative_to(folder), pattern))

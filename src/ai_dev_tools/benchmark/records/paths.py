@@ -21,7 +21,7 @@ WEIGHTS = "resources/models/{weights}"
 
 CASE_LIST = "resources/cases/{sha256}.{format}"
 FETCHED = tuple(str(Path(path).parent) for path in (WEIGHTS, CORPUS_RECEIPT, CASE_LIST))
-"""Folders of what is fetched again when it is needed; known digests of container images are none of them."""
+"""Folders of downloads that are fetched again when needed; known digests of container images are not among them."""
 
 CONTEXTS = "results/contexts/{task}.{tool}.jsonl"
 PROMPTS = "results/prompts/{task}.jsonl"
@@ -49,7 +49,7 @@ IDENTITY = f"{RUN}/identity"
 ARCHIVE = f"{RUN}/archive/{{archive}}.crate.zip"
 ABOUT = f"{RUN}/about.json"
 REPLAY = "@replay"
-"""Behind a profile's name: the results of running it against its own recorded answers."""
+"""Suffix of a profile's name for the results of replaying its recorded answers."""
 REPORT = f"{RUN}/report"
 COMPARISON = "results/comparison/{before}__{after}"
 BATCH = "results/batches/{batch}"
@@ -61,7 +61,7 @@ def safe_model(model: str) -> str:
     """A model tag as one path segment: `llama3.2:1b` -> `llama3.2-1b`.
 
     Raises:
-        ConfigurationError: none is left, such as of `..`: whoever names a model so is refused, whatever the way in.
+        ConfigurationError: nothing is left, as with `..`; such names are refused for all inputs.
     """
     try:
         return safe_segment(model)
@@ -80,6 +80,6 @@ def identity_file(results: Path, model: str, task: str) -> Path:
 
 
 def superseded_file(results: Path, sample_path: Path, stamp: str) -> Path:
-    """Where a sample file goes that no longer matches its request."""
+    """Where a sample file moves if it no longer matches its request."""
     relative = sample_path.relative_to(results / "samples")
     return results / "superseded" / relative.with_name(f"{relative.stem}.{stamp}.json")

@@ -1,7 +1,7 @@
-"""The sample: one request and what came of it, one JSON file each; the ground truth of a run.
+"""The sample: one request and its result, one JSON file each. All results of a run are computed from these.
 
-Everything else (tables, tests, reports) is derived from these records. Decoding is strict about types, and unknown fields
-are refused, so a foreign or damaged file is noticed instead of believed. msgspec is used instead of pydantic because a
+Everything else (tables, tests, reports) is derived from samples. Decoding is strict about types, and unknown fields
+are refused, so a foreign or damaged file is noticed. msgspec is used instead of pydantic because a
 block job starts for every (model, task) and a report reads up to a million of these.
 """
 
@@ -33,16 +33,16 @@ class SampleError(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class Attempt(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
-    """One try of a request; a sample has one, and one more for each retry."""
+    """One attempt of a request; a sample has one, plus one for each retry."""
 
-    started_at: Annotated[str, _meta("when the try was sent, UTC", "ISO 8601")]
+    started_at: Annotated[str, _meta("when the attempt was sent, UTC", "ISO 8601")]
     duration_s: Annotated[float, _meta("how long it took", "s")]
     error: Annotated[SampleError | None, _meta("why it failed")] = None
-    backoff_s: Annotated[float, _meta("pause after it, before the next try", "s")] = 0.0
+    backoff_s: Annotated[float, _meta("pause after it, before the next attempt", "s")] = 0.0
 
 
 class Resources(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """What the request took from the machine; null where the server's process cannot be seen."""
+    """What the request used of the machine; null if the server's process cannot be seen."""
 
     server_cpu_s: Annotated[float | None, _meta("CPU time of the server process and its children", "s")] = None
     server_peak_rss_bytes: Annotated[int | None, _meta("largest resident memory of the server so far", "bytes")] = None
@@ -52,7 +52,9 @@ class Resources(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 class Request(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """What was asked, as far as config and prompts determine it."""
 
-    digest: Annotated[str, _meta("sha256 over all that determines the request; a sample is reused while it matches")]
+    digest: Annotated[
+        str, _meta("sha256 of everything that determines the request; a sample is reused while it matches")
+    ]
     prompt_sha256: Annotated[str, _meta("sha256 of the rendered prompt, nonce excluded")]
     options: Annotated[dict[str, Any], _meta("request options as sent, seed included, by the names of the config")]
     protocol: Annotated[int, _meta("version of the request code's meaning, raised by hand")]
@@ -62,12 +64,12 @@ class Request(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 class EndpointIdentity(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Which server answered."""
 
-    kind: Annotated[str, _meta("embedded, external, process, container, replay, or one of the user's own")]
-    version: Annotated[str, _meta("what the server says of its version")]
+    kind: Annotated[str, _meta("embedded, external, process, container, replay, or a custom kind")]
+    version: Annotated[str, _meta("the version that the server reports")]
 
 
 class Sample(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """One request in one arm. Times are of the last try, seen by the client unless said otherwise."""
+    """One request in one arm. Times are those of the last attempt, as seen by the client unless noted."""
 
     profile: Annotated[str, _meta("hardware profile")]
     instance: Annotated[str, _meta("name of the model instance")]
@@ -84,12 +86,12 @@ class Sample(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     size: Annotated[str, _meta("size class of the case, S or L")]
     approach: Annotated[str, _meta("arm: how the model got its context")]
     sample: Annotated[int, _meta("index of the request within its arm")]
-    repeat: Annotated[int, _meta("how often the case had come up before in this arm")]
+    repeat: Annotated[int, _meta("how often the case has occurred before in this arm")]
     seed: Annotated[int, _meta("sampling seed, shared by all arms and models for a (task, case, repeat)")]
     status: Annotated[Status, _meta("completed, failed or timeout")]
     error: Annotated[SampleError | None, _meta("why it is not completed")]
-    response: Annotated[str | None, _meta("the model's answer as text, as far as it came")]
-    answer: Annotated[Any, _meta("the answer parsed as JSON; null when it cannot be parsed")]
+    response: Annotated[str | None, _meta("the model's answer as text, as far as it arrived")]
+    answer: Annotated[Any, _meta("the answer parsed as JSON; null if it cannot be parsed")]
     score: Annotated[float | None, _meta("quality; 0 when unparseable, null without truth or without answer", "0..1")]
     input_tokens: Annotated[int | None, _meta("prompt tokens, counted by the server", "tokens")]
     output_tokens: Annotated[int | None, _meta("generated tokens, counted by the server", "tokens")]
@@ -101,26 +103,26 @@ class Sample(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     eval_s: Annotated[float | None, _meta("server: generating (decode)", "s")]
     rest_s: Annotated[
         float | None,
-        _meta("duration less load, prefill and decode: sampling, answer grammar, transport, any wait for a slot", "s"),
+        _meta("duration minus load, prefill and decode: sampling, answer grammar, transport, any wait for a slot", "s"),
     ]
-    tool_s: Annotated[float, _meta("run time of the tools behind the context; 0 where none ran", "s")]
+    tool_s: Annotated[float, _meta("run time of the tools behind the context; 0 if none ran", "s")]
     prompt_cached_tokens: Annotated[int | None, _meta("prompt tokens taken from a prefix cache", "tokens")]
     resources: Annotated[Resources, _meta("CPU and memory while the request ran")]
     plan: Annotated[str | None, _meta("hash of the plan in force when the request was sent")]
     done_reason: Annotated[
         str | None, _meta("stop; length: cut at the cap; loop: the server gave up on an answer that looped")
     ]
-    attempts: Annotated[list[Attempt], _meta("every try, the last one included")]
+    attempts: Annotated[list[Attempt], _meta("all attempts, including the last one")]
     order: Annotated[int, _meta("position in the sequence in which the block sends")]
-    in_flight: Annotated[int, _meta("own requests under way when it was sent, itself included")]
+    in_flight: Annotated[int, _meta("the run's own requests in progress when it was sent, including itself")]
     session: Annotated[str, _meta("id of the block job that asked; time is compared within a session only")]
-    started_at: Annotated[str, _meta("when the last try was sent, UTC", "ISO 8601")]
-    flags: Annotated[list[str], _meta("what a check should know of, e.g. output_capped, offload_changed")]
+    started_at: Annotated[str, _meta("when the last attempt was sent, UTC", "ISO 8601")]
+    flags: Annotated[list[str], _meta("what a check should know about, e.g. output_capped, offload_changed")]
     request: Annotated[Request, _meta("what was asked")]
     endpoint: Annotated[EndpointIdentity, _meta("who answered")]
     tool_other_cpu_s: Annotated[
         float | None,
-        _meta("CPU time of everything but the tools on the machine while they ran; null where none ran", "s"),
+        _meta("CPU time of everything except the tools on the machine while they ran; null if none ran", "s"),
     ] = None
     reasoning_tokens: Annotated[
         int | None, _meta("of the generated tokens, those of thoughts, where the server counts them apart", "tokens")
@@ -129,7 +131,7 @@ class Sample(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 RENAMED = {"queue_s": "rest_s"}
-"""Fields that earlier versions wrote under another name."""
+"""Fields that had another name in earlier versions."""
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Sample)
 
@@ -156,7 +158,7 @@ def decode(data: bytes) -> Sample:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write so that a reader, a kill or a power cut sees the old file or the whole new one, and afterwards the new one.
+    """Write a file atomically: after a reader, a kill or a power cut there is the old file or the complete new one.
 
     Raises:
         ConfigurationError: the folder cannot be written or the disk is full.

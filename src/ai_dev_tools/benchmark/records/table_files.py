@@ -114,7 +114,7 @@ def typed(table: pd.DataFrame) -> pd.DataFrame:
     """A table with its columns as their names say: text (missing: NaN), numbers, and true or false.
 
     Raises:
-        ValueError: a cell is none of what its column holds.
+        ValueError: a cell does not have the type of its column.
     """
     return table.assign(**{str(name): _column(table[name], kind_of(str(name))) for name in table.columns})
 
@@ -176,8 +176,8 @@ def open_parquet(data: bytes, most: int = MAX_TABLE_BYTES) -> pq.ParquetFile:
         most: bytes that it may say that it unpacks to.
 
     Raises:
-        ValueError: it says that it is larger than any table of this project.
-        pyarrow.ArrowException, OSError: it is no Parquet file.
+        ValueError: it claims to be larger than any table of this project.
+        pyarrow.ArrowException, OSError: it is not a Parquet file.
     """
     import pyarrow.parquet as pq
 
@@ -225,7 +225,7 @@ def _text(column: pd.Series) -> pd.Series:
 
 
 def _number(column: pd.Series) -> pd.Series:
-    """Whole numbers as such where none is missing, as pandas does."""
+    """Whole numbers as integers if none is missing, as pandas does."""
     import numpy as np
     import pandas as pd
 

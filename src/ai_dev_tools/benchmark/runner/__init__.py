@@ -52,7 +52,7 @@ class RunFailed(BenchmarkError):
 
 @dataclass(frozen=True)
 class Progress:
-    """A line that a run said; `done` and `total` count requests of the run, where the line tells them."""
+    """A line that a run printed; `done` and `total` count the run's requests, if the line contains them."""
 
     line: str
     done: int | None = None
@@ -60,7 +60,7 @@ class Progress:
 
     @classmethod
     def of(cls, line: str) -> Progress:
-        """What a line says of the progress."""
+        """The progress in a line."""
         found = _REQUESTS.search(line)
         return cls(line, int(found[1]), int(found[2])) if found else cls(line)
 
@@ -73,11 +73,11 @@ class BenchmarkRunner:
     """Runs benchmarks by driving Snakemake in the workflow's folder.
 
     Args:
-        config: a file laid over config/config.yaml, or settings as `--config` takes them.
-        root: the workflow's folder; found upwards from the working folder by default.
+        config: a file on top of config/config.yaml, or settings as for `--config`.
+        root: the workflow's folder; by default, it is searched from the working folder upwards.
         cores: for Snakemake; its own setting (all) by default.
-        on_progress: called with every line that a run says.
-        flags: further flags of Snakemake's.
+        on_progress: called with every line that a run prints.
+        flags: more flags for Snakemake.
     """
 
     config: Mapping[str, Any] | str | Path | None = None
@@ -97,7 +97,7 @@ class BenchmarkRunner:
         """Run one profile.
 
         Args:
-            profile: hardware profile, shipped or one of the config's.
+            profile: hardware profile, shipped or from the config.
             task_ids: tasks; all by default.
             sample_size: samples per approach; the profile's by default.
             output_format: what `results.text` is; every format is written.
@@ -105,7 +105,7 @@ class BenchmarkRunner:
 
         Raises:
             ConfigurationError: a setting is wrong; nothing was asked.
-            RunFailed: the run did not finish; what it has is kept.
+            RunFailed: the run did not finish; its results are kept.
         """
         given = {"profile": str(profile), "tasks": task_ids, "samples": sample_size, **settings}
         kind = _format(output_format)
@@ -117,7 +117,7 @@ class BenchmarkRunner:
     async def run_batch_benchmark(
         self, batch_name: str, output_format: OutputFormat | str = OutputFormat.JSON, **settings: Any
     ) -> BatchResults:
-        """Run a batch: quick, standard, comprehensive, scaling, or one of the config's.
+        """Run a batch: quick, standard, comprehensive, scaling, or one from the config.
 
         Raises as `run_single_benchmark`.
         """
@@ -136,7 +136,7 @@ class BenchmarkRunner:
         output_format: OutputFormat | str = OutputFormat.JSON,
         **settings: Any,
     ) -> ComparisonResults:
-        """Run several profiles and compare the first with each other one; raises as `run_single_benchmark`."""
+        """Run several profiles and compare the first with each of the others; raises as `run_single_benchmark`."""
         names, kind = tuple(map(str, profiles)), _format(output_format)
         given = {"compare": names, "profile": names[0] if names else None, "tasks": task_ids, "samples": sample_size}
         command = await self._run("compare", _given(given | settings) | {"output_format": str(kind)})
@@ -150,7 +150,7 @@ class BenchmarkRunner:
     async def stream_single_benchmark(self, *args: Any, **kwargs: Any) -> AsyncIterator[Progress | BenchmarkResults]:
         """As `run_single_benchmark`, but yields each line of progress, and the results last.
 
-        Leaving the loop early stops the run in order.
+        Leaving the loop early stops the run cleanly.
         """
         lines: asyncio.Queue[Progress | None] = asyncio.Queue()
         runner = BenchmarkRunner(self.config, self.root, self.cores, lines.put_nowait, self.flags)
@@ -183,7 +183,7 @@ class BenchmarkRunner:
         elif self.config is not None:
             if not Path(self.config).is_file():
                 raise ConfigurationError(
-                    f"{self.config} is no file", remedy="Name a YAML file of settings, or give a dict"
+                    f"{self.config} is not a file", remedy="Name a YAML file of settings, or pass a dict"
                 )
             flags += ["--configfile", str(Path(self.config).resolve())]
         return Call(target, given | dict(settings), flags)
@@ -226,7 +226,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signum)
         with suppress(asyncio.TimeoutError):
-            # draining as well: a full pipe would keep the process from ending
+            # keep reading: a full pipe would prevent the process from ending
             await asyncio.wait_for(process.communicate(), grace_s)
             break
     with suppress(ProcessLookupError):

@@ -1,4 +1,4 @@
-"""Results of finished runs as objects: figures, tables and reports, read from their folder when they are asked for."""
+"""Results of finished runs as objects: figures, tables and reports, read from their folder when accessed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class BenchmarkResults:
     output_format: OutputFormat = OutputFormat.JSON
 
     def samples(self) -> pd.DataFrame:
-        """One row per sample; raises ConfigurationError where there is no such table."""
+        """One row per sample; raises ConfigurationError if the table does not exist."""
         return _read_table(self.folder / "tables" / "samples.parquet")
 
     def metrics(self) -> pd.DataFrame:
@@ -49,7 +49,7 @@ class BenchmarkResults:
         return self.table("verdicts")
 
     def table(self, name: str) -> pd.DataFrame:
-        """A table of the run by its file name; raises ConfigurationError where there is none."""
+        """A table of the run by its file name; raises ConfigurationError if it does not exist."""
         return _read_table(self.folder / "tables" / f"{name}.csv")
 
     @cached_property
@@ -74,7 +74,7 @@ class BenchmarkResults:
 
     @property
     def text(self) -> str:
-        """The report in the wanted format."""
+        """The report in the requested format."""
         return report_text(self.folder, self.output_format)
 
 
@@ -90,7 +90,7 @@ class _Overview:
         return read_json(self.folder / "overview.json")
 
     def arms(self) -> pd.DataFrame:
-        """One row per profile, model and approach: how much was asked, how good, how dear."""
+        """One row per profile, model and approach: number of requests, quality and cost."""
         return _read_table(self.folder / "arms.csv")
 
     def effects(self) -> pd.DataFrame:
@@ -99,7 +99,7 @@ class _Overview:
 
     @property
     def text(self) -> str:
-        """The overview in the wanted format."""
+        """The overview in the requested format."""
         return overview_text(self.folder, self.output_format)
 
 
@@ -119,13 +119,13 @@ class Comparison(_Overview):
     after: str
 
     def changes(self) -> pd.DataFrame:
-        """What differs between them, arm by arm, for models and cases that both have."""
+        """The differences between them, arm by arm, for models and cases that both have."""
         return _read_table(self.folder / "changes_between_the_runs.csv")
 
 
 @dataclass(frozen=True)
 class ComparisonResults:
-    """The results of comparing profiles: the first with each other one."""
+    """The results of comparing profiles: the first with each of the others."""
 
     profiles: tuple[str, ...]
     command: str
@@ -141,12 +141,12 @@ class ComparisonResults:
 
     @property
     def text(self) -> str:
-        """All overviews in the wanted format."""
+        """All overviews in the requested format."""
         return "\n".join(c.text for c in self.comparisons)
 
 
 def report_text(folder: Path, kind: OutputFormat) -> str:
-    """The report of a run in one format, as it lies in its folder.
+    """The report of a run in one format, from its folder.
 
     Raises:
         ConfigurationError: the report has not been made.
@@ -191,7 +191,7 @@ def _read_table(path: Path) -> pd.DataFrame:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object; raises ConfigurationError where there is none."""
+    """A JSON object; raises ConfigurationError if there is none."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -315,7 +315,7 @@ def _unreachable(case: Case, truth: dict[str, Any], rules: list[dict[str, Any]])
     except ScorerFailed as error:
         return [f"{case.where}: {error}"]
     return [
-        f"{case.where}: 'truth' of '{field}' is nothing that its scorer can compare: no answer could score 1"
+        f"{case.where}: 'truth' of '{field}' cannot be compared by its scorer: no answer could score 1"
         for field, score in scores.items()
         if score < 1
     ]

@@ -1,4 +1,4 @@
-"""The embedded endpoint: a small real model that needs no installation, in a server process of its own.
+"""The embedded endpoint: a small real model that needs no installation, in a separate server process.
 
 For a run it is the endpoint kind `embedded`; `python -m ai_dev_tools.benchmark.endpoints.embedded` serves it alone, for
 any client of Ollama's.
@@ -37,7 +37,7 @@ slower as soon as anything else uses the cores."""
 
 @endpoint_kind("embedded")
 def open_embedded(spec: EndpointSpec) -> Iterator[ReadyEndpoint]:
-    """Start the server in a process of its own on a free port (or the spec's), and end it afterwards."""
+    """Start the server in a separate process on a free port (or the spec's), and end it afterwards."""
     from ai_dev_tools.benchmark.endpoints.launching import launched, log_folder
 
     if spec.model_file is None:
@@ -50,7 +50,7 @@ def open_embedded(spec: EndpointSpec) -> Iterator[ReadyEndpoint]:
         )
     foreign = ConfigurationError(
         f"{spec.instance}: the sha256 of {model_file} is not the pinned one",
-        remedy="Delete the file and run again: it is fetched anew",
+        remedy="Delete the file and run again; it is fetched again",
     )
     if spec.model_size_bytes not in (None, model_file.stat().st_size):
         raise foreign
@@ -154,7 +154,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--num-ctx", type=int, default=8192, help="context length when a request names none")
     parser.add_argument("--parallel", type=int, default=1, help="requests computed at once")
-    parser.add_argument("--cache-prompt", action="store_true", help="reuse prompt prefixes (falsifies measurements)")
+    parser.add_argument("--cache-prompt", action="store_true", help="reuse prompt prefixes (distorts measurements)")
     parser.add_argument("--parent", type=int, help="exit when the process with this id is gone")
     parser.add_argument("--announce", action="store_true", help="print readiness as one JSON line")
     return parser.parse_args(arguments)
@@ -187,7 +187,7 @@ def _listen(host: str, port: int) -> socket.socket:
     except socket.gaierror:
         raise ConfigurationError(f"the host {host!r} does not resolve") from None
     except OverflowError:
-        raise ConfigurationError(f"{port} is no port: it must be 0 to 65535") from None
+        raise ConfigurationError(f"{port} is not a port: it must be 0 to 65535") from None
     except OSError as error:
         raise ConfigurationError(
             f"cannot listen on {host}:{port} ({os.strerror(error.errno or 0).lower()})",
@@ -214,7 +214,7 @@ async def _serve_until_stopped(options: argparse.Namespace, listener: socket.soc
         handler_cancellation=True,
         access_log=None,
         shutdown_timeout=1.0,
-        auto_decompress=False,  # Ollama does not either, and little can be packed that unpacks to very much
+        auto_decompress=False,  # like Ollama; and a small body could unpack to a huge one
         keepalive_timeout=bounds.idle_s,
     )
     await runner.setup()
@@ -236,7 +236,7 @@ async def _serve_until_stopped(options: argparse.Namespace, listener: socket.soc
 
 
 async def _load(options: argparse.Namespace) -> Facade:
-    """Load the model and identify it; both at once, as hashing and loading each take a core for a moment."""
+    """Load and identify the model at the same time, since hashing and loading each take a core for a moment."""
     import asyncio
 
     from ai_dev_tools.benchmark.endpoints.embedded import gguf, llama
@@ -282,7 +282,7 @@ def _checked_digest(path: Path, tag: str) -> str:
     if pinned and digest != pinned.sha256:
         raise ConfigurationError(
             f"{path}: its sha256 {digest[:12]}… is not the pinned {pinned.sha256[:12]}… of {tag}",
-            remedy="Delete it, and it is fetched again; or serve it under a name of its own",
+            remedy="Delete it, and it is fetched again; or serve it under another name",
         )
     other = next((model.tag for model in catalogue.values() if model.sha256 == digest), None)
     if other and not pinned:

@@ -1,4 +1,4 @@
-"""What every request to a served model passes first: who may ask, how much, and what pages may read."""
+"""Checks that every request to a served model passes first: who may ask, how much, and what pages may read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BODY = "body"
 
 
 class Admission:
-    """Middlewares of one application; they raise ApiError for what is refused."""
+    """Middlewares of one application; they raise ApiError for refused requests."""
 
     def __init__(self, limits: Limits) -> None:
         self._bodies = Bodies(limits)
@@ -27,7 +27,7 @@ class Admission:
 
     @web.middleware
     async def _admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Refuse what comes from a page that is not allowed, and answer a browser that asks first."""
+        """Refuse requests from pages that are not allowed, and answer browsers that ask first."""
         request_began(request)
         if any(len(request.headers.getall(name, ())) > 1 for name in ("Host", "Origin")):
             raise ApiError(400, "the header Host or Origin is given twice")
@@ -64,7 +64,7 @@ def body_of(request: web.Request) -> bytes:
 
 
 def silence_malformed_requests() -> None:
-    """Keep what clients send wrong out of the server's log, where aiohttp gives each a traceback; they are told."""
+    """Keep client errors out of the server's log, where aiohttp would print a traceback for each."""
     logging.getLogger("aiohttp.server").addFilter(_is_worth_a_line)
 
 
@@ -74,6 +74,6 @@ def _is_worth_a_line(record: logging.LogRecord) -> bool:
 
 
 def _is_loopback(request: web.Request) -> bool:
-    """Whether the request came in on this machine's own address; so it is taken where that is unknown."""
+    """Whether the request came in on this machine's own address; True if that is unknown."""
     name = request.transport.get_extra_info("sockname") if request.transport else None
     return not isinstance(name, tuple) or ipaddress.ip_address(name[0].partition("%")[0]).is_loopback

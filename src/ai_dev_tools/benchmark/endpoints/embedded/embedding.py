@@ -1,4 +1,4 @@
-"""Embeddings of the embedded model, in a llama.cpp server of their own that is loaded for one request.
+"""Embeddings of the embedded model, from a separate llama.cpp server that is loaded for one request.
 
 The server that answers is not touched: one that also makes embeddings computes otherwise, and could not be measured.
 """

@@ -222,7 +222,7 @@ _POINTER = re.compile(r"#(/(?!-)[^/%]*)*")
 
 @lru_cache(maxsize=256)
 def _is_sound(schema_json: str) -> bool:
-    # llama.cpp answers unconstrained when it cannot compile a schema, so what it would reject must be found before.
+    # llama.cpp answers without constraints if it cannot compile a schema, so such schemas must be found first.
     import jsonschema
 
     schema = json.loads(schema_json)
@@ -257,7 +257,7 @@ def _references(node: Any) -> list[str]:
 
 
 class ChatTemplate:
-    """A model's own chat template (Jinja2, as published with the weights)."""
+    """A model's chat template (Jinja2, as published with the weights)."""
 
     def __init__(self, source: str, bos: str, eos: str) -> None:
         environment = jinja2.sandbox.ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
@@ -267,7 +267,7 @@ class ChatTemplate:
         self._tokens = {"bos_token": bos, "eos_token": eos}
 
     def render(self, messages: list[dict[str, str]]) -> str:
-        """The prompt text; a last message by the assistant is left open, so that the model goes on with it.
+        """The prompt text; a last message by the assistant is left open, so that the model continues it.
 
         Raises:
             ApiError: 400 when the template refuses the messages.
@@ -285,7 +285,7 @@ def _raise_template_error(message: str) -> None:
 
 
 def fill_template(template: str, system: str, prompt: str) -> str:
-    """A request's own (Go) template with `.System` and `.Prompt` filled in; nothing richer is understood.
+    """A request's own (Go) template with `.System` and `.Prompt` filled in; nothing else is supported.
 
     Raises:
         ApiError: 400 for any other action.

@@ -1,6 +1,6 @@
 """Ollama's API over a llama.cpp server: the web application of the embedded endpoint.
 
-What Ollama documents is answered as Ollama answers it; counts and times are llama.cpp's own. Every request is computed
+Documented requests are answered as Ollama answers them; counts and times are llama.cpp's. Every request is computed
 upstream as a stream, so that a client that goes away cancels the computation within one token.
 """
 
@@ -36,7 +36,7 @@ Events = AsyncGenerator[dict[str, Any], None]
 
 @dataclass
 class Model:
-    """The one model that is served. `digest` is the sha256 of its file in hexadecimal."""
+    """The served model. `digest` is the sha256 of its file in hexadecimal."""
 
     tag: str
     digest: str
@@ -63,7 +63,7 @@ class Model:
         }
 
     def is_named(self, name: str) -> bool:
-        """Whether a request means this model, however it is written."""
+        """Whether a request means this model, however its name is written."""
         return bool(name) and same_model(name, self.tag)
 
 
@@ -205,7 +205,7 @@ class Facade:
         return await self._answer(request, body, prompt, started, chat=True)
 
     async def pass_through(self, request: web.Request) -> web.StreamResponse:
-        """Hand an OpenAI-style request to llama.cpp as it is."""
+        """Pass an OpenAI-style request on to llama.cpp unchanged."""
         name = api.parse_body(body_of(request), {"model": str}).get("model")
         if name and not self.model.is_named(name):  # llama.cpp itself would answer as whatever it is called
             return sending.openai_error(404, f"model '{name}' not found")
@@ -214,7 +214,7 @@ class Facade:
         assert path is not None
         async with (
             self.llama.slot(self.llama.num_ctx) as url,
-            # The path is one of our own, never what was sent: `/v1/../props` is another place for llama.cpp.
+            # The path is from our own list, never the one that was sent: llama.cpp reads `/v1/../props` as another path.
             self._upstream.request(
                 request.method, url + path.canonical, data=body_of(request), headers=headers
             ) as reply,
@@ -236,7 +236,7 @@ class Facade:
         return web.json_response(self._listed_in_v1(name))
 
     def _listed_in_v1(self, name: str) -> dict[str, Any]:
-        """The one model, as OpenAI's API lists it."""
+        """The served model, as OpenAI's API lists it."""
         created = int(datetime.fromisoformat(self.model.modified_at).timestamp())
         return {"id": name, "object": "model", "created": created, "owned_by": "library"}
 
@@ -367,9 +367,9 @@ class Facade:
 
 
 async def _events(content: aiohttp.StreamReader, guard: str) -> Events:
-    """Server-sent events of a completion as objects; an answer that does not begin with `guard` is an error.
+    """Server-sent events of a completion as objects; an answer that does not start with `guard` is an error.
 
-    llama.cpp ignores a schema that its grammar compiler refuses; the first character then gives it away.
+    llama.cpp ignores a schema that its grammar compiler refuses; the first character then shows it.
     """
     async for line in content:
         if line.startswith(b"error:"):
@@ -390,7 +390,7 @@ async def _events(content: aiohttp.StreamReader, guard: str) -> Events:
 
 
 async def _read_error(reply: aiohttp.ClientResponse) -> tuple[int, str, str]:
-    """Status, type and message of an error of llama.cpp's."""
+    """Status, type and message of an error from llama.cpp."""
     text = await reply.text()
     try:
         error = json.loads(text)["error"]

@@ -1,7 +1,7 @@
 """Which requests a server on this machine accepts from web pages: checks of `Host` and `Origin` by Ollama's rules.
 
-A page that you visit can send requests to your own machine. Its browser says in `Origin` where the page came from; a name
-that was made to resolve to this machine (DNS rebinding) is seen in `Host`. Programs send no `Origin` and are let in.
+A page that you visit can send requests to your machine. Its browser says in `Origin` where the page came from. A name
+that was made to resolve to this machine (DNS rebinding) shows in `Host`. Programs send no `Origin` and are accepted.
 """
 
 from __future__ import annotations

