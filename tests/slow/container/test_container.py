@@ -171,7 +171,7 @@ def test_a_container_of_a_living_run_is_not_taken(spec: EndpointSpec, engine: st
         assert run.stdout
         assert run.stdout.readline() == b"ready\n"
         try:
-            with pytest.raises(ConfigurationError, match="belongs to a run under way"), open_endpoint(fixed):
+            with pytest.raises(ConfigurationError, match="belongs to a run in progress"), open_endpoint(fixed):
                 pass
         finally:
             run.terminate()

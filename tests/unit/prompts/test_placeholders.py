@@ -118,7 +118,7 @@ def test_a_missing_variable_is_one_line_naming_case_and_variable(tmp_path: Path)
 @pytest.mark.parametrize("word", ["{question}", "{vars.topic}"])
 def test_what_a_case_says_is_not_taken_for_an_option(word: str) -> None:
     given = {"question": "-rf", "vars": {"topic": "--config=mine"}, "case": "one"}
-    with pytest.raises(ToolError, match=r"case 'one': .* would take for an option.*--option="):
+    with pytest.raises(ToolError, match=r"case 'one': .* would read as an option.*--option="):
         shown(word, **given)
     assert shown("--", word, **given).startswith("['--', '-")
     assert shown(f"--q={word}", **given).startswith("['--q=-")
