@@ -57,7 +57,7 @@ def floors(pyproject: Path) -> list[list[str]]:
     return [[name.strip().split(".")[-1] for name in re.split(r"[|:]", layer)] for layer in contract["layers"]]
 
 
-def rooms_picture(pyproject: Path = Path("pyproject.toml")) -> str:
+def rooms_picture(pyproject: Path = Path(__file__).parents[3] / "pyproject.toml") -> str:
     """An SVG file with one row per floor; every import leads from a room to one further down."""
     rows: list[str] = []
     top = 24
