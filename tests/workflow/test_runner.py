@@ -129,7 +129,7 @@ def test_a_wrong_setting_is_told_before_anything_is_asked(place: Place) -> None:
 
 
 def test_a_config_file_or_results_that_are_not_there_are_told_in_one_line(place: Place) -> None:
-    with pytest.raises(ConfigurationError, match=r"nofile.yaml is no file. Name a YAML file of settings"):
+    with pytest.raises(ConfigurationError, match=r"nofile.yaml is not a file. Name a YAML file of settings"):
         asyncio.run(BenchmarkRunner("nofile.yaml", root=str(place.folder)).run_single_benchmark("light"))
     with pytest.raises(ConfigurationError, match="the run made no such table"):
         BenchmarkResults("heavy", place.folder / "results" / "heavy", "snakemake").samples()

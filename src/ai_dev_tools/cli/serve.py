@@ -23,7 +23,7 @@ def serve(
     num_ctx: Annotated[int | None, typer.Option(help="Context length when a request names none")] = None,
     parallel: Annotated[int | None, typer.Option(help="Requests computed at once")] = None,
     cache_prompt: Annotated[
-        bool, typer.Option("--cache-prompt", help="Reuse prompt prefixes (falsifies measurements)")
+        bool, typer.Option("--cache-prompt", help="Reuse prompt prefixes (distorts measurements)")
     ] = False,
 ) -> None:
     """Serve the embedded model alone, as Ollama would, until Ctrl-C."""

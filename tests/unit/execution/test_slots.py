@@ -73,7 +73,7 @@ def test_one_line_says_how_many_and_what_to_do(bench: Bench) -> None:
     bench.run(samples=1, endpoint={"max_concurrent": 4})
     (line,) = [line for line in bench.lines if "at once" in line]
     assert line == (
-        f"small: {bench.fake.url} serves 1 request at once, so no more are sent, not 4, as the others would wait there. "
+        f"small: {bench.fake.url} serves 1 request at once, so no more are sent instead of 4, as the others would wait there. "
         "To have 4, start that server with OLLAMA_NUM_PARALLEL=4"
     )
 

@@ -267,7 +267,10 @@ def test_what_nothing_reads_is_refused_in_one_line_instead_of_left_out(root: Pat
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"cluster": "my project"}, "'cluster' is 'my project': use only letters, digits, '.', '-' and '_', starting with"),
+        (
+            {"cluster": "my project"},
+            "'cluster' is 'my project': use only letters, digits, '.', '-' and '_', starting with",
+        ),
         ({"cluster": "-x"}, "starting with a letter or digit"),
     ],
 )

@@ -507,7 +507,7 @@ def _absent_files(config: Config, root: Path, home: Path | None) -> Iterator[str
 
 
 def _absent(setting: str, files: Iterable[str | Path], root: Path) -> Iterator[str]:
-    return (f"config: '{setting}' names {file}, which is no file" for file in files if not (root / file).is_file())
+    return (f"config: '{setting}' names {file}, which is not a file" for file in files if not (root / file).is_file())
 
 
 def round_file(profile: str, model: str, task: str) -> Path:
