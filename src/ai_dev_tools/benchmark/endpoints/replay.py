@@ -1,7 +1,7 @@
-"""Answers from recorded samples, with their recorded timings: a whole run again without a model.
+"""Serve answers from recorded samples, with their recorded timings: repeat a whole run without a model.
 
 A request is recognised by its model, the digest of its prompt without the opening nonce, and its seed. Every recorded
-attempt is played in turn, the failed ones as the failure that they were.
+attempt is replayed in turn, including the failures.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ async def _listen(runner: web.AppRunner) -> None:
 
 @dataclass
 class Recordings:
-    """What was recorded of one model, and what already was played."""
+    """The recordings of one model, and which of them have been replayed."""
 
     model: str
     samples: dict[Key, Sample]
@@ -88,7 +88,7 @@ class Recordings:
         self._lock = threading.Lock()
 
     def next_attempt(self, key: Key) -> tuple[Sample, int] | None:
-        """The recording of a request and which of its attempts is due; after the last one it begins anew."""
+        """The recording of a request and which of its attempts is next; after the last one, it starts over."""
         sample = self.samples.get(key)
         if sample is None:
             return None
@@ -105,7 +105,7 @@ def load_recordings(folder: Path, model: str) -> Recordings:
         folder: of a run, or its samples folder.
 
     Raises:
-        ConfigurationError: there is none, or a block is damaged.
+        ConfigurationError: there are none, or a block is damaged.
     """
     samples: dict[Key, Sample] = {}
     files = [*folder.glob("*/*/*/*.json"), *folder.glob("samples/*/*/*/*.json")]
@@ -122,7 +122,7 @@ def load_recordings(folder: Path, model: str) -> Recordings:
 
 
 def request_key(body: dict[str, Any]) -> Key | None:
-    """What identifies a request; None for one that no run of this project sends."""
+    """What identifies a request; None if no run of this project sends such a request."""
     try:
         content = body["messages"][-1]["content"]
         seed = body["options"]["seed"]
@@ -133,7 +133,7 @@ def request_key(body: dict[str, Any]) -> Key | None:
 
 
 def closing_fields(sample: Sample) -> dict[str, Any]:
-    """Ollama's closing fields as they were recorded; what was absent stays absent."""
+    """Ollama's closing fields as they were recorded; missing ones stay missing."""
     durations = {"load": sample.load_s, "prompt_eval": sample.prompt_eval_s, "eval": sample.eval_s}
     fields: dict[str, Any] = {
         "done": True,
@@ -201,7 +201,7 @@ class Player:
         return await _fail(request, error.class_ if error else "connection", error.message if error else "")
 
     async def _unknown(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
-        """A warm-up (it asks for one token) is answered; any other request that was not recorded is an error."""
+        """Answer a warm-up (which asks for one token); any other request that was not recorded is an error."""
         options = body.get("options")
         if isinstance(options, dict) and options.get("num_predict") == 1:
             closing = {"message": {"role": "assistant", "content": ""}, "done": True, "done_reason": "length"}
@@ -223,11 +223,11 @@ async def _play(request: web.Request, sample: Sample, received: float) -> web.St
 
 
 async def _fail(request: web.Request, error_class: str, message: str) -> web.StreamResponse:
-    """Fail as the recorded request did; what has no status of its own is a connection that breaks."""
+    """Fail as the recorded request did; an error without an HTTP status becomes a broken connection."""
     if error_class == "malformed_response":
         return await _lines(request)
     if error_class in _STATUSES:
-        # The message already says what was wrong; the word tells an overflow from other refusals.
+        # The message already says what was wrong; this tells an overflow from other refusals.
         return _json(_STATUSES[error_class], {"error": message or error_class.replace("_", " ")})
     if error_class == "timeout":
         await asyncio.sleep(3600)

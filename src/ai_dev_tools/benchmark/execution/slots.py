@@ -1,7 +1,7 @@
-"""How many requests a server truly serves at once: requests beyond that wait in its line, and their time holds others' work.
+"""Find out how many requests a server really serves at once; further ones would wait in its queue.
 
-A few short requests are sent together. Nothing comes back until a request's turn begins, so that answers which come at
-the same time had slots of their own. What was found is kept with the identity of the session and reused by the other
+A few short requests are sent together. Nothing comes back until a request's turn begins, so answers that arrive at
+the same time each had a slot. The result is kept with the identity of the session and reused by the other
 blocks of a run, for as long as the model stays loaded.
 """
 
@@ -33,23 +33,23 @@ FIRST_TOKENS = 24
 MOST_TOKENS = 384
 ROUNDS = 5
 CLEAR_S = 0.5
-"""Answers that take so long to write cannot miss each other by the noise of a busy machine; shorter ones are made longer."""
+"""Answers that take this long overlap despite the noise of a busy machine; shorter ones are made longer."""
 SHORT_S = 0.04
-"""A server that needs less for a whole answer, however long it was to be, does not show what it does at once."""
+"""A server that needs less for a whole answer, however long, does not show what it does at once."""
 PATIENCE_S = 15.0
-"""A round that takes longer is not repeated to confirm what it showed."""
+"""A round that takes longer is not repeated for confirmation."""
 
 
 @dataclass(frozen=True)
 class Slots:
-    """What is known of one server address.
+    """What is known about one server address.
 
     Attributes:
         url: the address.
-        at_once: requests it serves at once; `wanted` where it serves as many or more; None where it cannot be told.
+        at_once: requests it serves at once; `wanted` if it serves as many or more; None if it cannot be determined.
         wanted: requests that the run would send at once.
         model_digest, num_ctx: what was loaded.
-        run, server: process of the run that found it out, and of the server; None where that is not known.
+        run, server: process of the run that found it out, and of the server; None if unknown.
     """
 
     url: str
@@ -67,9 +67,9 @@ class Slots:
 
 
 def known_slots(block: Block, endpoint: ReadyEndpoint) -> list[Slots]:
-    """Per replica what an earlier block of this run found out, if the model has been loaded ever since.
+    """For each replica, what an earlier block of this run found out, if the model has stayed loaded since.
 
-    To be called before a warm-up, which loads the model: a server that was restarted has it no longer, and another
+    Call this before a warm-up, which loads the model: a restarted server no longer has it, and another
     start may have other slots.
     """
     blank = [_blank(block, endpoint, url) for url in endpoint.replicas]
@@ -92,7 +92,7 @@ def find_slots(
 
 
 def in_words(slots: Slots, endpoint: ReadyEndpoint, instance: str) -> str | None:
-    """The line for people; None where all is as it should be."""
+    """The line for people; None if everything is as expected."""
     if slots.at_once == slots.wanted or slots.wanted == 1:
         return None
     where = f"{instance}: {slots.url}"
@@ -110,14 +110,14 @@ def in_words(slots: Slots, endpoint: ReadyEndpoint, instance: str) -> str | None
         f"OLLAMA_NUM_PARALLEL={slots.wanted}"
     )
     plural = "request" if slots.at_once == 1 else "requests"
-    return f"{where} serves {slots.at_once} {plural} at once, so no more are sent, not {slots.wanted}, {remedy}"
+    return f"{where} serves {slots.at_once} {plural} at once, so no more are sent instead of {slots.wanted}, {remedy}"
 
 
 def probe(client: ChatClient, chat: Chat, most: int, timeout_s: float) -> int | None:
-    """How many of `most` requests sent together the server serves at once; None where it cannot be told.
+    """How many of `most` requests sent together the server serves at once; None if it cannot be determined.
 
-    A round of long answers can show too few, where somebody else's request takes a slot, so the best of two counts. What
-    short answers show is noise in part: they are made longer, and where they stay short, several rounds must agree.
+    A round of long answers can show too few if someone else's request takes a slot, so the best of two counts. What
+    short answers show is partly noise: they are made longer, and if they stay short, several rounds must agree.
     """
     clear: list[int] = []
     short: list[tuple[int, int]] = []
@@ -145,7 +145,7 @@ def probe(client: ChatClient, chat: Chat, most: int, timeout_s: float) -> int | 
 
 @dataclass(frozen=True)
 class Turn:
-    """One answer, in seconds of one clock: when it was asked for, when the server began to write it, and its end."""
+    """One answer, in seconds of one clock: when it was requested, when the server started writing it, and its end."""
 
     sent: float
     begin: float
@@ -153,9 +153,9 @@ class Turn:
 
 
 def overlapping(turns: Sequence[Turn]) -> int:
-    """The most answers that were written at one moment, by the middle half of each.
+    """The maximum number of answers that were written at the same time, by the middle half of each.
 
-    The middle half, so that an answer that ends a moment late does not seem to be written beside the one after it.
+    The middle half, so that an answer that ends slightly late does not seem to overlap with the next one.
     """
     changes = []
     for turn in turns:
@@ -169,9 +169,9 @@ def overlapping(turns: Sequence[Turn]) -> int:
 
 
 def spread(turns: Sequence[Turn]) -> int:
-    """As many as fit: four that take as long together as one alone had a slot each, those that take four times as long one.
+    """Infer slots from times: four that together take as long as one alone had four slots, or else fewer.
 
-    Says something also of answers that are too short to be seen being written.
+    This also works for answers that are too short to be seen being written.
     """
     whole = max(turn.end for turn in turns) - min(turn.sent for turn in turns)
     one = min(turn.end - turn.sent for turn in turns)
@@ -179,7 +179,7 @@ def spread(turns: Sequence[Turn]) -> int:
 
 
 def _together(client: ChatClient, chat: Chat, most: int, timeout_s: float) -> list[Turn]:
-    """What came of `most` requests sent at one moment; those that failed are left out."""
+    """The results of `most` requests sent at the same time; failed ones are left out."""
     turns: list[Turn] = []
     go = threading.Barrier(most)
 
@@ -192,7 +192,7 @@ def _together(client: ChatClient, chat: Chat, most: int, timeout_s: float) -> li
         except BenchmarkError:
             return
         end = sent + reply.duration_s
-        # where a proxy holds the answer back until it is whole, the server's own time of writing tells when it began
+        # if a proxy holds the answer back until it is complete, the server's own writing time tells when it started
         writing = reply.final.get("eval_duration")
         written_s = writing / 1e9 if isinstance(writing, int) and 0 < writing / 1e9 <= reply.duration_s else 0.0
         turns.append(Turn(sent, min(sent + (reply.turn_s or reply.duration_s), end - written_s), end))
@@ -206,12 +206,12 @@ def _together(client: ChatClient, chat: Chat, most: int, timeout_s: float) -> li
 
 
 def probe_chat(block: Block) -> Chat:
-    """A request with the block's own options, so that nothing is loaded anew."""
+    """A request with the block's own options, so that nothing is loaded again."""
     return Chat(block.model, PROMPT, {}, {**block.options, "seed": 0}, block.think)
 
 
 def _asking_for(chat: Chat, tokens: int) -> Chat:
-    """The request for an answer that is so long whatever the model: a list of truth values, each followed by a comma."""
+    """A request for an answer of this length from any model: a list of truth values, each followed by a comma."""
     schema = {"type": "array", "items": {"type": "boolean"}, "minItems": tokens // 2, "maxItems": tokens // 2}
     return replace(chat, schema=schema, options={**chat.options, "num_predict": tokens})
 
@@ -229,13 +229,13 @@ def _blank(block: Block, endpoint: ReadyEndpoint, url: str) -> Slots:
 
 
 def _process(pid: str | int | None) -> str | None:
-    """A process that lives, such that a later one with the same number is told apart."""
+    """Identify a live process such that a later one with the same number is told apart."""
     started = start_time(int(pid)) if pid is not None and str(pid).isdigit() else None
     return None if started is None else f"{pid}@{started}"
 
 
 def _recorded(block: Block) -> list[Slots]:
-    """What sessions of this model recorded, the latest last."""
+    """The records of this model's sessions, the latest last."""
     found = []
     for entry in sorted(recorded_for_model(Path(block.results), block.model), key=lambda e: str(e.get("recorded_at"))):
         for item in entry.get("slots") or []:
