@@ -21,6 +21,7 @@ test: setup
 	$(BIN)/python -m pytest -m "not slow" --numprocesses $(WORKERS) --dist loadfile
 
 test-slow: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group slurm
 	$(BIN)/python -m pytest -m slow
 
 check: setup

@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 CLIENTS = ("sbatch", "srun", "squeue", "sinfo", "scancel", "scontrol")
@@ -21,6 +22,8 @@ def missing() -> str | None:
     absent = [name for name in PROGRAMS if shutil.which(name) is None]
     if absent:
         return f"Slurm is not installed ({', '.join(absent)}): apt-get install slurm-wlm munge"
+    if find_spec("snakemake_executor_plugin_slurm") is None:
+        return "Snakemake's plugin for Slurm is not installed: pip install --group slurm"
     return None if os.geteuid() == 0 else "a Slurm of the test's own needs root"
 
 

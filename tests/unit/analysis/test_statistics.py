@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.multitest import multipletests
@@ -15,14 +19,15 @@ from statsmodels.stats.power import TTestPower
 from ai_dev_tools.benchmark.analysis.clusters import Nesting, cluster_estimate
 from ai_dev_tools.benchmark.analysis.comparison import compare
 from ai_dev_tools.benchmark.analysis.power import clusters_needed, gate_power, minimal_effect, t_power
+from ai_dev_tools.benchmark.analysis.signed_ranks import signed_rank_p
 from ai_dev_tools.benchmark.analysis.statistics import (
+    _ranks,
     benjamini_hochberg,
     bootstrap_t,
     effect_size,
     holm,
     infer,
     quantile_interval,
-    signed_rank_p,
     wilson,
 )
 from ai_dev_tools.benchmark.plugins import COMPARISONS, comparison
@@ -207,18 +212,33 @@ def test_quantities_shared_with_pingouin_agree() -> None:
     p_column = next(c for c in table.columns if c.lower().replace("_", "-").startswith("p-val") or c == "p_val")
     assert 2 * ours.p_above(0.0) == pytest.approx(float(table[p_column].iloc[0]), rel=1e-9)
     rank_column = next(c for c in rank.columns if c.lower().replace("_", "-").startswith("p-val"))
-    assert signed_rank_p([x - y])[0] == pytest.approx(float(rank[rank_column].iloc[0]), rel=1e-9)
+    assert signed_rank_p(x - y) == pytest.approx(float(rank[rank_column].iloc[0]), rel=1e-9)
     assert t_power(0.6, 24, 0.05) == pytest.approx(float(power), rel=1e-9)
 
 
-def test_signed_rank_p_values_of_many_arrays_are_those_of_scipy_one_by_one() -> None:
-    rng = np.random.default_rng(5)
-    arrays = [rng.standard_normal(n) for n in (0, 1, 2, 7, 7, 30, 60, 60)]
-    arrays += [np.round(rng.standard_normal(n), 1) for n in (8, 8, 20, 20, 80)]  # with ties and zeros
-    ours = signed_rank_p(arrays)
-    for array, p in zip(arrays, ours, strict=True):
-        moved = array[array != 0]
-        assert np.isnan(p) if len(moved) < 2 else p == stats.wilcoxon(moved).pvalue
+@given(
+    st.lists(st.floats(-5, 5), max_size=70),
+    st.sampled_from([0, 1, 8]),
+)
+def test_signed_rank_p_values_are_those_of_scipy(values: list[float], digits: int) -> None:
+    array = np.round(np.asarray(values, dtype=np.float64), digits)  # with ties and zeros, and without
+    moved = array[array != 0]
+    ours = signed_rank_p(array)
+    assert np.isnan(ours) if len(moved) < 2 else ours == stats.wilcoxon(moved).pvalue
+
+
+@given(st.integers(1, 3000), st.sampled_from([0.05, 0.5, 0.9, 0.95, 0.99]))
+def test_ranks_of_a_quantiles_interval_are_those_of_the_binomial_distribution(n: int, q: float) -> None:
+    tail = (1 - 0.95) / 2
+    assert _ranks(n, q, 0.95) == (int(stats.binom.ppf(tail, n, q)), int(stats.binom.ppf(1 - tail, n, q)) + 1)
+
+
+def test_tables_import_neither_scipy_stats_nor_statsmodels() -> None:
+    """They take half a second, which is more than all the rest of a small run's tables."""
+    code = (
+        "import sys, ai_dev_tools.benchmark.analysis.tables; print({'scipy.stats', 'statsmodels'} & set(sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
 
 
 def test_estimates_over_the_same_pairs_share_their_nesting_and_nothing_else() -> None:

@@ -21,12 +21,12 @@ from ai_dev_tools.benchmark.analysis.pairs import Pairs, Rows
 from ai_dev_tools.benchmark.analysis.power import minimal_effect
 from ai_dev_tools.benchmark.analysis.quality import gate_level, lower_bound
 from ai_dev_tools.benchmark.analysis.samples_table import ALL, words
+from ai_dev_tools.benchmark.analysis.signed_ranks import signed_rank_p
 from ai_dev_tools.benchmark.analysis.statistics import (
     RESAMPLES,
     benjamini_hochberg,
     effect_size,
     from_log,
-    signed_rank_p,
     what_is_left_out,
     why_no_interval,
 )
@@ -90,7 +90,7 @@ def compare(
             rows.append(where | row)
             moves.append(found.source.influence if found is not None and scope[2] == ALL else np.empty(0))
     result = pd.DataFrame(rows, columns=COLUMNS)
-    result["p_signed_rank"] = signed_rank_p(moves)
+    result["p_signed_rank"] = [signed_rank_p(moved) for moved in moves]
     result["p_adjusted"] = benjamini_hochberg(result["p"].to_list())
     return result
 

@@ -1,7 +1,8 @@
 """The inference of the protocol on cluster estimates: the wider of two intervals, families, effect sizes.
 
-scipy and statsmodels supply distributions, Wilson intervals and adjustments. Written here is what they lack, above all
-the studentised bootstrap of cluster means. References are in docs/statistics.md.
+scipy.special supplies the distributions. Written here is the rest: above all the studentised bootstrap of cluster means,
+and formulas of a few lines, for which scipy.stats and statsmodels would take half a second to import; tests hold them to
+the same digits. References are in docs/statistics.md.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import special
 
 from ai_dev_tools.benchmark.analysis.clusters import ClusterEstimate, Floats
 
@@ -157,7 +158,11 @@ def benjamini_hochberg(p_values: Sequence[float]) -> Floats:
     known = np.isfinite(p)
     out = np.full(len(p), np.nan)
     if known.any():
-        out[known] = stats.false_discovery_control(p[known], method="bh")
+        order = np.argsort(p[known])
+        scaled = p[known][order] * (known.sum() / np.arange(1, known.sum() + 1))
+        adjusted = np.empty(len(scaled))
+        adjusted[order] = np.minimum.accumulate(scaled[::-1])[::-1]
+        out[known] = np.clip(adjusted, 0, 1)
     return out
 
 
@@ -203,11 +208,12 @@ def t_quantile(tail: float, df: float) -> float:
 @lru_cache(maxsize=65_536)
 def wilson(count: float, total: float, confidence: float = 0.95) -> tuple[float, float]:
     """Wilson interval of a proportion; (NaN, NaN) for a total of zero."""
-    from statsmodels.stats.proportion import proportion_confint
-
     if total <= 0:
         return float("nan"), float("nan")
-    low, high = proportion_confint(count, total, 1 - confidence, method="wilson")
+    z, share = -float(special.ndtri((1 - confidence) / 2.0)), count / total
+    centre = (share + z**2 / (2 * total)) / (1 + z**2 / total)
+    reach = z * np.sqrt(share * (1.0 - share) / total + z**2 / (4.0 * total**2)) / (1 + z**2 / total)
+    low, high = centre - reach, centre + reach
     return (0.0 if count == 0 else float(low)), (1.0 if count == total else float(high))
 
 
@@ -233,24 +239,5 @@ def quantile_interval(
 def _ranks(n: int, q: float, confidence: float) -> tuple[int, int]:
     """Ranks (from 1) of the order statistics around a quantile; 0 and n + 1 where n has none."""
     tail = (1 - confidence) / 2
-    return int(stats.binom.ppf(tail, n, q)), int(stats.binom.ppf(1 - tail, n, q)) + 1
-
-
-def signed_rank_p(values: Sequence[Floats]) -> Floats:
-    """Two-sided Wilcoxon signed-rank p-value of each array: sensitivity only, it tests symmetry about 0.
-
-    NaN without two values that differ from 0. Arrays that scipy treats by one method go through it together, since a
-    call costs far more than its arithmetic.
-    """
-    out = np.full(len(values), np.nan)
-    alike: dict[tuple[int, bool, int], list[int]] = {}
-    moved = [array[np.abs(array) > 1e-12] for array in values]
-    for number, array in enumerate(moved):
-        n = len(array)
-        if n >= 2:
-            ties = len(np.unique(np.abs(array))) < n
-            # few values with ties: scipy goes through all sign changes, for which a stack would need much memory
-            alike.setdefault((n, ties, number if ties and n <= 13 else -1), []).append(number)
-    for numbers in alike.values():
-        out[numbers] = stats.wilcoxon(np.stack([moved[number] for number in numbers]), axis=1).pvalue
-    return out
+    below = special.bdtr(np.arange(n + 1), n, q)
+    return int(np.searchsorted(below, tail)), int(np.searchsorted(below, 1 - tail)) + 1
