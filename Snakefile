@@ -33,6 +33,10 @@ wildcard_constraints:
     tool=r"[A-Za-z0-9_-]+",
     approach=r"[A-Za-z0-9_-]+",
     sample=r"[0-9]+",
+    archive=r"[A-Za-z0-9_@.-]+",
+    before=r"((?!__)[A-Za-z0-9_-])+(@replay)?",
+    after=r"((?!__)[A-Za-z0-9_-])+(@replay)?",
+    batch=r"[A-Za-z0-9_-]+",
 
 
 localrules:  # on a cluster these stay where the network is, and cost less than queueing them
@@ -65,6 +69,7 @@ if flow.source != "samples":
     include: "workflow/rules/run.smk"
 
 
+include: "workflow/rules/common.smk"
 include: "workflow/rules/analyse.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/compare.smk"
@@ -72,7 +77,7 @@ include: "workflow/rules/batch.smk"
 include: "workflow/rules/archive.smk"
 
 
-if not flow.is_module:  # what the command line says of a clone
+if not flow.call.is_module:  # what the command line says of a clone
 
     include: "workflow/rules/inspect.smk"
     include: "workflow/rules/clean.smk"
@@ -112,13 +117,13 @@ rule archive:
 rule compare:
     """Compare profiles: --config compare=light,medium,heavy (the first with each other one)."""
     input:
-        flow.comparisons,
+        flow.several.comparisons,
 
 
 rule batch:
     """Run a batch: --config batch=quick|standard|comprehensive|scaling or one of your own."""
     input:
-        flow.batch_report,
+        flow.several.batch_report,
 
 
 onstart:

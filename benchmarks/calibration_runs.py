@@ -17,7 +17,7 @@ import pandas as pd
 from calibration_data import Floats, generator
 
 from ai_dev_tools.benchmark.analysis.candidate import Candidate
-from ai_dev_tools.benchmark.analysis.claims import Claim, Plan, Undertaking
+from ai_dev_tools.benchmark.analysis.claims import Undertaking
 from ai_dev_tools.benchmark.analysis.gates import Gates
 from ai_dev_tools.benchmark.analysis.measuring import measure
 from ai_dev_tools.benchmark.analysis.pairing import costs
@@ -26,6 +26,7 @@ from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.analysis.standing import Standing
 from ai_dev_tools.benchmark.analysis.validity import DEFAULTS, assess
 from ai_dev_tools.benchmark.analysis.verdicts import _share_spread, decide
+from ai_dev_tools.benchmark.records.plan import Claim, DeclaredPlan
 
 ARMS = ("baseline", "no_context", "tools")
 CORRELATION = 0.3
@@ -170,7 +171,7 @@ class Layout:
         names = tuple(f"m{m}" for m in range(self.models))
         self.claim = Claim(id="tokens:tools", endpoint="tokens", approach="tools")
         cases = {f"t{t}": tuple(f"t{t}c{c}" for c in range(n)) for t, n in enumerate(self.sizes)}
-        plan = Plan(
+        plan = DeclaredPlan(
             plan="p", profile="x", models=names, tasks=cases, approaches=ARMS, samples=max(self.sizes),
             claims=(self.claim,), rules=2,
         )  # fmt: skip

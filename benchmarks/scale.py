@@ -15,10 +15,13 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+
+if TYPE_CHECKING:
+    from ai_dev_tools.benchmark.records.plan import DeclaredPlan
 
 APPROACHES = ("baseline", "no_context", "tools")
 TASKS = tuple(f"task_{letter}" for letter in "abcdef")
@@ -103,23 +106,22 @@ def invent(rows: int, seed: int = 0) -> pd.DataFrame:
     )
 
 
-def ledger(samples: pd.DataFrame) -> list[dict[str, Any]]:
+def ledger(samples: pd.DataFrame) -> list[DeclaredPlan]:
     """The plan that the invented samples fulfil."""
+    from ai_dev_tools.benchmark.records.plan import OUTCOMES, Claim, DeclaredPlan
+
     cases = samples[["task", "case"]].drop_duplicates()
-    claims = [
-        {"id": f"{e}:tools", "endpoint": e, "approach": "tools", "reference": "baseline", "margin_ratio": 0.95}
-        for e in ("tokens", "time")
-    ]
+    tasks = cases.groupby("task", observed=True)
     return [
-        {
-            "plan": "p",
-            "profile": "heavy",
-            "models": sorted(MODELS),
-            "tasks": {str(task): [str(c) for c in part["case"]] for task, part in cases.groupby("task", observed=True)},
-            "approaches": list(APPROACHES),
-            "samples": int(samples["sample"].max()) + 1,
-            "claims": claims,
-        }
+        DeclaredPlan(
+            plan="p",
+            profile="heavy",
+            models=tuple(sorted(MODELS)),
+            tasks={str(task): tuple(str(case) for case in part["case"]) for task, part in tasks},
+            approaches=tuple(APPROACHES),
+            samples=int(samples["sample"].max()) + 1,
+            claims=tuple(Claim(id=f"{outcome}:tools", endpoint=outcome, approach="tools") for outcome in OUTCOMES),
+        )
     ]
 
 

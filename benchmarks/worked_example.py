@@ -17,6 +17,7 @@ from scipy import stats
 
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.analysis.verdicts import verdicts
+from ai_dev_tools.benchmark.records.plan import Claim, DeclaredPlan
 
 SAMPLES = Path(__file__).parents[1] / "docs/examples/statistics/samples.csv"
 MARKED = re.compile(r"(?<=<!-- worked example -->\n).*?(?=<!-- /worked example -->)", re.DOTALL)
@@ -60,18 +61,17 @@ The {reused} existing samples count, and in return the second look is tested at 
 def judged(samples: pd.DataFrame, *sizes: int) -> pd.Series[Any]:
     """The verdict at the last of several plans, each of so many samples."""
     cases = list(dict.fromkeys(samples["case"]))
-    claim = {"id": "tokens:tools", "endpoint": "tokens", "approach": "tools"}
     plans = [
-        {
-            "plan": name,
-            "rules": 2,
-            "profile": "example",
-            "models": ["m"],
-            "tasks": {"bugs": cases},
-            "approaches": ["baseline", "tools", "no_context"],
-            "samples": size,
-            "claims": [claim],
-        }
+        DeclaredPlan(
+            plan=name,
+            rules=2,
+            profile="example",
+            models=("m",),
+            tasks={"bugs": tuple(cases)},
+            approaches=("baseline", "tools", "no_context"),
+            samples=size,
+            claims=(Claim(id="tokens:tools", endpoint="tokens", approach="tools"),),
+        )
         for name, size in zip(("first", "second"), sizes, strict=False)
     ]
     table = verdicts(samples[samples["sample"] < sizes[-1]], plans)

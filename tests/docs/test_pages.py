@@ -19,8 +19,9 @@ from typing import Any
 import pytest
 import yaml
 
-from ai_dev_tools.benchmark.config.models import Config, load_config, resolve_profile
+from ai_dev_tools.benchmark.config.models import Config, load_config
 from ai_dev_tools.benchmark.config.parsing import read_yaml
+from ai_dev_tools.benchmark.config.resolving import resolve_profile
 from ai_dev_tools.benchmark.config.sources import load_settings, merge
 from ai_dev_tools.cli.benchmark_cli import app, join_lists
 from support.documents import DATA, DIRECTIVES, PLAIN, PYTHON, SHELL, Block, every_block, pages

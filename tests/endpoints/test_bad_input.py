@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ai_dev_tools.benchmark.config.models import load_config, resolve_profile
+from ai_dev_tools.benchmark.config.models import load_config
+from ai_dev_tools.benchmark.config.resolving import resolve_profile
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, open_endpoint
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
 from fakes.ollama import FakeOllama

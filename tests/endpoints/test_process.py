@@ -8,12 +8,12 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 import urllib3
+from msgspec.structs import replace
 
 from ai_dev_tools.benchmark._util.processes import start_time
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, memory, open_endpoint

@@ -20,7 +20,7 @@ from ai_dev_tools.benchmark.errors import EndpointConnectionError, ModelError
 from ai_dev_tools.benchmark.execution import MAX_RESTARTS, run_block
 from ai_dev_tools.benchmark.execution import progress as progress_module
 from ai_dev_tools.benchmark.execution import request as measure
-from ai_dev_tools.benchmark.execution.progress import Progress
+from ai_dev_tools.benchmark.execution.progress import BlockProgress
 from ai_dev_tools.benchmark.records.block import Block
 from ai_dev_tools.benchmark.records.sample import Sample, read_sample
 from support.making import block, prompts
@@ -122,7 +122,7 @@ def test_what_was_lost_with_a_server_is_not_counted_until_it_was_asked_again(
 ) -> None:
     monkeypatch.setattr(progress_module, "INTERVAL_S", 0.0)
     said: list[str] = []
-    progress = Progress(block(results=str(tmp_path), samples=5, run_requests=9), 9, said.append)
+    progress = BlockProgress(block(results=str(tmp_path), samples=5, run_requests=9), 9, said.append)
     for _ in range(3):
         progress.finished(None)
     for lost in range(1, 7):
@@ -139,7 +139,7 @@ def test_what_was_lost_with_a_server_is_not_counted_until_it_was_asked_again(
 def test_what_broke_before_an_answer_came_again_has_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress_module, "INTERVAL_S", 0.0)
     said: list[str] = []
-    progress = Progress(block(results=str(tmp_path), run_requests=9), 9, said.append)
+    progress = BlockProgress(block(results=str(tmp_path), run_requests=9), 9, said.append)
     progress.finished(EndpointConnectionError("gone"), 1)
     progress.finished(None)
     assert "2/9, 1 failed |" in said[-1]

@@ -10,6 +10,7 @@ import pandas as pd
 
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.analysis.verdicts import verdicts
+from ai_dev_tools.benchmark.records.plan import DeclaredPlan
 
 
 def invent(
@@ -113,7 +114,7 @@ def invent(
     return pd.DataFrame(rows)
 
 
-def declare(
+def entry(
     samples: pd.DataFrame,
     /,
     plan: str = "p1",
@@ -121,7 +122,7 @@ def declare(
     arm: str = "tools",
     **more: Any,
 ) -> dict[str, Any]:
-    """The plan that exactly these samples fulfil."""
+    """The ledger's entry of the plan that exactly these samples fulfil."""
     return {
         "plan": plan,
         "rules": 2,
@@ -142,8 +143,13 @@ def declare(
     } | more
 
 
+def declare(samples: pd.DataFrame, /, **more: Any) -> DeclaredPlan:
+    """The plan that exactly these samples fulfil; arguments as for `entry`."""
+    return DeclaredPlan.from_content(entry(samples, **more))
+
+
 def decide(
-    samples: pd.DataFrame, endpoint: str = "tokens", plans: Sequence[dict[str, Any]] | None = None
+    samples: pd.DataFrame, endpoint: str = "tokens", plans: Sequence[DeclaredPlan] | None = None
 ) -> pd.Series[Any]:
     """The primary verdict of one endpoint, by default under the plan that exactly these samples fulfil."""
     table = verdicts(samples, [declare(samples)] if plans is None else plans)

@@ -11,6 +11,7 @@ import yaml
 from ai_dev_tools.benchmark.prompts import Prompt
 from ai_dev_tools.benchmark.prompts.tools import ToolSpec
 from ai_dev_tools.benchmark.records.block import PROTOCOL, Block
+from ai_dev_tools.benchmark.records.endpoint_spec import EndpointSpec
 from ai_dev_tools.benchmark.records.sample import Attempt, EndpointIdentity, Request, Resources, Sample
 
 SCHEMA: dict[str, Any] = {
@@ -132,8 +133,8 @@ def block(**changed: Any) -> Block:
             "max_concurrent": 2,
             "startup_timeout_s": 5,
         },
-    }
-    return Block(**fields | changed)
+    } | changed
+    return Block(**fields | {"endpoint": EndpointSpec.from_dict(fields["endpoint"])})
 
 
 def sample(**changed: Any) -> Sample:

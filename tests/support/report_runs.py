@@ -15,7 +15,7 @@ import pandas as pd
 from ai_dev_tools.benchmark.analysis.tables import write_tables
 from ai_dev_tools.benchmark.prompts import Prompt, write_prompts
 from ai_dev_tools.benchmark.records.paths import TABLE_FILES
-from ai_dev_tools.benchmark.records.plan import plan_hash
+from ai_dev_tools.benchmark.records.plan import Plan
 from ai_dev_tools.benchmark.records.sample import (
     Attempt,
     EndpointIdentity,
@@ -82,10 +82,11 @@ def make_run(
         reference: the arm that the claims of the plan compare with.
     """
     rng = np.random.default_rng(seed)
-    plan = _plan(profile, models, tasks, approaches, samples, reference)
+    plan = Plan.from_content(_plan(profile, models, tasks, approaches, samples, reference))
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "plans.jsonl").write_text(
-        json.dumps({"plan": plan_hash(plan), "declared_at": "2026-01-01T00:00:00Z", "previous": None, **plan}) + "\n"
+        json.dumps({"plan": plan.digest, "declared_at": "2026-01-01T00:00:00Z", "previous": None, **plan.content()})
+        + "\n"
     )
     for task in tasks:
         (folder / "prompts").mkdir(exist_ok=True)
@@ -99,7 +100,7 @@ def make_run(
         for task in tasks:
             made = []
             for sample in _samples(
-                profile, model, task, approaches, samples, shares, response, plan_hash(plan), rng, clock
+                profile, model, task, approaches, samples, shares, response, plan.digest, rng, clock
             ):
                 clock += sample.duration_s or 0
                 if (kept := change(sample)) is not None:

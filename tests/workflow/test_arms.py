@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from ai_dev_tools.benchmark.analysis.verdicts import verdicts
-from ai_dev_tools.benchmark.records.plan import read_plans
+from ai_dev_tools.benchmark.records.plan import Claim, read_plans
 from fakes.ollama import FakeOllama
 from support.workflow_project import Project
 
@@ -198,8 +198,10 @@ def test_a_control_never_gets_saves(judged: Project, control: str) -> None:
     """No plan makes a claim for a control; this one does, and the same judge says no."""
     run = judged.folder / "results" / "light"
     (plan,) = read_plans(run / "plans.jsonl")
-    claim = {"id": f"tokens:{control}", "endpoint": "tokens", "approach": control, "margin_ratio": 0.95}
-    found = verdicts(pd.read_parquet(run / "tables" / "samples.parquet"), [plan | {"claims": [claim]}])
+    claim = Claim(id=f"tokens:{control}", endpoint="tokens", approach=control)
+    found = verdicts(
+        pd.read_parquet(run / "tables" / "samples.parquet"), [plan.model_copy(update={"claims": (claim,)})]
+    )
     (row,) = found[found["task"] == "(all)"].to_dict("records")
     assert row["label"] == "planned", "everything but the claim is as in the run"
     assert row["ratio"] < 0.5

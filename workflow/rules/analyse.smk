@@ -9,9 +9,11 @@ rule make_tables:
         plans=paths.PLANS,
         plugins=flow.plugins,
     output:
-        **flow.tables,
+        **paths.TABLE_FILES,
     log:
         f"{paths.LOGS}/make_tables.{{profile}}.log",
+    benchmark:
+        f"{paths.BENCHMARKS}/make_tables.{{profile}}.tsv"
     conda:
         "../../envs/environment.yaml"
     resources:

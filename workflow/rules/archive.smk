@@ -13,8 +13,8 @@ rule archive_run:
         paths.ARCHIVE,
     log:
         f"{paths.LOGS}/archive_run.{{profile}}.{{archive}}.log",
-    wildcard_constraints:
-        archive=r"[A-Za-z0-9_@.-]+",
+    benchmark:
+        f"{paths.BENCHMARKS}/archive_run.{{profile}}.{{archive}}.tsv"
     conda:
         "../../envs/environment.yaml"
     resources:

@@ -4,35 +4,22 @@
 rule report_batch:
     """One overview over all members of a batch."""
     input:
-        flow.batch_tables,
+        flow.several.batch_tables,
     output:
         json=f"{paths.BATCH}/overview.json",
         markdown=f"{paths.BATCH}/overview.md",
-        html=report(
-            f"{paths.BATCH}/overview.html",
-            caption="../report/batch.rst",
-            category="Batches",
-            labels={"batch": "{batch}", "part": "whole page"},
-        ),
-        figures=report(
-            directory(f"{paths.BATCH}/figures"),
-            patterns=["{name}.svg"],
-            caption="../report/figures.rst",
-            category="Batches",
-            labels={"batch": "{batch}", "part": "{name}"},
-        ),
+        html=page(f"{paths.BATCH}/overview.html", "batch", "Batches", batch="{batch}", part="whole page"),
+        figures=pages(f"{paths.BATCH}/figures", ".svg", "figures", "Batches", batch="{batch}", part="{name}"),
         arms=f"{paths.BATCH}/arms.csv",
         effects=f"{paths.BATCH}/effects_within_each_run.csv",
     log:
         f"{paths.LOGS}/report_batch.{{batch}}.log",
-    wildcard_constraints:
-        batch=r"[A-Za-z0-9_-]+",
     conda:
         "../../envs/environment.yaml"
     resources:
         measuring=flow.blocks_at_once,
     params:
-        batch=flow.batch_members,
-        reference=flow.experiment.config.plan.reference,
+        batch=flow.several.batch,
+        reference=flow.config.plan.reference,
     script:
         "../scripts/report_batch.py"

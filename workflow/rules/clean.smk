@@ -5,10 +5,7 @@ rule clean_report:
     """Remove tables, figures and report of the configured profile; samples and plans stay."""
     localrule: True
     params:
-        made=[
-            path.format(profile=flow.profile)
-            for path in (paths.TABLES, paths.FIGURES, paths.REPORT)
-        ],
+        made=[path.format(profile=flow.profile) for path in (paths.TABLES, paths.FIGURES, paths.REPORT)],
     shell:
         "rm -rf -- {params.made:q}"
 

@@ -4,24 +4,26 @@
 rule collect_contexts:
     """Run one tool over every case of a task, alone on the machine: its time is part of the claim."""
     input:
-        task=flow.task_files,
+        task=flow.of(lambda experiment, job: experiment.task_files(job.task)),
         tool=flow.tool_files,
-        corpora=flow.corpora,
+        corpora=flow.of(lambda experiment, job: experiment.receipts(job.task)),
     output:
         update(paths.CONTEXTS),
     log:
         f"{paths.LOGS}/collect_contexts.{{task}}.{{tool}}.log",
+    benchmark:
+        f"{paths.BENCHMARKS}/collect_contexts.{{task}}.{{tool}}.tsv"
     priority: flow.before_blocks
     conda:
         "../../envs/environment.yaml"
     resources:
         measuring=flow.blocks_at_once,
     params:
-        folder=flow.task_folder,
+        folder=flow.of(lambda experiment, job: str(experiment.tasks[job.task].folder)),
         program=flow.tool_program,
         cases=flow.context_cases,
-        runs=flow.experiment.config.tool_runs,
-        sandbox=flow.experiment.config.tool_sandbox,
+        runs=flow.config.tool_runs,
+        sandbox=flow.config.tool_sandbox,
         plugins=flow.plugin_names,
     script:
         "../scripts/collect_contexts.py"

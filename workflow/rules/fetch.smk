@@ -15,7 +15,7 @@ rule fetch_weights:
     resources:
         measuring=flow.blocks_at_once,
     params:
-        catalogue=flow.models_file,
+        catalogue=str(flow.experiment.models_file),
         pinned=flow.pinned,
     script:
         "../scripts/fetch_weights.py"
@@ -24,7 +24,7 @@ rule fetch_weights:
 rule fetch_corpus:
     """Source files of one published package; a corpus that cannot be had is noted, and its cases are skipped."""
     input:
-        flow.corpora_file,
+        flow.shipped(paths.CORPORA),
     output:
         paths.CORPUS_RECEIPT,
     log:

@@ -4,23 +4,25 @@
 rule render_prompts:
     """Put question, context and answer format together for each case and arm."""
     input:
-        task=flow.task_files,
-        contexts=flow.contexts,
+        task=flow.of(lambda experiment, job: experiment.task_files(job.task)),
+        contexts=flow.of(lambda experiment, job: experiment.context_files(job.task)),
         plugins=flow.prompt_plugins,
     output:
         paths.PROMPTS,
     log:
         f"{paths.LOGS}/render_prompts.{{task}}.log",
+    benchmark:
+        f"{paths.BENCHMARKS}/render_prompts.{{task}}.tsv"
     priority: flow.before_blocks
     conda:
         "../../envs/environment.yaml"
     resources:
         measuring=flow.blocks_at_once,
     params:
-        folder=flow.task_folder,
+        folder=flow.of(lambda experiment, job: str(experiment.tasks[job.task].folder)),
         approaches=flow.experiment.prompted_approaches,
-        tools=flow.task_tools,
-        shown=flow.shown_tools,
+        tools=flow.of(lambda experiment, job: experiment.task_tools(job.task)),
+        shown=flow.of(lambda experiment, job: experiment.shown_tools(job.task)),
         plugins=flow.plugin_names,
     script:
         "../scripts/render_prompts.py"

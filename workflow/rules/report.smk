@@ -4,46 +4,23 @@
 rule render_report:
     """Execute the report notebook and write what it says in every format."""
     input:
-        notebook=flow.report_notebook,
-        templates=flow.report_templates,
+        notebook=flow.shipped(flow.config.report.notebook),
+        templates=[str(path) for path in flow.config.report.templates],
         tables=rules.make_tables.output,
         plans=paths.PLANS,
         blocks=flow.blocks,
         prompts=flow.prompts,
         plugins=flow.plot_plugins,
     output:
-        multiext(
-            f"{paths.REPORT}/report",
-            markdown=".md",
-            json=".json",
-            csv=".csv",
-            text=".txt",
-            junit=".xml",
-            notebook=".ipynb",
-        ),
-        html=report(
-            f"{paths.REPORT}/report.html",
-            caption="../report/report.rst",
-            category="Report",
-            labels={"profile": "{profile}"},
-        ),
+        **paths.REPORT_FILES,
+        html=page(paths.PAGE, "report", "Report", profile="{profile}"),
         badges=directory(f"{paths.REPORT}/badges"),
-        page_tables=report(
-            directory(f"{paths.REPORT}/tables"),
-            patterns=["{name}.html"],
-            caption="../report/tables.rst",
-            category="Tables",
-            labels={"profile": "{profile}", "table": "{name}"},
-        ),
-        figures=report(
-            directory(paths.FIGURES),
-            patterns=["{name}.svg"],
-            caption="../report/figures.rst",
-            category="Figures",
-            labels={"profile": "{profile}", "figure": "{name}"},
-        ),
+        page_tables=pages(f"{paths.REPORT}/tables", ".html", "tables", "Tables", profile="{profile}", table="{name}"),
+        figures=pages(paths.FIGURES, ".svg", "figures", "Figures", profile="{profile}", figure="{name}"),
     log:
         f"{paths.LOGS}/render_report.{{profile}}.log",
+    benchmark:
+        f"{paths.BENCHMARKS}/render_report.{{profile}}.tsv"
     conda:
         "../../envs/environment.yaml"
     resources:

@@ -13,7 +13,7 @@ rule declare_plan:
     resources:
         measuring=flow.blocks_at_once,
     params:
-        plan=flow.plan,
+        plan=flow.of(lambda experiment, job: experiment.plan(job.profile).content()),
     script:
         "../scripts/declare_plan.py"
 
@@ -28,13 +28,15 @@ rule run_block:
         paths.BLOCK,
     log:
         f"{paths.LOGS}/run_block.{{profile}}.{{model}}.{{task}}.log",
+    benchmark:
+        f"{paths.BENCHMARKS}/run_block.{{profile}}.{{model}}.{{task}}.tsv"
     priority: flow.block_priority
     conda:
         "../../envs/environment.yaml"
     resources:
         **flow.block_resources(),
     params:
-        block=flow.block,
+        block=flow.of(lambda experiment, job: experiment.block(job.profile, job.model, job.task).to_json()),
     shell:
         "exec python3 -I -S {flow.start_block:q}"
         " --block {params.block:q} --prompts {input.prompts:q} --log {log:q} --output {output:q}"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import typer
 
+from ai_dev_tools.benchmark._util.json_values import JsonObject
 from ai_dev_tools.benchmark.config.shipped_files import find_root
 from ai_dev_tools.benchmark.workflow.snakemake import SUMMARY, Call, run
 from ai_dev_tools.cli.console import FAILED, OK, out, out_json, say, stop
@@ -83,12 +84,12 @@ class CommandRequest:
         """Whether Snakemake is only to say what it would do."""
         return any(flag in ("-n", "--dry-run", "--dryrun") for flag in self.flags)
 
-    def settings(self) -> dict[str, object]:
+    def settings(self) -> JsonObject:
         """The settings that the command line gives, in the order of Snakemake: files, then pairs, then options."""
         from ai_dev_tools.benchmark.config.parsing import read_settings
         from ai_dev_tools.benchmark.config.sources import parse_overrides, update
 
-        found: dict[str, object] = {}
+        found: JsonObject = {}
         for path in self.files:
             update(found, read_settings(path))
         update(found, parse_overrides(self.pairs))
@@ -103,7 +104,7 @@ class CommandRequest:
         if self.files:
             flags += ["--configfile", *(str(path.resolve()) for path in self.files)]
         given = {key: value for key, value in self.config.items() if value is not None}
-        return Call(target, parse_overrides(self.pairs) | given, [*flags, *self.flags])
+        return Call(target, {**parse_overrides(self.pairs), **given}, [*flags, *self.flags])
 
     def place(self) -> Path:
         """The workflow's folder."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ai_dev_tools.benchmark._util.json_values import JsonObject
 from ai_dev_tools.cli import console
 from ai_dev_tools.cli.command_request import CommandRequest, open_request
 from ai_dev_tools.cli.options import (
@@ -27,6 +28,7 @@ from ai_dev_tools.cli.options import (
 
 if TYPE_CHECKING:
     from ai_dev_tools.benchmark.planning.experiment import Experiment
+    from ai_dev_tools.benchmark.records.plan import Plan
 
 
 def plan(
@@ -48,48 +50,51 @@ def plan(
     console.say(f"$ {request.call('report').shown()}")
 
 
-def plan_of(experiment: Experiment, root: Path, effect: float | None = None) -> tuple[dict[str, Any], str]:
+def plan_of(experiment: Experiment, root: Path, effect: float | None = None) -> tuple[JsonObject, str]:
     """What a run sets out to show, what it can find, and what it takes: for programs, and for people."""
-    from ai_dev_tools.benchmark.execution.progress import duration
+    from ai_dev_tools.benchmark._util.clock import duration
+    from ai_dev_tools.benchmark.analysis.continuity import compared_with
     from ai_dev_tools.benchmark.planning.disclosure import destinations
     from ai_dev_tools.benchmark.planning.estimate import estimate
     from ai_dev_tools.benchmark.planning.sizing import size_up, sizing_lines
     from ai_dev_tools.benchmark.prompts.sizes import misfits
-    from ai_dev_tools.benchmark.records.plan import plan_hash, read_plans
+    from ai_dev_tools.benchmark.records import paths
+    from ai_dev_tools.benchmark.records.plan import read_plans
     from ai_dev_tools.benchmark.workflow.same_model import changed_models
 
     profile = experiment.config.profile
     plan = experiment.plan(profile)
     guess = estimate(experiment, [profile], root)
-    entries = read_plans(root / "results" / profile / "plans.jsonl")
-    declared = [entry["plan"] for entry in entries]
-    digest = plan_hash(plan)
-    looks = len(declared) + (digest not in declared)
-    content = {"plan": digest, "declared": digest in declared, "looks": looks, **plan, "estimate": vars(guess)}
-    sizing = size_up(experiment, root, effect, declared.index(digest) + 1 if digest in declared else looks)
-    content["earlier"] = _earlier(entries, digest, plan)
-    content["changed_models"] = [found for _, found in changed_models(experiment, profile, root)]
-    content["sizing"] = sizing.content() if sizing else None
+    ledger = read_plans(root / paths.PLANS.format(profile=profile))
+    declared = [known.plan for known in ledger]
+    looks = len(declared) + (plan.digest not in declared)
+    sizing = size_up(experiment, root, effect, declared.index(plan.digest) + 1 if plan.digest in declared else looks)
+    earlier = [compared_with(known, plan) for known in takewhile(lambda known: known.plan != plan.digest, ledger)]
+    changed = [found for _, found in changed_models(experiment, profile, root)]
+    sent, too_long = destinations(experiment, profile), misfits(experiment, root)
+    content: JsonObject = {
+        "plan": plan.digest,
+        "declared": plan.digest in declared,
+        "looks": looks,
+        **plan.content(),
+        "estimate": vars(guess),
+        "earlier": earlier,
+        "changed_models": changed,
+        "sizing": sizing.content() if sizing else None,
+        "sent_to": [vars(one) for one in sent],
+        "context": [vars(misfit) for misfit in too_long],
+    }
     seconds = "unknown, nothing was measured here yet" if guess.seconds is None else f"about {duration(guess.seconds)}"
     lines = [
-        f"Plan {digest} ({'declared' if digest in declared else 'not declared yet'}; plan {looks} of this profile)",
-        *(f"Note: {found}" for found in content["changed_models"]),
-        *(f"This plan {said}" for said in content["earlier"]),
-        f"Profile {profile}: {', '.join(plan['models'])}",
-        f"Arms: {', '.join(plan['approaches'])}; {plan['samples']} samples each",
-        *(
-            f"Claim {c['id']}: '{c['approach']}' against '{c['reference']}', margin {c['margin_ratio']:g}"
-            for c in plan["claims"]
-        ),
-        *(f"Task {task}: {', '.join(cases[: plan['samples']])}" for task, cases in plan["tasks"].items()),
+        f"Plan {plan.digest} ({'declared' if plan.digest in declared else 'not declared yet'}; "
+        f"plan {looks} of this profile)",
+        *(f"Note: {found}" for found in changed),
+        *(f"This plan {said}" for said in earlier),
+        *_said(plan),
         f"Requests: {guess.requests}, of which {guess.missing} are to be asked; time {seconds}",
+        *(f"Where your code goes: {one}" for one in sent),
+        *(f"Context: {misfit}" for misfit in too_long),
     ]
-    sent = destinations(experiment, profile)
-    content["sent_to"] = [vars(one) for one in sent]
-    lines += [f"Where your code goes: {one}" for one in sent]
-    too_long = misfits(experiment, root)
-    content["context"] = [vars(misfit) for misfit in too_long]
-    lines += [f"Context: {misfit}" for misfit in too_long]
     if sizing:
         lines += sizing_lines(sizing)
     else:
@@ -97,11 +102,11 @@ def plan_of(experiment: Experiment, root: Path, effect: float | None = None) -> 
     return content, "\n".join(lines)
 
 
-def _earlier(ledger: Sequence[Mapping[str, Any]], digest: str, plan: Mapping[str, Any]) -> list[str]:
-    """For each plan of the ledger before this one, whether its samples count here, and what this one adds or drops."""
-    from ai_dev_tools.benchmark.analysis.claims import parse_plans
-    from ai_dev_tools.benchmark.analysis.continuity import compared_with
-
-    before = list(takewhile(lambda entry: entry["plan"] != digest, ledger))
-    *earlier, this = parse_plans([*before, {"plan": digest, **plan}])
-    return [compared_with(other, this) for other in earlier]
+def _said(plan: Plan) -> Iterator[str]:
+    """What a plan says, for people."""
+    yield f"Profile {plan.profile}: {', '.join(plan.models)}"
+    yield f"Arms: {', '.join(plan.approaches)}; {plan.samples} samples each"
+    for claim in plan.claims:
+        yield f"Claim {claim.id}: '{claim.approach}' against '{claim.reference}', margin {claim.margin_ratio:g}"
+    for task, cases in plan.tasks.items():
+        yield f"Task {task}: {', '.join(cases[: plan.samples])}"

@@ -99,19 +99,23 @@ def _archived(as_json: bool) -> Present:
 def undeclared(experiment: Experiment, root: Path) -> str | None:
     """Why these settings are those of no run that was made, and what the last one was asked with; None if they are."""
     from ai_dev_tools.benchmark.records import paths
-    from ai_dev_tools.benchmark.records.plan import plan_hash, read_plans, restates
+    from ai_dev_tools.benchmark.records.plan import read_plans
 
     profile = experiment.config.profile
     plan = experiment.plan(profile)
     declared = read_plans(root / paths.PLANS.format(profile=experiment.run.removesuffix(paths.REPLAY)))
-    if any(plan_hash(plan) == entry["plan"] or restates(plan, entry) for entry in declared):
+    if any(plan.digest == earlier.plan or plan.restates(earlier) for earlier in declared):
         return None
     if not declared:
         return f"profile '{profile}' has no run yet: ai-dev-bench run --profile {profile}"
     last = declared[-1]
-    names = ("tasks", "samples", "approaches", "models")
-    said = {key: [str(last[key])] if key == "samples" else list(last[key]) for key in names if last[key] != plan[key]}
-    options = "".join(f" --{key} {' '.join(values)}" for key, values in said.items())
+    asked = {
+        "tasks": (list(last.tasks), last.tasks != plan.tasks),
+        "samples": ([str(last.samples)], last.samples != plan.samples),
+        "approaches": (last.approaches, last.approaches != plan.approaches),
+        "models": (last.models, last.models != plan.models),
+    }
+    options = "".join(f" --{key} {' '.join(values)}" for key, (values, differs) in asked.items() if differs)
     return (
         f"no run of profile '{profile}' was asked with these settings; name those of the run, for example of the last: "
         f"ai-dev-bench report --profile {profile}{options or ' (and its --config or --configfile)'}"

@@ -12,12 +12,12 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 import urllib3
+from msgspec.structs import replace
 
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, container, open_endpoint
 from ai_dev_tools.benchmark.errors import ConfigurationError, ModelError, StartupTimeoutError
@@ -182,7 +182,7 @@ def test_an_image_is_pinned_at_its_first_use_and_another_under_its_tag_is_refuse
     spec: EndpointSpec, engine: str
 ) -> None:
     tag = "localhost/ai-dev-tools-moving:test"
-    moving, file = replace(spec, image=tag), Path(spec.image_digests)
+    moving, file = replace(spec, image=tag), Path(spec.digests_file)
 
     def make(label: str) -> None:
         text = f"FROM {spec.image}\nLABEL made={label}\n"
@@ -220,7 +220,7 @@ def test_an_image_without_the_server_tells_its_last_words_and_keeps_them(spec: E
     with pytest.raises(ModelError, match="no server in here"), open_endpoint(replace(spec, image=BROKEN)):
         pass
     assert ours(engine) == []
-    assert not Path(spec.image_digests).exists(), "an image that serves nothing is not pinned"
+    assert not Path(spec.digests_file).exists(), "an image that serves nothing is not pinned"
     assert "no server in here" in next(Path(str(spec.log_dir)).glob("container.*.log")).read_text()
 
 

@@ -10,29 +10,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_dev_tools.benchmark.analysis.claims import Plan, parse_plans
 from ai_dev_tools.benchmark.analysis.continuity import departures, foreseen, times
 from ai_dev_tools.benchmark.analysis.verdicts import verdicts
-from support.invented import declare, invent
+from ai_dev_tools.benchmark.records.plan import DeclaredPlan
+from support.invented import entry, invent
 
 Entry = dict[str, Any]
 
 
 def decide(samples: pd.DataFrame, plans: list[Entry]) -> pd.Series[Any]:
     """The primary verdict on tokens; labels need no bootstrap."""
-    table = verdicts(samples, plans, resamples=0)
+    table = verdicts(samples, [DeclaredPlan.from_content(plan) for plan in plans], resamples=0)
     return table[(table["endpoint"] == "tokens") & (table["task"] == "(all)")].iloc[0]
 
 
 def grown(samples: pd.DataFrame, earlier: pd.Series, **smaller: Any) -> tuple[pd.DataFrame, list[Entry]]:
     """Samples of which some were asked under the plan p1, the rest under p2; and the ledger of both."""
     samples = samples.assign(plan=["p1" if first else "p2" for first in earlier])
-    return samples, [declare(samples[earlier.to_numpy()], plan="p1", **smaller), declare(samples, plan="p2")]
+    return samples, [entry(samples[earlier.to_numpy()], plan="p1", **smaller), entry(samples, plan="p2")]
 
 
 def more_samples() -> tuple[pd.DataFrame, list[Entry]]:
     samples = invent(n=24, cases=24)
-    every = declare(samples)["tasks"]
+    every = entry(samples)["tasks"]
     return grown(samples, samples["sample"] < 14, tasks={task: in_order(samples, task) for task in every})
 
 
@@ -83,7 +83,7 @@ def test_what_was_asked_before_counts_at_the_second_look(
 
 def test_a_model_or_a_claim_that_was_added_has_its_first_look_beside_the_others_second() -> None:
     samples, plans = one_more("model")
-    table = verdicts(samples, plans, resamples=0)
+    table = verdicts(samples, [DeclaredPlan.from_content(plan) for plan in plans], resamples=0)
     primary = table[(table["task"] == "(all)") & (table["endpoint"] == "tokens")].set_index("models")
     assert primary["look"].to_dict() == {"m1": 2, "m2": 1}
     assert set(primary["verdict"]) == {"saves"}
@@ -153,7 +153,7 @@ def test_what_is_left_out_or_changed_after_the_fact_is_exploratory_and_named(
     pick: str, everything: pd.DataFrame
 ) -> None:
     change, said = PICKS[pick]
-    first = ledger(everything, [declare(everything, contents={"a": {"a0": "one"}})])[0]
+    first = ledger(everything, [entry(everything, contents={"a": {"a0": "one"}})])[0]
     later = change(first | {"plan": "p2"})
     row = decide(everything, plans=[first, later])
     assert row["label"] in ("exploratory", "interim")
@@ -167,7 +167,7 @@ def test_fresh_samples_may_follow_another_plan_but_the_reader_is_told_and_the_lo
     pick: str, everything: pd.DataFrame
 ) -> None:
     change, said = PICKS[pick]
-    first = ledger(everything, [declare(everything, contents={"a": {"a0": "one"}})])[0]
+    first = ledger(everything, [entry(everything, contents={"a": {"a0": "one"}})])[0]
     later = change(first | {"plan": "p2"})
     row = decide(everything.assign(plan="p2"), plans=[first, later])
     assert row["label"] == ("interim" if pick == "drop cases" else "planned")
@@ -178,9 +178,9 @@ def test_fresh_samples_may_follow_another_plan_but_the_reader_is_told_and_the_lo
 def test_a_task_that_went_badly_cannot_be_left_out_by_way_of_a_plan_in_between() -> None:
     """p1: a; p2: a and b; p3: more of a alone. It continues p1, but p2 showed how b went."""
     samples = invent(n=24, tasks=("a", "b"))
-    first = declare(samples[(samples["task"] == "a") & (samples["sample"] < 14)], plan="p1", samples=14)
-    second = declare(samples[samples["sample"] < 14], plan="p2", samples=14)
-    third = declare(samples[samples["task"] == "a"], plan="p3")
+    first = entry(samples[(samples["task"] == "a") & (samples["sample"] < 14)], plan="p1", samples=14)
+    second = entry(samples[samples["sample"] < 14], plan="p2", samples=14)
+    third = entry(samples[samples["task"] == "a"], plan="p3")
     samples["plan"] = ["p1" if s < 14 else "p3" for s in samples["sample"]]
     plans = ledger(samples, [first, second, third])
     row = decide(samples, plans=plans)
@@ -191,14 +191,14 @@ def test_a_task_that_went_badly_cannot_be_left_out_by_way_of_a_plan_in_between()
 
 def test_another_name_does_not_make_a_first_look_anew() -> None:
     samples = invent(n=16)
-    first = declare(samples, plan="p0")
-    renamed = declare(samples) | {"claims": [c | {"id": f"{c['id']} again"} for c in first["claims"]]}
+    first = entry(samples, plan="p0")
+    renamed = entry(samples) | {"claims": [c | {"id": f"{c['id']} again"} for c in first["claims"]]}
     assert decide(samples, plans=[first, renamed])["look"] == 2
 
 
 def test_the_plan_of_an_older_version_said_again_by_this_one_is_the_same_look() -> None:
     samples = invent(n=16)
-    old = {name: value for name, value in declare(samples, plan="p1").items() if name != "rules"}
+    old = {name: value for name, value in entry(samples, plan="p1").items() if name != "rules"}
     again = old | {"plan": "p2", "rules": 2, "contents": {"a": {"a0": "1"}}, "tools": {"x": "1"}}
     row = decide(samples, plans=[old, again])
     assert (row["label"], row["verdict"], row["look"]) == ("planned", "saves", 1)
@@ -207,7 +207,7 @@ def test_the_plan_of_an_older_version_said_again_by_this_one_is_the_same_look() 
 
 def test_another_version_of_a_tool_is_another_look_at_the_claim() -> None:
     samples = invent(n=16)
-    plans = [declare(samples, plan=p, tools={"x": digest}) for p, digest in (("p0", "1"), ("p1", "2"))]
+    plans = [entry(samples, plan=p, tools={"x": digest}) for p, digest in (("p0", "1"), ("p1", "2"))]
     samples.loc[samples["approach"] != "tools", "plan"] = "p0"
     row = decide(samples, plans=plans)
     assert (row["label"], row["look"]) == ("planned", 2)
@@ -218,7 +218,7 @@ def test_another_version_of_a_tool_is_another_look_at_the_claim() -> None:
 
 
 @st.composite
-def plans_of_one_profile(draw: st.DrawFn) -> Plan:
+def plans_of_one_profile(draw: st.DrawFn) -> DeclaredPlan:
     cases = st.lists(st.sampled_from("tuvwxyz"), min_size=1, unique=True)
     entry = {
         "plan": "p",
@@ -229,10 +229,10 @@ def plans_of_one_profile(draw: st.DrawFn) -> Plan:
         "samples": draw(st.integers(1, 9)),
         "claims": [{"id": "tokens:tools", "endpoint": "tokens", "approach": "tools"}],
     }
-    return parse_plans([entry])[0]
+    return DeclaredPlan.from_content(entry)
 
 
-def requests(plan: Plan) -> set[tuple[str, str, str, int]]:
+def requests(plan: DeclaredPlan) -> set[tuple[str, str, str, int]]:
     return {
         (model, task, case, repeat)
         for model in plan.models
@@ -243,12 +243,14 @@ def requests(plan: Plan) -> set[tuple[str, str, str, int]]:
 
 
 @given(plans_of_one_profile(), plans_of_one_profile())
-def test_a_plan_is_continued_exactly_when_all_its_requests_are_asked_again(one: Plan, other: Plan) -> None:
+def test_a_plan_is_continued_exactly_when_all_its_requests_are_asked_again(
+    one: DeclaredPlan, other: DeclaredPlan
+) -> None:
     assert (not departures(one, other)) == (requests(one) <= requests(other) and one.samples <= other.samples)
 
 
 @given(plans_of_one_profile())
-def test_a_plan_foresees_what_it_asks_and_nothing_else(plan: Plan) -> None:
+def test_a_plan_foresees_what_it_asks_and_nothing_else(plan: DeclaredPlan) -> None:
     asked = [(m, t, c, r, "tools") for m in ("m1", "m2") for t in "abc" for c in "tuvwxyz" for r in range(10)]
     table = pd.DataFrame(asked, columns=["model", "task", "case", "repeat", "approach"])
     found = {tuple(row)[:4] for row in table[foreseen(plan, table)].itertuples(index=False)}
@@ -264,7 +266,7 @@ def test_a_run_that_grows_as_its_card_says_mostly_gets_its_word() -> None:
     for seed in range(10):
         large = invent(n=150, noise=0.2, seed=seed)
         small = large[large["sample"] < 8]
-        (first,) = ledger(large, [declare(large, samples=8)])
+        (first,) = ledger(large, [entry(large, samples=8)])
         card = decide(small, [first])
         assert (card["verdict"], card["label"]) == ("inconclusive", "planned")
         size = int(card["samples_could_decide"])
@@ -277,8 +279,8 @@ def test_a_run_that_grows_as_its_card_says_mostly_gets_its_word() -> None:
 
 def test_what_could_decide_is_more_at_the_next_look_than_in_this_one() -> None:
     samples = invent(n=8, noise=0.2)
-    complete = decide(samples, [declare(samples)])
-    waiting = decide(samples, [declare(samples, samples=9)])
+    complete = decide(samples, [entry(samples)])
+    waiting = decide(samples, [entry(samples, samples=9)])
     assert (complete["label"], waiting["label"]) == ("planned", "interim")
     assert complete["clusters_could_decide"] > waiting["clusters_could_decide"]
 
@@ -286,6 +288,6 @@ def test_what_could_decide_is_more_at_the_next_look_than_in_this_one() -> None:
 def test_samples_that_name_no_plan_were_foreseen_by_none() -> None:
     samples = invent(n=16)
     samples["plan"] = [None if s < 2 else "p1" for s in samples["sample"]]
-    row = decide(samples, [declare(samples)])
+    row = decide(samples, [entry(samples)])
     assert row["label"] == "exploratory"
     assert "18 of 144 samples are older than the plan" in row["reasons"]

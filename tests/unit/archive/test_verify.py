@@ -238,7 +238,7 @@ def test_a_run_is_judged_by_its_own_plan_although_a_later_one_was_declared(recor
     from ai_dev_tools.benchmark.records.plan import declare_plan
 
     shutil.copytree(recorded.root, tmp_path / "p")
-    later = recorded.experiment.plan(PROFILE) | {"samples": 99}
+    later = recorded.experiment.plan(PROFILE).model_copy(update={"samples": 99})
     declare_plan(tmp_path / "p" / "results" / PROFILE / "plans.jsonl", later)
     build_archive(recorded.subject, tmp_path / "p", tmp_path / "a.crate.zip")
     assert verify(tmp_path / "a.crate.zip", recompute=True).findings == []

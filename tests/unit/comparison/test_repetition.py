@@ -93,7 +93,7 @@ def test_a_replay_has_a_folder_of_its_own_and_keeps_the_plan(recorded: Recorded)
     assert (replayed.run, replayed.source) == (f"{PROFILE}@replay", "prompts")
     block = replayed.block(replayed.run, "fake-1b", "colours")
     assert (block.profile, block.results) == (PROFILE, f"results/{PROFILE}@replay")
-    assert block.endpoint["replay_from"] == f"results/{PROFILE}"
+    assert block.endpoint.replay_from == f"results/{PROFILE}"
     assert replayed.plan(replayed.run) == experiment.plan(PROFILE)
     assert experiment.block(replayed.run, "fake-1b", "colours") == block, "whether or not all settings say replay"
     with pytest.raises(BenchmarkError, match="would replace the recorded answers of 'light' by themselves"):

@@ -20,9 +20,9 @@ from ai_dev_tools.benchmark.config.models import (
     Options,
     OutputFormat,
     load_config,
-    resolve_profile,
 )
 from ai_dev_tools.benchmark.config.parsing import nearest, read_yaml
+from ai_dev_tools.benchmark.config.resolving import resolve_profile
 from ai_dev_tools.benchmark.config.sources import load_settings, parse_overrides
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from support.repository import ROOT

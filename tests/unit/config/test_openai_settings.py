@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from ai_dev_tools.benchmark._util.credentials import problem_of_variable
-from ai_dev_tools.benchmark.config.models import ResolvedInstance, load_config, resolve_profile
+from ai_dev_tools.benchmark.config.models import load_config
+from ai_dev_tools.benchmark.config.resolving import ResolvedInstance, resolve_profile
 from ai_dev_tools.benchmark.config.sources import merge
 from ai_dev_tools.benchmark.errors import ConfigurationErrors
 from ai_dev_tools.cli.validate import setting_rows

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from ai_dev_tools.benchmark._util.addresses import host_url, join, parse_address
 from ai_dev_tools.benchmark._util.model_names import full_name, same_model
-from ai_dev_tools.benchmark.config.models import load_config, resolve_profile
+from ai_dev_tools.benchmark.config.models import load_config
+from ai_dev_tools.benchmark.config.resolving import resolve_profile
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, open_endpoint
 from ai_dev_tools.benchmark.endpoints.launching import free_port
 from ai_dev_tools.benchmark.endpoints.probing import find_model

@@ -77,6 +77,6 @@ def test_a_container_that_another_run_made_meanwhile_is_left_alone(held: Path, s
 
 
 def test_a_damaged_list_of_digests_is_one_line(held: Path, spec: EndpointSpec) -> None:
-    Path(spec.image_digests).write_text("[")
+    Path(spec.digests_file).write_text("[")
     assert "is damaged. Delete it" in str(failure(spec))
     assert not held.exists()

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from ai_dev_tools.benchmark._util.clock import duration
 from ai_dev_tools.benchmark.endpoints.metering import Meter
 from ai_dev_tools.benchmark.endpoints.ollama_client import OllamaClient
 from ai_dev_tools.benchmark.errors import OverloadedError
 from ai_dev_tools.benchmark.execution import request as measure
-from ai_dev_tools.benchmark.execution.progress import duration
 from ai_dev_tools.benchmark.records.block import cells, nonce
 from ai_dev_tools.benchmark.records.sample import EndpointIdentity, SampleError, read_sample
 from support.bench import Bench, Reply, answering

@@ -180,7 +180,7 @@ def test_a_damaged_receipt_counts_as_none(content: bytes, tmp_path: Path) -> Non
 
 
 def arguments(folder: Path, url: str, *more: str, **changed: Any) -> list[str]:
-    endpoint = block().endpoint | {"kind": url, "max_concurrent": 1}
+    endpoint = block().endpoint.to_dict() | {"kind": url, "max_concurrent": 1}
     wanted: Block = block(results=str(folder / "light"), endpoint=endpoint, **changed)
     write_prompts(folder / "prompts.jsonl", prompts(wanted).values())
     return ["--block", wanted.to_json(), "--prompts", str(folder / "prompts.jsonl"), *more]
@@ -211,6 +211,17 @@ def test_a_block_job_collects_its_samples(tmp_path: Path) -> None:
         ("baseline", 2),
     ]
     assert not output.with_suffix(".round").exists()
+
+
+@pytest.mark.parametrize("part", [[], ["endpoint"]], ids=["of the block", "of its endpoint"])
+def test_a_block_with_an_unknown_field_ends_its_job_in_one_line(
+    part: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = json.loads(block().to_json())
+    (data[part[0]] if part else data)["prot"] = 5
+    assert run_job(["--block", json.dumps(data), "--prompts", str(tmp_path / "prompts.jsonl")]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: not a block of requests: Object contains unknown field `prot`")
 
 
 def test_a_block_job_without_a_server_says_one_line_and_writes_no_output(

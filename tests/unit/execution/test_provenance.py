@@ -92,8 +92,8 @@ def test_sessions_are_appended_and_a_rerun_without_requests_adds_none(tmp_path: 
 
 def test_a_real_server_is_recorded_with_its_settings(embedded_endpoint: ReadyEndpoint, tmp_path: Path) -> None:
     asked = block(results=str(tmp_path), model=embedded_endpoint.model)
-    witness = identity.Witness(asked, embedded_endpoint, "s", lambda _: None)
-    witness.look()
+    monitor = identity.ModelMonitor(asked, embedded_endpoint, "s", lambda _: None)
+    monitor.check()
     (session,) = json.loads((tmp_path / "identity/smollm2-135m/colours.json").read_text())["sessions"]
     assert session["model"]["quantization"]
     assert session["model"]["template"]
@@ -128,7 +128,7 @@ def test_another_share_in_gpu_memory_is_flagged_in_the_session_that_has_it(tmp_p
 def test_a_model_that_is_loaded_anew_in_mid_run_is_looked_at_again(
     tmp_path: Path, fake: Loaded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(identity, "LOOK_INTERVAL_S", 0.0)
+    monkeypatch.setattr(identity, "CHECK_INTERVAL_S", 0.0)
     fake.in_gpu, usual = 100, fake.reply
 
     def reloading(method: str, path: str, body: bytes) -> tuple[int, list[dict[str, Any]], float]:

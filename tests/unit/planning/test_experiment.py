@@ -9,17 +9,19 @@ import msgspec
 import pytest
 import yaml
 
-from ai_dev_tools.benchmark.config.models import load_config
+from ai_dev_tools.benchmark.config.models import ServerSettings, load_config
 from ai_dev_tools.benchmark.endpoints.embedded.catalogue import Weights, require_servable
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.planning.experiment import Experiment, open_experiment, read_round, round_file
+from ai_dev_tools.benchmark.planning.experiment import Experiment, open_experiment
+from ai_dev_tools.benchmark.planning.rounds import read_round, round_file
 from ai_dev_tools.benchmark.prompts.approaches import APPROACHES
 from ai_dev_tools.benchmark.records.block import PROTOCOL, Block, case_order, cells
-from ai_dev_tools.benchmark.records.plan import RULES, plan_hash
+from ai_dev_tools.benchmark.records.plan import RULES, read_plans
 from support.making import case, write_task
 from support.repository import ROOT
 
 SHIPPED: dict[str, Any] = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+STORED = ROOT / "tests" / "recorded" / "plans"
 HEAVY = ["llama3.2-1b", "llama3.2-3b", "llama3.1-8b", "codellama-7b"]
 
 
@@ -174,7 +176,12 @@ def test_a_block_holds_all_that_its_job_needs(root: Path) -> None:
         run_requests=15,
         endpoint=block.endpoint,
     )
-    assert {"kind": "auto", "host": "localhost", "port": 11434, "max_concurrent": 4}.items() <= block.endpoint.items()
+    assert {
+        "kind": "auto",
+        "host": "localhost",
+        "port": 11434,
+        "max_concurrent": 4,
+    }.items() <= block.endpoint.to_dict().items()
     assert Block.from_json(block.to_json()) == block
 
 
@@ -190,16 +197,16 @@ def test_a_block_names_no_more_cases_than_it_asks(root: Path) -> None:
 def test_the_embedded_profile_asks_small_cases_of_its_own_server(root: Path) -> None:
     block = experiment(root).block("embedded", "smollm2-135m", "colours")
     assert sorted(block.cases) == ["one", "two"]
-    assert block.endpoint["port"] == 0
-    assert block.endpoint["max_concurrent"] == 1
-    assert block.endpoint["model_file"] == "resources/models/SmolLM2-135M-Instruct.Q4_1.gguf"
-    assert len(block.endpoint["model_sha256"]) == 64, "pinned, and checked"
+    assert block.endpoint.port == 0
+    assert block.endpoint.max_concurrent == 1
+    assert block.endpoint.model_file == "resources/models/SmolLM2-135M-Instruct.Q4_1.gguf"
+    assert len(block.endpoint.model_sha256) == 64, "pinned, and checked"
 
 
 @pytest.mark.parametrize(("mode", "slots"), [("async", 4), ("parallel", 1), ("sequential", 1)])
 def test_how_many_requests_are_under_way_on_an_instance(mode: str, slots: int, root: Path) -> None:
     block = experiment(root, profile="light", execution_mode=mode).block("light", "llama3.2-1b", "colours")
-    assert block.endpoint["max_concurrent"] == slots
+    assert block.endpoint.max_concurrent == slots
 
 
 def test_the_requests_of_the_whole_run_are_counted(root: Path) -> None:
@@ -207,12 +214,32 @@ def test_the_requests_of_the_whole_run_are_counted(root: Path) -> None:
     assert block.run_requests == 4 * 1 * 12 * 3
 
 
-def test_an_endpoint_spec_can_be_made_of_a_blocks_endpoint(root: Path) -> None:
-    from ai_dev_tools.benchmark.endpoints import EndpointSpec
+def test_every_setting_of_a_server_reaches_its_endpoint(root: Path) -> None:
+    given: dict[str, Any] = {
+        "image": "x:1", "gpus": "all", "models_dir": "m", "token_env": "T", "environment": {"A": "b"}, "cache_prompt": True,
+    }  # fmt: skip
+    assert given.keys() == ServerSettings.model_fields.keys()
+    spec = experiment(root, profile="light", server=given).block("light", "llama3.2-1b", "colours").endpoint
+    assert {name: getattr(spec, name) for name in given} == given
 
-    for profile, model in (("embedded", "smollm2-135m"), ("light", "llama3.2-1b")):
-        spec = EndpointSpec.from_dict(experiment(root).block(profile, model, "colours").endpoint)
-        assert spec.num_ctx == 8192
+
+def test_the_text_of_a_block_is_what_earlier_versions_wrote(root: Path) -> None:
+    """Snakemake runs a block again when its parameters are others."""
+    server = {"environment": {"A": "b"}, "models_dir": "m"}
+    light = experiment(root, profile="light", tools="grep", server=server).block("light", "llama3.2-1b", "colours")
+    embedded = experiment(root, samples=2, think="low").block("embedded", "smollm2-135m", "colours")
+    assert [light.to_json(), embedded.to_json()] == (STORED / "blocks.jsonl").read_text().splitlines()
+
+
+def test_a_plan_has_the_hash_that_earlier_versions_gave_it(root: Path) -> None:
+    """Samples name it, so another hash would make finished runs exploratory."""
+    changed = {
+        "samples": 6,
+        "options": {"temperature": 1, "top_k": 3},
+        "plan": {"alpha": 0.1, "quality": {"margin": 0.2}},
+    }
+    made = [experiment(root, profile="light", tools="grep", **more).plan("light") for more in ({}, changed)]
+    assert [plan.digest for plan in made] == [plan.plan for plan in read_plans(STORED / "plans.jsonl")[1:]]
 
 
 def test_the_headline_run_asks_576_requests(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,7 +270,7 @@ def test_a_round_that_was_noted_is_part_of_the_block(root: Path) -> None:
 
 def test_a_plan_says_what_the_run_sets_out_to_show(root: Path) -> None:
     found = experiment(root, profile="light", tools="grep")
-    plan = found.plan("light")
+    plan = found.plan("light").content()
     contents, digests = plan.pop("contents"), plan.pop("tools")
     assert list(contents["colours"]) == case_order("colours", ["one", "two", "big"])
     assert set(digests) == {"grep"}
@@ -270,14 +297,14 @@ def test_a_plan_says_what_the_run_sets_out_to_show(root: Path) -> None:
         "single_source": [],
         "options": {"temperature": 0.0, "num_ctx": 8192, "num_predict": 512},
     }
-    assert found.block("light", "llama3.2-1b", "colours").plan == plan_hash(found.plan("light"))
+    assert found.block("light", "llama3.2-1b", "colours").plan == found.plan("light").digest
     msgspec.json.encode(plan)
 
 
 def test_control_arms_make_no_claim_and_without_the_reference_there_is_none(root: Path) -> None:
-    claims = experiment(root, approaches="all").plan("embedded")["claims"]
-    assert {claim["approach"] for claim in claims} == {"tools"}
-    assert experiment(root, approaches="tools,no_context").plan("embedded")["claims"] == []
+    claims = experiment(root, approaches="all").plan("embedded").claims
+    assert {claim.approach for claim in claims} == {"tools"}
+    assert experiment(root, approaches="tools,no_context").plan("embedded").claims == ()
 
 
 @pytest.mark.parametrize(
@@ -388,18 +415,18 @@ def test_a_profile_says_which_of_its_models_are_asked_unless_the_run_does(root: 
 def test_an_embedded_block_names_its_pinned_weights_and_several_take_turns(root: Path) -> None:
     found = experiment(root, profile="coder", models="all")
     served = [found.endpoint("coder", instance) for instance in found.instances("coder")]
-    assert [Path(entry["model_file"]).name for entry in served] == [
+    assert [Path(entry.model_file or "").name for entry in served] == [
         "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
         "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
     ]
-    assert all(len(entry["model_sha256"]) == 64 for entry in served)
+    assert all(len(entry.model_sha256) == 64 for entry in served)
     assert len(set(found.servers("coder").values())) == 1
 
 
 def test_a_file_of_ones_own_is_served_as_it_is(root: Path) -> None:
     found = experiment(root, **with_instances(own={"model": "own:3b", "file": "own.gguf", "port": 9}))
     served = found.endpoint("mine", found.instances("mine")[0])
-    assert (served["model_file"], served["model_sha256"]) == ("own.gguf", None)
+    assert (served.model_file, served.model_sha256) == ("own.gguf", None)
 
 
 def test_a_model_that_the_embedded_endpoint_lacks_is_one_line_with_both_ways_out(root: Path) -> None:
@@ -437,7 +464,7 @@ def test_more_memory_than_there_is_ends_a_run_before_it_starts(tmp_path: Path) -
 
 def test_a_tool_as_reference_is_not_judged_against_itself(root: Path) -> None:
     plan = experiment(root, tools="echo,grep", plan={"reference": "tools-echo"}).plan("embedded")
-    assert [(claim["id"], claim["reference"]) for claim in plan["claims"]] == [
+    assert [(claim.id, claim.reference) for claim in plan.claims] == [
         ("tokens:tools-grep", "tools-echo"),
         ("time:tools-grep", "tools-echo"),
     ]

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ai_dev_tools.benchmark.records import block as design
 from ai_dev_tools.benchmark.records.block import (
     Block,
+    PluginRef,
     arm_order,
     case_order,
     cells,
@@ -173,6 +174,7 @@ CHANGED: list[dict[str, Any]] = [
     {"cases": ["two", "one"]},
 ]
 KEPT: list[dict[str, Any]] = [
+    {"plugins": [PluginRef("scorers.py", "0" * 64)]},
     {"profile": "heavy"},
     {"results": "elsewhere"},
     {"instance": "large"},

@@ -11,7 +11,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_dev_tools.benchmark.config.models import load_config, resolve_profile
+from ai_dev_tools.benchmark.config.models import load_config
+from ai_dev_tools.benchmark.config.resolving import resolve_profile
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.legacy.old_results import import_results
 from ai_dev_tools.benchmark.planning.experiment import Experiment, open_experiment

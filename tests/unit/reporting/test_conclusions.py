@@ -11,7 +11,7 @@ import pytest
 from ai_dev_tools.benchmark._util.text import number
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.analysis.verdicts import judge
-from ai_dev_tools.benchmark.records.plan import declare_plan, read_plans
+from ai_dev_tools.benchmark.records.plan import Plan, declare_plan, read_plans
 from ai_dev_tools.benchmark.records.sample import Sample
 from ai_dev_tools.benchmark.reporting.build import SCHEMA_VERSION
 from ai_dev_tools.benchmark.reporting.data import records
@@ -226,9 +226,8 @@ def test_a_missing_ledger_is_not_said_to_have_flagged_nothing(run: Run, tmp_path
 
 def test_how_far_a_verdict_about_one_repository_reaches_is_said_in_every_format(tmp_path: Path) -> None:
     run = make_run(tmp_path)
-    (entry,) = read_plans(run.folder / "plans.jsonl")
-    plan = {k: v for k, v in entry.items() if k not in ("plan", "declared_at", "previous")}
-    plan["single_source"] = list(plan["tasks"])
+    (declared,) = read_plans(run.folder / "plans.jsonl")
+    plan = Plan.from_content(declared.content() | {"single_source": list(declared.tasks)})
     (run.folder / "plans.jsonl").unlink()
     declare_plan(run.folder / "plans.jsonl", plan)
     samples = pd.read_parquet(run.folder / "tables" / "samples.parquet")

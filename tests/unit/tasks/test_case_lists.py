@@ -18,8 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.tasks.case_files import case_texts
 from ai_dev_tools.benchmark.tasks.case_lists import listed_cases
-from ai_dev_tools.benchmark.tasks.loading import case_texts, load_task
+from ai_dev_tools.benchmark.tasks.loading import load_task
 from support.making import case, write_task
 
 INLINE = case("three", source=None, inline={"pkg/app.py": "x = 3\n"}, truth={"colour": "green"})

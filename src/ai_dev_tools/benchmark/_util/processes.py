@@ -86,14 +86,19 @@ def read_line(process: subprocess.Popen[bytes], timeout_s: float) -> str | None:
     return received.decode(errors="replace").strip()
 
 
+def signal_group(pid: int, signum: int) -> None:
+    """Send a signal to a process and all of its group; nothing happens where there is none any more."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signum)
+
+
 def stop(process: subprocess.Popen[bytes], grace_s: float = 5.0) -> None:
     """End a process started by `start` and everything in its session: SIGTERM, then SIGKILL after the grace."""
     if process.poll() is None:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):
             process.wait(grace_s)
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+    signal_group(process.pid, signal.SIGKILL)
     process.wait()
     if process.stdout:
         process.stdout.close()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ai_dev_tools.benchmark.analysis.bills import Bill
-from ai_dev_tools.benchmark.analysis.claims import Claim, Plan, Undertaking
+from ai_dev_tools.benchmark.analysis.claims import Undertaking
 from ai_dev_tools.benchmark.analysis.effects import Effect
 from ai_dev_tools.benchmark.analysis.pairs import Pairs
 from ai_dev_tools.benchmark.analysis.power import minimal_effect
@@ -18,7 +18,7 @@ from ai_dev_tools.benchmark.analysis.saying import CostTest, fewest, ratio_found
 from ai_dev_tools.benchmark.analysis.standing import Standing
 from ai_dev_tools.benchmark.analysis.statistics import effect_size, from_log
 from ai_dev_tools.benchmark.analysis.wording import ONE_REPOSITORY, POWER_AT, sentence
-from ai_dev_tools.benchmark.records.plan import RULES
+from ai_dev_tools.benchmark.records.plan import RULES, Claim, Plan
 
 COLUMNS = words(
     "profile claim endpoint approach reference models scope task label verdict direction ratio low high "

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ai_dev_tools.benchmark.analysis.claims import QualityRule
 from ai_dev_tools.benchmark.analysis.clusters import Floats, group_means
 from ai_dev_tools.benchmark.analysis.effects import Effect, effect
 from ai_dev_tools.benchmark.analysis.pairing import By, costs, pair_up
@@ -34,6 +33,7 @@ from ai_dev_tools.benchmark.analysis.validity import assess
 from ai_dev_tools.benchmark.config.models import ValidityThresholds
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.plugins import COMPARISONS, Comparison
+from ai_dev_tools.benchmark.records.plan import QualityRule
 
 DESCRIPTIVE_BELOW = 6
 """Clusters below which nothing is generalised: intervals are shown, for these files only."""

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ai_dev_tools.benchmark.analysis.claims import Plan
+from ai_dev_tools.benchmark.records.plan import DeclaredPlan, Plan
 
 MOST_NAMED = 3
 
@@ -44,7 +44,10 @@ def departures(earlier: Plan, later: Plan) -> list[str]:
 
 
 def _rules(earlier: Plan, later: Plan) -> Iterator[str]:
-    pairs = {"the protocol": (earlier.protocol, later.protocol), "alpha": (earlier.alpha, later.alpha)}
+    pairs: dict[str, tuple[object, object]] = {
+        "the protocol": (earlier.protocol, later.protocol),
+        "alpha": (earlier.alpha, later.alpha),
+    }
     before, after = earlier.quality.model_dump(), later.quality.model_dump()
     pairs |= {f"quality.{name}": (before[name], after[name]) for name in before}
     pairs |= {
@@ -139,7 +142,7 @@ def share_requests(one: Plan, other: Plan) -> bool:
     )
 
 
-def compared_with(earlier: Plan, later: Plan) -> str:
+def compared_with(earlier: DeclaredPlan, later: Plan) -> str:
     """One line on what a later plan does to an earlier one's claims."""
     if changed := departures(earlier, later):
         return f"does not continue plan {earlier.plan}: {', '.join(changed)}"

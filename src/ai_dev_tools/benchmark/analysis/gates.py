@@ -6,12 +6,13 @@ from functools import cached_property
 
 import pandas as pd
 
-from ai_dev_tools.benchmark.analysis.claims import Claim, Undertaking
+from ai_dev_tools.benchmark.analysis.claims import Undertaking
 from ai_dev_tools.benchmark.analysis.controls import COMPARABLE
 from ai_dev_tools.benchmark.analysis.pairing import pair_up
 from ai_dev_tools.benchmark.analysis.pairs import Pairs
 from ai_dev_tools.benchmark.analysis.quality import ClaimQuality, Gate, claim_quality, gate_level, quality_gate
 from ai_dev_tools.benchmark.analysis.samples_table import ALL, levels
+from ai_dev_tools.benchmark.records.plan import Claim
 
 Arms = tuple[str, str]
 BESIDE = ("tokens_open", "time_open", "place")

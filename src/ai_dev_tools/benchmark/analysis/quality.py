@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ai_dev_tools.benchmark.analysis.claims import QualityRule
 from ai_dev_tools.benchmark.analysis.clusters import ClusterEstimate, integer_labels
 from ai_dev_tools.benchmark.analysis.noninferiority import LossTest, shown_losses
 from ai_dev_tools.benchmark.analysis.pairs import Pairs
 from ai_dev_tools.benchmark.analysis.saying import QualityTest
 from ai_dev_tools.benchmark.analysis.statistics import infer
+from ai_dev_tools.benchmark.records.plan import QualityRule
 
 
 def gate_level(alpha: float, look: int) -> float:

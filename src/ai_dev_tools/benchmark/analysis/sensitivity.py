@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
 from ai_dev_tools.benchmark.analysis.candidate import Candidate
-from ai_dev_tools.benchmark.analysis.claims import Plan, Undertaking, parse_plans, planned_samples, undertaking
+from ai_dev_tools.benchmark.analysis.claims import Undertaking, planned_samples, undertaking
 from ai_dev_tools.benchmark.analysis.gates import Gates
 from ai_dev_tools.benchmark.analysis.pairing import costs
 from ai_dev_tools.benchmark.analysis.samples_table import ALL, levels, words
@@ -17,6 +17,7 @@ from ai_dev_tools.benchmark.analysis.statistics import RESAMPLES
 from ai_dev_tools.benchmark.analysis.validity import DEFAULTS, assess
 from ai_dev_tools.benchmark.analysis.verdicts import decide, enough_resamples, measure_profile
 from ai_dev_tools.benchmark.config.models import ValidityThresholds
+from ai_dev_tools.benchmark.records.plan import DeclaredPlan
 
 COLUMNS = words("profile claim models setting value declared verdict reasons")
 COST, QUALITY = "margin_ratio", "quality.margin"
@@ -26,7 +27,7 @@ OTHERS = {COST: (0.99, 0.95, 0.90, 0.80), QUALITY: (0.05, 0.10, 0.15, 0.20)}
 
 def sensitivity(
     samples: pd.DataFrame,
-    plans: Sequence[Mapping[str, Any]] = (),
+    plans: Sequence[DeclaredPlan] = (),
     *,
     thresholds: ValidityThresholds | None = None,
     resamples: int = RESAMPLES,
@@ -36,10 +37,10 @@ def sensitivity(
     `declared` is "yes" where the margin is the plan's own; the word is then that of the verdict.
     """
     limits = thresholds or DEFAULTS
-    table, ledger = costs(assess(samples, limits)), parse_plans(plans)
+    table = costs(assess(samples, limits))
     rows: list[dict[str, Any]] = []
     for profile in levels(table["profile"]):
-        work = undertaking(table, ledger, profile)
+        work = undertaking(table, plans, profile)
         part = planned_samples(table, work.plan)
         gates = Gates(part, work)
         measured = measure_profile(part, work, gates, limits, enough_resamples(work, resamples))
@@ -63,7 +64,7 @@ def sensitivity(
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _variants(plan: Plan) -> Iterator[tuple[str, float, Plan]]:
+def _variants(plan: DeclaredPlan) -> Iterator[tuple[str, float, DeclaredPlan]]:
     """The plan with one margin otherwise; its own among them."""
     own = {claim.margin_ratio for claim in plan.claims}
     for value in sorted({*OTHERS[COST], *(own if len(own) == 1 else ())}, reverse=True):

@@ -7,8 +7,9 @@ from typing import Literal
 
 import pandas as pd
 
-from ai_dev_tools.benchmark.analysis.claims import Claim, Plan, Undertaking, makes
+from ai_dev_tools.benchmark.analysis.claims import Undertaking, makes
 from ai_dev_tools.benchmark.analysis.continuity import additions, departures, foreseen, share_requests
+from ai_dev_tools.benchmark.records.plan import Claim, DeclaredPlan, Plan
 
 Label = Literal["planned", "interim", "exploratory"]
 REMEDY = "to get a word, undo that or ask everything again under this plan (retry=all)"
@@ -81,6 +82,6 @@ def _provenance(
     return tuple(reasons), tuple(notes)
 
 
-def _continued(count: int, total: int, before: Plan, plan: Plan) -> str:
+def _continued(count: int, total: int, before: DeclaredPlan, plan: Plan) -> str:
     added = ", ".join(additions(before, plan)) or "nothing new"
     return f"{count} of {total} samples count from plan {before.plan}, which this one continues with {added}"

@@ -7,7 +7,7 @@ exploratory.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -17,7 +17,6 @@ from ai_dev_tools.benchmark.analysis.bills import with_floor
 from ai_dev_tools.benchmark.analysis.candidate import COLUMNS, Candidate, verdict_row
 from ai_dev_tools.benchmark.analysis.claims import (
     Undertaking,
-    parse_plans,
     planned_samples,
     undertaking,
 )
@@ -35,6 +34,7 @@ from ai_dev_tools.benchmark.analysis.statistics import (
 )
 from ai_dev_tools.benchmark.analysis.validity import DEFAULTS, assess
 from ai_dev_tools.benchmark.config.models import ValidityThresholds
+from ai_dev_tools.benchmark.records.plan import DeclaredPlan
 
 BEYOND = 20
 """Resamples that must lie beyond a level for a test at that level."""
@@ -46,7 +46,7 @@ CHECK_COLUMNS = words("profile claim models task check status value threshold re
 
 def verdicts(
     samples: pd.DataFrame,
-    plans: Sequence[Mapping[str, Any]] = (),
+    plans: Sequence[DeclaredPlan] = (),
     *,
     thresholds: ValidityThresholds | None = None,
     resamples: int = RESAMPLES,
@@ -57,7 +57,7 @@ def verdicts(
 
 def judge(
     samples: pd.DataFrame,
-    plans: Sequence[Mapping[str, Any]] = (),
+    plans: Sequence[DeclaredPlan] = (),
     *,
     thresholds: ValidityThresholds | None = None,
     resamples: int = RESAMPLES,
@@ -66,7 +66,7 @@ def judge(
 
     Args:
         samples: the samples table, any row order.
-        plans: entries of the plan ledger, oldest first. Without any, the claims are assumed and labelled exploratory.
+        plans: the plan ledger, oldest first. Without any, the claims are assumed and labelled exploratory.
         thresholds: when checks flag samples and when flags make a verdict invalid.
 
     Returns:
@@ -75,15 +75,14 @@ def judge(
         checks: per verdict row and check: status (ok, failed), value, threshold, reason.
 
     Raises:
-        ConfigurationError: the table or the ledger cannot be read as such.
+        ConfigurationError: the table cannot be read as such.
     """
     limits = thresholds or DEFAULTS
     table = costs(assess(samples, limits))
-    ledger = parse_plans(plans)
     rows: list[dict[str, Any]] = []
     checks: list[tuple[Any, ...]] = []
     for profile in levels(table["profile"]):
-        work = undertaking(table, ledger, profile)
+        work = undertaking(table, plans, profile)
         judged = _judge_profile(planned_samples(table, work.plan), work, limits, resamples)
         rows += [verdict_row(candidate) for candidate in judged]
         for c in judged:

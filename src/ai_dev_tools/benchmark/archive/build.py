@@ -18,6 +18,7 @@ import msgspec
 import yaml
 
 from ai_dev_tools.benchmark._util.credentials import without_passwords
+from ai_dev_tools.benchmark._util.json_values import table_in
 from ai_dev_tools.benchmark.archive.container import ArchiveError, Digest, Member, new_archive
 from ai_dev_tools.benchmark.archive.crate import crate_metadata
 from ai_dev_tools.benchmark.archive.facts import block_facts, gather, tool_facts
@@ -120,7 +121,7 @@ def build_archive(subject: Subject, root: Path, output: Path) -> None:
             f"{subject.profile} only plays a recorded run again",
             remedy="Archive the run itself: leave endpoint=replay out",
         )
-    ledger = [entry["plan"] for entry in read_plans(root / paths.PLANS.format(profile=subject.profile))]
+    ledger = [entry.plan for entry in read_plans(root / paths.PLANS.format(profile=subject.profile))]
     if subject.plan not in ledger:
         raise ConfigurationError(
             f"no run of {subject.profile} was asked with these settings: its ledger has no plan {subject.plan}",
@@ -177,9 +178,8 @@ class _Collection:
         self.subject, self.root = subject, root
         self.run = root / paths.RUN.format(profile=subject.profile)
         self.home = root / subject.home
-        self.citation: dict[str, Any] = {}
-        if (file := self.home / "CITATION.cff").exists():
-            self.citation = read_yaml(file) or {}
+        file = self.home / "CITATION.cff"
+        self.citation = dict(table_in(read_yaml(file))) if file.exists() else {}
         self.corpora = [read_receipt(root / paths.CORPUS_RECEIPT.format(corpus=name)) for name in subject.corpora]
         self.included = set(subject.config.get("archive", {}).get("include", []))
 
@@ -310,7 +310,7 @@ class _Collection:
         return list(profile.get("instances", [])) if isinstance(profile, dict) else []
 
     def _tool_about(self, file: Path) -> dict[str, Any]:
-        data = read_yaml(self.root / file)
+        data = table_in(read_yaml(self.root / file))
         return {key: data[key] for key in ("id", "description", "homepage", "install") if data.get(key)}
 
 

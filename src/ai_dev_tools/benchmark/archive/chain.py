@@ -11,10 +11,8 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -39,7 +37,7 @@ from ai_dev_tools.benchmark.prompts.tool_results import ToolResult
 from ai_dev_tools.benchmark.records import table_files as tablefiles
 from ai_dev_tools.benchmark.records.block import OLLAMA, Think
 from ai_dev_tools.benchmark.records.paths import safe_model
-from ai_dev_tools.benchmark.records.plan import read_plans
+from ai_dev_tools.benchmark.records.plan import check_ledger
 from ai_dev_tools.benchmark.records.sample import RENAMED, Sample, decode
 from ai_dev_tools.benchmark.records.table_files import unguarded
 from ai_dev_tools.benchmark.tasks.scoring import foreign_scorers, score_answer
@@ -161,13 +159,10 @@ class Records:
             raise ArchiveError(f"is not a config ({str(error).splitlines()[0][:200]})") from None
 
     def _plan_rows(self, stream: Hashed) -> None:
-        with tempfile.NamedTemporaryFile(prefix="plans-") as file:
-            file.write(stream.read())
-            file.flush()
-            try:
-                self._plans = {str(entry["plan"]) for entry in read_plans(Path(file.name))}
-            except ConfigurationError as error:
-                raise ArchiveError(str(error).replace(f"{file.name} ", "")) from None
+        try:
+            self._plans = {plan.plan for plan in check_ledger(stream.read())}
+        except ConfigurationError as error:
+            raise ArchiveError(str(error)) from None
 
     def _prompt_rows(self, stream: Hashed, task: str) -> None:
         for number, line in _numbered(stream):

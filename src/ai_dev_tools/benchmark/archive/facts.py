@@ -14,6 +14,8 @@ from typing import Any
 
 import msgspec
 
+from ai_dev_tools.benchmark._util.clock import utc_stamp
+from ai_dev_tools.benchmark._util.json_values import JsonObject
 from ai_dev_tools.benchmark.archive.layout import FORMAT, RunFacts
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.execution.provenance import read_sessions
@@ -69,9 +71,9 @@ def moment_after(started_at: str, seconds: float) -> str:
     """A time some seconds later, UTC; the text itself if it is not a time."""
     try:
         moment = datetime.fromisoformat(started_at) + timedelta(seconds=seconds if math.isfinite(seconds) else 0.0)
+        return utc_stamp(moment, "microseconds")
     except (ValueError, OverflowError):
         return started_at
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def block_facts(root: Path, names: Iterable[str]) -> list[BlockFacts]:
@@ -150,7 +152,7 @@ def gather(
         format=FORMAT,
         profile=profile,
         plan=plan,
-        plans=[entry["plan"] for entry in read_plans(run / "plans.jsonl")],
+        plans=[entry.plan for entry in read_plans(run / "plans.jsonl")],
         protocols=sorted({number for block in filled for number in block.protocols}),
         package_version=_version(),
         samples=sum(block.samples for block in filled),
@@ -212,14 +214,14 @@ def _models(blocks: list[BlockFacts]) -> list[dict[str, Any]]:
     ]
 
 
-def _hardware(identity: Path, blocks: list[BlockFacts]) -> list[dict[str, Any]]:
+def _hardware(identity: Path, blocks: list[BlockFacts]) -> list[JsonObject]:
     """Every machine that asked, as recorded by the blocks."""
     files = {identity / Path(block.file).parent.name / f"{Path(block.file).stem}.json" for block in blocks}
     found = [
-        entry["hardware"]
+        dict(machine)
         for file in sorted(files)
         for entry in read_sessions(file)
-        if isinstance(entry.get("hardware"), dict)
+        if isinstance(machine := entry.get("hardware"), dict)
     ]
     return sorted({json.dumps(item, sort_keys=True): item for item in found}.values(), key=str)
 

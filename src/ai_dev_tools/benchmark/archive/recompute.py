@@ -23,7 +23,7 @@ from ai_dev_tools.benchmark.errors import BenchmarkError
 from ai_dev_tools.benchmark.planning.experiment import Experiment
 from ai_dev_tools.benchmark.plugins import BUILT_IN
 from ai_dev_tools.benchmark.records import paths
-from ai_dev_tools.benchmark.records.plan import RULES, up_to
+from ai_dev_tools.benchmark.records.plan import RULES, parse_plans, read_plans, up_to
 from ai_dev_tools.benchmark.records.table_files import read_table
 
 _IMPOSSIBLE = (BenchmarkError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
@@ -43,7 +43,7 @@ def report_differences(archive: Archive, manifest: Manifest, report: dict[str, A
         about = json.loads(archive.read(paths.ABOUT.format(profile=manifest.profile)))
         data = RunData(
             about=about,
-            plans=up_to([json.loads(line) for line in plans], about.get("plan")),
+            plans=up_to(parse_plans(plans), about.get("plan")),
             samples=plain_samples(tables.pop("samples")),
             **tables,
         )
@@ -110,10 +110,10 @@ def _made_with_plugins(archive: Archive) -> bool:
     return not all(str(origin).startswith(BUILT_IN) for origin in origins)
 
 
-def _other_rules(plans: Path) -> str:
+def _other_rules(ledger: Path) -> str:
     """Another possible reason for a difference: the archive's verdicts were made by earlier rules."""
-    lines = plans.read_bytes().splitlines()
-    made = json.loads(lines[-1]).get("rules", 1) if lines else RULES
+    plans = read_plans(ledger)
+    made = plans[-1].rules if plans else RULES
     return f"it was made under rules {made}, which are {RULES} now, or " if made < RULES else "or "
 
 

@@ -57,7 +57,7 @@ def wrong_facts(
 
 def wrong_settings_of_report(about: Mapping[str, Any], manifest: Manifest, plans: Path) -> Iterator[str]:
     """Check what the report was told about its run (models, tasks, samples) against the plan."""
-    plan = next((entry for entry in read_plans(plans) if entry["plan"] == manifest.plan), {})
+    plan = next((declared for declared in read_plans(plans) if declared.plan == manifest.plan), None)
     profile = about.get("profile")
     said = {
         "plan": about.get("plan"),
@@ -68,12 +68,20 @@ def wrong_settings_of_report(about: Mapping[str, Any], manifest: Manifest, plans
         "samples": about.get("samples"),
         "expected": about.get("expected"),
     }
-    planned = {key: plan.get(key) for key in ("plan", "profile", "models", "samples")}
-    planned |= {"tasks": sorted(plan.get("tasks", {})), "approaches": sorted(plan.get("approaches", []))}
-    planned["expected"] = {
-        task: plan.get("samples", 0) * len(plan.get("approaches", [])) for task in plan.get("tasks", {})
-    }
-    yield from (f"its {name} is not what plan {manifest.plan} says" for name in said if said[name] != planned[name])
+    planned = (
+        {}
+        if plan is None
+        else {
+            "plan": plan.plan,
+            "profile": plan.profile,
+            "models": list(plan.models),
+            "tasks": sorted(plan.tasks),
+            "approaches": sorted(plan.approaches),
+            "samples": plan.samples,
+            "expected": {task: plan.samples * len(plan.approaches) for task in plan.tasks},
+        }
+    )
+    yield from (f"its {name} is not what plan {manifest.plan} says" for name in said if said[name] != planned.get(name))
 
 
 def other_words(archive: Archive, manifest: Manifest, facts: RunFacts) -> Iterator[str]:

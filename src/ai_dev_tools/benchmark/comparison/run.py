@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.records.plan import DeclaredPlan, parse_plans
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +41,7 @@ class Run:
 
     name: str
     samples: pd.DataFrame
-    plans: list[dict[str, Any]] = field(default_factory=list)
+    plans: list[DeclaredPlan] = field(default_factory=list)
     verdicts: list[dict[str, Any]] = field(default_factory=list)
     sessions: list[dict[str, Any]] = field(default_factory=list)
 
@@ -250,16 +251,10 @@ def _sessions(data: bytes) -> list[dict[str, Any]]:
     return [entry for entry in sessions if isinstance(entry, dict)] if isinstance(sessions, list) else []
 
 
-def _plans(data: bytes, path: Path) -> list[dict[str, Any]]:
-    from ai_dev_tools.benchmark.analysis.claims import parse_plans
-
+def _plans(data: bytes, path: Path) -> list[DeclaredPlan]:
     try:
-        plans = [dict(json.loads(line)) for line in data.decode().splitlines() if line.strip()]
-        parse_plans(plans)
-    except (ValueError, TypeError, RecursionError):
-        raise ConfigurationError(
-            f"{path}: plans.jsonl is damaged", remedy="Restore it from where the run was made"
-        ) from None
+        return parse_plans(line for line in data.splitlines() if line.strip())
     except ConfigurationError as error:
-        raise ConfigurationError(f"{path}: {error}", remedy="Restore plans.jsonl from where the run was made") from None
-    return plans
+        raise ConfigurationError(
+            f"{path}: plans.jsonl is damaged: {error}", remedy="Restore it from where the run was made"
+        ) from None

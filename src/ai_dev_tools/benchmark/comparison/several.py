@@ -13,6 +13,7 @@ from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.comparison.run import Run
 from ai_dev_tools.benchmark.comparison.tables import arms, by_run, effects, per_run
 from ai_dev_tools.benchmark.records.model_size import parameters, recorded_size
+from ai_dev_tools.benchmark.records.plan import Plan
 from ai_dev_tools.benchmark.reporting.data import RunData, is_claimed, plain_samples
 
 
@@ -91,15 +92,14 @@ def _as_data(run: Run) -> RunData:
     )
 
 
-def _planned(plan: Mapping[str, Any]) -> dict[str, Any]:
+def _planned(plan: Plan) -> dict[str, Any]:
     """What the plan says that the run asks for, in the words of `Experiment.about`."""
-    per_task = int(plan["samples"]) * len(plan["approaches"])
     return {
-        "profile": plan["profile"],
-        "models": list(plan["models"]),
-        "tasks": {task: task.replace("_", " ") for task in plan["tasks"]},
-        "approaches": dict.fromkeys(plan["approaches"], ""),
-        "expected": dict.fromkeys(plan["tasks"], per_task),
+        "profile": plan.profile,
+        "models": list(plan.models),
+        "tasks": {task: task.replace("_", " ") for task in plan.tasks},
+        "approaches": dict.fromkeys(plan.approaches, ""),
+        "expected": dict.fromkeys(plan.tasks, plan.samples * len(plan.approaches)),
     }
 
 

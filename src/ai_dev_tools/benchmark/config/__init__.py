@@ -1,4 +1,4 @@
-"""The settings of a run; defined in `models`.
+"""The settings of a run; defined in `models`, and with inheritance applied in `resolving`.
 
 Names are imported when first used, so that the help of a command, which needs no settings, stays fast.
 """
@@ -6,11 +6,13 @@ Names are imported when first used, so that the help of a command, which needs n
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ai_dev_tools.benchmark.config.models import *  # noqa: F403
+    from ai_dev_tools.benchmark.config.resolving import *  # noqa: F403
 
+_RESOLVING = frozenset({"ResolvedInstance", "ResolvedProfile", "resolve_profile"})
 _NAMES = frozenset(
     {
         "ALL",
@@ -29,8 +31,6 @@ _NAMES = frozenset(
         "Profile",
         "QualityGate",
         "ReportSettings",
-        "ResolvedInstance",
-        "ResolvedProfile",
         "ServerSettings",
         "Share",
         "TASK_TIMEOUT_S",
@@ -39,12 +39,13 @@ _NAMES = frozenset(
         "as_list",
         "check_endpoint",
         "load_config",
-        "resolve_profile",
     }
 )
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name in _NAMES:
         return getattr(import_module(f"{__name__}.models"), name)
+    if name in _RESOLVING:
+        return getattr(import_module(f"{__name__}.resolving"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
+from ai_dev_tools.benchmark._util.json_values import JsonObject, JsonValue
 from ai_dev_tools.benchmark.config.parsing import StrictModel, nearest, parse_settings
 from ai_dev_tools.benchmark.config.written import spell
 from ai_dev_tools.benchmark.errors import ConfigurationError
@@ -32,7 +33,7 @@ BATCHES: dict[str, Batch] = {
 """The built-in batches; `batches:` in the config adds others or replaces these."""
 
 
-def find_batches(settings: Mapping[str, Any]) -> dict[str, Batch]:
+def find_batches(settings: Mapping[str, JsonValue]) -> dict[str, Batch]:
     """All batches by name, including those of the settings.
 
     Raises:
@@ -44,7 +45,7 @@ def find_batches(settings: Mapping[str, Any]) -> dict[str, Batch]:
     return BATCHES | {str(name): parse_settings(Batch, data, f"config: batches.{name}") for name, data in own.items()}
 
 
-def find_batch(settings: Mapping[str, Any], name: str) -> Batch:
+def find_batch(settings: Mapping[str, JsonValue], name: str) -> Batch:
     """The batch with this name.
 
     Raises:
@@ -53,14 +54,15 @@ def find_batch(settings: Mapping[str, Any], name: str) -> Batch:
     batches = find_batches(settings)
     if name not in batches:
         raise ConfigurationError(f"unknown batch '{name}', {nearest(name, batches)}")
-    profiles = settings.get("profiles") or {}
+    profiles = settings.get("profiles")
+    known = profiles if isinstance(profiles, Mapping) else {}
     for profile in batches[name].profiles:
-        if profile not in profiles:
-            raise ConfigurationError(f"batch '{name}' names unknown profile '{profile}', {nearest(profile, profiles)}")
+        if profile not in known:
+            raise ConfigurationError(f"batch '{name}' names unknown profile '{profile}', {nearest(profile, known)}")
     return batches[name]
 
 
-def apply_batch(settings: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+def apply_batch(settings: Mapping[str, JsonValue], overrides: Mapping[str, JsonValue]) -> JsonObject:
     """The settings with those of the batch that `batch` names; the command line wins over the batch.
 
     Args:
@@ -69,11 +71,11 @@ def apply_batch(settings: Mapping[str, Any], overrides: Mapping[str, Any]) -> di
     Raises:
         ConfigurationError: no such batch.
     """
-    applied: dict[str, Any] = copy.deepcopy(dict(settings))
+    applied: JsonObject = copy.deepcopy(dict(settings))
     if not applied.get("batch"):
         return applied
     batch = find_batch(settings, spell(applied["batch"]))
-    given: dict[str, Any] = {"profile": batch.profiles[0], "samples": batch.samples}
+    given: JsonObject = {"profile": batch.profiles[0], "samples": batch.samples}
     if batch.tasks:
         given["tasks"] = list(batch.tasks)
     return applied | {key: value for key, value in given.items() if key not in overrides}

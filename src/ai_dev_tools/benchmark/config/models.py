@@ -5,11 +5,12 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from pathlib import Path, PurePath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
     BeforeValidator,
+    ConfigDict,
     Field,
     PositiveFloat,
     PositiveInt,
@@ -19,17 +20,18 @@ from pydantic import (
 
 from ai_dev_tools.benchmark._util import credentials
 from ai_dev_tools.benchmark._util.addresses import Address, parse_address
-from ai_dev_tools.benchmark._util.model_names import full_name
+from ai_dev_tools.benchmark._util.json_values import JsonValue
 from ai_dev_tools.benchmark.config.batches import Batch
 from ai_dev_tools.benchmark.config.parsing import PathSafe, StrictModel, nearest, parse_settings
 from ai_dev_tools.benchmark.config.written import as_list as as_list
 from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
 from ai_dev_tools.benchmark.plugins import DEFAULT_APPROACHES, SHIPPED_ENDPOINT_KINDS
 from ai_dev_tools.benchmark.plugins import ENDPOINT_KINDS as REGISTERED_KINDS
-from ai_dev_tools.benchmark.records.archive_names import path_key
 from ai_dev_tools.benchmark.records.block import Think
+from ai_dev_tools.benchmark.records.endpoint_spec import is_url
 from ai_dev_tools.benchmark.records.names import safe_segment
-from ai_dev_tools.benchmark.records.paths import NOTEBOOK, safe_model
+from ai_dev_tools.benchmark.records.paths import NOTEBOOK
+from ai_dev_tools.benchmark.records.plan import ALPHA, MARGIN_RATIO, OUTCOMES, Level, Outcome, QualityRule, Ratio
 
 
 class HardwareProfile(enum.StrEnum):
@@ -74,7 +76,7 @@ Names = Annotated[tuple[str, ...], BeforeValidator(as_list), Field(min_length=1)
 Folders = Annotated[tuple[Path, ...], BeforeValidator(as_list)]
 
 
-def _as_names(value: Any) -> Any:
+def _as_names(value: object) -> object:
     """A list of names, in which a path counts as its text."""
     listed = as_list(value)
     return (
@@ -130,7 +132,7 @@ class Instance(StrictModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _split_host(cls, data: Any) -> Any:
+    def _split_host(cls, data: object) -> object:
         """Split a host that includes a port, and remove brackets."""
         if not isinstance(data, dict) or not isinstance(host := data.get("host"), str):
             return data
@@ -189,19 +191,10 @@ class Profile(StrictModel):
     )
 
 
-class QualityGate(StrictModel):
+class QualityGate(QualityRule):
     """When an arm's answers count as not worse."""
 
-    margin: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.10, description="largest acceptable loss of quality, absolute"
-    )
-    task_veto: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.20, description="loss that vetoes 'saves' if it is shown in any single task"
-    )
-    alpha: Annotated[float, Field(gt=0, lt=0.5)] = Field(
-        0.05, description="one-sided error rate of the gate, over all looks"
-    )
-    floor: str = Field("no_context", description="arm that the reference must beat; otherwise quality cannot be judged")
+    model_config = ConfigDict(extra="forbid", strict=False, allow_inf_nan=False)
 
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -243,19 +236,13 @@ class ValidityThresholds(StrictModel):
 class PlanSettings(StrictModel):
     """What a run sets out to show; written down before its first request."""
 
-    alpha: Annotated[float, Field(gt=0, lt=0.5)] = Field(0.05, description="family-wise error rate")
-    margin_ratio: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.95, description="'saves' requires a ratio certainly below this"
-    )
+    alpha: Level = Field(ALPHA, description="family-wise error rate")
+    margin_ratio: Ratio = Field(MARGIN_RATIO, description="'saves' requires a ratio certainly below this")
     reference: str = Field("baseline", description="arm that the others are compared with")
-    endpoints: tuple[Literal["tokens", "time"], ...] = Field(("tokens", "time"), description="what is claimed")
+    endpoints: tuple[Outcome, ...] = Field(OUTCOMES, description="what is claimed")
     quality: QualityGate = Field(QualityGate(), description="when answers count as not worse")
-    effect: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.80, description="true ratio that `plan` sizes a run for; claims do not depend on it"
-    )
-    power: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.80, description="probability of finding it, for one model and outcome"
-    )
+    effect: Ratio = Field(0.80, description="true ratio that `plan` sizes a run for; claims do not depend on it")
+    power: Ratio = Field(0.80, description="probability of finding it, for one model and outcome")
 
 
 class ArchiveSettings(StrictModel):
@@ -373,7 +360,7 @@ ENDPOINT_KINDS = SHIPPED_ENDPOINT_KINDS
 
 def check_endpoint(value: str) -> str:
     """A known endpoint kind or a base URL, as given; raises ValueError with the nearest kind."""
-    if value.startswith(("http://", "https://")):
+    if is_url(value):
         _address(value, "endpoint")
         return value
     known = {*SHIPPED_ENDPOINT_KINDS, *REGISTERED_KINDS}
@@ -401,38 +388,7 @@ def _address(text: str, setting: str) -> Address | None:
         raise ValueError(str(error)) from None
 
 
-class ResolvedInstance(StrictModel):
-    """An instance with every default filled in."""
-
-    name: str
-    model: str
-    host: str
-    port: int
-    max_concurrent: int
-    endpoint: str
-    replicas: tuple[str, ...]
-    memory_gb: float | None
-    file: Path | None = None
-    api: str | None = None
-    key_env: str | None = None
-
-
-class ResolvedProfile(StrictModel):
-    """A profile with inheritance and defaults applied."""
-
-    name: str
-    description: str
-    best_for: str
-    min_ram_gb: float
-    min_cores: int
-    samples: int
-    sizes: tuple[str, ...]
-    task_timeout: float
-    models: tuple[str, ...]
-    instances: tuple[ResolvedInstance, ...]
-
-
-def load_config(data: Mapping[str, Any], where: str = "config") -> Config:
+def load_config(data: Mapping[str, JsonValue], where: str = "config") -> Config:
     """The settings in `data`, as Snakemake or YAML provide them.
 
     Raises:
@@ -441,85 +397,3 @@ def load_config(data: Mapping[str, Any], where: str = "config") -> Config:
     if problems := credentials.refused(data):
         raise ConfigurationErrors([f"{where}: {problem}" for problem in problems])
     return parse_settings(Config, data, where)
-
-
-def resolve_profile(config: Config, name: str) -> ResolvedProfile:
-    """A profile with its inherited settings and those of the run applied.
-
-    Raises:
-        ConfigurationError: unknown profile, inheritance in a circle, instances that clash, or none.
-    """
-    merged = _inherit(config, name, seen=())
-    endpoint = (config.endpoint or merged.endpoint or "auto").rstrip("/")
-    try:
-        if not config.every_plugin:
-            check_endpoint(endpoint)
-    except ValueError as error:
-        raise ConfigurationError(f"config: profiles.{name}.endpoint: {error}") from None
-    slots = merged.max_concurrent or 4
-    instances = tuple(
-        ResolvedInstance(
-            name=key,
-            model=instance.model,
-            host=instance.host,
-            port=instance.port or 11434,
-            max_concurrent=instance.max_concurrent or slots,
-            endpoint=(config.endpoint or instance.base_url or "").rstrip("/") or endpoint,
-            replicas=instance.replicas,
-            memory_gb=instance.memory_gb,
-            file=instance.file,
-            api=instance.api,
-            key_env=instance.key_env,
-        )
-        for key, instance in merged.instances.items()
-        if instance is not None
-    )
-    _check_instances(name, instances)
-    return ResolvedProfile(
-        name=name,
-        description=merged.description or "",
-        best_for=merged.best_for or "",
-        min_ram_gb=merged.min_ram_gb or 1,
-        min_cores=merged.min_cores or 1,
-        samples=config.samples or merged.samples or 3,
-        sizes=merged.sizes or ("S", "L"),
-        task_timeout=config.task_timeout or merged.task_timeout or TASK_TIMEOUT_S,
-        models=config.models or merged.models or (ALL,),
-        instances=instances,
-    )
-
-
-def _inherit(config: Config, name: str, seen: tuple[str, ...]) -> Profile:
-    if name not in config.profiles:
-        raise ConfigurationError(f"unknown profile '{name}', {nearest(name, config.profiles)}")
-    if name in seen:
-        raise ConfigurationError(f"config: profiles.{name}.extends leads in a circle: {' -> '.join([*seen, name])}")
-    profile = config.profiles[name]
-    if profile.extends is None:
-        return profile
-    parent = _inherit(config, profile.extends, (*seen, name))
-    own = {field: getattr(profile, field) for field in profile.model_fields_set - {"instances"}}
-    return parent.model_copy(update=own | {"instances": parent.instances | profile.instances})
-
-
-def _check_instances(profile: str, instances: tuple[ResolvedInstance, ...]) -> None:
-    if not instances:
-        raise ConfigurationError(f"config: profiles.{profile}.instances is empty: name at least one model")
-    places: dict[tuple[str, int], str] = {}
-    models: dict[str, str] = {}
-    for instance in instances:
-        place = (instance.host, instance.port)
-        own_place = instance.endpoint not in ("embedded", "replay") and "://" not in instance.endpoint
-        if place in places and own_place:
-            raise ConfigurationError(
-                f"config: profiles.{profile}: instances '{places[place]}' and '{instance.name}' share port "
-                f"{instance.port}: give each its own, or serve all from one with endpoint=http://host:port"
-            )
-        names = (full_name(instance.model), path_key(safe_model(instance.model)))
-        if twice := next((models[name] for name in names if name in models), None):
-            raise ConfigurationError(
-                f"config: profiles.{profile}: instances '{twice}' and '{instance.name}' "
-                f"both serve {instance.model}: results are stored in a folder per model, so name it once"
-            )
-        places |= {place: instance.name} if own_place else {}
-        models |= dict.fromkeys(names, instance.name)

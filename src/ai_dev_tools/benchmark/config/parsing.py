@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TextIO, TypeVar
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from ai_dev_tools.benchmark._util.json_values import JsonObject, JsonValue
 from ai_dev_tools.benchmark._util.text import nearest as nearest
 from ai_dev_tools.benchmark.config import written
 from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
@@ -38,7 +39,7 @@ class StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-def read_yaml(path: Path, load: Callable[[Any], Any] | None = None) -> Any:
+def read_yaml(path: Path, load: Callable[[TextIO], JsonValue] | None = None) -> JsonValue:
     """The data in a YAML file.
 
     Args:
@@ -58,7 +59,7 @@ def read_yaml(path: Path, load: Callable[[Any], Any] | None = None) -> Any:
         raise ConfigurationError(f"{where} is not valid YAML: {getattr(error, 'problem', None) or error}") from None
 
 
-def read_settings(path: Path) -> dict[str, Any]:
+def read_settings(path: Path) -> JsonObject:
     """The settings in a YAML file, as they were written; an empty file has none.
 
     Raises:
@@ -70,7 +71,7 @@ def read_settings(path: Path) -> dict[str, Any]:
     return data or {}
 
 
-def refuse_unstorable(fields: Any, where: str) -> None:
+def refuse_unstorable(fields: object, where: str) -> None:
     """Raise ConfigurationError for values of YAML and JSON that no prompt or sample file can hold."""
     try:
         json.dumps(fields, ensure_ascii=False, default=str, allow_nan=False, skipkeys=True).encode()
@@ -80,7 +81,7 @@ def refuse_unstorable(fields: Any, where: str) -> None:
         ) from None
 
 
-def parse_settings(model: type[M], data: Any, where: str) -> M:
+def parse_settings(model: type[M], data: object, where: str) -> M:
     """Settings as a `model`; a name that looks like a number stays the text that was written.
 
     Raises:
@@ -92,7 +93,7 @@ def parse_settings(model: type[M], data: Any, where: str) -> M:
         raise ConfigurationError(f"{where}: {error}") from None
 
 
-def parse(model: type[M], data: Any, where: str, internal: Mapping[str, Any] | None = None) -> M:
+def parse(model: type[M], data: object, where: str, internal: Mapping[str, object] | None = None) -> M:
     """`data` as a `model`.
 
     Args:
@@ -146,14 +147,14 @@ def _lines(error: ValidationError, model: type[BaseModel]) -> list[str]:
     return lines
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _siblings(model: type[BaseModel], location: list[Any]) -> list[str]:
+def _siblings(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:
     """Names that would have been valid instead of an unknown key; those of the outermost model if in doubt."""
-    current: Any = model
+    current: type[BaseModel] = model
     for part in location[:-1]:
         field = getattr(current, "model_fields", {}).get(part) if isinstance(part, str) else None
         annotation = field.annotation if field else current
@@ -166,7 +167,7 @@ def _settings(model: type[BaseModel]) -> list[str]:
     return [name for name, field in model.model_fields.items() if not field.exclude]
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
+def _model_in(annotation: object) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     for argument in getattr(annotation, "__args__", ()):

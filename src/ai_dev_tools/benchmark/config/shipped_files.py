@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from ai_dev_tools.benchmark._util.json_values import list_in
 from ai_dev_tools.benchmark.config.sources import load_settings
 from ai_dev_tools.benchmark.config.written import as_list
 from ai_dev_tools.benchmark.errors import ConfigurationError
@@ -60,8 +61,8 @@ def task_folders(root: Path, further: Iterable[Path], home: Path | None = None) 
 
 def task_folders_of(root: Path) -> list[Path]:
     """The same, by the settings files of a workflow's folder."""
-    named = load_settings(root, {}).settings.get("task_folders") or []
-    return task_folders(root, [root / folder for folder in as_list(named)])
+    named = list_in(as_list(load_settings(root, {}).settings.get("task_folders")))
+    return task_folders(root, [root / str(folder) for folder in named])
 
 
 def find_root(start: Path | None = None) -> Path:

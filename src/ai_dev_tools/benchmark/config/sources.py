@@ -12,8 +12,8 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from ai_dev_tools.benchmark._util.json_values import JsonObject, JsonValue
 from ai_dev_tools.benchmark.errors import ConfigurationError
 
 COMMAND_LINE = "--config"
@@ -30,11 +30,13 @@ _OLD_INSTANCE_KEYS = ("model", "host", "port", "max_concurrent")
 class Merged:
     """All settings together, and where each came from, by dotted name."""
 
-    settings: dict[str, Any]
+    settings: JsonObject
     sources: dict[str, str]
 
 
-def merge(config: Mapping[str, Any], section: Mapping[str, Any], overrides: Mapping[str, Any]) -> Merged:
+def merge(
+    config: Mapping[str, JsonValue], section: Mapping[str, JsonValue], overrides: Mapping[str, JsonValue]
+) -> Merged:
     """Apply the section to the config file, and then the command line to both.
 
     Args:
@@ -45,7 +47,7 @@ def merge(config: Mapping[str, Any], section: Mapping[str, Any], overrides: Mapp
     Raises:
         ConfigurationError: the profiles of the config or of the section are not tables.
     """
-    settings: dict[str, Any] = copy.deepcopy(dict(config))
+    settings: JsonObject = copy.deepcopy(dict(config))
     sources = dict.fromkeys(leaves(settings), CONFIG_FILE)
     plain, profiles = translate(section, _profiles(settings))
     update(settings, plain)
@@ -68,7 +70,9 @@ def merge(config: Mapping[str, Any], section: Mapping[str, Any], overrides: Mapp
     return Merged(settings, {key: source for key, source in sorted(sources.items()) if key in present})
 
 
-def translate(section: Mapping[str, Any], base_profiles: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def translate(
+    section: Mapping[str, JsonValue], base_profiles: Mapping[str, JsonValue]
+) -> tuple[JsonObject, dict[str, JsonObject]]:
     """The section with today's names: settings to apply, and profiles that replace those with the same name.
 
     `ollama_profiles` lists all instances of a profile, so the profile no longer inherits any; its other settings stay.
@@ -76,25 +80,26 @@ def translate(section: Mapping[str, Any], base_profiles: Mapping[str, Any]) -> t
     Raises:
         ConfigurationError: `ollama_profiles` or `sample_sizes` do not have the structure of the previous system.
     """
-    plain = {
+    plain: JsonObject = {
         key: copy.deepcopy(value) for key, value in section.items() if key not in ("ollama_profiles", "sample_sizes")
     }
     listed = _table(section, "ollama_profiles")
     sizes = _table(section, "sample_sizes")
-    for name in _table(section, "profiles"):
-        _table(section["profiles"], name, "profiles.")
-    profiles: dict[str, Any] = {}
+    own = _table(section, "profiles")
+    for name in own:
+        _table(own, name, "profiles.")
+    profiles: dict[str, JsonObject] = {}
     for name, instances in listed.items():
         profiles[name] = flatten(name, base_profiles) | {"extends": None, "instances": _instances(name, instances)}
     for name, samples in sizes.items():
         if name in profiles:
             profiles[name]["samples"] = samples
         else:
-            plain.setdefault("profiles", {}).setdefault(name, {})["samples"] = samples
+            update(plain, {"profiles": {name: {"samples": samples}}})
     return plain, profiles
 
 
-def flatten(name: str, profiles: Mapping[str, Any], seen: Sequence[str] = ()) -> dict[str, Any]:
+def flatten(name: str, profiles: Mapping[str, JsonValue], seen: Sequence[str] = ()) -> JsonObject:
     """A profile's own and inherited settings, without instances; empty if the profile does not exist."""
     profile = profiles.get(name)
     if not isinstance(profile, Mapping) or name in seen:
@@ -104,7 +109,7 @@ def flatten(name: str, profiles: Mapping[str, Any], seen: Sequence[str] = ()) ->
     return parent | own
 
 
-def read_section(root: Path) -> dict[str, Any]:
+def read_section(root: Path) -> JsonObject:
     """The section of the folder's pyproject.toml; empty if there is none.
 
     Raises:
@@ -113,14 +118,14 @@ def read_section(root: Path) -> dict[str, Any]:
     return read_section_of(root / PYPROJECT)
 
 
-def read_section_of(path: Path) -> dict[str, Any]:
+def read_section_of(path: Path) -> JsonObject:
     """The section of a TOML file; empty if the file or section does not exist.
 
     Raises:
         ConfigurationError: the file is not TOML, or the section is not a table.
     """
     try:
-        section: Any = tomllib.loads(path.read_text(encoding="utf-8"))
+        section: JsonValue = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -132,7 +137,7 @@ def read_section_of(path: Path) -> dict[str, Any]:
     return section
 
 
-def load_settings(root: Path, overrides: Mapping[str, Any]) -> Merged:
+def load_settings(root: Path, overrides: Mapping[str, JsonValue]) -> Merged:
     """The settings of a workflow folder, as a run there would see them.
 
     Raises:
@@ -143,12 +148,12 @@ def load_settings(root: Path, overrides: Mapping[str, Any]) -> Merged:
     return merge(read_settings(root / CONFIG_FILE), read_section(root), overrides)
 
 
-def effective_settings(settings: Mapping[str, Any], overrides: Mapping[str, Any], root: Path) -> dict[str, Any]:
+def effective_settings(settings: Mapping[str, JsonValue], overrides: Mapping[str, JsonValue], root: Path) -> JsonObject:
     """The settings that the workflow uses: Snakemake's config, with the section between file and command line."""
     return merge(settings, read_section(root), overrides).settings
 
 
-def parse_overrides(pairs: Sequence[str]) -> dict[str, Any]:
+def parse_overrides(pairs: Sequence[str]) -> JsonObject:
     """Parse `KEY=VALUE` pairs with each value as it was typed: what Snakemake reads as a number may be a name.
 
     Raises:
@@ -158,7 +163,7 @@ def parse_overrides(pairs: Sequence[str]) -> dict[str, Any]:
 
     from ai_dev_tools.benchmark.config.written import parse_value
 
-    found: dict[str, Any] = {}
+    found: JsonObject = {}
     for pair in pairs:
         key, separator, text = pair.partition("=")
         if not separator or not re.fullmatch(r"[a-zA-Z_][\w-]*\w", key):
@@ -167,18 +172,19 @@ def parse_overrides(pairs: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def update(target: dict[str, Any], other: Mapping[str, Any]) -> None:
+def update(target: JsonObject, other: Mapping[str, JsonValue]) -> None:
     """Update `target` with `other` in place: tables are merged, everything else is replaced."""
     for key, value in other.items():
-        if isinstance(value, Mapping) and isinstance(target.get(key), dict):
-            update(target[key], value)
+        inner = target.get(key)
+        if isinstance(value, Mapping) and isinstance(inner, dict):
+            update(inner, value)
         else:
             target[key] = copy.deepcopy(dict(value) if isinstance(value, Mapping) else value)
 
 
-def leaves(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def leaves(settings: Mapping[str, JsonValue], prefix: str = "") -> JsonObject:
     """All values that are not tables, by their dotted names."""
-    found: dict[str, Any] = {}
+    found: JsonObject = {}
     for key, value in settings.items():
         if isinstance(value, Mapping) and value:
             found |= leaves(value, f"{prefix}{key}.")
@@ -187,25 +193,25 @@ def leaves(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def _drop_instances(settings: dict[str, Any]) -> None:
+def _drop_instances(settings: JsonObject) -> None:
     """Remove instances that are set to null; a file on top of another could not remove them otherwise.
 
     In a profile that extends another one the null stays, because the other one may have an instance of that name.
     """
     for profile in _profiles(settings).values():
         instances = profile.get("instances") if isinstance(profile, dict) else None
-        if isinstance(instances, dict) and not profile.get("extends"):
+        if isinstance(profile, dict) and isinstance(instances, dict) and not profile.get("extends"):
             profile["instances"] = {name: value for name, value in instances.items() if value is not None}
 
 
-def _profiles(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+def _profiles(settings: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
     profiles = settings.get("profiles") or {}
     if not isinstance(profiles, Mapping):
         raise ConfigurationError("config: 'profiles' is not a table with one entry per profile")
     return profiles
 
 
-def _table(section: Mapping[str, Any], key: str, parents: str = "") -> Mapping[str, Any]:
+def _table(section: Mapping[str, JsonValue], key: str, parents: str = "") -> Mapping[str, JsonValue]:
     value = section.get(key, {})
     if not isinstance(value, Mapping):
         entries = "settings" if parents else "one entry per profile"
@@ -213,11 +219,11 @@ def _table(section: Mapping[str, Any], key: str, parents: str = "") -> Mapping[s
     return value
 
 
-def _instances(profile: str, listed: Any) -> dict[str, Any]:
+def _instances(profile: str, listed: JsonValue) -> JsonObject:
     where = f"{SECTION}: [{SECTION_NAME}.ollama_profiles] {profile}"
     if not isinstance(listed, list) or not listed:
         raise ConfigurationError(f'{where}: expected a list like [{{ name = "small", model = "llama3.2:1b" }}]')
-    found: dict[str, Any] = {}
+    found: JsonObject = {}
     for number, item in enumerate(listed, start=1):
         if not isinstance(item, Mapping) or not {"name", "model"} <= item.keys():
             raise ConfigurationError(f"{where}: entry {number} needs 'name' and 'model'")

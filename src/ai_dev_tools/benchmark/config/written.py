@@ -14,25 +14,28 @@ import types
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TextIO
+
+from ai_dev_tools.benchmark._util.json_values import JsonObject, JsonValue, Scalar
 
 if TYPE_CHECKING:
+    import yaml
     from pydantic import BaseModel
 
 _WHOLE = re.compile(r"0|-?[1-9][0-9]*")
-_WORDS: dict[str, Any] = {"true": True, "false": False, "null": None, "~": None, "": None}
+_WORDS: dict[str, Scalar] = {"true": True, "false": False, "null": None, "~": None, "": None}
 _UNCLEAR = re.compile(r"[+-]?(0[0-9_]+|0[xob][0-9a-f_]+|[0-9][0-9_]*_[0-9_]*|[0-9]+(:[0-9]+)+)", re.IGNORECASE)
 """A number that people and programs read differently: octal, hexadecimal, with underscores, or in base 60."""
 
 
-def as_list(value: Any) -> Any:
+def as_list(value: object) -> object:
     """`a,b` from a command line means the list [a, b]."""
     if isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
     return value
 
 
-def scalar(text: str) -> Any:
+def scalar(text: str) -> Scalar:
     """A plain value: a number, truth value or None if `spell` gives exactly this text back, else the text."""
     if text in _WORDS:
         return _WORDS[text]
@@ -45,7 +48,7 @@ def scalar(text: str) -> Any:
     return number if repr(number) == text and number - number == 0 else text
 
 
-def spell(value: Any) -> str:
+def spell(value: object) -> str:
     """A setting as `--config` takes it: `a,b` for names, `true`, JSON for tables, nothing for None."""
     if value is None:
         return ""
@@ -58,28 +61,31 @@ def spell(value: Any) -> str:
     return str(value)
 
 
-def load(text: Any) -> Any:
+def load(text: str | TextIO) -> JsonValue:
     """YAML whose plain values are read by `scalar`; raises yaml.YAMLError."""
     import yaml
 
-    return yaml.load(text, Loader=_loader())
+    data: JsonValue = yaml.load(text, Loader=_loader())
+    return data
 
 
 @functools.cache
-def _loader() -> Any:
+def _loader() -> type[yaml.SafeLoader]:
     import yaml
 
-    def plain(loader: Any, node: Any) -> Any:
+    def plain(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Scalar:
         value = str(loader.construct_scalar(node))
         return value if node.style else scalar(value)
 
     merge = {"<": [("tag:yaml.org,2002:merge", re.compile("^<<$"))]}
-    loader: Any = type("Loader", (getattr(yaml, "CSafeLoader", yaml.SafeLoader),), {"yaml_implicit_resolvers": merge})
+    loader: type[yaml.SafeLoader] = type(
+        "Loader", (getattr(yaml, "CSafeLoader", yaml.SafeLoader),), {"yaml_implicit_resolvers": merge}
+    )
     loader.add_constructor("tag:yaml.org,2002:str", plain)
     return loader
 
 
-def parse_value(text: str) -> Any:
+def parse_value(text: str) -> JsonValue:
     """The value after `KEY=`: a table or list if it looks like one and is one, else a plain value."""
     import yaml
 
@@ -96,7 +102,7 @@ class UnclearNumber(ValueError):
     """A number that can be read in two ways."""
 
 
-def as_written(model: type[BaseModel], data: Mapping[Any, Any], where: str = "") -> dict[Any, Any]:
+def as_written(model: type[BaseModel], data: Mapping[str, JsonValue], where: str = "") -> JsonObject:
     """Settings for a model: where it takes text, numbers and truth values are the text that was written.
 
     Raises:
@@ -106,11 +112,11 @@ def as_written(model: type[BaseModel], data: Mapping[Any, Any], where: str = "")
             for key, value in data.items()}  # fmt: skip
 
 
-def _fitting(annotation: Any, value: Any, where: str) -> Any:
+def _fitting(annotation: object, value: JsonValue, where: str) -> JsonValue:
     choices = list(_choices(annotation))
     if isinstance(value, Mapping):
         for choice in choices:
-            if hasattr(choice, "model_fields"):
+            if isinstance(choice, type) and hasattr(choice, "model_fields"):
                 return as_written(choice, value, f"{where}.")
             if typing.get_origin(choice) is dict:
                 inner = typing.get_args(choice)[1]
@@ -126,11 +132,11 @@ def _fitting(annotation: Any, value: Any, where: str) -> Any:
     return spell(value) if isinstance(value, int | float) and texts and not numeric else value
 
 
-def _is_text(choice: Any) -> bool:
+def _is_text(choice: object) -> bool:
     return typing.get_origin(choice) is typing.Literal or (isinstance(choice, type) and issubclass(choice, str | Path))
 
 
-def _choices(annotation: Any) -> typing.Iterator[Any]:
+def _choices(annotation: object) -> typing.Iterator[object]:
     """The types of a union, without their annotations."""
     origin = typing.get_origin(annotation)
     if origin is typing.Annotated:

@@ -10,9 +10,10 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from ai_dev_tools.benchmark._util import processes
 from ai_dev_tools.benchmark._util.addresses import join
@@ -119,12 +120,12 @@ class _ContainerServer:
             require_free_port(spec)
             self._get_image(image)
             identity, digests = self._identify(image)
-            image_pins.require_pinned(Path(spec.image_digests), image, digests, spec.instance)
+            image_pins.require_pinned(Path(spec.digests_file), image, digests, spec.instance)
             self.settings["image"] = f"{image}@{digests[0]}"
             with memory.reserved(spec):
                 self._run(identity)  # the image that was checked, even if the tag has moved since
                 self._await_ready()
-            image_pins.note(Path(spec.image_digests), image, digests[0])  # an image that does not serve is not recorded
+            image_pins.note(Path(spec.digests_file), image, digests[0])  # an image that does not serve is not recorded
         except DockerException as error:
             self.stop(failed=True)
             raise ConfigurationError(

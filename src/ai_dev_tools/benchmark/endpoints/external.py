@@ -8,13 +8,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ai_dev_tools.benchmark._util.addresses import host_url
-from ai_dev_tools.benchmark.endpoints.base import EndpointSpec, ReadyEndpoint, endpoint_kind, is_url
+from ai_dev_tools.benchmark.endpoints.base import EndpointSpec, ReadyEndpoint, endpoint_kind
 from ai_dev_tools.benchmark.endpoints.chat import ChatClient
 from ai_dev_tools.benchmark.endpoints.dialects import declared, found_at
 from ai_dev_tools.benchmark.endpoints.launching import say
 from ai_dev_tools.benchmark.endpoints.ollama_client import OllamaClient
 from ai_dev_tools.benchmark.endpoints.probing import ask
 from ai_dev_tools.benchmark.errors import ConfigurationError, EndpointConnectionError
+from ai_dev_tools.benchmark.records.endpoint_spec import is_url
 
 EMBEDDED = "ai_dev_tools.benchmark.endpoints.embedded"
 _HERE = ("127.0.0.1", "0.0.0.0", "::1", "::", "::ffff:127.0.0.1")

@@ -6,8 +6,9 @@ import json
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from ai_dev_tools.benchmark._util import processes
 from ai_dev_tools.benchmark._util.addresses import join

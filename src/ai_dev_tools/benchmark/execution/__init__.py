@@ -18,7 +18,8 @@ from pathlib import Path
 
 import msgspec
 
-from ai_dev_tools.benchmark.endpoints import EndpointSpec, ReadyEndpoint, open_endpoint
+from ai_dev_tools.benchmark._util.clock import duration
+from ai_dev_tools.benchmark.endpoints import ReadyEndpoint, open_endpoint
 from ai_dev_tools.benchmark.endpoints.chat import Accepted, Chat, ChatClient
 from ai_dev_tools.benchmark.endpoints.dialects import dialect
 from ai_dev_tools.benchmark.endpoints.metering import Meter, is_disturbed
@@ -32,8 +33,8 @@ from ai_dev_tools.benchmark.errors import (
     OverloadedError,
 )
 from ai_dev_tools.benchmark.execution import slots
-from ai_dev_tools.benchmark.execution.progress import Progress, duration
-from ai_dev_tools.benchmark.execution.provenance import Witness
+from ai_dev_tools.benchmark.execution.progress import BlockProgress
+from ai_dev_tools.benchmark.execution.provenance import ModelMonitor
 from ai_dev_tools.benchmark.execution.request import SLOW_LOAD_S, ask, backoff, one_token, sample_of, score_of, unasked
 from ai_dev_tools.benchmark.plugins import load_plugins
 from ai_dev_tools.benchmark.prompts import SKIPPED, Prompt
@@ -102,7 +103,7 @@ def run_block(
     work = Work(block, prompts)
     _take_stock(work, log, only)
     if work.missing:
-        with open_endpoint(EndpointSpec.from_dict(block.endpoint)) as endpoint:
+        with open_endpoint(block.endpoint) as endpoint:
             _settle_dialect(work, endpoint, log)
             _ask_if_model_changed(work, endpoint, log)
             _measure(work, endpoint, log, stop)
@@ -257,20 +258,20 @@ def _ask_if_model_changed(work: Work, endpoint: ReadyEndpoint, log: Log) -> None
 
 def _measure(work: Work, endpoint: ReadyEndpoint, log: Log, stop: threading.Event) -> None:
     """Ask all missing cells; restart our own endpoint if it went away, a limited number of times."""
-    progress = Progress(work.block, len(work.missing), log)
-    witness = Witness(work.block, endpoint, work.session, log)
+    progress = BlockProgress(work.block, len(work.missing), log)
+    monitor = ModelMonitor(work.block, endpoint, work.session, log)
     accepted = Accepted()
     while work.missing and not stop.is_set():
-        crew = _Crew(work, endpoint, progress, witness, stop, accepted)
+        crew = _Crew(work, endpoint, progress, monitor, stop, accepted)
         with _metered(endpoint) as meter:
             known = slots.known_slots(work.block, endpoint)
             warm = _warm_up(work, crew.clients, endpoint.replicas, log, stop)
-            witness.accepted = accepted = crew.clients[0].accepted
+            monitor.accepted = accepted = crew.clients[0].accepted
             found = slots.find_slots(work.block, crew.clients, warm, known)
             for line in filter(None, (slots.in_words(one, endpoint, work.block.instance) for one in found)):
                 log(line)
-            witness.slots = slots.to_record(found)
-            witness.look()
+            monitor.slots = slots.to_record(found)
+            monitor.check()
             meter.look()
             crew.run(meter, [one.usable for one in found])
         if not crew.gone or stop.is_set():
@@ -320,7 +321,7 @@ def _warm_up(
         BenchmarkError: what a server takes could not be found out.
     """
     chat = one_token(work.block, work.prompt(work.missing[0]))
-    limit_s = max(work.block.timeout_s, float(work.block.endpoint["startup_timeout_s"]))
+    limit_s = max(work.block.timeout_s, work.block.endpoint.startup_timeout_s)
     warm: list[bool] = []
     for client, url in zip(clients, urls, strict=True):
         client.accepted = clients[len(warm) - 1].accepted if warm else client.accepted
@@ -360,8 +361,8 @@ class _Crew:
         self,
         work: Work,
         endpoint: ReadyEndpoint,
-        progress: Progress,
-        witness: Witness,
+        progress: BlockProgress,
+        monitor: ModelMonitor,
         stop: threading.Event,
         accepted: Accepted,
     ) -> None:
@@ -370,7 +371,7 @@ class _Crew:
         self._digest = endpoint.model_digest
         self._identity = EndpointIdentity(endpoint.kind, endpoint.version)
         self._progress = progress
-        self._witness = witness
+        self._monitor = monitor
         self._stop = stop
         self._lock = threading.Lock()
         self._storing = 0
@@ -378,7 +379,7 @@ class _Crew:
         self._in_flight = 0
         self.lost: list[Cell] = []
         self._crash: BaseException | None = None
-        connections = int(work.block.endpoint["max_concurrent"])
+        connections = work.block.endpoint.max_concurrent
         pace, client = Pace(), dialect(endpoint.api)
         self.clients = [client(url, connections, endpoint.headers, pace, accepted) for url in endpoint.replicas]
 
@@ -429,9 +430,9 @@ class _Crew:
                 return
             sample = sample_of(block, cell, prompt, asked, work.session, self._digest, self._identity)
             if (sample.load_s or 0) > SLOW_LOAD_S:
-                self._witness.look_again()
-            served = self._witness.served_flags(asked.reply.served)
-            sample.flags = sorted({*sample.flags, *client.accepted.flags, *self._witness.flags, *served})
+                self._monitor.check_again()
+            served = self._monitor.served_flags(asked.reply.served)
+            sample.flags = sorted({*sample.flags, *client.accepted.flags, *self._monitor.flags, *served})
             if not self._keep(cell, sample, asked.error):
                 return
             _end_if_limited(block, asked.error, len(work.missing))

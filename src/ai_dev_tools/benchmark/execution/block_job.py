@@ -19,7 +19,7 @@ from ai_dev_tools.benchmark.records.sample import write_atomically, write_block
 def main(arguments: list[str] | None = None) -> int:
     """Exit code 0 when done, 1 when the endpoint is unusable, 130 when stopped."""
     parser = argparse.ArgumentParser(prog="block_job", description=__doc__)
-    parser.add_argument("--block", required=True, type=Block.from_json, help="the block as JSON")
+    parser.add_argument("--block", required=True, help="the block as JSON")
     parser.add_argument("--prompts", required=True, type=Path, help="prompts of the task")
     parser.add_argument("--output", type=Path, help="where the block's samples are collected")
     parser.add_argument("--log", type=Path, help="where the lines for people are kept as well")
@@ -28,10 +28,11 @@ def main(arguments: list[str] | None = None) -> int:
     end_in_order()
     only = (given.only[0], int(given.only[1])) if given.only else None
     with job(given.log) as say:
-        samples = run_block(given.block, read_prompts(given.prompts), say, threading.Event(), only)
+        block = Block.from_json(given.block)
+        samples = run_block(block, read_prompts(given.prompts), say, threading.Event(), only)
         if given.output:
             write_block(given.output, samples)
-            _note_round(given.output, given.block, retryable(samples, given.block.retry), say)
+            _note_round(given.output, block, retryable(samples, block.retry), say)
     return 0
 
 

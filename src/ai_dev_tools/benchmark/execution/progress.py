@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from ai_dev_tools.benchmark._util.clock import duration
 from ai_dev_tools.benchmark.errors import BenchmarkError
 from ai_dev_tools.benchmark.records.block import Block
 
 INTERVAL_S = 3.0
 
 
-class Progress:
+class BlockProgress:
     """Prints a line at the start, then every few seconds, and at the end of a block."""
 
     def __init__(self, block: Block, missing: int, log: Callable[[str], None]) -> None:
@@ -64,13 +65,6 @@ class Progress:
             f"{self._block.task} on {self._block.model}: {here}/{self._missing}{failed}{lost}"
             f" | run: {done}/{self._block.run_requests} requests, about {duration(left_s)} left"
         )
-
-
-def duration(seconds: float) -> str:
-    """Seconds for people: `40 s`, `3 min`, `2.5 h`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _count_files(folder: Path) -> int:

@@ -17,14 +17,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
 
+from ai_dev_tools.benchmark._util.clock import utc_stamp
 from ai_dev_tools.benchmark._util.credentials import without_passwords
+from ai_dev_tools.benchmark._util.json_values import JsonObject, JsonValue, table_in
 from ai_dev_tools.benchmark.endpoints import ReadyEndpoint
 from ai_dev_tools.benchmark.endpoints.chat import Accepted
 from ai_dev_tools.benchmark.endpoints.dialects import dialect
@@ -42,11 +42,11 @@ MODEL_CHANGED = "model_changed"
 """Flag: the answer names another model or fingerprint than the first one of the block."""
 ASKED_DIFFERENTLY = "asked_differently"
 """Flag: the server takes other fields of a request than in an earlier session of the block."""
-LOOK_INTERVAL_S = 10.0
+CHECK_INTERVAL_S = 10.0
 _SECRET = re.compile(r"token|secret|password|passwd|credential|api_?key", re.IGNORECASE)
 
 
-class Witness:
+class ModelMonitor:
     """Watches, for one block job, as what the model is loaded; writes it down and says which flags samples get.
 
     Args:
@@ -60,17 +60,17 @@ class Witness:
         self._earlier = [entry for entry in read_sessions(self._file) if entry.get("session") != session]
         self._share = next((share for entry in self._earlier if (share := _offload(entry)) is not None), None)
         self.flags: tuple[str, ...] = ()
-        self.slots: list[dict[str, Any]] = []
+        self.slots: list[JsonObject] = []
         """What is known of the requests that each replica serves at once; recorded as it stands."""
         self.accepted: Accepted | None = None
         """What the server takes of a request, once that is found out."""
         self._served = next((served for entry in self._earlier if (served := _served_before(entry))), None)
         self._said: set[str] = set()
         self._lock = threading.Lock()
-        self._looked_at = -LOOK_INTERVAL_S
-        self._loads: list[dict[str, Any]] = []
+        self._checked_at = -CHECK_INTERVAL_S
+        self._loads: list[JsonObject] = []
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Ask as what the model is loaded, after a warm-up; updates `flags` and the file.
 
         It is not an error if a server does not say: unknown values are null.
@@ -79,13 +79,13 @@ class Witness:
             ConfigurationError: the file cannot be written.
         """
         with self._lock:
-            self._look()
+            self._check()
 
-    def look_again(self) -> None:
+    def check_again(self) -> None:
         """Check again, unless that was done a moment ago; called for each answer that waited for a model load."""
-        if time.monotonic() - self._looked_at >= LOOK_INTERVAL_S and self._lock.acquire(blocking=False):
+        if time.monotonic() - self._checked_at >= CHECK_INTERVAL_S and self._lock.acquire(blocking=False):
             try:
-                self._look()
+                self._check()
             finally:
                 self._lock.release()
 
@@ -109,8 +109,8 @@ class Witness:
         )
         return (MODEL_CHANGED,)
 
-    def _look(self) -> None:
-        self._looked_at = time.monotonic()
+    def _check(self) -> None:
+        self._checked_at = time.monotonic()
         self._loads = loaded = [self._loaded(url) for url in self._endpoint.replicas]
         self.flags = tuple(
             flag for flag in (self._context_flag(loaded), self._offload_flag(loaded), self._accepted_flag()) if flag
@@ -120,20 +120,20 @@ class Witness:
     def _write(self) -> None:
         entry = session_entry(self._block, self._endpoint, self._session, self._loads, list(self.flags), self.slots)
         if self.accepted is not None and dialect(self._endpoint.api).negotiates:
-            entry["asked"]["accepted"] = asdict(self.accepted)
-        entry["model"]["served"] = self._served
+            entry["asked"] = {**table_in(entry["asked"]), "accepted": asdict(self.accepted)}
+        entry["model"] = {**table_in(entry["model"]), "served": self._served}
         about = {"profile": self._block.profile, "model": self._block.model, "task": self._block.task}
         text = json.dumps({**about, "sessions": [*self._earlier, entry]}, indent=1, ensure_ascii=False)
         write_atomically(self._file, f"{text}\n".encode())
 
-    def _loaded(self, url: str) -> dict[str, Any]:
+    def _loaded(self, url: str) -> JsonObject:
         try:
             return dialect(self._endpoint.told_by).loaded(url, self._endpoint.model, self._endpoint.headers)
         except BenchmarkError:
             return {}
 
-    def _context_flag(self, loaded: list[dict[str, Any]]) -> str | None:
-        asked = self._block.options.get("num_ctx")
+    def _context_flag(self, loaded: list[JsonObject]) -> str | None:
+        asked = self._block.num_ctx
         found = [length for entry in loaded if isinstance(length := entry.get("context_length"), int) and length > 0]
         if not asked or not found or min(found) >= asked:
             return None
@@ -143,7 +143,7 @@ class Witness:
         )
         return CONTEXT_CUT
 
-    def _offload_flag(self, loaded: list[dict[str, Any]]) -> str | None:
+    def _offload_flag(self, loaded: list[JsonObject]) -> str | None:
         share = _share(loaded)
         self._share = share if self._share is None else self._share
         if share is None or self._share is None or abs(share - self._share) <= OFFLOAD_TOLERANCE:
@@ -176,10 +176,10 @@ def session_entry(
     block: Block,
     endpoint: ReadyEndpoint,
     session: str,
-    loaded: list[dict[str, Any]],
+    loaded: list[JsonObject],
     flags: list[str],
-    slots: Sequence[dict[str, Any]] = (),
-) -> dict[str, Any]:
+    slots: Sequence[JsonObject] = (),
+) -> JsonObject:
     """The record of one session; plain data without tokens and passwords.
 
     Args:
@@ -187,18 +187,18 @@ def session_entry(
         slots: per replica what is known of how many requests it serves at once.
     """
     details = dict(endpoint.details)
-    settings = details.pop("settings", {})
+    settings = details.pop("settings", None)
     first = loaded[0] if loaded else {}
     return {
         "session": session,
-        "recorded_at": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "recorded_at": utc_stamp(),
         "endpoint": {
             "kind": endpoint.kind,
             "api": endpoint.api,
             "version": endpoint.version,
             "urls": [without_passwords(url) for url in endpoint.replicas],
             "restarts": endpoint.restarts,
-            "settings": without_secrets(settings),
+            "settings": without_secrets(settings) if isinstance(settings, Mapping) else {},
         },
         "model": {
             "tag": endpoint.model,
@@ -210,7 +210,7 @@ def session_entry(
         "asked": {
             "options": block.options,
             "think": block.think,
-            "max_concurrent": block.endpoint.get("max_concurrent"),
+            "max_concurrent": block.endpoint.max_concurrent,
         },
         "slots": list(slots),
         "flags": flags,
@@ -219,7 +219,7 @@ def session_entry(
     }
 
 
-def read_sessions(file: Path) -> list[dict[str, Any]]:
+def read_sessions(file: Path) -> list[JsonObject]:
     """Sessions recorded so far; none if there is no readable file."""
     try:
         sessions = json.loads(file.read_bytes())["sessions"]
@@ -228,37 +228,36 @@ def read_sessions(file: Path) -> list[dict[str, Any]]:
     return [entry for entry in sessions if isinstance(entry, dict)] if isinstance(sessions, list) else []
 
 
-def recorded_for_model(results: Path, model: str) -> list[dict[str, Any]]:
+def recorded_for_model(results: Path, model: str) -> list[JsonObject]:
     """What the sessions of all tasks recorded about a model, in no particular order."""
     folder = paths.identity_file(results, model, "any").parent
     return [entry for file in sorted(folder.glob("*.json")) for entry in read_sessions(file)]
 
 
-def _served_before(entry: Mapping[str, Any]) -> str | None:
+def _served_before(entry: Mapping[str, JsonValue]) -> str | None:
     model = entry.get("model")
     served = model.get("served") if isinstance(model, dict) else None
     return served if isinstance(served, str) else None
 
 
-def accepted_before(entry: Mapping[str, Any]) -> dict[str, Any] | None:
+def accepted_before(entry: Mapping[str, JsonValue]) -> JsonObject | None:
     """What the server of a recorded session took of a request; None where that was not found out."""
-    asked = entry.get("asked")
-    accepted = asked.get("accepted") if isinstance(asked, dict) else None
-    return accepted if isinstance(accepted, dict) else None
+    accepted = table_in(entry.get("asked")).get("accepted")
+    return dict(accepted) if isinstance(accepted, Mapping) else None
 
 
-def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+def _differences(before: Mapping[str, JsonValue], now: Mapping[str, JsonValue]) -> str:
     names = [name for name in now if now[name] != before.get(name)]
     return ", ".join(f"{name}: {now[name]}, not {before.get(name)}" for name in names)
 
 
-def _offload(entry: Mapping[str, Any]) -> float | None:
+def _offload(entry: Mapping[str, JsonValue]) -> float | None:
     model = entry.get("model")
     share = model.get("offload_share") if isinstance(model, dict) else None
     return float(share) if isinstance(share, int | float) else None
 
 
-def _share(loaded: list[dict[str, Any]]) -> float | None:
+def _share(loaded: list[JsonObject]) -> float | None:
     return next((float(s) for entry in loaded if isinstance(s := entry.get("offload_share"), int | float)), None)
 
 
@@ -272,7 +271,7 @@ def is_here(endpoint: ReadyEndpoint) -> bool | None:
     return None if urlsplit(endpoint.base_url).hostname in ("localhost", "127.0.0.1", "::1") else False
 
 
-def without_secrets(settings: Mapping[str, Any]) -> dict[str, Any]:
+def without_secrets(settings: Mapping[str, JsonValue]) -> JsonObject:
     """Settings without values whose names suggest a secret, and without passwords of proxies."""
     return {
         name: "(hidden)" if _SECRET.search(name) else without_passwords(value) if isinstance(value, str) else value
@@ -281,7 +280,7 @@ def without_secrets(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @functools.cache
-def hardware() -> dict[str, Any]:
+def hardware() -> JsonObject:
     """The machine of this process: processor, usable cores, RAM in bytes, GPUs, system; null where unknown."""
     return {
         "cpu": _cpu_model(),
@@ -310,7 +309,7 @@ def _distribution() -> str | None:
         return f"macOS {version}" if (version := platform.mac_ver()[0]) else None
 
 
-def _gpus() -> list[dict[str, Any]]:
+def _gpus() -> list[JsonObject]:
     return _nvidia_gpus() or [
         {"name": f"PCI {vendor}:{_first_line(card.parent / 'device')}", "memory_bytes": int(memory), "driver": "amdgpu"}
         for card in sorted(Path("/sys/class/drm").glob("card*/device/vendor"))
@@ -319,7 +318,7 @@ def _gpus() -> list[dict[str, Any]]:
     ]
 
 
-def _nvidia_gpus() -> list[dict[str, Any]]:
+def _nvidia_gpus() -> list[JsonObject]:
     if not (program := shutil.which("nvidia-smi")):
         return []
     command = [program, "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader,nounits"]

@@ -6,9 +6,9 @@ import random
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
+from ai_dev_tools.benchmark._util.clock import utc_stamp
 from ai_dev_tools.benchmark.endpoints.chat import Chat, ChatClient, Reply
 from ai_dev_tools.benchmark.endpoints.metering import Meter
 from ai_dev_tools.benchmark.endpoints.ollama_client import LOOP
@@ -295,4 +295,4 @@ def _rounded(value: float | None) -> float | None:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return utc_stamp(timespec="microseconds")

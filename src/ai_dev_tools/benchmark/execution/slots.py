@@ -12,11 +12,14 @@ import statistics
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from ai_dev_tools.benchmark._util.credentials import without_passwords
+from ai_dev_tools.benchmark._util.json_values import JsonObject, list_in
 from ai_dev_tools.benchmark._util.processes import start_time
 from ai_dev_tools.benchmark.endpoints import ReadyEndpoint
 from ai_dev_tools.benchmark.endpoints.chat import Chat, ChatClient, Reply
@@ -220,9 +223,9 @@ def _blank(block: Block, endpoint: ReadyEndpoint, url: str) -> Slots:
     return Slots(
         url=without_passwords(url),
         at_once=None,
-        wanted=int(block.endpoint["max_concurrent"]),
+        wanted=block.endpoint.max_concurrent,
         model_digest=endpoint.model_digest,
-        num_ctx=block.options.get("num_ctx"),
+        num_ctx=block.num_ctx,
         run=_process(os.environ.get(RUN_PID)),
         server=_process(endpoint.pid),
     )
@@ -238,11 +241,9 @@ def _recorded(block: Block) -> list[Slots]:
     """The records of this model's sessions, the latest last."""
     found = []
     for entry in sorted(recorded_for_model(Path(block.results), block.model), key=lambda e: str(e.get("recorded_at"))):
-        for item in entry.get("slots") or []:
-            try:
-                found.append(Slots(**item))
-            except TypeError:
-                continue
+        for item in list_in(entry.get("slots")):
+            with suppress(msgspec.ValidationError):
+                found.append(msgspec.convert(item, Slots))
     return found
 
 
@@ -259,6 +260,6 @@ def _found_before(slots: Slots, earlier: Sequence[Slots], endpoint: ReadyEndpoin
     return same[-1] if loaded else slots
 
 
-def to_record(slots: Sequence[Slots]) -> list[dict[str, Any]]:
+def to_record(slots: Sequence[Slots]) -> list[JsonObject]:
     """As plain data, for the identity of a session."""
     return [asdict(one) for one in slots]

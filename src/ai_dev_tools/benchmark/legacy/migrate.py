@@ -13,7 +13,8 @@ from typing import Any
 
 import yaml
 
-from ai_dev_tools.benchmark.config.sources import SECTION_NAME, read_section_of, translate
+from ai_dev_tools.benchmark._util.json_values import JsonObject, table_in
+from ai_dev_tools.benchmark.config.sources import SECTION_NAME, read_section_of, translate, update
 from ai_dev_tools.benchmark.errors import ConfigurationError
 
 CARRIED = (
@@ -56,10 +57,11 @@ def migrate_section(section: Mapping[str, Any], base: Mapping[str, Any]) -> Migr
     """
     from ai_dev_tools.benchmark.config.models import Config
 
-    plain, profiles = translate(section, base.get("profiles") or {})
-    settings: dict[str, Any] = {}
+    known = table_in(base.get("profiles"))
+    plain, profiles = translate(section, known)
+    settings: JsonObject = {}
     left: list[str] = []
-    sizes = plain.pop("profiles", {})
+    sizes = table_in(plain.pop("profiles", {}))
     for key, value in plain.items():
         if key in CARRIED or key in Config.model_fields:
             if problem := _problem(key, value, base):
@@ -68,16 +70,15 @@ def migrate_section(section: Mapping[str, Any], base: Mapping[str, Any]) -> Migr
                 settings[key] = value
         else:
             left.append(f"{key}: {GONE.get(key, 'unknown here; config/README.md lists the settings')}")
-    known = base.get("profiles") or {}
     for name, profile in sizes.items():
         if name in known:
-            settings.setdefault("profiles", {})[name] = profile
+            update(settings, {"profiles": {name: profile}})
         else:
             left.append(f"sample_sizes.{name}: ollama_profiles has no profile with that name")
     for name, profile in profiles.items():
-        unlisted = dict.fromkeys((known.get(name) or {}).get("instances") or {})
-        instances = unlisted | profile["instances"]
-        settings.setdefault("profiles", {})[name] = profile | {"instances": instances}
+        unlisted = dict.fromkeys(table_in(table_in(known.get(name)).get("instances")))
+        instances = {**unlisted, **table_in(profile["instances"])}
+        update(settings, {"profiles": {name: profile | {"instances": instances}}})
     carried = tuple(key for key in section if key in settings or key in ("ollama_profiles", "sample_sizes"))
     return Migration(settings, carried, tuple(left))
 
@@ -99,8 +100,9 @@ def migrate_file(source: Path, root: Path) -> Migration:
     Raises:
         ConfigurationError: the file or section does not exist, or its settings contradict each other.
     """
-    from ai_dev_tools.benchmark.config.models import load_config, resolve_profile
+    from ai_dev_tools.benchmark.config.models import load_config
     from ai_dev_tools.benchmark.config.parsing import read_settings
+    from ai_dev_tools.benchmark.config.resolving import resolve_profile
     from ai_dev_tools.benchmark.config.sources import CONFIG_FILE, merge
 
     if not source.is_file():

@@ -13,10 +13,10 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ai_dev_tools.benchmark._util.clock import utc_stamp
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.records.names import checked
 from ai_dev_tools.benchmark.records.paths import safe_model, sample_file
@@ -270,4 +270,4 @@ def _seconds(value: Any) -> float | None:
 
 
 def _utc(stamp: float) -> str:
-    return datetime.fromtimestamp(stamp, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return utc_stamp(stamp, "microseconds")

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from ai_dev_tools.benchmark._util.addresses import is_this_machine
-from ai_dev_tools.benchmark.config.models import ResolvedInstance
-from ai_dev_tools.benchmark.endpoints.base import EndpointSpec, is_url
+from ai_dev_tools.benchmark.config.resolving import ResolvedInstance
 from ai_dev_tools.benchmark.endpoints.external import find_url
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.planning.experiment import Experiment
+from ai_dev_tools.benchmark.records.endpoint_spec import EndpointSpec, is_url
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def destinations(experiment: Experiment, profile: str) -> list[Destination]:
     """
     asked: dict[tuple[str, bool, str | None], list[str]] = {}
     for instance in experiment.instances(profile):
-        spec = EndpointSpec.from_dict(experiment.endpoint(profile, instance))
+        spec = experiment.endpoint(profile, instance)
         for url in _addresses(instance, spec):
             parts = urlsplit(url)
             if not is_this_machine(parts.hostname or ""):

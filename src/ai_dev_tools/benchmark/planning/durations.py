@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import optimize
 
 from ai_dev_tools.benchmark.analysis.clusters import Floats
@@ -36,7 +35,7 @@ class DurationModel:
     table: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=COLUMNS))
     _coefficients: dict[str, Floats] = field(default_factory=dict)
 
-    def predict(self, model: str, input_tokens: Any, output_tokens: Any) -> Floats:
+    def predict(self, model: str, input_tokens: ArrayLike, output_tokens: ArrayLike) -> Floats:
         """Expected seconds of requests; a model that was never seen is predicted from all. NaN when nothing was."""
         c = self._coefficients.get(model, self._coefficients.get("(all)", np.full(3, np.nan)))
         read, written = np.asarray(input_tokens, dtype=np.float64), np.asarray(output_tokens, dtype=np.float64)
@@ -61,7 +60,7 @@ def fit_durations(samples: pd.DataFrame, folds: int = 5) -> DurationModel:
         part = table if model == "(all)" else table[table["model"] == model]
         y = part["duration_s"].to_numpy(dtype=np.float64)
         x = np.column_stack([np.ones(len(part)), part["input_tokens"], part["output_tokens"]]).astype(np.float64)
-        row: dict[str, Any] = {"model": model, "samples": len(part), "note": ""}
+        row: dict[str, object] = {"model": model, "samples": len(part), "note": ""}
         if len(part) < 3:
             row["note"] = "needs at least 3 completed samples"
             if len(part):
@@ -74,7 +73,7 @@ def fit_durations(samples: pd.DataFrame, folds: int = 5) -> DurationModel:
     return DurationModel(pd.DataFrame(rows, columns=COLUMNS), found)
 
 
-def _cross_validate(x: Floats, y: Floats, case: NDArray[np.int64], folds: int) -> dict[str, Any]:
+def _cross_validate(x: Floats, y: Floats, case: NDArray[np.int64], folds: int) -> dict[str, float | str]:
     fold = case % min(folds, int(case.max()) + 1)
     guess = np.full(len(y), np.nan)
     totals = []

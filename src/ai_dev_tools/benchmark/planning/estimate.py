@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from ai_dev_tools.benchmark.execution.progress import duration
+from ai_dev_tools.benchmark._util.clock import duration
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.model_size import parameters
 

@@ -3,37 +3,29 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ai_dev_tools.benchmark._util.addresses import host_url, join
 from ai_dev_tools.benchmark._util.credentials import without_passwords
+from ai_dev_tools.benchmark._util.json_values import JsonObject
 from ai_dev_tools.benchmark._util.model_names import full_name
 from ai_dev_tools.benchmark.config.models import (
     ALL,
     Config,
-    ExecutionMode,
     PlanSettings,
-    ResolvedInstance,
-    ResolvedProfile,
     check_endpoint,
-    resolve_profile,
 )
 from ai_dev_tools.benchmark.config.parsing import nearest
+from ai_dev_tools.benchmark.config.resolving import ResolvedInstance, ResolvedProfile, resolve_profile
 from ai_dev_tools.benchmark.config.shipped_files import find_catalogue, own_or_shipped, shipped_folders, task_folders
-from ai_dev_tools.benchmark.endpoints.base import is_url
-from ai_dev_tools.benchmark.endpoints.embedded.catalogue import (
-    CatalogueModel,
-    Weights,
-    load_catalogue,
-    lookup,
-    unknown_model,
-)
+from ai_dev_tools.benchmark.endpoints.embedded.catalogue import CatalogueModel, Weights, load_catalogue
 from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
+from ai_dev_tools.benchmark.planning.claims import claims_of
+from ai_dev_tools.benchmark.planning.rounds import read_round
+from ai_dev_tools.benchmark.planning.serving import endpoint_spec, find_weights, server_of
 from ai_dev_tools.benchmark.plugins import (
     APPROACHES,
     ENDPOINT_KINDS,
@@ -49,7 +41,8 @@ from ai_dev_tools.benchmark.prompts.fingerprints import case_digests, tool_diges
 from ai_dev_tools.benchmark.prompts.tools import ToolSpec, find_tools, load_tool
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.block import PROTOCOL, Block, PluginRef, case_order
-from ai_dev_tools.benchmark.records.plan import RULES, plan_hash
+from ai_dev_tools.benchmark.records.endpoint_spec import EndpointSpec
+from ai_dev_tools.benchmark.records.plan import RULES, Plan, QualityRule
 from ai_dev_tools.benchmark.tasks.loading import Task, check_names, find_tasks, load_task
 
 
@@ -68,6 +61,7 @@ class Experiment:
     plugins: Sequence[LoadedPlugin] = ()
     _profiles: dict[str, ResolvedProfile] = field(default_factory=dict)
     _digests: dict[str, dict[str, str]] = field(default_factory=dict)
+    _plans: dict[str, Plan] = field(default_factory=dict)
 
     @cached_property
     def tasks(self) -> dict[str, Task]:
@@ -216,27 +210,29 @@ class Experiment:
         Raises:
             ConfigurationErrors: one line per instance whose weights nobody knows, or that names a file in vain.
         """
-        found: dict[str, Weights] = {}
-        lines: list[str] = []
-        for instance in self.instances(profile):
-            where = f"config: profiles.{profile.removesuffix(paths.REPLAY)}.instances.{instance.name}"
-            if instance.endpoint != "embedded":
-                if instance.file and instance.endpoint != "replay":
-                    lines.append(f"{where}: only endpoint=embedded serves a `file`, not {instance.endpoint}")
-            elif instance.file:
-                found[instance.model] = Weights(instance.file)
-            elif pinned := lookup(instance.model, self.catalogue):
-                found[instance.model] = pinned.weights
-            else:
-                lines.append(f"{where}: {unknown_model(instance.model, self.catalogue)}")
-        if lines:
-            raise ConfigurationErrors(lines)
-        return found
+        where = f"config: profiles.{profile.removesuffix(paths.REPLAY)}.instances"
+        return find_weights(self.instances(profile), self.catalogue, where)
 
     def blocks(self, profile: str) -> list[tuple[str, str]]:
         """(path-safe model, task) of every block, model-major."""
         models = [paths.safe_model(instance.model) for instance in self.instances(profile)]
         return [(model, task) for model in models for task in self.tasks]
+
+    def block_files(self, profile: str) -> list[str]:
+        """Files that collect the samples of each block."""
+        return [paths.BLOCK.format(profile=profile, model=model, task=task) for model, task in self.blocks(profile)]
+
+    def task_files(self, task: str) -> list[str]:
+        """Files of a task that its prompts depend on."""
+        return [str(path) for path in self.tasks[task].input_files()]
+
+    def receipts(self, task: str) -> list[str]:
+        """Receipts of the corpora that a task's cases read."""
+        return [paths.CORPUS_RECEIPT.format(corpus=corpus) for corpus in self.tasks[task].corpora]
+
+    def context_files(self, task: str) -> list[str]:
+        """Tool results that a task's prompts need, in the order of `task_tools`."""
+        return [paths.CONTEXTS.format(task=task, tool=tool) for tool in self.task_tools(task)]
 
     def cases(self, profile: str, task: str) -> list[str]:
         """Case ids of a task in this profile's sizes, in the seeded order.
@@ -285,7 +281,7 @@ class Experiment:
             attempts=config.retry_attempts,
             retry=config.retry,
             round=read_round(profile, model, task),
-            plan=plan_hash(self.plan(profile)),
+            plan=self.plan(profile).digest,
             run_requests=resolved.samples * len(self.approaches) * len(self.blocks(profile)),
             endpoint=self.endpoint(profile, instance),
             plugins=self._block_plugins(task, instance),
@@ -299,41 +295,19 @@ class Experiment:
             PluginRef(plugin.name) for plugin in serving if plugin not in scorers
         ]
 
-    def endpoint(self, profile: str, instance: ResolvedInstance) -> dict[str, Any]:
-        """How an instance is served: an `EndpointSpec` as plain data."""
-        slots = instance.max_concurrent if self.config.execution_mode is ExecutionMode.ASYNC else 1
-        embedded = instance.endpoint == "embedded"
-        weights = self.weights(profile).get(instance.model)
-        return {
-            **self.config.server.model_dump(mode="json"),
-            "kind": instance.endpoint,
-            "instance": instance.name,
-            "model": instance.model,
-            "host": "127.0.0.1" if embedded else instance.host,
-            "port": 0 if embedded else instance.port,
-            "num_ctx": self.config.options.num_ctx,
-            "max_concurrent": slots,
-            "startup_timeout_s": self.config.container_startup_timeout,
-            "replicas": list(instance.replicas),
-            "memory_gb": instance.memory_gb,
-            "kind_file": None,
-            "log_dir": paths.SERVER_LOGS.format(profile=profile),
-            "model_file": str(weights.path) if weights else None,
-            "model_sha256": weights.sha256 if weights else None,
-            "model_size_bytes": weights.size_bytes if weights else None,
-            "replay_from": paths.RUN.format(profile=profile.removesuffix(paths.REPLAY)),
-            **({"api": instance.api} if instance.api else {}),
-            **({"token_env": instance.key_env} if instance.key_env else {}),
-        }
+    def endpoint(self, profile: str, instance: ResolvedInstance) -> EndpointSpec:
+        """How an instance is served."""
+        return endpoint_spec(self.config, profile, instance, self.weights(profile).get(instance.model))
+
+    def endpoints(self, profile: str) -> list[EndpointSpec]:
+        """How each selected instance of a profile is served."""
+        return [self.endpoint(profile, instance) for instance in self.instances(profile)]
 
     def servers(self, profile: str) -> dict[str, str]:
-        """Which server each model's blocks use; blocks of one server run one after the other.
+        """Which server each model's blocks use; blocks of one server run one after the other."""
+        return {paths.safe_model(i.model): server_of(i) for i in self.profile(profile).instances}
 
-        Embedded servers share the cores of this machine, so they count as one.
-        """
-        return {paths.safe_model(i.model): _server_of(i) for i in self.profile(profile).instances}
-
-    def about(self, profile: str) -> dict[str, Any]:
+    def about(self, profile: str) -> JsonObject:
         """What a report says of the run besides its tables: settings, profile, tasks, arms."""
         resolved = self.profile(profile)
         return {
@@ -345,64 +319,53 @@ class Experiment:
             "samples": resolved.samples,
             "expected": {task: resolved.samples * len(self.approaches) for task in self.tasks},
             "execution_mode": str(self.config.execution_mode),
-            "plan": plan_hash(self.plan(profile)),
+            "plan": self.plan(profile).digest,
             "partial": self.config.partial,
         }
 
     def archive_name(self, profile: str) -> str:
         """Name of the archive of a profile's run: the profile and the plan that the run followed."""
-        return f"{profile}.{plan_hash(self.plan(profile))}"
+        return f"{profile}.{self.plan(profile).digest}"
 
-    def archived(self, profile: str) -> dict[str, Any]:
+    def archived(self, profile: str) -> JsonObject:
         """What an archive of a profile's run needs to know, as plain data; see `archive.build.Subject`."""
         return {
             "profile": profile,
             "config": self.config.model_dump(mode="json", exclude_none=True) | {"think": self.config.think},
-            "plan": plan_hash(self.plan(profile)),
+            "plan": self.plan(profile).digest,
             "tasks": {task.id: str(task.folder) for task in self.tasks.values()},
-            "blocks": [paths.BLOCK.format(profile=profile, model=m, task=t) for m, t in self.blocks(profile)],
-            "contexts": [
-                paths.CONTEXTS.format(task=task, tool=tool) for task in self.tasks for tool in self.task_tools(task)
-            ],
+            "blocks": self.block_files(profile),
+            "contexts": [file for task in self.tasks for file in self.context_files(task)],
             "task_files": {task.id: [str(path) for path in task.case_lists] for task in self.tasks.values()},
             "tools": {tool: str(self.tool_files[tool]) for tool in self.tools},
             "corpora": sorted({corpus for task in self.tasks.values() for corpus in task.corpora}),
         }
 
-    def plan(self, profile: str) -> dict[str, Any]:
+    def plan(self, profile: str) -> Plan:
         """What the run of a profile sets out to show, as it goes into the ledger."""
-        settings, reference = self.config.plan, self.config.plan.reference
-        compared = [name for name in self.approaches if name == "tools" or name.startswith(TOOL_PREFIX)]
-        claims = [
-            {
-                "id": f"{endpoint}:{name}",
-                "endpoint": endpoint,
-                "approach": name,
-                "reference": reference,
-                "margin_ratio": settings.margin_ratio,
-            }
-            for endpoint in settings.endpoints
-            for name in compared
-            if reference in self.approaches and name != reference
-        ]
-        samples = self.profile(profile).samples
+        if profile not in self._plans:
+            self._plans[profile] = self._plan(profile)
+        return self._plans[profile]
+
+    def _plan(self, profile: str) -> Plan:
+        settings, samples = self.config.plan, self.profile(profile).samples
         asked = {task: self.cases(profile, task) for task in self.tasks}
-        return {
-            "rules": RULES,
-            "protocol": PROTOCOL,
-            "profile": self.profile(profile).name,
-            "models": [instance.model for instance in self.instances(profile)],
-            "tasks": asked,
-            "approaches": self.approaches,
-            "samples": samples,
-            "alpha": settings.alpha,
-            "claims": claims,
-            "quality": settings.quality.model_dump(),
-            "single_source": [task.id for task in self.tasks.values() if task.single_source],
-            "options": self.config.options.model_dump(exclude_none=True),
-            "contents": {task: self._contents(task, cases[:samples]) for task, cases in asked.items()},
-            "tools": self._tool_digests,
-        }
+        return Plan(
+            rules=RULES,
+            protocol=PROTOCOL,
+            profile=self.profile(profile).name,
+            models=tuple(instance.model for instance in self.instances(profile)),
+            tasks={task: tuple(cases) for task, cases in asked.items()},
+            approaches=tuple(self.approaches),
+            samples=samples,
+            alpha=settings.alpha,
+            claims=tuple(claims_of(settings, self.approaches)),
+            quality=QualityRule.model_validate(settings.quality.model_dump()),
+            single_source=tuple(task.id for task in self.tasks.values() if task.single_source),
+            options=self.config.options.model_dump(exclude_none=True),
+            contents={task: self._contents(task, cases[:samples]) for task, cases in asked.items()},
+            tools=self._tool_digests,
+        )
 
     def _contents(self, task: str, cases: Sequence[str]) -> dict[str, str]:
         known = self._digests.setdefault(task, {})
@@ -412,17 +375,6 @@ class Experiment:
     @cached_property
     def _tool_digests(self) -> dict[str, str]:
         return {name: tool_digest(tool) for name, tool in self.tools.items()}
-
-
-def _server_of(instance: ResolvedInstance) -> str:
-    """The server of an instance; `OLLAMA_HOST` makes it one and the same for all that take a running Ollama."""
-    if instance.endpoint == "embedded" or is_url(instance.endpoint):
-        return instance.endpoint
-    named = os.environ.get("OLLAMA_HOST", "").strip() if instance.endpoint in ("external", "auto") else ""
-    try:
-        return host_url(named) or join(instance.host, instance.port)
-    except ConfigurationError:  # said by whoever reaches for it; other profiles do not need it
-        return named
 
 
 def open_experiment(config: Config, root: Path, home: Path | None = None) -> Experiment:
@@ -454,7 +406,7 @@ def open_experiment(config: Config, root: Path, home: Path | None = None) -> Exp
         lambda: experiment.tools,
         lambda: experiment.approaches,
         lambda: experiment.instances(config.profile),
-        lambda: experiment.weights(config.profile) if experiment.source != "samples" else None,
+        lambda: experiment.endpoints(config.profile) if experiment.source != "samples" else None,
     ):
         try:
             check()
@@ -508,19 +460,3 @@ def _absent_files(config: Config, root: Path, home: Path | None) -> Iterator[str
 
 def _absent(setting: str, files: Iterable[str | Path], root: Path) -> Iterator[str]:
     return (f"config: '{setting}' names {file}, which is not a file" for file in files if not (root / file).is_file())
-
-
-def round_file(profile: str, model: str, task: str) -> Path:
-    """Where a block notes how often it wants to run again."""
-    return Path(paths.BLOCK.format(profile=profile, model=model, task=task)).with_suffix(".round")
-
-
-def read_round(profile: str, model: str, task: str) -> int:
-    """How often a block has asked to be run again, because samples failed in a way that may pass.
-
-    It is among the block's parameters: when a finished block raises it, Snakemake runs the block once more next time.
-    """
-    try:
-        return int(round_file(profile, model, task).read_text())
-    except (OSError, ValueError):
-        return 0

@@ -6,9 +6,8 @@ gate, single tasks and floor together, as `saying` has it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -26,8 +25,8 @@ from ai_dev_tools.benchmark.analysis.saying import CostTest, QualityTest, fewest
 from ai_dev_tools.benchmark.analysis.validity import assess
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.planning.durations import DurationModel, fit_durations
+from ai_dev_tools.benchmark.records.plan import OUTCOMES
 
-ENDPOINTS = ("tokens", "time")
 PLAN_COLUMNS = words(
     "model endpoint effect power alpha tests repeats sd sd_quality basis clusters_cost clusters_quality "
     "clusters samples_per_task requests hours hours_low hours_high note"
@@ -56,6 +55,42 @@ class Assumptions:
     correlation: float = 0.30
     seconds: float = float("nan")
     error: float = 1.0
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How far results scatter, and where that is known from.
+
+    Attributes:
+        sd, sd_repeat: standard deviations of log ratios between clusters, and between repeats of a case.
+        sd_quality: standard deviation of quality differences between clusters.
+        floors: standardised advantage over the floor of the reference and of the arm, where a pilot tells.
+        repeats: repeats of a case that `sd` is of, on average.
+        basis: pilot or assumed.
+    """
+
+    sd: float
+    sd_quality: float
+    sd_repeat: float
+    floors: tuple[float, ...] = ()
+    repeats: float = 1.0
+    basis: str = "assumed"
+    note: str = ""
+
+    def with_repeats(self, repeats: float) -> float:
+        """Spread between clusters with this many repeats: they average out only the part that lies within cases."""
+        within = self.sd_repeat**2
+        return float(np.sqrt(max(self.sd**2 + within * (1 / repeats - 1 / self.repeats), 1e-12)))
+
+
+@dataclass(frozen=True)
+class Size:
+    """Clusters that a target needs; None where none would do."""
+
+    sd: float
+    clusters_cost: int | None
+    clusters_quality: int | None
+    clusters: int | None
 
 
 @dataclass(frozen=True)
@@ -97,9 +132,9 @@ class Target:
         if not (0 < self.power < 1 and 0 < self.alpha < 0.5 and self.look >= 1):
             raise ConfigurationError("power and alpha must lie between 0 and 1, and look be 1 or more")
 
-    def family(self, models: Sequence[str]) -> dict[str, Any]:
+    def family(self, models: Sequence[str]) -> dict[str, float]:
         """Number of tests and the level of each."""
-        tests = self.tests or len(ENDPOINTS) * len(models)
+        tests = self.tests or len(OUTCOMES) * len(models)
         return {"tests": tests, "alpha": self.alpha / 2**self.look / tests}
 
     def cost(self, sd: float, tasks: int, models: Sequence[str]) -> CostTest:
@@ -107,16 +142,16 @@ class Target:
         return CostTest(
             sd,
             self.alpha / 2**self.look,
-            self.family(models)["tests"],
+            int(self.family(models)["tests"]),
             tasks,
             self.margin_ratio,
             gate_level(self.alpha, self.look),
         )
 
-    def quality(self, spread: Mapping[str, Any], tasks: int, models: Sequence[str]) -> QualityTest:
+    def quality(self, spread: Spread, tasks: int, models: Sequence[str]) -> QualityTest:
         """What an equally good tool must pass."""
         count, level = self.model_count or len(models), gate_level(self.quality_alpha, self.look) / self.tools
-        sd, floors = float(spread["sd_quality"]), tuple(spread["floors"])
+        sd, floors = spread.sd_quality, spread.floors
         return QualityTest(sd, self.quality_margin, level, tasks, self.task_veto, floors, count)
 
 
@@ -157,16 +192,19 @@ def plan(
     count = tasks or (int(table["task"].nunique()) if table is not None else 6)
     rows = []
     for model in names:
-        for endpoint in ENDPOINTS:
+        for endpoint in OUTCOMES:
             spread = _spread(table, goal, model, endpoint, guess, goal.model_count or len(names))
             for r in repeats:
-                row: dict[str, Any] = {"model": model, "endpoint": endpoint, "repeats": r} | goal.family(names)
-                row |= _size(goal, spread, r, count, names)
-                if row["clusters"] is not None:
+                size = _size(goal, spread, r, count, names)
+                row: dict[str, object] = {"model": model, "endpoint": endpoint, "repeats": r, **goal.family(names)}
+                row |= {"effect": goal.effect, "power": goal.power, "sd_quality": spread.sd_quality}
+                row |= {"basis": spread.basis, "note": spread.note, **vars(size)}
+                if size.clusters is not None:
                     # at least two clusters per task, or a task has no spread of its own
-                    per_task = max(2, int(np.ceil(row["clusters"] / count)))
-                    row |= {"samples_per_task": per_task * r, "requests": per_task * r * count * arms}
-                    row |= _hours(clock, durations, model, row["requests"], guess)
+                    per_task = max(2, int(np.ceil(size.clusters / count)))
+                    requests = per_task * r * count * arms
+                    row |= {"samples_per_task": per_task * r, "requests": requests}
+                    row |= _hours(clock, durations, model, requests, guess)
                 rows.append(row)
     return pd.DataFrame(rows, columns=PLAN_COLUMNS)
 
@@ -198,15 +236,13 @@ def prospects(
     count = tasks or (int(table["task"].nunique()) if table is not None else 6)
     rows = []
     for model in names:
-        for endpoint in ENDPOINTS:
+        for endpoint in OUTCOMES:
             spread = _spread(table, goal, model, endpoint, guess, goal.model_count or len(names))
-            row: dict[str, Any] = {"model": model, "endpoint": endpoint, "clusters": clusters, "repeats": repeats}
-            row |= goal.family(names)
-            sd = _sd(spread, repeats)
+            sd = spread.with_repeats(repeats)
             cost, quality = goal.cost(sd, count, names), goal.quality(spread, count, names)
             rows.append(
-                row
-                | {name: spread[name] for name in ("sd_quality", "basis", "note")}
+                {"model": model, "endpoint": endpoint, "clusters": clusters, "repeats": repeats, **goal.family(names)}
+                | {"sd_quality": spread.sd_quality, "basis": spread.basis, "note": spread.note}
                 | {"effect": goal.effect, "sd": sd, "mde_ratio": ratio_found(clusters, cost, quality, goal.power)}
                 | {"power": says_saves(clusters, goal.effect, cost, quality)}
                 | {"cost_power": cost.finds(clusters, goal.effect), "quality_power": quality.passes(clusters)}
@@ -222,61 +258,49 @@ def _models(models: Sequence[str] | None, table: pd.DataFrame | None) -> list[st
     return list(models) if models else (levels(table["model"]) if table is not None else ["any model"])
 
 
-def _sd(spread: Mapping[str, Any], repeats: float) -> float:
-    """Spread between clusters with this many repeats: they average out only the part that lies within cases."""
-    within = spread["sd_repeat"] ** 2
-    return float(np.sqrt(max(spread["sd"] ** 2 + within * (1 / repeats - 1 / spread["repeats"]), 1e-12)))
-
-
-def _size(goal: Target, spread: Mapping[str, Any], repeats: int, tasks: int, models: Sequence[str]) -> dict[str, Any]:
-    sd = _sd(spread, repeats)
+def _size(goal: Target, spread: Spread, repeats: int, tasks: int, models: Sequence[str]) -> Size:
+    sd = spread.with_repeats(repeats)
     cost, quality = goal.cost(sd, tasks, models), goal.quality(spread, tasks, models)
-    row: dict[str, Any] = {"effect": goal.effect, "power": goal.power, "sd": sd}
-    row |= {"sd_quality": spread["sd_quality"], "basis": spread["basis"], "note": spread["note"]}
-    row["clusters_cost"] = fewest(lambda n: cost.finds(n, goal.effect), goal.power)
-    row["clusters_quality"] = fewest(quality.passes, goal.power)
-    return row | {"clusters": fewest(lambda n: says_saves(n, goal.effect, cost, quality), goal.power, least=6)}
+    return Size(
+        sd=sd,
+        clusters_cost=fewest(lambda n: cost.finds(n, goal.effect), goal.power),
+        clusters_quality=fewest(quality.passes, goal.power),
+        clusters=fewest(lambda n: says_saves(n, goal.effect, cost, quality), goal.power, least=6),
+    )
 
 
 def _spread(
     table: pd.DataFrame | None, goal: Target, model: str, endpoint: str, guess: Assumptions, models: int
-) -> dict[str, Any]:
+) -> Spread:
     """Standard deviations between clusters and between repeats, from the pilot where it can tell."""
-    assumed: dict[str, Any] = {
-        "sd": guess.sd,
-        "sd_quality": guess.sd_quality * float(np.sqrt((1 + guess.correlation * (models - 1)) / models)),
-        "floors": (),
-        "sd_repeat": guess.sd_repeat,
-        "repeats": 1.0,
-    }
-    assumed |= {"basis": "assumed", "note": ""}
+    sd_quality = guess.sd_quality * float(np.sqrt((1 + guess.correlation * (models - 1)) / models))
+    assumed = Spread(guess.sd, sd_quality, guess.sd_repeat)
     if table is None:
         return assumed
     arms = sorted(set(table["approach"].astype(str)) - CONTROLS - {goal.reference})
     arm = goal.approach or (arms[0] if arms else None)
     if arm is None:
-        return assumed | {"note": "the pilot has no arm to compare"}
+        return replace(assumed, note="the pilot has no arm to compare")
     everything = Pairs(pair_up(table, arm, goal.reference, [endpoint, "quality"]))
     pairs = everything.part(everything.have("model", model) & ~everything["lost"] & ~everything[f"void_{endpoint}"])
     known = pairs.part(np.isfinite(pairs[f"{endpoint}_low"]) & np.isfinite(pairs[f"{endpoint}_low_ref"]))
     y = np.log(known[f"{endpoint}_low"] / known[f"{endpoint}_low_ref"])
     e = known.nesting.estimate(y)
     if e.clusters < 3 or not e.se > 0:
-        return assumed | {"note": f"the pilot has {e.clusters} clusters with known {endpoint}: too few, so assumed"}
+        few = f"the pilot has {e.clusters} clusters with known {endpoint}: too few, so assumed"
+        return replace(assumed, note=few)
     quality = estimate_differences(everything)
-    sd_quality = quality.spread if quality.clusters >= 3 and np.isfinite(quality.spread) else float("nan")
-    found = {
-        "sd": _upper(e.spread, e.df),
-        "sd_quality": _upper(sd_quality, quality.df) if np.isfinite(sd_quality) else assumed["sd_quality"],
-        "floors": _floors(table, arm, goal.reference, model),
-        "sd_repeat": _within(y, known["case_number"]),
-        "repeats": e.pairs / e.cases,
-        "basis": "pilot" if np.isfinite(sd_quality) else "pilot; quality assumed",
-        "note": "",
-    }
-    if not np.isfinite(found["sd_repeat"]):
-        found |= {"sd_repeat": 0.0, "note": "no repeats in the pilot: repeats are taken to help nothing"}
-    return found
+    known_quality = quality.clusters >= 3 and np.isfinite(quality.spread)
+    repeated = _within(y, known["case_number"])
+    return Spread(
+        sd=_upper(e.spread, e.df),
+        sd_quality=_upper(quality.spread, quality.df) if known_quality else sd_quality,
+        sd_repeat=repeated if np.isfinite(repeated) else 0.0,
+        floors=_floors(table, arm, goal.reference, model),
+        repeats=e.pairs / e.cases,
+        basis="pilot" if known_quality else "pilot; quality assumed",
+        note="" if np.isfinite(repeated) else "no repeats in the pilot: repeats are taken to help nothing",
+    )
 
 
 def _floors(table: pd.DataFrame, arm: str, reference: str, model: str) -> tuple[float, ...]:

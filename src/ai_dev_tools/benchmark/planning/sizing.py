@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -10,12 +10,14 @@ from typing import Any
 
 import pandas as pd
 
+from ai_dev_tools.benchmark._util.clock import duration
 from ai_dev_tools.benchmark.analysis.flatten import samples_table
 from ai_dev_tools.benchmark.planning.durations import fit_durations
 from ai_dev_tools.benchmark.planning.estimate import UNTIMED, measured_blocks, scaled, seconds_per_request
 from ai_dev_tools.benchmark.planning.experiment import Experiment
 from ai_dev_tools.benchmark.planning.planner import Assumptions, Target, plan, prospects
 from ai_dev_tools.benchmark.records import paths
+from ai_dev_tools.benchmark.records.plan import Claim
 
 
 @dataclass(frozen=True)
@@ -67,15 +69,15 @@ def size_up(experiment: Experiment, root: Path, effect: float | None = None, loo
     """
     profile, cases = experiment.config.profile, experiment.cases
     declared = experiment.plan(profile)
-    claims, models = declared["claims"], list(dict.fromkeys(declared["models"]))
+    claims, models = declared.claims, list(dict.fromkeys(declared.models))
     if not claims or not experiment.tasks:
         return None
     target = _target(experiment, claims, len(models), effect, look)
     everything = samples_table(measured_blocks(root / "results"), {})
     timed, measured = everything[~everything["endpoint_kind"].isin(UNTIMED)], seconds_per_request(root / "results")
     pilot = samples_table(sorted((root / paths.RUN.format(profile=profile)).glob("blocks/*/*.jsonl")), {})
-    asked = {task: cases(profile, task)[: declared["samples"]] for task in experiment.tasks}
-    repeats = fmean(declared["samples"] / len(found) for found in asked.values())
+    asked = {task: cases(profile, task)[: declared.samples] for task in experiment.tasks}
+    repeats = fmean(declared.samples / len(found) for found in asked.values())
     clusters = _clusters(experiment, asked)
     found = prospects(clusters, pilot, target, models=models, repeats=repeats, tasks=len(asked))
     sizes = pd.concat(
@@ -90,7 +92,7 @@ def size_up(experiment: Experiment, root: Path, effect: float | None = None, loo
         ).assign(timed=model in measured)
         for model in models
     )
-    endpoints = [claim["endpoint"] for claim in claims]
+    endpoints = [claim.endpoint for claim in claims]
     return Sizing(
         target,
         len(pilot),
@@ -102,9 +104,7 @@ def size_up(experiment: Experiment, root: Path, effect: float | None = None, loo
     )
 
 
-def _target(
-    experiment: Experiment, claims: list[dict[str, Any]], models: int, effect: float | None, look: int
-) -> Target:
+def _target(experiment: Experiment, claims: Sequence[Claim], models: int, effect: float | None, look: int) -> Target:
     settings = experiment.config.plan
     return Target(
         effect=settings.effect if effect is None else effect,
@@ -116,9 +116,9 @@ def _target(
         quality_margin=settings.quality.margin,
         quality_alpha=settings.quality.alpha,
         task_veto=settings.quality.task_veto,
-        tools=len({claim["approach"] for claim in claims}),
+        tools=len({claim.approach for claim in claims}),
         model_count=models,
-        approach=claims[0]["approach"],
+        approach=claims[0].approach,
         reference=settings.reference,
     )
 
@@ -184,8 +184,6 @@ def _needs(sizes: pd.DataFrame, available: int) -> Iterator[str]:
 
 
 def _time(row: dict[str, Any]) -> str:
-    from ai_dev_tools.benchmark.execution.progress import duration
-
     if row["hours"] is None:
         return "time unknown, nothing was measured here yet"
     most, low, high = (duration(3600 * row[name]) for name in ("hours", "hours_low", "hours_high"))

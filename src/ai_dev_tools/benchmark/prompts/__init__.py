@@ -135,8 +135,8 @@ def _case_prompts(
     corpora: Path,
     tools: tuple[str, ...],
 ) -> list[Prompt]:
+    from ai_dev_tools.benchmark.tasks.case_files import case_texts
     from ai_dev_tools.benchmark.tasks.corpora import CorpusUnavailable
-    from ai_dev_tools.benchmark.tasks.loading import case_texts
 
     try:
         texts = case_texts(task, case, corpora)

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ai_dev_tools.benchmark.prompts.tools import ToolSpec, companions
-from ai_dev_tools.benchmark.tasks.loading import Case, Task, content_digest, source_files
+from ai_dev_tools.benchmark.tasks.case_files import content_digest, source_files
+from ai_dev_tools.benchmark.tasks.loading import Case, Task
 
 LENGTH = 12
 _CASE = ("cluster", "source", "files", "excerpt", "inline", "contexts", "vars", "truth")

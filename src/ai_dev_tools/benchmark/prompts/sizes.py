@@ -18,7 +18,7 @@ from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.tasks.size_classes import CHARS_PER_TOKEN, LARGEST
 
 if TYPE_CHECKING:
-    from ai_dev_tools.benchmark.config.models import ResolvedInstance
+    from ai_dev_tools.benchmark.config.resolving import ResolvedInstance
     from ai_dev_tools.benchmark.planning.experiment import Experiment
     from ai_dev_tools.benchmark.tasks.loading import Task
 

@@ -16,8 +16,9 @@ from ai_dev_tools.benchmark.errors import ToolError
 from ai_dev_tools.benchmark.prompts.containment import Sandbox, SandboxSetting, choose_sandbox
 from ai_dev_tools.benchmark.prompts.tools import ToolSpec, installed_version, run_tool, tool_digest
 from ai_dev_tools.benchmark.records.sample import write_atomically
+from ai_dev_tools.benchmark.tasks.case_files import case_texts, content_digest
 from ai_dev_tools.benchmark.tasks.corpora import CorpusUnavailable
-from ai_dev_tools.benchmark.tasks.loading import Case, Task, case_texts, content_digest, render_questions
+from ai_dev_tools.benchmark.tasks.loading import Case, Task, render_questions
 from ai_dev_tools.benchmark.tasks.templating import Failed
 
 TRIES = 3

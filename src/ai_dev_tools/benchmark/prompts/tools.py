@@ -47,7 +47,7 @@ from ai_dev_tools.benchmark.prompts.placeholders import (
 )
 from ai_dev_tools.benchmark.prompts.tool_output import OutputFormat, read_output
 from ai_dev_tools.benchmark.records.names import clean_files
-from ai_dev_tools.benchmark.tasks.loading import content_digest
+from ai_dev_tools.benchmark.tasks.case_files import content_digest
 from ai_dev_tools.benchmark.tasks.templating import (
     Failed,
     Outcome,

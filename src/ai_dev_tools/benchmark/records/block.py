@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
 
 import msgspec
 
 from ai_dev_tools.benchmark._util.addresses import ends_in_v1
+from ai_dev_tools.benchmark._util.json_values import JsonValue
+from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.records.endpoint_spec import EndpointSpec
 
 OLLAMA = "ollama"
 PROTOCOL = 1
@@ -42,7 +45,7 @@ class Block(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     cases: list[str]
     samples: int
     approaches: list[str]
-    options: dict[str, Any]
+    options: dict[str, int | float]
     think: Think
     timeout_s: float
     attempts: int
@@ -50,17 +53,31 @@ class Block(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     round: int
     plan: str | None
     run_requests: int
-    endpoint: dict[str, Any]
+    endpoint: EndpointSpec
     plugins: list[PluginRef] = []
+
+    @property
+    def num_ctx(self) -> int | None:
+        """Context window in tokens, where the options name one."""
+        tokens = self.options.get("num_ctx")
+        return None if tokens is None else int(tokens)
 
     def to_json(self) -> str:
         """The block as one line of JSON."""
-        return msgspec.json.encode(self).decode()
+        fields = {**msgspec.to_builtins(self), "endpoint": self.endpoint.to_dict()}
+        return msgspec.json.encode(fields).decode()
 
     @classmethod
     def from_json(cls, text: str) -> Block:
-        """The block in a line of JSON; raises msgspec.MsgspecError."""
-        return msgspec.json.decode(text, type=cls)
+        """The block in a line of JSON.
+
+        Raises:
+            ConfigurationError: it is not a block, or says more than a block can.
+        """
+        try:
+            return msgspec.json.decode(text, type=cls)
+        except msgspec.MsgspecError as error:
+            raise ConfigurationError(f"not a block of requests: {error}") from None
 
 
 class Cell(msgspec.Struct, frozen=True):
@@ -118,15 +135,15 @@ def arm_order(approaches: Sequence[str], sample: int) -> list[str]:
 
 def named_api(block: Block) -> str | None:
     """The dialect that the settings name, by `api` or by the end of the address; None: it is found out on contact."""
-    return block.endpoint.get("api") or ("openai" if ends_in_v1(str(block.endpoint.get("kind"))) else None)
+    return block.endpoint.api or ("openai" if ends_in_v1(block.endpoint.kind) else None)
 
 
 def in_dialect(block: Block, api: str) -> Block:
     """The block, asked in a dialect that was found out on contact."""
-    return msgspec.structs.replace(block, endpoint={**block.endpoint, "api": api})
+    return msgspec.structs.replace(block, endpoint=msgspec.structs.replace(block.endpoint, api=api))
 
 
-def request_digest(block: Block, cell: Cell, prompt_sha256: str, schema: dict[str, Any]) -> str:
+def request_digest(block: Block, cell: Cell, prompt_sha256: str, schema: Mapping[str, JsonValue]) -> str:
     """sha256 over all that config and prompts determine of a request; computable without an endpoint."""
     parts = [PROTOCOL, block.model, request_options(block, cell), block.think, prompt_sha256, cell.approach, schema]
     if (api := named_api(block)) not in (
@@ -137,7 +154,7 @@ def request_digest(block: Block, cell: Cell, prompt_sha256: str, schema: dict[st
     return hashlib.sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def request_options(block: Block, cell: Cell) -> dict[str, Any]:
+def request_options(block: Block, cell: Cell) -> dict[str, int | float]:
     """The options of one request: the block's, and the seed. OpenAI's API has no field for the context window."""
     options = {**block.options, "seed": cell.seed}
     if named_api(block) not in (None, OLLAMA):

@@ -51,9 +51,18 @@ ABOUT = f"{RUN}/about.json"
 REPLAY = "@replay"
 """Suffix of a profile's name for the results of replaying its recorded answers."""
 REPORT = f"{RUN}/report"
+PAGE = f"{REPORT}/report.html"
+REPORT_FILES = {
+    kind: f"{REPORT}/report.{ending}"
+    for kind, ending in {
+        "markdown": "md", "json": "json", "csv": "csv", "text": "txt", "junit": "xml", "notebook": "ipynb",
+    }.items()
+}  # fmt: skip
 COMPARISON = "results/comparison/{before}__{after}"
 BATCH = "results/batches/{batch}"
 LOGS = "results/logs"
+BENCHMARKS = f"{LOGS}/benchmarks"
+"""What Snakemake measured of the jobs whose time matters: seconds, memory, CPU."""
 SERVER_LOGS = f"{RUN}/logs"
 
 

@@ -8,87 +8,214 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal, Self
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ai_dev_tools.benchmark._util.clock import utc_stamp
+from ai_dev_tools.benchmark._util.json_values import JsonValue, Scalar
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.records.sample import write_atomically
 
-_ENTRY = ("plan", "declared_at", "previous")
-"""What a ledger entry says besides the plan itself."""
 RULES = 2
 """Version of the rules that verdicts are made by, noted in each plan; plans of the first version do not name it."""
 
+Outcome = Literal["tokens", "time"]
+OUTCOMES: tuple[Outcome, ...] = ("tokens", "time")
+MARGIN_RATIO = 0.95
+"""A ratio must surely be below this for a claim to count as saving, unless a plan says otherwise."""
+ALPHA = 0.05
+"""Family-wise error rate, unless a plan says otherwise."""
+Ratio = Annotated[float, Field(gt=0, lt=1)]
+Level = Annotated[float, Field(gt=0, lt=0.5)]
 
-def plan_hash(plan: dict[str, Any]) -> str:
-    """First 16 hex digits of the sha256 of the plan's canonical JSON."""
-    text = json.dumps(plan, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+class _Part(BaseModel):
+    """A part of a plan; a newer version's plan may say more than this one reads."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
 
 
-def read_plans(path: Path) -> list[dict[str, Any]]:
-    """The ledger's entries, oldest first; empty where there is none.
+class Claim(_Part):
+    """One thing a plan sets out to show."""
+
+    id: str
+    endpoint: Outcome
+    approach: str
+    reference: str = "baseline"
+    margin_ratio: Ratio = MARGIN_RATIO
+
+
+class QualityRule(_Part):
+    """When an arm's answers count as not worse."""
+
+    margin: Ratio = Field(0.10, description="largest acceptable loss of quality, absolute")
+    task_veto: Ratio = Field(0.20, description="loss that vetoes 'saves' if it is shown in any single task")
+    alpha: Level = Field(0.05, description="one-sided error rate of the gate, over all looks")
+    floor: str = Field("no_context", description="arm that the reference must beat; otherwise quality cannot be judged")
+
+
+class Plan(_Part):
+    """What a run sets out to show.
+
+    Fields that older versions did not write have defaults; the hash covers only what was said, so it stays what it was.
+    """
+
+    rules: int = 1
+    """Version of the rules that verdicts are made by."""
+    protocol: int | None = None
+    profile: str
+    models: tuple[str, ...]
+    tasks: dict[str, tuple[str, ...]]
+    approaches: tuple[str, ...]
+    samples: Annotated[int, Field(ge=1)]
+    alpha: Level = ALPHA
+    claims: tuple[Claim, ...]
+    quality: QualityRule = QualityRule()
+    single_source: tuple[str, ...] = ()
+    """Tasks whose cases all come from one project: what is said of them holds for that project, however many clusters."""
+    options: Mapping[str, Scalar] = {}
+    contents: dict[str, dict[str, str]] = {}
+    """By task and case, a digest of question, files and truth."""
+    tools: dict[str, str] = {}
+    """A digest of each tool's file."""
+
+    @classmethod
+    def from_content(cls, content: Mapping[str, JsonValue]) -> Self:
+        """A plan from what `content` or `row` give; raises pydantic.ValidationError."""
+        return cls.model_validate_json(json.dumps(content))
+
+    def content(self) -> dict[str, JsonValue]:
+        """What the plan says, in JSON's types, without what is only a default here."""
+        content: dict[str, JsonValue] = self.model_dump(mode="json", exclude_unset=True, include=set(Plan.model_fields))
+        return content
+
+    @property
+    def digest(self) -> str:
+        """First 16 hex digits of the sha256 of the plan's canonical JSON."""
+        return _digest(self.content())
+
+    def restates(self, earlier: Plan) -> bool:
+        """Whether this is an earlier plan as a newer version of this project writes it."""
+        said = earlier.model_fields_set & Plan.model_fields.keys() - {"rules"}
+        return earlier.rules < self.rules and all(getattr(self, name) == getattr(earlier, name) for name in said)
+
+
+class DeclaredPlan(Plan):
+    """A plan as the ledger has it.
+
+    Attributes:
+        plan: its hash, which samples name.
+        previous: hash of the line before it.
+    """
+
+    plan: str
+    declared_at: str | None = None
+    previous: str | None = None
+
+    def row(self) -> dict[str, JsonValue]:
+        """The ledger's line as data."""
+        return _row(self.plan, self.declared_at, self.previous, self)
+
+
+def parse_plans(rows: Iterable[bytes | str]) -> list[DeclaredPlan]:
+    """Plans from the lines of a ledger, oldest first; whether the lines are genuine is not looked at.
 
     Raises:
-        ConfigurationError: a line is not an entry, does not match its hash, or does not follow the line before it.
+        ConfigurationError: a line is not a plan.
     """
-    return [json.loads(line) for line in _checked_lines(path)]
+    plans = []
+    for number, line in enumerate(rows, start=1):
+        try:
+            plans.append(DeclaredPlan.model_validate_json(line))
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            field = ".".join(map(str, first["loc"]))
+            what = f"'{field}': {first['msg']}" if field else "not a plan"
+            raise ConfigurationError(f"plan {number} of the ledger: {what}") from None
+    return plans
 
 
-def up_to(ledger: list[dict[str, Any]], plan: str | None) -> list[dict[str, Any]]:
+def read_plans(path: Path) -> list[DeclaredPlan]:
+    """The ledger's plans, oldest first; empty where there is none.
+
+    Raises:
+        ConfigurationError: a line is not a plan, does not match its hash, or does not follow the line before it.
+    """
+    return parse_plans(_genuine_lines(_content_of(path), str(path)))
+
+
+def check_ledger(data: bytes, where: str = "") -> list[DeclaredPlan]:
+    """The plans in a ledger's bytes, as `read_plans` has them.
+
+    Raises:
+        ConfigurationError: as there.
+    """
+    return parse_plans(_genuine_lines(data, where))
+
+
+def up_to(ledger: Sequence[DeclaredPlan], plan: str | None) -> list[DeclaredPlan]:
     """The ledger as it was when a plan was declared: what was planned later, about other tasks or tools, is left out.
 
     Args:
         plan: hash of the plan; the whole ledger where it is not known.
     """
-    known = [entry["plan"] for entry in ledger]
-    return ledger[: known.index(plan) + 1] if plan in known else ledger
+    known = [entry.plan for entry in ledger]
+    return list(ledger[: known.index(plan) + 1] if plan in known else ledger)
 
 
-def restates(plan: dict[str, Any], earlier: dict[str, Any]) -> bool:
-    """Whether a plan is an earlier one of the ledger as a newer version of this project writes it."""
-    said = {key: value for key, value in earlier.items() if key not in (*_ENTRY, "rules")}
-    return earlier.get("rules", 1) < plan.get("rules", 1) and said == {key: plan.get(key) for key in said}
-
-
-def declare_plan(path: Path, plan: dict[str, Any]) -> bool:
+def declare_plan(path: Path, plan: Plan) -> bool:
     """Append a plan to the ledger unless it is there already; returns whether it was new.
 
     Raises:
         ConfigurationError: the ledger is damaged or cannot be written.
     """
-    lines = _checked_lines(path)
-    digest = plan_hash(plan)
-    if any(json.loads(line)["plan"] == digest for line in lines):
+    lines = _genuine_lines(_content_of(path), str(path))
+    if any(json.loads(line)["plan"] == plan.digest for line in lines):
         path.touch()
         return False
-    now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    entry = {"plan": digest, "declared_at": now, "previous": _link(lines), **plan}
-    lines.append(json.dumps(entry, ensure_ascii=False).encode())
+    row = _row(plan.digest, utc_stamp(), _link(lines), plan)
+    lines.append(json.dumps(row, ensure_ascii=False).encode())
     write_atomically(path, b"".join(line + b"\n" for line in lines))
     return True
 
 
-def _link(lines: list[bytes]) -> str | None:
+def _row(digest: str, declared_at: str | None, previous: str | None, plan: Plan) -> dict[str, JsonValue]:
+    return {"plan": digest, "declared_at": declared_at, "previous": previous, **plan.content()}
+
+
+_LEDGER_KEYS = DeclaredPlan.model_fields.keys() - Plan.model_fields.keys()
+"""What a line says besides the plan itself."""
+
+
+def _digest(content: Mapping[str, JsonValue]) -> str:
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _link(lines: Sequence[bytes]) -> str | None:
     """What ties a new line to the last one, so that none can be taken out, changed or moved unnoticed."""
     return hashlib.sha256(lines[-1]).hexdigest()[:16] if lines else None
 
 
-def _checked_lines(path: Path) -> list[bytes]:
-    if not path.exists() or not path.stat().st_size:
-        return []
+def _content_of(path: Path) -> bytes:
+    return path.read_bytes() if path.exists() else b""
+
+
+def _genuine_lines(data: bytes, where: str) -> list[bytes]:
     lines: list[bytes] = []
-    for number, line in enumerate(path.read_bytes().removesuffix(b"\n").split(b"\n"), start=1):
+    for number, line in enumerate(data.removesuffix(b"\n").split(b"\n") if data else (), start=1):
         try:
             entry = json.loads(line)
-            content = {key: value for key, value in entry.items() if key not in _ENTRY}
-            genuine = entry["plan"] == plan_hash(content) and entry["previous"] == _link(lines)
+            content = {key: value for key, value in entry.items() if key not in _LEDGER_KEYS}
+            genuine = entry["plan"] == _digest(content) and entry["previous"] == _link(lines)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             genuine = False
         if not genuine:
             raise ConfigurationError(
-                f"{path} line {number} is not a plan as it was declared",
+                f"{where} line {number} is not a plan as it was declared".strip(),
                 remedy="Restore the file; a plan that was changed afterwards proves nothing",
             )
         lines.append(line)

@@ -125,7 +125,7 @@ def _more(data: RunData) -> dict[str, Any]:
     return {
         "compared": {"reference": data.reference, "approach": data.compared[0] if data.compared else None},
         "approaches": {name: comparison_metrics(data, name) for name in data.approaches if name != data.reference},
-        "plan": dict(data.plans[-1]) if data.plans else None,
+        "plan": data.plan.row() if data.plan else None,
         "verdict_rows": records(data.verdicts),
         "settings": {
             key: value

@@ -17,7 +17,7 @@ from ai_dev_tools.benchmark.analysis.samples_table import ALL, REQUIRED, TEXT, p
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.records import table_files as tablefiles
 from ai_dev_tools.benchmark.records.paths import safe_model
-from ai_dev_tools.benchmark.records.plan import read_plans, up_to
+from ai_dev_tools.benchmark.records.plan import MARGIN_RATIO, DeclaredPlan, QualityRule, read_plans, up_to
 from ai_dev_tools.benchmark.records.sample import SampleError
 from ai_dev_tools.benchmark.reporting.machine import Made, sessions_of
 
@@ -57,7 +57,7 @@ class RunData:
         efficiency: change of the composite score of each arm against the reference.
         definitions: what every metric, comparison and check is, the user's own included.
         sensitivity: the word of each claim at other margins than the declared ones.
-        plans: entries of the plan ledger, oldest first.
+        plans: the plan ledger, oldest first.
         sessions: what block jobs recorded of server, model and machine.
         failures: requests that did not complete, with their messages; empty where the block files are not at hand.
         made: when, where and with what the report is made.
@@ -77,7 +77,7 @@ class RunData:
     efficiency: pd.DataFrame = field(default_factory=pd.DataFrame)
     definitions: pd.DataFrame = field(default_factory=pd.DataFrame)
     sensitivity: pd.DataFrame = field(default_factory=pd.DataFrame)
-    plans: Sequence[Mapping[str, Any]] = ()
+    plans: Sequence[DeclaredPlan] = ()
     sessions: Sequence[Mapping[str, Any]] = ()
     failures: Sequence[Failure] = ()
     made: Made = field(default_factory=Made.here)
@@ -116,15 +116,24 @@ class RunData:
         return str(next(iter(named), REFERENCE))
 
     @property
+    def plan(self) -> DeclaredPlan | None:
+        """The plan that the run is judged by; None where none was declared."""
+        return self.plans[-1] if self.plans else None
+
+    @property
     def margin(self) -> float:
         """The ratio below which the plan's claims count as saving."""
-        claims = self.plans[-1].get("claims", []) if self.plans else []
-        return next((float(claim["margin_ratio"]) for claim in claims if "margin_ratio" in claim), 0.95)
+        return next((claim.margin_ratio for claim in self.plan.claims), MARGIN_RATIO) if self.plan else MARGIN_RATIO
+
+    @property
+    def quality(self) -> QualityRule:
+        """When the plan's claims count an arm's answers as not worse."""
+        return self.plan.quality if self.plan else QualityRule()
 
     @property
     def floor(self) -> str:
         """The arm that shows what guessing scores."""
-        return str((self.plans[-1].get("quality", {}) if self.plans else {}).get("floor", "no_context"))
+        return self.quality.floor
 
     @cached_property
     def expected(self) -> int | None:

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from ai_dev_tools.benchmark._util.text import listing, percent
 from ai_dev_tools.benchmark.endpoints.chat import Accepted
 from ai_dev_tools.benchmark.execution.provenance import accepted_before, hardware, read_sessions
@@ -87,7 +89,7 @@ def _dialect_facts(sessions: Sequence[Session]) -> dict[str, str]:
     untold = dict.fromkeys(name for entry in others for name in (entry.get("model") or {}).get("not_told") or {})
     facts = {"Asked in": f"OpenAI's API, which does not tell {listing(list(untold))}" if untold else "OpenAI's API"}
     taken = [accepted for entry in others if (accepted := accepted_before(entry))]
-    flags = dict.fromkeys(flag for accepted in taken for flag in Accepted(**accepted).flags)
+    flags = dict.fromkeys(flag for accepted in taken for flag in msgspec.convert(accepted, Accepted).flags)
     return facts | ({"Not taken by the server": f"in no arm: {listing(list(flags))}"} if flags else {})
 
 

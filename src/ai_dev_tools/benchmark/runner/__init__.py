@@ -17,8 +17,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
+from ai_dev_tools.benchmark._util.json_values import list_in
+from ai_dev_tools.benchmark._util.processes import signal_group
 from ai_dev_tools.benchmark.config.models import HardwareProfile, OutputFormat
 from ai_dev_tools.benchmark.config.shipped_files import find_root
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
@@ -80,7 +81,7 @@ class BenchmarkRunner:
         flags: more flags for Snakemake.
     """
 
-    config: Mapping[str, Any] | str | Path | None = None
+    config: Mapping[str, object] | str | Path | None = None
     root: Path | str | None = None
     cores: int | None = None
     on_progress: OnProgress | None = None
@@ -92,7 +93,7 @@ class BenchmarkRunner:
         task_ids: Sequence[str] | None = None,
         sample_size: int | None = None,
         output_format: OutputFormat | str = OutputFormat.JSON,
-        **settings: Any,
+        **settings: object,
     ) -> BenchmarkResults:
         """Run one profile.
 
@@ -115,7 +116,7 @@ class BenchmarkRunner:
         return self._results(f"{profile}{paths.REPLAY if replayed else ''}", command, kind)
 
     async def run_batch_benchmark(
-        self, batch_name: str, output_format: OutputFormat | str = OutputFormat.JSON, **settings: Any
+        self, batch_name: str, output_format: OutputFormat | str = OutputFormat.JSON, **settings: object
     ) -> BatchResults:
         """Run a batch: quick, standard, comprehensive, scaling, or one from the config.
 
@@ -124,8 +125,8 @@ class BenchmarkRunner:
         kind = _format(output_format)
         command = await self._run("batch", {"batch": batch_name, **_given(settings), "output_format": str(kind)})
         folder = self._root / paths.BATCH.format(batch=batch_name)
-        profiles = read_json(folder / "overview.json")["profiles"]
-        members = tuple(self._results(profile, command, kind) for profile in profiles)
+        profiles = list_in(read_json(folder / "overview.json").get("profiles"))
+        members = tuple(self._results(str(profile), command, kind) for profile in profiles)
         return BatchResults(folder, command, kind, batch_name, members)
 
     async def run_comparison_benchmark(
@@ -134,7 +135,7 @@ class BenchmarkRunner:
         sample_size: int | None = None,
         task_ids: Sequence[str] | None = None,
         output_format: OutputFormat | str = OutputFormat.JSON,
-        **settings: Any,
+        **settings: object,
     ) -> ComparisonResults:
         """Run several profiles and compare the first with each of the others; raises as `run_single_benchmark`."""
         names, kind = tuple(map(str, profiles)), _format(output_format)
@@ -147,14 +148,22 @@ class BenchmarkRunner:
         members = tuple(self._results(name, command, kind) for name in names)
         return ComparisonResults(names, command, members, comparisons)
 
-    async def stream_single_benchmark(self, *args: Any, **kwargs: Any) -> AsyncIterator[Progress | BenchmarkResults]:
+    async def stream_single_benchmark(
+        self,
+        profile: HardwareProfile | str = HardwareProfile.EMBEDDED,
+        task_ids: Sequence[str] | None = None,
+        sample_size: int | None = None,
+        output_format: OutputFormat | str = OutputFormat.JSON,
+        **settings: object,
+    ) -> AsyncIterator[Progress | BenchmarkResults]:
         """As `run_single_benchmark`, but yields each line of progress, and the results last.
 
         Leaving the loop early stops the run cleanly.
         """
         lines: asyncio.Queue[Progress | None] = asyncio.Queue()
         runner = BenchmarkRunner(self.config, self.root, self.cores, lines.put_nowait, self.flags)
-        task = asyncio.create_task(runner.run_single_benchmark(*args, **kwargs))
+        asked = runner.run_single_benchmark(profile, task_ids, sample_size, output_format, **settings)
+        task = asyncio.create_task(asked)
         task.add_done_callback(lambda _: lines.put_nowait(None))
         try:
             while (event := await lines.get()) is not None:
@@ -173,9 +182,10 @@ class BenchmarkRunner:
     def _results(self, profile: str, command: str, kind: OutputFormat) -> BenchmarkResults:
         return BenchmarkResults(profile, self._root / paths.RUN.format(profile=profile), command, kind)
 
-    def call(self, target: str, settings: Mapping[str, Any]) -> Call:
+    def call(self, target: str, settings: Mapping[str, object]) -> Call:
         """The Snakemake call that a run makes; raises ConfigurationError if its config file does not exist."""
-        flags, given = [*self.flags], {}
+        flags = [*self.flags]
+        given: dict[str, object] = {}
         if self.cores is not None:
             flags += ["--cores", str(self.cores)]
         if isinstance(self.config, Mapping):
@@ -188,7 +198,7 @@ class BenchmarkRunner:
             flags += ["--configfile", str(Path(self.config).resolve())]
         return Call(target, given | dict(settings), flags)
 
-    async def _run(self, target: str, settings: Mapping[str, Any]) -> str:
+    async def _run(self, target: str, settings: Mapping[str, object]) -> str:
         call = self.call(target, settings)
         self._say(f"$ {call.shown()}")
         process = await asyncio.create_subprocess_exec(
@@ -223,14 +233,12 @@ class BenchmarkRunner:
 async def _end(process: asyncio.subprocess.Process) -> None:
     """End a run and everything it started: as Ctrl-C does, then SIGTERM, then SIGKILL."""
     for signum, grace_s in [*GRACE_S.items(), (signal.SIGKILL, 5.0)]:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signum)
+        signal_group(process.pid, signum)
         with suppress(asyncio.TimeoutError):
             # keep reading: a full pipe would prevent the process from ending
             await asyncio.wait_for(process.communicate(), grace_s)
             break
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    signal_group(process.pid, signal.SIGKILL)
 
 
 def _failure(code: int, output: list[str]) -> BenchmarkError:
@@ -245,7 +253,7 @@ def _failure(code: int, output: list[str]) -> BenchmarkError:
     return RunFailed(f"the run ended with exit code {code}: {words}", code, output)
 
 
-def _given(settings: Mapping[str, Any]) -> dict[str, Any]:
+def _given(settings: Mapping[str, object]) -> dict[str, object]:
     return {key: value for key, value in settings.items() if value is not None}
 
 

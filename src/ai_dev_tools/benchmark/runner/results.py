@@ -6,8 +6,9 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ai_dev_tools.benchmark._util.json_values import JsonObject
 from ai_dev_tools.benchmark.config.models import OutputFormat
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.records import paths
@@ -53,24 +54,28 @@ class BenchmarkResults:
         return _read_table(self.folder / "tables" / f"{name}.csv")
 
     @cached_property
-    def report(self) -> dict[str, Any]:
+    def report(self) -> JsonObject:
         """The content of report.json."""
         return read_json(self.folder / "report" / "report.json")
 
+    def _part(self, name: str) -> JsonObject:
+        part = self.report.get(name)
+        return dict(part) if isinstance(part, dict) else {}
+
     @property
-    def benchmark_info(self) -> dict[str, Any]:
+    def benchmark_info(self) -> JsonObject:
         """Profile, number of tasks, sample size, execution mode."""
-        return dict(self.report.get("benchmark_info", {}))
+        return self._part("benchmark_info")
 
     @property
-    def comparison_metrics(self) -> dict[str, Any]:
+    def comparison_metrics(self) -> JsonObject:
         """Reductions of tokens and time in percent, positive = cheaper, and the change of efficiency."""
-        return dict(self.report.get("comparison_metrics", {}))
+        return self._part("comparison_metrics")
 
     @property
-    def overall_metrics(self) -> dict[str, Any]:
+    def overall_metrics(self) -> JsonObject:
         """Success rate, throughput, efficiency score."""
-        return dict(self.report.get("overall_metrics", {}))
+        return self._part("overall_metrics")
 
     @property
     def text(self) -> str:
@@ -85,7 +90,7 @@ class _Overview:
     output_format: OutputFormat
 
     @cached_property
-    def report(self) -> dict[str, Any]:
+    def report(self) -> JsonObject:
         """The content of overview.json."""
         return read_json(self.folder / "overview.json")
 
@@ -190,7 +195,7 @@ def _read_table(path: Path) -> pd.DataFrame:
         raise ConfigurationError(f"{path} cannot be read ({error})", remedy="Delete it; it is made again") from None
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> JsonObject:
     """A JSON object; raises ConfigurationError if there is none."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

@@ -6,33 +6,32 @@ Names are imported when first used, so that a block job, which needs `answers` a
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ai_dev_tools.benchmark.tasks.case_files import *  # noqa: F403
     from ai_dev_tools.benchmark.tasks.loading import *  # noqa: F403
 
-_NAMES = frozenset(
-    {
-        "CORPUS_PREFIX",
-        "Case",
-        "ScoringRule",
-        "Task",
-        "TaskRegistry",
-        "case_texts",
-        "check_names",
-        "content_digest",
-        "create_custom_task",
-        "find_tasks",
-        "get_task_registry",
-        "load_task",
-        "render_question",
-        "render_questions",
-        "source_files",
-    }
-)
+_HOMES = {
+    "CORPUS_PREFIX": "loading",
+    "Case": "loading",
+    "ScoringRule": "loading",
+    "Task": "loading",
+    "TaskRegistry": "registry",
+    "case_texts": "case_files",
+    "check_names": "loading",
+    "content_digest": "case_files",
+    "create_custom_task": "registry",
+    "find_tasks": "loading",
+    "get_task_registry": "registry",
+    "load_task": "loading",
+    "render_question": "loading",
+    "render_questions": "loading",
+    "source_files": "case_files",
+}
 
 
-def __getattr__(name: str) -> Any:
-    if name in _NAMES:
-        return getattr(import_module(f"{__name__}.loading"), name)
+def __getattr__(name: str) -> object:
+    if home := _HOMES.get(name):
+        return getattr(import_module(f"{__name__}.{home}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,13 +9,17 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
+from ai_dev_tools.benchmark._util.json_values import JsonValue
 from ai_dev_tools.benchmark.config.batches import find_batch
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.planning.experiment import Experiment
 from ai_dev_tools.benchmark.prompts import MISMATCHED, other_cases
 from ai_dev_tools.benchmark.records import paths
+
+if TYPE_CHECKING:
+    from snakemake.settings.types import DAGSettings
 
 PROFILES = "AI_DEV_TOOLS_ASKED_PROFILES"
 FORCED = "AI_DEV_TOOLS_FORCED"
@@ -23,7 +27,7 @@ EVERYTHING = "*"
 _MADE_FOR_ALL = tuple(path.partition("{")[0] for path in (paths.CONTEXTS, paths.PROMPTS))
 
 
-def note_call(experiment: Experiment, settings: Mapping[str, Any], call: Any) -> None:
+def note_call(experiment: Experiment, settings: Mapping[str, JsonValue], call: DAGSettings) -> None:
     """Leave in the environment what the jobs of this run need to know of it.
 
     Args:
@@ -64,7 +68,7 @@ def asked_cases(experiment: Experiment, task: str) -> list[str]:
     return [case for case in every if case in wanted]
 
 
-def _profiles(experiment: Experiment, settings: Mapping[str, Any], targets: Iterable[str]) -> set[str]:
+def _profiles(experiment: Experiment, settings: Mapping[str, JsonValue], targets: Iterable[str]) -> set[str]:
     """Profiles whose samples this call may need; all cases where what every profile shares is itself the target."""
     config = experiment.config
     found = {experiment.run, *(config.compare or ())}

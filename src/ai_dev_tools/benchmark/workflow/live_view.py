@@ -9,7 +9,6 @@ end. Times are those that the samples hold, so a clock that differs does no harm
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import time
@@ -27,11 +26,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ai_dev_tools.benchmark._util.clock import busy_seconds
+from ai_dev_tools.benchmark._util.clock import busy_seconds, duration
 from ai_dev_tools.benchmark._util.lines import visible_line
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, error_lines
 from ai_dev_tools.benchmark.planning.estimate import scaled, seconds_per_request
 from ai_dev_tools.benchmark.records.paths import safe_model
+from ai_dev_tools.benchmark.records.plan import parse_plans
 
 RECENT_S = 60.0
 Cell = tuple[str, str, str]
@@ -173,11 +173,16 @@ class RunView:
 def planned(ledger: Path) -> dict[Cell, int]:
     """Samples per cell that the latest plan announces; empty without a readable plan."""
     try:
-        plan = json.loads(ledger.read_text(encoding="utf-8").splitlines()[-1])
-        arms, count = plan["approaches"], int(plan["samples"])
-        return {(safe_model(m), task, arm): count for m in plan["models"] for task in plan["tasks"] for arm in arms}
-    except (OSError, ValueError, LookupError, TypeError):
+        plans = parse_plans(ledger.read_bytes().splitlines()[-1:])
+    except (OSError, ConfigurationError):
         return {}
+    return {
+        (safe_model(model), task, arm): plan.samples
+        for plan in plans
+        for model in plan.models
+        for task in plan.tasks
+        for arm in plan.approaches
+    }
 
 
 def sample_files(folder: Path) -> Iterator[tuple[Path, Cell, tuple[int, int]]]:
@@ -242,7 +247,7 @@ def _headline(view: RunView) -> Text:
         if view.finished
         else "no plan yet"
         if not view.expected
-        else f"about {_duration(left)} left"
+        else f"about {duration(left)} left"
         if left is not None
         else "waiting for the first sample"
     )
@@ -261,12 +266,6 @@ def _errors(view: RunView) -> list[Text]:
     if view.unreadable:
         lines.append(Text(f"{view.unreadable} files cannot be read as samples", style="yellow"))
     return [Text(""), Text("errors", style="bold"), *lines] if lines else []
-
-
-def _duration(seconds: float | None) -> str:
-    minutes, rest = divmod(round(seconds or 0), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
 def watch(folder: Path, interval_s: float = 2.0, once: bool = False, console: Console | None = None) -> RunView:

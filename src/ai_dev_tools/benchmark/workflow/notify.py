@@ -14,10 +14,11 @@ import os
 import sys
 import uuid
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
+
+from ai_dev_tools.benchmark._util.clock import utc_stamp
+from ai_dev_tools.benchmark._util.json_values import JsonObject, JsonValue
 
 URL = "AI_DEV_BENCH_WEBHOOK"
 SECRET = "AI_DEV_BENCH_WEBHOOK_SECRET"
@@ -50,8 +51,8 @@ def announce(folder: Path, profile: str, succeeded: bool, log: Log | None = None
         say(f"warning: nobody was told of this run ({type(error).__name__}: {error})")
 
 
-def _announce(url: str, folder: Path, profile: str, succeeded: bool, report: Mapping[str, Any], say: Log) -> None:
-    common = {"profile": profile, "at": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")}
+def _announce(url: str, folder: Path, profile: str, succeeded: bool, report: Mapping[str, JsonValue], say: Log) -> None:
+    common = {"profile": profile, "at": utc_stamp()}
     blocks = {
         name: report[name]
         for name in ("benchmark_info", "compared", "comparison_metrics", "overall_metrics")
@@ -89,7 +90,7 @@ def current_verdicts(folder: Path) -> dict[str, str]:
     }
 
 
-def send(url: str, event: str, content: Mapping[str, Any], log: Log, secret: str | None = None) -> bool:
+def send(url: str, event: str, content: Mapping[str, JsonValue], log: Log, secret: str | None = None) -> bool:
     """Post one event as JSON, tried again when the receiver is down; returns whether it was taken.
 
     The receiver should compare `X-Signature-256` (sha256=hex) with the HMAC of the body it got, and may use the event's
@@ -141,7 +142,7 @@ def write_step_summary(target: Path, report: Path) -> None:
         file.write(text)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> JsonObject:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -11,16 +11,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ai_dev_tools.benchmark.config.batches import apply_batch
-from ai_dev_tools.benchmark.config.models import ResolvedInstance, load_config
+from ai_dev_tools.benchmark.config.models import load_config
+from ai_dev_tools.benchmark.config.resolving import ResolvedInstance
 from ai_dev_tools.benchmark.config.sources import Merged
 from ai_dev_tools.benchmark.endpoints import EndpointSpec
-from ai_dev_tools.benchmark.endpoints.base import is_url
 from ai_dev_tools.benchmark.endpoints.embedded.catalogue import Weights, require_servable
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, ConfigurationErrors
 from ai_dev_tools.benchmark.planning.disclosure import destinations
 from ai_dev_tools.benchmark.planning.experiment import Experiment, open_experiment
 from ai_dev_tools.benchmark.prompts.sizes import baseline_rows, misfits, refuse_wrong_sizes, size_problem
 from ai_dev_tools.benchmark.records import paths
+from ai_dev_tools.benchmark.records.endpoint_spec import is_url
 
 MIN_FREE_GB = 1.0
 """Below this, a run may not be able to keep its samples."""
@@ -121,7 +122,7 @@ def _endpoints(experiment: Experiment, profile: str, root: Path) -> Iterator[Che
         elif instance.endpoint == "replay":
             yield Check(name, "ok", f"{instance.model} from recorded answers")
         else:
-            yield from _served(name, instance, EndpointSpec.from_dict(experiment.endpoint(profile, instance)))
+            yield from _served(name, instance, experiment.endpoint(profile, instance))
 
 
 def _sent(experiment: Experiment, profile: str) -> Iterator[Check]:
@@ -156,7 +157,7 @@ def require_servers(experiment: Experiment, blocks: Iterable[tuple[str, str]]) -
         for instance in experiment.instances(profile):
             served = instance.endpoint in ("auto", "external") or is_url(instance.endpoint)
             if served and paths.safe_model(instance.model) == model:
-                spec = EndpointSpec.from_dict(experiment.endpoint(profile, instance))
+                spec = experiment.endpoint(profile, instance)
                 found = list(_served(f"instance {instance.name}", instance, spec))
                 some_answer |= any(check.status != "failed" for check in found)
                 lines += [f"{check.name}: {check.found}. {check.mend}" for check in found if check.status == "failed"]

@@ -9,12 +9,12 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ai_dev_tools.benchmark.config.models import ResolvedInstance
+from ai_dev_tools.benchmark.config.resolving import ResolvedInstance
 from ai_dev_tools.benchmark.endpoints import EndpointSpec
-from ai_dev_tools.benchmark.endpoints.base import is_url
 from ai_dev_tools.benchmark.errors import BenchmarkError
 from ai_dev_tools.benchmark.planning.experiment import Experiment
 from ai_dev_tools.benchmark.records import paths
+from ai_dev_tools.benchmark.records.endpoint_spec import is_url
 
 
 def changed_models(experiment: Experiment, profile: str, root: Path) -> Iterator[tuple[str, str]]:
@@ -53,7 +53,7 @@ def _served_digest(experiment: Experiment, profile: str, instance: ResolvedInsta
     try:
         if instance.endpoint == "embedded":
             return _file_digest(experiment, profile, instance, root)
-        return _digest_at(EndpointSpec.from_dict(experiment.endpoint(profile, instance)))
+        return _digest_at(experiment.endpoint(profile, instance))
     except (BenchmarkError, OSError):
         return None
 

@@ -8,13 +8,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
+from ai_dev_tools.benchmark._util.processes import signal_group
 from ai_dev_tools.benchmark.config.written import spell
 
 INTERRUPTED = 130
@@ -30,7 +30,7 @@ class Call:
     """One run of Snakemake: what to make, with which settings and which of Snakemake's own flags."""
 
     target: str | None = None
-    config: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, object] = field(default_factory=dict)
     flags: Sequence[str] = ()
 
     def arguments(self) -> list[str]:
@@ -99,22 +99,17 @@ def run(call: Call, root: Path, environment: Mapping[str, str] | None = None) ->
     return 128 + received[0] if received else process.returncode
 
 
-def end(process: subprocess.Popen[Any], hurry: Any = lambda: False) -> None:
+def end(process: subprocess.Popen[bytes], hurry: Callable[[], bool] = lambda: False) -> None:
     """End a run and everything it started: as Ctrl-C does, then SIGTERM, then SIGKILL; `hurry()` skips the waiting."""
     for signum, grace_s in GRACE_S.items():
-        _signal_group(process.pid, signum)
+        signal_group(process.pid, signum)
         deadline = time.monotonic() + grace_s
         while process.poll() is None and time.monotonic() < deadline and not hurry():
             time.sleep(0.05)
         if process.poll() is not None:
             break
-    _signal_group(process.pid, signal.SIGKILL)
+    signal_group(process.pid, signal.SIGKILL)
     process.wait()
-
-
-def _signal_group(pid: int, signum: int) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signum)
 
 
 def _end_with_parent() -> None:

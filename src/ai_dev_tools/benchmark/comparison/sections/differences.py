@@ -175,7 +175,7 @@ def _facts(one: RunData) -> dict[str, str]:
     found["Approaches"] = listing(sorted(set(samples["approach"])), 20)
     found["Samples"] = number(len(samples))
     found["Completed"] = number(int((samples["status"] == "completed").sum()))
-    found["Plan"] = str(one.plans[-1]["plan"]) if one.plans else "none declared"
+    found["Plan"] = one.plans[-1].plan if one.plans else "none declared"
     started = sorted(text for text in samples["started_at"] if text) if "started_at" in samples else []
     found["Measured"] = f"{started[0][:19]} to {started[-1][:19]}" if started else ""
     return found

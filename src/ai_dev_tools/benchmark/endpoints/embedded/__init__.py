@@ -15,9 +15,10 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from ai_dev_tools.benchmark._util import processes
 from ai_dev_tools.benchmark.config.shipped_files import find_catalogue

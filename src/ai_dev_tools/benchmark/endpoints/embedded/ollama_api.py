@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
 import jinja2
 import jinja2.sandbox
 import msgspec
+
+from ai_dev_tools.benchmark._util.clock import utc_stamp
 
 GENERATE_FIELDS = {
     "model": str, "prompt": str, "suffix": str, "system": str, "template": str, "context": list, "stream": bool,
@@ -303,7 +305,7 @@ def fill_template(template: str, system: str, prompt: str) -> str:
 
 def now() -> str:
     """The time in the form of Ollama's `created_at`."""
-    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    return utc_stamp(timespec="microseconds")
 
 
 def piece(model: str, text: str, *, chat: bool) -> dict[str, Any]:

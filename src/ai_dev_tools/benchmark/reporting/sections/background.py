@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ai_dev_tools.benchmark._util.text import is_missing, listing, number
+from ai_dev_tools.benchmark.records.plan import ALPHA
 from ai_dev_tools.benchmark.reporting.data import RunData, records
 from ai_dev_tools.benchmark.reporting.document import Block, Browser, Column, Facts, Notice, Section, Table, ranked
 from ai_dev_tools.benchmark.reporting.machine import machine_facts
@@ -46,17 +47,12 @@ def provenance(data: RunData) -> Section:
     if started:
         facts.append(("Measured", f"{min(started)[:19]} to {max(started)[:19]} UTC (first and last start)"))
     facts.append(("Sessions", number(samples["session"].nunique())))
-    plan = data.plans[-1] if data.plans else {}
+    plan = data.plan
     facts.append(
-        (
-            "Plan",
-            f"{plan['plan']}, declared {plan['declared_at']}"
-            if plan.get("plan")
-            else "none declared: everything is exploratory",
-        )
+        ("Plan", f"{plan.plan}, declared {plan.declared_at}" if plan else "none declared: everything is exploratory")
     )
     own = distinct(samples, "plan")
-    if plan.get("plan") and (others := [p for p in own if p != plan["plan"]]):
+    if plan and (others := [p for p in own if p != plan.plan]):
         facts.append(
             (
                 "Earlier plans",
@@ -252,13 +248,11 @@ GLOSSARY = (
 
 def methods(data: RunData) -> Section:
     """The exact tests, in plain words."""
-    plan = data.plans[-1] if data.plans else {}
-    quality = plan.get("quality", {})
     values = {
         "margin": data.margin,
-        "alpha": plan.get("alpha", 0.05),
-        "quality_margin": quality.get("margin", 0.10),
-        "veto": quality.get("task_veto", 0.20),
+        "alpha": data.plan.alpha if data.plan else ALPHA,
+        "quality_margin": data.quality.margin,
+        "veto": data.quality.task_veto,
         "floor": data.floor,
     }
     items = tuple((name, text.format(**values)) for name, text in METHODS)

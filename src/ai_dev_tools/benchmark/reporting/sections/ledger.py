@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ai_dev_tools.benchmark.analysis.claims import parse_plans
 from ai_dev_tools.benchmark.analysis.continuity import additions, departures
 from ai_dev_tools.benchmark.reporting.data import RunData
 from ai_dev_tools.benchmark.reporting.document import Column, Table
@@ -25,17 +24,16 @@ CAPTION = (
 
 def ledger_table(data: RunData) -> Table:
     """One row per plan of the ledger; every plan has at least its hash."""
-    plans = parse_plans(data.plans)
     rows = [
         {
             "number": number,
             "plan": plan.plan,
-            "declared": entry.get("declared_at"),
+            "declared": plan.declared_at,
             "samples": plan.samples,
             "level": plan.alpha / 2**number,
             "added": "; ".join(additions(before, plan)) if before else "",
             "changed": "; ".join(departures(before, plan)) if before else "",
         }
-        for number, (entry, plan, before) in enumerate(zip(data.plans, plans, [None, *plans], strict=False), start=1)
+        for number, (plan, before) in enumerate(zip(data.plans, [None, *data.plans], strict=False), start=1)
     ]
     return Table("plans", "Plans", CAPTION, COLUMNS, rows, "No plan was declared: everything is exploratory.")

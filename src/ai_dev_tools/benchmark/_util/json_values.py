@@ -1,0 +1,22 @@
+"""Types for what JSON can say, at the borders where data comes from or goes to a file or another program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
+"""Any JSON value, read only: whoever reads it asks with isinstance what it is."""
+JsonObject: TypeAlias = "dict[str, JsonValue]"
+Scalar: TypeAlias = bool | int | float | str | None
+"""What JSON can say in one word."""
+
+
+def table_in(value: object) -> Mapping[str, JsonValue]:
+    """The value where it is a JSON object, else an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def list_in(value: object) -> Sequence[JsonValue]:
+    """The value where it is a JSON array, else an empty one."""
+    return value if isinstance(value, list | tuple) else ()
