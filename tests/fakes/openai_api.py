@@ -40,6 +40,7 @@ class FakeOpenAI:
         choose: the fault that a try of a measured request meets.
         usage: what is counted of an answer, made from the counts.
         reason: `finish_reason` of answers.
+        about: further fields of each model in its list.
     """
 
     def __init__(self, models: tuple[str, ...] = ("fake:1b",), key: str | None = None, port: int = 0) -> None:
@@ -51,6 +52,7 @@ class FakeOpenAI:
         self.choose: Callable[[Chat], Fault | None] = lambda chat: None
         self.usage: Callable[[Body], Body | None] = lambda counted: counted
         self.reason = "stop"
+        self.about: Body = {}
         self.chats: list[Chat] = []
         """Every try of a measured request, in the order of arrival; `arrived` has the moments."""
         self.arrived: list[float] = []
@@ -138,7 +140,9 @@ def _handler(fake: FakeOpenAI) -> type[BaseHTTPRequestHandler]:
                 return self._json(404, error("no such path"))
             if not self._allowed():
                 return self._json(401, error(f"Incorrect API key provided: {self.headers.get('Authorization')}"))
-            listed = [{"id": name, "object": "model", "created": 1, "owned_by": "fake"} for name in fake.models]
+            listed = [
+                {"id": name, "object": "model", "created": 1, "owned_by": "fake", **fake.about} for name in fake.models
+            ]
             self._json(200, {"object": "list", "data": listed})
 
         def do_POST(self) -> None:

@@ -184,3 +184,20 @@ def test_thresholds_are_parameters() -> None:
 def test_row_order_changes_no_byte_of_the_ledger() -> None:
     table = clean()
     assert check_samples(table).to_csv() == check_samples(table.sample(frac=1, random_state=1)).to_csv()
+
+
+@pytest.mark.parametrize(
+    ("size", "prompts", "asked_for", "cut"),
+    [(4096, 3, None, True), (4096, 2, None, False), (512, 3, None, False), (4096, 3, 8192, False)],
+)
+def test_different_prompts_of_the_one_largest_size_were_cut_where_no_window_was_asked_for(
+    size: int, prompts: int, asked_for: int | None, cut: bool
+) -> None:
+    """As an Ollama's `/v1` does without a word."""
+    table = clean()
+    table[["num_ctx", "input_tokens", "total_tokens"]] = [asked_for, 300.0, 330.0]
+    longest = table["prompt_sha256"].isin(table["prompt_sha256"].drop_duplicates().head(prompts))
+    table.loc[longest, ["input_tokens", "total_tokens"]] = [size, size + 30]
+    ledger = check_samples(table)
+    found = ledger[(ledger["check"] == "prompt_truncated") & (ledger["status"] == "flagged")]
+    assert len(found) == (longest.sum() if cut else 0)

@@ -16,6 +16,8 @@ from ai_dev_tools.benchmark.analysis.flatten import sample_row
 from ai_dev_tools.benchmark.analysis.samples_table import prepare
 from ai_dev_tools.benchmark.analysis.validity import DEFAULTS, options_changed
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, open_endpoint
+from ai_dev_tools.benchmark.endpoints.external import find_dialect
+from ai_dev_tools.benchmark.endpoints.openai_client import OpenAIClient
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, ModelError, OverloadedError
 from ai_dev_tools.benchmark.execution import request as measure
 from ai_dev_tools.benchmark.execution import run_block
@@ -233,6 +235,25 @@ def test_the_kind_auto_finds_such_a_server_where_no_ollama_is(fake: FakeOpenAI) 
     spec = EndpointSpec.from_dict(ENDPOINT | {"kind": "auto", "host": "127.0.0.1", "port": fake.port})
     with open_endpoint(spec) as endpoint:
         assert (endpoint.base_url, endpoint.api, endpoint.told_by) == (fake.url, "openai", "openai")
+
+
+def test_an_ollama_that_is_asked_through_its_v1_is_said_to_be_one(capsys: pytest.CaptureFixture[str]) -> None:
+    with FakeOllama(["fake:1b"]) as ollama:
+        spec = EndpointSpec.from_dict(ENDPOINT | {"kind": f"{ollama.url}/v1", "api": "openai"})
+        assert find_dialect(spec, spec.base_url, {}) is OpenAIClient
+    [line] = capsys.readouterr().err.splitlines()
+    assert "cuts prompts that are longer than its own context without a word" in line
+
+
+@pytest.mark.parametrize("about", [{"max_model_len": 4096}, {"meta": {"n_ctx": 4096}}], ids=["vLLM", "llama.cpp"])
+def test_a_context_that_the_list_of_models_tells_is_compared_with_the_one_that_is_planned(
+    tmp_path: Path, fake: FakeOpenAI, about: dict[str, Any]
+) -> None:
+    fake.about = about
+    lines: list[str] = []
+    samples = run(a_block(tmp_path, fake.url), lines)
+    assert {tuple(sample.flags) for sample in samples} == {("context_cut",)}
+    assert any("context of 4096 tokens, not 8192" in line for line in lines)
 
 
 def test_an_ollama_host_of_the_environment_is_not_meant(monkeypatch: pytest.MonkeyPatch, fake: FakeOpenAI) -> None:

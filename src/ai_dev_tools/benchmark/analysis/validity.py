@@ -24,6 +24,10 @@ Checked = tuple[Any, Any]
 LEDGER = words("profile instance model task approach sample case check status value voids")
 REFERENCE = "baseline"
 DEFAULTS = ValidityThresholds()
+SAME_SIZE_PROMPTS = 3
+"""So many different prompts are not of exactly the same number of tokens, and that the largest, by chance."""
+SMALLEST_WINDOW = 1000
+"""Shorter prompts are not cut by any server, and short ones of one template can be of one size."""
 
 # ------------------------------------------------------------------------------------------ checks of samples
 
@@ -69,10 +73,22 @@ def prompt_truncated(samples: pd.DataFrame, thresholds: ValidityThresholds) -> C
     # The last token of an answer that fills the context is counted and never read again: one more than `num_ctx`.
     context = samples["num_ctx"].to_numpy()
     over = (samples["total_tokens"].to_numpy() > context + 1) | (tokens >= context)
+    over |= _cut_to_one_size(samples)
     flagged = (
         (missing > np.maximum(thresholds.truncated_tokens, 0.02 * most)) | over | _has_flag(samples, "prompt_truncated")
     )
     return _known(missing, flagged, _answered(samples))
+
+
+def _cut_to_one_size(samples: pd.DataFrame) -> Bools:
+    """Where no window was asked for, prompts that differ and are all of the one size that none exceeds: the window's."""
+    flagged = np.zeros(len(samples), dtype=bool)
+    unasked = samples[samples["num_ctx"].isna() & samples["prompt_sha256"].notna() & samples["input_tokens"].notna()]
+    for _, part in unasked.groupby(["run", "model"], observed=True):
+        longest = part[part["input_tokens"] == part["input_tokens"].max()]
+        if longest["prompt_sha256"].nunique() >= SAME_SIZE_PROMPTS and longest["input_tokens"].max() >= SMALLEST_WINDOW:
+            flagged[samples.index.get_indexer(longest.index)] = True
+    return flagged
 
 
 @check("token_counts_missing", voids=("tokens",), description="A completed sample without input or output token count")

@@ -13,7 +13,7 @@ from ai_dev_tools.benchmark.endpoints.chat import ChatClient
 from ai_dev_tools.benchmark.endpoints.dialects import declared, found_at
 from ai_dev_tools.benchmark.endpoints.launching import say
 from ai_dev_tools.benchmark.endpoints.ollama_client import OllamaClient
-from ai_dev_tools.benchmark.endpoints.probing import ask
+from ai_dev_tools.benchmark.endpoints.probing import ask, is_ollama
 from ai_dev_tools.benchmark.errors import ConfigurationError, EndpointConnectionError
 from ai_dev_tools.benchmark.records.endpoint_spec import is_url
 
@@ -81,6 +81,12 @@ def find_dialect(spec: EndpointSpec, url: str, headers: Mapping[str, str]) -> ty
     if named := declared(spec, url):
         if spec.api is None:
             say(spec.instance, f"{url} ends in /v1, so it is asked in OpenAI's API (api: {named.api})")
+        if named is not OllamaClient and is_ollama(url.removesuffix("/v1"), headers):
+            say(
+                spec.instance,
+                f"{url} is an Ollama: its /v1 cuts prompts that are longer than its own context without a word, and tells "
+                "less. Leave out /v1 and `api` to measure it in its own API",
+            )
         return named
     try:
         status, reply = ask("GET", f"{url}/api/version", headers=headers)

@@ -45,7 +45,7 @@ UNTOLD = "not told"
 NOT_TOLD = {
     "digest": "the API names no digest of weights; the model's id and system_fingerprint of each answer stand for it",
     "version": "the API has no field for it",
-    "context_length": "the API has no field for it, and none to ask for one",
+    "context_length": "the API has no field for it, and none to ask for one; the lists of llama.cpp and vLLM hold it",
     "load_s": "the API has no field for it",
     "prompt_eval_s, eval_s": "the API has no field for them; llama.cpp adds its own",
 }
@@ -135,8 +135,10 @@ class OpenAIClient(ChatClient):
 
     @classmethod
     def loaded(cls, url: str, model: str, headers: Mapping[str, str]) -> dict[str, Any]:
-        """Nothing: the API does not tell what is loaded."""
-        return {}
+        """The context length, which the lists of llama.cpp and vLLM hold; others do not say what is loaded."""
+        found = cls.listed(model, url, headers) or {}
+        length = found.get("max_model_len", table(found, "meta").get("n_ctx"))
+        return {"context_length": length} if isinstance(length, int) and not isinstance(length, bool) else {}
 
     def __init__(self, base_url: str, *args: Any, **kwargs: Any) -> None:
         super().__init__(self.server_url(base_url), *args, **kwargs)
