@@ -18,24 +18,23 @@ from pathlib import Path
 
 import msgspec
 
-from ai_dev_tools.benchmark._util.clock import duration
 from ai_dev_tools.benchmark.endpoints import ReadyEndpoint, open_endpoint
-from ai_dev_tools.benchmark.endpoints.chat import Accepted, Chat, ChatClient
+from ai_dev_tools.benchmark.endpoints.chat import Accepted, ChatClient
 from ai_dev_tools.benchmark.endpoints.dialects import dialect
 from ai_dev_tools.benchmark.endpoints.metering import Meter, is_disturbed
-from ai_dev_tools.benchmark.endpoints.pacing import MOST_WAIT_S, Pace
+from ai_dev_tools.benchmark.endpoints.pacing import Pace
 from ai_dev_tools.benchmark.errors import (
     ASKED_AGAIN,
     BenchmarkError,
     ConfigurationError,
     EndpointConnectionError,
     NoTurnError,
-    OverloadedError,
 )
 from ai_dev_tools.benchmark.execution import slots
 from ai_dev_tools.benchmark.execution.progress import BlockProgress
 from ai_dev_tools.benchmark.execution.provenance import ModelMonitor
-from ai_dev_tools.benchmark.execution.request import SLOW_LOAD_S, ask, backoff, one_token, sample_of, score_of, unasked
+from ai_dev_tools.benchmark.execution.request import SLOW_LOAD_S, ask, one_token, sample_of, score_of, unasked
+from ai_dev_tools.benchmark.execution.warming import end_if_limited, warm_up
 from ai_dev_tools.benchmark.plugins import load_plugins
 from ai_dev_tools.benchmark.prompts import SKIPPED, Prompt
 from ai_dev_tools.benchmark.records import paths
@@ -265,7 +264,8 @@ def _measure(work: Work, endpoint: ReadyEndpoint, log: Log, stop: threading.Even
         crew = _Crew(work, endpoint, progress, monitor, stop, accepted)
         with _metered(endpoint) as meter:
             known = slots.known_slots(work.block, endpoint)
-            warm = _warm_up(work, crew.clients, endpoint.replicas, log, stop)
+            chat = one_token(work.block, work.prompt(work.missing[0]))
+            warm = warm_up(work.block, chat, crew.clients, endpoint.replicas, log, stop)
             monitor.accepted = accepted = crew.clients[0].accepted
             found = slots.find_slots(work.block, crew.clients, warm, known)
             for line in filter(None, (slots.in_words(one, endpoint, work.block.instance) for one in found)):
@@ -290,17 +290,6 @@ def _measure(work: Work, endpoint: ReadyEndpoint, log: Log, stop: threading.Even
         progress.asked_again(len(crew.lost))
 
 
-def _end_if_limited(block: Block, error: BenchmarkError | None, missing: int) -> None:
-    """Raise OverloadedError if the server asks for a wait that is too long for a run."""
-    if isinstance(error, OverloadedError) and (error.retry_after_s or 0.0) > MOST_WAIT_S:
-        raise OverloadedError(
-            f"the server takes no more requests for {duration(error.retry_after_s or 0.0)}; what it answered is kept, "
-            f"{missing} samples and those that it refused are still to be asked",
-            instance=block.instance,
-            remedy="Run the same command again then: only what is missing is asked",
-        )
-
-
 @contextmanager
 def _metered(endpoint: ReadyEndpoint) -> Iterator[Meter]:
     meter = Meter(endpoint.pid)
@@ -308,47 +297,6 @@ def _metered(endpoint: ReadyEndpoint) -> Iterator[Meter]:
         yield meter
     finally:
         meter.close()
-
-
-def _warm_up(
-    work: Work, clients: Sequence[ChatClient], urls: Sequence[str], log: Log, stop: threading.Event
-) -> list[bool]:
-    """Have the model loaded with the very options that follow; not measured, but a failure is said, and returned.
-
-    What a server does not take is left out of all requests of the session, at all replicas, so that all arms are asked alike.
-
-    Raises:
-        BenchmarkError: what a server takes could not be found out.
-    """
-    chat = one_token(work.block, work.prompt(work.missing[0]))
-    limit_s = max(work.block.timeout_s, work.block.endpoint.startup_timeout_s)
-    warm: list[bool] = []
-    for client, url in zip(clients, urls, strict=True):
-        client.accepted = clients[len(warm) - 1].accepted if warm else client.accepted
-        try:
-            _warm_up_one(work.block, client, chat, limit_s, stop)
-        except BenchmarkError as error:
-            if client.negotiates:
-                error.instance = work.block.instance
-                raise
-            log(f"warning: warm-up of {url} failed: {error}")
-            warm.append(False)
-        else:
-            warm.append(True)
-    for client in clients:
-        client.accepted = clients[-1].accepted
-    return warm
-
-
-def _warm_up_one(block: Block, client: ChatClient, chat: Chat, limit_s: float, stop: threading.Event) -> None:
-    for attempt in range(block.attempts):
-        try:
-            return client.warm_up(chat, limit_s)
-        except BenchmarkError as error:
-            last = attempt + 1 == block.attempts or stop.is_set()
-            if last or not (client.negotiates and error.retried):
-                raise
-            stop.wait(backoff(attempt, error))
 
 
 class _Crew:
@@ -435,7 +383,7 @@ class _Crew:
             sample.flags = sorted({*sample.flags, *client.accepted.flags, *self._monitor.flags, *served})
             if not self._keep(cell, sample, asked.error):
                 return
-            _end_if_limited(block, asked.error, len(work.missing))
+            end_if_limited(block, asked.error, len(work.missing))
             self._progress.finished(asked.error, len(self.lost))
             cell = self._next()
 

@@ -1,0 +1,66 @@
+"""Before a server is measured: it loads the model, and shows what it takes of a request. And when its limits end a block."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+from ai_dev_tools.benchmark._util.clock import duration
+from ai_dev_tools.benchmark.endpoints.chat import Chat, ChatClient
+from ai_dev_tools.benchmark.endpoints.pacing import MOST_WAIT_S
+from ai_dev_tools.benchmark.errors import BenchmarkError, OverloadedError
+from ai_dev_tools.benchmark.execution.request import backoff
+from ai_dev_tools.benchmark.records.block import Block
+
+Log = Callable[[str], None]
+
+
+def warm_up(
+    block: Block, chat: Chat, clients: Sequence[ChatClient], urls: Sequence[str], log: Log, stop: threading.Event
+) -> list[bool]:
+    """Have the model loaded with the very options that follow; not measured, but a failure is said, and returned.
+
+    What a server does not take is left out of all requests of the session, at all replicas, so that all arms are asked alike.
+
+    Raises:
+        BenchmarkError: what a server takes could not be found out.
+    """
+    limit_s = max(block.timeout_s, block.endpoint.startup_timeout_s)
+    warm: list[bool] = []
+    for client, url in zip(clients, urls, strict=True):
+        client.accepted = clients[len(warm) - 1].accepted if warm else client.accepted
+        try:
+            _warm_up_one(block, client, chat, limit_s, stop)
+        except BenchmarkError as error:
+            if client.negotiates:
+                error.instance = block.instance
+                raise
+            log(f"warning: warm-up of {url} failed: {error}")
+            warm.append(False)
+        else:
+            warm.append(True)
+    for client in clients:
+        client.accepted = clients[-1].accepted
+    return warm
+
+
+def _warm_up_one(block: Block, client: ChatClient, chat: Chat, limit_s: float, stop: threading.Event) -> None:
+    for attempt in range(block.attempts):
+        try:
+            return client.warm_up(chat, limit_s)
+        except BenchmarkError as error:
+            last = attempt + 1 == block.attempts or stop.is_set()
+            if last or not (client.negotiates and error.retried):
+                raise
+            stop.wait(backoff(attempt, error))
+
+
+def end_if_limited(block: Block, error: BenchmarkError | None, missing: int) -> None:
+    """Raise OverloadedError if the server asks for a wait that is too long for a run."""
+    if isinstance(error, OverloadedError) and (error.retry_after_s or 0.0) > MOST_WAIT_S:
+        raise OverloadedError(
+            f"the server takes no more requests for {duration(error.retry_after_s or 0.0)}; what it answered is kept, "
+            f"{missing} samples and those that it refused are still to be asked",
+            instance=block.instance,
+            remedy="Run the same command again then: only what is missing is asked",
+        )
