@@ -7,7 +7,7 @@ import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from ai_dev_tools.benchmark._util.lines import visible_line
 
@@ -40,7 +40,7 @@ def out(text: str) -> None:
     sys.stdout.flush()
 
 
-def out_json(data: Any) -> None:
+def out_json(data: object) -> None:
     """Data for programs; what would act unseen on a terminal is written as JSON's own escapes."""
     out(_UNSEEN.sub(lambda sign: f"\\u{ord(sign[0]):04x}", json.dumps(data, indent=1, ensure_ascii=False, default=str)))
 
@@ -52,7 +52,7 @@ def stop(message: str, code: int = WRONG_CALL) -> NoReturn:
     raise SystemExit(code)
 
 
-def table(rows: Sequence[Mapping[Any, object]], columns: Sequence[str] | None = None, most: int | None = None) -> str:
+def table(rows: Sequence[Mapping[str, object]], columns: Sequence[str] | None = None, most: int | None = None) -> str:
     """Rows as aligned text; empty cells as a dash.
 
     Args:
@@ -78,7 +78,7 @@ def table(rows: Sequence[Mapping[Any, object]], columns: Sequence[str] | None = 
     return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
 
-def _cell(value: Any) -> str:
+def _cell(value: object) -> str:
     if value is None or value == "" or (isinstance(value, float) and value != value):
         return "-"
     return f"{value:.4g}" if isinstance(value, float) else visible_line(value)

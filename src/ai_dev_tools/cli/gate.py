@@ -49,7 +49,8 @@ def gate(
     from ai_dev_tools.benchmark.errors import ConfigurationError
 
     table = _judge(baseline, run, root, parse_metrics(names(metric) or []), approach, reference, alpha, power)
-    rows = table.astype(object).where(table.notna(), None).to_dict("records")
+    plain = table.astype(object).where(table.notna(), None).to_dict("records")
+    rows = [{str(name): value for name, value in row.items()} for row in plain]
     if junit:
         try:
             junit.write_text(as_junit(table), encoding="utf-8")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict
 
 import typer
 
@@ -12,6 +12,21 @@ from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.cli import console
 from ai_dev_tools.cli.command_request import CommandRequest
 from ai_dev_tools.cli.options import AsJson, Root
+
+
+class TaskRow(TypedDict):
+    """A task as `list-tasks` shows it."""
+
+    id: str
+    name: str
+    workflow_type: str
+    cases: int
+    S: int
+    L: int
+    complete: bool
+    tools: str
+    description: str
+    folder: str
 
 
 def list_tasks(root: Root = None, as_json: AsJson = False) -> None:
@@ -50,7 +65,7 @@ def add_task(
         console.say("note: without --expected-outputs answers are not scored, so no verdict on it can say 'saves'")
 
 
-def task_rows(root: Path) -> list[dict[str, Any]]:
+def task_rows(root: Path) -> list[TaskRow]:
     """One row per task. Reads only what is shown: a task that is broken elsewhere is found by `validate`.
 
     `complete` is false where a list of cases is not fetched yet, whose cases are then not counted.
@@ -61,7 +76,7 @@ def task_rows(root: Path) -> list[dict[str, Any]]:
     from ai_dev_tools.benchmark.records.names import clean_files
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    rows: dict[str, dict[str, Any]] = {}
+    rows: dict[str, TaskRow] = {}
     for path in sorted(path for folder in task_folders_of(root) for path in clean_files(folder, "*/task.yaml")):
         try:
             task = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
@@ -87,9 +102,9 @@ def task_rows(root: Path) -> list[dict[str, Any]]:
     return [rows[name] for name in sorted(rows)]
 
 
-def task_table(rows: list[dict[str, Any]]) -> str:
+def task_table(rows: list[TaskRow]) -> str:
     """The tasks for people."""
-    shown = [row | {"cases": f"{row['cases']}{'' if row['complete'] else '+'}"} for row in rows]
+    shown = [{**row, "cases": f"{row['cases']}{'' if row['complete'] else '+'}"} for row in rows]
     text = console.table(shown, ["id", "workflow_type", "cases", "S", "L", "tools", "name"])
     return text if all(row["complete"] for row in rows) else f"{text}\n+ and those of a list that a run will fetch"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -47,7 +47,7 @@ def validate(
     raise SystemExit(console.FAILED if any(check["status"] == "failed" for check in checks) else console.OK)
 
 
-def setting_rows(merged: Merged) -> list[dict[str, Any]]:
+def setting_rows(merged: Merged) -> list[dict[str, str]]:
     """Every setting with its value and where it came from; those of defaults too."""
     from ai_dev_tools.benchmark.config.models import Config
     from ai_dev_tools.benchmark.config.sources import DEFAULT, leaves
@@ -62,10 +62,10 @@ def setting_rows(merged: Merged) -> list[dict[str, Any]]:
             default = info.get_default(call_default_factory=True)
             value = default.model_dump(mode="json") if hasattr(default, "model_dump") else default
             rows.append({"setting": name, "value": _short(value), "source": DEFAULT})
-    return sorted(rows, key=lambda row: str(row["setting"]))
+    return sorted(rows, key=lambda row: row["setting"])
 
 
-def _shown(key: str, value: Any) -> str:
+def _shown(key: str, value: object) -> str:
     from ai_dev_tools.benchmark.execution.provenance import without_secrets
 
     parts = key.split(".")
@@ -79,6 +79,6 @@ def _shown(key: str, value: Any) -> str:
     return without_passwords(_short(value))
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.execution import retryable
+from ai_dev_tools.benchmark.plugins import load_plugins
+from ai_dev_tools.benchmark.records.block import PluginRef
 from ai_dev_tools.benchmark.records.sample import Sample, SampleError, read_sample, write_sample
 from support.bench import Bench
 from support.making import prompt, prompts
@@ -34,6 +38,42 @@ def test_what_does_not_change_a_request_asks_nothing(changed: dict[str, Any], be
     bench.run()
     bench.run(**changed)
     assert bench.asked == []
+
+
+# --- a plugin's scorer ------------------------------------------------------------------------------------------------
+
+SCORER = """
+from ai_dev_tools.benchmark.plugins import scorer
+
+@scorer("mine")
+def mine(expected, actual):
+    return {}
+"""
+
+
+def test_a_scorer_that_fails_ends_the_block_once_all_answers_are_kept(bench: Bench, tmp_path: Path) -> None:
+    plugin = tmp_path / "mine.py"
+    rule = [{"field": "colour", "scorer": "mine"}]
+    needed = [PluginRef(str(plugin), "digest")]
+    given = {key: msgspec.structs.replace(row, scoring=rule) for key, row in prompts(bench.block()).items()}
+
+    plugin.write_text(SCORER.format("1 / 0"))
+    with pytest.raises(ConfigurationError, match=r"scorer 'mine' \(mine\.py\) raised ZeroDivisionError"):
+        bench.run(given, plugins=needed)
+    assert len(bench.asked) == len(bench.files()) == 6, "everything was asked and is kept"
+
+    plugin.write_text(SCORER.format("0.25"))
+    samples = bench.run(given, plugins=needed)
+    assert bench.asked == []
+    assert {sample.score for sample in samples} == {0.25}
+
+    plugin.write_text(SCORER.format("'much'"))
+    with pytest.raises(ConfigurationError, match="raised ValueError"):
+        bench.run(given, plugins=needed)
+    kept = read_sample(bench.path("tools", 0))
+    assert isinstance(kept, Sample)
+    assert kept.score == 0.25, "a broken scorer takes no score away"
+    load_plugins([])
 
 
 def test_the_changed_prompt_of_one_case_asks_exactly_that_case(bench: Bench) -> None:
