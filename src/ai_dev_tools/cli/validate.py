@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ai_dev_tools.benchmark._util.credentials import problem_of, problem_of_variable, without_passwords
+from ai_dev_tools.benchmark._util.json_values import JsonValue
 from ai_dev_tools.cli import console
 from ai_dev_tools.cli.command_request import CommandRequest
 from ai_dev_tools.cli.options import AsJson, ConfigFiles, Endpoint, Models, Profile, Root, Settings, Tasks
@@ -65,7 +66,7 @@ def setting_rows(merged: Merged) -> list[dict[str, str]]:
     return sorted(rows, key=lambda row: row["setting"])
 
 
-def _shown(key: str, value: object) -> str:
+def _shown(key: str, value: JsonValue) -> str:
     from ai_dev_tools.benchmark.execution.provenance import without_secrets
 
     parts = key.split(".")

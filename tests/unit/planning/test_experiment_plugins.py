@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ai_dev_tools.benchmark.analysis.continuity import additions, departures
 from ai_dev_tools.benchmark.config.models import load_config
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.planning.experiment import Experiment, open_experiment
@@ -132,3 +133,25 @@ def test_a_broken_plugin_ends_the_check_with_its_own_line_alone(root: Path) -> N
     said = error(root, plugins="mine.py", approaches="names_only")
     assert said == "plugin file mine.py, line 2: ZeroDivisionError: division by zero"
     assert error(root, plugins="none.py").startswith("config: 'plugins' names none.py")
+
+
+def test_the_plan_names_the_code_behind_arms_and_scores_and_only_that(root: Path) -> None:
+    scored_by_mine(root, most=1)
+    settings = {"profile": "light", "plugins": "mine.py"}
+    before = experiment(root, **settings).plan("light")
+    assert list(before.plugins) == ["scorer mine"]
+    asking = experiment(root, **settings, approaches="baseline,names_only").plan("light")
+    assert list(asking.plugins) == ["approach names_only", "scorer mine"]
+
+    (root / "mine.py").write_text(PLUGIN + "# another version")
+    after = experiment(root, **settings).plan("light")
+    assert after.digest != before.digest
+    assert departures(before, after) == ["another version of scorer mine"]
+    arm = experiment(root, **settings, approaches="baseline,names_only").plan("light")
+    assert additions(asking, arm) == ["another version of approach names_only"]
+
+
+def test_a_plan_without_plugins_keeps_its_hash(root: Path) -> None:
+    plan = experiment(root).plan("light")
+    assert "plugins" not in plan.content()
+    assert experiment(root, plugins="mine.py").plan("light").digest == plan.digest

@@ -55,6 +55,8 @@ def _rules(earlier: Plan, later: Plan) -> Iterator[str]:
         for name in sorted({*earlier.options, *later.options})
     }
     yield from (f"{name} is {new} instead of {old}" for name, (old, new) in pairs.items() if old != new)
+    changed = [name for name in _other_code(earlier, later) if name.startswith("scorer ")]
+    yield from (f"another version of {name}" for name in changed)
     for task in earlier.tasks:
         if (task in earlier.single_source) != (task in later.single_source) and task in later.tasks:
             yield f"single_source of task '{task}' changed"
@@ -131,7 +133,13 @@ def additions(earlier: Plan, later: Plan) -> list[str]:
     changed = [name for name, digest in later.tools.items() if earlier.tools.get(name, digest) != digest]
     if changed:
         found.append(f"another version of tool {_named(changed)}")
-    return found
+    arms = [name for name in _other_code(earlier, later) if name.startswith("approach ")]
+    return found + [f"another version of {name}" for name in arms]
+
+
+def _other_code(earlier: Plan, later: Plan) -> list[str]:
+    """What both plans use of plugins and that has changed between them."""
+    return [name for name, digest in later.plugins.items() if earlier.plugins.get(name, digest) != digest]
 
 
 def share_requests(one: Plan, other: Plan) -> bool:

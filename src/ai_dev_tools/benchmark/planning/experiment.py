@@ -365,12 +365,25 @@ class Experiment:
             options=self.config.options.model_dump(exclude_none=True),
             contents={task: self._contents(task, cases[:samples]) for task, cases in asked.items()},
             tools=self._tool_digests,
+            **({"plugins": digests} if (digests := self._plugin_digests) else {}),  # the hash covers what is said
         )
 
     def _contents(self, task: str, cases: Sequence[str]) -> dict[str, str]:
         known = self._digests.setdefault(task, {})
         known.update(case_digests(self.tasks[task], [case for case in cases if case not in known]))
         return {case: known[case] for case in cases}
+
+    @cached_property
+    def _plugin_digests(self) -> dict[str, str]:
+        """What of the plugins' code decides over prompts and scores, by what the run uses of it."""
+        rules = [rule.scorer for task in self.tasks.values() for rule in task.scoring]
+        used: list[tuple[Registry[Any], list[str]]] = [(APPROACHES, self.approaches), (SCORERS, rules)]
+        return {
+            f"{registry.kind} {name}": plugin.sha256[:16]
+            for registry, names in used
+            for name in sorted(set(names))
+            for plugin in self.plugins_with(registry, [name])
+        }
 
     @cached_property
     def _tool_digests(self) -> dict[str, str]:

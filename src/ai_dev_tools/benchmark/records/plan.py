@@ -81,6 +81,8 @@ class Plan(_Part):
     """By task and case, a digest of question, files and truth."""
     tools: dict[str, str] = {}
     """A digest of each tool's file."""
+    plugins: dict[str, str] = {}
+    """A digest of the code behind each approach and scorer that a plugin brought, by `approach NAME` or `scorer NAME`."""
 
     @classmethod
     def from_content(cls, content: Mapping[str, JsonValue]) -> Self:
