@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from support import drawn_once
 from support.archived import Recorded, record_run, small_package
+
+
+@pytest.fixture(scope="module", autouse=True)
+def pictures() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        drawn_once.use(patch)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ import pytest
 from ai_dev_tools.benchmark.archive import verify
 from ai_dev_tools.benchmark.archive.container import open_archive
 from ai_dev_tools.cli.benchmark_cli import main
+from support import drawn_once
 from support.archived import BLOCK, PROFILE, forge, record_run
 
 REPORT = "recorded/report/"
@@ -25,6 +26,7 @@ def _members(archive: Path) -> list[str]:
 
 
 def test_a_genuine_report_is_made_again_byte_by_byte_and_the_line_says_so(archive: Path) -> None:
+    drawn_once.forget()
     result = verify(archive)
     assert result.findings == []
     assert result.unchecked == ()
