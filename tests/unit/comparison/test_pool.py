@@ -116,7 +116,7 @@ def test_the_command_line_refuses_another_protocol_and_other_tasks_or_separates_
     other = make("other", question="What colour is it not?")
     with monkeypatch.context() as patch:
         for module in (
-            "archived",
+            "support.archived",
             "ai_dev_tools.benchmark.records.block",
             "ai_dev_tools.benchmark.planning.experiment",
         ):
