@@ -83,6 +83,16 @@ def test_a_users_file_that_does_not_import_is_one_line(tmp_path: Path, text: str
     assert "\n" not in str(caught.value)
 
 
+def test_a_server_that_a_run_starts_may_be_asked_in_another_api_and_still_says_what_it_is_in_its_own(
+    tmp_path: Path,
+) -> None:
+    kinds = tmp_path / "kinds.py"
+    kinds.write_text(OWN_KIND.replace("lab_cluster", "lab_openai"))
+    spec = EndpointSpec(kind="lab_openai", kind_file=str(kinds), api="openai")
+    with open_endpoint(spec) as endpoint:
+        assert (endpoint.api, endpoint.told_by) == ("openai", "ollama")
+
+
 def test_a_server_of_somebody_elses_is_not_restarted() -> None:
     endpoint = ReadyEndpoint("http://localhost:1", "external", "1", "m", None)
     assert not endpoint.can_restart

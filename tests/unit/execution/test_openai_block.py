@@ -242,7 +242,7 @@ def test_an_ollama_that_is_asked_through_its_v1_is_said_to_be_one(capsys: pytest
         spec = EndpointSpec.from_dict(ENDPOINT | {"kind": f"{ollama.url}/v1", "api": "openai"})
         assert find_dialect(spec, spec.base_url, {}) is OpenAIClient
     [line] = capsys.readouterr().err.splitlines()
-    assert "cuts prompts that are longer than its own context without a word" in line
+    assert "its /v1 silently cuts prompts that are longer than its context" in line
 
 
 @pytest.mark.parametrize("about", [{"max_model_len": 4096}, {"meta": {"n_ctx": 4096}}], ids=["vLLM", "llama.cpp"])

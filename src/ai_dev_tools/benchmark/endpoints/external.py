@@ -80,12 +80,12 @@ def find_dialect(spec: EndpointSpec, url: str, headers: Mapping[str, str]) -> ty
     """
     if named := declared(spec, url):
         if spec.api is None:
-            say(spec.instance, f"{url} ends in /v1, so it is asked in OpenAI's API (api: {named.api})")
+            say(spec.instance, f"{url} ends in /v1, so OpenAI's API is used (api: {named.api})")
         if named is not OllamaClient and is_ollama(url.removesuffix("/v1"), headers):
             say(
                 spec.instance,
-                f"{url} is an Ollama: its /v1 cuts prompts that are longer than its own context without a word, and tells "
-                "less. Leave out /v1 and `api` to measure it in its own API",
+                f"{url} is an Ollama: its /v1 silently cuts prompts that are longer than its context, and reports less. "
+                "Leave out /v1 and `api` to use Ollama's own API",
             )
         return named
     try:
@@ -103,7 +103,7 @@ def find_dialect(spec: EndpointSpec, url: str, headers: Mapping[str, str]) -> ty
             f"{spec.instance}: {url} answers, but is not Ollama (HTTP {status} for /api/version)",
             remedy="Check host and port in the config",
         )
-    say(spec.instance, f"{url} does not speak Ollama's API, but another one, and is asked so (api: {found.api})")
+    say(spec.instance, f"{url} does not answer /api/version, so OpenAI's API is used (api: {found.api})")
     return found
 
 

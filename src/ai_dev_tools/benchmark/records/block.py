@@ -146,10 +146,8 @@ def in_dialect(block: Block, api: str) -> Block:
 def request_digest(block: Block, cell: Cell, prompt_sha256: str, schema: Mapping[str, JsonValue]) -> str:
     """sha256 over all that config and prompts determine of a request; computable without an endpoint."""
     parts = [PROTOCOL, block.model, request_options(block, cell), block.think, prompt_sha256, cell.approach, schema]
-    if (api := named_api(block)) not in (
-        None,
-        OLLAMA,
-    ):  # what was asked in Ollama's before there was another one keeps its digest
+    api = named_api(block)
+    if api not in (None, OLLAMA):  # requests from before there was a second API keep their digests
         parts.append(api)
     return hashlib.sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
