@@ -2,7 +2,7 @@
 
     python benchmarks/contexts.py            # at most 90 s on two cores from empty, nothing to do afterwards
 
-Runs the real workflow in a copy of this repository's configuration; corpora that are at hand are not fetched again.
+Runs the real workflow in a copy of this repository's configuration; existing corpora are not fetched again.
 Wall time counts only on a quiet machine, so CPU seconds stand beside it. Exit code 1: a limit is broken.
 """
 
@@ -59,7 +59,7 @@ def tools_table(folder: Path) -> float:
         task, tool, _ = file.name.split(".")
         rows = [row for row in read_contexts(file).values() if row.status != "skipped"]
         if not rows:
-            print(f"{task:20} {tool:10} skipped: its corpora are not at hand")
+            print(f"{task:20} {tool:10} skipped: its corpora are not available")
             continue
         wall, cpu = sum(row.wall_s for row in rows), sum(row.cpu_s for row in rows)
         median = sorted(row.wall_s for row in rows)[len(rows) // 2]

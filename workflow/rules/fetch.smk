@@ -22,7 +22,7 @@ rule fetch_weights:
 
 
 rule fetch_corpus:
-    """Source files of one published package; a corpus that cannot be had is noted, and its cases are skipped."""
+    """Source files of one published package; if it is unavailable, its cases are skipped."""
     input:
         flow.shipped(paths.CORPORA),
     output:

@@ -9,7 +9,7 @@ rule list_tasks:
 
 
 rule validate:
-    """Check settings, tasks, tools, endpoints, models, memory and disk, each with how to mend it."""
+    """Check settings, tasks, tools, endpoints, models, memory and disk, and say how to fix problems."""
     localrule: True
     params:
         given=flow.given_settings,

@@ -66,11 +66,11 @@ def unpack(
     file: Annotated[Path, typer.Argument(help="Archive to unpack")],
     folder: Annotated[Path, typer.Argument(help="A new folder")],
 ) -> None:
-    """Check an archive and unpack it into a folder of its own; writes nothing unless it is valid."""
+    """Check an archive and unpack it into a new folder; writes nothing unless it is valid."""
     from ai_dev_tools.benchmark.archive import unpack as check_and_unpack
 
     if not file.is_file():
-        console.stop(f"{file} does not exist, or is no file: name an archive, then a new folder")
+        console.stop(f"{file} does not exist or is not a file: name an archive, then a new folder")
     checked = check_and_unpack(file, folder)
     console.tell(f"{folder}: {checked.line}")
     console.say(f"Snakemake there runs the program of the archive: {checked.program.line}")
@@ -90,7 +90,7 @@ def render(
     from ai_dev_tools.benchmark.comparison.run import CRATE_SUFFIX
 
     if not file.is_file():
-        console.stop(f"{file} does not exist, or is no file: name an archive")
+        console.stop(f"{file} does not exist or is not a file: name an archive")
     folder = output or Path(f"{file.name.removesuffix(CRATE_SUFFIX).removesuffix('.zip')}-rendered")
     checked = check_and_render(file, folder)
     report = folder / "report" / "report.html"

@@ -93,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _explain(error: Exception, words: list[str]) -> int:
-    """One line that names the right call; what is no mistake of the user's is raised."""
+    """One line that names the right call; errors that are not the user's are raised."""
     from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
 
     if isinstance(error, BenchmarkError):

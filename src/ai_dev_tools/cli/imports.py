@@ -45,7 +45,7 @@ def import_runs(
     if old and (output or separate):
         console.stop("--output and --separate are for archives; an old result file is imported --as NAME")
     if absent := [source for source in sources if not source.is_file()]:
-        console.stop(f"{absent[0]} does not exist, or is no file: name archives, or one old result file")
+        console.stop(f"{absent[0]} does not exist or is not a file: name archives, or one old result file")
     if old:
         _import_old(old[0], name, report, CommandRequest(root).place(), as_json)
     else:

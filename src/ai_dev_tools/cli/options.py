@@ -20,7 +20,7 @@ Names = list[str] | None
 def whole_number(text: str) -> int:
     """A number of samples; `010` is refused, because some read it as 8."""
     if not re.fullmatch(r"-?(0|[1-9]\d*)", text):
-        raise typer.BadParameter(f"'{text}' is no whole number in plain decimal digits")
+        raise typer.BadParameter(f"'{text}' is not a whole number in plain decimal digits")
     return int(text)
 
 
@@ -38,7 +38,7 @@ Approaches = Annotated[Names, typer.Option("--approaches", metavar="NAME ...", h
 Models = Annotated[
     Names, typer.Option("--models", metavar="NAME ...", help="Model tags or instance names of the profile")
 ]
-Tools = Annotated[Names, typer.Option("--tools", metavar="NAME ...", help="Tools to judge, each in an arm of its own")]
+Tools = Annotated[Names, typer.Option("--tools", metavar="NAME ...", help="Tools to judge, each in a separate arm")]
 Endpoint = Annotated[
     str | None, typer.Option("--endpoint", help=f"{', '.join(SHIPPED_ENDPOINT_KINDS)}, a plugin's kind, or a URL")
 ]

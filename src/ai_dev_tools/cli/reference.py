@@ -137,7 +137,7 @@ def metric_reference() -> str:
         _opening(
             "Metrics, comparisons and checks",
             "the functions registered in plugins.py",
-            "A value that cannot be given is empty and says why, never 0. One decorated function in a file that `plugins`"
+            "A value that cannot be computed is empty and says why; it is never 0. One decorated function in a file that `plugins`"
             " names adds another; see [statistics](../statistics.md) for what is done with them.",
         )
     ]
@@ -149,12 +149,12 @@ def metric_reference() -> str:
     rows = [(f"`{each.name}`", each.scale, each.endpoint, each.description) for each in COMPARISONS.values()]
     parts.append(
         "\n## Comparisons\n\nA quantity of each sample, compared pair by pair between two arms: `tables/comparisons.csv`."
-        " The endpoint says which checks void a sample.\n\n"
+        " The outcome says which checks exclude a sample.\n\n"
         + table(("comparison", "scale", "endpoint", "meaning"), rows)
     )
     rows = [(f"`{each.name}`", ", ".join(each.voids) or "nothing", each.description) for each in CHECKS.values()]
     parts.append(
-        "\n## Checks\n\nEach sample is checked; a flagged one is left out of what it voids: `tables/validity.csv`.\n\n"
+        "\n## Checks\n\nEach sample is checked. A flagged sample is left out of the outcomes that the check affects: `tables/validity.csv`.\n\n"
         + table(("check", "voids", "meaning"), rows)
     )
     return "".join(parts)
@@ -214,7 +214,7 @@ def error_reference() -> str:
 
 
 def _of_samples(kind: type[BenchmarkError]) -> bool:
-    """Whether it is one of the classes that samples know; other modules add errors of their own."""
+    """Whether it is one of the classes that samples use; other modules add their own errors."""
     return kind.__module__ == BenchmarkError.__module__
 
 

@@ -96,7 +96,7 @@ def task_rows(root: Path) -> list[TaskRow]:
             }
         except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
             raise ConfigurationError(
-                f"{path} is no task ({type(error).__name__}: {error})",
+                f"{path} is not a task ({type(error).__name__}: {error})",
                 remedy="See what is wrong: ai-dev-bench validate",
             ) from None
     return [rows[name] for name in sorted(rows)]
@@ -117,7 +117,7 @@ def _size(case: Path) -> str:
 
 
 def _listed_sizes(path: Path, task: dict[str, Any], root: Path) -> tuple[list[str], bool]:
-    """Sizes of the cases that a task has from lists, and whether all lists are at hand; fetches nothing."""
+    """Sizes of the cases that a task has from lists, and whether all lists are available; fetches nothing."""
     folder, declared = path.parent, task.get("cases_from")
     if not declared and not any((folder / name).is_file() for name in ("cases.jsonl", "cases.csv")):
         return [], True  # importing what reads lists takes longer than all the rest

@@ -44,7 +44,7 @@ def validate(
     else:
         if settings:
             console.out(console.table(settings, ["setting", "value", "source"], console.WIDTH) + "\n")
-        console.out(console.table(checks, ["status", "name", "found", "mend"], console.WIDTH))
+        console.out(console.table(checks, ["status", "name", "found", "fix"], console.WIDTH))
     raise SystemExit(console.FAILED if any(check["status"] == "failed" for check in checks) else console.OK)
 
 

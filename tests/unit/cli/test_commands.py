@@ -192,11 +192,11 @@ def test_validate_finds_a_served_model_and_says_where_settings_come_from(
     assert sources["samples"] == "default"
 
 
-def test_validate_fails_with_1_and_a_way_to_mend(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_validate_fails_with_1_and_a_way_to_fix_it(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["validate", "--profile", "light", "--endpoint", "http://127.0.0.1:1", "--json"]) == 1
     failed = [check for check in json.loads(capsys.readouterr().out)["checks"] if check["status"] == "failed"]
     assert [check["name"] for check in failed] == ["instance small"]
-    assert failed[0]["mend"]
+    assert failed[0]["fix"]
 
 
 def test_the_tables_of_validate_fit_a_terminal_and_lose_nothing(

@@ -136,7 +136,7 @@ def test_a_value_beyond_its_bound_is_never_ok() -> None:
     row = judge_gate(now, before, parse_metrics(["quality"]), resamples=199, power=0.0).iloc[0]
     assert row["value"] < -0.05
     assert row["verdict"] == "undecided"
-    assert "lies beyond its bound, which may be chance" in row["note"]
+    assert "is beyond its bound, which may be chance" in row["note"]
 
 
 @pytest.mark.parametrize("share", [0.3, 0.9])
@@ -205,7 +205,7 @@ def test_runs_without_common_cases_or_arms_are_refused() -> None:
     ("declared", "says"),
     [
         ("token", "did you mean 'tokens'"),
-        ("tokens=x", "no number"),
+        ("tokens=x", "not a number"),
         ("tokens=0.9", "at least 1"),
         ("quality=3", "below 1"),
     ],

@@ -123,7 +123,7 @@ def test_the_forest_plots_caption_tells_of_every_model_and_counts_what_is_settle
         assert f"Over all tasks on {model}: tokens ratio 0.6" in drawn.caption
     tasks = drawn.data[~drawn.data["overall"]]
     left = [int(((tasks["panel"] == panel) & (tasks["high"] < 0.95)).sum()) for panel in tasks["panel"].unique()]
-    assert f"Of 4 rows of single tasks, wholly left of the band: tokens {left[0]}, time {left[1]};" in drawn.caption
+    assert f"Of 4 rows of single tasks, entirely left of the band: tokens {left[0]}, time {left[1]};" in drawn.caption
 
 
 def test_the_scatters_caption_names_who_is_on_the_front(tmp_path: Path) -> None:

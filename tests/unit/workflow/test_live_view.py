@@ -136,7 +136,9 @@ def test_overlapping_requests_count_once_as_busy_time(run: Run) -> None:
 
 def test_a_folder_that_is_not_there_is_one_clear_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path / "nope")]) == 1
-    assert capsys.readouterr().err.startswith(f"error: there is no results folder {tmp_path}/nope. Start the run")
+    assert capsys.readouterr().err.startswith(
+        f"error: the results folder {tmp_path}/nope does not exist. Start the run"
+    )
 
 
 def test_samples_of_an_earlier_larger_run_are_not_counted(run: Run) -> None:

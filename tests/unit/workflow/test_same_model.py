@@ -44,7 +44,7 @@ def test_another_model_under_the_name_is_said_by_plan_and_validate(
         now = str(fake._listed(MODEL)["digest"])
         for command in ("validate", "plan"):
             text = said([command], fake.url, capsys)
-            assert f"{MODEL} is not the model that the results at hand are of" in text
+            assert f"{MODEL} is not the model of the existing results" in text
             assert now[:12] in text
             assert OLD[:12] in text
             assert "safety_assessment" in text

@@ -1,7 +1,7 @@
 """The regression gate: did a declared metric get worse than a stored run, beyond its bound and beyond chance?
 
 Cases are paired between the runs and averaged within clusters, each metric is tested one-sided *against its
-bound* (not against zero), and Holm's correction covers all metrics and models, so that a run that is no worse
+bound* (not against zero), and Holm's correction covers all metrics and models, so that a run that is not worse
 than the bounds fails with a probability of at most alpha. "ok" is only said where the pairs can be
 trusted, and a metric is shown to lie within its bound or a change of twice the bound would have been found. Time is
 judged relative to the reference arm of the same run: two runs are two days, or two machines, and what they differ in
@@ -87,7 +87,7 @@ def parse_metrics(declared: Sequence[str]) -> dict[str, float]:
         try:
             bound = float(text) if separator else metric.bound
         except ValueError:
-            raise ConfigurationError(f"--metric {item}: '{text}' is no number") from None
+            raise ConfigurationError(f"--metric {item}: '{text}' is not a number") from None
         if metric.ratio and not 1 <= bound < 100:
             raise ConfigurationError(f"--metric {item}: the bound is a ratio of at least 1, for example {name}=1.05")
         if not metric.ratio and not 0 <= abs(bound) < 1:
@@ -166,7 +166,7 @@ def _decide(row: dict[str, Any], power: float) -> None:
         row["verdict"] = "ok"
     else:
         change = f"{row['change']:.3g} times" if metric.ratio else f"a change of {row['change']:+.3g}"
-        where = "lies within its bound" if inside else "lies beyond its bound, which may be chance"
+        where = "is within its bound" if inside else "is beyond its bound, which may be chance"
         said = f"it {where}, and {change} would be found with {row['power']:.0%} only"
         row |= {"verdict": "undecided", "note": "; ".join(filter(None, (row["note"], said)))}
 

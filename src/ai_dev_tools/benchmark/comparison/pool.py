@@ -64,7 +64,7 @@ def import_archives(
     """Check archives and write a comparison of their runs: overview.{html,md,json}, tables, and samples.csv.
 
     Args:
-        separate: keep runs apart that cannot be pooled, in folders of their own, instead of refusing.
+        separate: put runs that cannot be pooled into separate folders, instead of refusing.
         reference: the arm that the others are compared with.
 
     Raises:
@@ -172,7 +172,7 @@ def _write(group: Sequence[Recorded], folder: Path, reference: str) -> None:
         f"{plural(len(group), 'archived run')} on {plural(len(machines), 'machine')}, all checked: "
         f"{plural(len(samples), 'sample')}.",
         "Effects over all runs pair the arms of a case within each run, and average a case over the runs before cases "
-        "and clusters are averaged: more runs of the same cases are no more cases. Times differ between machines; judge "
+        "and clusters are averaged: more runs of the same cases do not count as more cases. Times differ between machines; judge "
         "a tool by its effect within a run, and machines by the changes between runs over the cases that all asked.",
         "Verdicts are those of each run's own report: pooling was in no run's plan, so everything here is exploratory.",
     ]
@@ -231,7 +231,7 @@ def _strata(archive: Archive) -> dict[tuple[str, str], str]:
 
 
 def _named_apart(runs: list[Recorded]) -> list[Recorded]:
-    """Runs under names of their own: the same file name may come from two machines."""
+    """Runs under distinct names: the same file name may come from two machines."""
     counts = Counter(run.name for run in runs)
     seen: Counter[str] = Counter()
     named = []

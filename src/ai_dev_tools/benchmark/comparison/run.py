@@ -22,7 +22,7 @@ IDENTIFYING = (
     "profile", "model", "task", "case", "cluster", "approach", "repeat", "status",
     "score", "input_tokens", "output_tokens", "done_reason",
 )  # fmt: skip
-"""Columns without which a table is none of samples, or one that cannot be compared."""
+"""Columns that a samples table must have to be compared."""
 Reader = Callable[[str], bytes]
 T = TypeVar("T")
 
@@ -35,7 +35,7 @@ class Run:
         name: how it is called in tables.
         samples: the samples table.
         plans: the plan ledger, oldest first.
-        verdicts: rows of its verdicts table; empty where there is none.
+        verdicts: rows of its verdicts table; empty if there is none.
         sessions: what its block jobs recorded of server, model and machine; empty where nothing is.
     """
 
@@ -54,7 +54,7 @@ def read_run(where: str | Path, root: Path = Path(), name: str | None = None) ->
             verified first), or another .zip or .tar file that holds a samples table.
 
     Raises:
-        ConfigurationError: there is no such run, or it holds no samples table.
+        ConfigurationError: the run does not exist, or it has no samples table.
         ArchiveError: it is an archive, and not as it was sealed, or takes more memory than its size explains.
     """
     path = locate(where, root)
@@ -106,7 +106,7 @@ def _label(path: Path) -> str:
 
 
 def _first(members: list[str], name: str) -> str | None:
-    """The member of this file name that lies highest."""
+    """The member with this file name that is highest in the tree."""
     return min((m for m in members if PurePosixPath(m).name == name), key=lambda m: (m.count("/"), m), default=None)
 
 
@@ -151,7 +151,7 @@ def _is_crate(path: Path) -> bool:
 
 
 def _careful(path: Path, read: Reader, size: Callable[[str], int]) -> Reader:
-    """Reading a member of somebody's zip or tar: not one that would fill the memory, and damage is told in one line."""
+    """Read a member of an untrusted zip or tar: refuse one that would fill the memory; report damage in one line."""
     from ai_dev_tools.benchmark.archive.container import LIMITS
 
     left = LIMITS.document
@@ -200,7 +200,7 @@ def _refuse_bomb(path: Path) -> None:
 
 
 def _undamaged(where: object, read: Callable[[], T]) -> T:
-    """What `read` gives; damage of somebody's zip or tar is told in one line."""
+    """The result of `read`; damage of an untrusted zip or tar is reported in one line."""
     import lzma
 
     from ai_dev_tools.benchmark.archive.container import DAMAGE
@@ -220,7 +220,7 @@ def _samples(name: str, data: bytes, where: str) -> pd.DataFrame:
     table = _table(name, data, where)
     if missing := [column for column in IDENTIFYING if column not in table.columns]:
         raise ConfigurationError(
-            f"{where} is no samples table: it has no column {missing[0]}",
+            f"{where} is not a samples table: it has no column {missing[0]}",
             remedy="Name a run's tables/samples.parquet or samples.csv",
         )
     return table

@@ -54,7 +54,7 @@ def per_run(parts: Mapping[str, pd.DataFrame], make: Callable[[pd.DataFrame], pd
 
 
 def arms(samples: pd.DataFrame) -> pd.DataFrame:
-    """One row per profile, model and arm over all tasks: how much was asked, how good, how dear."""
+    """One row per profile, model and arm over all tasks: number of requests, quality and cost."""
     table = wide(compute_metrics(prepare(samples), only=MEASURES))
     table = table[(table["task"] == ALL) & (table[["profile", "model", "approach"]] != ALL).all(axis=1)]
     return table.reindex(columns=ARM_COLUMNS).reset_index(drop=True)

@@ -64,7 +64,7 @@ def estimate(experiment: Experiment, profiles: list[str], root: Path) -> Estimat
 
 
 def measured_blocks(results: Path) -> list[Path]:
-    """Block files of every run that lies here, except replays, which take no time of their own."""
+    """Block files of every run in this folder, except replays, whose times are not measured."""
     return sorted(
         path for path in results.glob("*/blocks/*/*.jsonl") if not path.parents[2].name.endswith(paths.REPLAY)
     )

@@ -82,7 +82,7 @@ class Experiment:
 
     @cached_property
     def judged_tools(self) -> list[str]:
-        """Tools with an arm of their own: from `tools` and from approaches named tools-NAME."""
+        """Tools with a separate arm: from `tools` and from approaches named tools-NAME."""
         named = [name.removeprefix(TOOL_PREFIX) for name in self.config.approaches if name.startswith(TOOL_PREFIX)]
         judged = sorted({*(self.config.tools or ()), *named})
         check_names(judged, self.tool_files, "tool")
@@ -116,7 +116,7 @@ class Experiment:
 
     @property
     def prompted_approaches(self) -> list[str]:
-        """The arms whose prompts are made: all built-in ones, so that turning on a control renders nothing anew."""
+        """The arms whose prompts are made: all built-in ones, so that turning on a control renders nothing again."""
         built_in = [
             name for name, arm in APPROACHES.items() if arm.built_in and (name != "tools" or not self.config.tools)
         ]
@@ -144,7 +144,7 @@ class Experiment:
         return TOOL_PREFIX + self.config.tools[0] if self.config.tools else "tools"
 
     def task_tools(self, task: str) -> list[str]:
-        """Tools that run over a task's cases: those behind the arms, and those with an arm of their own."""
+        """Tools that run over a task's cases: those behind the arms, and those with a separate arm."""
         return list(dict.fromkeys([*self.shown_tools(task), *self.judged_tools]))
 
     @property
@@ -155,7 +155,7 @@ class Experiment:
 
     @property
     def source(self) -> str:
-        """What the run starts from; a replay asks its questions again, with the prompts that are at hand."""
+        """What the run starts from; a replay asks its questions again, with the existing prompts."""
         replayed = self.run.endswith(paths.REPLAY)
         return "prompts" if self.config.source == "samples" and replayed else self.config.source
 
@@ -461,7 +461,7 @@ def _check_endpoints(experiment: Experiment) -> None:
 
 
 def _absent_files(config: Config, root: Path, home: Path | None) -> Iterator[str]:
-    """A line for each file of the user's own that the settings name and that is not there."""
+    """A line for each custom file that the settings name but that does not exist."""
     notebook = config.report.notebook
     named = {
         "report.notebook": [own_or_shipped(notebook, root, home or root)] if notebook != Path(paths.NOTEBOOK) else [],

@@ -181,7 +181,7 @@ def plan(
         the duration model's cross-validated error.
 
     Raises:
-        ConfigurationError: numbers out of range, or a table that is none of samples.
+        ConfigurationError: numbers out of range, or not a samples table.
     """
     if arms < 2 or any(r < 1 for r in repeats):
         raise ConfigurationError("arms must be 2 or more, and repeats 1 or more")

@@ -124,7 +124,7 @@ def _target(experiment: Experiment, claims: Sequence[Claim], models: int, effect
 
 
 def _clusters(experiment: Experiment, cases: dict[str, list[str]]) -> int:
-    """Clusters of these cases that the overall estimate rests on: one that several tasks share counts once."""
+    """Clusters of these cases that the overall estimate uses: one that several tasks share counts once."""
     of_task = [{experiment.tasks[task].case(case).cluster for case in ids} for task, ids in cases.items()]
     several = [found for found in of_task if len(found) > 1]
     return len(set[str]().union(*(several or of_task)))
@@ -143,7 +143,7 @@ def sizing_lines(sizing: Sizing) -> Iterator[str]:
     yield (
         f"Spread: that of the {sizing.pilot} samples of this profile that lie here"
         if sizing.pilot
-        else "Spread: assumed as docs/statistics.md says, since no sample of this profile lies here"
+        else "Spread: assumed, see docs/statistics.md, since there are no samples of this profile yet"
     )
     yield f"This plan has {sizing.clusters} clusters (of {sizing.available}). What it can find:"
     for row in _records(sizing.prospects):

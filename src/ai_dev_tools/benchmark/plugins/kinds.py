@@ -220,7 +220,7 @@ def approach(name: str, purpose: str) -> Callable[[A], A]:
     return register
 
 
-# scorers: how good an answer is
+# scorers: the quality of an answer
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -179,7 +179,7 @@ def _load_module(name: str, module_name: str) -> LoadedPlugin:
     files = _files_of(name, module_name)
     with _explained(f"plugin {name}", files):
         found = _what_registers(partial(importlib.import_module, module_name))
-    if not found:  # imported before, by somebody else
+    if not found:  # imported earlier, by something else
         found = tuple((r, p) for r in REGISTRIES for p in r.values() if f"{p.origin}.".startswith(f"{module_name}."))
     return _remember(key, LoadedPlugin(name, files, found))
 
@@ -243,7 +243,7 @@ def _register_again(name: str, loaded: LoadedPlugin) -> LoadedPlugin:
 
 @contextlib.contextmanager
 def _explained(what: str, files: Iterable[Path], single: bool = False) -> Iterator[None]:
-    """Say in one line what went wrong while a plugin was loaded, with the line of its own code that led there.
+    """Say in one line what went wrong while a plugin was loaded, with the line of its code that caused it.
 
     Args:
         single: whether `what` names the plugin's only file.

@@ -86,7 +86,7 @@ class _PromptParts:
         self._number, self._bytes = -1, PROMPT_BYTES_PER_PART
 
     def place(self, sample: Sample) -> tuple[int, int] | None:
-        """(part, position) of a sample's prompt; None where there is none any more."""
+        """(part, position) of a sample's prompt; None if it no longer exists."""
         key = (sample.task, sample.case, sample.approach)
         prompt = self._prompts.get(key)
         if prompt is None or prompt.prompt is None or prompt.prompt_sha256 != sample.request.prompt_sha256:

@@ -59,7 +59,7 @@ class RunData:
         sensitivity: the word of each claim at other margins than the declared ones.
         plans: the plan ledger, oldest first.
         sessions: what block jobs recorded of server, model and machine.
-        failures: requests that did not complete, with their messages; empty where the block files are not at hand.
+        failures: requests that did not complete, with their messages; empty if the block files are not available.
         made: when, where and with what the report is made.
     """
 
@@ -265,13 +265,13 @@ def blocks_of(samples: pd.DataFrame) -> set[tuple[str, str]]:
 
 
 def failures_of(blocks: Path, known: Container[tuple[str, str]] | None = None) -> list[Failure]:
-    """Requests of a run's block files that did not complete; none where there is no such file.
+    """Requests of a run's block files that did not complete; none if there is no such file.
 
     Args:
         known: the blocks of the run, see `blocks_of`; all by default.
 
     Raises:
-        ConfigurationError: a line is no sample.
+        ConfigurationError: a line is not a sample.
     """
     decoder = msgspec.json.Decoder(Failure)
     found: list[Failure] = []
@@ -287,7 +287,7 @@ def failures_of(blocks: Path, known: Container[tuple[str, str]] | None = None) -
 
 
 def plain_float(value: Any) -> float:
-    """A number as a float, NaN where there is none."""
+    """A number as a float; NaN if there is none."""
     return float("nan") if is_missing(value) else float(value)
 
 

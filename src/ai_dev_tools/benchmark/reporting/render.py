@@ -136,7 +136,7 @@ def _write_texts(report: Report, data: RunData, inputs: Inputs, folder: Path, fi
 
 
 def _write_page(report: Report, inputs: Inputs, folder: Path) -> None:
-    """report.html, from the notebook that lies beside it already."""
+    """Write report.html from the notebook beside it."""
     payload = page_payload(
         report, browser_data(read_blocks(sorted(inputs.blocks)), load_prompts(inputs.prompts)), folder
     )
@@ -203,11 +203,13 @@ def execute_notebook(notebook: Path, output: Path, parameters: Mapping[str, Any]
     """Run a notebook with parameters by papermill and write the executed one.
 
     Raises:
-        ConfigurationError: there is no such notebook, or the file is none.
+        ConfigurationError: the notebook does not exist, or the file is not a notebook.
         BenchmarkError: one of its cells fails; names the error.
     """
     if not notebook.exists():
-        raise ConfigurationError(f"there is no notebook {notebook}", remedy="Name an existing one, or restore the file")
+        raise ConfigurationError(
+            f"the notebook {notebook} does not exist", remedy="Name an existing one, or restore the file"
+        )
     with _quiet_jupyter():
         _require_notebook(notebook)
         import papermill
@@ -229,7 +231,7 @@ def execute_notebook(notebook: Path, output: Path, parameters: Mapping[str, Any]
 
 
 def _require_notebook(path: Path) -> None:
-    """Refuse a file that is no notebook before anything runs."""
+    """Refuse a file that is not a notebook before anything runs."""
     import nbformat
 
     try:

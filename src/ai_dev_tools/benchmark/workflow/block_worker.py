@@ -26,7 +26,7 @@ BLOCK_RULES = ("run_block", "run_sample")
 def offer_worker(workflow: Any, folder: Path) -> None:
     """Have blocks of this run started by a worker, where there are several and they run here, in this environment.
 
-    Not on clusters, where a block is a job with limits of its own, and not in a conda environment or a container, whose
+    Not on clusters, where a block is a job with its own limits, and not in a conda environment or a container, whose
     own Python runs it.
     """
     if not workflow.is_main_process or not workflow.local_exec or workflow.deployment_settings.deployment_method:

@@ -74,7 +74,7 @@ class RunView:
     Attributes:
         expected: planned samples of each (path-safe model, task, approach); empty without a plan.
         samples: what is there, by path.
-        unreadable: files that are no sample (yet).
+        unreadable: files that are not samples (yet).
     """
 
     folder: Path
@@ -277,11 +277,11 @@ def watch(folder: Path, interval_s: float = 2.0, once: bool = False, console: Co
         once: look once and return.
 
     Raises:
-        ConfigurationError: there is no such results folder.
+        ConfigurationError: the results folder does not exist.
     """
     if not folder.is_dir():
         raise ConfigurationError(
-            f"there is no results folder {folder}", remedy="Start the run first, or name another folder"
+            f"the results folder {folder} does not exist", remedy="Start the run first, or name another folder"
         )
     console = console or Console()
     view = RunView(folder)

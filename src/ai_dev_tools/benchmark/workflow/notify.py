@@ -1,6 +1,6 @@
 """Telling others what came of a run: a signed webhook, and GitHub's step summary. Nothing here ever fails a run.
 
-Both are asked for by the environment, since addresses and secrets are no settings to be committed:
+Both are set through the environment, since addresses and secrets should not be committed:
 `AI_DEV_BENCH_WEBHOOK` (URL), `AI_DEV_BENCH_WEBHOOK_SECRET` (HMAC-SHA256 of the body, sent as `X-Signature-256`),
 `GITHUB_STEP_SUMMARY` (set by GitHub Actions).
 """
@@ -73,7 +73,7 @@ def _announce(url: str, folder: Path, profile: str, succeeded: bool, report: Map
 
 
 def current_verdicts(folder: Path) -> dict[str, str]:
-    """The run's primary verdicts by `claim on model`; empty where there is no table of them."""
+    """The run's primary verdicts by `claim on model`; empty if there is no such table."""
     import csv
 
     from ai_dev_tools.benchmark.records.table_files import unguarded

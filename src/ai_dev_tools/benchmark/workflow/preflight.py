@@ -1,4 +1,4 @@
-"""`validate`: everything that a run needs, checked before it starts, each with how to mend it."""
+"""`validate`: check everything that a run needs before it starts, and say how to fix problems."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class Check:
 
     Attributes:
         status: ok; warning: a run works, but not as one might think; failed: a run cannot work.
-        mend: what to do, where something is to be done.
+        fix: how to fix it, if something is wrong.
     """
 
     name: str
     status: Literal["ok", "warning", "failed"]
     found: str
-    mend: str = ""
+    fix: str = ""
 
 
 def validate(merged: Merged, overrides: Mapping[str, Any], root: Path) -> list[Check]:
@@ -129,8 +129,8 @@ def _sent(experiment: Experiment, profile: str) -> Iterator[Check]:
     """Where files of cases go, if not to this machine."""
     try:
         for one in destinations(experiment, profile):
-            mend = "" if one.encrypted else "Use an https:// address, or a tunnel, where others can read the network"
-            yield Check("where your code goes", "ok" if one.encrypted else "warning", str(one), mend)
+            fix = "" if one.encrypted else "Use an https:// address, or a tunnel, where others can read the network"
+            yield Check("where your code goes", "ok" if one.encrypted else "warning", str(one), fix)
     except ConfigurationError:
         return  # said of its instance or task already
 
@@ -138,18 +138,18 @@ def _sent(experiment: Experiment, profile: str) -> Iterator[Check]:
 def _same_models(experiment: Experiment, profile: str, root: Path) -> Iterator[Check]:
     from ai_dev_tools.benchmark.workflow.same_model import changed_models
 
-    mend = f"To ask the new one, move {paths.RUN.format(profile=profile)} away, or go on under a new samples= number"
+    fix = f"To ask the new one, move {paths.RUN.format(profile=profile)} away, or go on under a new samples= number"
     for name, found in changed_models(experiment, profile, root):
-        yield Check(f"model of {name}", "warning", found, mend)
+        yield Check(f"model of {name}", "warning", found, fix)
 
 
 def require_servers(experiment: Experiment, blocks: Iterable[tuple[str, str]]) -> list[str]:
-    """Look whether the servers answer that somebody else runs and that these blocks (profile, path-safe model) ask.
+    """Check that servers which someone else runs answer, for these blocks (profile, path-safe model).
 
     Returns one line per server that does not, where others do: what they can answer is asked all the same.
 
     Raises:
-        ConfigurationErrors: none of them does.
+        ConfigurationErrors: none of them answers.
     """
     lines: list[str] = []
     some_answer = False
@@ -160,7 +160,7 @@ def require_servers(experiment: Experiment, blocks: Iterable[tuple[str, str]]) -
                 spec = experiment.endpoint(profile, instance)
                 found = list(_served(f"instance {instance.name}", instance, spec))
                 some_answer |= any(check.status != "failed" for check in found)
-                lines += [f"{check.name}: {check.found}. {check.mend}" for check in found if check.status == "failed"]
+                lines += [f"{check.name}: {check.found}. {check.fix}" for check in found if check.status == "failed"]
     if lines and not some_answer:
         lines.append(
             "Nothing was run. To run the tools alone, ask for their results: snakemake results/contexts/TASK.TOOL.jsonl"
@@ -176,7 +176,7 @@ def _embedded(name: str, instance: ResolvedInstance, weights: Weights, root: Pat
 
     def found() -> str:
         require_servable(instance.name, weights, root)
-        return f"{instance.model}, weights at hand"
+        return f"{instance.model}, weights available"
 
     return _try(name, found)
 

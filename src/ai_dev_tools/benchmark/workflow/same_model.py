@@ -1,4 +1,4 @@
-"""Whether the model behind a name is still the one that the results at hand were asked of.
+"""Check that the model behind a name is still the one that gave the existing results.
 
 A run notices on contact, and asks again; but where nothing is missing it contacts no server.
 """
@@ -26,7 +26,7 @@ def changed_models(experiment: Experiment, profile: str, root: Path) -> Iterator
         if now and stale:
             yield (
                 instance.name,
-                f"{instance.model} is not the model that the results at hand are of ({now[:12]}, not "
+                f"{instance.model} is not the model of the existing results ({now[:12]}, not "
                 f"{asked[stale[0]][:12]}: {', '.join(stale)}); a run from which nothing is missing does not notice",
             )
 

@@ -170,7 +170,7 @@ def _block(block: model.Block) -> str:
 
 
 def _lines(*texts: str) -> str:
-    """Each text as a line of its own, broken where it is too long."""
+    """Each text as a separate line, broken if it is too long."""
     return as_text(Group(*(Text(visible(text, keep_lines=False)) for text in texts)))
 
 

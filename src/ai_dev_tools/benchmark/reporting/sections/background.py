@@ -56,7 +56,7 @@ def provenance(data: RunData) -> Section:
         facts.append(
             (
                 "Earlier plans",
-                f"{listing(others)}: whether their samples count is said by the cards and the plans below",
+                f"{listing(others)}: the cards and the plans below say whether their samples count",
             )
         )
     blocks: list[Block] = [
@@ -103,7 +103,7 @@ def _models(data: RunData) -> Table:
         "models",
         "Models",
         (
-            "More than one digest for a model means that it changed during the run; the validity ledger flags "
+            "More than one digest for a model means that it changed during the run; the validity checks flag "
             "those samples."
         ),
         columns,
@@ -136,9 +136,9 @@ METHODS = (
     (
         "What is estimated",
         (
-            "For every case the cost with the tool's findings is divided by the cost with the raw files. The "
-            "reported ratio is the geometric mean of these ratios; reduction = 100 (1 − ratio), positive is "
-            "cheaper. The bill ratio is the total cost of one approach over the total of the other. Saving needs "
+            "For every case, the cost with the tool's findings is divided by the cost with the raw files. The "
+            "reported ratio is the geometric mean of these ratios. Reduction = 100 (1 − ratio), so positive is "
+            "cheaper. The bill ratio is the total cost of one approach divided by that of the other. Saving requires "
             "both below 1."
         ),
     ),
@@ -146,21 +146,21 @@ METHODS = (
         "One observation",
         (
             "Repeats of a case are averaged, then cases within a cluster (the project or source file that they "
-            "come from), and tests run on cluster means, tasks weighted equally. Cases of one project resemble "
-            "each other; treating them as independent would find savings that are not there."
+            "come from). Tests use cluster means and weight all tasks equally. Cases of one project resemble "
+            "each other; treating them as independent would find savings that do not exist."
         ),
     ),
     (
         "Interval",
         (
             "The wider of a t interval and a studentised bootstrap interval on cluster means, two-sided 95 %. "
-            "Fewer than 6 clusters describe the files at hand only."
+            "Results from fewer than 6 clusters describe only these files."
         ),
     ),
     (
         "Decision",
         (
-            "Saves: the one-sided test against the margin (a ratio of {margin}) is passed at a family-wise error "
+            "Saves: the one-sided test against the margin (a ratio of {margin}) passes at a family-wise error "
             "rate of {alpha}, adjusted by Holm's method over all primary claims of the plan. Costs: the same on "
             "the other side (1/{margin}). Otherwise inconclusive, with the smallest ratio that this run would have "
             "found with 80 % power."
@@ -169,10 +169,10 @@ METHODS = (
     (
         "Quality gate",
         (
-            "Saves is only said when answers are not worse: over all models of the claim, the lower confidence bound "
-            "of the mean difference in score must lie above minus the margin ({quality_margin}). A task in which a "
-            "loss beyond {veto} is shown vetoes it. The gate speaks only where reference and approach each "
-            "beat guessing (the {floor} arm), since equal quality means nothing otherwise."
+            "Saves is said only if the answers are not worse: over all models of the claim, the lower confidence bound "
+            "of the mean difference in score must be above minus the margin ({quality_margin}). A task in which a "
+            "loss beyond {veto} is shown vetoes it. The gate counts only if reference and approach both "
+            "beat guessing (the {floor} arm), because equal quality means nothing otherwise."
         ),
     ),
     (
@@ -181,25 +181,25 @@ METHODS = (
             "Claims, margins, arms, models, cases and the number of samples are written to plans.jsonl before the "
             "first request. Only the planned number of samples gives a verdict; earlier looks are interim. A later plan "
             "that only adds (samples, cases, tasks, models, tools) keeps the samples of the earlier ones, and every "
-            "further plan for a claim halves its error rate. Where it leaves out or changes something, or no plan "
+            "further plan for a claim halves its error rate. If it leaves out or changes something, or no plan "
             "foresaw a sample, the claim is exploratory."
         ),
     ),
     (
         "Cut-off values",
         (
-            "A request that timed out is an interval, not a number: saving is tested with the tool at its dearest and "
-            "the baseline at its cheapest, costing the reverse. An answer cut at the output cap, the user's own setting, "
-            "costs what was paid; the table also says what the ratio could be had it run on."
+            "A request that timed out is an interval, not a number: saving is tested with the tool at its most expensive and "
+            "the baseline at its cheapest, costing the other way round. An answer cut at the output cap, which is your setting, "
+            "costs what was paid; the table also shows what the ratio could be if it had continued."
         ),
     ),
     (
         "Failures",
         (
-            "Where an arm fails by its own making (a crashed tool, a prompt that does not fit, a refusal, a malformed "
-            "answer), the user falls back to the baseline: both are charged, and the baseline's answer counts. An answer "
+            "If an arm causes a failure itself (a crashed tool, a prompt that does not fit, a refusal, a malformed "
+            "answer), the user falls back to the baseline: both costs count, and so does the baseline's answer. An answer "
             "that cannot be parsed scores 0 and is not asked again. The cost of a request is the cost of all its "
-            "attempts. Pairs lost to infrastructure are dropped; more than 10 % dropped is invalid."
+            "attempts. Pairs lost to infrastructure are dropped; if more than 10 % are dropped, the verdict is invalid."
         ),
     ),
     (
@@ -213,8 +213,8 @@ METHODS = (
     (
         "Everything else",
         (
-            "What is not a verdict is exploratory: its p-values are adjusted by Benjamini and Hochberg's method, "
-            "and it carries no verdict word."
+            "Everything that is not a verdict is exploratory: its p-values are adjusted by Benjamini and Hochberg's method, "
+            "and it gets no verdict."
         ),
     ),
 )
@@ -226,8 +226,8 @@ GLOSSARY = (
             "(no_context), or a control"
         ),
     ),
-    ("Bill ratio", "total cost of one approach over the total cost of the other, for what was actually asked"),
-    ("Break-even", "how many questions must share one tool run until its time is paid for"),
+    ("Bill ratio", "total cost of one approach divided by that of the other, for what was actually asked"),
+    ("Break-even", "how many questions must share one tool run until its time has paid off"),
     ("Case", "one concrete question about real files, with a known answer"),
     ("Censored", "cut off by a limit; the true value is larger than the one seen"),
     ("Cluster", "the project or source file that a case comes from; the statistical unit"),
@@ -237,9 +237,9 @@ GLOSSARY = (
         "a composite kept from the earlier system (success, throughput, token speed, duration); it ignores quality",
     ),
     ("Exploratory", "not announced in the plan, so it may have been found by looking around"),
-    ("Floor", "what guessing scores: an arm that sees the question alone, no_context where the plan names no other"),
-    ("Interim", "before the planned number of samples is there"),
-    ("Margin", "how far from 1 a ratio must surely be to count as saving or costing"),
+    ("Floor", "what guessing scores: an arm that sees only the question; no_context, unless the plan names another"),
+    ("Interim", "before all planned samples exist"),
+    ("Margin", "how far from 1 a ratio must certainly be to count as saving or costing"),
     ("Pareto front", "approaches that no other approach beats in both quality and cost"),
     ("Quality", "mean score of the answers against the known answers, 0 to 1"),
     ("Verdict", "saves, costs, inconclusive or invalid; never said without the tests under Methods"),

@@ -64,8 +64,8 @@ def comparison(data: RunData) -> Section:
                     rows.append(ranked(shown, main=main, quiet=settles_nothing(found)))
     blocks: list[Any] = [_forest(data, approach) for approach in data.compared]
     caption = (
-        "Every row compares the same cases, pair by pair. A ratio below 1 is cheaper; only the verdicts above "
-        "carry a verdict word, everything here is exploratory."
+        "Every row compares the same cases, pair by pair. A ratio below 1 is cheaper. Only the verdicts above "
+        "are conclusions; everything here is exploratory."
     )
     table = Table(
         "comparisons",
@@ -89,9 +89,9 @@ def _forest(data: RunData, approach: str) -> Figure | None:
         id=figure_id("forest", approach),
         title=f"Cost of {approach} relative to {data.reference}",
         caption=(
-            f"{overall} {_settled(table, data.margin)}An interval wholly left of the grey band is cheaper beyond the "
-            "margin, wholly right of it dearer; one that touches the band settles nothing. Arrowheads: the interval "
-            "goes on beyond the edge; few clusters give unbounded ones."
+            f"{overall} {_settled(table, data.margin)}An interval entirely left of the grey band is cheaper beyond the "
+            "margin, entirely right of it more expensive; if it touches the band, the result is open. Arrowheads: the interval "
+            "continues beyond the edge; few clusters give unbounded ones."
         ),
         alt=f"Forest plot of the ratio of {approach} to {data.reference} per task, for tokens and for time. {overall}",
         plot="forest",
@@ -130,7 +130,7 @@ def _over_all_tasks(data: RunData, approach: str, model: str) -> str:
 
 
 def _settled(table: pd.DataFrame, margin: float) -> str:
-    """How many single tasks lie wholly on one side of the band; nothing for one task."""
+    """How many single tasks are entirely on one side of the band; nothing for one task."""
     tasks = table[~table["overall"]]
     every = tasks["label"].nunique()
     if every < 2:
@@ -139,7 +139,7 @@ def _settled(table: pd.DataFrame, margin: float) -> str:
     parts = []
     for side, inside in sides.items():
         counts = [f"{name} {int((inside & (tasks['panel'] == panel)).sum())}" for name, panel in PANELS.items()]
-        parts.append(f"wholly {side}: {', '.join(counts)}")
+        parts.append(f"entirely {side}: {', '.join(counts)}")
     return f"Of {number(every)} rows of single tasks, {'; '.join(parts)}. "
 
 
@@ -169,7 +169,7 @@ def quality(data: RunData) -> Section:
         title="Quality against cost",
         caption=(
             f"Mean quality over everything: {said}. Up and to the left is better: an approach is worth its cost "
-            f"only where nothing cheaper scores as high (the dashed front). {_on_the_front(table)} Large marks: all "
+            f"only if nothing cheaper scores as high (the dashed front). {_on_the_front(table)} Large marks: all "
             f"tasks; small marks: single tasks; bars: 95 % intervals over clusters.{models}"
         ),
         alt=f"Scatter of mean quality against mean cost by approach. Mean quality: {said}.",
@@ -258,8 +258,8 @@ def _controls_figure(data: RunData) -> Figure:
         id="controls",
         title="Control arms: what guessing and brevity score",
         caption=(
-            f"{said} Guessing within the form of the answer can score above 0, so an approach proves something only by "
-            f"what it scores above the floor; where {data.reference} does not beat it, equal quality means nothing."
+            f"{said} Guessing within the answer format can score above 0, so an approach proves something only by "
+            f"its score above the floor. If {data.reference} does not beat the floor, equal quality means nothing."
         ),
         alt=f"Mean quality with 95 % interval by task and approach. {said}",
         plot="dots",

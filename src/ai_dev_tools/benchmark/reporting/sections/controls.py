@@ -1,4 +1,4 @@
-"""The control arms: what each rules out, what it scores, and whether it is as long as it was meant to be."""
+"""The control arms: what each rules out, what it scores, and whether it has the intended length."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ COLUMNS = (
     Column("note", "Note"),
 )
 CAPTION = (
-    "Controls separate what a tool finds from its brevity and from guessing. An excerpt is cut to the findings' "
-    "characters; where its tokens turn out otherwise (ratio outside 0.9 to 1.1) it is not compared. Controls that did "
-    "not run are turned on with approaches=all."
+    "Controls separate the findings of a tool from mere brevity and from guessing. An excerpt is cut to the findings' "
+    "characters; if its number of tokens differs (ratio outside 0.9 to 1.1), it is not compared. Controls that did "
+    "not run can be turned on with approaches=all."
 )
 
 

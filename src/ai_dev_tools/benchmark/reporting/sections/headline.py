@@ -17,7 +17,7 @@ from ai_dev_tools.benchmark.reporting.sections.unread import Unread, unread, unr
 
 MEANINGS = {
     "saves": "cheaper beyond the margin, at no worse quality",
-    "costs": "dearer beyond the margin",
+    "costs": "more expensive beyond the margin",
     "inconclusive": "the data do not settle it",
     "invalid": "the measurement cannot be trusted",
 }

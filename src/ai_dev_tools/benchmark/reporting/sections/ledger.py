@@ -1,4 +1,4 @@
-"""The plans of a run, oldest first: what each added to the one before, and at which level it looks."""
+"""The plans of a run, oldest first: what each added to the previous one, and the level at which it is tested."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ COLUMNS = (
     Column("changed", "Leaves out or changes"),
 )
 CAPTION = (
-    "What a later plan adds costs a look and keeps the samples; they count for it as for the plan they were asked under. "
-    "What it leaves out or changes may have been chosen because of the results: samples of the plan before are then "
+    "If a later plan only adds, that costs a look, and the earlier samples count for it too. "
+    "If it leaves out or changes something, that may have been because of the results: samples of the previous plan are then "
     "exploratory for it."
 )
 

@@ -1,4 +1,4 @@
-"""The words that the same samples would get at other margins."""
+"""The verdicts that the same samples would get at other margins."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ COLUMNS = (
 )
 SETTINGS = {"margin_ratio": "cost, as a ratio", "quality.margin": "quality, as a loss"}
 CAPTION = (
-    "Exploratory: the word that each claim would have got at another margin, one margin at a time. The verdicts are those "
-    "at the declared margins; a word that changes from row to row hangs on the choice."
+    "Exploratory: the verdict that each claim would get at another margin, one margin at a time. The real verdicts are those "
+    "at the declared margins. If the verdict changes from row to row, it depends on the choice of the margin."
 )
 
 

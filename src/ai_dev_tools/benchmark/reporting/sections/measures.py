@@ -27,7 +27,7 @@ def distributions(data: RunData) -> Section:
     marked = "None was cut off at the output cap or the time limit."
     if cut:
         marked = (
-            f"{number(cut)} of {number(len(usable))} were cut off (at the output cap or the time limit) and are marked, as "
+            f"{number(cut)} of {number(len(usable))} were cut off (at the output cap or the time limit) and are marked as "
             "ticks or hollow dots: their true value is larger."
         )
     return Section("distributions", "Distributions", (_ecdf(data, usable, marked), _strip(data, usable, marked)))
@@ -118,8 +118,8 @@ def cost(data: RunData) -> Section:
         "cost",
         "Where the cost comes from",
         (
-            f"Largest part of the time: {said}. Condensing the context shrinks what reading the prompt costs; writing "
-            "changes only as far as the answers do, and the tool's own run time is added."
+            f"Largest part of the time: {said}. Condensing the context reduces the cost of reading the prompt. The cost of "
+            "writing changes only as far as the answers do, and the tool's own run time is added."
         ),
         f"Stacked bars of mean seconds and mean tokens per request by approach. Largest part of the time: {said}.",
         "stack",
@@ -156,8 +156,8 @@ def _differences(data: RunData) -> Table:
         if row["task"] == ALL and row["model"] != ALL
     ]
     caption = (
-        f"What makes the difference to {data.reference}, per request over all tasks: negative parts save, positive ones "
-        "cost. Tasks one by one are in the run's own ../tables/costs.csv."
+        f"The parts of the difference to {data.reference}, per request over all tasks: negative parts save, positive ones "
+        "cost. ../tables/costs.csv of the run has the single tasks."
     )
     return Table("costs", "What the difference is made of", caption, COST_COLUMNS, rows, "Nothing to compare.")
 
@@ -211,8 +211,8 @@ def metrics(data: RunData) -> Section:
                 shown = {**names, "n": count["n"], **{key: cell.get("value") for key, cell in cells.items()}}
                 rows.append(ranked(shown, main=task == ALL))
     caption = (
-        "Failed requests count in the rates and never in the means; a percentile that so few samples cannot give "
-        "stays empty. Intervals, and why a cell is empty, are in the run's own ../tables/metrics.csv."
+        "Failed requests count in the rates but never in the means. A percentile for which there are too few samples "
+        "is left empty. ../tables/metrics.csv of the run has intervals, and says why a cell is empty."
     )
     return Section(
         "metrics",
@@ -256,8 +256,8 @@ def _latency(data: RunData) -> Table:
                 if any(value is not None for value in cells.values()):
                     rows.append({"model": model, "approach": approach, "latency": label, **cells})
     caption = (
-        "What most requests stay below, over all tasks: a tail that is long beside the median is what a waiting user "
-        "notices. A percentile that so few samples cannot give stays empty; timed-out requests count as longer."
+        "What most requests stay below, over all tasks: if the tail is long compared with the median, a waiting user "
+        "notices. A percentile for which there are too few samples is left empty; timed-out requests count as longer."
     )
     return Table("latency", "Latency percentiles", caption, LATENCY_COLUMNS, rows, "No completed request.")
 
@@ -320,7 +320,7 @@ OWN_COLUMNS = (
 
 
 def _own_metrics(data: RunData) -> Iterator[Table]:
-    """Metrics of the user's own, which no fixed column can know; nothing where there are none."""
+    """Custom metrics, which no fixed column can know; nothing if there are none."""
     own = {
         row["name"]: row["description"]
         for row in records(data.definitions)
@@ -334,4 +334,4 @@ def _own_metrics(data: RunData) -> Iterator[Table]:
             if row["profile"] == data.profile and row["approach"] != ALL and not _repeated(data, row)
         ]
         said = "; ".join(f"{name}: {text}" for name, text in own.items())
-        yield Table("own-metrics", "Metrics of your own", said, OWN_COLUMNS, rows)
+        yield Table("own-metrics", "Custom metrics", said, OWN_COLUMNS, rows)

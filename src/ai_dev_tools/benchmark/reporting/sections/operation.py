@@ -1,4 +1,4 @@
-"""How the run went: errors and skipped cases, what ran when, what the tools cost, and the validity ledger."""
+"""How the run went: errors and skipped cases, what ran when, what the tools cost, and the validity checks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,11 @@ ERROR_COLUMNS = (
     Column("task", "Task"),
     Column("approach", "Approach"),
     Column(
-        "count", "Samples", "number", link="where", help="leads to the samples of this status, model, task and approach"
+        "count",
+        "Samples",
+        "number",
+        link="where",
+        help="links to the samples with this status, model, task and approach",
     ),
     Column("message", "What was said"),
     Column("rerun", "A rerun", help="whether the same command asks again; retry=all asks all of them"),
@@ -57,8 +61,8 @@ def errors(data: RunData) -> Section:
             }
         )
     caption = (
-        "Failures are results: they count in the success rate and in cost, and a verdict is invalid when too many "
-        "pairs are lost to them. The number of samples leads to them in the sample browser, whatever their class."
+        "Failures are results: they count in the success rate and in the cost, and a verdict is invalid if too many "
+        "pairs are lost to them. The number of samples links to them in the sample browser, whatever their class."
     )
     failed = Table(
         "errors", "Requests that were not completed", caption, ERROR_COLUMNS, rows, "None: every request was completed."
@@ -67,7 +71,7 @@ def errors(data: RunData) -> Section:
     left_out = Table(
         "skipped",
         "Skipped cases",
-        "Cases that could not be asked at all, and why; they narrow the scope of every statement.",
+        "Cases that could not be asked at all, and why. They narrow the scope of every statement.",
         (Column("task", "Task"), Column("case", "Case"), Column("reason", "Why")),
         skipped,
         "None: every planned case could be asked.",
@@ -139,8 +143,8 @@ def timeline(data: RunData) -> Section:
         "timeline",
         "What ran when",
         (
-            f"{said}. Arms of a case run next to each other, so that whatever disturbs the machine hits them alike; "
-            "a lane of one colour only would void time claims. Below: how many were in flight at most (line) and on "
+            f"{said}. Arms of a case run next to each other, so that whatever disturbs the machine affects them alike. "
+            "A lane with only one colour would invalidate claims about time. Below: how many were in flight at most (line) and on "
             "average (area)."
         ),
         f"Bars of every request over time by block, and the number in flight. {said}.",
@@ -187,8 +191,8 @@ def tools(data: RunData) -> Section:
         for row in known
     ]
     caption = (
-        "The verdict on time charges the tool's whole run to every request; this table says when sharing one run "
-        "between questions would change that. It is secondary and carries no verdict."
+        "The verdict on time charges the tool's whole run to every request. This table shows when sharing one run "
+        "between questions would change that. It is secondary and gets no verdict."
     )
     empty = "No task was completed both with and without tools."
     table = Table("tool-cost", "Tool cost and break-even", caption, TOOL_COLUMNS, rows, empty)
@@ -222,8 +226,8 @@ def _break_even_figure(data: RunData, known: list[dict[str, Any]]) -> Figure | N
     return Figure(
         "breakeven",
         "Time saved in all, by questions per tool run",
-        f"{said} A line starts below zero by what the tool costs; where it crosses zero, the tool has paid for itself, "
-        "and a line that falls never does. Bands: 95 % intervals.",
+        f"{said} A line starts below zero by the cost of the tool. Where it crosses zero, the tool has paid for itself; "
+        "a line that falls never does. Bands: 95 % intervals.",
         f"Net seconds saved over the number of questions per tool run, by task. {said}",
         "breakeven",
         pd.DataFrame(curves),
@@ -257,7 +261,7 @@ def validity(data: RunData) -> Section:
     said = f"Flagged something: {listing(flagged)}." if flagged else "No check flagged anything." if rows else ""
     caption = (
         f"{said} Flagged samples do not count for what the check voids (tokens, time or quality); a verdict is invalid "
-        "when too many pairs are flagged, the arms differ in it, or the result changes with them."
+        "if too many pairs are flagged, if the arms differ in that, or if the result changes with them."
     ).lstrip()
     ledger = Table(
         "validity",
@@ -265,16 +269,16 @@ def validity(data: RunData) -> Section:
         caption,
         VALIDITY_COLUMNS,
         rows,
-        "The validity ledger of this run has not been made.",
+        "The validity checks of this run have not been made.",
     )
     overall = [ranked(row, main=row["status"] != "ok") for row in records(data.checks) if row["task"] == ALL]
     checks = Table(
         "checks",
         "Checks of each verdict",
-        "A failed check makes the verdict invalid or keeps it from being general.",
+        "A failed check makes the verdict invalid or limits its scope.",
         CHECK_COLUMNS,
         overall,
-        "No verdict was made, so none was checked.",
+        "No verdict was made, so there was nothing to check.",
     )
     return Section("validity", "Validity ledger", (ledger, checks), folded=True)
 

@@ -1,4 +1,4 @@
-"""Arms whose answers often could not be read: their quality says more about the form of answers than about their content."""
+"""Arms whose answers often could not be read: their quality says more about the format than about the content."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ai_dev_tools.benchmark.reporting.data import RunData
 from ai_dev_tools.benchmark.reporting.document import Notice
 
 MOST_UNREAD = 0.10
-"""Share of an arm's completed answers that may be unreadable without a word about it."""
+"""Share of an arm's completed answers that may be unreadable without a warning."""
 
 
 class Unread(NamedTuple):
@@ -46,7 +46,7 @@ def unread_notices(data: RunData) -> list[Notice]:
         return []
     text = (
         f"Many answers could not be read as JSON and score 0 where the right answer is known: {listing(list(map(str, arms)))}. "
-        "A difference in quality may be one of form: look at the answers in the sample browser before you believe it."
+        "A difference in quality may be one of format: look at the answers in the sample browser before you trust it."
     )
     return [Notice("warning", text)]
 
