@@ -154,8 +154,8 @@ def metric_reference() -> str:
     )
     rows = [(f"`{each.name}`", ", ".join(each.voids) or "nothing", each.description) for each in CHECKS.values()]
     parts.append(
-        "\n## Checks\n\nEach sample is checked. A flagged sample is left out of the outcomes that the check affects: `tables/validity.csv`.\n\n"
-        + table(("check", "voids", "meaning"), rows)
+        "\n## Checks\n\nEach sample is checked. A flagged sample is left out of the outcomes that the check"
+        " affects: `tables/validity.csv`.\n\n" + table(("check", "voids", "meaning"), rows)
     )
     return "".join(parts)
 

@@ -118,8 +118,8 @@ def effects(data: SeveralRuns) -> Section:
         "effects-forest",
         f"Cost with tools relative to {data.reference}",
         f"{said}; {spoken(known[0])} for {label(known[0])}. An interval entirely left of "
-        "the grey band is cheaper beyond the margin, entirely right of it more expensive; one that touches the band settles "
-        "nothing. A tool that works shows it in every run.",
+        "the grey band is cheaper beyond the margin, entirely right of it more expensive; if it touches the band, the result is "
+        "open. A tool that works shows it in every run.",
         f"Forest plot of the cost with tools relative to {data.reference}, for tokens and time, by model and run. {said}.",
         "forest",
         drawn,
