@@ -78,7 +78,7 @@ class Spread:
     note: str = ""
 
     def with_repeats(self, repeats: float) -> float:
-        """Spread between clusters with this many repeats: they average out only the part that lies within cases."""
+        """Spread between clusters with this many repeats: they average out only the part within cases."""
         within = self.sd_repeat**2
         return float(np.sqrt(max(self.sd**2 + within * (1 / repeats - 1 / self.repeats), 1e-12)))
 
@@ -200,7 +200,7 @@ def plan(
                 row |= {"effect": goal.effect, "power": goal.power, "sd_quality": spread.sd_quality}
                 row |= {"basis": spread.basis, "note": spread.note, **vars(size)}
                 if size.clusters is not None:
-                    # at least two clusters per task, or a task has no spread of its own
+                    # at least two clusters per task, or the task would have no spread
                     per_task = max(2, int(np.ceil(size.clusters / count)))
                     requests = per_task * r * count * arms
                     row |= {"samples_per_task": per_task * r, "requests": requests}

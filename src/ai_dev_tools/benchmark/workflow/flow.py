@@ -46,7 +46,7 @@ REPEATED = (
     "samples", "tasks", "approaches", "models", "tools", "endpoint", "execution_mode", "task_timeout", "tool_runs",
     "task_folders", "tool_folders", "endpoint_file", "plugins", "options", "think", "plan", "profiles",
 )  # fmt: skip
-"""Settings of a call that the report repeats in the command that it advises; none of them may hold a secret."""
+"""Settings of a call that the report repeats in the command it suggests; none of them may hold a secret."""
 T = TypeVar("T")
 
 
@@ -166,7 +166,7 @@ class Flow:
 
     @ends_in_lines
     def tool_files(self, wildcards: Wildcards) -> list[str]:
-        """A tool's own file and what lies beside it under its name."""
+        """A tool's file and the files beside it that belong to it."""
         path = self.experiment.tool_files[wildcards.tool]
         return [str(path), *map(str, companions(path))]
 
