@@ -19,6 +19,7 @@ from ai_dev_tools.benchmark.plugins import (
     CaseInputs,
     Context,
     load_plugins,
+    only_plugins,
 )
 from ai_dev_tools.benchmark.prompts.approaches import build_context, find_approach
 from ai_dev_tools.benchmark.tasks.scoring import ScorerFailed, score_answer
@@ -127,6 +128,17 @@ def test_what_the_setting_no_longer_names_is_gone_and_comes_back_when_it_does(wr
     load_plugins([path])
     assert "names_only" in APPROACHES
     assert "lab" in ENDPOINT_KINDS
+
+
+def test_plugins_of_another_run_are_there_for_a_while_only(write: Callable[..., Path]) -> None:
+    mine = write(EVERYTHING)
+    load_plugins([mine])
+    with only_plugins([]):
+        assert "names_only" not in APPROACHES
+    assert "names_only" in APPROACHES
+    with pytest.raises(ConfigurationError), only_plugins([write("1 / 0", "broken.py")]):
+        pass
+    assert "names_only" in APPROACHES
 
 
 def test_a_file_that_was_changed_is_read_again(write: Callable[..., Path]) -> None:

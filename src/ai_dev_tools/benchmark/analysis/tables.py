@@ -21,7 +21,7 @@ from ai_dev_tools.benchmark.analysis.tool_failures import with_tool_failures
 from ai_dev_tools.benchmark.analysis.validity import assess, check_samples
 from ai_dev_tools.benchmark.analysis.verdicts import judge
 from ai_dev_tools.benchmark.config.models import ValidityThresholds
-from ai_dev_tools.benchmark.plugins import catalogue, load_plugins
+from ai_dev_tools.benchmark.plugins import catalogue, only_plugins
 from ai_dev_tools.benchmark.prompts import SKIPPED, read_prompts
 from ai_dev_tools.benchmark.records.paths import TABLE_NAMES
 from ai_dev_tools.benchmark.records.plan import read_plans, up_to
@@ -57,7 +57,20 @@ def write_tables(
     Raises:
         ConfigurationError: a block, prompts, plan or plugin file is damaged.
     """
-    load_plugins(plugins)
+    with only_plugins(plugins):
+        _write_tables(blocks, prompts, plans, outputs, reference, thresholds, shown, plan)
+
+
+def _write_tables(
+    blocks: Sequence[Path],
+    prompts: Sequence[Path],
+    plans: Path,
+    outputs: Mapping[str, Path],
+    reference: str,
+    thresholds: Mapping[str, Any],
+    shown: str,
+    plan: str | None,
+) -> None:
     limits = ValidityThresholds.model_validate(thresholds)
     rows = [row for path in prompts for row in read_prompts(path).values()]
     samples = samples_table(blocks, {(row.task, row.case): row.stratum for row in rows})

@@ -49,7 +49,7 @@ from ai_dev_tools.benchmark.plugins.kinds import (
     plot,
     scorer,
 )
-from ai_dev_tools.benchmark.plugins.loading import LoadedPlugin, add_plugin, is_file_name, load_plugins
+from ai_dev_tools.benchmark.plugins.loading import LoadedPlugin, add_plugin, is_file_name, load_plugins, only_plugins
 from ai_dev_tools.benchmark.plugins.registry import BUILT_IN, REGISTRIES, Plugin, Registry
 
 __all__ = [
@@ -89,6 +89,7 @@ __all__ = [
     "is_file_name",
     "load_plugins",
     "metric",
+    "only_plugins",
     "plot",
     "scorer",
 ]

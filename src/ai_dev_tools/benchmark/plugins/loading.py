@@ -10,7 +10,7 @@ import re
 import sys
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -91,10 +91,24 @@ def load_plugins(names: Iterable[str | Path], root: Path | None = None) -> list[
     try:
         return [_load(name, (root or Path()) / name) for name in wanted]
     except BaseException:
-        for registry, plugins in zip(REGISTRIES, saved, strict=True):
-            built_in = {name: plugin for name, plugin in registry.items() if plugin.built_in}
-            registry.restore(plugins | built_in)  # a module of this package that was imported meanwhile stays imported
+        _restore(saved)
         raise
+
+
+@contextlib.contextmanager
+def only_plugins(names: Iterable[str | Path], root: Path | None = None) -> Iterator[list[LoadedPlugin]]:
+    """Load these plugins for a while, and register afterwards what was registered before; raises as `load_plugins`."""
+    saved = [registry.snapshot() for registry in REGISTRIES]
+    try:
+        yield load_plugins(names, root)
+    finally:
+        _restore(saved)
+
+
+def _restore(saved: Sequence[Mapping[str, Plugin[Any]]]) -> None:
+    for registry, plugins in zip(REGISTRIES, saved, strict=True):
+        built_in = {name: plugin for name, plugin in registry.items() if plugin.built_in}
+        registry.restore({**plugins, **built_in})  # a module of this package that was imported meanwhile stays imported
 
 
 def add_plugin(name: str, root: Path | None = None) -> LoadedPlugin:

@@ -1,0 +1,57 @@
+"""A run with plugins as an archive: its files are inside, nobody who only looks runs them, and what that means is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ai_dev_tools.benchmark.archive import render, verify
+from ai_dev_tools.benchmark.archive.container import open_archive
+from ai_dev_tools.benchmark.plugins import SCORERS, load_plugins
+from support import making
+from support.archived import record_run
+
+PLUGIN = """
+from pathlib import Path
+from ai_dev_tools.benchmark.plugins import approach, scorer
+
+Path(__file__).with_suffix(".ran").touch()
+
+@approach("names_only", "file names alone")
+def names_only(inputs):
+    return " ".join(inputs.texts)
+
+@scorer("mine")
+def mine(expected, actual):
+    return 0.75
+"""
+
+
+def test_an_archive_is_checked_and_rendered_without_its_plugins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "run"
+    root.mkdir()
+    plugin = root / "mine.py"
+    plugin.write_text(PLUGIN)
+    monkeypatch.setattr(making, "SCORING", [{"field": "colour", "scorer": "mine"}])
+    approaches = "baseline,no_context,names_only"
+    recorded = record_run(root, monkeypatch, cases=2, samples=2, plugins="mine.py", approaches=approaches)
+    file = recorded.archive()
+    load_plugins([])
+    plugin.with_suffix(".ran").unlink()
+
+    with open_archive(file) as archive:
+        assert archive.read("config/plugins/0_mine.py").decode() == PLUGIN
+        settings = yaml.safe_load(archive.read("config/config.yaml"))
+    assert (settings["plugins"], settings["endpoint_file"]) == (["config/plugins/0_mine.py"], None)
+
+    checked = verify(file, recompute=True)
+    assert checked.ok, checked.line
+    assert "NOT CHECKED: scores by mine (a plugin's scorer is not run)" in checked.line
+    assert "all tables were derived again" in checked.line, "no plugin had a part in them"
+    render(file, tmp_path / "out")
+    assert "mine" not in SCORERS
+    assert not list(tmp_path.rglob("*.ran")), "no code of the archive was run"
