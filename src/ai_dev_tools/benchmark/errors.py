@@ -135,7 +135,10 @@ class ContextOverflowError(BenchmarkError):
 
 
 class ToolError(BenchmarkError):
-    """A tool under test crashed, hung, or printed what cannot be read; `spent_s` is how long that took, in seconds."""
+    """A tool under test crashed, hung, or printed what cannot be read.
+
+    `spent_s` is how long that took, in seconds.
+    """
 
     error_class = "tool"
     spent_s = 0.0

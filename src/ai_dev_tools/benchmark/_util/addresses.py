@@ -92,7 +92,10 @@ def host_url(text: str, setting: str = "OLLAMA_HOST") -> str | None:
 
 
 def _split(place: str) -> tuple[str | None, str]:
-    """Host and port of `host`, `host:port`, `[::1]`, `[::1]:port`, `::1` or `:port`; no host where it is malformed."""
+    """Host and port of `host`, `host:port`, `[::1]`, `[::1]:port`, `::1` or `:port`.
+
+    No host where it is malformed.
+    """
     if place.startswith("["):
         inside, closed, after = place[1:].partition("]")
         return (inside if closed and after[:1] in ("", ":") and ":" in inside else None), after[1:]

@@ -21,7 +21,10 @@ def without_passwords(text: str) -> str:
 
 
 def problem_of(address: object) -> str | None:
-    """Why an address of a server cannot be taken because it may hold a secret, without showing it; None if it can."""
+    """Why an address of a server cannot be taken because it may hold a secret, without showing it.
+
+    None if it can.
+    """
     if not isinstance(address, str):
         return None
     if "@" in address:
@@ -32,7 +35,10 @@ def problem_of(address: object) -> str | None:
 
 
 def problem_of_variable(name: object) -> str | None:
-    """Why a text is no name of an environment variable, or looks like a key itself, without showing it; None if it is one."""
+    """Why a text is not a name of an environment variable, or looks like a key itself, without showing it.
+
+    None if it is one.
+    """
     if not isinstance(name, str) or (_VARIABLE.fullmatch(name) and not _looks_secret(name)):
         return None
     return "it is not the name of an environment variable. A key itself never stands in the settings: export it, and name that"

@@ -1,4 +1,7 @@
-"""A time limit for a whole HTTP exchange. A socket's timeout restarts with each byte, so a trickle never hits it."""
+"""A time limit for a whole HTTP exchange.
+
+A socket's timeout restarts with each byte, so a trickle never hits it.
+"""
 
 from __future__ import annotations
 

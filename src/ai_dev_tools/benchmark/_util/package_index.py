@@ -33,7 +33,10 @@ MAX_CONNECT_S, MAX_READ_S = 10.0, 60.0
 
 
 class PackageIndexError(Exception):
-    """The index cannot be read; `str(error)` is a reason without any address. `may_pass`: a second attempt may help."""
+    """The index cannot be read; `str(error)` is a reason without any address.
+
+    `may_pass`: a second attempt may help.
+    """
 
     may_pass = False
 
@@ -181,7 +184,10 @@ class _HostAuth(AuthBase):
 
 
 def _session(settings: PipSettings, index_url: str) -> requests.Session:
-    """A session that reaches the index as pip would; an unreachable host is not tried again, a busy one is."""
+    """A session that reaches the index as pip would.
+
+    An unreachable host is not tried again, a busy one is.
+    """
     session = requests.Session()
     session.verify = settings.verify
     session.cert = settings.client_cert

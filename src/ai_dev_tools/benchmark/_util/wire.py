@@ -82,7 +82,10 @@ def decoded(data: bytes) -> Any:
 
 
 def whole_characters(text: str) -> str:
-    """The text with surrogate pairs joined; a half without its other half becomes U+FFFD, as in every decoder."""
+    """The text with surrogate pairs joined.
+
+    A half without its other half becomes U+FFFD, as in every decoder.
+    """
     if text.isascii():
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

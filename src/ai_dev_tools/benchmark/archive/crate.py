@@ -330,7 +330,10 @@ class _Crate:
 
 
 def entity_ids(metadata: bytes) -> list[str]:
-    """Ids of the files that a crate's metadata describes; raises ValueError, KeyError or TypeError on anything else."""
+    """Ids of the files that a crate's metadata describes.
+
+    Raises ValueError, KeyError or TypeError on anything else.
+    """
     graph = json.loads(metadata)["@graph"]
     kinds = {unquote(item["@id"]): item["@type"] for item in graph}
     return [

@@ -1,4 +1,7 @@
-"""Which files an archive may contain. Others are refused, since a program might run them or read them as settings."""
+"""Which files an archive may contain.
+
+Others are refused, since a program might run them or read them as settings.
+"""
 
 from __future__ import annotations
 

@@ -62,7 +62,10 @@ def compare_program(files: Mapping[str, Entry]) -> Program:
 
 
 def _is_own(name: str, files: Mapping[str, Entry]) -> bool:
-    """Whether a member holds code that is not part of the program; a tool that ships with it is part of it."""
+    """Whether a member holds code that is not part of the program.
+
+    A tool that ships with it is part of it.
+    """
     return name.startswith(OWN) and not (name.startswith(paths.TOOLS) and _sha256(_home() / name) == files[name].sha256)
 
 

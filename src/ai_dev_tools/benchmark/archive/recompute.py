@@ -58,7 +58,10 @@ def report_differences(archive: Archive, manifest: Manifest, report: dict[str, A
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two JSON values agree; numbers to nine digits, since another machine may round the last one differently."""
+    """Whether two JSON values agree.
+
+    Numbers to nine digits, since another machine may round the last one differently.
+    """
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
     if isinstance(one, list) and isinstance(other, list):
@@ -105,7 +108,10 @@ def recomputed(archive: Archive, manifest: Manifest) -> Iterator[tuple[str, str]
 
 
 def _made_with_plugins(archive: Archive) -> bool:
-    """Whether metrics, comparisons or checks of plugins went into the tables; approaches and scorers did their part before."""
+    """Whether metrics, comparisons or checks of plugins went into the tables.
+
+    Approaches and scorers did their part before.
+    """
     origins = _table(archive, "definitions").get("origin", pd.Series(dtype=str))
     return not all(str(origin).startswith(BUILT_IN) for origin in origins)
 

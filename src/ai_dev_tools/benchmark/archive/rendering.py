@@ -141,7 +141,10 @@ def _same(archive: Archive, name: str, made: Path | None, manifest: Manifest, ab
 
 
 def _sorted_out(differing: list[str], program: Program, made: Made, own: dict[str, str], elsewhere: str) -> Compared:
-    """Differences that another version explains are not findings; files that have them count as not checked."""
+    """Differences that another version explains are not findings.
+
+    Files that have them count as not checked.
+    """
     here = software()
     other = [name for name in here if name not in ("snakemake", "xllamacpp") and made.software.get(name) != here[name]]
     reasons = sorted({f"made by {code}" for code in own.values()})

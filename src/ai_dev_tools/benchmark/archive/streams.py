@@ -10,7 +10,10 @@ from ai_dev_tools.benchmark.archive.container import DAMAGE, PIECE, ArchiveError
 
 
 class Hashed:
-    """A member being read, in lines or as a whole; `finish` returns the digest and size of all of its content."""
+    """A member being read, in lines or as a whole.
+
+    `finish` returns the digest and size of all of its content.
+    """
 
     def __init__(self, file: IO[bytes], name: str, limits: Limits) -> None:
         self._file, self.name, self._limits = file, name, limits

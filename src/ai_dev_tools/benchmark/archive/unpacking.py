@@ -23,7 +23,9 @@ NO_PLUGINS = "plugins, notebooks and templates of the archive were left out"
 
 
 def unpack(path: Path, folder: Path, *, limits: Limits = LIMITS) -> Verification:
-    """Check an archive and unpack it; nothing is written unless it is genuine, and nothing outside `folder`.
+    """Check an archive and unpack it.
+
+    Nothing is written unless it is genuine, and nothing outside `folder`.
 
     Args:
         folder: must not exist, or be empty.

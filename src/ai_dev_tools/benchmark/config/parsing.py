@@ -153,7 +153,10 @@ def _short(value: object) -> str:
 
 
 def _siblings(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:
-    """Names that would have been valid instead of an unknown key; those of the outermost model if in doubt."""
+    """Names that would have been valid instead of an unknown key.
+
+    Those of the outermost model if in doubt.
+    """
     current: type[BaseModel] = model
     for part in location[:-1]:
         field = getattr(current, "model_fields", {}).get(part) if isinstance(part, str) else None

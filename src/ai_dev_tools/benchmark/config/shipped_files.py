@@ -48,7 +48,9 @@ def shipped_folders(name: str, root: Path, home: Path | None = None) -> list[Pat
 
 
 def task_folders(root: Path, further: Iterable[Path], home: Path | None = None) -> list[Path]:
-    """Where tasks are looked for: the shipped ones, those made from prompts, and further folders; later ones win.
+    """Where tasks are looked for: the shipped ones, those made from prompts, and further folders.
+
+    Later ones win.
 
     Args:
         root: the working folder.

@@ -206,7 +206,10 @@ def other_cases(task: Task, case: Case) -> list[Case]:
 
 
 def _other_case(task: Task, case: Case, findings: Sequence[Mapping[str, ToolResult]]) -> str | None:
-    """The other case for the `mismatched` arm, preferably one on which no tool failed; None if no tool ran on any."""
+    """The other case for the `mismatched` arm, preferably one on which no tool failed.
+
+    None if no tool ran on any.
+    """
     others = other_cases(task, case)
     known = [other for other in others if all(other.id in found for found in findings)]
     usable = [other for other in known if all(found[other.id].status == "ok" for found in findings)]

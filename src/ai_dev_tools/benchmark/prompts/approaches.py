@@ -1,4 +1,6 @@
-"""Approaches (arms): how the model gets its context. One decorated function each; all ask the same question.
+"""Approaches (arms): how the model gets its context.
+
+One decorated function each; all ask the same question.
 
 `baseline` and `tools` make the comparison; the others are controls that separate information from brevity and guessing.
 """

@@ -167,7 +167,10 @@ def run_contained(
 
 
 def _lines(descriptor: int, timeout_s: float) -> list[bytes]:
-    """The two lines of a supervisor: its process id and how its tool ended; fewer if it ends early or time is up."""
+    """The two lines of a supervisor: its process id and how its tool ended.
+
+    Fewer if it ends early or time is up.
+    """
     deadline, said = time.monotonic() + timeout_s, b""
     while said.count(b"\n") < 2:
         ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))

@@ -1,4 +1,6 @@
-"""A digest of everything that is executed when a tool runs. A changed tool is another tool, whatever its version.
+"""A digest of everything that is executed when a tool runs.
+
+A changed tool is another tool, whatever its version.
 
 It covers the program, the installed package behind it, and scripts and modules that the command names. If a package's files
 are unchanged since installation, the checksums in its RECORD are used, so that even a large package is checked quickly.

@@ -40,7 +40,10 @@ def _files(task: Task, case: Case) -> list[bytes]:
 
 
 def tool_digest(tool: ToolSpec) -> str:
-    """A digest of what determines a tool's output besides its version and input; descriptions do not count."""
+    """A digest of what determines a tool's output besides its version and input.
+
+    Descriptions do not count.
+    """
     beside = [
         part
         for path in companions(tool.folder / f"{tool.id}.yaml")

@@ -1,4 +1,6 @@
-"""Run one tool, end everything that it started, and say what it cost. A separate program; standard library only.
+"""Run one tool, end everything that it started, and say what it cost.
+
+A separate program; standard library only.
 
 It is the tool's parent, so that neither the environment nor the memory of the run is above the tool. On Linux, it also adopts
 whatever the tool leaves behind (a daemon, a double fork), so that nothing outlives it. In a sandbox it is process 1.
@@ -111,7 +113,10 @@ def _used_s(whose: int) -> float:
 
 
 def _busy_s() -> float | None:
-    """Seconds that the machine's cores have worked so far, for any process; None if there is no /proc/stat."""
+    """Seconds that the machine's cores have worked so far, for any process.
+
+    None if there is no /proc/stat.
+    """
     try:
         with open("/proc/stat", "rb") as file:
             user, nice, system, _idle, _waiting, *rest = map(int, file.readline().split()[1:9])

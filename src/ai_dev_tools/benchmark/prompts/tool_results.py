@@ -84,7 +84,9 @@ def collect_contexts(
     forced: bool = False,
     sandbox: SandboxSetting = "auto",
 ) -> list[ToolResult]:
-    """Run a tool over cases of a task, one after the other; a known result of the same tool and input is kept.
+    """Run a tool over cases of a task, one after the other.
+
+    A known result of the same tool and input is kept.
 
     A tool that fails on its first cases in the same way is not run on the others.
 
@@ -127,7 +129,10 @@ def disturbed_line(task: str, rows: Iterable[ToolResult]) -> str | None:
 
 
 def hopeless(rows: Sequence[ToolResult]) -> str:
-    """Why a tool need not run on more cases (it failed on all so far, on the first few in the same way); else empty."""
+    """Why a tool need not run on more cases (it failed on all so far, on the first few in the same way).
+
+    Else empty.
+    """
     tried = [row for row in rows if row.status != "skipped"]
     first = tried[:TRIES]
     if len(first) < TRIES or any(row.status == "ok" for row in tried):

@@ -1,4 +1,7 @@
-"""Tools under test: a YAML file says how to run each and how to condense its output; this module runs it."""
+"""Tools under test: a YAML file says how to run each and how to condense its output.
+
+This module runs it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The experimental design: which case, repeat, seed and place in the sequence each sample has. Pure functions of names.
+"""The experimental design: which case, repeat, seed and place in the sequence each sample has.
+
+Pure functions of names.
 
 Nothing here depends on when or where it runs, so that a rerun asks for exactly the same requests. Light imports: block
 jobs use this module.
@@ -35,7 +37,10 @@ class PluginRef(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_de
 
 
 class Block(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True, omit_defaults=True):
-    """All samples of all approaches for one (profile, model, task): one job. Everything it needs besides the prompts."""
+    """All samples of all approaches for one (profile, model, task): one job.
+
+    Everything it needs besides the prompts.
+    """
 
     profile: str
     results: str
@@ -134,7 +139,10 @@ def arm_order(approaches: Sequence[str], sample: int) -> list[str]:
 
 
 def named_api(block: Block) -> str | None:
-    """The dialect that the settings name, by `api` or by the end of the address; None: it is found out on contact."""
+    """The dialect that the settings name, by `api` or by the end of the address.
+
+    None: it is found out on contact.
+    """
     return block.endpoint.api or ("openai" if ends_in_v1(block.endpoint.kind) else None)
 
 
@@ -153,7 +161,10 @@ def request_digest(block: Block, cell: Cell, prompt_sha256: str, schema: Mapping
 
 
 def request_options(block: Block, cell: Cell) -> dict[str, int | float]:
-    """The options of one request: the block's, and the seed. OpenAI's API has no field for the context window."""
+    """The options of one request: the block's, and the seed.
+
+    OpenAI's API has no field for the context window.
+    """
     options = {**block.options, "seed": cell.seed}
     if named_api(block) not in (None, OLLAMA):
         options.pop("num_ctx", None)

@@ -11,7 +11,9 @@ _SCALE = {"b": 1.0, "m": 1e-3}
 
 
 def parameters(tag: str) -> float | None:
-    """Billions of parameters as a tag names them: `llama3.2:1b` -> 1.0, `mixtral:8x7b` -> 56.0; None if it does not.
+    """Billions of parameters as a tag names them: `llama3.2:1b` -> 1.0, `mixtral:8x7b` -> 56.0.
+
+    None if it does not.
 
     The part after the colon counts first: `llama3.2:1b-instruct-q4_0` has its version before it.
     """

@@ -32,7 +32,10 @@ def checked(name: str) -> str:
 
 
 def safe_segment(text: str) -> str:
-    """Any text as one part of a path: `llama3.2:1b` -> `llama3.2-1b`; raises ValueError if nothing is left."""
+    """Any text as one part of a path: `llama3.2:1b` -> `llama3.2-1b`.
+
+    Raises ValueError if nothing is left.
+    """
     return checked(re.sub(r"[^A-Za-z0-9._-]", "-", text))
 
 
@@ -74,6 +77,9 @@ def is_clutter(path: PurePosixPath | Path, asked: str = "") -> bool:
 
 
 def clean_files(folder: Path, pattern: str) -> list[Path]:
-    """Files below a folder that match a glob, without clutter, sorted; raises ValueError for an invalid glob."""
+    """Files below a folder that match a glob, without clutter, sorted.
+
+    Raises ValueError for an invalid glob.
+    """
     found = (path for path in folder.glob(pattern) if path.is_file())
     return sorted(path for path in found if not is_clutter(path.relative_to(folder), pattern))

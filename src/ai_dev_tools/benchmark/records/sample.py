@@ -1,4 +1,6 @@
-"""The sample: one request and its result, one JSON file each. All results of a run are computed from these.
+"""The sample: one request and its result, one JSON file each.
+
+All results of a run are computed from these.
 
 Everything else (tables, tests, reports) is derived from samples. Decoding is strict about types, and unknown fields
 are refused, so a foreign or damaged file is noticed. msgspec is used instead of pydantic because a

@@ -130,7 +130,10 @@ def _said(text: str) -> str:
 
 
 def _end_of_thoughts(text: str, position: int) -> int:
-    """Where the thoughts that start here end; if the answer broke off in its thoughts, the end of the text."""
+    """Where the thoughts that start here end.
+
+    If the answer broke off in its thoughts, the end of the text.
+    """
     return next((mark.end() for mark in _MARKS.finditer(text, position) if mark["close"]), len(text))
 
 

@@ -40,7 +40,10 @@ def audit_task(folder: Path, corpora: Path) -> list[str]:
 
 
 def main() -> int:
-    """Exit code 0: no truth differs; 1: at least one does; 2: nothing could be audited. Skipped tasks are named."""
+    """Exit code 0: no truth differs; 1: at least one does; 2: nothing could be audited.
+
+    Skipped tasks are named.
+    """
     try:
         corpora, known = Path(paths.CORPORA_FOLDER), load_corpora(Path(paths.CORPORA))
         folders = find_tasks([Path(paths.TASKS)])

@@ -254,7 +254,10 @@ def _zip_entries(archive: zipfile.ZipFile) -> Iterator[_Entry]:
 
 
 def _take(corpus: Corpus, entries: Iterable[_Entry]) -> dict[str, bytes]:
-    """Read the listed members into memory; extraction by the archive library is avoided, so no link is followed."""
+    """Read the listed members into memory.
+
+    Extraction by the archive library is avoided, so no link is followed.
+    """
 
     def refuse(entry: _Entry, reason: str) -> CorpusInvalid:
         return CorpusInvalid(f"corpus {corpus.id}: {corpus.filename}: member {entry.name!r} {reason}")

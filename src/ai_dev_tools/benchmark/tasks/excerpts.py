@@ -39,7 +39,9 @@ class Excerpt(BaseModel):
         return self
 
     def cut(self, text: str) -> str:
-        """Return the excerpt of `text` (the whole file), ending in a newline; statements keep the file's order.
+        """Return the excerpt of `text` (the whole file), ending in a newline.
+
+        Statements keep the file's order.
 
         Raises:
             ConfigurationError: a symbol or line that the file does not have, or a file that is not Python.

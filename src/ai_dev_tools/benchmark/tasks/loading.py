@@ -1,4 +1,7 @@
-"""Tasks and their cases: folders of data, no code. `config/tasks/<task>/` holds task.yaml, cases and sources/."""
+"""Tasks and their cases: folders of data, no code.
+
+`config/tasks/<task>/` holds task.yaml, cases and sources/.
+"""
 
 from __future__ import annotations
 
@@ -226,7 +229,10 @@ def load_task(folder: Path) -> Task:
 
 
 def _refuse_unread(folder: Path, lists: Sequence[Path]) -> None:
-    """Refuse files that look like cases but have a name that nothing reads; they would be left out silently."""
+    """Refuse files that look like cases but have a name that nothing reads.
+
+    They would be left out silently.
+    """
     for path in clean_files(folder / "cases", "*.yml"):
         raise ConfigurationError(f"{path} is not read", remedy=f"Rename it to {path.with_suffix('.yaml')}")
     for path in clean_files(folder, "cases.*"):

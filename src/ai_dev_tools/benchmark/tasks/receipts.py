@@ -1,4 +1,7 @@
-"""The result of fetching a corpus, as a file. If it is unavailable, its cases are skipped and the run continues."""
+"""The result of fetching a corpus, as a file.
+
+If it is unavailable, its cases are skipped and the run continues.
+"""
 
 from __future__ import annotations
 

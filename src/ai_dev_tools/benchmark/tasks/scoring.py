@@ -75,7 +75,10 @@ def contains(expected: Any, actual: Any) -> float:
 
 @scorer("set_f1")
 def set_f1(expected: Any, actual: Any, normalise: Sequence[str] = ()) -> float:
-    """F1 of the answered set against the expected one; both empty is 1, one empty is 0. Order and repetition do not count."""
+    """F1 of the answered set against the expected one; both empty is 1, one empty is 0.
+
+    Order and repetition do not count.
+    """
     if not isinstance(expected, list) or not isinstance(actual, list):
         return 0.0
     truth = {_key(_normalised(item, normalise)) for item in expected}

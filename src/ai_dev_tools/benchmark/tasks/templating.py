@@ -61,7 +61,10 @@ def names_variable(source: str, name: str) -> bool:
 
 
 def template_problem(source: str) -> str | None:
-    """Why this is not a template, or None. Compiling is limited too, because it evaluates constant expressions."""
+    """Why this is not a template, or None.
+
+    Compiling is limited too, because it evaluates constant expressions.
+    """
     environment = template_environment()
     (outcome,) = outcomes(lambda: _each(environment, source, [None], MAX_TEXT_BYTES))
     return outcome.message if isinstance(outcome, Failed) else None

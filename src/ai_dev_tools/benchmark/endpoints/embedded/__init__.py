@@ -129,7 +129,10 @@ class _Server:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until SIGINT or SIGTERM, or until the parent is gone. Returns the exit status: 2 for bad input."""
+    """Serve until SIGINT or SIGTERM, or until the parent is gone.
+
+    Returns the exit status: 2 for bad input.
+    """
     options = _parse(arguments)
     if any(os.environ.get(name) != value for name, value in ENVIRONMENT.items()) and arguments is None:
         os.execve(sys.executable, [sys.executable, "-m", MODULE, *sys.argv[1:]], {**os.environ, **ENVIRONMENT})

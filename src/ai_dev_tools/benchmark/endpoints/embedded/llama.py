@@ -144,7 +144,10 @@ def usable_cores() -> int:
 
 
 def start_server(settings: LlamaSettings, num_ctx: int) -> Any:
-    """A llama.cpp server with the model, in this process; it ends with its last reference. Raises ModelError."""
+    """A llama.cpp server with the model, in this process; it ends with its last reference.
+
+    Raises ModelError.
+    """
     import xllamacpp
 
     params = xllamacpp.CommonParams()

@@ -1,4 +1,7 @@
-"""Ollama's API as data: checking requests, mapping options, and the shapes of replies. Pure functions, no I/O."""
+"""Ollama's API as data: checking requests, mapping options, and the shapes of replies.
+
+Pure functions, no I/O.
+"""
 
 from __future__ import annotations
 
@@ -114,7 +117,9 @@ def check_think(body: dict[str, Any], tag: str, *, can: bool = False) -> None:
 
 
 def parse_messages(messages: list[Any]) -> list[dict[str, str]]:
-    """Chat messages as role and content. As in Ollama any role goes, and images are not seen by a model without eyes.
+    """Chat messages as role and content.
+
+    As in Ollama any role goes, and images are not seen by a model without eyes.
 
     Raises:
         ApiError: 400 for a message of the wrong shape.
@@ -147,7 +152,9 @@ def keeps_alive(body: dict[str, Any]) -> bool:
 
 
 def sampling(options: dict[str, Any]) -> dict[str, Any]:
-    """llama.cpp's sampling parameters for Ollama's options, with Ollama's defaults; unknown options are ignored.
+    """llama.cpp's sampling parameters for Ollama's options, with Ollama's defaults.
+
+    Unknown options are ignored.
 
     Raises:
         ApiError: 500, as Ollama answers, for an option of the wrong type; 400 for a number that is out of range.
@@ -173,7 +180,9 @@ def sampling(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def integer(name: str, value: Any) -> int:
-    """An option as the integer of 32 bits that llama.cpp computes with; a fraction is cut off, as Ollama does.
+    """An option as the integer of 32 bits that llama.cpp computes with.
+
+    A fraction is cut off, as Ollama does.
 
     Raises:
         ApiError: 500 for another type, 400 for what does not fit.

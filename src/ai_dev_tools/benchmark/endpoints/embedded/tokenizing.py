@@ -13,7 +13,9 @@ _CONTEXT = 256
 
 
 def count_tokens(weights: Path, texts: Sequence[str]) -> list[int]:
-    """Tokens of each text, as the model's own tokenizer cuts them. Takes a second or two: llama.cpp loads the model.
+    """Tokens of each text, as the model's own tokenizer cuts them.
+
+    Takes a second or two: llama.cpp loads the model.
 
     Raises:
         ModelError: the model cannot be loaded, or does not answer.

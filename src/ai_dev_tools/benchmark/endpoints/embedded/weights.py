@@ -1,4 +1,6 @@
-"""Fetch the weights of embedded models as data from where they are published; never install or run anything.
+"""Fetch the weights of embedded models as data from where they are published.
+
+Never install or run anything.
 
 Received data is kept in a hidden file beside the destination, so that an interrupted fetch continues where it stopped.
 The file gets its name only when all its bytes are there and have the pinned sha256.
@@ -78,7 +80,10 @@ def fetch_weights(model: CatalogueModel, destination: Path, say: Say = _say_on_s
 
 @contextmanager
 def _partial_file(destination: Path) -> Iterator[BufferedRandom]:
-    """The file that collects received data, locked by one process at a time; removed if nothing was fetched."""
+    """The file that collects received data, locked by one process at a time.
+
+    Removed if nothing was fetched.
+    """
     path = destination.with_name(f".{destination.name}.partial")
     with open(path, "a+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -233,7 +238,10 @@ def _told(chunks: Iterable[bytes], start: int, model: CatalogueModel, say: Say) 
 
 
 def _copy(chunks: Iterable[bytes], target: BufferedRandom, most: int) -> str:
-    """Write chunks, at most `most` bytes, and return their sha256. A longer file is another one and is not read on."""
+    """Write chunks, at most `most` bytes, and return their sha256.
+
+    A longer file is another one and is not read on.
+    """
     digest, size = hashlib.sha256(), 0
     for chunk in chunks:
         size += len(chunk)
