@@ -31,6 +31,8 @@ EXPECTED: dict[str, Expected] = {
     "truncated_event": passing("stream cut in the middle of an event", "malformed_response"),
     "stream_without_end": passing("stream without `finish_reason` and `[DONE]`", "malformed_response"),
     "done_only": passing("`[DONE]` alone", "malformed_response"),
+    "done_without_a_reason": passing("`[DONE]` without `finish_reason`", "malformed_response"),
+    "error_object_in_mid_stream": passing('`{"object": "error"}` in mid-stream: out of memory', "runner"),
     "runner_gone_in_mid_stream": passing("`error` event: the runner has terminated", "runner"),
     "broken_off_by_the_server": passing('`finish_reason: "error"`', "runner"),
     "limit_in_mid_stream": passing("`error` event with code 429", "overloaded"),

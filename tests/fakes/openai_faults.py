@@ -100,6 +100,16 @@ def done_only(wire: Wire) -> None:
 
 
 @fault
+def done_without_a_reason(wire: Wire) -> None:
+    stream(wire, sse(begun(), begun("our")), DONE)
+
+
+@fault
+def error_object_in_mid_stream(wire: Wire) -> None:
+    stream(wire, sse(begun(), {"object": "error", "message": "EngineCore exited: out of memory", "code": 500}), DONE)
+
+
+@fault
 def runner_gone_in_mid_stream(wire: Wire) -> None:
     stream(wire, sse(begun(), {"error": {"message": "llama runner process has terminated", "code": 500}}))
 

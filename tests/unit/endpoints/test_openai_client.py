@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ai_dev_tools.benchmark._util.wire import Secrets
 from ai_dev_tools.benchmark.endpoints.chat import Accepted, Chat, Reply
 from ai_dev_tools.benchmark.endpoints.openai_client import FORMATS, OpenAIClient, fewer
 from ai_dev_tools.benchmark.endpoints.openai_errors import Refused, error_of, refused
@@ -264,6 +265,15 @@ def test_every_server_has_its_own_words_for_a_prompt_that_is_too_long(status: in
     assert isinstance(error_of(Refused(status, message)), ContextOverflowError)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [b'{"error": {"message": "no such field"}}', b'{"error": "no such field"}', b'{"detail": "no such field"}',
+     b'{"object": "error", "message": "no such field", "code": 400}', b"no such field"],
+)  # fmt: skip
+def test_a_refusal_is_read_in_each_of_its_forms(body: bytes) -> None:
+    assert refused(400, body, Secrets()).message == "no such field"
+
+
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_refused_key_is_said_without_the_servers_words_and_with_what_to_do(status: int) -> None:
     problem = error_of(Refused(status, "Incorrect API key provided: sk-Mark****ker"))
@@ -275,8 +285,6 @@ def test_a_refused_key_is_said_without_the_servers_words_and_with_what_to_do(sta
 @settings(max_examples=60)
 @given(st.integers(201, 599), st.binary(max_size=120))
 def test_every_refusal_is_one_line_of_some_class(status: int, body: bytes) -> None:
-    from ai_dev_tools.benchmark._util.wire import Secrets
-
     assert "\n" not in str(error_of(refused(status, body, Secrets())))
 
 

@@ -95,9 +95,11 @@ def find_dialect(spec: EndpointSpec, url: str, headers: Mapping[str, str]) -> ty
             f"{spec.instance}: {error}",
             remedy="Start Ollama there, or choose endpoint=container or profile=embedded",
         ) from None
-    if status in (401, 403) or (isinstance(reply, dict) and "version" in reply):
+    if isinstance(reply, dict) and "version" in reply:
         return OllamaClient
     found = found_at(url, headers)
+    if found is None and status in (401, 403):  # said by whoever asks for its models
+        return OllamaClient
     if found is None:
         raise ConfigurationError(
             f"{spec.instance}: {url} answers, but is not Ollama (HTTP {status} for /api/version)",

@@ -24,6 +24,7 @@ from ai_dev_tools.benchmark.endpoints.openai_errors import (
     Refused,
     RefusedRequestError,
     error_of,
+    is_error,
     refused,
     refused_in_stream,
 )
@@ -183,7 +184,7 @@ class OpenAIClient(ChatClient):
         answer = Answer()
         try:
             for item in items(response, self._secrets):
-                if item.get("error"):
+                if is_error(item):
                     raise error_of(refused_in_stream(item, self._secrets))
                 now = time.perf_counter() - started
                 reply.turn_s = now if reply.turn_s is None else reply.turn_s
@@ -196,8 +197,8 @@ class OpenAIClient(ChatClient):
             reply.text = self._secrets.text("".join(answer.pieces))
             reply.served = self._secrets.text(answer.served) if answer.served else None
             reply.flags = ("refused",) if answer.refused else ()
-        if answer.reason is None and not (answer.done and (answer.pieces or answer.usage)):
-            raise MalformedResponseError("the answer's stream ended without saying that it was done")
+        if answer.reason is None:  # `[DONE]` alone says that the stream ended, not that the answer did
+            raise MalformedResponseError("the answer's stream ended without a finish_reason")
         reply.final = self._secrets.hide(answer.closing())
         self.pace.note(response.headers, answer.tokens)
         if reason := answer.problem:

@@ -64,11 +64,23 @@ def refused(status: int, body: bytes, secrets: wire.Secrets) -> Refused:
         item = secrets.hide(wire.decoded(body))
     except ValueError:
         item = None
-    return Refused(status, message_of(body, secrets), *_about(item))
+    return Refused(status, _plain_message(item) or message_of(body, secrets), *_about(item))
+
+
+def _plain_message(item: Any) -> str:
+    """A message outside of an `error`, as vLLM and FastAPI put it; empty where there is none."""
+    texts = [item.get(name) for name in ("message", "detail")] if isinstance(item, dict) else []
+    return next((text for text in texts if isinstance(text, str)), "")
+
+
+def is_error(item: Mapping[str, Any]) -> bool:
+    """Whether an object of a stream is an error: `{"error": …}`, or as vLLM once put it, `{"object": "error", …}`."""
+    return bool(item.get("error")) or item.get("object") == "error"
 
 
 def refused_in_stream(item: Mapping[str, Any], secrets: wire.Secrets) -> Refused:
-    """What an `error` object in a stream says; its code may be a status."""
+    """What an error in a stream says; its code may be a status."""
+    item = item if item.get("error") else {"error": dict(item)}
     inner = item.get("error")
     code = inner.get("code") if isinstance(inner, dict) else None
     status = int(code) if isinstance(code, int | str) and str(code).isdigit() and 400 <= int(code) < 600 else 200

@@ -47,9 +47,10 @@ def items(response: urllib3.BaseHTTPResponse, secrets: wire.Secrets) -> Iterator
         value = value.strip()
         if name == b"event":
             event = value
-        elif name in (b"data", b"error") and value == b"[DONE]":
-            yield {"done": True}
-        elif name in (b"data", b"error") and value:  # llama.cpp once named the field of an error so
+        elif name in (b"data", b"error") and value not in (
+            b"",
+            b"[DONE]",
+        ):  # llama.cpp once named the field of an error so
             item = object_of(value, secrets)
             yield {"error": item} if b"error" in (name, event) and not item.get("error") else item
             event = b""
@@ -67,7 +68,6 @@ class Answer:
     timings: dict[str, Any] = field(default_factory=dict)
     served: str = ""
     refused: bool = False
-    done: bool = False
     named: bool = False
     """Whether a fingerprint came too, so that nothing more is to be said of who answers."""
 
@@ -75,8 +75,7 @@ class Answer:
         """Take in one object; true where it holds a piece of the answer."""
         if not self.named:
             self._take_name(item)
-        if "usage" in item or "timings" in item or "done" in item:
-            self.done = self.done or item.get("done") is True
+        if "usage" in item or "timings" in item:
             self.usage = table(item, "usage") or self.usage
             self.timings = table(item, "timings") or self.timings
         choices = item.get("choices")

@@ -49,7 +49,7 @@ def _warm_up_one(block: Block, client: ChatClient, chat: Chat, limit_s: float, s
         try:
             return client.warm_up(chat, limit_s)
         except BenchmarkError as error:
-            last = attempt + 1 == block.attempts or stop.is_set()
+            last = attempt + 1 == block.attempts or stop.is_set() or (error.retry_after_s or 0.0) > MOST_WAIT_S
             if last or not (client.negotiates and error.retried):
                 raise
             stop.wait(backoff(attempt, error))
