@@ -190,6 +190,38 @@ def test_a_count_of_errors_leads_to_those_samples(page: Any) -> None:
     page.wait_for_selector("#sample-detail .notice.error")
 
 
+def test_a_figure_shows_the_value_under_the_pointer_and_its_saved_picture_keeps_it(page: Any) -> None:
+    tip, mark = page.locator(".tip"), page.locator("#figure-forest-tools [data-tip]").first
+    assert not tip.is_visible()
+    mark.hover(force=True)
+    assert tip.is_visible()
+    assert tip.inner_text() == mark.get_attribute("data-tip")
+    assert "ratio 0." in tip.inner_text()
+    page.mouse.move(1, 1)
+    assert not tip.is_visible()
+    with page.expect_download() as picture:
+        page.locator("#figure-forest-tools .figure-svg").click()
+    assert "ratio 0." in Path(picture.value.path()).read_text().split("<title")[1]
+
+
+def test_rows_that_settle_nothing_are_shown_by_a_box_and_by_a_filter(chromium: Any, tmp_path: Path) -> None:
+    few = make_run(tmp_path, samples=3)
+    render_report(few.inputs, tmp_path / "report", tmp_path / "figures")
+    with Opened(chromium, tmp_path / "report" / "report.html") as opened:
+        block = opened.page.locator("#table-comparisons")
+        rows, shown = block.locator("tbody tr").count(), block.locator("tbody tr:visible")
+        quiet = block.locator("tbody tr.quiet").count()
+        assert quiet > 10
+        assert shown.count() == rows - quiet
+        assert block.locator(".count").inner_text() == f"{rows - quiet} of {rows} rows"
+        block.locator(".every").check()
+        assert shown.count() == rows
+        block.locator(".every").uncheck()
+        block.locator(".filter").fill("only 3 clusters")
+        assert shown.count() > 10
+        assert opened.errors == []
+
+
 def fits_on_paper(page: Any) -> bool:
     """Whether no table is cut at the right edge of an A4 page with narrow margins."""
     page.set_viewport_size({"width": 760, "height": 1000})
