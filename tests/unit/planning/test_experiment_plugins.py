@@ -16,6 +16,7 @@ from ai_dev_tools.benchmark.config.models import load_config
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.planning.experiment import Experiment, open_experiment
 from ai_dev_tools.benchmark.plugins import load_plugins
+from ai_dev_tools.benchmark.tasks.registry import TaskRegistry
 from support.making import case, write_task
 from support.repository import ROOT
 
@@ -155,3 +156,15 @@ def test_a_plan_without_plugins_keeps_its_hash(root: Path) -> None:
     plan = experiment(root).plan("light")
     assert "plugins" not in plan.content()
     assert experiment(root, plugins="mine.py").plan("light").digest == plan.digest
+
+
+def test_tasks_read_from_python_know_the_scorers_of_the_settings(root: Path) -> None:
+    scored_by_mine(root, most=1)
+    (root / "config" / "config.yaml").write_text("plugins: [mine.py]\n")
+    registry = TaskRegistry(root)
+    assert registry.get_task("colours").scoring[0].as_dict() == {
+        "field": "colour",
+        "scorer": "mine",
+        "weight": 1.0,
+        "most": 1,
+    }

@@ -63,8 +63,16 @@ def task_folders(root: Path, further: Iterable[Path], home: Path | None = None) 
 
 def task_folders_of(root: Path) -> list[Path]:
     """The same, by the settings files of a workflow's folder."""
-    named = list_in(as_list(load_settings(root, {}).settings.get("task_folders")))
-    return task_folders(root, [root / str(folder) for folder in named])
+    return task_folders(root, [root / name for name in _named(root, "task_folders")])
+
+
+def plugins_of(root: Path) -> list[str]:
+    """What the setting `plugins` in the settings files of a workflow's folder names."""
+    return _named(root, "plugins")
+
+
+def _named(root: Path, setting: str) -> list[str]:
+    return [str(name) for name in list_in(as_list(load_settings(root, {}).settings.get(setting)))]
 
 
 def find_root(start: Path | None = None) -> Path:

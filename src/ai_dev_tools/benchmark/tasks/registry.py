@@ -15,8 +15,9 @@ import yaml
 
 from ai_dev_tools.benchmark.config.models import WorkflowType
 from ai_dev_tools.benchmark.config.parsing import PATH_SAFE, nearest, refuse_unstorable
-from ai_dev_tools.benchmark.config.shipped_files import find_root, task_folders_of
+from ai_dev_tools.benchmark.config.shipped_files import find_root, plugins_of, task_folders_of
 from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
+from ai_dev_tools.benchmark.plugins import add_plugin
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.names import checked
 from ai_dev_tools.benchmark.tasks.loading import Task, find_tasks, load_task
@@ -60,11 +61,18 @@ class TaskRegistry:
         found = self._found()
         if task_id not in found:
             raise ConfigurationError(f"unknown task '{task_id}', {nearest(task_id, found)}")
+        self._load_plugins()
         return load_task(found[task_id])
 
     def list_tasks(self) -> list[Task]:
         """All tasks, sorted by id."""
+        self._load_plugins()
         return [load_task(folder) for _, folder in sorted(self._found().items())]
+
+    def _load_plugins(self) -> None:
+        """Have the scorers registered that tasks may name."""
+        for name in plugins_of(self._root):
+            add_plugin(name, self._root)
 
     def create_custom_task(
         self,
