@@ -40,7 +40,7 @@ def rendered(folder: Path) -> None:
 
 @pytest.mark.parametrize(("size", "tokens", "hint"), [("S", 81_007, "fewer files"), ("S", 5_000, "declare size: L"),
                                                       ("L", 81_007, "fewer files")])  # fmt: skip
-def test_a_case_that_is_plainly_larger_than_its_class_is_not_rendered(
+def test_a_case_that_is_far_larger_than_its_class_is_not_rendered(
     tmp_path: Path, size: str, tokens: int, hint: str
 ) -> None:
     cases = (case("fits"), case("big", size=size))
@@ -87,7 +87,7 @@ def test_only_the_files_that_are_shown_count(tmp_path: Path) -> None:
 
 def test_a_case_near_its_limit_is_told_but_not_refused() -> None:
     row = prompt("one", "baseline", code(2_600))
-    assert size_problem(row, plainly=True) is None
+    assert size_problem(row, far_beyond=True) is None
     assert "at most 2,500" in str(size_problem(row))
     assert size_problem(prompt("one", "baseline", code(2_400))) is None
 
@@ -202,7 +202,7 @@ def checks(capsys: pytest.CaptureFixture[str], name: str) -> list[dict[str, str]
     return [check for check in found if check["name"] == name]
 
 
-def test_validate_fails_for_a_class_that_is_plainly_wrong(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_validate_fails_for_a_class_that_is_far_too_small(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with_cases(project, "S", 81_007)
     (check,) = checks(capsys, "task colours")
     assert check["status"] == "failed"

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from ai_dev_tools.benchmark.planning.experiment import Experiment
     from ai_dev_tools.benchmark.tasks.loading import Task
 
-PLAINLY = 1.5
-"""A case is refused when its estimate exceeds its class by this factor, which is more than tokenizers differ."""
+REFUSED_BEYOND = 1.5
+"""A case is refused if its estimate exceeds its class by this factor, which is more than tokenizers differ."""
 WRAPPING_TOKENS = 60
 """What a chat template and the opening nonce add to a prompt, on the cautious side."""
 _FEWEST_CHARS_PER_TOKEN = 1.5
@@ -76,16 +76,16 @@ def refuse_wrong_sizes(task: Task, rows: Iterable[Prompt]) -> None:
     """
     files = {case.id for case in task.cases if case.contexts is None}
     baselines = (row for row in rows if row.approach == "baseline" and row.case in files)
-    lines = [problem for row in baselines if (problem := size_problem(row, plainly=True))]
+    lines = [problem for row in baselines if (problem := size_problem(row, far_beyond=True))]
     if lines:
         rest = [f"… and {len(lines) - _MOST_LINES} more cases"] if len(lines) > _MOST_LINES else []
         raise ConfigurationErrors([*lines[:_MOST_LINES], *rest])
 
 
-def size_problem(row: Prompt, plainly: bool = False) -> str | None:
+def size_problem(row: Prompt, far_beyond: bool = False) -> str | None:
     """Why a prompt does not fit the size class that its case declares; None if it does."""
     tokens = estimated_tokens(row.prompt or "")
-    if tokens <= LARGEST[row.size] * (PLAINLY if plainly else 1):
+    if tokens <= LARGEST[row.size] * (REFUSED_BEYOND if far_beyond else 1):
         return None
     fitting = next((size for size, most in LARGEST.items() if tokens <= most), None)
     way_out = f"declare size: {fitting}" if fitting else "show fewer files, or cut them with `excerpt`"

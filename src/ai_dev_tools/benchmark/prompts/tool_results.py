@@ -109,7 +109,7 @@ def collect_contexts(
         collection.questions = render_questions(task, wanted)
     rows: list[ToolResult] = []
     for case in wanted:
-        reason = "" if collection.works else hopeless(rows)
+        reason = "" if collection.works else reason_to_give_up(rows)
         rows.append(collection.not_run(case, rows, reason) if reason else collection.one(case))
     return rows
 
@@ -128,7 +128,7 @@ def disturbed_line(task: str, rows: Iterable[ToolResult]) -> str | None:
     )
 
 
-def hopeless(rows: Sequence[ToolResult]) -> str:
+def reason_to_give_up(rows: Sequence[ToolResult]) -> str:
     """Why a tool need not run on more cases (it failed on all so far, on the first few in the same way).
 
     Else empty.
@@ -137,11 +137,11 @@ def hopeless(rows: Sequence[ToolResult]) -> str:
     first = tried[:TRIES]
     if len(first) < TRIES or any(row.status == "ok" for row in tried):
         return ""
-    ways = {_way(row) for row in first}
+    ways = {_kind_of_failure(row) for row in first}
     return str(first[0].error) if len(ways) == 1 else ""
 
 
-def _way(row: ToolResult) -> tuple[str, str]:
+def _kind_of_failure(row: ToolResult) -> tuple[str, str]:
     """How a run failed, without what differs from case to case: numbers, paths, names in quotes."""
     message = str(row.error)
     for kind in (" did not end within ", " printed what is not ", " printed more than "):
