@@ -323,8 +323,12 @@ def test_a_limit_counts_when_it_leaves_no_room_for_another_request() -> None:
 
 
 def test_a_pause_holds_for_everybody_and_the_longer_one_counts() -> None:
-    pace = Pace()
+    said: list[float] = []
+    pace = Pace(said.append)
     pace.hold(50)
+    pace.hold(49)
+    pace.hold(2)
+    assert said == [50], "a pause is said once, and a short one not at all"
     pace.hold(1)
     assert 40 < pace.pause_s <= 50
     pace.hold(1e9)

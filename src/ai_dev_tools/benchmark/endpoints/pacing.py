@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 MOST_WAIT_S = 300.0
 """A longer wait is not sat out: the block ends, keeps what it has, and the same command goes on later."""
+LONG_PAUSE_S = 5.0
+"""A pause from which on a line says why nothing happens."""
 _EPOCH_S = 1e9
 """A reset above this is a moment (in s, or in ms above a thousand times this), not a span."""
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
@@ -18,9 +20,14 @@ _KINDS = ("", "-requests", "-tokens")
 
 
 class Pace:
-    """When the next request may be sent. One is shared by all threads that ask for a block."""
+    """When the next request may be sent. One is shared by all threads that ask for a block.
 
-    def __init__(self) -> None:
+    Args:
+        say: called with the seconds of each pause that somebody watching would wonder about.
+    """
+
+    def __init__(self, say: Callable[[float], None] | None = None) -> None:
+        self._say = say or (lambda seconds: None)
         self._lock = threading.Lock()
         self._free_at = 0.0
         self._most_tokens = 0
@@ -29,8 +36,13 @@ class Pace:
 
     def hold(self, seconds: float) -> None:
         """Nobody sends for so long; a wait that is longer already stands."""
+        seconds = min(seconds, MOST_WAIT_S)
         with self._lock:
-            self._free_at = max(self._free_at, time.monotonic() + min(seconds, MOST_WAIT_S))
+            free_at = time.monotonic() + seconds
+            longer_s = free_at - max(self._free_at, time.monotonic())
+            self._free_at = max(self._free_at, free_at)
+        if seconds >= LONG_PAUSE_S and longer_s > 1.0:
+            self._say(seconds)
 
     def note(self, headers: Mapping[str, str], tokens: int = 0) -> None:
         """Take in what an answer's headers leave of the limits.

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import msgspec
 
+from ai_dev_tools.benchmark._util.clock import duration
 from ai_dev_tools.benchmark.endpoints import ReadyEndpoint, open_endpoint
 from ai_dev_tools.benchmark.endpoints.chat import Accepted, ChatClient
 from ai_dev_tools.benchmark.endpoints.dialects import dialect
@@ -260,8 +261,11 @@ def _measure(work: Work, endpoint: ReadyEndpoint, log: Log, stop: threading.Even
     progress = BlockProgress(work.block, len(work.missing), log)
     monitor = ModelMonitor(work.block, endpoint, work.session, log)
     accepted = Accepted()
+    pace = Pace(
+        lambda s: log(f"{work.block.instance}: the server's limits are reached, nothing is sent for {duration(s)}")
+    )
     while work.missing and not stop.is_set():
-        crew = _Crew(work, endpoint, progress, monitor, stop, accepted)
+        crew = _Crew(work, endpoint, progress, monitor, stop, accepted, pace)
         with _metered(endpoint) as meter:
             known = slots.known_slots(work.block, endpoint)
             chat = one_token(work.block, work.prompt(work.missing[0]))
@@ -313,6 +317,7 @@ class _Crew:
         monitor: ModelMonitor,
         stop: threading.Event,
         accepted: Accepted,
+        pace: Pace,
     ) -> None:
         self.gone = False
         self._work = work
@@ -328,7 +333,7 @@ class _Crew:
         self.lost: list[Cell] = []
         self._crash: BaseException | None = None
         connections = work.block.endpoint.max_concurrent
-        pace, client = Pace(), dialect(endpoint.api)
+        client = dialect(endpoint.api)
         self.clients = [client(url, connections, endpoint.headers, pace, accepted) for url in endpoint.replicas]
 
     def run(self, meter: Meter, at_once: Sequence[int]) -> None:

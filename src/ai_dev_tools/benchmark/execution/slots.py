@@ -99,6 +99,11 @@ def in_words(slots: Slots, endpoint: ReadyEndpoint, instance: str) -> str | None
     if slots.at_once == slots.wanted or slots.wanted == 1:
         return None
     where = f"{instance}: {slots.url}"
+    if slots.at_once is None and endpoint.told_by != OllamaClient.api:
+        return (
+            f"{where} does not show how many requests it serves at once: {slots.wanted} are sent. If it does not report its own "
+            "times, a request that waits in its queue cannot be told apart: set max_concurrent to what it serves"
+        )
     if slots.at_once is None:
         return (
             f"{where} does not show how many requests it serves at once: {slots.wanted} are sent, and the check "
