@@ -20,11 +20,11 @@ from ai_dev_tools.benchmark.analysis.candidate import Candidate
 from ai_dev_tools.benchmark.analysis.claims import Undertaking
 from ai_dev_tools.benchmark.analysis.gates import Gates
 from ai_dev_tools.benchmark.analysis.measuring import measure
-from ai_dev_tools.benchmark.analysis.pairing import costs
 from ai_dev_tools.benchmark.analysis.pairs import Pairs
+from ai_dev_tools.benchmark.analysis.samples import Samples
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.analysis.standing import Standing
-from ai_dev_tools.benchmark.analysis.validity import DEFAULTS, assess
+from ai_dev_tools.benchmark.analysis.validity import DEFAULTS
 from ai_dev_tools.benchmark.analysis.verdicts import _share_spread, decide
 from ai_dev_tools.benchmark.records.plan import Claim, DeclaredPlan
 
@@ -167,7 +167,7 @@ class Layout:
     claim: Claim = field(init=False)
 
     def __post_init__(self) -> None:
-        table = costs(assess(_samples(self.sizes, self.models)))
+        table = Samples.prepare(_samples(self.sizes, self.models)).frame
         names = tuple(f"m{m}" for m in range(self.models))
         self.claim = Claim(id="tokens:tools", endpoint="tokens", approach="tools")
         cases = {f"t{t}": tuple(f"t{t}c{c}" for c in range(n)) for t, n in enumerate(self.sizes)}

@@ -134,29 +134,29 @@ def analyse(folder: Path) -> tuple[dict[str, float], float]:
     from ai_dev_tools.benchmark.analysis.comparison import compare
     from ai_dev_tools.benchmark.analysis.controls import realised_lengths
     from ai_dev_tools.benchmark.analysis.decomposition import break_even, decompose, efficiency_change
+    from ai_dev_tools.benchmark.analysis.ledger import check_samples
     from ai_dev_tools.benchmark.analysis.metrics import compute_metrics
-    from ai_dev_tools.benchmark.analysis.pairing import costs
+    from ai_dev_tools.benchmark.analysis.samples import Samples
     from ai_dev_tools.benchmark.analysis.statistics import benjamini_hochberg, wilson
-    from ai_dev_tools.benchmark.analysis.validity import assess, check_samples
     from ai_dev_tools.benchmark.analysis.verdicts import judge
 
     benjamini_hochberg([0.5]), wilson(1, 2)  # imports are not counted
     spent: dict[str, float] = {}
     before = time.process_time()
 
-    def step(name: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+    def step(name: str, make: Callable[[], pd.DataFrame]) -> None:
         begin = time.perf_counter()
         table = make()
-        if name != "prepare":
-            table.to_parquet(folder / f"{name}.parquet")
-            if len(table) < 100_000:
-                table.to_csv(folder / f"{name}.csv", index=False)
+        table.to_parquet(folder / f"{name}.parquet")
+        if len(table) < 100_000:
+            table.to_csv(folder / f"{name}.csv", index=False)
         spent[name] = time.perf_counter() - begin
-        return table
 
-    table = step("prepare", lambda: costs(assess(pd.read_parquet(folder / "samples.parquet"))))
-    step("metrics", lambda: compute_metrics(table))
-    step("validity", lambda: check_samples(table))
+    begin = time.perf_counter()
+    samples = Samples.prepare(pd.read_parquet(folder / "samples.parquet"))
+    spent["prepare"] = time.perf_counter() - begin
+    step("metrics", lambda: compute_metrics(samples))
+    step("validity", lambda: check_samples(samples))
     for arm in ("tools", "no_context"):
         for name, make in (
             ("compare", compare),
@@ -164,9 +164,9 @@ def analyse(folder: Path) -> tuple[dict[str, float], float]:
             ("break_even", break_even),
             ("efficiency", efficiency_change),
         ):
-            step(f"{name}_{arm}", lambda make=make, arm=arm: make(table, arm))  # type: ignore[misc]
-    step("controls", lambda: realised_lengths(table))
-    step("verdicts", lambda: judge(table, ledger(table))[0])
+            step(f"{name}_{arm}", lambda make=make, arm=arm: make(samples, arm))  # type: ignore[misc]
+    step("controls", lambda: realised_lengths(samples))
+    step("verdicts", lambda: judge(samples, ledger(samples.frame))[0])
     return spent, time.process_time() - before
 
 

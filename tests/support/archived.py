@@ -54,8 +54,7 @@ class Recorded:
 
     @property
     def subject(self) -> Subject:
-        about = {"about": self.experiment.about(PROFILE)}
-        return Subject.from_dict(self.experiment.archived(PROFILE) | about)
+        return self.experiment.archived(PROFILE)
 
     def archive(self, name: str = "run.crate.zip") -> Path:
         """The run's archive, beside its folder."""

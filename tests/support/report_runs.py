@@ -14,6 +14,7 @@ import pandas as pd
 
 from ai_dev_tools.benchmark.analysis.tables import write_tables
 from ai_dev_tools.benchmark.prompts import Prompt, write_prompts
+from ai_dev_tools.benchmark.records.about import RunAbout
 from ai_dev_tools.benchmark.records.paths import TABLE_FILES
 from ai_dev_tools.benchmark.records.plan import Plan
 from ai_dev_tools.benchmark.records.sample import (
@@ -44,7 +45,7 @@ class Run:
     """A results folder of one profile."""
 
     folder: Path
-    about: dict[str, Any]
+    about: RunAbout
 
     @property
     def inputs(self) -> Inputs:
@@ -117,7 +118,7 @@ def with_identity(run: Run, cpu: str, sizes: dict[str, str], **model: Any) -> No
     """Write what block jobs would have recorded of the machine and of each model; `sizes` as a server states them."""
     hardware = {"cpu": cpu, "cores": 8, "ram_bytes": 2**35, "gpus": [], "os": "Linux 6"}
     for tag, size in sizes.items():
-        file = run.folder / "identity" / tag.replace(":", "-") / f"{next(iter(run.about['tasks']))}.json"
+        file = run.folder / "identity" / tag.replace(":", "-") / f"{next(iter(run.about.tasks))}.json"
         file.parent.mkdir(parents=True, exist_ok=True)
         asked = {"options": {"temperature": 0.0, "num_ctx": 8192}, "think": False}
         about = {"tag": tag, "parameter_size": size, "quantization": "Q4_K_M", "offload_share": 0.0, **model}
@@ -167,17 +168,16 @@ def _plan(
 
 def _about(
     profile: str, models: tuple[str, ...], tasks: tuple[str, ...], approaches: tuple[str, ...], samples: int
-) -> dict[str, Any]:
-    return {
-        "profile": {"name": profile, "description": "a laptop"},
-        "models": list(models),
-        "tasks": {task: task.replace("_", " ").title() for task in tasks},
-        "approaches": {name: f"what {name} shows" for name in approaches},
-        "samples": samples,
-        "expected": {task: samples * len(approaches) for task in tasks},
-        "execution_mode": "async",
-        "partial": False,
-    }
+) -> RunAbout:
+    return RunAbout(
+        profile={"name": profile, "description": "a laptop"},
+        models=list(models),
+        tasks={task: task.replace("_", " ").title() for task in tasks},
+        approaches={name: f"what {name} shows" for name in approaches},
+        samples=samples,
+        expected={task: samples * len(approaches) for task in tasks},
+        execution_mode="async",
+    )
 
 
 def _prompt(task: str, case: str, approach: str) -> Prompt:
@@ -303,7 +303,7 @@ def notices(report: Report) -> str:
 
 def shown(run: Run) -> str:
     """All sections as HTML, figures drawn, without a kernel."""
-    return str(open_report(str(run.inputs.tables), run.about, str(run.inputs.plans)).show().data)
+    return str(open_report(str(run.inputs.tables), run.about.plain(), str(run.inputs.plans)).show().data)
 
 
 def everything(report: Report) -> dict[str, str]:

@@ -20,6 +20,6 @@ rule report_batch:
         measuring=flow.blocks_at_once,
     params:
         batch=flow.several.batch,
-        reference=flow.config.plan.reference,
+        judging=flow.judging,
     script:
         "../scripts/report_batch.py"

@@ -24,6 +24,6 @@ rule compare_runs:
     resources:
         measuring=flow.blocks_at_once,
     params:
-        reference=flow.config.plan.reference,
+        judging=flow.judging,
     script:
         "../scripts/compare_runs.py"

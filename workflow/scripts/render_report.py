@@ -1,6 +1,7 @@
 from pathlib import Path
 
 from ai_dev_tools.benchmark.execution.job import job
+from ai_dev_tools.benchmark.records.about import RunAbout
 from ai_dev_tools.benchmark.reporting import Inputs, render_report
 
 with job(snakemake.log[0]):
@@ -10,7 +11,7 @@ with job(snakemake.log[0]):
         plans=Path(snakemake.input.plans),
         blocks=[Path(path) for path in snakemake.input.blocks],
         prompts=[Path(path) for path in snakemake.input.prompts],
-        about=snakemake.params.about,
+        about=RunAbout.read(snakemake.params.about),
         templates=[Path(path) for path in snakemake.input.get("templates", [])],
         plugins=list(snakemake.params.plugins),
     )

@@ -21,7 +21,7 @@ from ai_dev_tools.cli.console import FAILED, OK, out, out_json, say, stop
 from ai_dev_tools.cli.options import names
 
 if TYPE_CHECKING:
-    from ai_dev_tools.benchmark.config.models import OutputFormat
+    from ai_dev_tools.benchmark.config.models import OutputFormat, ValidityThresholds
     from ai_dev_tools.benchmark.planning.experiment import Experiment
 
 Setting = str | int | float | bool | Sequence[str] | None
@@ -131,6 +131,20 @@ def open_request(request: CommandRequest) -> tuple[Experiment, Path]:
     config = load_config(apply_batch(load_settings(root, overrides).settings, overrides))
     with contextlib.chdir(root):
         return open_experiment(config, root), root
+
+
+def judging(root: Path | None) -> tuple[ValidityThresholds | None, str]:
+    """Thresholds and reference of the project that this is about; the defaults where there is none here."""
+    from ai_dev_tools.benchmark.config.models import load_config
+    from ai_dev_tools.benchmark.config.sources import load_settings
+    from ai_dev_tools.benchmark.errors import ConfigurationError
+
+    try:
+        place = find_root(root)
+    except ConfigurationError:
+        return None, "baseline"
+    config = load_config(load_settings(place, {}).settings)
+    return config.validity, config.plan.reference
 
 
 def start(request: CommandRequest, target: str, present: Present) -> int:

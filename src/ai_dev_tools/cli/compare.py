@@ -93,7 +93,8 @@ def _compare_stored(given: Sequence[str], request: CommandRequest, same_verdicts
     if before.name == after.name:
         console.stop(f"both runs are called '{before.name}': rename one of the files or folders")
     target = f"comparison/{before.name}__{after.name}"
-    write_comparison(before, after, place / "results" / target, experiment.config.plan.reference)
+    config = experiment.config
+    write_comparison(before, after, place / "results" / target, config.plan.reference, config.validity)
     show(place, target, experiment.config.output_format, "", as_json)
     return _say_whether_verdicts_hold([before, after], same_verdicts)
 

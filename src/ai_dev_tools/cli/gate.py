@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ai_dev_tools.cli import console
-from ai_dev_tools.cli.command_request import CommandRequest, open_request
+from ai_dev_tools.cli.command_request import CommandRequest, judging, open_request
 from ai_dev_tools.cli.options import AsJson, Root, names
 
 if TYPE_CHECKING:
@@ -33,7 +33,9 @@ def gate(
         ),
     ] = None,
     approach: Annotated[str, typer.Option("--approach", help="The arm that is judged")] = "tools",
-    reference: Annotated[str, typer.Option("--reference", help="The arm that its time is relative to")] = "baseline",
+    reference: Annotated[
+        str | None, typer.Option("--reference", help="The arm that its time is relative to [default: plan.reference]")
+    ] = None,
     alpha: Annotated[float, typer.Option(min=0.0001, max=0.5, help="Error rate over all metrics and models")] = 0.05,
     power: Annotated[
         float, typer.Option(min=0, max=0.999, help="Probability of finding a change of twice the bound that 'ok' needs")
@@ -44,13 +46,13 @@ def gate(
     as_json: AsJson = False,
 ) -> None:
     """Fail (exit code 1) if a declared metric got worse than in a stored run, beyond its bound and beyond chance."""
+    from ai_dev_tools.benchmark.analysis.rows import records
     from ai_dev_tools.benchmark.comparison.gate import junit as as_junit
     from ai_dev_tools.benchmark.comparison.gate import parse_metrics
     from ai_dev_tools.benchmark.errors import ConfigurationError
 
     table = _judge(baseline, run, root, parse_metrics(names(metric) or []), approach, reference, alpha, power)
-    plain = table.astype(object).where(table.notna(), None).to_dict("records")
-    rows = [{str(name): value for name, value in row.items()} for row in plain]
+    rows = records(table)
     if junit:
         try:
             junit.write_text(as_junit(table), encoding="utf-8")
@@ -71,7 +73,7 @@ def _judge(
     root: Path | None,
     bounds: dict[str, float],
     approach: str,
-    reference: str,
+    reference: str | None,
     alpha: float,
     power: float,
 ) -> pd.DataFrame:
@@ -85,10 +87,12 @@ def _judge(
     from ai_dev_tools.benchmark.errors import ConfigurationError
 
     given = CommandRequest(root)
+    thresholds, planned = judging(root)
     place = given.place() if run is None or not Path(run).exists() or not Path(baseline).exists() else Path()
     try:
         now = read_run(run or open_request(given)[0].run, place)
-        return judge_gate(now, read_run(baseline, place), bounds, approach, reference, alpha, power=power)
+        before, arm = read_run(baseline, place), reference or planned
+        return judge_gate(now, before, bounds, approach, arm, alpha, power=power, thresholds=thresholds)
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
         said = (str(error).splitlines() or [""])[0][:120]
         raise ConfigurationError(f"these runs cannot be judged ({type(error).__name__}: {said})") from None

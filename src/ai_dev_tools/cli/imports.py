@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from ai_dev_tools.cli import console
-from ai_dev_tools.cli.command_request import CommandRequest
+from ai_dev_tools.cli.command_request import CommandRequest, judging
 from ai_dev_tools.cli.options import AsJson, Root
 
 
@@ -62,7 +62,8 @@ def _import_archives(
     folder = output or CommandRequest(root).place() / "results" / "comparison" / label
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         console.stop(f"{folder} is a file or not empty: name another folder with --output")
-    imported = import_archives(files, folder, separate=separate)
+    thresholds, reference = judging(root)
+    imported = import_archives(files, folder, separate=separate, reference=reference, thresholds=thresholds)
     if as_json:
         console.out_json({"folders": [str(path) for path in imported.folders], "lines": imported.lines})
         return

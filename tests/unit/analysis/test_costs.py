@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from ai_dev_tools.benchmark.analysis.bills import bill, with_floor
-from ai_dev_tools.benchmark.analysis.pairing import costs
+from ai_dev_tools.benchmark.analysis.samples import Samples
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.analysis.verdicts import verdicts
 from support.invented import decide, declare, invent, tools
@@ -36,7 +36,7 @@ def fail(samples: pd.DataFrame, rows: pd.Series[bool], error: str) -> pd.DataFra
 def test_what_an_arm_brings_on_itself_costs_its_time_and_the_baselines_request(error: str) -> None:
     samples = invent(n=20)
     samples.loc[tools(samples), "tool_s"] = 2.0
-    row = costs(fail(samples, tools(samples) & (samples["sample"] == 3), error))
+    row = Samples.prepare(fail(samples, tools(samples) & (samples["sample"] == 3), error)).frame
     failed, helper = (
         row[(row["approach"] == arm) & (row["sample"] == 3) & (row["task"] == "a")].iloc[0]
         for arm in ("tools", "baseline")
@@ -70,7 +70,9 @@ def test_what_nobody_brought_on_themselves_is_dropped(error: str) -> None:
 @pytest.mark.parametrize("arm", ["baseline", "no_context"])
 def test_baseline_and_floor_have_nothing_to_fall_back_to(arm: str) -> None:
     samples = invent(n=20)
-    table = costs(fail(samples, (samples["approach"] == arm) & (samples["sample"] == 0), "context_overflow"))
+    table = Samples.prepare(
+        fail(samples, (samples["approach"] == arm) & (samples["sample"] == 0), "context_overflow")
+    ).frame
     failed = table[(table["approach"] == arm) & (table["sample"] == 0)]
     assert (failed["dropped"] == "failed: context_overflow").all()
     assert failed["tokens_low"].isna().all()
@@ -108,7 +110,7 @@ def test_an_answer_that_looped_counts_what_was_seen_and_could_have_filled_the_wi
     looped = tools(samples) & (samples["sample"] < 10)
     read = samples.loc[looped, "input_tokens"].to_numpy()
     samples.loc[looped, ["done_reason", "input_tokens", "total_tokens", "output_tokens"]] = ["loop", None, None, 40]
-    cost = costs(samples)
+    cost = Samples.prepare(samples).frame
     seen = cost[(cost["done_reason"] == "loop")]
     assert seen["censored"].all()
     assert (seen["tokens_open"] == seen["num_ctx"]).all()

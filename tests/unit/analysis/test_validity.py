@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 
 from ai_dev_tools.benchmark.analysis.comparison import compare
-from ai_dev_tools.benchmark.analysis.validity import ValidityThresholds, assess, check_samples, summarise
+from ai_dev_tools.benchmark.analysis.ledger import check_samples, summarise
+from ai_dev_tools.benchmark.analysis.samples import Samples
+from ai_dev_tools.benchmark.analysis.validity import ValidityThresholds
 from ai_dev_tools.benchmark.config.parsing import parse
 from ai_dev_tools.benchmark.errors import ConfigurationErrors
 from ai_dev_tools.benchmark.plugins import CHECKS
@@ -104,7 +106,7 @@ def test_a_flag_voids_only_the_endpoints_it_matters_to(check: str) -> None:
     table = clean()
     row = table.index[(table["approach"] == "tools") & (table["sample"] == 5)][0]
     FAULTS[check](table, row)
-    assessed = assess(table)
+    assessed = Samples.prepare(table).frame
     one = assessed[(assessed["approach"] == "tools") & (assessed["sample"] == 5)].iloc[0]
     assert {name for name in ("tokens", "time", "quality") if one[f"void_{name}"]} == VOIDS[check]
 
@@ -134,15 +136,15 @@ def test_an_answer_that_looped_is_bounded_and_voids_nothing() -> None:
     row = table.index[(table["approach"] == "tools") & (table["sample"] == 5)][0]
     _set(done_reason="loop", input_tokens=np.nan, total_tokens=np.nan, output_tokens=40, eval_s=np.nan)(table, row)
     assert flagged(table) == {"output_capped"}
-    one = assess(table).query("approach == 'tools' and sample == 5").iloc[0]
+    one = Samples.prepare(table).frame.query("approach == 'tools' and sample == 5").iloc[0]
     assert not one[["void_tokens", "void_time", "void_quality"]].any()
 
 
 def test_without_a_baseline_the_other_arms_are_held_against_each_other() -> None:
     table = invent(n=8, tasks=("a",), approaches=("tools-a", "tools-b"))
-    assert not assess(table)["void_time"].any()
+    assert not Samples.prepare(table).frame["void_time"].any()
     table.loc[table["approach"] == "tools-b", "session"] = "yesterday"
-    pairs = assess(table).groupby("sample", observed=True)
+    pairs = Samples.prepare(table).frame.groupby("sample", observed=True)
     assert (pairs["void_time"].sum() == 1).all()
 
 
@@ -175,7 +177,7 @@ def test_thresholds_are_parameters() -> None:
     table = clean()
     table.loc[3, "load_s"] = 0.3
     assert "model_loaded" not in flagged(table)
-    ledger = check_samples(table, ValidityThresholds(load_s=0.1))
+    ledger = check_samples(Samples.prepare(table, ValidityThresholds(load_s=0.1)))
     assert (ledger.loc[ledger["check"] == "model_loaded", "status"] == "flagged").sum() == 1
     with pytest.raises(ConfigurationErrors, match="did you mean 'load_s'"):
         parse(ValidityThresholds, {"loads": 1}, "config validity")

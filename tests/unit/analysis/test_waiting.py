@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_dev_tools.benchmark.analysis.validity import assess, check_samples
+from ai_dev_tools.benchmark.analysis.ledger import check_samples
+from ai_dev_tools.benchmark.analysis.samples import Samples
 from ai_dev_tools.benchmark.analysis.waiting import late_load_s
 from support.invented import invent
 
@@ -64,7 +65,7 @@ def test_a_session_of_one_request_is_held_against_the_others_with_the_model() ->
 def test_what_is_usual_in_a_session_is_never_flagged(loads: list[float]) -> None:
     table = session(load_s=loads)
     usual = np.quantile(loads, 0.25, method="lower")
-    assert (late_load_s(assess(table), 0.5) >= usual + 0.5).all()
+    assert (late_load_s(Samples.prepare(table).frame, 0.5) >= usual + 0.5).all()
 
 
 # --- waiting for a slot -----------------------------------------------------------------------------------------------
@@ -77,7 +78,7 @@ def test_three_of_four_behind_one_slot_waited() -> None:
     total = [5.0, 9.2, 13.5, 18.0]
     table = session(**RECORDED, total_s=total, duration_s=total, attempts_s=total)
     assert flagged(table, "queued") == [False, True, True, True]
-    checked = assess(table).sort_values("sample")
+    checked = Samples.prepare(table).frame.sort_values("sample")
     assert checked["void_time"].tolist() == [False, True, True, True]
     assert not checked["void_tokens"].any()
     assert not checked["void_quality"].any()

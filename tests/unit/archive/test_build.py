@@ -103,7 +103,7 @@ def test_what_another_run_of_the_profile_left_is_not_inside(
     result = verify(tmp_path / "a.crate.zip").require()
     assert result.facts
     assert result.facts.samples == 21
-    assert [block["file"] for block in result.facts.blocks] == [BLOCK]
+    assert [block.file for block in result.facts.blocks] == [BLOCK]
 
 
 def test_settings_that_no_run_had_are_not_archived(recorded: Recorded, tmp_path: Path) -> None:

@@ -14,10 +14,11 @@ import pandas as pd
 import pytest
 
 from ai_dev_tools.benchmark._util.text import number, percent
+from ai_dev_tools.benchmark.analysis.samples import Samples
 from ai_dev_tools.benchmark.comparison import write_batch_report, write_comparison
 from ai_dev_tools.benchmark.comparison.page import table_page, write_overview
 from ai_dev_tools.benchmark.comparison.run import Run, read_run
-from ai_dev_tools.benchmark.comparison.tables import arms, by_run, per_run, together
+from ai_dev_tools.benchmark.comparison.tables import arms, per_run, together
 from ai_dev_tools.benchmark.config.batches import BATCHES, Batch
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.planning.estimate import Estimate, announcement
@@ -414,7 +415,7 @@ def test_tables_of_others_become_a_page_of_the_same_kind(tmp_path: Path) -> None
 
 
 def test_what_is_made_for_each_run_starts_with_its_name_in_the_order_of_the_runs(members: tuple[Run, Run]) -> None:
-    both = together([members[1], members[0]])
-    table = per_run(by_run(both), arms)
+    runs = [members[1], members[0]]
+    table = per_run(Samples.prepare(together(runs)), [run.name for run in runs], arms)
     assert table.columns[0] == "run"
     assert list(dict.fromkeys(table["run"])) == ["medium", "light"]

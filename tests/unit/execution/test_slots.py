@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_dev_tools.benchmark.analysis.flatten import sample_row
-from ai_dev_tools.benchmark.analysis.validity import assess
+from ai_dev_tools.benchmark.analysis.samples import Samples
 from ai_dev_tools.benchmark.endpoints import ReadyEndpoint
 from ai_dev_tools.benchmark.endpoints.ollama_client import OllamaClient
 from ai_dev_tools.benchmark.errors import EndpointConnectionError
@@ -195,7 +195,7 @@ def test_what_waited_all_the_same_voids_time_and_never_tokens(bench: Bench, monk
     bench.fake.latency_s = 0.8
     samples = bench.run(samples=2, endpoint={"max_concurrent": 4})
     assert any("does not show how many requests it serves at once" in line for line in bench.lines)
-    table = assess(pd.DataFrame([sample_row(sample) for sample in samples])).sort_values("duration_s")
+    table = Samples.prepare(pd.DataFrame([sample_row(sample) for sample in samples])).frame.sort_values("duration_s")
     assert table["void_time"].tolist() == [False, True, True, True]
     assert set(table["why_time"]) == {"", "queued"}
     assert not table["void_tokens"].any()

@@ -13,7 +13,8 @@ import pandas as pd
 import pytest
 
 from ai_dev_tools.benchmark.analysis.flatten import sample_row
-from ai_dev_tools.benchmark.analysis.validity import assess, check_samples
+from ai_dev_tools.benchmark.analysis.ledger import check_samples
+from ai_dev_tools.benchmark.analysis.samples import Samples
 from ai_dev_tools.benchmark.endpoints.metering import is_disturbed
 from ai_dev_tools.benchmark.plugins import CaseInputs
 from ai_dev_tools.benchmark.prompts import render_prompts
@@ -112,7 +113,7 @@ def test_time_beside_which_others_worked_is_void_and_tokens_are_not() -> None:
         sample(approach="tools", order=1, tool_s=2.0, tool_other_cpu_s=1.0),
     ]
     table = pd.DataFrame([sample_row(one) for one in pair])
-    checked = assess(table).set_index("approach")
+    checked = Samples.prepare(table).frame.set_index("approach")
     assert checked["why_time"].astype(str).to_dict() == {"baseline": "", "tools": "tool_contention"}
     assert not checked["void_tokens"].any()
 

@@ -143,7 +143,7 @@ def test_quality_is_told_relative_to_the_floor_and_a_missing_floor_is_named(repo
 def test_the_strips_caption_names_the_cheapest_and_the_dearest_task(run: Run, report: Report) -> None:
     samples = pd.read_parquet(run.inputs.tables / "samples.parquet")
     middle = samples[samples["approach"] == "baseline"].groupby("task")["total_tokens"].median().sort_values()
-    ends = [f"{number(middle[task])} ({run.about['tasks'][task]})" for task in middle.index]
+    ends = [f"{number(middle[task])} ({run.about.tasks[task]})" for task in middle.index]
     assert f"goes from {ends[0]} to {ends[-1]} tokens" in figure(report, "strip").caption
 
 

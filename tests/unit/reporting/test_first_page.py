@@ -139,7 +139,7 @@ def test_in_short_says_what_holds_why_and_what_to_do_next(
     change = how.pop("change", lambda sample: sample)
     run = make_run(tmp_path, tasks=("repo_analysis",), change=lambda sample: change(in_turns(sample)), **how)
     short = in_short(report_of(run))
-    model = run.about["models"][0]
+    model = run.about.models[0]
     asked = f"{model} answered the same {how['samples']} questions from 1 task, once with the raw files and once with the findings"
     assert short.text.startswith(f"{asked} of the tools. ")
     assert re.search(said, short.text), short.text
@@ -188,7 +188,7 @@ def test_a_tool_that_failed_is_said_to_have_failed_and_nothing_else(small: RunDa
 def test_the_command_repeats_the_settings_of_the_call(small: RunData) -> None:
     given = {"tools": ["ctags", "lizard"], "endpoint": "http://gpu:11434", "samples": 2, "options": {"num_ctx": 4096}}
     data = replace(judged(small, "inconclusive", "the interval reaches the margin", samples_could_decide=40.0),
-                   about={**small.about, "given": given})  # fmt: skip
+                   about=replace(small.about, given=given))  # fmt: skip
     assert in_short(build_report(data)).command == (
         "snakemake --cores all --config profile=light tools=ctags,lizard endpoint=http://gpu:11434 samples=40 "
         "'options={\"num_ctx\": 4096}'"
@@ -317,7 +317,7 @@ HOSTILE = '</title><script>alert(1)</script><g id="tip-0"> & "x" \x1b[31m \u202e
 
 
 def test_every_figure_has_values_under_the_pointer_and_foreign_names_in_them_are_text(usual: Run) -> None:
-    about = {**usual.about, "tasks": dict.fromkeys(SIX, HOSTILE) | {SIX[0]: "Plain"}}
+    about = replace(usual.about, tasks=dict.fromkeys(SIX, HOSTILE) | {SIX[0]: "Plain"})
     report = report_of(Run(usual.folder, about))
     for figure in report.figures:
         picture = plots.svg(plots.draw(figure.plot, figure.data, figure.options))
@@ -377,7 +377,7 @@ def test_the_last_words_are_for_people_in_a_terminal_and_json_in_a_pipe(tmp_path
 def test_a_long_command_stays_one_line_that_can_be_copied(tmp_path: Path) -> None:
     run = make_run(tmp_path, tasks=("repo_analysis",), samples=3)
     given = {"tasks": [f"task_{number}" for number in range(40)], "plan": {"alpha": 0.01}, "samples": 3}
-    content = structured.render(report_of(Run(run.folder, {**run.about, "given": given})), SCHEMA_VERSION)
+    content = structured.render(report_of(Run(run.folder, replace(run.about, given=given))), SCHEMA_VERSION)
     command = content["in_short"]["command"]
     assert len(command) > 300
     assert command in console.as_text(console.summary(content))

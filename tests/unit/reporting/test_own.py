@@ -11,6 +11,7 @@ import pytest
 
 from ai_dev_tools.benchmark._util.text import number
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
+from ai_dev_tools.benchmark.records.about import RunAbout
 from ai_dev_tools.benchmark.reporting.build import SCHEMA_VERSION
 from ai_dev_tools.benchmark.reporting.data import RunData, read_run
 from ai_dev_tools.benchmark.reporting.document import Report
@@ -69,7 +70,9 @@ def test_a_wrong_template_is_one_clear_line(
 ) -> None:
     (tmp_path / name).write_text(source)
     with pytest.raises(ConfigurationError, match=message) as caught:
-        own.render(tmp_path / name, report, structured.render(report, SCHEMA_VERSION), RunData({}, pd.DataFrame()))
+        own.render(
+            tmp_path / name, report, structured.render(report, SCHEMA_VERSION), RunData(RunAbout(), pd.DataFrame())
+        )
     assert "\n" not in str(caught.value)
 
 
@@ -87,7 +90,7 @@ def test_a_template_that_takes_too_much_is_one_clear_line(
     monkeypatch.setattr(templating, "CPU_S", 1)
     (tmp_path / "x.md.j2").write_text(source)
     with pytest.raises(ConfigurationError, match=r"x\.md\.j2 takes too much: it (takes|needs) more than 1 ") as caught:
-        own.render(tmp_path / "x.md.j2", report, {}, RunData({}, pd.DataFrame()))
+        own.render(tmp_path / "x.md.j2", report, {}, RunData(RunAbout(), pd.DataFrame()))
     assert "\n" not in str(caught.value)
 
 
@@ -99,7 +102,7 @@ def test_a_template_writes_no_file(report: Report, tmp_path: Path) -> None:
 
 def test_an_html_template_escapes_foreign_text_by_itself(report: Report, tmp_path: Path) -> None:
     (tmp_path / "x.html.j2").write_text("{{ '<script>' }}")
-    assert own.render(tmp_path / "x.html.j2", report, {}, RunData({}, pd.DataFrame())) == "&lt;script&gt;"
+    assert own.render(tmp_path / "x.html.j2", report, {}, RunData(RunAbout(), pd.DataFrame())) == "&lt;script&gt;"
 
 
 @pytest.mark.parametrize("text", ["no notebook", "{}", "[]", '{"cells": 3, "metadata": {}, "nbformat": 4}'])

@@ -118,7 +118,7 @@ def test_every_printed_number_is_the_tables_number_to_the_last_digit(run: Run, r
     metrics = pd.read_csv(run.inputs.tables / "metrics.csv").set_index(
         ["model", "task", "approach", "metric", "profile"]
     )
-    names = {name: task for task, name in run.about["tasks"].items()} | {"all tasks": "(all)"}
+    names = {name: task for task, name in run.about.tasks.items()} | {"all tasks": "(all)"}
     table = next(t for t in report.tables if t.id == "metrics")
     text, page = markdown.render(report), console.render(report, structured.render(report, SCHEMA_VERSION))
     compared = 0

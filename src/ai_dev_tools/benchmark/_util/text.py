@@ -7,20 +7,22 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeAlias
 
+Number: TypeAlias = Any
+"""A number of any kind (of Python, numpy, or from JSON), or what stands for a missing one."""
 MISSING = "–"
 HUGE, HUGE_WITH_DECIMALS = 1e9, 1e6
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _KEPT = {"\n", "\t"}
 
 
-def is_missing(value: Any) -> bool:
+def is_missing(value: object) -> bool:
     """None, NaN and pandas' NA."""
     return value is None or value != value or type(value).__name__ in ("NAType", "NaTType")
 
 
-def number(value: Any, digits: int = 0) -> str:
+def number(value: Number, digits: int = 0) -> str:
     """A number with so many decimals; a dash if missing, ∞ if infinite, 1.6e+12 if huge."""
     if is_missing(value):
         return MISSING
@@ -33,18 +35,18 @@ def number(value: Any, digits: int = 0) -> str:
     return text.lstrip("-") if float(text.replace(",", "")) == 0 else text
 
 
-def signed(value: Any, digits: int = 0) -> str:
+def signed(value: Number, digits: int = 0) -> str:
     """A difference with its sign, also if it is positive; 0 has none."""
     shown = number(value, digits)
     return f"+{shown}" if not is_missing(value) and value > 0 and shown != number(0, digits) else shown
 
 
-def percent(share: Any, digits: int = 1) -> str:
+def percent(share: Number, digits: int = 1) -> str:
     """A share of 1 as a percentage."""
     return MISSING if is_missing(share) else f"{number(100 * float(share), digits)} %"
 
 
-def interval(low: Any, high: Any, digits: int = 0) -> str:
+def interval(low: Number, high: Number, digits: int = 0) -> str:
     """`low to high`, or a dash if neither end is known."""
     if is_missing(low) and is_missing(high):
         return MISSING

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from ai_dev_tools.benchmark.analysis.effects import Effect
 from ai_dev_tools.benchmark.analysis.pairs import Pairs
 from ai_dev_tools.benchmark.analysis.power import minimal_effect
 from ai_dev_tools.benchmark.analysis.quality import Gate, gate_level
+from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.samples_table import ALL, words
 from ai_dev_tools.benchmark.analysis.saying import CostTest, fewest, ratio_found, says_saves
 from ai_dev_tools.benchmark.analysis.standing import Standing
@@ -125,10 +125,10 @@ class Candidate:
         return "equivalent" if self.margin < low and high < -self.margin else "unclear"
 
 
-def verdict_row(c: Candidate) -> dict[str, Any]:
+def verdict_row(c: Candidate) -> Row:
     """The row of the verdicts table; columns that cannot be had are absent."""
     plan, found = c.work.plan, c.clean
-    row: dict[str, Any] = {
+    row: Row = {
         "profile": plan.profile,
         "claim": c.claim.id,
         "endpoint": c.claim.endpoint,
@@ -183,7 +183,7 @@ def _scope(c: Candidate) -> str:
     return f"{text}; {', '.join(alone)} for one repository only" if alone else text
 
 
-def _gate_columns(gate: Gate, plan: Plan) -> dict[str, Any]:
+def _gate_columns(gate: Gate, plan: Plan) -> Row:
     return {
         "quality_difference": gate.difference,
         "quality_bound": gate.bound,
@@ -201,10 +201,10 @@ def _gate_columns(gate: Gate, plan: Plan) -> dict[str, Any]:
     }
 
 
-def _effect_columns(c: Candidate, found: Effect) -> dict[str, Any]:
+def _effect_columns(c: Candidate, found: Effect) -> Row:
     e, (low, high) = found.source, found.interval()
     saves, dearer = c.raw(found)
-    row: dict[str, Any] = {"pairs": e.pairs, "cases": e.cases, "clusters": e.clusters, "tasks": e.tasks}
+    row: Row = {"pairs": e.pairs, "cases": e.cases, "clusters": e.clusters, "tasks": e.tasks}
     row |= {
         "ratio": from_log(e.estimate),
         "bill_ratio": c.bill.ratio,

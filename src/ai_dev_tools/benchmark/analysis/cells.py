@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 from itertools import product
 from typing import Any
@@ -11,8 +11,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ai_dev_tools.benchmark.analysis.samples_table import ALL, codes, levels
-from ai_dev_tools.benchmark.analysis.validity import DEFAULTS, backward_steps, model_digest_changed, protocol_mixed
+from ai_dev_tools.benchmark.analysis.activity import Activity
+from ai_dev_tools.benchmark.analysis.samples import Samples
+from ai_dev_tools.benchmark.analysis.samples_table import ALL, codes
+from ai_dev_tools.benchmark.analysis.validity import backward_steps
 
 Floats = NDArray[np.float64]
 LONGEST = float(np.finfo(np.float64).max)
@@ -21,10 +23,10 @@ DIMENSIONS = ("profile", "model", "task", "approach")
 
 
 class Source:
-    """The prepared samples table with its columns as arrays, each converted once."""
+    """Prepared samples with their columns as arrays, each converted once."""
 
-    def __init__(self, samples: pd.DataFrame) -> None:
-        self.samples = samples
+    def __init__(self, samples: Samples) -> None:
+        self._prepared, self.samples = samples, samples.frame
         self._columns: dict[str, NDArray[Any]] = {}
         self._codes: dict[str, dict[str, int]] = {}
 
@@ -48,7 +50,7 @@ class Source:
 
     def levels(self, name: str) -> list[str]:
         """The values of a text column that occur, sorted."""
-        return levels(self.samples[name])
+        return self._prepared.levels(name)
 
     @cached_property
     def unit(self) -> NDArray[np.int64]:
@@ -58,13 +60,13 @@ class Source:
     @cached_property
     def clock_jumped(self) -> NDArray[np.bool_]:
         """Before which samples the clock had been set back, so that their starts say nothing of what ran together."""
-        return np.asarray(backward_steps(self.samples) > DEFAULTS.clock_s)
+        return np.asarray(backward_steps(self.samples) > self._prepared.thresholds.clock_s)
 
     @cached_property
     def foreign(self) -> dict[str, NDArray[np.bool_]]:
         """Which samples were taken otherwise than most, by what was otherwise; only what occurs."""
-        checks = {"model digest": model_digest_changed, "protocol version": protocol_mixed}
-        found = {name: _flagged(check, self.samples) for name, check in checks.items()}
+        checks = {"model digest": "model_digest_changed", "protocol version": "protocol_mixed"}
+        found = {name: self._prepared.flagged(check) for name, check in checks.items()}
         return {name: flagged for name, flagged in found.items() if flagged.any()}
 
     def cells(self) -> Iterator[tuple[tuple[str, ...], Cell]]:
@@ -81,10 +83,6 @@ class Source:
                     for name, keep in zip(DIMENSIONS, kept, strict=True)
                 )
                 yield key, Cell(self, rows)
-
-
-def _flagged(check: Callable[..., tuple[Any, Any]], samples: pd.DataFrame) -> NDArray[np.bool_]:
-    return np.asarray(pd.array(check(samples, DEFAULTS)[1], dtype="boolean").fillna(False), dtype=bool)
 
 
 class Cell:
@@ -179,11 +177,5 @@ class Cell:
         """Seconds during which at least one timed request of the cell was under way, and the most at one time."""
         if not self.is_timed.any():
             return float("nan"), 0
-        start, length = self.column("start")[self.is_timed], self.column("duration_s")[self.is_timed]
-        times = np.concatenate([start, start + length])
-        change = np.concatenate([np.ones(len(start), dtype=np.int64), -np.ones(len(start), dtype=np.int64)])
-        # at equal times an end comes before a start: back-to-back requests do not overlap
-        order = np.lexsort([change, times])
-        running = np.cumsum(change[order])
-        busy = np.diff(times[order])[running[:-1] > 0].sum()
-        return float(busy), int(running.max())
+        activity = Activity.of(self.column("start")[self.is_timed], self.column("duration_s")[self.is_timed])
+        return activity.busy_s, activity.peak

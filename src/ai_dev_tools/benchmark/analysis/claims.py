@@ -13,6 +13,11 @@ from ai_dev_tools.benchmark.records.plan import OUTCOMES, Claim, DeclaredPlan
 CONTROLS = frozenset({"no_context", "excerpt", "shuffled", "mismatched"})
 
 
+def reference_of(plans: Sequence[DeclaredPlan]) -> str:
+    """The arm that the latest plan compares with."""
+    return next((claim.reference for plan in reversed(plans) for claim in plan.claims), "baseline")
+
+
 @dataclass(frozen=True)
 class Undertaking:
     """The plan that a profile's samples are judged by.
@@ -30,11 +35,13 @@ class Undertaking:
     earlier: tuple[DeclaredPlan, ...] = ()
 
 
-def undertaking(samples: pd.DataFrame, plans: Sequence[DeclaredPlan], profile: str) -> Undertaking:
+def undertaking(
+    samples: pd.DataFrame, plans: Sequence[DeclaredPlan], profile: str, reference: str = "baseline"
+) -> Undertaking:
     """The profile's latest plan with the number of each look; without a plan, the obvious claims as exploratory."""
     own = list({plan.plan: plan for plan in plans if plan.profile == profile}.values())
     if not own:
-        return Undertaking(_assumed(samples, profile), False, {})
+        return Undertaking(_assumed(samples, profile, reference), False, {})
     *earlier, plan = own
     # a claim is known by what it compares: another name, margin or reference does not make its first look anew
     looks = {
@@ -51,10 +58,10 @@ def makes(plan: DeclaredPlan, claim: Claim, model: str) -> bool:
     return same and model in plan.models
 
 
-def _assumed(samples: pd.DataFrame, profile: str) -> DeclaredPlan:
+def _assumed(samples: pd.DataFrame, profile: str, reference: str) -> DeclaredPlan:
     here = samples[samples["profile"] == profile]
     arms = sorted(set(here["approach"].astype(str)))
-    tested = [arm for arm in arms if arm != "baseline" and arm not in CONTROLS]
+    tested = [arm for arm in arms if arm != reference and arm not in CONTROLS]
     pairs = here[["task", "case"]].astype(str).drop_duplicates()
     last = here["sample"].max()
     return DeclaredPlan(
@@ -65,7 +72,9 @@ def _assumed(samples: pd.DataFrame, profile: str) -> DeclaredPlan:
         approaches=tuple(arms),
         samples=int(last) + 1 if np.isfinite(last) else max(1, len(here)),
         claims=tuple(
-            Claim(id=f"{endpoint}:{arm}", endpoint=endpoint, approach=arm) for arm in tested for endpoint in OUTCOMES
+            Claim(id=f"{endpoint}:{arm}", endpoint=endpoint, approach=arm, reference=reference)
+            for arm in tested
+            for endpoint in OUTCOMES
         ),
     )
 

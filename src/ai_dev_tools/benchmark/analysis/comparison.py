@@ -7,7 +7,6 @@ and tasks in that order, and judged on cluster means. Everything here is explora
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,10 +14,12 @@ from numpy.typing import NDArray
 
 from ai_dev_tools.benchmark.analysis.clusters import Floats, group_means
 from ai_dev_tools.benchmark.analysis.effects import Effect, effect
-from ai_dev_tools.benchmark.analysis.pairing import By, costs, pair_up
+from ai_dev_tools.benchmark.analysis.pairing import By, pair_up
 from ai_dev_tools.benchmark.analysis.pairs import Pairs, Rows
 from ai_dev_tools.benchmark.analysis.power import minimal_effect
 from ai_dev_tools.benchmark.analysis.quality import gate_level, lower_bound
+from ai_dev_tools.benchmark.analysis.rows import Row
+from ai_dev_tools.benchmark.analysis.samples import Samples, SamplesLike
 from ai_dev_tools.benchmark.analysis.samples_table import ALL, words
 from ai_dev_tools.benchmark.analysis.signed_ranks import signed_rank_p
 from ai_dev_tools.benchmark.analysis.statistics import (
@@ -29,8 +30,7 @@ from ai_dev_tools.benchmark.analysis.statistics import (
     what_is_left_out,
     why_no_interval,
 )
-from ai_dev_tools.benchmark.analysis.validity import assess
-from ai_dev_tools.benchmark.config.models import ValidityThresholds
+from ai_dev_tools.benchmark.analysis.validity import REFERENCE
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.plugins import COMPARISONS, Comparison
 from ai_dev_tools.benchmark.records.plan import QualityRule
@@ -45,24 +45,23 @@ COLUMNS = words(
 
 
 def compare(
-    samples: pd.DataFrame,
+    samples: SamplesLike,
     approach: str,
     reference: str = "baseline",
     *,
     by: By = "approach",
     comparisons: Sequence[str] | None = None,
-    thresholds: ValidityThresholds | None = None,
     strata: bool = True,
     resamples: int = RESAMPLES,
 ) -> pd.DataFrame:
     """Compare two values of column `by` pair by pair, for every profile, model, task and margin.
 
     Args:
-        samples: the samples table, any row order.
+        samples: prepared samples, or a samples table in any row order; pairs with a sample that is void for the outcome
+            are left out.
         approach, reference: the two values compared; reference is what the ratio divides by.
         by: the column they are values of. Comparing profiles or runs uses the cases they share.
         comparisons: names of registered comparisons; all by default.
-        thresholds: validity thresholds; pairs with a sample that is void for the endpoint are left out.
         strata: also by thirds of reference size and by declared stratum, over all tasks.
 
     Returns:
@@ -79,9 +78,10 @@ def compare(
     if approach == reference:
         raise ConfigurationError(f"cannot compare '{approach}' with itself")
     plugins = [COMPARISONS.find(name) for name in comparisons] if comparisons is not None else [*COMPARISONS.values()]
-    table = costs(assess(samples, thresholds))
-    pairs = Pairs(pair_up(table, approach, reference, [plugin.name for plugin in plugins], by))
-    rows: list[dict[str, Any]] = []
+    names = [plugin.name for plugin in plugins]
+    table = Samples.of(samples, reference if by == "approach" else REFERENCE).frame
+    pairs = pair_up(table, approach, reference, names, by)
+    rows: list[Row] = []
     moves: list[Floats] = []
     for scope, inside in scopes(pairs, strata, "tokens_low_ref" if "tokens_low_ref" in pairs else None):
         where = dict(zip(("profile", "model", "task", "stratum"), scope, strict=True))
@@ -97,7 +97,7 @@ def compare(
 
 def _rows(
     here: Pairs, plugins: Sequence[Comparison], resamples: int, approach: str, reference: str
-) -> Iterator[tuple[dict[str, Any], Effect | None]]:
+) -> Iterator[tuple[Row, Effect | None]]:
     """What each comparison says of the pairs of one scope, and what it was read from."""
     usable = {
         endpoint: here.part(~here["lost"] & ~here[f"void_{endpoint}"])
@@ -148,7 +148,7 @@ def _strata(pairs: Pairs, size: str | None) -> Iterator[tuple[str, NDArray[np.bo
             yield (name or "no declared stratum"), pairs.have("stratum", name)
 
 
-def _counts(pairs: Pairs, usable: Pairs, plugin: Comparison) -> dict[str, Any]:
+def _counts(pairs: Pairs, usable: Pairs, plugin: Comparison) -> Row:
     """What a row says of the pairs of its scope, whether or not anything can be estimated."""
     kind, dropped = plugin.scale, pairs["lost"]
     return {
@@ -156,12 +156,12 @@ def _counts(pairs: Pairs, usable: Pairs, plugin: Comparison) -> dict[str, Any]:
         "kind": kind,
         "dropped": int(dropped.sum()),
         "flagged": int((pairs[f"void_{plugin.endpoint}"] & ~dropped).sum()),
-        "unpaired": int(pairs.frame.attrs["unpaired"]),
+        "unpaired": pairs.unpaired,
         "censored": int(usable["censored"].sum()),
     }
 
 
-def _values(found: Effect | None, plugin: Comparison) -> dict[str, Any]:
+def _values(found: Effect | None, plugin: Comparison) -> Row:
     """What was estimated, on the scale of the comparison."""
     if found is None:
         return {"pairs": 0, "cases": 0, "clusters": 0}
@@ -172,7 +172,7 @@ def _values(found: Effect | None, plugin: Comparison) -> dict[str, Any]:
     value = from_log(e.estimate) if ratio else e.estimate
     mde = minimal_effect(e.clusters, 0.05) * found.seen.source.spread if found.seen.usable else float("nan")
     below, above = found.p_below(0.0), found.p_above(0.0)
-    row: dict[str, Any] = {
+    row: Row = {
         "value": float(value),
         "low": from_log(low) if ratio else low,
         "high": from_log(high) if ratio else high,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ai_dev_tools.benchmark.analysis.samples_table import ALL, levels, prepare
+from ai_dev_tools.benchmark.analysis.samples import Samples, SamplesLike
+from ai_dev_tools.benchmark.analysis.samples_table import ALL, levels
 from ai_dev_tools.benchmark.prompts.approaches import FINDINGS_CONTROLS, TOOL_PREFIX
 
 COMPARABLE = (0.9, 1.1)
@@ -13,11 +14,11 @@ COMPARABLE = (0.9, 1.1)
 COLUMNS = ["profile", "model", "task", "approach", "reference", "pairs", "token_ratio", "comparable", "note"]
 
 
-def realised_lengths(samples: pd.DataFrame, reference: str = "tools") -> pd.DataFrame:
+def realised_lengths(samples: SamplesLike, reference: str = "tools") -> pd.DataFrame:
     """Prompt tokens of each control arm over those of the tool's arm that it was made from, pair by pair.
 
     Args:
-        samples: the samples table.
+        samples: prepared samples, or a samples table.
         reference: the arm whose findings the controls were made from; where it is not there, the only tools-NAME.
 
     Returns:
@@ -25,7 +26,7 @@ def realised_lengths(samples: pd.DataFrame, reference: str = "tools") -> pd.Data
         tokens over total input tokens of pairs that completed in both arms. `comparable` is asked of `excerpt` only,
         which is cut by characters: a text of other tokens per character is no excerpt of the same length.
     """
-    table = prepare(samples)
+    table = Samples.of(samples).frame
     arms = levels(table["approach"])
     named = [arm for arm in arms if arm.startswith(TOOL_PREFIX)]
     if len(named) == 1 and reference not in arms:

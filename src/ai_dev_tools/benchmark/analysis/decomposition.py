@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ai_dev_tools.benchmark.analysis.clusters import ClusterEstimate, cluster_estimate, integer_labels
+from ai_dev_tools.benchmark.analysis.activity import Activity
+from ai_dev_tools.benchmark.analysis.clusters import ClusterEstimate, Ints, cluster_estimate, integer_labels
 from ai_dev_tools.benchmark.analysis.comparison import scopes, why_no_pair
 from ai_dev_tools.benchmark.analysis.metrics import efficiency
-from ai_dev_tools.benchmark.analysis.pairing import By, Floats, costs, pair_up
+from ai_dev_tools.benchmark.analysis.pairing import By, Floats, pair_up
 from ai_dev_tools.benchmark.analysis.pairs import Pairs
+from ai_dev_tools.benchmark.analysis.rows import Row
+from ai_dev_tools.benchmark.analysis.samples import Samples, SamplesLike
 from ai_dev_tools.benchmark.analysis.samples_table import words
 from ai_dev_tools.benchmark.analysis.statistics import (
     from_log,
@@ -21,8 +23,7 @@ from ai_dev_tools.benchmark.analysis.statistics import (
     what_is_left_out,
     why_no_interval,
 )
-from ai_dev_tools.benchmark.analysis.validity import assess
-from ai_dev_tools.benchmark.config.models import ValidityThresholds
+from ai_dev_tools.benchmark.analysis.validity import REFERENCE
 
 SCOPE = ["profile", "model", "task", "approach", "reference"]
 _PARTS = (
@@ -66,12 +67,10 @@ BREAK_EVEN = [
 EFFICIENCY = [*SCOPE, "reference_score", "approach_score", "change_percent", "low", "high", "clusters", "note"]
 
 
-def _paired(
-    samples: pd.DataFrame, approach: str, reference: str, by: By, thresholds: ValidityThresholds | None
-) -> Iterator[tuple[dict[str, Any], Pairs]]:
+def _paired(samples: SamplesLike, approach: str, reference: str, by: By = "approach") -> Iterator[tuple[Row, Pairs]]:
     """(scope, pairs), margins included."""
-    table = costs(assess(samples, thresholds))
-    pairs = Pairs(pair_up(table, approach, reference, ["time"], by, columns=[*_NEEDED, "status"]))
+    table = Samples.of(samples, reference if by == "approach" else REFERENCE).frame
+    pairs = pair_up(table, approach, reference, ["time"], by, columns=[*_NEEDED, "status"])
     for (profile, model, task, _), inside in scopes(pairs, strata=False):
         yield dict(zip(SCOPE, (profile, model, task, approach, reference), strict=True)), pairs.part(inside)
 
@@ -97,14 +96,7 @@ def _components(pairs: Pairs, suffix: str) -> dict[str, Floats]:
     }
 
 
-def decompose(
-    samples: pd.DataFrame,
-    approach: str,
-    reference: str = "baseline",
-    *,
-    by: By = "approach",
-    thresholds: ValidityThresholds | None = None,
-) -> pd.DataFrame:
+def decompose(samples: SamplesLike, approach: str, reference: str = "baseline", *, by: By = "approach") -> pd.DataFrame:
     """Mean cost per case of both arms, part by part, and the difference with its 95 % interval on cluster means.
 
     Only pairs in which both samples completed and neither is void for the endpoint. The parts of time add up where each
@@ -113,7 +105,7 @@ def decompose(
     share of the net difference.
     """
     rows = []
-    for scope, asked in _paired(samples, approach, reference, by, thresholds):
+    for scope, asked in _paired(samples, approach, reference, by):
         part = _completed(asked)
         for endpoint in ("time", "tokens"):
             usable = part.part(~part[f"void_{endpoint}"])
@@ -132,7 +124,7 @@ def decompose(
     return pd.DataFrame(rows, columns=DECOMPOSITION)
 
 
-def _component(pairs: Pairs, name: str, own: Floats, other: Floats) -> dict[str, Any]:
+def _component(pairs: Pairs, name: str, own: Floats, other: Floats) -> Row:
     """Means of one part in both arms and their difference, over the pairs in which both are known."""
     known = np.isfinite(own - other)
     if not known.any():
@@ -151,16 +143,14 @@ def _component(pairs: Pairs, name: str, own: Floats, other: Floats) -> dict[str,
     }
 
 
-def _why_none(asked: Pairs, completed: Pairs, endpoint: str, scope: dict[str, Any]) -> str:
+def _why_none(asked: Pairs, completed: Pairs, endpoint: str, scope: Row) -> str:
     """Why no completed pair can be used for an endpoint; "" when one can."""
     if len(asked) and not len(completed):
         return "no pair completed in both arms"
     return why_no_pair(completed, endpoint, scope["approach"], scope["reference"])
 
 
-def break_even(
-    samples: pd.DataFrame, approach: str, reference: str = "baseline", *, thresholds: ValidityThresholds | None = None
-) -> pd.DataFrame:
+def break_even(samples: SamplesLike, approach: str, reference: str = "baseline") -> pd.DataFrame:
     """After how many uses of one tool result the tool's own run time is paid back by faster requests.
 
     `uses` = tool_s / saving_s, rounded up, where saving_s is the mean time the reference's request takes longer. It is
@@ -168,12 +158,12 @@ def break_even(
     always charge the tool's full run time to every use.
     """
     rows = []
-    for scope, asked in _paired(samples, approach, reference, "approach", thresholds):
+    for scope, asked in _paired(samples, approach, reference):
         part = _completed(asked)
         usable = part.part(~part["void_time"])
         saved = _estimate(usable, usable["attempts_s_ref"] - usable["attempts_s"])
         tool = _estimate(usable, usable["tool_s"] - usable["tool_s_ref"]).estimate
-        row: dict[str, Any] = {**scope, "pairs": saved.pairs, "tool_s": tool, "saving_s": saved.estimate, "note": ""}
+        row: Row = {**scope, "pairs": saved.pairs, "tool_s": tool, "saving_s": saved.estimate, "note": ""}
         inference = infer(saved, resamples=0)
         low, high = inference.bound("low", 0.025), inference.bound("high", 0.025)
         row |= {"saving_low": low, "saving_high": high}
@@ -203,41 +193,18 @@ def _estimate(pairs: Pairs, values: Floats) -> ClusterEstimate:
     return pairs.part(known).nesting.estimate(values[known])
 
 
-def _shares(start: Floats, length: Floats) -> Floats:
-    """Each request's share of the time in which any ran: an instant is divided equally among those under way.
-
-    The shares add up to that time, which makes throughput additive over clusters.
-    """
-    if not len(start):
-        return np.empty(0)
-    times = np.concatenate([start, start + length])
-    change = np.concatenate([np.ones(len(start)), -np.ones(len(start))])
-    order = np.lexsort([change, times])
-    running = np.cumsum(change[order])
-    gaps = np.diff(times[order])
-    worth = np.concatenate([[0.0], np.cumsum(np.where(running[:-1] > 0, gaps / np.maximum(running[:-1], 1), 0.0))])
-    at = np.empty(len(times))
-    at[order] = worth
-    return np.asarray(at[len(start) :] - at[: len(start)])
-
-
 def efficiency_change(
-    samples: pd.DataFrame,
-    approach: str,
-    reference: str = "baseline",
-    *,
-    by: By = "approach",
-    thresholds: ValidityThresholds | None = None,
+    samples: SamplesLike, approach: str, reference: str = "baseline", *, by: By = "approach"
 ) -> pd.DataFrame:
     """Relative change of the composite efficiency score in percent, positive = better, over pairs asked in both arms.
 
     The interval is a delete-one-cluster jackknife of the logarithm of the ratio of scores; exploratory only.
     """
     rows = []
-    for scope, asked in _paired(samples, approach, reference, by, thresholds):
+    for scope, asked in _paired(samples, approach, reference, by):
         sound = asked.part(~asked["void_time"] & ~asked["void_tokens"])
         part = sound.part(_counted(sound, "") & _counted(sound, "_ref"))
-        row: dict[str, Any] = {**scope, "clusters": 0, "note": ""}
+        row: Row = {**scope, "clusters": 0, "note": ""}
         if not len(part):
             row["note"] = why_no_pair(asked, "time" if asked["void_time"].all() else "tokens", approach, reference)
             row["note"] = row["note"] or "needs start, duration and tokens in both arms"
@@ -253,7 +220,7 @@ def _counted(pairs: Pairs, suffix: str) -> NDArray[np.bool_]:
     return np.asarray(~pairs.have(f"status{suffix}", "completed") | np.logical_and.reduce(known))
 
 
-def _efficiency_ratio(part: Pairs) -> dict[str, Any]:
+def _efficiency_ratio(part: Pairs) -> Row:
     """Scores of both arms, and their ratio with its jackknife interval over clusters."""
     cluster = integer_labels(part["unit"])
     sums = [_sums(part, suffix, cluster) for suffix in ("", "_ref")]
@@ -273,13 +240,13 @@ def _efficiency_ratio(part: Pairs) -> dict[str, Any]:
     return row | {end: 100 * (own / other * from_log(sign * half) - 1) for end, sign in (("low", -1), ("high", 1))}
 
 
-def _sums(part: Pairs, suffix: str, cluster: Any) -> Floats:
+def _sums(part: Pairs, suffix: str, cluster: Ints) -> Floats:
     """Per cluster: samples, completed, their seconds, their tokens, share of busy time; shape (clusters, 5)."""
     done = part.have(f"status{suffix}", "completed")
     seconds, start = part[f"duration_s{suffix}"], part[f"start{suffix}"]
     known = np.isfinite(seconds) & np.isfinite(start)
     busy = np.zeros(len(part))
-    busy[known] = _shares(start[known], seconds[known])
+    busy[known] = Activity.of(start[known], seconds[known]).shares()
     tokens = np.nan_to_num(part[f"total_tokens{suffix}"])
     columns = (np.ones(len(part)), done, np.where(done, np.nan_to_num(seconds), 0.0), np.where(done, tokens, 0.0), busy)
     return np.stack([np.bincount(cluster, weights=np.asarray(column, dtype=np.float64)) for column in columns], axis=1)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pandas as pd
 
+from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.records.sample import Sample, read_block
 
 SAME_NAME = [
@@ -65,7 +65,7 @@ ADDED = ("total_s", "tool_other_cpu_s")
 """Columns that tables of earlier versions lack; those that they have under another name are `samples.RENAMED`."""
 
 
-def sample_row(sample: Sample, stratum: str = "") -> dict[str, Any]:
+def sample_row(sample: Sample, stratum: str = "") -> Row:
     """A sample as a flat row; see the reference of the samples table."""
     row = {name: getattr(sample, name) for name in SAME_NAME}
     return row | {

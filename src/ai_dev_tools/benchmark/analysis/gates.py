@@ -79,9 +79,7 @@ class Gates:
         """All pairs of two arms."""
         key = approach, reference
         if key not in self._pairs:
-            self._pairs[key] = Pairs(
-                pair_up(self._table, approach, reference, ["tokens", "time", "quality"], columns=BESIDE)
-            )
+            self._pairs[key] = pair_up(self._table, approach, reference, ["tokens", "time", "quality"], columns=BESIDE)
         return self._pairs[key]
 
     def _excerpt(self, approach: str) -> Pairs | None:
@@ -102,9 +100,10 @@ def _equally_long(table: pd.DataFrame, approach: str) -> Pairs:
     """Pairs with the excerpt of those models and tasks where it really is about as long as what it controls for."""
     pairs = pair_up(table, approach, "excerpt", ["quality", "input_tokens"])
     # totals of two arms are comparable only over the pairs in which both are known
-    known = pairs["input_tokens_low"].notna() & pairs["input_tokens_low_ref"].notna()
+    frame = pairs.frame
+    known = frame["input_tokens_low"].notna() & frame["input_tokens_low_ref"].notna()
     own, other = (
-        pairs[name].where(known).groupby([pairs["model"], pairs["task"]], sort=False, observed=True).transform("sum")
+        frame[name].where(known).groupby([frame["model"], frame["task"]], sort=False, observed=True).transform("sum")
         for name in ("input_tokens_low", "input_tokens_low_ref")
     )
-    return Pairs(pairs).part((other / own).between(*COMPARABLE).to_numpy())
+    return pairs.part((other / own).between(*COMPARABLE).to_numpy())

@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ai_dev_tools.benchmark.analysis.cells import DIMENSIONS, Cell, Source
-from ai_dev_tools.benchmark.analysis.clusters import Floats, cluster_estimate
-from ai_dev_tools.benchmark.analysis.samples_table import ALL, prepare
+from ai_dev_tools.benchmark.analysis.clusters import Floats, Ints, cluster_estimate
+from ai_dev_tools.benchmark.analysis.samples import Samples, SamplesLike
+from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.analysis.spreads import mean_interval, percentile_interval, share_interval
 from ai_dev_tools.benchmark.analysis.statistics import infer
 from ai_dev_tools.benchmark.plugins import METRICS, Estimate, Metric, metric
@@ -25,11 +27,11 @@ COLUMNS = [*DIMENSIONS, "metric", "unit", "value", "low", "high", "n", "note"]
 EFFICIENCY_WEIGHTS = {"success": 0.4, "throughput": 0.3, "tokens_per_second": 0.2, "duration": 0.1}
 
 
-def compute_metrics(samples: pd.DataFrame, only: Sequence[str] | None = None) -> pd.DataFrame:
+def compute_metrics(samples: SamplesLike, only: Sequence[str] | None = None) -> pd.DataFrame:
     """All registered metrics as a long, tidy table.
 
     Args:
-        samples: the samples table, any row order.
+        samples: prepared samples, or a samples table in any row order.
         only: names of metrics to compute; all by default.
 
     Returns:
@@ -40,7 +42,7 @@ def compute_metrics(samples: pd.DataFrame, only: Sequence[str] | None = None) ->
         ConfigurationError: the table lacks what identifies a sample, or a metric is unknown.
     """
     plugins = [METRICS.find(name) for name in only] if only is not None else [*METRICS.values()]
-    source = Source(prepare(samples))
+    source = Source(Samples.of(samples))
     if len(source.samples) == 0:
         return pd.DataFrame(
             {name: pd.Series(dtype="float64" if name in ("value", "low", "high", "n") else "str") for name in COLUMNS}
@@ -115,7 +117,7 @@ def _rate(cell: Cell, status: str) -> Estimate:
     return _proportion(cell.has("status", status), cell.clusters, "no sample")
 
 
-def _proportion(hits: Any, clusters: Any, empty: str) -> Estimate:
+def _proportion(hits: NDArray[np.bool_], clusters: Ints, empty: str) -> Estimate:
     return Estimate(float(hits.mean()), *share_interval(hits, clusters)) if len(hits) else Estimate.absent(empty)
 
 
@@ -156,7 +158,7 @@ def capped_rate(cell: Cell) -> Estimate:
 # ------------------------------------------------------------------------------------------ duration
 
 
-def _summary(cell: Cell, column: str, what: Callable[[Any], Any], least: int = 1) -> Estimate:
+def _summary(cell: Cell, column: str, what: Callable[[Floats], Any], least: int = 1) -> Estimate:
     values = cell.completed(column)
     if len(values) < least:
         return Estimate.absent(_why_empty(cell, column, least))
@@ -185,13 +187,13 @@ def _mean(cell: Cell, column: str) -> Estimate:
     return Estimate(float(values.mean()), low, high, note)
 
 
-def _why_no_interval(values: Floats, clusters: Any) -> str:
+def _why_no_interval(values: Floats, clusters: Ints) -> str:
     if len(values) == 1:
         return "no interval from one value"
     return "no interval from one cluster" if len(np.unique(clusters)) == 1 else "no interval: all values are equal"
 
 
-def _percentile(ordered: Floats, clusters: Any, q: float, cut: float = float("inf")) -> Estimate:
+def _percentile(ordered: Floats, clusters: Ints, q: float, cut: float = float("inf")) -> Estimate:
     """A percentile of sorted values of which those from `cut` on may have become larger."""
     n, needed = len(ordered), int(np.ceil(1 / min(q, 1 - q) - 1e-9))
     if n < needed:

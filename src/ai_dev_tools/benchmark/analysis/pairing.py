@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ai_dev_tools.benchmark.analysis.samples_table import CUT_OFF, LOOP, PREPARED, codes, prepare
+from ai_dev_tools.benchmark.analysis.pairs import Pairs
+from ai_dev_tools.benchmark.analysis.samples_table import CUT_OFF, LOOP, codes
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.plugins import COMPARISONS, ENDPOINTS, Comparison, comparison
 
@@ -23,7 +24,7 @@ _KEY = ["run", "profile", "instance", "model", "task", "case", "repeat", "approa
 _COSTS = ("tokens_low", "tokens_high", "tokens_open", "time_low", "time_high", "time_open")
 
 
-def costs(samples: pd.DataFrame) -> pd.DataFrame:
+def costs(table: pd.DataFrame) -> pd.DataFrame:
     """The prepared samples with `tokens_low/high/open`, `time_low/high/open`, `quality`, `censored`, `fell_back`, `dropped`.
 
     A completed sample's ends are equal: an answer that was cut at the user's own cap costs what was paid. A timed-out one
@@ -32,9 +33,6 @@ def costs(samples: pd.DataFrame) -> pd.DataFrame:
     user falls back to the baseline: its cost is added, and its answer counts. `dropped` names why a sample says nothing
     of its arm (infrastructure), "" otherwise.
     """
-    table = prepare(samples)
-    if "tokens_low" in table.columns:
-        return table
     table = table.copy(deep=False)
     status, reason = table["status"], table["done_reason"]
     completed, timeout = (status == "completed").to_numpy(), (status == "timeout").to_numpy()
@@ -62,7 +60,6 @@ def costs(samples: pd.DataFrame) -> pd.DataFrame:
         table[name] = table[name].where(~lost)
     table = _fall_back(table)
     table["dropped"] = table["dropped"].astype("category")
-    table.attrs = {PREPARED: True}
     return table
 
 
@@ -227,18 +224,17 @@ def pair_up(
     names: Sequence[str],
     by: By = "approach",
     columns: Sequence[str] = (),
-) -> pd.DataFrame:
+) -> Pairs:
     """Join the samples of two approaches (or models, profiles, runs) case by case and repeat by repeat.
 
     Args:
-        table: result of `costs`.
+        table: the frame of prepared `Samples`, or a part of it.
         names: comparisons wanted; each gives `NAME_low`, `NAME_high`, `NAME_low_ref`, `NAME_high_ref`.
         columns: further sample columns wanted, as `COLUMN` and `COLUMN_ref`.
 
     Returns:
         One row per pair in fixed order: the key columns, cluster, size, stratum, `dropped` ("" when usable, else why;
-        `lost` says whether), the wanted columns, and from validity `void_ENDPOINT` (either side) and `why_ENDPOINT`.
-        `attrs["unpaired"]` counts the samples of both sides, in the whole table, that have no partner.
+        `lost` says whether), the wanted columns, and from validity `void_OUTCOME` (either side) and `why_OUTCOME`.
     """
     # what the two sides must agree in: a profile or run may name its instances as it likes
     free = {"approach": [], "model": ["instance"], "profile": ["instance"], "run": ["instance", "profile"]}[by]
@@ -270,20 +266,18 @@ def pair_up(
         ("case_number", ["model", "instance", "task", "case"]),
     ):
         pairs[name] = codes(pairs, parts)
-    if "void_tokens" in table.columns:
-        _say_void(pairs, table, left, right)
-    pairs.attrs = {"unpaired": unpaired}
-    return pairs
+    _add_flags(pairs, table, left, right)
+    return Pairs(pairs, unpaired)
 
 
-def _say_void(pairs: pd.DataFrame, table: pd.DataFrame, left: NDArray[Any], right: NDArray[Any]) -> None:
-    """Add which pairs are void for each endpoint, by which side, and by which check first."""
-    for endpoint in ENDPOINTS:
-        name, why = f"void_{endpoint}", table[f"why_{endpoint}"].cat
+def _add_flags(pairs: pd.DataFrame, table: pd.DataFrame, left: NDArray[Any], right: NDArray[Any]) -> None:
+    """Add which pairs are void for each outcome, by which side, and by which check first."""
+    for outcome in ENDPOINTS:
+        name, why = f"void_{outcome}", table[f"why_{outcome}"].cat
         void, check = table[name].to_numpy(), why.codes.to_numpy()
         pairs[name], pairs[f"{name}_own"], pairs[f"{name}_ref"] = void[left] | void[right], void[left], void[right]
         which = np.where(void[left], check[left], check[right])
-        pairs[f"why_{endpoint}"] = pd.Categorical.from_codes(which, why.categories)
+        pairs[f"why_{outcome}"] = pd.Categorical.from_codes(which, why.categories)
 
 
 def _match(key: NDArray[np.int64], left: NDArray[Any], right: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], int]:

@@ -15,14 +15,14 @@ Rows = NDArray[np.intp]
 
 
 class Pairs:
-    """The table that `pairing.pair_up` makes, or a part of it.
+    """What `pairing.pair_up` makes, or a part of it; `unpaired` counts the samples of both sides that have no partner.
 
     `pairs[name]` is an array: numbers as they are, a text column as the codes of its sorted categories. Each column is
     converted once for all parts.
     """
 
-    def __init__(self, frame: pd.DataFrame) -> None:
-        self.frame = frame
+    def __init__(self, frame: pd.DataFrame, unpaired: int = 0) -> None:
+        self.frame, self.unpaired = frame, unpaired
         self._whole: Pairs | None = None
         self._rows: Rows | None = None
         self._columns: dict[str, NDArray[Any]] = {}
@@ -33,7 +33,7 @@ class Pairs:
         if rows.dtype == bool and len(inside) == len(self):
             return self
         part = Pairs.__new__(Pairs)
-        part.frame, part._columns = self.frame, {}
+        part.frame, part.unpaired, part._columns = self.frame, self.unpaired, {}
         part._whole = self._whole or self
         part._rows = inside if self._rows is None else self._rows[inside]
         return part

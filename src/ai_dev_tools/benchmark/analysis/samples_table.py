@@ -23,7 +23,6 @@ ALL = "(all)"
 LOOP = "loop"
 CUT_OFF = ("length", LOOP)
 """Done reasons of answers that were cut: at the output cap, or by a server that gave up on one that went in circles."""
-PREPARED = "ai_dev_tools_prepared"
 REQUIRED = ("profile", "model", "task", "case", "cluster", "approach", "status")
 TEXT = words(
     "run profile instance model task case cluster size approach session status error_class done_reason "
@@ -55,13 +54,11 @@ def prepare(samples: pd.DataFrame) -> pd.DataFrame:
     """Give the samples table its types, missing columns and canonical order; the input is not changed.
 
     Adds `start` (seconds since the epoch, NaN when unknown) and `implausible` (a time or token count that cannot be:
-    infinite, negative, or zero for a completed sample; the value itself becomes NaN). Calling it twice is free.
+    infinite, negative, or zero for a completed sample; the value itself becomes NaN).
 
     Raises:
         ConfigurationError: a column that identifies a sample is missing or empty, or a status is unknown.
     """
-    if samples.attrs.get(PREPARED):
-        return samples
     if missing := [name for name in REQUIRED if name not in samples.columns]:
         raise ConfigurationError(f"the samples table has no column {', '.join(missing)}", remedy="Make the table again")
     samples = samples.rename(columns={old: new for old, new in RENAMED.items() if new not in samples.columns})
@@ -77,7 +74,6 @@ def prepare(samples: pd.DataFrame) -> pd.DataFrame:
     _complete(table)
     keys = [table[name].cat.codes if name in TEXT else table[name].fillna(-1.0) for name in reversed(_ORDER)]
     table = table.iloc[np.lexsort([np.asarray(key) for key in keys])].reset_index(drop=True)
-    table.attrs[PREPARED] = True
     return table
 
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 import pandas as pd
 
 from ai_dev_tools.benchmark.analysis.candidate import Candidate
-from ai_dev_tools.benchmark.analysis.claims import Undertaking, planned_samples, undertaking
+from ai_dev_tools.benchmark.analysis.claims import Undertaking, planned_samples, reference_of, undertaking
 from ai_dev_tools.benchmark.analysis.gates import Gates
-from ai_dev_tools.benchmark.analysis.pairing import costs
+from ai_dev_tools.benchmark.analysis.rows import Row
+from ai_dev_tools.benchmark.analysis.samples import Samples, SamplesLike
 from ai_dev_tools.benchmark.analysis.samples_table import ALL, levels, words
 from ai_dev_tools.benchmark.analysis.statistics import RESAMPLES
-from ai_dev_tools.benchmark.analysis.validity import DEFAULTS, assess
 from ai_dev_tools.benchmark.analysis.verdicts import decide, enough_resamples, measure_profile
-from ai_dev_tools.benchmark.config.models import ValidityThresholds
 from ai_dev_tools.benchmark.records.plan import DeclaredPlan
 
 COLUMNS = words("profile claim models setting value declared verdict reasons")
@@ -26,21 +24,17 @@ OTHERS = {COST: (0.99, 0.95, 0.90, 0.80), QUALITY: (0.05, 0.10, 0.15, 0.20)}
 
 
 def sensitivity(
-    samples: pd.DataFrame,
-    plans: Sequence[DeclaredPlan] = (),
-    *,
-    thresholds: ValidityThresholds | None = None,
-    resamples: int = RESAMPLES,
+    samples: SamplesLike, plans: Sequence[DeclaredPlan] = (), *, resamples: int = RESAMPLES
 ) -> pd.DataFrame:
     """One row per claim, model and margin; arguments as for `verdicts.judge`.
 
     `declared` is "yes" where the margin is the plan's own; the word is then that of the verdict.
     """
-    limits = thresholds or DEFAULTS
-    table = costs(assess(samples, limits))
-    rows: list[dict[str, Any]] = []
+    prepared = Samples.of(samples, reference_of(plans))
+    table, limits = prepared.frame, prepared.thresholds
+    rows: list[Row] = []
     for profile in levels(table["profile"]):
-        work = undertaking(table, plans, profile)
+        work = undertaking(table, plans, profile, prepared.reference)
         part = planned_samples(table, work.plan)
         gates = Gates(part, work)
         measured = measure_profile(part, work, gates, limits, enough_resamples(work, resamples))

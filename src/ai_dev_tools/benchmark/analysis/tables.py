@@ -14,11 +14,11 @@ from ai_dev_tools.benchmark.analysis.comparison import compare
 from ai_dev_tools.benchmark.analysis.controls import realised_lengths
 from ai_dev_tools.benchmark.analysis.decomposition import break_even, decompose, efficiency_change
 from ai_dev_tools.benchmark.analysis.flatten import samples_table
+from ai_dev_tools.benchmark.analysis.ledger import check_samples
 from ai_dev_tools.benchmark.analysis.metrics import compute_metrics
-from ai_dev_tools.benchmark.analysis.pairing import costs
+from ai_dev_tools.benchmark.analysis.samples import Samples
 from ai_dev_tools.benchmark.analysis.sensitivity import sensitivity
 from ai_dev_tools.benchmark.analysis.tool_failures import with_tool_failures
-from ai_dev_tools.benchmark.analysis.validity import assess, check_samples
 from ai_dev_tools.benchmark.analysis.verdicts import judge
 from ai_dev_tools.benchmark.config.models import ValidityThresholds
 from ai_dev_tools.benchmark.plugins import catalogue, only_plugins
@@ -67,35 +67,34 @@ def _write_tables(
     plans: Path,
     outputs: Mapping[str, Path],
     reference: str,
-    thresholds: Mapping[str, Any],
+    thresholds: Mapping[str, object],
     shown: str,
     plan: str | None,
 ) -> None:
-    limits = ValidityThresholds.model_validate(thresholds)
     rows = [row for path in prompts for row in read_prompts(path).values()]
-    samples = samples_table(blocks, {(row.task, row.case): row.stratum for row in rows})
-    samples.to_parquet(outputs["samples_parquet"], index=False)
-    table = costs(assess(samples, limits))
-    ledger = check_samples(table, limits)
+    table = samples_table(blocks, {(row.task, row.case): row.stratum for row in rows})
+    table.to_parquet(outputs["samples_parquet"], index=False)
+    samples = Samples.prepare(table, ValidityThresholds.model_validate(thresholds), reference)
+    ledger = check_samples(samples)
     ledger.to_parquet(outputs["validity_parquet"], index=False)
     declared = up_to(read_plans(plans), plan)
-    verdicts, checks = judge(table, declared, thresholds=limits)
-    verdicts = with_tool_failures(verdicts, table, rows)
+    verdicts, checks = judge(samples, declared)
+    verdicts = with_tool_failures(verdicts, samples.frame, rows)
     skipped = {(row.task, row.case): row.error.message for row in rows if row.error and row.error.class_ == SKIPPED}
     made = {
-        "samples": samples,
-        "metrics": compute_metrics(table),
-        "comparisons": _each_arm(table, reference, lambda arm: compare(table, arm, reference)),
-        "costs": _each_arm(table, reference, lambda arm: decompose(table, arm, reference)),
-        "break_even": _each_arm(table, reference, lambda arm: break_even(table, arm, reference)),
-        "efficiency": _each_arm(table, reference, lambda arm: efficiency_change(table, arm, reference)),
+        "samples": table,
+        "metrics": compute_metrics(samples),
+        "comparisons": _each_arm(samples, lambda arm: compare(samples, arm, reference)),
+        "costs": _each_arm(samples, lambda arm: decompose(samples, arm, reference)),
+        "break_even": _each_arm(samples, lambda arm: break_even(samples, arm, reference)),
+        "efficiency": _each_arm(samples, lambda arm: efficiency_change(samples, arm, reference)),
         "validity": ledger[ledger["status"] == "flagged"],
         "verdicts": verdicts,
         "checks": checks,
-        "controls": realised_lengths(table, shown),
+        "controls": realised_lengths(samples, shown),
         "skipped": pd.DataFrame([(*k, why) for k, why in sorted(skipped.items())], columns=["task", "case", "reason"]),
         "definitions": pd.DataFrame(catalogue(), columns=DEFINITIONS),
-        "sensitivity": sensitivity(table, declared, thresholds=limits),
+        "sensitivity": sensitivity(samples, declared),
     }
     for name in TABLE_NAMES:
         write_csv(made[name], outputs[name])
@@ -111,8 +110,8 @@ def _as_json(table: pd.DataFrame) -> str:
     return json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _each_arm(table: pd.DataFrame, reference: str, make: Callable[[str], pd.DataFrame]) -> pd.DataFrame:
+def _each_arm(samples: Samples, make: Callable[[str], pd.DataFrame]) -> pd.DataFrame:
     """What `make` says of every arm beside the reference; an empty table of the same columns if there is none."""
-    arms = sorted(set(table["approach"].astype(str)))
+    arms, reference = samples.levels("approach"), samples.reference
     parts = [make(arm) for arm in arms if arm != reference and reference in arms]
     return pd.concat(parts, ignore_index=True) if parts else make(f"not {reference}").iloc[0:0]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
+from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.prompts import Prompt
 
@@ -59,7 +59,7 @@ def with_tool_failures(verdicts: pd.DataFrame, samples: pd.DataFrame, prompts: I
             if key not in arms:
                 arms[key] = _arm(samples, *key, messages)
             said.append(arms[key].said(row["task"], who))
-        rows.append(_told(row, "; ".join(filter(None, said))))
+        rows.append(_told({str(name): value for name, value in row.items()}, "; ".join(filter(None, said))))
     return pd.DataFrame(rows, columns=[*verdicts.columns, "tool_failure"]).astype(verdicts.dtypes.to_dict())
 
 
@@ -73,7 +73,7 @@ def _arm(samples: pd.DataFrame, profile: str, model: str, name: str, messages: d
     return _Arm(failed, frozenset(cases))
 
 
-def _told(row: dict[Any, Any], said: str) -> dict[Any, Any]:
+def _told(row: Row, said: str) -> Row:
     if not said:
         return row | {"tool_failure": ""}
     subject = f"{row['approach']} against {row['reference']} on {row['models']} ({row['scope']})"

@@ -6,14 +6,15 @@ defaults that docs/statistics.md argues for. Cut-off samples are flagged but voi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ai_dev_tools.benchmark.analysis.samples_table import CUT_OFF, LOOP, codes, prepare, words
+from ai_dev_tools.benchmark.analysis.samples_table import CUT_OFF, LOOP, codes
 from ai_dev_tools.benchmark.analysis.waiting import late_load_s, queued_s
 from ai_dev_tools.benchmark.config.models import ValidityThresholds
 from ai_dev_tools.benchmark.errors import ConfigurationError
@@ -21,8 +22,10 @@ from ai_dev_tools.benchmark.plugins import CHECKS, ENDPOINTS, Check, check
 
 Bools = NDArray[np.bool_]
 Checked = tuple[Any, Any]
-LEDGER = words("profile instance model task approach sample case check status value voids")
 REFERENCE = "baseline"
+"""The arm that others are held against where nobody says another one: `plan.reference` of the settings."""
+IS_REFERENCE = "is_reference"
+"""A column that checks see: whether a sample is of the reference arm."""
 DEFAULTS = ValidityThresholds()
 SAME_SIZE_PROMPTS = 3
 """So many different prompts are not of exactly the same number of tokens, and that the largest, by chance."""
@@ -193,7 +196,7 @@ def _partner(samples: pd.DataFrame) -> NDArray[np.int64]:
     group = codes(samples, ["run", "profile", "instance", "model", "task", "case", "repeat"])
     rows = np.empty(int(group.max(initial=0)) + 1, dtype=np.int64)
     rows[group[::-1]] = np.arange(len(samples))[::-1]
-    reference = np.flatnonzero(_is(samples, "approach", REFERENCE))
+    reference = np.flatnonzero(samples[IS_REFERENCE].to_numpy())
     rows[group[reference]] = reference
     return np.asarray(rows[group])
 
@@ -201,7 +204,7 @@ def _partner(samples: pd.DataFrame) -> NDArray[np.int64]:
 @check(
     "other_session",
     voids=("time",),
-    description="Not measured in the same session as the baseline of its case (retry=pairs does so)",
+    description="Not measured in the same session as the reference of its case (retry=pairs does so)",
 )
 def other_session(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Checked:
     session = samples["session"].cat.codes.to_numpy()
@@ -209,7 +212,7 @@ def other_session(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Chec
     return flagged.astype(float), flagged
 
 
-@check("not_adjacent", voids=("time",), unit="places", description="Not sent next to the baseline of its case")
+@check("not_adjacent", voids=("time",), unit="places", description="Not sent next to the reference of its case")
 def not_adjacent(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Checked:
     order = samples["order"].to_numpy()
     distance = np.abs(order - order[_partner(samples)])
@@ -225,7 +228,7 @@ def not_adjacent(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Check
     "others_in_flight",
     voids=("time",),
     unit="requests",
-    description="More or fewer own requests ran than beside the baseline",
+    description="More or fewer own requests ran than beside the reference",
 )
 def others_in_flight(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Checked:
     running = samples["in_flight"].to_numpy()
@@ -310,13 +313,25 @@ def options_changed(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Ch
 # ------------------------------------------------------------------------------------------ results
 
 
-def run_checks(
-    samples: pd.DataFrame, thresholds: ValidityThresholds
-) -> Iterator[tuple[Check, NDArray[Any], NDArray[Any]]]:
-    """Each registered check with its values (float32) and its state per sample: 0 ok, 1 flagged, 2 unknown.
+@dataclass(frozen=True, eq=False)
+class CheckResult:
+    """What one check says of each sample: a value in its unit, and a state: 0 ok, 1 flagged, 2 unknown."""
+
+    plugin: Check
+    values: NDArray[np.float64]
+    state: NDArray[np.int8]
+
+    def part(self, inside: NDArray[np.bool_]) -> CheckResult:
+        """The same of some of the samples."""
+        return CheckResult(self.plugin, self.values[inside], self.state[inside])
+
+
+def run_checks(samples: pd.DataFrame, thresholds: ValidityThresholds, reference: str) -> Iterator[CheckResult]:
+    """What each registered check says of each prepared sample.
 
     Each run is checked by itself: what is usual in one says nothing of another, whose prompts may be other ones.
     """
+    samples = samples.assign(**{IS_REFERENCE: samples["approach"] == reference})
     run = codes(samples, ["run"])
     parts = [np.flatnonzero(run == number) for number in range(int(run.max(initial=0)) + 1)]
     tables = [samples] if len(parts) == 1 else [samples.iloc[rows] for rows in parts]
@@ -324,7 +339,7 @@ def run_checks(
         numbers, state = np.empty(len(samples)), np.empty(len(samples), dtype=np.int8)
         for rows, table in zip(parts, tables, strict=True):
             numbers[rows], state[rows] = _checked(plugin, table, thresholds)
-        yield plugin, numbers, state
+        yield CheckResult(plugin, numbers, state)
 
 
 def _checked(
@@ -347,69 +362,22 @@ def _checked(
     return numbers, state
 
 
-def assess(samples: pd.DataFrame, thresholds: ValidityThresholds | None = None) -> pd.DataFrame:
-    """The prepared samples with boolean `void_tokens`, `void_time`, `void_quality`: flagged by a check that matters.
+def with_flags(samples: pd.DataFrame, checks: Iterable[CheckResult]) -> pd.DataFrame:
+    """The samples with boolean `void_tokens`, `void_time`, `void_quality`: flagged by a check that matters.
 
-    `why_tokens`, … name the first such check, "" where there is none. Calling it on its own result is free.
+    `why_tokens`, … name the first such check, "" where there is none.
     """
-    table = prepare(samples)
-    if "void_tokens" in table.columns:
-        return table
-    first = {endpoint: np.zeros(len(table), dtype=np.int16) for endpoint in ENDPOINTS}
+    first = {outcome: np.zeros(len(samples), dtype=np.int16) for outcome in ENDPOINTS}
     names = [""]
-    for plugin, _, state in run_checks(table, thresholds or DEFAULTS):
-        names.append(plugin.name)
-        for endpoint in plugin.voids:
-            first[endpoint][(state == 1) & (first[endpoint] == 0)] = len(names) - 1
-    void = {f"void_{endpoint}": which > 0 for endpoint, which in first.items()}
-    return table.assign(**void, **{f"why_{endpoint}": _categorical(which, names) for endpoint, which in first.items()})
+    for found in checks:
+        names.append(found.plugin.name)
+        for outcome in found.plugin.voids:
+            first[outcome][(found.state == 1) & (first[outcome] == 0)] = len(names) - 1
+    void = {f"void_{outcome}": which > 0 for outcome, which in first.items()}
+    why = {f"why_{outcome}": categorical(which, names) for outcome, which in first.items()}
+    return samples.assign(**void, **why)
 
 
-def check_samples(samples: pd.DataFrame, thresholds: ValidityThresholds | None = None) -> pd.DataFrame:
-    """The validity ledger: one row per sample and check, in the order of samples, then of checks.
-
-    Columns: profile, instance, model, task, approach, sample, case, check, status (ok, flagged, unknown), value
-    (float32, in the check's unit), voids (endpoints a flagged sample is removed from). Text columns are categorical.
-    """
-    table = prepare(samples)
-    results = list(run_checks(table, thresholds or DEFAULTS))
-    size = len(results)
-    columns: dict[str, Any] = {}
-    for name in LEDGER[:7]:
-        source = table[name]
-        if isinstance(source.dtype, pd.CategoricalDtype):
-            repeated = np.repeat(source.cat.codes.to_numpy(), size)
-            columns[name] = pd.Categorical.from_codes(repeated, dtype=source.dtype)
-        else:
-            columns[name] = np.repeat(source.to_numpy(dtype=np.float32), size)
-    which = np.tile(np.arange(size, dtype=np.int16), len(table))
-    columns["check"] = _categorical(which, [plugin.name for plugin, _, _ in results])
-    state = np.stack([state for _, _, state in results], axis=1).ravel() if len(table) else np.empty(0, dtype=np.int8)
-    columns["status"] = _categorical(state, ["ok", "flagged", "unknown"])
-    columns["value"] = (
-        np.stack([values.astype(np.float32) for _, values, _ in results], axis=1).ravel() if len(table) else np.empty(0)
-    )
-    voids = [plugin.voided for plugin, _, _ in results]
-    names = sorted(set(voids))
-    columns["voids"] = _categorical(np.array([names.index(v) for v in voids], dtype=np.int8)[which], names)
-    return pd.DataFrame(columns, columns=LEDGER)
-
-
-def _categorical(numbers: NDArray[Any], names: list[str]) -> pd.Categorical[str]:
+def categorical(numbers: NDArray[np.integer], names: list[str]) -> pd.Categorical[str]:
+    """Numbers as the texts that they stand for."""
     return pd.Categorical.from_codes(numbers, pd.Index(names))
-
-
-def summarise(ledger: pd.DataFrame) -> pd.DataFrame:
-    """How often each check flagged: check, voids, description, samples, flagged, unknown, share (of known)."""
-    counts = pd.crosstab(ledger["check"], ledger["status"], dropna=False).reindex(
-        columns=["ok", "flagged", "unknown"], fill_value=0
-    )
-    rows = []
-    for plugin in CHECKS.values():
-        ok, flagged, unknown = (
-            int(counts[s].get(plugin.name, 0)) if plugin.name in counts.index else 0 for s in counts.columns
-        )
-        share = flagged / (ok + flagged) if ok + flagged else float("nan")
-        voids = plugin.voided
-        rows.append((plugin.name, voids, plugin.description, ok + flagged + unknown, flagged, unknown, share))
-    return pd.DataFrame(rows, columns=["check", "voids", "description", "samples", "flagged", "unknown", "share"])

@@ -18,13 +18,15 @@ from ai_dev_tools.benchmark.analysis.candidate import COLUMNS, Candidate, verdic
 from ai_dev_tools.benchmark.analysis.claims import (
     Undertaking,
     planned_samples,
+    reference_of,
     undertaking,
 )
 from ai_dev_tools.benchmark.analysis.effects import Effect
 from ai_dev_tools.benchmark.analysis.gates import Gates
 from ai_dev_tools.benchmark.analysis.measuring import measure
-from ai_dev_tools.benchmark.analysis.pairing import costs
 from ai_dev_tools.benchmark.analysis.quality import superiority_p
+from ai_dev_tools.benchmark.analysis.rows import Row
+from ai_dev_tools.benchmark.analysis.samples import Samples, SamplesLike
 from ai_dev_tools.benchmark.analysis.samples_table import ALL, levels, words
 from ai_dev_tools.benchmark.analysis.standing import standing
 from ai_dev_tools.benchmark.analysis.statistics import (
@@ -32,7 +34,6 @@ from ai_dev_tools.benchmark.analysis.statistics import (
     holm,
     why_no_interval,
 )
-from ai_dev_tools.benchmark.analysis.validity import DEFAULTS, assess
 from ai_dev_tools.benchmark.config.models import ValidityThresholds
 from ai_dev_tools.benchmark.records.plan import DeclaredPlan
 
@@ -44,30 +45,19 @@ WORDS = ("saves", "costs", "inconclusive", "invalid")
 CHECK_COLUMNS = words("profile claim models task check status value threshold reason")
 
 
-def verdicts(
-    samples: pd.DataFrame,
-    plans: Sequence[DeclaredPlan] = (),
-    *,
-    thresholds: ValidityThresholds | None = None,
-    resamples: int = RESAMPLES,
-) -> pd.DataFrame:
+def verdicts(samples: SamplesLike, plans: Sequence[DeclaredPlan] = (), *, resamples: int = RESAMPLES) -> pd.DataFrame:
     """The verdicts table; see `judge`, which also gives the checks behind each verdict."""
-    return judge(samples, plans, thresholds=thresholds, resamples=resamples)[0]
+    return judge(samples, plans, resamples=resamples)[0]
 
 
 def judge(
-    samples: pd.DataFrame,
-    plans: Sequence[DeclaredPlan] = (),
-    *,
-    thresholds: ValidityThresholds | None = None,
-    resamples: int = RESAMPLES,
+    samples: SamplesLike, plans: Sequence[DeclaredPlan] = (), *, resamples: int = RESAMPLES
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Judge every claim of the latest plan of every profile in the samples.
 
     Args:
-        samples: the samples table, any row order.
+        samples: prepared samples, or a samples table in any row order.
         plans: the plan ledger, oldest first. Without any, the claims are assumed and labelled exploratory.
-        thresholds: when checks flag samples and when flags make a verdict invalid.
 
     Returns:
         verdicts: per claim and model one primary row (task "(all)") and one row per task. Ratios are
@@ -77,12 +67,12 @@ def judge(
     Raises:
         ConfigurationError: the table cannot be read as such.
     """
-    limits = thresholds or DEFAULTS
-    table = costs(assess(samples, limits))
-    rows: list[dict[str, Any]] = []
+    prepared = Samples.of(samples, reference_of(plans))
+    table, limits = prepared.frame, prepared.thresholds
+    rows: list[Row] = []
     checks: list[tuple[Any, ...]] = []
     for profile in levels(table["profile"]):
-        work = undertaking(table, plans, profile)
+        work = undertaking(table, plans, profile, prepared.reference)
         judged = _judge_profile(planned_samples(table, work.plan), work, limits, resamples)
         rows += [verdict_row(candidate) for candidate in judged]
         for c in judged:
@@ -130,7 +120,7 @@ def decide(measured: Sequence[Candidate], limits: ValidityThresholds) -> list[Ca
     by_task = [c for c in measured if c.task != ALL]
     _decide_family(primary)
     for candidate in primary:
-        _word(candidate, limits)
+        _settle_word(candidate, limits)
     _decide_tasks(primary, by_task, limits)
     return [c for p in primary for c in [p, *(t for t in by_task if (t.claim, t.model) == (p.claim, p.model))]]
 
@@ -155,7 +145,7 @@ def _decide_family(family: list[Candidate]) -> None:
         c.adjusted = 1.0 if adjusted >= 1 else float(adjusted / 2 ** (c.look - least))
 
 
-def _word(c: Candidate, limits: ValidityThresholds) -> None:
+def _settle_word(c: Candidate, limits: ValidityThresholds) -> None:
     """Settle label, word and reasons of a candidate whose adjusted p-value is known."""
     c.label = c.standing.label
     c.reasons += c.standing.reasons
@@ -281,7 +271,7 @@ def _decide_tasks(primary: list[Candidate], by_task: list[Candidate], limits: Va
         family = [c for c in by_task if c.model == model and (c.claim.id, model) in opened]
         _decide_family(family)
         for c in family:
-            _word(c, limits)
+            _settle_word(c, limits)
     for c in by_task:
         if (c.claim.id, c.model) not in opened:
             c.label, c.word = "exploratory", ""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
+
+from ai_dev_tools.benchmark.analysis.rows import Row
 
 ONE_REPOSITORY = "for this repository only"
 """How far a verdict reaches whose cases all come from one repository; stands last in its scope."""
@@ -13,7 +12,7 @@ POWER_AT = 0.80
 """The true ratio for which the power column is given: a saving of one fifth."""
 
 
-def sentence(row: Mapping[str, Any]) -> str:
+def sentence(row: Row) -> str:
     """One or two sentences that a reader can quote; `row` is a row of the verdicts table."""
     subject = f"{row['approach']} against {row['reference']} on {row['models']} ({row['scope']})"
     thing, ratio = row["endpoint"], row.get("ratio")
@@ -41,7 +40,7 @@ def _amount(ratio: float, endpoint: str) -> str:
     return f"{change:.1f} % {less if ratio < 1 else more}"
 
 
-def _interval(row: Mapping[str, Any]) -> str:
+def _interval(row: Row) -> str:
     low, high = row.get("low", float("nan")), row.get("high", float("nan"))
     if np.isnan(low) or np.isnan(high):
         return f"ratio {row['ratio']:.3g}, no interval"
@@ -49,20 +48,20 @@ def _interval(row: Mapping[str, Any]) -> str:
     return f"ratio {row['ratio']:.3g}, 95 % interval {low:.3g} to {top}, bill {row['bill_ratio']:.3g}"
 
 
-def _rests_on(row: Mapping[str, Any]) -> str:
+def _rests_on(row: Row) -> str:
     return ", ".join(f"{row[noun]} {noun if row[noun] != 1 else noun[:-1]}" for noun in ("pairs", "cases", "clusters"))
 
 
-def _quality(row: Mapping[str, Any]) -> str:
+def _quality(row: Row) -> str:
     difference, bound = row["claim_quality_difference"], row["claim_quality_bound"]
     return f"({difference:+.3f} over its models, at worst {bound:+.3f}, margin {-row['quality_margin']:g})"
 
 
-def _rider(row: Mapping[str, Any]) -> str:
+def _rider(row: Row) -> str:
     return f" Note: {row['reasons']}." if row["reasons"] else ""
 
 
-def _what_could(row: Mapping[str, Any]) -> str:
+def _what_could(row: Row) -> str:
     parts = []
     mde, power, need = (row.get(name, float("nan")) for name in ("mde_ratio", "power", "clusters_could_decide"))
     if np.isfinite(mde):

@@ -10,10 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ai_dev_tools.benchmark.archive.build import Subject, build_archive
+    from ai_dev_tools.benchmark.archive.build import build_archive
     from ai_dev_tools.benchmark.archive.container import ArchiveError
     from ai_dev_tools.benchmark.archive.unpacking import render, unpack
     from ai_dev_tools.benchmark.archive.verification import Verification, verify
+    from ai_dev_tools.benchmark.records.about import Subject
 
 __all__ = ["ArchiveError", "Subject", "Verification", "build_archive", "render", "unpack", "verify"]
 _HOMES = {

@@ -10,7 +10,6 @@ import hashlib
 import importlib.resources
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from ai_dev_tools.benchmark._util.credentials import without_passwords
 from ai_dev_tools.benchmark._util.json_values import table_in
 from ai_dev_tools.benchmark.archive.container import ArchiveError, Digest, Member, new_archive
 from ai_dev_tools.benchmark.archive.crate import crate_metadata
-from ai_dev_tools.benchmark.archive.facts import block_facts, gather, tool_facts
+from ai_dev_tools.benchmark.archive.facts import block_facts, gather, tool_about, tool_facts
 from ai_dev_tools.benchmark.archive.layout import (
     CONFIG,
     CRATE,
@@ -34,6 +33,7 @@ from ai_dev_tools.benchmark.archive.layout import (
     Chain,
     Entry,
     Manifest,
+    NotIncluded,
     RunFacts,
     stage_files,
     without_section,
@@ -49,6 +49,7 @@ from ai_dev_tools.benchmark.execution.provenance import without_secrets
 from ai_dev_tools.benchmark.plugins import is_file_name
 from ai_dev_tools.benchmark.prompts.tools import companions
 from ai_dev_tools.benchmark.records import paths
+from ai_dev_tools.benchmark.records.about import Subject
 from ai_dev_tools.benchmark.records.archive_names import plugin_member
 from ai_dev_tools.benchmark.records.plan import read_plans
 from ai_dev_tools.benchmark.tasks.receipts import read_receipt
@@ -69,41 +70,6 @@ FREE_LICENCES = (
     "Unlicense",
 )
 """Licences that allow passing on files unchanged; corpora with other licences are only referenced."""
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What to archive, as the workflow knows it.
-
-    Attributes:
-        profile: name of the results folder.
-        plan: hash of the plan in force.
-        config: all settings, resolved.
-        tasks: folder of each task by id; task_files: case lists of each task that lie elsewhere.
-        tools: YAML file of each tool by id.
-        blocks: block files of the run; its folder may contain others, of other tasks or models.
-        contexts: files with the results of tools.
-        corpora: ids of the corpora that the tasks read.
-        about: what the settings say about the run, see `Experiment.about`.
-        home: folder of the workflow's own files, relative to the working folder.
-    """
-
-    profile: str
-    plan: str
-    config: dict[str, Any]
-    tasks: dict[str, str]
-    task_files: dict[str, list[str]]
-    tools: dict[str, str]
-    blocks: list[str]
-    contexts: list[str]
-    corpora: list[str]
-    about: dict[str, Any]
-    home: str = "."
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Subject:
-        """The subject in what `Flow.archived` gives."""
-        return cls(**data)
 
 
 def build_archive(subject: Subject, root: Path, output: Path) -> None:
@@ -188,7 +154,7 @@ class _Collection:
         names = [name for name in self.subject.blocks if (self.root / name).exists()]
         contexts = [path for name in self.subject.contexts if (path := self.root / name).exists()]
         blocks = block_facts(self.root, names)
-        about = {tool: self._tool_about(Path(file)) for tool, file in self.subject.tools.items()}
+        about = {tool: tool_about(tool, read_yaml(self.root / file)) for tool, file in self.subject.tools.items()}
         return gather(self.root, self.subject.profile, self.subject.plan, self.subject.config, blocks,
                       tool_facts(contexts, about), self._not_included(), self.corpora)  # fmt: skip
 
@@ -251,7 +217,7 @@ class _Collection:
             name = paths.PROMPTS.format(task=task)
             yield Member(name, self.root / name)
         yield Member(paths.PLANS.format(profile=profile), run / "plans.jsonl")
-        about = json.dumps(self.subject.about, indent=1, ensure_ascii=False)
+        about = json.dumps(self.subject.about.plain(), indent=1, ensure_ascii=False)
         yield Member(paths.ABOUT.format(profile=profile), without_passwords(f"{about}\n").encode())
         for block in map(Path, self.subject.blocks):
             identity = f"{paths.IDENTITY}/{block.parent.name}/{block.stem}.json".format(profile=profile)
@@ -284,34 +250,34 @@ class _Collection:
         free = any(name in FREE_LICENCES for name in str(receipt.get("license")).split(" OR "))
         return bool("corpora" in self.included and receipt.get("available") and free)
 
-    def _not_included(self) -> list[dict[str, Any]]:
+    def _not_included(self) -> list[NotIncluded]:
         found = [
-            {"kind": "corpus", "id": str(receipt.get("corpus")), "sha256": receipt.get("sha256"),
-             "version": receipt.get("version"), "license": receipt.get("license"), "url": receipt.get("homepage")}
-            for receipt in self.corpora if receipt and not self._may_include(receipt)
-        ]  # fmt: skip
+            NotIncluded(
+                kind="corpus",
+                id=str(receipt.get("corpus")),
+                sha256=receipt.get("sha256"),
+                version=receipt.get("version"),
+                license=receipt.get("license"),
+                url=receipt.get("homepage"),
+            )
+            for receipt in self.corpora
+            if receipt and not self._may_include(receipt)
+        ]
         return found + [
-            {"kind": "weights", "id": model.path.stem, "sha256": model.sha256, "license": model.license,
-             "url": model.homepage}
+            NotIncluded(
+                kind="weights", id=model.path.stem, sha256=model.sha256, license=model.license, url=model.homepage
+            )
             for model in self._embedded_models()
             if not ("weights" in self.included and (self.root / model.path).exists())
-        ]  # fmt: skip
+        ]
 
     def _embedded_models(self) -> list[CatalogueModel]:
         """Models of the run that the embedded endpoint served from the catalogue."""
-        embedded = [instance for instance in self._instances() if instance.get("endpoint") == "embedded"]
+        embedded = [instance for instance in self.subject.about.instances if instance.get("endpoint") == "embedded"]
         served = {str(instance.get("model")) for instance in embedded if not instance.get("file")}
-        wanted = served.intersection(self.subject.about.get("models", served))
+        wanted = served.intersection(self.subject.about.models or served)
         catalogue = load_catalogue(find_catalogue(self.root)) if wanted else {}
         return [model for tag in sorted(wanted) if (model := lookup(tag, catalogue))]
-
-    def _instances(self) -> list[dict[str, Any]]:
-        profile = self.subject.about.get("profile", {})
-        return list(profile.get("instances", [])) if isinstance(profile, dict) else []
-
-    def _tool_about(self, file: Path) -> dict[str, Any]:
-        data = table_in(read_yaml(self.root / file))
-        return {key: data[key] for key in ("id", "description", "homepage", "install") if data.get(key)}
 
 
 def _is_seen(path: Path) -> bool:

@@ -11,13 +11,14 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import msgspec
 
 from ai_dev_tools.benchmark.analysis.flatten import ADDED, COLUMNS, sample_row
+from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.samples_table import NUMBERS
 from ai_dev_tools.benchmark.archive.container import Archive, ArchiveError
 from ai_dev_tools.benchmark.archive.layout import (
@@ -42,6 +43,11 @@ from ai_dev_tools.benchmark.records.sample import RENAMED, Sample, decode
 from ai_dev_tools.benchmark.records.table_files import unguarded
 from ai_dev_tools.benchmark.tasks.scoring import foreign_scorers, score_answer
 
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
+
+T = TypeVar("T")
+Cell: TypeAlias = str | float | None
 Key = tuple[str, str, str, int]
 """Model tag, task, approach and index of a sample."""
 SAMPLES_CSV = f"{RECORDED}/tables/samples.csv"
@@ -248,7 +254,7 @@ class Records:
         except (pa.ArrowException, OSError, MemoryError, *_UNREADABLE) as error:
             raise ArchiveError(f"is not a table ({str(error)[:120]})") from None
 
-    def _match(self, rows: Iterable[Mapping[str, Any]], header: list[str], text: bool) -> None:
+    def _match(self, rows: Iterable[Row], header: list[str], text: bool) -> None:
         """Every row is a sample, and every sample has its row."""
         header = [RENAMED.get(name, name) for name in header]
         if missing := [name for name in COLUMNS if name not in header and name not in ADDED]:
@@ -266,7 +272,7 @@ class Records:
             raise ArchiveError(f"has no row for {_named(missing_key)}")
 
 
-def open_parquet(archive: Archive, name: str) -> Any:
+def open_parquet(archive: Archive, name: str) -> pq.ParquetFile:
     """A Parquet member, ready to be read.
 
     Raises:
@@ -283,13 +289,13 @@ def _named(key: Key) -> str:
     return "sample " + "/".join(map(str, key))
 
 
-def _digest(row: Mapping[str, Any]) -> bytes:
+def _digest(row: Row) -> bytes:
     """16 bytes that identify a row, whatever its format: numbers by value, missing values as nothing."""
     text = "\x1f".join(_canonical(name, row[name]) for name in COLUMNS)
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
-def _canonical(name: str, value: Any) -> str:
+def _canonical(name: str, value: Cell) -> str:
     if value is None or value != value:
         return ""
     if name in _NUMBERS:
@@ -297,7 +303,7 @@ def _canonical(name: str, value: Any) -> str:
     return str(value)
 
 
-def _read_cell(name: str, cell: str) -> Any:
+def _read_cell(name: str, cell: str) -> Cell:
     if name in _NUMBERS:
         return float(cell) if cell else None
     return unguarded(cell)
@@ -307,7 +313,7 @@ def _numbered(stream: Hashed) -> Iterator[tuple[int, bytes]]:
     return enumerate(stream.lines(), start=1)
 
 
-def _decoded(decode: Callable[[bytes], Any], line: bytes, number: int, what: str) -> Any:
+def _decoded(decode: Callable[[bytes], T], line: bytes, number: int, what: str) -> T:
     try:
         return decode(line)
     except _UNREADABLE as error:

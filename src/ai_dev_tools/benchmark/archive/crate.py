@@ -11,15 +11,17 @@ import json
 import warnings
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import unquote
 
 from rocrate.model import ComputationalWorkflow, ContextEntity, File
 from rocrate.rocrate import ROCrate
 
 from ai_dev_tools.benchmark.archive.container import Digest
-from ai_dev_tools.benchmark.archive.layout import CONFIG, CRATE, MANIFEST, README, RECORDED, RUN, SOURCE, RunFacts, pin
+from ai_dev_tools.benchmark.archive.layout import CONFIG, CRATE, MANIFEST, README, RECORDED, RUN, SOURCE, RunFacts
 
+Entity: TypeAlias = Any
+"""An entity of rocrate, which has no types."""
 SPECIFICATION = "1.1"
 """The RO-Crate version that the Workflow Run profiles 0.5 were written for."""
 PROFILES = {
@@ -61,7 +63,7 @@ _DESCRIBED = {
 }
 
 
-def crate_metadata(facts: RunFacts, digests: Mapping[str, Digest], citation: Mapping[str, Any]) -> bytes:
+def crate_metadata(facts: RunFacts, digests: Mapping[str, Digest], citation: Mapping[str, object]) -> bytes:
     """Content of ro-crate-metadata.json.
 
     Args:
@@ -76,7 +78,7 @@ def crate_metadata(facts: RunFacts, digests: Mapping[str, Digest], citation: Map
     return f"{json.dumps(metadata, indent=1, sort_keys=True, ensure_ascii=False)}\n".encode()
 
 
-def _compact(value: Any) -> Any:
+def _compact(value: object) -> object:
     """A list with one item becomes that item, as RO-Crate recommends."""
     return value[0] if isinstance(value, list) and len(value) == 1 else value
 
@@ -90,12 +92,12 @@ def _time(moment: str) -> str:
 
 
 class _Crate:
-    def __init__(self, facts: RunFacts, digests: Mapping[str, Digest], citation: Mapping[str, Any]) -> None:
+    def __init__(self, facts: RunFacts, digests: Mapping[str, Digest], citation: Mapping[str, object]) -> None:
         self.facts, self.digests, self.citation = facts, digests, citation
-        self.crate: Any = ROCrate(version=SPECIFICATION)
+        self.crate: ROCrate = ROCrate(version=SPECIFICATION)
         self.crate.metadata.extra_contexts.append(TERMS)
 
-    def build(self) -> Any:
+    def build(self) -> ROCrate:
         """The crate, complete."""
         self._root()
         self._profiles()
@@ -109,7 +111,7 @@ class _Crate:
 
     def _root(self) -> None:
         facts, root = self.facts, self.crate.root_dataset
-        models = ", ".join(model["tag"] for model in facts.models)
+        models = ", ".join(model.tag for model in facts.models)
         self.crate.name = f"AI development tools benchmark: {facts.profile} on {models}"
         self.crate.description = (
             f"{facts.samples} requests to {models}, made from {facts.started_at} to {facts.ended_at} under plan {facts.plan}: "
@@ -156,12 +158,12 @@ class _Crate:
         skipped = (f"{SOURCE}/", "config/tasks/", "config/tools/", "workflow/", "profiles/", "Snakefile")
         return [name for name in self.digests if not name.startswith(skipped)]
 
-    def _file(self, name: str) -> Any:
+    def _file(self, name: str) -> Entity:
         suffix = name[name.rfind(".") :] if "." in name else ""
         media, page, label = _FORMATS.get(suffix, _PLAIN)
         self._entity(page, "WebSite", name=label, url=page)
         digest = self.digests[name]
-        properties: dict[str, Any] = {
+        properties: dict[str, object] = {
             "name": name.rsplit("/", 1)[-1],
             "encodingFormat": [media, {"@id": page}],
             "contentSize": str(digest.bytes),
@@ -177,13 +179,13 @@ class _Crate:
         """Corpora and weights: named with checksum and licence, not included."""
         for item in self.facts.not_included:
             entity = self._entity(
-                f"#{item['kind']}-{item['id']}", "CreativeWork", name=item["id"],
-                description=f"{item['kind']} that the run used, not included, but fixed: {pin(item)}",
-                **{key: item[key] for key in ("version", "license", "url") if item.get(key)},
+                f"#{item.kind}-{item.id}", "CreativeWork", name=item.id,
+                description=f"{item.kind} that the run used, not included, but fixed: {item.pin}",
+                **{key: value for key in ("version", "license", "url") if (value := getattr(item, key))},
             )  # fmt: skip
             self.crate.root_dataset.append_to("mentions", entity)
 
-    def _workflow(self) -> Any:
+    def _workflow(self) -> Entity:
         language = self._entity(
             "https://w3id.org/workflowhub/workflow-ro-crate#snakemake", "ComputerLanguage", name="Snakemake",
             url={"@id": SNAKEMAKE}, identifier={"@id": SNAKEMAKE},
@@ -219,7 +221,7 @@ class _Crate:
         self.crate.mainEntity = workflow
         return workflow
 
-    def _run(self, workflow: Any) -> None:
+    def _run(self, workflow: Entity) -> None:
         """The run as an action of the workflow, and its parts as far as their times are known."""
         facts = self.facts
         tools = {
@@ -235,7 +237,7 @@ class _Crate:
         workflow["step"] = list(steps.values())
         prompts = [name for name in self.digests if name.startswith("results/prompts/")]
         outcome = [name for name in self.digests if name.startswith((f"{RECORDED}/report/", f"{RECORDED}/tables/"))]
-        blocks = [block["file"] for block in facts.blocks]
+        blocks = [block.file for block in facts.blocks]
         plans = [name for name in self.digests if name.endswith("/plans.jsonl")]
         workflow["input"] = [self._parameter("settings", [CONFIG]), self._parameter("plans", plans),
                              self._parameter("prompts", prompts)]  # fmt: skip
@@ -244,9 +246,9 @@ class _Crate:
                            [CONFIG, *plans, *prompts], [*blocks, *outcome],
                            f"{facts.samples} samples, of which {facts.statuses}")  # fmt: skip
         asked = [
-            self._action(f"#ask-{number}", f"Ask {block['model']}: {block['task']}", tools["ask"], block["started_at"],
-                         block["ended_at"], [f"results/prompts/{block['task']}.jsonl"], [block["file"]],
-                         f"{block['samples']} samples, {block['failed']} without a complete answer")
+            self._action(f"#ask-{number}", f"Ask {block.model}: {block.task}", tools["ask"], block.started_at,
+                         block.ended_at, [f"results/prompts/{block.task}.jsonl"], [block.file],
+                         f"{block.samples} samples, {block.failed} without a complete answer")
             for number, block in enumerate(facts.blocks)
         ]  # fmt: skip
         rendered = self._action("#render", "Tables and report", tools["render"], None, facts.rendered_at,
@@ -264,32 +266,31 @@ class _Crate:
                      endTime=_time(facts.rendered_at))  # fmt: skip
         self.crate.root_dataset.append_to("mentions", [run, *asked, rendered])
 
-    def _tool(self, key: str, name: str, where: str) -> Any:
+    def _tool(self, key: str, name: str, where: str) -> Entity:
         return self._software(f"{PROJECT}#{key}", name, self.facts.package_version, f"{PROJECT}/blob/main/{where}")
 
     def _subjects(self) -> None:
         """The tools under test and the models: software that the run was about."""
         found = []
         for tool in self.facts.tools:
-            url = tool.get("homepage") or f"{PROJECT}#tool-{tool['id']}"
-            versions = ", ".join(map(str, tool.get("versions", []))) or "unknown"
-            entity = self._software(f"{url}#{tool['id']}", tool["id"], versions, url)
-            entity["description"] = str(tool.get("description", "a tool under test"))
+            url = tool.homepage or f"{PROJECT}#tool-{tool.id}"
+            entity = self._software(f"{url}#{tool.id}", tool.id, ", ".join(tool.versions) or "unknown", url)
+            entity["description"] = tool.description or "a tool under test"
             found.append(entity)
         for model in self.facts.models:
-            digests = ", ".join(model["digests"]) or "unknown"
-            entity = self._software(f"{PROJECT}#model-{model['tag']}", model["tag"], digests, PROJECT)
+            digests = ", ".join(model.digests) or "unknown"
+            entity = self._software(f"{PROJECT}#model-{model.tag}", model.tag, digests, PROJECT)
             entity["description"] = "a language model, served by " + ", ".join(
-                f"{server['kind']} {server['version']}" for server in model["endpoints"]
+                f"{server.kind} {server.version}" for server in model.endpoints
             )
             found.append(entity)
         if found:
             self.crate.root_dataset.append_to("mentions", found)
 
-    def _software(self, identifier: str, name: str, version: str, url: str) -> Any:
+    def _software(self, identifier: str, name: str, version: str, url: str) -> Entity:
         return self._entity(identifier, "SoftwareApplication", name=name, softwareVersion=version, url=url)
 
-    def _parameter(self, name: str, files: Iterable[str]) -> Any:
+    def _parameter(self, name: str, files: Iterable[str]) -> Entity:
         entity = self._entity(
             f"Snakefile#parameter-{name}", "FormalParameter", name=name, additionalType="File",
             conformsTo={"@id": "https://bioschemas.org/profiles/FormalParameter/1.0-RELEASE"},
@@ -308,13 +309,13 @@ class _Crate:
         self,
         identifier: str,
         name: str,
-        instrument: Any,
+        instrument: Entity,
         start: str | None,
         end: str,
         inputs: list[str],
         outputs: list[str],
         text: str,
-    ) -> Any:
+    ) -> Entity:
         times = {"endTime": _time(end)} | ({"startTime": _time(start)} if start else {})
         return self._entity(
             identifier, "CreateAction", name=name, description=text, instrument=instrument, agent=self.agent,
@@ -322,7 +323,7 @@ class _Crate:
             result=[self.crate.dereference(file) for file in outputs], **times,
         )  # fmt: skip
 
-    def _entity(self, identifier: str, kind: str, /, **properties: Any) -> Any:
+    def _entity(self, identifier: str, kind: str, /, **properties: object) -> Entity:
         known = self.crate.dereference(identifier)
         if known is not None:
             return known

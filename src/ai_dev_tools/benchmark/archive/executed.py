@@ -15,7 +15,7 @@ _WHOLE = ("kernelspec", "language_info", "papermill")
 _WORD = re.compile(r"[A-Za-z0-9 .,:;+_/@-]{0,200}")
 
 
-def is_executed(recorded: bytes, expected: bytes, profile: str, about: dict[str, Any]) -> bool:
+def is_executed(recorded: bytes, expected: bytes, profile: str, about: object) -> bool:
     """Whether a notebook is the expected one as papermill writes it, with its parameters and times.
 
     Args:
@@ -49,7 +49,7 @@ def _plain(cell: dict[str, Any]) -> dict[str, Any]:
     return kept | {"outputs": outputs, "tags": tags, "count": None if isinstance(count, int) else count}
 
 
-def _is_injected(cell: dict[str, Any], profile: str, about: dict[str, Any]) -> bool:
+def _is_injected(cell: dict[str, Any], profile: str, about: object) -> bool:
     """Whether a cell holds the parameters of this run, as papermill writes them."""
     from papermill.translators import PythonTranslator
 

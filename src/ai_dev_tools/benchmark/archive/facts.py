@@ -15,8 +15,7 @@ from typing import Any
 import msgspec
 
 from ai_dev_tools.benchmark._util.clock import utc_stamp
-from ai_dev_tools.benchmark._util.json_values import JsonObject
-from ai_dev_tools.benchmark.archive.layout import FORMAT, RunFacts
+from ai_dev_tools.benchmark.archive.layout import FORMAT, BlockRow, ModelFacts, NotIncluded, RunFacts, Served, ToolFacts
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.execution.provenance import read_sessions
 from ai_dev_tools.benchmark.prompts.tool_results import ToolResult
@@ -61,10 +60,10 @@ class BlockFacts:
         self.started_at = min(filter(None, (self.started_at, sample.started_at)), default="")
         self.ended_at = max(self.ended_at, ended)
 
-    def row(self) -> dict[str, Any]:
+    def row(self) -> BlockRow:
         """What run.json says about the block."""
-        names = ("file", "model", "task", "samples", "started_at", "ended_at")
-        return {name: getattr(self, name) for name in names} | {"failed": self.samples - self.statuses["completed"]}
+        failed = self.samples - self.statuses["completed"]
+        return BlockRow(self.file, self.model, self.task, self.samples, self.started_at, self.ended_at, failed)
 
 
 def moment_after(started_at: str, seconds: float) -> str:
@@ -129,9 +128,9 @@ def gather(
     plan: str,
     config: Mapping[str, Any],
     blocks: list[BlockFacts],
-    tools: list[dict[str, Any]],
-    not_included: list[dict[str, Any]],
-    corpora: list[dict[str, Any]],
+    tools: list[ToolFacts],
+    not_included: list[NotIncluded],
+    corpora: list[dict[str, object]],
 ) -> RunFacts:
     """Everything that run.json says.
 
@@ -176,12 +175,12 @@ def gather(
     )
 
 
-def tool_facts(contexts: Iterable[Path], tools: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+def tool_facts(contexts: Iterable[Path], tools: Mapping[str, ToolFacts]) -> list[ToolFacts]:
     """Each tool with the version that ran, from what it left for each case.
 
     Args:
         contexts: context files that exist.
-        tools: id, description and homepage by tool id.
+        tools: what the file of each tool says, by its id; see `tool_about`.
     """
     versions: dict[str, set[str]] = {tool: set() for tool in tools}
     decoder = msgspec.json.Decoder(ToolResult)
@@ -195,26 +194,33 @@ def tool_facts(contexts: Iterable[Path], tools: Mapping[str, Mapping[str, Any]])
                         f"{path} is damaged ({error})", remedy="Delete it; it is made again"
                     ) from None
                 versions.setdefault(row.tool, set()).add(row.version)
-    return [{**tools.get(tool, {"id": tool}), "versions": sorted(found)} for tool, found in sorted(versions.items())]
-
-
-def _models(blocks: list[BlockFacts]) -> list[dict[str, Any]]:
     return [
-        {
-            "tag": tag,
-            "digests": sorted({digest for block in mine for digest in block.digests}),
-            "instances": sorted({name for block in mine for name in block.instances}),
-            "endpoints": [
-                {"kind": kind, "version": version}
-                for kind, version in sorted({pair for block in mine for pair in block.endpoints})
-            ],
-        }
+        msgspec.structs.replace(tools.get(tool, ToolFacts(id=tool, versions=[])), versions=sorted(found))
+        for tool, found in sorted(versions.items())
+    ]
+
+
+def tool_about(tool: str, data: object) -> ToolFacts:
+    """What a tool's file says of it."""
+    said = data if isinstance(data, dict) else {}
+    known = {name: str(said[name]) for name in ("description", "homepage", "install") if said.get(name)}
+    return ToolFacts(id=tool, versions=[], **known)
+
+
+def _models(blocks: list[BlockFacts]) -> list[ModelFacts]:
+    return [
+        ModelFacts(
+            tag,
+            sorted({digest for block in mine for digest in block.digests}),
+            sorted({name for block in mine for name in block.instances}),
+            [Served(kind, version) for kind, version in sorted({pair for block in mine for pair in block.endpoints})],
+        )
         for tag in sorted({block.model for block in blocks})
         if (mine := [block for block in blocks if block.model == tag])
     ]
 
 
-def _hardware(identity: Path, blocks: list[BlockFacts]) -> list[JsonObject]:
+def _hardware(identity: Path, blocks: list[BlockFacts]) -> list[dict[str, object]]:
     """Every machine that asked, as recorded by the blocks."""
     files = {identity / Path(block.file).parent.name / f"{Path(block.file).stem}.json" for block in blocks}
     found = [

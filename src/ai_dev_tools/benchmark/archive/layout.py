@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import msgspec
 
@@ -55,6 +54,60 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     files: dict[str, Entry]
 
 
+class BlockRow(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """What is said of one block."""
+
+    file: str
+    model: str
+    task: str
+    samples: int
+    started_at: str
+    ended_at: str
+    failed: int
+
+
+class Served(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A server that answered for a model."""
+
+    kind: str
+    version: str
+
+
+class ModelFacts(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A model that was asked."""
+
+    tag: str
+    digests: list[str]
+    instances: list[str]
+    endpoints: list[Served]
+
+
+class ToolFacts(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True, omit_defaults=True):
+    """A tool under test: what its file says, and the versions that ran."""
+
+    id: str
+    description: str | None = None
+    homepage: str | None = None
+    install: str | None = None
+    versions: list[str]
+
+
+class NotIncluded(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True, omit_defaults=True):
+    """A corpus or weights that the run used and that the archive only names."""
+
+    kind: str
+    id: str
+    sha256: str | None = None
+    version: str | None = None
+    license: str | None = None
+    url: str | None = None
+
+    @property
+    def pin(self) -> str:
+        """What fixes its content; of a few files out of an archive, each has its own sha256."""
+        return f"sha256 {self.sha256}" if self.sha256 else "sha256 of each file in config/corpora.yaml"
+
+
 class RunFacts(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Who, when, how, on what: the archive's own summary of the run. Times are ISO 8601 UTC."""
 
@@ -72,19 +125,14 @@ class RunFacts(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     rendered_at: str
     author: dict[str, str]
     license: str
-    blocks: list[dict[str, Any]]
-    models: list[dict[str, Any]]
+    blocks: list[BlockRow]
+    models: list[ModelFacts]
     machine: dict[str, str]
-    hardware: list[dict[str, Any]]
+    hardware: list[dict[str, object]]
     software: dict[str, str]
-    tools: list[dict[str, Any]]
-    corpora: list[dict[str, Any]]
-    not_included: list[dict[str, Any]]
-
-
-def pin(item: dict[str, Any]) -> str:
-    """What pins the content of something that is not included: one sha256, or one for each of a few files."""
-    return f"sha256 {item['sha256']}" if item.get("sha256") else "sha256 of each file in config/corpora.yaml"
+    tools: list[ToolFacts]
+    corpora: list[dict[str, object]]
+    not_included: list[NotIncluded]
 
 
 def stage_files(files: dict[str, Entry], profile: str) -> dict[str, dict[str, Entry]]:

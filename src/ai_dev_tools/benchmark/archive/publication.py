@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
-from ai_dev_tools.benchmark.archive.layout import RunFacts, pin
+from ai_dev_tools.benchmark.archive.layout import RunFacts
 
 _README = """# A recorded benchmark run
 
@@ -67,15 +66,15 @@ def readme(facts: RunFacts, file: str) -> str:
         file: name of the archive.
     """
     missing = "\n".join(
-        f"* {item['kind']} {item['id']}"
-        + (f" {item['version']}" if item.get("version") else "")
-        + f", licence {item.get('license') or 'unknown'}, {pin(item)}"
+        f"* {item.kind} {item.id}"
+        + (f" {item.version}" if item.version else "")
+        + f", licence {item.license or 'unknown'}, {item.pin}"
         for item in facts.not_included
     )
     return _README.format(
         profile=facts.profile,
         samples=facts.samples,
-        models=", ".join(f"`{model['tag']}`" for model in facts.models),
+        models=", ".join(f"`{model.tag}`" for model in facts.models),
         started=facts.started_at,
         ended=facts.ended_at,
         plan=facts.plan,
@@ -86,12 +85,12 @@ def readme(facts: RunFacts, file: str) -> str:
     )
 
 
-def zenodo(facts: RunFacts, citation: Mapping[str, Any]) -> bytes:
+def zenodo(facts: RunFacts, citation: Mapping[str, object]) -> bytes:
     """Content of .zenodo.json: metadata for a deposit of the archive."""
     author = facts.author
     creator = {"name": author.get("author", "not named")}
     creator |= {key: author[key] for key in ("orcid", "affiliation") if key in author}
-    models = ", ".join(model["tag"] for model in facts.models)
+    models = ", ".join(model.tag for model in facts.models)
     content = {
         "title": f"{citation.get('title', 'AI Development Tools Benchmark')}: {facts.profile} run on {models}",
         "upload_type": "dataset",

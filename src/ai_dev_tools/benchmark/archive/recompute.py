@@ -23,6 +23,7 @@ from ai_dev_tools.benchmark.errors import BenchmarkError
 from ai_dev_tools.benchmark.planning.experiment import Experiment
 from ai_dev_tools.benchmark.plugins import BUILT_IN
 from ai_dev_tools.benchmark.records import paths
+from ai_dev_tools.benchmark.records.about import RunAbout
 from ai_dev_tools.benchmark.records.plan import RULES, parse_plans, read_plans, up_to
 from ai_dev_tools.benchmark.records.table_files import read_table
 
@@ -40,10 +41,10 @@ def report_differences(archive: Archive, manifest: Manifest, report: dict[str, A
     tables: dict[str, Any] = {name: _table(archive, name) for name in ("samples", *DERIVED)}
     plans = archive.read(paths.PLANS.format(profile=manifest.profile)).splitlines()
     try:
-        about = json.loads(archive.read(paths.ABOUT.format(profile=manifest.profile)))
+        about = RunAbout.read(json.loads(archive.read(paths.ABOUT.format(profile=manifest.profile))))
         data = RunData(
             about=about,
-            plans=up_to(parse_plans(plans), about.get("plan")),
+            plans=up_to(parse_plans(plans), about.plan),
             samples=plain_samples(tables.pop("samples")),
             **tables,
         )
@@ -88,11 +89,11 @@ def recomputed(archive: Archive, manifest: Manifest) -> Iterator[tuple[str, str]
             return
         outputs = {key: folder / Path(file).name for key, file in paths.TABLE_FILES.items()}
         try:
-            about = json.loads(archive.read(paths.ABOUT.format(profile=manifest.profile)))
+            about = RunAbout.read(json.loads(archive.read(paths.ABOUT.format(profile=manifest.profile))))
             blocks, prompts = (
                 [folder / n for n in wanted if pattern.fullmatch(n)] for pattern in (BLOCK_NAME, PROMPTS_NAME)
             )
-            derive_tables(config, blocks, prompts, folder / plans, outputs, about.get("plan"))
+            derive_tables(config, blocks, prompts, folder / plans, outputs, about.plan)
         except _IMPOSSIBLE as error:
             yield f"{RECORDED}/tables/", f"cannot be derived again: {str(error)[:200]}"
             return

@@ -27,6 +27,7 @@ from ai_dev_tools.benchmark.archive.layout import (
 from ai_dev_tools.benchmark.archive.program import Program, installed_notebook
 from ai_dev_tools.benchmark.errors import BenchmarkError
 from ai_dev_tools.benchmark.records import paths
+from ai_dev_tools.benchmark.records.about import RunAbout
 from ai_dev_tools.benchmark.reporting.machine import PACKAGES, Made, sessions_of, software
 
 REPORT, FIGURES = f"{RECORDED}/report/", f"{RECORDED}/figures/"
@@ -122,12 +123,12 @@ def _render(folder: Path, run: Path, made: Made) -> None:
         plans=run / "plans.jsonl",
         blocks=sorted(run.glob("blocks/*/*.jsonl")),
         prompts=sorted((folder / "results" / "prompts").glob("*.jsonl")),
-        about=json.loads((run / "about.json").read_bytes()),
+        about=RunAbout.read(json.loads((run / "about.json").read_bytes())),
     )
     render_without_kernel(inputs, run / "report", run / "figures", made)
 
 
-def _same(archive: Archive, name: str, made: Path | None, manifest: Manifest, about: dict[str, Any]) -> bool:
+def _same(archive: Archive, name: str, made: Path | None, manifest: Manifest, about: object) -> bool:
     if made is None or name not in archive.members:
         return False
     if name == NOTEBOOK:

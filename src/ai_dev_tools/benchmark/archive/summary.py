@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,21 @@ import msgspec
 
 from ai_dev_tools.benchmark.archive.container import Archive, Digest
 from ai_dev_tools.benchmark.archive.crate import crate_metadata
-from ai_dev_tools.benchmark.archive.facts import block_facts, gather, tool_facts
-from ai_dev_tools.benchmark.archive.layout import BLOCK_NAME, CONTEXTS_NAME, CRATE, README, Manifest, RunFacts
+from ai_dev_tools.benchmark.archive.facts import block_facts, gather, tool_about, tool_facts
+from ai_dev_tools.benchmark.archive.layout import (
+    BLOCK_NAME,
+    CONTEXTS_NAME,
+    CRATE,
+    README,
+    Manifest,
+    RunFacts,
+    ToolFacts,
+)
 from ai_dev_tools.benchmark.archive.publication import readme, zenodo
 from ai_dev_tools.benchmark.archive.yamltext import yaml_data
+from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.records import paths
+from ai_dev_tools.benchmark.records.about import RunAbout
 from ai_dev_tools.benchmark.records.plan import read_plans
 
 NOT_GATHERED = ("format", "package_version", "superseded", "not_included")
@@ -36,8 +46,7 @@ def wrong_facts(
     names = [name for name in manifest.files if BLOCK_NAME.fullmatch(name)]
     contexts = [folder / name for name in manifest.files if CONTEXTS_NAME.fullmatch(name)]
     receipts = [json.loads(archive.read(name)) for name in _receipts(manifest)]
-    said = [about for about in facts.tools if isinstance(about.get("id"), str)]
-    about = {tool["id"]: _tool(archive, tool["id"]) for tool in said}
+    about = {tool.id: _tool(archive, tool.id) for tool in facts.tools}
     made = gather(folder, manifest.profile, manifest.plan, settings, block_facts(folder, names),
                   tool_facts(contexts, about), [], receipts)  # fmt: skip
     for name in RunFacts.__struct_fields__:
@@ -48,25 +57,29 @@ def wrong_facts(
         yield "its package version or the number of superseded samples cannot be"
     known = {receipt.get("corpus"): receipt for receipt in receipts}
     for item in facts.not_included:
-        receipt = known.get(item.get("id"), {}) if item.get("kind") == "corpus" else item
-        if item.get("kind") not in ("corpus", "weights") or any(
-            item.get(key) != receipt.get(key) for key in ("sha256", "version", "license")
+        receipt = known.get(item.id, {}) if item.kind == "corpus" else msgspec.structs.asdict(item)
+        if item.kind not in ("corpus", "weights") or any(
+            getattr(item, key) != receipt.get(key) for key in ("sha256", "version", "license")
         ):
-            yield f"what it says of {str(item.get('id'))[:80]} is not what its receipt says"
+            yield f"what it says of {item.id[:80]} is not what its receipt says"
 
 
-def wrong_settings_of_report(about: Mapping[str, Any], manifest: Manifest, plans: Path) -> Iterator[str]:
+def wrong_settings_of_report(recorded: object, manifest: Manifest, plans: Path) -> Iterator[str]:
     """Check what the report was told about its run (models, tasks, samples) against the plan."""
+    try:
+        about = RunAbout.read(recorded)
+    except ConfigurationError as error:
+        yield str(error)
+        return
     plan = next((declared for declared in read_plans(plans) if declared.plan == manifest.plan), None)
-    profile = about.get("profile")
     said = {
-        "plan": about.get("plan"),
-        "profile": profile.get("name") if isinstance(profile, dict) else profile,
-        "models": about.get("models"),
-        "tasks": sorted(about.get("tasks", {})),
-        "approaches": sorted(about.get("approaches", {})),
-        "samples": about.get("samples"),
-        "expected": about.get("expected"),
+        "plan": about.plan,
+        "profile": about.profile_name,
+        "models": about.models,
+        "tasks": sorted(about.tasks),
+        "approaches": sorted(about.approaches),
+        "samples": about.samples,
+        "expected": about.expected,
     }
     planned = (
         {}
@@ -99,7 +112,7 @@ def other_words(archive: Archive, manifest: Manifest, facts: RunFacts) -> Iterat
         yield CRATE
 
 
-def _graph(metadata: bytes) -> dict[str, Any]:
+def _graph(metadata: bytes) -> dict[str, object]:
     content = json.loads(metadata)
     graph = {entity["@id"]: entity for entity in content["@graph"]}
     return {"keys": sorted(content), "context": content["@context"], "count": len(content["@graph"]), "graph": graph}
@@ -111,14 +124,12 @@ def _receipts(manifest: Manifest) -> list[str]:
                   if name.startswith(start) and name.count("/") == start.count("/") and name.endswith(".json"))  # fmt: skip
 
 
-def _tool(archive: Archive, tool: str) -> dict[str, Any]:
+def _tool(archive: Archive, tool: str) -> ToolFacts:
     name = f"{paths.TOOLS}/{tool}.yaml"
-    data = yaml_data(archive.read(name), name)
-    kept = ("id", "description", "homepage", "install")
-    return {key: data[key] for key in kept if data.get(key)} if isinstance(data, dict) else {}
+    return tool_about(tool, yaml_data(archive.read(name), name))
 
 
-def _sorted(value: Any) -> Any:
+def _sorted(value: object) -> object:
     """A value with sorted lists of records, because blocks and tools come in the order of the settings."""
     if isinstance(value, list):
         return sorted(msgspec.json.encode(item, order="sorted") for item in value if item)

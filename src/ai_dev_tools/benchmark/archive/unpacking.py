@@ -18,6 +18,7 @@ from ai_dev_tools.benchmark.archive.program import installed_notebook
 from ai_dev_tools.benchmark.archive.verification import Verification, verify
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
 from ai_dev_tools.benchmark.records import paths
+from ai_dev_tools.benchmark.records.about import RunAbout
 
 NO_PLUGINS = "plugins, notebooks and templates of the archive were left out"
 
@@ -66,11 +67,11 @@ def render(path: Path, folder: Path, *, limits: Limits = LIMITS) -> Verification
             place = name.removeprefix(run) if name.startswith(run) else name.removeprefix("results/")
             if (name.startswith(run) and place.startswith(kept)) or PROMPTS_NAME.fullmatch(name):
                 _extract(archive, name, folder / place, checked)
-        about = json.loads((folder / "about.json").read_bytes())
+        about = RunAbout.read(json.loads((folder / "about.json").read_bytes()))
         blocks = [folder / name.removeprefix(run) for name in manifest.files if BLOCK_NAME.fullmatch(name)]
         prompts = sorted((folder / "prompts").glob("*.jsonl"))
         try:
-            _tables(archive, folder, blocks, prompts, about.get("plan"))
+            _tables(archive, folder, blocks, prompts, about.plan)
             inputs = Inputs(folder / "tables", installed_notebook(), folder / "plans.jsonl", blocks, prompts, about)
             render_report(inputs, folder / "report", folder / "figures")
         except (BenchmarkError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

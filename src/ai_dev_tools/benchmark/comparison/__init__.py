@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from ai_dev_tools.benchmark._util.clock import busy_seconds
 from ai_dev_tools.benchmark._util.text import listing, number, plural
+from ai_dev_tools.benchmark.analysis.rows import Row
+from ai_dev_tools.benchmark.analysis.samples import Samples
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.comparison.page import write_overview
 from ai_dev_tools.benchmark.comparison.repetition import Repetition, compare_requests
@@ -18,28 +19,35 @@ from ai_dev_tools.benchmark.comparison.sections import differences, several
 from ai_dev_tools.benchmark.comparison.several import SeveralRuns, overall
 from ai_dev_tools.benchmark.comparison.tables import changes, shared_cases, together
 from ai_dev_tools.benchmark.config.batches import Batch
+from ai_dev_tools.benchmark.config.models import ValidityThresholds
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.reporting.document import Column, Links, Page, Prose, Section, Table, Verdicts
 from ai_dev_tools.benchmark.reporting.machine import generated_at
 from ai_dev_tools.benchmark.reporting.sections.headline import count_words, verdict_of
 
 
-def write_comparison(before: Run, after: Run, folder: Path, reference: str) -> None:
+def write_comparison(
+    before: Run, after: Run, folder: Path, reference: str, thresholds: ValidityThresholds | None = None
+) -> None:
     """Compare two runs (or two profiles) and write what is found.
+
+    Args:
+        reference: the arm that the others are compared with.
+        thresholds: when checks flag a sample.
 
     Raises:
         ConfigurationError: they share no case, or the folder cannot be written.
     """
-    everything = together([before, after])
+    everything = Samples.prepare(together([before, after]), thresholds, reference)
     samples = shared_cases(everything, "run")
-    if samples.empty:
+    if not len(samples):
         raise ConfigurationError(
             f"'{before.name}' and '{after.name}' share no case", remedy="Compare runs of the same tasks and sizes"
         )
-    data = SeveralRuns((before, after), samples, reference)
+    data = SeveralRuns((before, after), samples)
     repetition = compare_requests(before, after)
     changed = changes(samples, after.name, before.name, "run", tasks=True)
-    cases = _case_counts(everything, samples, data.names)
+    cases = _case_counts(everything.frame, samples.frame, data.names)
     page = Page(
         f"{before.name} compared with {after.name}",
         (
@@ -103,7 +111,7 @@ def _request_by_request(repetition: Repetition) -> Section:
     return Section("repetition", "Request by request", (table,))
 
 
-def _case_counts(everything: pd.DataFrame, shared: pd.DataFrame, names: Sequence[str]) -> list[dict[str, Any]]:
+def _case_counts(everything: pd.DataFrame, shared: pd.DataFrame, names: Sequence[str]) -> list[Row]:
     """Cases of each task: asked by both, and by one alone."""
 
     def cases(samples: pd.DataFrame) -> set[tuple[str, str]]:
@@ -118,7 +126,7 @@ def _case_counts(everything: pd.DataFrame, shared: pd.DataFrame, names: Sequence
     ]
 
 
-def _scope(cases: list[dict[str, Any]], names: Sequence[str], left_out: int) -> Section:
+def _scope(cases: list[Row], names: Sequence[str], left_out: int) -> Section:
     columns = (
         Column("task", "Task"),
         Column("shared", "Cases of both", "number"),
@@ -135,15 +143,22 @@ def _scope(cases: list[dict[str, Any]], names: Sequence[str], left_out: int) -> 
     return Section("scope", "Scope and method", (words, Table("cases", "Shared cases", caption, columns, cases)))
 
 
-def write_batch_report(name: str, batch: Batch, runs: Sequence[Run], folder: Path, reference: str) -> None:
-    """One overview over all members of a batch.
+def write_batch_report(
+    name: str,
+    batch: Batch,
+    runs: Sequence[Run],
+    folder: Path,
+    reference: str,
+    thresholds: ValidityThresholds | None = None,
+) -> None:
+    """One overview over all members of a batch; further arguments as of `write_comparison`.
 
     Raises:
         ConfigurationError: the folder cannot be written.
     """
-    samples = together(runs)
-    data = SeveralRuns(tuple(runs), samples, reference)
-    failed = int((samples["status"] != "completed").sum())
+    samples = Samples.prepare(together(runs), thresholds, reference)
+    data = SeveralRuns(tuple(runs), samples)
+    failed = int((samples.frame["status"] != "completed").sum())
     reports = {profile: f"../../{profile}/report/report.html" for profile in batch.profiles}
     page = Page(
         f"Batch {name}",
@@ -187,7 +202,7 @@ def _batch_verdicts(data: SeveralRuns, batch: Batch, reports: Mapping[str, str])
 
 def _took(data: SeveralRuns, batch: Batch) -> Section:
     """How long measuring took, beside the nominal time."""
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     for name, one in data.data.items():
         known = one.samples[one.samples["start"].notna() & one.samples["duration_s"].notna()]
         spans = zip(known["start"], known["start"] + known["duration_s"], strict=True)

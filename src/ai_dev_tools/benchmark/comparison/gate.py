@@ -10,7 +10,7 @@ divides out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from xml.sax.saxutils import escape, quoteattr
@@ -21,8 +21,10 @@ import pandas as pd
 from ai_dev_tools.benchmark._util.text import is_missing, xml_text
 from ai_dev_tools.benchmark.analysis.clusters import cluster_estimate
 from ai_dev_tools.benchmark.analysis.comparison import DESCRIPTIVE_BELOW
-from ai_dev_tools.benchmark.analysis.pairing import costs, pair_up
+from ai_dev_tools.benchmark.analysis.pairing import pair_up
 from ai_dev_tools.benchmark.analysis.power import t_power
+from ai_dev_tools.benchmark.analysis.rows import Row, records
+from ai_dev_tools.benchmark.analysis.samples import Samples
 from ai_dev_tools.benchmark.analysis.statistics import (
     RESAMPLES,
     Inference,
@@ -30,7 +32,6 @@ from ai_dev_tools.benchmark.analysis.statistics import (
     holm,
     infer,
 )
-from ai_dev_tools.benchmark.analysis.validity import DEFAULTS, assess
 from ai_dev_tools.benchmark.comparison.run import Run
 from ai_dev_tools.benchmark.comparison.tables import together
 from ai_dev_tools.benchmark.config.models import ValidityThresholds
@@ -63,7 +64,7 @@ class Metric:
     meaning: str
 
 
-METRICS: dict[str, Metric] = {
+GATE_METRICS: dict[str, Metric] = {
     "tokens": Metric(1.05, "higher", True, "tokens of the arm, now / before"),
     "time": Metric(1.10, "higher", True, "time of the arm relative to the reference arm, now / before"),
     "quality": Metric(-0.05, "lower", False, "score of the arm, now - before"),
@@ -81,9 +82,9 @@ def parse_metrics(declared: Sequence[str]) -> dict[str, float]:
     found: dict[str, float] = {}
     for item in declared or DEFAULT_METRICS:
         name, separator, text = item.partition("=")
-        if name not in METRICS:
-            raise ConfigurationError(f"unknown metric '{name}' for the gate, {nearest(name, METRICS)}")
-        metric = METRICS[name]
+        if name not in GATE_METRICS:
+            raise ConfigurationError(f"unknown metric '{name}' for the gate, {nearest(name, GATE_METRICS)}")
+        metric = GATE_METRICS[name]
         try:
             bound = float(text) if separator else metric.bound
         except ValueError:
@@ -105,7 +106,7 @@ def judge_gate(
     alpha: float = 0.05,
     resamples: int = RESAMPLES,
     power: float = POWER,
-    limits: ValidityThresholds = DEFAULTS,
+    thresholds: ValidityThresholds | None = None,
 ) -> pd.DataFrame:
     """One row per metric and model.
 
@@ -114,7 +115,7 @@ def judge_gate(
         approach: the arm that is judged; `reference` is what its time is relative to.
         alpha: family-wise error rate over all rows.
         power: with which probability a change of twice the bound must be found before "ok" is said without proof.
-        limits: shares of lost and flagged pairs beyond which nothing is decided.
+        thresholds: when checks flag a sample, and shares of lost and flagged pairs beyond which nothing is decided.
 
     Returns:
         metric, model, approach, verdict (worse, ok, undecided), value with 95 % interval, bound, p,
@@ -124,15 +125,15 @@ def judge_gate(
     Raises:
         ConfigurationError: an arm that is needed was not asked in both runs, or the runs share no case or model.
     """
-    samples = together([Run(BEFORE, before.samples), Run(NOW, now.samples)])
     for run in (before, now):
         arms = set(run.samples["approach"].astype(str))
         for name in (approach, reference) if "time" in bounds else (approach,):
             if name not in arms:
                 raise ConfigurationError(f"run '{run.name}' has no approach '{name}', {nearest(name, arms)}")
     names = [name for name in ("tokens", "time", "quality") if name in bounds]
-    table = costs(assess(samples))
-    pairs = pair_up(table, NOW, BEFORE, names, "run", columns=["status"])
+    both = together([Run(BEFORE, before.samples), Run(NOW, now.samples)])
+    samples = Samples.prepare(both, thresholds, reference)
+    pairs = pair_up(samples.frame, NOW, BEFORE, names, "run", columns=["status"]).frame
     arm, plain = (pairs[(pairs["approach"] == name).to_numpy()] for name in (approach, reference))
     if arm.empty:
         raise ConfigurationError(
@@ -142,7 +143,7 @@ def judge_gate(
     models = sorted(set(arm["model"].astype(str)))
     level = alpha / (len(models) * len(bounds))
     judged = [
-        _Judged(name, bound, model, arm[_is(arm, model)], plain[_is(plain, model)], limits)
+        _Judged(name, bound, model, arm[_is(arm, model)], plain[_is(plain, model)], samples.thresholds)
         for model in models
         for name, bound in bounds.items()
     ]
@@ -153,11 +154,11 @@ def judge_gate(
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _decide(row: dict[str, Any], power: float) -> None:
+def _decide(row: Row, power: float) -> None:
     """The word of a row that is not undecided yet."""
     if row["verdict"]:
         return
-    metric, side = METRICS[row["metric"]], 1 if METRICS[row["metric"]].worse == "higher" else -1
+    metric, side = GATE_METRICS[row["metric"]], 1 if GATE_METRICS[row["metric"]].worse == "higher" else -1
     inside = side * (row["bound"] - row["value"]) >= 0
     shown = side * (row["bound"] - row["worst"]) > 0
     if row["p_adjusted"] <= row["alpha"]:
@@ -184,12 +185,12 @@ class _Judged:
     model: str
     arm: pd.DataFrame
     plain: pd.DataFrame
-    limits: ValidityThresholds
+    thresholds: ValidityThresholds
 
-    def row(self, approach: str, resamples: int, level: float) -> dict[str, Any]:
+    def row(self, approach: str, resamples: int, level: float) -> Row:
         """What is known of it; verdict "" where the p-value decides."""
-        metric, nan = METRICS[self.name], float("nan")
-        row: dict[str, Any] = {"metric": self.name, "model": self.model, "approach": approach, "bound": self.bound}
+        metric, nan = GATE_METRICS[self.name], float("nan")
+        row: Row = {"metric": self.name, "model": self.model, "approach": approach, "bound": self.bound}
         row |= dict.fromkeys(("value", "low", "high", "worst", "p", "change", "power"), nan)
         row |= {"pairs": 0, "clusters": 0, "note": "", "verdict": "undecided"}
         found = self._inference(resamples)
@@ -209,25 +210,25 @@ class _Judged:
 
     @property
     def _limit(self) -> float:
-        return float(np.log(self.bound)) if METRICS[self.name].ratio else self.bound
+        return float(np.log(self.bound)) if GATE_METRICS[self.name].ratio else self.bound
 
     @property
     def _change(self) -> float:
         """The change that a run must be able to find: twice the bound, or where that is small the default one more."""
-        metric = METRICS[self.name]
+        metric = GATE_METRICS[self.name]
         usual = float(np.log(metric.bound)) if metric.ratio else metric.bound
         more = max(abs(self._limit), abs(usual))
         return self._limit + (more if metric.worse == "higher" else -more)
 
-    def _test(self, found: Inference, level: float) -> dict[str, Any]:
+    def _test(self, found: Inference, level: float) -> Row:
         """The p-value against the bound, and the power at a larger change."""
-        e, higher = found.source, METRICS[self.name].worse == "higher"
+        e, higher = found.source, GATE_METRICS[self.name].worse == "higher"
         if found.usable:
             power = t_power(abs(self._change - self._limit) / e.spread, e.clusters, level, two_sided=False)
             return {"p": found.p_above(self._limit) if higher else found.p_below(self._limit), "power": power}
         # every cluster moved by the same amount: the exact sign test; what is rare may not have come up by chance
         beyond = e.estimate > self._limit if higher else e.estimate < self._limit
-        rare = 0.0 if METRICS[self.name].ratio else max(0.0, 1 - abs(self._change))
+        rare = 0.0 if GATE_METRICS[self.name].ratio else max(0.0, 1 - abs(self._change))
         note = "all clusters moved alike"
         return {"p": 0.5**e.clusters if beyond else 1.0, "power": 1 - rare**e.clusters, "note": note}
 
@@ -239,9 +240,9 @@ class _Judged:
         usable = len(self._usable())
         now, before = (float(kept[f"void_{self.name}_{end}"].mean()) if len(kept) else 0.0 for end in ("own", "ref"))
         for share, most, said in (
-            (1 - len(kept) / len(self.arm), self.limits.max_dropped, "of pairs were lost to failures"),
-            (1 - usable / max(1, len(kept)), self.limits.max_flagged, "of pairs are flagged by validity checks"),
-            (abs(now - before), self.limits.max_arm_difference, "is how far the runs' flagged shares differ"),
+            (1 - len(kept) / len(self.arm), self.thresholds.max_dropped, "of pairs were lost to failures"),
+            (1 - usable / max(1, len(kept)), self.thresholds.max_flagged, "of pairs are flagged by validity checks"),
+            (abs(now - before), self.thresholds.max_arm_difference, "is how far the runs' flagged shares differ"),
         ):
             if share > most + 1e-12:
                 left = f"{usable} of {len(self.arm)} pairs are left"
@@ -262,7 +263,7 @@ class _Judged:
             return _on_clusters(self.arm, failed[0] - failed[1], resamples)
         usable = self._usable()
         with np.errstate(divide="ignore", invalid="ignore"):
-            if METRICS[self.name].ratio:
+            if GATE_METRICS[self.name].ratio:
                 values = _log_ratio(usable, f"{self.name}_low", f"{self.name}_low_ref")
             else:
                 values = (usable[f"{self.name}_low"] - usable[f"{self.name}_low_ref"]).to_numpy(dtype=float)
@@ -293,7 +294,7 @@ def _on_clusters(pairs: pd.DataFrame, values: Any, resamples: int) -> Inference 
 def junit(table: pd.DataFrame) -> str:
     """The gate as JUnit XML: worse is a failure, undecided is skipped."""
     cases = []
-    for row in table.to_dict("records"):
+    for row in records(table):
         said = xml_text(_sentence(row))
         inner = {
             "worse": f"<failure message={quoteattr(said)}>{escape(said)}</failure>",
@@ -307,8 +308,8 @@ def junit(table: pd.DataFrame) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _sentence(row: Mapping[Any, Any]) -> str:
-    meaning = METRICS[row["metric"]].meaning
+def _sentence(row: Row) -> str:
+    meaning = GATE_METRICS[row["metric"]].meaning
     if is_missing(row["value"]):
         return f"{meaning}: {row['note']}, bound {row['bound']:g}."
     ends = "no interval" if is_missing(row["low"]) else f"95 % {row['low']:.4g} to {row['high']:.4g}"

@@ -6,7 +6,6 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -20,7 +19,7 @@ SCHEMA = 1
 FIGURES = "figures"
 
 
-def write_overview(folder: Path, page: Page, tables: Mapping[str, pd.DataFrame], about: Mapping[str, Any]) -> None:
+def write_overview(folder: Path, page: Page, tables: Mapping[str, pd.DataFrame], about: Mapping[str, object]) -> None:
     """Write overview.{html,md,json}, one CSV per table, and figures/ into a folder.
 
     Args:

@@ -10,20 +10,22 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pandas as pd
 
 from ai_dev_tools.benchmark._util.text import plural
 from ai_dev_tools.benchmark.analysis.flatten import COLUMNS, sample_row
+from ai_dev_tools.benchmark.analysis.rows import Row
+from ai_dev_tools.benchmark.analysis.samples import Samples
 from ai_dev_tools.benchmark.archive.container import Archive, ArchiveError, open_archive
 from ai_dev_tools.benchmark.archive.layout import BLOCK_NAME, PROMPTS_NAME, RunFacts
 from ai_dev_tools.benchmark.archive.limits import bounded_memory
 from ai_dev_tools.benchmark.archive.unpacking import all_or_nothing, refuse_in_use
 from ai_dev_tools.benchmark.archive.verification import verify
 from ai_dev_tools.benchmark.comparison.page import table_page, write_overview
-from ai_dev_tools.benchmark.comparison.tables import arms, changes, effects, shared_cases
+from ai_dev_tools.benchmark.comparison.tables import arms, changes, effects, per_run, shared_cases
+from ai_dev_tools.benchmark.config.models import ValidityThresholds
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.prompts import Prompt
 from ai_dev_tools.benchmark.records.sample import decode
@@ -59,13 +61,19 @@ class Imported:
 
 
 def import_archives(
-    files: Sequence[Path], output: Path, *, separate: bool = False, reference: str = "baseline"
+    files: Sequence[Path],
+    output: Path,
+    *,
+    separate: bool = False,
+    reference: str = "baseline",
+    thresholds: ValidityThresholds | None = None,
 ) -> Imported:
     """Check archives and write a comparison of their runs: overview.{html,md,json}, tables, and samples.csv.
 
     Args:
         separate: put runs that cannot be pooled into separate folders, instead of refusing.
         reference: the arm that the others are compared with.
+        thresholds: when checks flag a sample.
 
     Raises:
         ArchiveError: one is not valid.
@@ -92,7 +100,7 @@ def import_archives(
     with all_or_nothing(output):
         for number, group in enumerate(groups, start=1):
             folder = output if len(groups) == 1 else output / f"group_{number}"
-            _write(group, folder, reference)
+            _write(group, folder, reference, thresholds)
             result.folders.append(folder)
             machines = len({run.machine for run in group})
             result.lines.append(
@@ -113,7 +121,7 @@ def read_archive(file: Path) -> Recorded:
         assert facts is not None
         with open_archive(file) as archive:
             strata = _strata(archive)
-            rows: list[dict[str, Any]] = []
+            rows: list[Row] = []
             prompts: dict[Question, str] = {}
             for name in sorted(filter(BLOCK_NAME.fullmatch, archive.members)):
                 for line in archive.lines(name):
@@ -151,21 +159,20 @@ def _same(one: Recorded, other: Recorded) -> bool:
     return one.facts == other.facts and one.prompts == other.prompts
 
 
-def _write(group: Sequence[Recorded], folder: Path, reference: str) -> None:
-    samples = pd.concat([run.samples.assign(run=run.name) for run in group], ignore_index=True)
+def _write(group: Sequence[Recorded], folder: Path, reference: str, thresholds: ValidityThresholds | None) -> None:
+    table = pd.concat([run.samples.assign(run=run.name) for run in group], ignore_index=True)
+    samples = Samples.prepare(table, thresholds, reference)
     shared = shared_cases(samples, "run")
     tables = {
         "Runs": pd.DataFrame([_about(run) for run in group]),
-        "Arms": _per_run(group, arms),
-        "Effects within each run": _per_run(group, lambda part: effects(part, reference)),
+        "Arms": _per_run(samples, group, arms),
+        "Effects within each run": _per_run(samples, group, lambda part: effects(part, reference)),
     }
     if len(group) > 1:
         tables["Effects over all runs"] = effects(samples, reference)
     if len(group) > 1 and len(shared):
         first, *others = group
-        parts = [
-            changes(shared[shared["run"].isin([first.name, run.name])], run.name, first.name, "run") for run in others
-        ]
+        parts = [changes(shared.where("run", first.name, run.name), run.name, first.name, "run") for run in others]
         tables["Changes between the runs"] = pd.concat(parts, ignore_index=True)
     machines = Counter(run.machine for run in group)
     lead = [
@@ -179,26 +186,23 @@ def _write(group: Sequence[Recorded], folder: Path, reference: str) -> None:
     about = {"machines": dict(machines), "runs": [_about(run) for run in group]}
     folder.mkdir(parents=True, exist_ok=True)
     write_overview(folder, table_page(plural(len(group), "archived run"), lead, tables), tables, about)
-    write_csv(samples, folder / "samples.csv")
+    write_csv(table, folder / "samples.csv")
 
 
-def _per_run(group: Sequence[Recorded], make: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame:
-    parts: list[pd.DataFrame] = []
-    for run in group:
-        table = make(run.samples)
-        table.insert(0, "machine", run.machine)
-        table.insert(0, "run", run.name)
-        parts.append(table)
-    return pd.concat(parts, ignore_index=True)
+def _per_run(samples: Samples, group: Sequence[Recorded], make: Callable[[Samples], pd.DataFrame]) -> pd.DataFrame:
+    table = per_run(samples, [run.name for run in group], make)
+    machines = {run.name: run.machine for run in group}
+    table.insert(1, "machine", table["run"].map(machines))
+    return table
 
 
-def _about(run: Recorded) -> dict[str, Any]:
+def _about(run: Recorded) -> Row:
     facts = run.facts
     return {
         "run": run.name,
         "machine": run.machine,
         "profile": facts.profile,
-        "models": ", ".join(model["tag"] for model in facts.models),
+        "models": ", ".join(model.tag for model in facts.models),
         "samples": facts.samples,
         "plan": facts.plan,
         "protocol": _listed(facts.protocols),
@@ -211,7 +215,8 @@ def _machine(facts: RunFacts) -> str:
     """A name for the hardware behind a run."""
     for hardware in facts.hardware:
         memory = hardware.get("ram_bytes")
-        gpus = [str(gpu.get("name")) for gpu in hardware.get("gpus") or [] if isinstance(gpu, dict)]
+        listed = hardware.get("gpus")
+        gpus = [str(gpu.get("name")) for gpu in (listed if isinstance(listed, list) else ()) if isinstance(gpu, dict)]
         size = f"{memory / 2**30:.0f} GiB" if isinstance(memory, int) else "memory unknown"
         return ", ".join([str(hardware.get("cpu") or "CPU unknown"), f"{hardware.get('cores')} cores", size, *gpus])
     return ", ".join(facts.machine.values()) or "unknown machine"

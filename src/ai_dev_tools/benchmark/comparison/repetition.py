@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
 from ai_dev_tools.benchmark._util.text import plural
+from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.comparison.run import Run
 
 KEY = ["model", "task", "case", "repeat", "approach"]
@@ -84,7 +84,7 @@ def _differences(one: pd.Series, other: pd.Series) -> int:
     return int((~equal).sum())
 
 
-def _words(verdicts: Iterable[Mapping[str, Any]]) -> dict[Claim, str]:
+def _words(verdicts: Iterable[Row]) -> dict[Claim, str]:
     """The verdict word of each claim; exploratory rows carry none."""
     return {
         (str(row["claim"]), str(row["models"]), str(row["task"])): str(row["verdict"])

@@ -11,11 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ai_dev_tools.benchmark.analysis.rows import Row, records
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.records.plan import DeclaredPlan, parse_plans
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from ai_dev_tools.benchmark.reporting.machine import Session
 
 CRATE_SUFFIX = ".crate.zip"
 IDENTIFYING = (
@@ -42,8 +45,8 @@ class Run:
     name: str
     samples: pd.DataFrame
     plans: list[DeclaredPlan] = field(default_factory=list)
-    verdicts: list[dict[str, Any]] = field(default_factory=list)
-    sessions: list[dict[str, Any]] = field(default_factory=list)
+    verdicts: list[Row] = field(default_factory=list)
+    sessions: list[Session] = field(default_factory=list)
 
 
 def read_run(where: str | Path, root: Path = Path(), name: str | None = None) -> Run:
@@ -77,7 +80,7 @@ def _read(path: Path, label: str) -> Run:
                 label,
                 _samples(samples, read(samples), f"{path}: {samples}"),
                 _plans(read(plans), path) if plans else [],
-                _rows(_table(verdicts, read(verdicts), f"{path}: {verdicts}")) if verdicts in members else [],
+                records(_table(verdicts, read(verdicts), f"{path}: {verdicts}")) if verdicts in members else [],
                 [session for member in identity for session in _sessions(read(member))],
             )
     raise ConfigurationError(
@@ -236,13 +239,7 @@ def _table(name: str, data: bytes, where: str) -> pd.DataFrame:
         raise ConfigurationError(f"{where} is not a table that can be read ({said})") from None
 
 
-def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows with None for what is missing."""
-    plain = table.astype(object).where(table.notna(), None)
-    return [{str(key): value for key, value in row.items()} for row in plain.to_dict("records")]
-
-
-def _sessions(data: bytes) -> list[dict[str, Any]]:
+def _sessions(data: bytes) -> list[Session]:
     """Sessions of an identity file; what cannot be read says nothing."""
     try:
         sessions = json.loads(data)["sessions"]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import pandas as pd
 
+from ai_dev_tools.benchmark.analysis.rows import Row
+from ai_dev_tools.benchmark.analysis.samples import Samples
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.comparison.run import Run
-from ai_dev_tools.benchmark.comparison.tables import arms, by_run, effects, per_run
+from ai_dev_tools.benchmark.comparison.tables import arms, effects, per_run
+from ai_dev_tools.benchmark.records.about import RunAbout
 from ai_dev_tools.benchmark.records.model_size import parameters, recorded_size
 from ai_dev_tools.benchmark.records.plan import Plan
 from ai_dev_tools.benchmark.reporting.data import RunData, is_claimed, plain_samples
@@ -23,35 +25,28 @@ class SeveralRuns:
 
     Attributes:
         runs: in the order in which they are shown.
-        samples: those that are put next to each other, with the run's name as column `run`.
-        reference: the arm that the others are compared with.
+        samples: those that are put next to each other, prepared, with the run's name as column `run`.
     """
 
     runs: tuple[Run, ...]
-    samples: pd.DataFrame
-    reference: str
-
-    @cached_property
-    def parts(self) -> dict[str, pd.DataFrame]:
-        """The samples of each run, prepared."""
-        return by_run(self.samples)
+    samples: Samples
 
     @cached_property
     def arms(self) -> pd.DataFrame:
         """One row per run, model and arm over all tasks."""
-        return per_run(self.parts, arms)
+        return per_run(self.samples, self.names, arms)
 
     @cached_property
     def effects(self) -> pd.DataFrame:
         """Every arm against the reference within each run, over all tasks."""
-        return per_run(self.parts, lambda part: effects(part, self.reference))
+        return per_run(self.samples, self.names, lambda part: effects(part, self.reference))
 
     @cached_property
     def sizes(self) -> dict[str, tuple[float, str]]:
         """Billions of parameters of each model whose size is known, and where that is known from."""
         sessions = [session for run in self.runs for session in run.sessions]
         found: dict[str, tuple[float, str]] = {}
-        for model in sorted(set(self.samples["model"].astype(str))):
+        for model in self.samples.levels("model"):
             if (size := recorded_size(model, sessions)) is not None:
                 found[model] = (size, "server")
             elif (size := parameters(model)) is not None:
@@ -69,13 +64,18 @@ class SeveralRuns:
         return min(one.margin for one in self.data.values())
 
     @property
+    def reference(self) -> str:
+        """The arm that the others are compared with."""
+        return self.samples.reference
+
+    @property
     def names(self) -> list[str]:
         return [run.name for run in self.runs]
 
-    def ordered(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def ordered(self, rows: list[Row]) -> list[Row]:
         """Rows from small to large models, runs in their order, tools before other approaches."""
 
-        def place(row: Mapping[str, Any]) -> tuple[Any, ...]:
+        def place(row: Row) -> tuple[Any, ...]:
             size = self.sizes.get(row["model"], (float("inf"), ""))[0]
             return size, row["model"], self.names.index(row["run"]), not is_claimed(row["approach"]), row["approach"]
 
@@ -84,7 +84,7 @@ class SeveralRuns:
 
 def _as_data(run: Run) -> RunData:
     return RunData(
-        about=_planned(run.plans[-1]) if run.plans else {},
+        about=_planned(run.plans[-1]) if run.plans else RunAbout(),
         samples=plain_samples(run.samples),
         verdicts=pd.DataFrame(run.verdicts),
         plans=run.plans,
@@ -92,17 +92,17 @@ def _as_data(run: Run) -> RunData:
     )
 
 
-def _planned(plan: Plan) -> dict[str, Any]:
-    """What the plan says that the run asks for, in the words of `Experiment.about`."""
-    return {
-        "profile": plan.profile,
-        "models": list(plan.models),
-        "tasks": {task: task.replace("_", " ") for task in plan.tasks},
-        "approaches": dict.fromkeys(plan.approaches, ""),
-        "expected": dict.fromkeys(plan.tasks, plan.samples * len(plan.approaches)),
-    }
+def _planned(plan: Plan) -> RunAbout:
+    """What the plan says that the run asks for."""
+    return RunAbout(
+        profile={"name": plan.profile},
+        models=list(plan.models),
+        tasks={task: task.replace("_", " ") for task in plan.tasks},
+        approaches=dict.fromkeys(plan.approaches, ""),
+        expected=dict.fromkeys(plan.tasks, plan.samples * len(plan.approaches)),
+    )
 
 
-def overall(verdicts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def overall(verdicts: list[Row]) -> list[Row]:
     """The verdicts over all tasks, those that claims are about."""
     return [row for row in verdicts if row.get("task") == ALL]

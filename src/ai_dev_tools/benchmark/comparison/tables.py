@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
+import numpy as np
 import pandas as pd
 
 from ai_dev_tools.benchmark.analysis.comparison import compare
 from ai_dev_tools.benchmark.analysis.metrics import compute_metrics, wide
-from ai_dev_tools.benchmark.analysis.samples_table import ALL, prepare
+from ai_dev_tools.benchmark.analysis.pairing import By
+from ai_dev_tools.benchmark.analysis.samples import Samples
+from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.comparison.run import Run
 
 MEASURES = [
@@ -31,54 +33,47 @@ def together(runs: Sequence[Run]) -> pd.DataFrame:
     return pd.concat([run.samples.assign(run=run.name) for run in runs], ignore_index=True)
 
 
-def shared_cases(samples: pd.DataFrame, by: str) -> pd.DataFrame:
+def shared_cases(samples: Samples, by: str) -> Samples:
     """Only the (task, case, repeat) that were asked under every value of column `by`."""
-    sides = [set(map(tuple, part[KEY].drop_duplicates().to_numpy())) for _, part in samples.groupby(by, observed=True)]
+    frame = samples.frame
+    sides = [set(map(tuple, part[KEY].drop_duplicates().to_numpy())) for _, part in frame.groupby(by, observed=True)]
     common = set.intersection(*sides) if sides else set()
-    keep = [key in common for key in map(tuple, samples[KEY].to_numpy())]
-    return samples[keep].reset_index(drop=True)
+    return samples.part(np.array([key in common for key in map(tuple, frame[KEY].to_numpy())], dtype=bool))
 
 
-def by_run(samples: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The samples of each run, prepared; runs in the order in which they come."""
-    names = samples["run"].astype(str)
-    return {name: prepare(samples[names == name]) for name in dict.fromkeys(names)}
-
-
-def per_run(parts: Mapping[str, pd.DataFrame], make: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame:
-    """What `make` gives for each run by itself, with the run's name as first column."""
-    made = [make(part) for part in parts.values()]
-    for name, table in zip(parts, made, strict=True):
+def per_run(samples: Samples, names: Sequence[str], make: Callable[[Samples], pd.DataFrame]) -> pd.DataFrame:
+    """What `make` gives for each run by itself, with the run's name as first column; runs in the order of `names`."""
+    made = [make(samples.where("run", name)) for name in names]
+    for name, table in zip(names, made, strict=True):
         table.insert(0, "run", name)
     return pd.concat(made, ignore_index=True)
 
 
-def arms(samples: pd.DataFrame) -> pd.DataFrame:
+def arms(samples: Samples) -> pd.DataFrame:
     """One row per profile, model and arm over all tasks: number of requests, quality and cost."""
-    table = wide(compute_metrics(prepare(samples), only=MEASURES))
+    table = wide(compute_metrics(samples, only=MEASURES))
     table = table[(table["task"] == ALL) & (table[["profile", "model", "approach"]] != ALL).all(axis=1)]
     return table.reindex(columns=ARM_COLUMNS).reset_index(drop=True)
 
 
-def effects(samples: pd.DataFrame, reference: str) -> pd.DataFrame:
+def effects(samples: Samples, reference: str) -> pd.DataFrame:
     """Every arm against the reference within its own run, per profile and model, over all tasks."""
-    prepared = prepare(samples)
-    others = [arm for arm in sorted(set(samples["approach"].astype(str))) if arm != reference]
-    parts = [compare(prepared, arm, reference, comparisons=COMPARED, strata=False) for arm in others]
+    others = [arm for arm in samples.levels("approach") if arm != reference]
+    parts = [compare(samples, arm, reference, comparisons=COMPARED, strata=False) for arm in others]
     return _chosen(parts, EFFECT_COLUMNS, tasks=False)
 
 
-def changes(samples: pd.DataFrame, after: str, before: str, by: Any, tasks: bool = False) -> pd.DataFrame:
+def changes(samples: Samples, after: str, before: str, by: By, tasks: bool = False) -> pd.DataFrame:
     """What differs between two runs or profiles: arm by arm, over the models and cases that both have.
 
     Args:
         by: the column that `after` and `before` are values of.
         tasks: also task by task, in a column `task`; otherwise over all tasks only.
     """
-    prepared = prepare(samples)
     parts = []
-    for arm in sorted(set(samples["approach"].astype(str))):
-        mine = prepared[prepared["approach"] == arm]
+    for arm in samples.levels("approach"):
+        # an arm is compared with itself: how its requests lay beside those of the reference does not matter here
+        mine = samples.by_themselves((samples.frame["approach"] == arm).to_numpy())
         parts.append(compare(mine, after, before, by=by, comparisons=COMPARED, strata=False).assign(arm=arm))
     table = _chosen(parts, [*EFFECT_COLUMNS, "arm", *(["task"] if tasks else [])], tasks)
     table = table.rename(columns={"approach": "after", "reference": "before", "arm": "approach"})

@@ -131,8 +131,7 @@ def report_import(folder: Path, notebook: Path) -> None:
     from ai_dev_tools.benchmark.reporting import Inputs, render_report
 
     blocks = sorted(folder.glob("blocks/*/*.jsonl"))
-    unknown = {"machine": {"machine": "not recorded"}, "software": {"software": "not recorded"}}
-    inputs = Inputs(folder / "tables", notebook, blocks=blocks, about=unknown)
+    inputs = Inputs(folder / "tables", notebook, blocks=blocks)
     render_report(inputs, folder / "report", folder / "figures")
 
 
@@ -235,14 +234,14 @@ def _write_tables(folder: Path, blocks: list[Path]) -> None:
     from ai_dev_tools.benchmark.analysis.comparison import compare
     from ai_dev_tools.benchmark.analysis.flatten import samples_table
     from ai_dev_tools.benchmark.analysis.metrics import compute_metrics
-    from ai_dev_tools.benchmark.analysis.samples_table import prepare
+    from ai_dev_tools.benchmark.analysis.samples import Samples
     from ai_dev_tools.benchmark.records.table_files import write_csv
 
     tables = folder / "tables"
     tables.mkdir(parents=True, exist_ok=True)
     samples = samples_table(blocks, {})
     samples.to_parquet(tables / "samples.parquet", index=False)
-    prepared = prepare(samples)
+    prepared = Samples.prepare(samples)
     arms = sorted(set(samples["approach"].astype(str)))
     content = {"samples": samples, "metrics": compute_metrics(prepared)}
     if {"baseline", "tools"} <= set(arms):

@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import optimize
 
 from ai_dev_tools.benchmark.analysis.clusters import Floats
-from ai_dev_tools.benchmark.analysis.samples_table import codes, levels, prepare
+from ai_dev_tools.benchmark.analysis.samples import Samples, SamplesLike
+from ai_dev_tools.benchmark.analysis.samples_table import codes, levels
 
 COLUMNS = [
     "model",
@@ -47,12 +48,12 @@ class DurationModel:
         return float(rows.iloc[0]) if len(rows) else 1.0
 
 
-def fit_durations(samples: pd.DataFrame, folds: int = 5) -> DurationModel:
+def fit_durations(samples: SamplesLike, folds: int = 5) -> DurationModel:
     """Fit the duration model on completed samples by non-negative least squares.
 
     Cross-validation leaves whole cases out, since the requests of one case resemble each other.
     """
-    table = prepare(samples)
+    table = Samples.of(samples).frame
     needed = table[["duration_s", "input_tokens", "output_tokens"]].notna().all(axis=1)
     table = table[(table["status"] == "completed") & needed]
     rows, found = [], {}

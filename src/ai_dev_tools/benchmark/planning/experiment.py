@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from ai_dev_tools.benchmark._util.credentials import without_passwords
-from ai_dev_tools.benchmark._util.json_values import JsonObject
 from ai_dev_tools.benchmark._util.model_names import full_name
 from ai_dev_tools.benchmark.config.models import (
     ALL,
@@ -40,6 +39,7 @@ from ai_dev_tools.benchmark.prompts.approaches import FINDINGS_CONTROLS, find_ap
 from ai_dev_tools.benchmark.prompts.fingerprints import case_digests, tool_digest
 from ai_dev_tools.benchmark.prompts.tools import ToolSpec, find_tools, load_tool
 from ai_dev_tools.benchmark.records import paths
+from ai_dev_tools.benchmark.records.about import RunAbout, Subject
 from ai_dev_tools.benchmark.records.block import PROTOCOL, Block, PluginRef, case_order
 from ai_dev_tools.benchmark.records.endpoint_spec import EndpointSpec
 from ai_dev_tools.benchmark.records.plan import RULES, Plan, QualityRule
@@ -307,39 +307,47 @@ class Experiment:
         """Which server each model's blocks use; blocks of one server run one after the other."""
         return {paths.safe_model(i.model): server_of(i) for i in self.profile(profile).instances}
 
-    def about(self, profile: str) -> JsonObject:
+    def about(self, profile: str) -> RunAbout:
         """What a report says of the run besides its tables: settings, profile, tasks, arms."""
         resolved = self.profile(profile)
-        return {
-            "profile": json.loads(without_passwords(resolved.model_dump_json())),
-            "models": [instance.model for instance in self.instances(profile)],
-            "tasks": {task.id: task.name for task in self.tasks.values()},
-            "supplied": {task.id: bool(task.scoring) for task in self.tasks.values() if task.supplied},
-            "approaches": {name: find_approach(name, self.tool_files).description for name in self.approaches},
-            "samples": resolved.samples,
-            "expected": {task: resolved.samples * len(self.approaches) for task in self.tasks},
-            "execution_mode": str(self.config.execution_mode),
-            "plan": self.plan(profile).digest,
-            "partial": self.config.partial,
-        }
+        return RunAbout(
+            profile=json.loads(without_passwords(resolved.model_dump_json())),
+            models=[instance.model for instance in self.instances(profile)],
+            tasks={task.id: task.name for task in self.tasks.values()},
+            supplied={task.id: bool(task.scoring) for task in self.tasks.values() if task.supplied},
+            approaches={name: find_approach(name, self.tool_files).description for name in self.approaches},
+            samples=resolved.samples,
+            expected={task: resolved.samples * len(self.approaches) for task in self.tasks},
+            execution_mode=str(self.config.execution_mode),
+            plan=self.plan(profile).digest,
+            partial=self.config.partial,
+        )
 
     def archive_name(self, profile: str) -> str:
         """Name of the archive of a profile's run: the profile and the plan that the run followed."""
         return f"{profile}.{self.plan(profile).digest}"
 
-    def archived(self, profile: str) -> JsonObject:
-        """What an archive of a profile's run needs to know, as plain data; see `archive.build.Subject`."""
-        return {
-            "profile": profile,
-            "config": self.config.model_dump(mode="json", exclude_none=True) | {"think": self.config.think},
-            "plan": self.plan(profile).digest,
-            "tasks": {task.id: str(task.folder) for task in self.tasks.values()},
-            "blocks": self.block_files(profile),
-            "contexts": [file for task in self.tasks for file in self.context_files(task)],
-            "task_files": {task.id: [str(path) for path in task.case_lists] for task in self.tasks.values()},
-            "tools": {tool: str(self.tool_files[tool]) for tool in self.tools},
-            "corpora": sorted({corpus for task in self.tasks.values() for corpus in task.corpora}),
-        }
+    def archived(self, profile: str, about: RunAbout | None = None, home: str = ".") -> Subject:
+        """What an archive of a profile's run is made of.
+
+        Args:
+            about: what the report says of the run, if it is not what the settings say.
+            home: folder of the workflow's own files, seen from the working folder.
+        """
+        tasks = self.tasks.values()
+        return Subject(
+            profile=profile,
+            config=self.config.model_dump(mode="json", exclude_none=True) | {"think": self.config.think},
+            plan=self.plan(profile).digest,
+            tasks={task.id: str(task.folder) for task in tasks},
+            blocks=self.block_files(profile),
+            contexts=[file for task in self.tasks for file in self.context_files(task)],
+            task_files={task.id: [str(path) for path in task.case_lists] for task in tasks},
+            tools={tool: str(self.tool_files[tool]) for tool in self.tools},
+            corpora=sorted({corpus for task in tasks for corpus in task.corpora}),
+            about=about or self.about(profile),
+            home=home,
+        )
 
     def plan(self, profile: str) -> Plan:
         """What the run of a profile sets out to show, as it goes into the ledger."""

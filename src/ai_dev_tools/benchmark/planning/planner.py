@@ -16,13 +16,12 @@ from scipy import special
 
 from ai_dev_tools.benchmark.analysis.claims import CONTROLS
 from ai_dev_tools.benchmark.analysis.clusters import Floats
-from ai_dev_tools.benchmark.analysis.pairing import FLOOR, costs, pair_up
-from ai_dev_tools.benchmark.analysis.pairs import Pairs
+from ai_dev_tools.benchmark.analysis.pairing import FLOOR, pair_up
 from ai_dev_tools.benchmark.analysis.power import t_power
 from ai_dev_tools.benchmark.analysis.quality import estimate_differences, gate_level
-from ai_dev_tools.benchmark.analysis.samples_table import levels, prepare, words
+from ai_dev_tools.benchmark.analysis.samples import Samples, SamplesLike
+from ai_dev_tools.benchmark.analysis.samples_table import levels, words
 from ai_dev_tools.benchmark.analysis.saying import CostTest, QualityTest, fewest, ratio_found, says_saves
-from ai_dev_tools.benchmark.analysis.validity import assess
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.planning.durations import DurationModel, fit_durations
 from ai_dev_tools.benchmark.records.plan import OUTCOMES
@@ -156,20 +155,20 @@ class Target:
 
 
 def plan(
-    samples: pd.DataFrame | None = None,
+    samples: SamplesLike | None = None,
     target: Target | None = None,
     *,
     models: Sequence[str] | None = None,
     tasks: int | None = None,
     arms: int = 3,
     repeats: Sequence[int] = (1, 2, 3),
-    timed: pd.DataFrame | None = None,
+    timed: SamplesLike | None = None,
     assume: Assumptions | None = None,
 ) -> pd.DataFrame:
     """Sizes and durations for finding the target's effect, for each model, endpoint and number of repeats.
 
     Args:
-        samples: a pilot; None plans from `assume` alone.
+        samples: a pilot, prepared with the thresholds and reference of the run that is planned; None plans from `assume` alone.
         models, tasks: what the run will have; by default the pilot's, and six tasks without one.
         arms: arms per case, the floor included.
         timed: samples that the duration model is fitted on; by default the pilot.
@@ -185,9 +184,11 @@ def plan(
     """
     if arms < 2 or any(r < 1 for r in repeats):
         raise ConfigurationError("arms must be 2 or more, and repeats 1 or more")
-    goal, guess, table = target or Target(), assume or Assumptions(), _pilot(samples)
-    clock = prepare(timed) if timed is not None else table
-    durations = fit_durations(clock) if clock is not None else DurationModel()
+    goal, guess = target or Target(), assume or Assumptions()
+    pilot = _pilot(samples, goal)
+    clock = pilot if timed is None else Samples.of(timed)
+    durations = DurationModel() if clock is None else fit_durations(clock)
+    table = None if pilot is None else pilot.frame
     names = _models(models, table)
     count = tasks or (int(table["task"].nunique()) if table is not None else 6)
     rows = []
@@ -204,14 +205,14 @@ def plan(
                     per_task = max(2, int(np.ceil(size.clusters / count)))
                     requests = per_task * r * count * arms
                     row |= {"samples_per_task": per_task * r, "requests": requests}
-                    row |= _hours(clock, durations, model, requests, guess)
+                    row |= _hours(None if clock is None else clock.frame, durations, model, requests, guess)
                 rows.append(row)
     return pd.DataFrame(rows, columns=PLAN_COLUMNS)
 
 
 def prospects(
     clusters: int,
-    samples: pd.DataFrame | None = None,
+    samples: SamplesLike | None = None,
     target: Target | None = None,
     *,
     models: Sequence[str] | None = None,
@@ -231,7 +232,9 @@ def prospects(
         `cost_power`, that of the cost test, and `quality_power`, that an equal tool passes the quality gate; `mde_ratio`
         of which "saves" is said with the target's power. Absent where the size gives no test or no ratio would do.
     """
-    goal, guess, table = target or Target(), assume or Assumptions(), _pilot(samples)
+    goal, guess = target or Target(), assume or Assumptions()
+    pilot = _pilot(samples, goal)
+    table = None if pilot is None else pilot.frame
     names = _models(models, table)
     count = tasks or (int(table["task"].nunique()) if table is not None else 6)
     rows = []
@@ -250,8 +253,8 @@ def prospects(
     return pd.DataFrame(rows, columns=PROSPECT_COLUMNS)
 
 
-def _pilot(samples: pd.DataFrame | None) -> pd.DataFrame | None:
-    return costs(assess(samples)) if samples is not None and len(samples) else None
+def _pilot(samples: SamplesLike | None, target: Target) -> Samples | None:
+    return Samples.of(samples, target.reference) if samples is not None and len(samples) else None
 
 
 def _models(models: Sequence[str] | None, table: pd.DataFrame | None) -> list[str]:
@@ -281,7 +284,7 @@ def _spread(
     arm = goal.approach or (arms[0] if arms else None)
     if arm is None:
         return replace(assumed, note="the pilot has no arm to compare")
-    everything = Pairs(pair_up(table, arm, goal.reference, [endpoint, "quality"]))
+    everything = pair_up(table, arm, goal.reference, [endpoint, "quality"])
     pairs = everything.part(everything.have("model", model) & ~everything["lost"] & ~everything[f"void_{endpoint}"])
     known = pairs.part(np.isfinite(pairs[f"{endpoint}_low"]) & np.isfinite(pairs[f"{endpoint}_low_ref"]))
     y = np.log(known[f"{endpoint}_low"] / known[f"{endpoint}_low_ref"])
@@ -307,7 +310,7 @@ def _floors(table: pd.DataFrame, arm: str, reference: str, model: str) -> tuple[
     """Standardised advantage of both arms over the floor in the pilot, where it tells: what the floor tests will see."""
     found = []
     for own in (reference, arm):
-        pairs = Pairs(pair_up(table, own, FLOOR, ["quality"]))
+        pairs = pair_up(table, own, FLOOR, ["quality"])
         e = estimate_differences(pairs.part(pairs.have("model", model)))
         if e.clusters >= 3 and e.spread > 1e-9:
             found.append(e.estimate / e.spread)

@@ -12,6 +12,8 @@ import pandas as pd
 
 from ai_dev_tools.benchmark._util.clock import duration
 from ai_dev_tools.benchmark.analysis.flatten import samples_table
+from ai_dev_tools.benchmark.analysis.rows import Row, records
+from ai_dev_tools.benchmark.analysis.samples import Samples
 from ai_dev_tools.benchmark.planning.durations import fit_durations
 from ai_dev_tools.benchmark.planning.estimate import UNTIMED, measured_blocks, scaled, seconds_per_request
 from ai_dev_tools.benchmark.planning.experiment import Experiment
@@ -45,7 +47,7 @@ class Sizing:
 
     def content(self) -> dict[str, Any]:
         """For programs: plain values, None where something is absent."""
-        tables = {name: _records(getattr(self, name)) for name in ("prospects", "sizes", "durations")}
+        tables = {name: records(getattr(self, name)) for name in ("prospects", "sizes", "durations")}
         return {
             "effect": self.target.effect,
             "power": self.target.power,
@@ -75,7 +77,8 @@ def size_up(experiment: Experiment, root: Path, effect: float | None = None, loo
     target = _target(experiment, claims, len(models), effect, look)
     everything = samples_table(measured_blocks(root / "results"), {})
     timed, measured = everything[~everything["endpoint_kind"].isin(UNTIMED)], seconds_per_request(root / "results")
-    pilot = samples_table(sorted((root / paths.RUN.format(profile=profile)).glob("blocks/*/*.jsonl")), {})
+    here = samples_table(sorted((root / paths.RUN.format(profile=profile)).glob("blocks/*/*.jsonl")), {})
+    pilot = Samples.prepare(here, experiment.config.validity, experiment.config.plan.reference)
     asked = {task: cases(profile, task)[: declared.samples] for task in experiment.tasks}
     repeats = fmean(declared.samples / len(found) for found in asked.values())
     clusters = _clusters(experiment, asked)
@@ -130,13 +133,6 @@ def _clusters(experiment: Experiment, cases: dict[str, list[str]]) -> int:
     return len(set[str]().union(*(several or of_task)))
 
 
-def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return [
-        {str(name): None if pd.isna(value) else value for name, value in row.items()}
-        for row in table.to_dict("records")
-    ]
-
-
 def sizing_lines(sizing: Sizing) -> Iterator[str]:
     """For people."""
     target = sizing.target
@@ -146,7 +142,7 @@ def sizing_lines(sizing: Sizing) -> Iterator[str]:
         else "Spread: assumed, see docs/statistics.md, since there are no samples of this profile yet"
     )
     yield f"This plan has {sizing.clusters} clusters (of {sizing.available}). What it can find:"
-    for row in _records(sizing.prospects):
+    for row in records(sizing.prospects):
         yield (
             f'  {row["model"]}, {row["endpoint"]}: "saves" is said of a true ratio of {target.effect:g} with '
             f"{_share(row['power'])} (the cost test finds it with {_share(row['cost_power'])}, an equal tool passes the "
@@ -155,7 +151,7 @@ def sizing_lines(sizing: Sizing) -> Iterator[str]:
     yield f"To find a true ratio of {target.effect:g} with {_share(target.power)}:"
     for _, rows in sizing.sizes.groupby("model", sort=False):
         yield from _needs(rows, sizing.available)
-    for row in _records(sizing.durations):
+    for row in records(sizing.durations):
         if row["model"] != "(all)" and row["total_error"] is not None:
             yield (
                 f"Time of {row['model']}: {row['intercept_s']:.3g} s + {1000 * row['s_per_input_token']:.3g} ms per input "
@@ -168,7 +164,7 @@ def _needs(sizes: pd.DataFrame, available: int) -> Iterator[str]:
     """Sizes for one model, by the endpoint that needs more; more repeats only where they spare cases."""
     least = float("inf")
     for repeats, rows in sizes.groupby("repeats", sort=True):
-        row = _records(rows.sort_values("clusters", na_position="last", kind="stable"))[-1]
+        row = records(rows.sort_values("clusters", na_position="last", kind="stable"))[-1]
         if row["clusters"] is None:
             yield f"  {row['model']}: no size that could be named would do"
             return
@@ -183,7 +179,7 @@ def _needs(sizes: pd.DataFrame, available: int) -> Iterator[str]:
         )
 
 
-def _time(row: dict[str, Any]) -> str:
+def _time(row: Row) -> str:
     if row["hours"] is None:
         return "time unknown, nothing was measured here yet"
     most, low, high = (duration(3600 * row[name]) for name in ("hours", "hours_low", "hours_high"))
@@ -198,12 +194,12 @@ def _number(value: float | None) -> str:
     return "unknown size" if value is None else f"{value:.2f}"
 
 
-def _reach(row: dict[str, Any], target: Target) -> str:
+def _reach(row: Row, target: Target) -> str:
     if row["mde_ratio"] is None:
         return f"of no ratio, however small, with {_share(target.power)}"
     return f"with {_share(target.power)} of one of {_number(row['mde_ratio'])}"
 
 
-def _basis(row: dict[str, Any]) -> str:
+def _basis(row: Row) -> str:
     said = [text for text in (row["basis"] if row["basis"] != "pilot" else "", row["note"]) if text]
     return f" ({'; '.join(said)})" if said else ""

@@ -58,9 +58,9 @@ def browser_data(samples: Iterable[Sample], prompts: Prompts) -> BrowserData:
     """All parts for these samples, which are grouped by block."""
     data = BrowserData()
     words: dict[str, int] = {}
-    rows: list[list[Any]] = []
+    rows: list[list[object]] = []
     where = _PromptParts(data, prompts)
-    part: list[dict[str, Any]] = []
+    part: list[dict[str, object]] = []
     name = ""
     for sample in samples:
         if not part or len(part) >= SAMPLES_PER_PART:
@@ -107,14 +107,14 @@ def _shown(text: str) -> str:
     return shorten(visible(text), MOST_TEXT)
 
 
-def _json(value: Any) -> str | None:
+def _json(value: object) -> str | None:
     if value is None:
         return None
     short = json.dumps(value, ensure_ascii=False)
     return _shown(short if len(short) <= MOST_LINE else json.dumps(value, ensure_ascii=False, indent=1))
 
 
-def _detail(sample: Sample, prompt: Prompt | None, place: tuple[int, int] | None) -> dict[str, Any]:
+def _detail(sample: Sample, prompt: Prompt | None, place: tuple[int, int] | None) -> dict[str, object]:
     facts = {
         "input tokens": sample.input_tokens,
         "output tokens": sample.output_tokens,
@@ -153,7 +153,7 @@ def _detail(sample: Sample, prompt: Prompt | None, place: tuple[int, int] | None
     }
 
 
-def _fields(sample: Sample, prompt: Prompt | None) -> list[list[Any]]:
+def _fields(sample: Sample, prompt: Prompt | None) -> list[list[object]]:
     """Field, scorer, weight, score, expected, given.
 
     A plugin is not needed to show a run, so what its scorer said is shown where it is known from the sample.

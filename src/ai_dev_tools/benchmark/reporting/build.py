@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-from ai_dev_tools.benchmark._util.text import is_missing
+from ai_dev_tools.benchmark._util.text import Number, is_missing
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
+from ai_dev_tools.benchmark.records.about import RunAbout
 from ai_dev_tools.benchmark.reporting.data import RunData, records
 from ai_dev_tools.benchmark.reporting.document import Report, Section
 from ai_dev_tools.benchmark.reporting.machine import machine_in_short
@@ -60,18 +60,18 @@ def _header(data: RunData) -> tuple[tuple[str, str], ...]:
 
 def _sample_size(data: RunData) -> int:
     """Samples per approach and task: as configured, else the most there are."""
-    if configured := data.about.get("samples"):
-        return int(configured)
+    if data.about.samples:
+        return data.about.samples
     counts = data.samples.groupby(["model", "task", "approach"]).size()
     return int(counts.max()) if len(counts) else 0
 
 
-def _info(data: RunData) -> dict[str, Any]:
+def _info(data: RunData) -> dict[str, object]:
     return {
         "profile": data.profile,
         "total_tasks": len(data.tasks),
         "sample_size": _sample_size(data),
-        "execution_mode": str(data.about.get("execution_mode", "")),
+        "execution_mode": data.about.execution_mode,
         "models": data.models,
         "tasks": data.tasks,
         "approaches": data.approaches,
@@ -81,7 +81,7 @@ def _info(data: RunData) -> dict[str, Any]:
     }
 
 
-def comparison_metrics(data: RunData, approach: str | None) -> dict[str, Any]:
+def comparison_metrics(data: RunData, approach: str | None) -> dict[str, float | None]:
     """The three known percentages for one approach against the reference; None where they cannot be given."""
     known = (
         {}
@@ -107,7 +107,7 @@ def _improvement(data: RunData, approach: str | None) -> float | None:
     return None if ours is None or not base else 100 * (ours / base - 1)
 
 
-def _overall(data: RunData) -> dict[str, Any]:
+def _overall(data: RunData) -> dict[str, float | None]:
     names = (
         "success_rate",
         "throughput",
@@ -121,19 +121,21 @@ def _overall(data: RunData) -> dict[str, Any]:
     return {name: _plain(data.metric(name).get("value")) for name in names}
 
 
-def _more(data: RunData) -> dict[str, Any]:
+def _more(data: RunData) -> dict[str, object]:
     return {
         "compared": {"reference": data.reference, "approach": data.compared[0] if data.compared else None},
         "approaches": {name: comparison_metrics(data, name) for name in data.approaches if name != data.reference},
         "plan": data.plan.row() if data.plan else None,
         "verdict_rows": records(data.verdicts),
-        "settings": {
-            key: value
-            for key, value in data.about.items()
-            if key in ("profile", "execution_mode", "partial", "samples")
-        },
+        "settings": _settings(data.about),
     }
 
 
-def _plain(value: Any) -> float | None:
+def _settings(about: RunAbout) -> dict[str, object]:
+    """What is known of how the run was set up, in the order of `RunAbout`."""
+    named = ("profile", "samples", "execution_mode", "partial")
+    return {name: getattr(about, name) for name in named} if about != RunAbout() else {}
+
+
+def _plain(value: Number) -> float | None:
     return None if is_missing(value) else float(value)

@@ -12,14 +12,17 @@ from typing import Any
 import msgspec
 import pandas as pd
 
-from ai_dev_tools.benchmark._util.text import is_missing
+from ai_dev_tools.benchmark._util.text import Number, is_missing
+from ai_dev_tools.benchmark.analysis.rows import Row
+from ai_dev_tools.benchmark.analysis.rows import records as records
 from ai_dev_tools.benchmark.analysis.samples_table import ALL, REQUIRED, TEXT, prepare
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.records import table_files as tablefiles
+from ai_dev_tools.benchmark.records.about import RunAbout
 from ai_dev_tools.benchmark.records.paths import safe_model
 from ai_dev_tools.benchmark.records.plan import MARGIN_RATIO, DeclaredPlan, QualityRule, read_plans, up_to
 from ai_dev_tools.benchmark.records.sample import SampleError
-from ai_dev_tools.benchmark.reporting.machine import Made, sessions_of
+from ai_dev_tools.benchmark.reporting.machine import Made, Session, sessions_of
 
 REFERENCE = "baseline"
 TOO_FEW = "describes these files only"
@@ -50,7 +53,7 @@ class RunData:
     """Everything a report is made of.
 
     Attributes:
-        about: what the settings say of the run, see `Experiment.about`; may be empty.
+        about: what the settings say of the run.
         samples: one row per sample.
         metrics, comparisons, verdicts, checks, controls, validity, skipped, costs, break_even: derived tables, empty
             where there are none.
@@ -63,7 +66,7 @@ class RunData:
         made: when, where and with what the report is made.
     """
 
-    about: Mapping[str, Any]
+    about: RunAbout
     samples: pd.DataFrame
     metrics: pd.DataFrame = field(default_factory=pd.DataFrame)
     comparisons: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -78,31 +81,29 @@ class RunData:
     definitions: pd.DataFrame = field(default_factory=pd.DataFrame)
     sensitivity: pd.DataFrame = field(default_factory=pd.DataFrame)
     plans: Sequence[DeclaredPlan] = ()
-    sessions: Sequence[Mapping[str, Any]] = ()
+    sessions: Sequence[Session] = ()
     failures: Sequence[Failure] = ()
     made: Made = field(default_factory=Made.here)
 
     @cached_property
     def profile(self) -> str:
         """Name of the hardware profile."""
-        named = self.about.get("profile", {})
-        name = named.get("name") if isinstance(named, Mapping) else named
-        return str(name or (self.samples["profile"].iloc[0] if len(self.samples) else "unknown"))
+        return self.about.profile_name or (str(self.samples["profile"].iloc[0]) if len(self.samples) else "unknown")
 
     @cached_property
     def models(self) -> list[str]:
         """Model tags, configured ones first."""
-        return self._levels("model", list(self.about.get("models", [])))
+        return self._levels("model", self.about.models)
 
     @cached_property
     def tasks(self) -> list[str]:
         """Task ids, configured ones first."""
-        return self._levels("task", list(self.about.get("tasks", {})))
+        return self._levels("task", [*self.about.tasks])
 
     @cached_property
     def approaches(self) -> list[str]:
         """Arms, configured ones first."""
-        return self._levels("approach", list(self.about.get("approaches", {})))
+        return self._levels("approach", [*self.about.approaches])
 
     @cached_property
     def compared(self) -> list[str]:
@@ -135,31 +136,29 @@ class RunData:
         """The arm that shows what guessing scores."""
         return self.quality.floor
 
-    @cached_property
+    @property
     def expected(self) -> int | None:
         """How many samples the settings ask for; None when they are not known."""
-        per_task = self.about.get("expected")
-        return sum(per_task.values()) * max(1, len(self.about.get("models", []))) if per_task else None
+        return self.about.expected_samples
 
     @property
-    def given(self) -> Mapping[str, Any]:
+    def given(self) -> dict[str, object]:
         """Settings of the call that made the run, by name; empty where they were not recorded."""
-        given = self.about.get("given")
-        return given if isinstance(given, Mapping) else {}
+        return self.about.given
 
     def task_name(self, task: str) -> str:
         """A task's name for people."""
-        return str(self.about.get("tasks", {}).get(task, task))
+        return self.about.tasks.get(task, task)
 
-    def metric(self, name: str, *, model: str = ALL, task: str = ALL, approach: str = ALL) -> Mapping[str, Any]:
+    def metric(self, name: str, *, model: str = ALL, task: str = ALL, approach: str = ALL) -> Row:
         """A row of the metrics table (value, low, high, n, note, unit); empty when there is none."""
         return self._metrics.get((name, model, task, approach), {})
 
-    def comparison(self, name: str, approach: str, *, model: str = ALL, task: str = ALL) -> Mapping[str, Any]:
+    def comparison(self, name: str, approach: str, *, model: str = ALL, task: str = ALL) -> Row:
         """A row of the comparisons table against the reference; empty when there is none."""
         return self._comparisons.get((name, approach, model, task), {})
 
-    def ordered(self, table: pd.DataFrame) -> list[dict[str, Any]]:
+    def ordered(self, table: pd.DataFrame) -> list[Row]:
         """Rows of a derived table with models, tasks and approaches in the order of the run, the whole first."""
         places = {
             name: {level: place for place, level in enumerate([ALL, *levels])}
@@ -170,13 +169,13 @@ class RunData:
         )
 
     @cached_property
-    def _metrics(self) -> dict[tuple[str, ...], Mapping[str, Any]]:
+    def _metrics(self) -> dict[tuple[str, ...], Row]:
         rows = records(self.metrics)
         kept = [row for row in rows if row["profile"] in (self.profile, ALL)]
         return {(row["metric"], row["model"], row["task"], row["approach"]): row for row in reversed(kept)}
 
     @cached_property
-    def _comparisons(self) -> dict[tuple[str, ...], Mapping[str, Any]]:
+    def _comparisons(self) -> dict[tuple[str, ...], Row]:
         rows = [
             row for row in records(self.comparisons) if row["reference"] == self.reference and row["stratum"] == ALL
         ]
@@ -190,14 +189,6 @@ class RunData:
 def is_claimed(approach: str) -> bool:
     """Whether claims are about this arm: `tools`, or a named tool's."""
     return approach == "tools" or approach.startswith("tools-")
-
-
-def records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as dictionaries, missing values as None, text columns never NaN."""
-    if not len(table):
-        return []
-    plain = table.astype(object).where(table.notna(), None)
-    return [{str(key): value for key, value in row.items()} for row in plain.to_dict("records")]
 
 
 def plain_samples(samples: pd.DataFrame) -> pd.DataFrame:
@@ -227,7 +218,7 @@ def read_table(path: Path) -> pd.DataFrame:
 
 
 def read_run(
-    tables: Path, about: Mapping[str, Any] | None = None, plans: Path | None = None, made: Made | None = None
+    tables: Path, about: RunAbout | None = None, plans: Path | None = None, made: Made | None = None
 ) -> RunData:
     """Read what a report is made of.
 
@@ -241,14 +232,15 @@ def read_run(
     Raises:
         ConfigurationError: a table or the ledger is there but cannot be read.
     """
+    about = about or RunAbout()
     samples = read_table(tables / "samples.csv")
     blocks = blocks_of(samples)
     sessions = sessions_of(tables.parent / "identity", blocks)
     frames = {name: read_table(tables / f"{name}.csv") for name in DERIVED}
     return RunData(
-        about=about or {},
+        about=about,
         samples=plain_samples(samples),
-        plans=up_to(read_plans(plans), (about or {}).get("plan")) if plans else [],
+        plans=up_to(read_plans(plans), about.plan) if plans else [],
         sessions=sessions,
         failures=failures_of(tables.parent / "blocks", blocks),
         made=made or Made.here(),
@@ -286,7 +278,7 @@ def failures_of(blocks: Path, known: Container[tuple[str, str]] | None = None) -
     return found
 
 
-def plain_float(value: Any) -> float:
+def plain_float(value: Number) -> float:
     """A number as a float; NaN if there is none."""
     return float("nan") if is_missing(value) else float(value)
 

@@ -48,12 +48,13 @@ class Column:
             return text.percent(value, self.digits)
         return text.MISSING if text.is_missing(value) or value == "" else text.visible(str(value), keep_lines=False)
 
-    def value(self, row: Row) -> Any:
+    def value(self, row: Row) -> object:
         """The cell for machines: a number, a text, or None."""
-        value: Any = row.get(self.key)
+        value = row.get(self.key)
         if text.is_missing(value):
             return None
-        return value.item() if hasattr(value, "item") else value
+        item = getattr(value, "item", None)
+        return item() if item else value
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class Figure:
     alt: str
     plot: str
     data: pd.DataFrame
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -248,7 +249,7 @@ class Report(Page):
         more: further machine-readable blocks of report.json.
     """
 
-    benchmark_info: dict[str, Any]
-    comparison_metrics: dict[str, Any]
-    overall_metrics: dict[str, Any]
-    more: dict[str, Any]
+    benchmark_info: dict[str, object]
+    comparison_metrics: dict[str, float | None]
+    overall_metrics: dict[str, float | None]
+    more: dict[str, object]

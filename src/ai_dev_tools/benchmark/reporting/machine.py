@@ -18,7 +18,7 @@ from ai_dev_tools.benchmark.endpoints.chat import Accepted
 from ai_dev_tools.benchmark.execution.provenance import accepted_before, hardware, read_sessions
 
 PACKAGES = ("ai-dev-tools-benchmark", "snakemake", "pandas", "scipy", "statsmodels", "matplotlib", "xllamacpp")
-Session = Mapping[str, Any]
+Session = dict[str, Any]
 GENERATED = "%Y-%m-%d %H:%M:%S UTC"
 
 
@@ -49,7 +49,7 @@ def generated_at() -> str:
     return f"{moment:{GENERATED}}"
 
 
-def sessions_of(folder: Path, known: Container[tuple[str, str]] | None = None) -> list[dict[str, Any]]:
+def sessions_of(folder: Path, known: Container[tuple[str, str]] | None = None) -> list[Session]:
     """What the block jobs of a run recorded of their sessions, in the order of their files.
 
     Args:
@@ -112,7 +112,7 @@ def machine_in_short(sessions: Sequence[Session]) -> str:
     return machines[0] + (f" and {len(machines) - 1} more" if len(machines) > 1 else "") if machines else ""
 
 
-def described(found: Mapping[str, Any]) -> str:
+def described(found: Session) -> str:
     """`AMD EPYC, 2 cores, 23.5 GiB, no GPU, Linux 6.18`."""
     memory = found.get("ram_bytes")
     gpus = [str(gpu.get("name")) for gpu in found.get("gpus") or []]

@@ -12,6 +12,7 @@ from typing import Any
 from IPython.display import HTML
 
 from ai_dev_tools.benchmark.plugins import load_plugins
+from ai_dev_tools.benchmark.records.about import RunAbout
 from ai_dev_tools.benchmark.reporting.build import build_report
 from ai_dev_tools.benchmark.reporting.data import RunData, read_run
 from ai_dev_tools.benchmark.reporting.document import Figure, Report
@@ -52,19 +53,19 @@ class OpenReport:
 
 
 def open_report(
-    tables: str, about: Mapping[str, Any], plans: str | None = None, figures: str | None = None
+    tables: str, about: Mapping[str, object], plans: str | None = None, figures: str | None = None
 ) -> OpenReport:
     """Read a run's tables.
 
     Args:
         tables: folder of the run's tables.
-        about: what the settings say of the run.
+        about: what the settings say of the run, as about.json has it.
         plans: the plan ledger, if there is one.
         figures: folder to write pictures and their data to, if any.
     """
-    if plugins := about.get(PLUGINS):
+    if isinstance(plugins := about.get(PLUGINS), list):
         load_plugins(plugins)
-    data = read_run(Path(tables), about, Path(plans) if plans else None)
+    data = read_run(Path(tables), RunAbout.read(about), Path(plans) if plans else None)
     return OpenReport(data, Path(figures) if figures else None)
 
 

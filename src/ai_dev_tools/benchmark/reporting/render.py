@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
+from ai_dev_tools.benchmark.records.about import RunAbout
 from ai_dev_tools.benchmark.reporting.browser import (
     FOLDER,
     MOST_INLINE_BYTES,
@@ -55,7 +56,7 @@ class Inputs:
         notebook: the report notebook, with a cell tagged `parameters`.
         plans: the plan ledger, if there is one.
         blocks, prompts: block files and prompt files, for the sample browser; what is not there is left out.
-        about: what the settings say of the run, see `Experiment.about`.
+        about: what the settings say of the run, if that is known.
         templates: the user's own Jinja2 templates; `x.md.j2` becomes `x.md` beside the report.
         plugins: as the setting of that name has them; loaded in the notebook, which may draw with their plots.
     """
@@ -65,7 +66,7 @@ class Inputs:
     plans: Path | None = None
     blocks: Sequence[Path] = ()
     prompts: Sequence[Path] = ()
-    about: Mapping[str, Any] | None = None
+    about: RunAbout | None = None
     templates: Sequence[Path] = ()
     plugins: Sequence[str] = ()
 
@@ -76,15 +77,14 @@ def render_report(inputs: Inputs, folder: Path, figures: Path) -> Report:
     Raises:
         BenchmarkError: a table cannot be read, or a cell of the notebook fails.
     """
-    about = dict(inputs.about or {})
-    data = read_run(inputs.tables, about, inputs.plans)
+    data = read_run(inputs.tables, inputs.about, inputs.plans)
     report = build_report(data)
     _write_texts(report, data, inputs, folder, figures)
     parameters = {
         "tables": str(inputs.tables),
         "plans": str(inputs.plans or ""),
         "figures": str(figures),
-        "about": {key: value for key, value in about.items() if key != PLUGINS}
+        "about": (inputs.about.plain() if inputs.about else {})
         | ({PLUGINS: list(inputs.plugins)} if inputs.plugins else {}),
     }
     execute_notebook(inputs.notebook, folder / "report.ipynb", structured.jsonable(parameters))
@@ -103,7 +103,7 @@ def render_without_kernel(inputs: Inputs, folder: Path, figures: Path, made: Mad
 
     from ai_dev_tools.benchmark.reporting.notebook import OpenReport, shown
 
-    data = read_run(inputs.tables, dict(inputs.about or {}), inputs.plans, made)
+    data = read_run(inputs.tables, inputs.about, inputs.plans, made)
     run = OpenReport(data, figures)
     _write_texts(run.report, data, inputs, folder, figures)
     read: Any = nbformat.read

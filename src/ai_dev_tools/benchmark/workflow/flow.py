@@ -10,6 +10,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -29,6 +30,7 @@ from ai_dev_tools.benchmark.prompts.containment import choose_sandbox
 from ai_dev_tools.benchmark.prompts.tool_results import read_contexts
 from ai_dev_tools.benchmark.prompts.tools import companions, installed_version, load_tool, tool_digest
 from ai_dev_tools.benchmark.records import paths
+from ai_dev_tools.benchmark.records.about import RunAbout
 from ai_dev_tools.benchmark.records.block import Block
 from ai_dev_tools.benchmark.tasks.receipts import read_round
 from ai_dev_tools.benchmark.workflow import block_worker
@@ -241,31 +243,36 @@ class Flow:
         """Files of the plugins that draw."""
         return _plugin_files(self.experiment.plugins_with(PLOTS, PLOTS))
 
+    @property
+    def judging(self) -> JsonObject:
+        """The arm that others are compared with, and the thresholds of the checks."""
+        return {"reference": self.config.plan.reference, "thresholds": self.config.validity.model_dump()}
+
     @ends_in_lines
-    def analysis(self, wildcards: Wildcards) -> JsonObject:
+    def analysis(self, wildcards: Wildcards) -> dict[str, object]:
         """Settings that the tables depend on."""
         return {
-            "reference": self.config.plan.reference,
-            "thresholds": self.config.validity.model_dump(),
+            **self.judging,
             "shown": self.experiment.shown_arm,
             "plan": self.about(wildcards).get("plan"),
         }
 
     @ends_in_lines
-    def about(self, wildcards: Wildcards) -> JsonObject:
+    def about(self, wildcards: Wildcards) -> dict[str, object]:
         """What a report says of the run besides its tables; of a recorded run, what was recorded."""
         recorded = Path(paths.ABOUT.format(profile=wildcards.profile))
         if self.source == "samples" and recorded.exists():
-            about: JsonObject = json.loads(recorded.read_bytes())
+            about: dict[str, object] = json.loads(recorded.read_bytes())
             return about
-        given = {name: value for name, value in self.call.overrides.items() if name in REPEATED}
-        return self.experiment.about(wildcards.profile) | {"given": given}
+        given: dict[str, object] = {name: value for name, value in self.call.overrides.items() if name in REPEATED}
+        return replace(self.experiment.about(wildcards.profile), given=given).plain()
 
     @ends_in_lines
-    def archived(self, wildcards: Wildcards) -> JsonObject:
+    def archived(self, wildcards: Wildcards) -> dict[str, object]:
         """What an archive of the run is made of, besides its results."""
         home = os.path.relpath(self.call.home)
-        return self.experiment.archived(wildcards.profile) | {"about": self.about(wildcards), "home": home}
+        about = RunAbout.read(self.about(wildcards))
+        return self.experiment.archived(wildcards.profile, about, home).plain()
 
     @property
     def given_settings(self) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from ai_dev_tools.benchmark._util.text import MISSING, is_missing, listing, number, plural, shorten
+from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.comparison.run import Run
 from ai_dev_tools.benchmark.comparison.sections.several import forest_rows, run_notices, spoken
@@ -85,7 +86,7 @@ def changed(data: SeveralRuns) -> Section:
     return Section("changed", "What changed", tuple(blocks), lead=lead)
 
 
-def _warnings(data: SeveralRuns, rows: list[dict[str, Any]]) -> list[Block]:
+def _warnings(data: SeveralRuns, rows: list[Row]) -> list[Block]:
     """Differences that a reader must know before comparing."""
     found: list[Block] = []
     by_name = {row["what"]: row for row in rows}
@@ -96,7 +97,7 @@ def _warnings(data: SeveralRuns, rows: list[dict[str, Any]]) -> list[Block]:
         found.append(Notice("warning", f"The prompts are not the same ({row['after']}): tokens differ for that alone."))
     if by_name["Measured on"]["change"] == "differs":
         found.append(Notice("info", "Two machines: times compare the machines, not the tools."))
-    models = [set(part["model"].astype(str)) for _, part in data.samples.groupby("run", observed=True)]
+    models = [set(part["model"].astype(str)) for _, part in data.samples.frame.groupby("run", observed=True)]
     if not set.intersection(*models):
         found.append(
             Notice(
@@ -108,7 +109,7 @@ def _warnings(data: SeveralRuns, rows: list[dict[str, Any]]) -> list[Block]:
     return found
 
 
-def verdict_changes(before: Run, after: Run) -> list[dict[str, Any]]:
+def verdict_changes(before: Run, after: Run) -> list[Row]:
     """One row per claim and model of either run: the word of each, and whether it changed."""
     sides = [{(str(r["claim"]), str(r["models"])): r for r in overall(run.verdicts)} for run in (before, after)]
     rows = []
@@ -132,14 +133,14 @@ def verdict_changes(before: Run, after: Run) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: row["change"] == "same")
 
 
-def _word(row: dict[str, Any] | None) -> str:
+def _word(row: Row | None) -> str:
     if row is None:
         return MISSING
     label = str(row.get("label") or "")
     return f"{row.get('verdict') or 'inconclusive'}" + (f" ({label})" if label not in ("", "planned") else "")
 
 
-def facts(data: SeveralRuns) -> list[dict[str, Any]]:
+def facts(data: SeveralRuns) -> list[Row]:
     """Rows `what`, `before`, `after`, `change` (same, differs, only NAME, not recorded)."""
     sides = [_facts(one) for one in data.data.values()]
     names = data.names
@@ -151,7 +152,7 @@ def facts(data: SeveralRuns) -> list[dict[str, Any]]:
         else:
             change = f"only {names[0] if old else names[1]}" if old or new else "not recorded"
         rows.append({"what": what, "before": old or MISSING, "after": new or MISSING, "change": change})
-    asked, other = _prompts(data.samples)
+    asked, other = _prompts(data.samples.frame)
     change = "differs" if other else "same"
     rows.append(
         {"what": "Prompts", "before": f"{asked} shared", "after": f"{other} of {asked} differ", "change": change}
@@ -190,7 +191,7 @@ def _asked(session: Any) -> str:
 
 def _prompts(samples: pd.DataFrame) -> tuple[int, int]:
     """Questions that every run asked, and how many of them by different prompts."""
-    if "prompt_sha256" not in samples:
+    if samples["prompt_sha256"].isna().all():
         return 0, 0
     runs = samples["run"].nunique()
     groups = samples.astype(dict.fromkeys(QUESTION, str)).groupby(QUESTION)

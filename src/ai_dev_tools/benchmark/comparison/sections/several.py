@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import pandas as pd
 
 from ai_dev_tools.benchmark._util.text import is_missing, listing, number, plural, ratio_axis
+from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.comparison.several import SeveralRuns
 from ai_dev_tools.benchmark.reporting.data import is_claimed, plain_float, records
 from ai_dev_tools.benchmark.reporting.document import Block, Column, Figure, Notice, Prose, Section, Table
@@ -62,7 +62,7 @@ def run_notices(data: SeveralRuns) -> list[Block]:
     return found
 
 
-def forest_rows(rows: list[dict[str, Any]], name: Callable[[dict[str, Any]], str]) -> pd.DataFrame:
+def forest_rows(rows: list[Row], name: Callable[[Row], str]) -> pd.DataFrame:
     """Data of a forest plot from rows of effects or changes; `name` gives a row's label."""
     return pd.DataFrame(
         [
@@ -81,12 +81,12 @@ def forest_rows(rows: list[dict[str, Any]], name: Callable[[dict[str, Any]], str
     )
 
 
-def label(row: Mapping[str, Any]) -> str:
+def label(row: Row) -> str:
     """`llama3.2:1b · light`."""
     return f"{row['model']} · {row['run']}"
 
 
-def spoken(row: Mapping[str, Any]) -> str:
+def spoken(row: Row) -> str:
     """`tokens ratio 0.586 (95 % interval 0.282 to 1.965)`."""
     ends = f"95 % interval {number(row['low'], 3)} to {number(row['high'], 3)}"
     return f"{row['comparison']} ratio {number(row['value'], 3)} ({'no interval' if is_missing(row['low']) else ends})"
@@ -166,7 +166,7 @@ def scaling(data: SeveralRuns) -> Section:
         {**row, "size": data.sizes[row["model"]][0], "source": data.sizes[row["model"]][1]}
         for row in data.ordered(known)
     ]
-    unknown = sorted(set(data.samples["model"].astype(str)) - data.sizes.keys())
+    unknown = [model for model in data.samples.levels("model") if model not in data.sizes]
     blocks: list[Block] = []
     if unknown:
         blocks.append(
@@ -184,7 +184,7 @@ def scaling(data: SeveralRuns) -> Section:
     return Section("scaling", "Scaling with model size", (*blocks, _sizes_table(rows)))
 
 
-def _scaling_figure(rows: list[dict[str, Any]], reference: str) -> Figure | None:
+def _scaling_figure(rows: list[Row], reference: str) -> Figure | None:
     drawn = pd.DataFrame(
         {"panel": panel, "run": row["run"], "approach": row["approach"], "model": row["model"], "size": row["size"],
          "value": plain_float(row[name])}
@@ -205,7 +205,7 @@ def _scaling_figure(rows: list[dict[str, Any]], reference: str) -> Figure | None
     )
 
 
-def _sizes_table(rows: list[dict[str, Any]]) -> Table:
+def _sizes_table(rows: list[Row]) -> Table:
     shown = {column.key: column for column in ARM_COLUMNS}
     columns = (
         MODEL,
@@ -220,7 +220,7 @@ def _sizes_table(rows: list[dict[str, Any]]) -> Table:
     )
 
 
-def _growth(rows: list[dict[str, Any]], reference: str) -> str:
+def _growth(rows: list[Row], reference: str) -> str:
     """What changes from the smallest to the largest model, in one sentence."""
     arms = {row["approach"] for row in rows}
     arm = reference if reference in arms else sorted(arms)[0]
@@ -251,9 +251,10 @@ def arms(data: SeveralRuns) -> Section:
 
 def failures(data: SeveralRuns) -> Section:
     """Requests that did not complete, by run and class."""
-    bad = data.samples[data.samples["status"].astype(str) != "completed"]
-    names = bad["error_class"].astype(object).where(bad["error_class"].notna(), "") if "error_class" in bad else ""
-    groups = bad.assign(error_class=names).groupby(["run", "model", "status", "error_class"], sort=True, observed=True)
+    frame = data.samples.frame
+    groups = frame[frame["status"] != "completed"].groupby(
+        ["run", "model", "status", "error_class"], sort=True, observed=True
+    )
     rows = [
         {"run": run, "model": model, "status": status, "error_class": name, "count": len(part),
          "cases": listing(sorted(set(part["case"].astype(str))), 5)}

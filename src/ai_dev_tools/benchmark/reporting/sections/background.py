@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+
+import pandas as pd
 
 from ai_dev_tools.benchmark._util.text import is_missing, listing, number
 from ai_dev_tools.benchmark.records.plan import ALPHA
@@ -27,9 +28,8 @@ def provenance(data: RunData) -> Section:
     """Hardware, software, models, settings and plan."""
     samples = data.samples
     facts: list[tuple[str, str]] = []
-    profile = data.about.get("profile", {})
-    if isinstance(profile, Mapping) and profile.get("description"):
-        facts.append(("Profile", f"{profile['name']}: {profile['description']}"))
+    if description := data.about.profile.get("description"):
+        facts.append(("Profile", f"{data.profile}: {description}"))
     facts += [*machine_facts(data.sessions, data.made.machine).items(), *data.made.software.items()]
     for name, column in (
         ("Endpoint", "endpoint_kind"),
@@ -68,7 +68,7 @@ def provenance(data: RunData) -> Section:
     return Section("provenance", "Hardware, software and provenance", tuple(blocks))
 
 
-def distinct(samples: Any, column: str) -> list[str]:
+def distinct(samples: pd.DataFrame, column: str) -> list[str]:
     """The different values of a column in words, in the order in which they come; none without the column."""
     if column not in samples:
         return []
@@ -113,7 +113,7 @@ def _models(data: RunData) -> Table:
 
 
 def _arms(data: RunData) -> Table:
-    purposes = data.about.get("approaches", {})
+    purposes = data.about.approaches
     rows = [
         {"approach": name, "purpose": purposes.get(name, ""), "n": int((data.samples["approach"] == name).sum())}
         for name in data.approaches

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
 from ai_dev_tools.benchmark._util.text import is_missing, listing, number, ratio_axis, signed
+from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.records.names import figure_id
 from ai_dev_tools.benchmark.reporting.data import REFERENCE, RunData, plain_float, settles_nothing
@@ -143,7 +143,7 @@ def _settled(table: pd.DataFrame, margin: float) -> str:
     return f"Of {number(every)} rows of single tasks, {'; '.join(parts)}. "
 
 
-def _spoken(row: Mapping[str, Any]) -> str:
+def _spoken(row: Row) -> str:
     if is_missing(row.get("value")):
         return "cannot be compared"
     ends = (

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.prompts.approaches import APPROACHES
 from ai_dev_tools.benchmark.reporting.data import RunData, records
@@ -28,7 +27,7 @@ CAPTION = (
 def controls_table(data: RunData) -> Table:
     """One row per control arm, task and model; a control that did not run has one row that says so."""
     lengths = {(row["approach"], row["task"], row["model"]): row for row in records(data.controls)}
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     for name, arm in APPROACHES.items():
         if name in ("baseline", "tools") or not arm.built_in:
             continue

@@ -208,7 +208,7 @@ def _too_small(data: RunData) -> list[Block]:
 
 def _supplied(data: RunData) -> list[Block]:
     """Tasks made of prompts: whoever wrote them decided what each arm sees, and no tool was run."""
-    supplied: Mapping[str, bool] = data.about.get("supplied", {})
+    supplied = data.about.supplied
     if not supplied:
         return []
     unscored = [data.task_name(task) for task, scored in supplied.items() if not scored]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import pandas as pd
 
 from ai_dev_tools.benchmark._util.text import listing, number
+from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.samples_table import ALL, CUT_OFF
 from ai_dev_tools.benchmark.plugins import BUILT_IN
 from ai_dev_tools.benchmark.reporting.data import RunData, plain_float, records, settles_nothing
@@ -295,12 +295,12 @@ def _efficiency(data: RunData) -> Iterator[Table]:
         yield Table("efficiency", f"Efficiency against {data.reference}", caption, EFFICIENCY_COLUMNS, rows)
 
 
-def _repeated(data: RunData, row: Mapping[str, Any]) -> bool:
+def _repeated(data: RunData, row: Row) -> bool:
     """Whether a row over all models only says again what the row of the single model says."""
     return row["model"] == ALL and len(data.models) == 1
 
 
-def _named(data: RunData, row: Mapping[str, Any]) -> dict[str, Any]:
+def _named(data: RunData, row: Row) -> Row:
     """A row of a derived table with model and task as people read them."""
     task = "all tasks" if row["task"] == ALL else data.task_name(row["task"])
     return {**row, "task": task, "model": "all models" if row["model"] == ALL else row["model"]}

@@ -11,8 +11,9 @@ import pandas as pd
 
 from ai_dev_tools.benchmark._util.clock import busy_seconds
 from ai_dev_tools.benchmark._util.text import listing, number, plural, shorten, visible
+from ai_dev_tools.benchmark.analysis.ledger import summarise
+from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.samples_table import ALL, CUT_OFF
-from ai_dev_tools.benchmark.analysis.validity import summarise
 from ai_dev_tools.benchmark.errors import ASKED_AGAIN
 from ai_dev_tools.benchmark.reporting.data import RunData, plain_float, records, settles_nothing
 from ai_dev_tools.benchmark.reporting.document import Column, Figure, Prose, Section, Table, ranked
@@ -200,7 +201,7 @@ def tools(data: RunData) -> Section:
     return Section("tools", "Tool cost and break-even", (table, figure) if figure else (table,), folded=True)
 
 
-def _break_even_figure(data: RunData, known: list[dict[str, Any]]) -> Figure | None:
+def _break_even_figure(data: RunData, known: list[Row]) -> Figure | None:
     curves = [
         {
             "task": data.task_name(row["task"]),
@@ -283,6 +284,6 @@ def validity(data: RunData) -> Section:
     return Section("validity", "Validity ledger", (ledger, checks), folded=True)
 
 
-def ledger_summary(ledger: pd.DataFrame) -> list[dict[str, Any]]:
+def ledger_summary(ledger: pd.DataFrame) -> list[Row]:
     """One row per check: samples, flagged, unknown, share flagged of those known."""
     return records(summarise(ledger)) if len(ledger) else []

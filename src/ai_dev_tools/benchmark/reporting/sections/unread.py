@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ai_dev_tools.benchmark._util.text import listing, number, percent
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
@@ -51,7 +51,7 @@ def unread_notices(data: RunData) -> list[Notice]:
     return [Notice("warning", text)]
 
 
-def unread_evidence(row: Mapping[str, Any], arms: list[Unread]) -> tuple[tuple[str, str], ...]:
+def unread_evidence(row: Mapping[str, object], arms: list[Unread]) -> tuple[tuple[str, str], ...]:
     """For a verdict's card: the share of each of its two arms that is among these."""
     mine = [
         f"{arm.approach} {percent(arm.unread / arm.answers)}"
