@@ -153,6 +153,7 @@ REASONS = [
     ("inconclusive", "mixed: cheaper on a; dearer on b", "it depends on the task: cheaper on a"),
     ("inconclusive", "the interval reaches the margin of 0.95 or 1.05", "too uncertain to rule out chance"),
     ("inconclusive", "equivalent: the ratio lies within 0.95 and 1.05", "Using the findings makes no difference to tokens: 40.0 %"),
+    ("inconclusive", "plan abc is not continued: tasks left out", "the plan was changed after samples had been seen"),
     ("inconclusive", "something that nobody has heard of", "is open, because something that nobody has heard of."),
     ("saves", "brevity, not this tool: answers are not shown", "But an excerpt of the same length does as well"),
     ("costs", "its answers are surely better: +0.30 in score", " % fewer), but the answers are better."),

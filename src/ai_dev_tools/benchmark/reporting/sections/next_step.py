@@ -28,6 +28,7 @@ ORDER = (
     "truth",
     "floor",
     "larger_model",
+    "undo",
     "measure_again",
     "ask_again",
     "pairs",
@@ -120,6 +121,10 @@ def _larger(data: RunData, _: Sequence[Claim]) -> Step:
     return advice, command(data, **change) if change else ""
 
 
+def _undo(data: RunData, _: Sequence[Claim]) -> Step:
+    return "Undo the change of the plan; docs/statistics.md says under 'Runs that grow' what may change.", ""
+
+
 def _measure_again(data: RunData, claims: Sequence[Claim]) -> Step:
     return f"Measure again, on a machine that does nothing else. {NEW_NAME}", _under_a_new_name(data, claims)
 
@@ -176,6 +181,7 @@ _STEPS = {
     "truth": _truth,
     "floor": _floor,
     "larger_model": _larger,
+    "undo": _undo,
     "measure_again": _measure_again,
     "ask_again": _ask_again,
     "pairs": _pairs,
