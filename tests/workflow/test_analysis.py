@@ -49,8 +49,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory, fake: FakeOllama) -> Iter
 
 
 def made(project: Project) -> dict[str, int]:
-    """When each file that a rule makes was made, except logs."""
-    files = (path for path in (project.folder / "results").rglob("*") if path.is_file() and path.suffix != ".log")
+    """When each file that a rule makes was made, except logs and benchmarks."""
+    every = (path for path in (project.folder / "results").rglob("*") if path.is_file())
+    files = (path for path in every if path.suffix != ".log" and path.parent.name != "benchmarks")
     return {str(path.relative_to(project.folder / "results")): path.stat().st_mtime_ns for path in files}
 
 
