@@ -6,8 +6,8 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+from ai_dev_tools.benchmark._util.json_values import JsonObject, list_in
 from ai_dev_tools.benchmark.config.models import Config
 from ai_dev_tools.cli import reference
 from ai_dev_tools.cli.rooms import rooms_picture
@@ -21,8 +21,8 @@ def config_schema() -> str:
     return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}, indent=1) + "\n"
 
 
-def _accept_comma_list(field: dict[str, Any]) -> None:
-    options = field.pop("anyOf", None) or [
+def _accept_comma_list(field: JsonObject) -> None:
+    options = list_in(field.pop("anyOf", None)) or [
         {key: field.pop(key) for key in ("type", "items", "minItems") if key in field}
     ]
     field["anyOf"] = [*options, {"type": "string"}]

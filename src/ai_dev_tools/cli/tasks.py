@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, TypedDict
 
 import typer
 
+from ai_dev_tools.benchmark._util.json_values import JsonObject, table_in
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.cli import console
 from ai_dev_tools.cli.command_request import CommandRequest
@@ -116,7 +117,7 @@ def _size(case: Path) -> str:
     return "?"
 
 
-def _listed_sizes(path: Path, task: dict[str, Any], root: Path) -> tuple[list[str], bool]:
+def _listed_sizes(path: Path, task: JsonObject, root: Path) -> tuple[list[str], bool]:
     """Sizes of the cases that a task has from lists, and whether all lists are available; fetches nothing."""
     folder, declared = path.parent, task.get("cases_from")
     if not declared and not any((folder / name).is_file() for name in ("cases.jsonl", "cases.csv")):
@@ -130,7 +131,7 @@ def _listed_sizes(path: Path, task: dict[str, Any], root: Path) -> tuple[list[st
     files = list_files(folder, None if remote else pinned, str(path))
     if pinned and remote and remote.is_file():
         files.append((remote, pinned.kind))
-    fields = (task.get("answer_schema") or {}).get("properties") or {}
+    fields = table_in(table_in(task.get("answer_schema")).get("properties"))
     rows = [row for file, kind in files for _, row in listed_cases(file, kind, fields)]
     return [str(row.get("size", "?")) for row in rows], remote is None or remote.is_file()
 
@@ -147,7 +148,7 @@ def text_or_file(value: str) -> str:
         raise ConfigurationError(f"{value[1:]} is not UTF-8 text ({error})") from None
 
 
-def json_table(text: str | None, option: str) -> dict[str, Any] | None:
+def json_table(text: str | None, option: str) -> JsonObject | None:
     """A JSON object given on the command line."""
     if text is None:
         return None

@@ -50,7 +50,9 @@ class Run:
     def job(self, name: str, url: str, worker: str | None = None, **changed: Any) -> subprocess.Popen[str]:
         """Start the job of a block; `name` tells its results, log and output from those of other blocks."""
         asked = block(
-            results=str(self.folder / name), endpoint=block().endpoint.to_dict() | {"kind": url, "max_concurrent": 1}, **changed
+            results=str(self.folder / name),
+            endpoint=block().endpoint.to_dict() | {"kind": url, "max_concurrent": 1},
+            **changed,
         )
         write_prompts(self.folder / f"{name}.prompts", prompts(asked).values())
         files = {"prompts": "prompts", "log": "log", "output": "jsonl"}

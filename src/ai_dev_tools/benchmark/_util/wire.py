@@ -11,10 +11,11 @@ import functools
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 from urllib.parse import quote, quote_plus
 
 import msgspec
+
+from ai_dev_tools.benchmark._util.json_values import JsonValue
 
 MAX_LINE_BYTES = 16_000_000
 """Longest line of a stream; a real server's lines hold one token, or one whole answer."""
@@ -61,7 +62,7 @@ def _unless_blank(line: bytes) -> Iterator[bytes]:
         yield line
 
 
-def decoded(data: bytes) -> Any:
+def decoded(data: bytes) -> JsonValue:
     """What JSON says. Halves of surrogate pairs stay, for `whole_characters`: a pair may be cut by a stream's pieces.
 
     Raises:
@@ -69,14 +70,16 @@ def decoded(data: bytes) -> Any:
     """
     data = data.removeprefix(b"\xef\xbb\xbf")
     try:
-        return msgspec.json.decode(data)
+        value: JsonValue = msgspec.json.decode(data)
+        return value
     except ValueError:
         if b"\\u" not in data:
             raise
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     try:
-        return json.loads(data.decode())
+        value = json.loads(data.decode())
+        return value
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 
@@ -102,7 +105,7 @@ class Secrets:
         credentials = [value for name, value in (headers or {}).items() if name.lower() == "authorization"]
         self._forms = _forms(credentials[0]) if credentials else None
 
-    def hide(self, received: Any) -> Any:
+    def hide(self, received: JsonValue) -> JsonValue:
         """Text or parsed JSON with whole characters only, and with every form of the secrets replaced.
 
         Raises:
@@ -118,7 +121,7 @@ class Secrets:
         whole = whole_characters(received)
         return self._forms.sub(HIDDEN, whole) if self._forms else whole
 
-    def _hide(self, received: Any) -> Any:
+    def _hide(self, received: JsonValue) -> JsonValue:
         if isinstance(received, str):
             return self.text(received)
         if isinstance(received, list):

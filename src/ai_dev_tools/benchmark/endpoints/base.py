@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from msgspec.structs import replace
 
 from ai_dev_tools.benchmark._util.credentials import problem_of
+from ai_dev_tools.benchmark._util.json_values import JsonObject
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.plugins import ENDPOINT_KINDS, SHIPPED_ENDPOINT_KINDS, add_plugin, endpoint_kind
 from ai_dev_tools.benchmark.records.endpoint_spec import EndpointSpec, is_url
@@ -46,7 +46,7 @@ class ReadyEndpoint:
     model: str
     model_digest: str | None
     pid: int | None = None
-    details: dict[str, Any] = field(default_factory=dict)
+    details: JsonObject = field(default_factory=dict)
     replicas: tuple[str, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     restarts: int = 0

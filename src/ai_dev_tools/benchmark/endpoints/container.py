@@ -11,12 +11,13 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from ai_dev_tools.benchmark._util import processes
 from ai_dev_tools.benchmark._util.addresses import join
+from ai_dev_tools.benchmark._util.json_values import JsonObject
 from ai_dev_tools.benchmark.endpoints import guard, image_pins, memory
 from ai_dev_tools.benchmark.endpoints.base import EndpointSpec, ReadyEndpoint, endpoint_kind
 from ai_dev_tools.benchmark.endpoints.launching import free_port, launched, log_folder, require_free_port, say
@@ -102,7 +103,7 @@ class _ContainerServer:
         self._owner = f"{os.getpid()}@{processes.start_time(os.getpid())}"
         self.base_url = replace(spec, kind="container").base_url
         self.pid: int | None = None
-        self.settings: dict[str, Any] = dict(server_environment(spec))
+        self.settings: JsonObject = dict(server_environment(spec))
 
     @functools.cached_property
     def _client(self) -> DockerClient:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
+from ai_dev_tools.benchmark._util.json_values import JsonValue
 from ai_dev_tools.benchmark.endpoints import pulling
 from ai_dev_tools.benchmark.endpoints.base import EndpointSpec, ReadyEndpoint, with_kind
 from ai_dev_tools.benchmark.endpoints.probing import identify, is_ollama
@@ -19,8 +20,9 @@ from ai_dev_tools.benchmark.errors import ConfigurationError
 class Launcher(Protocol):
     """Starts and stops one server."""
 
-    settings: dict[str, Any]
-    """The settings that the server was started with and that affect results; recorded."""
+    @property
+    def settings(self) -> Mapping[str, JsonValue]:
+        """The settings that the server was started with and that affect results; recorded."""
 
     @property
     def base_url(self) -> str:
@@ -45,7 +47,7 @@ def launched(launcher: Launcher, spec: EndpointSpec, kind: str, *, pull: bool = 
         if pull:
             pulling.ensure_model(launcher.base_url, spec.model, spec.instance)
         endpoint = identify(launcher.base_url, kind, spec.model, pid=launcher.pid)
-        endpoint.details["settings"] = launcher.settings
+        endpoint.details["settings"] = dict(launcher.settings)
 
         def restart(ready: ReadyEndpoint) -> None:
             launcher.stop(failed=True)

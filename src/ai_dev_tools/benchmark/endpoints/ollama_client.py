@@ -10,6 +10,7 @@ from typing import Any
 import urllib3
 
 from ai_dev_tools.benchmark._util import wire
+from ai_dev_tools.benchmark._util.json_values import table_in
 from ai_dev_tools.benchmark.endpoints import probing, pulling
 from ai_dev_tools.benchmark.endpoints.base import EndpointSpec, ReadyEndpoint
 from ai_dev_tools.benchmark.endpoints.chat import (
@@ -136,7 +137,7 @@ def _content(item: dict[str, Any]) -> tuple[str, str]:
 
 def _final(item: dict[str, Any], secrets: wire.Secrets) -> dict[str, Any]:
     try:
-        return dict(secrets.hide(item))
+        return dict(table_in(secrets.hide(item)))
     except ValueError as error:
         raise MalformedResponseError(f"the end of the answer is not Ollama's: {error}") from None
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import urllib3
 
 from ai_dev_tools.benchmark._util import wire
 from ai_dev_tools.benchmark._util.deadline import Deadline, pool
+from ai_dev_tools.benchmark._util.json_values import JsonObject, JsonValue
 from ai_dev_tools.benchmark._util.model_names import same_model
 from ai_dev_tools.benchmark.endpoints.base import ReadyEndpoint
 from ai_dev_tools.benchmark.errors import (
@@ -37,7 +38,7 @@ def ask(
     url: str,
     *,
     headers: Mapping[str, str] | None = None,
-    json: Any = None,
+    json: object = None,
     timeout: urllib3.Timeout = _TIMEOUT,
     limit_s: float = 40.0,
 ) -> tuple[int, Any]:
@@ -101,7 +102,7 @@ def is_ollama(base_url: str, headers: Mapping[str, str] | None = None) -> bool:
     return status == 200 and isinstance(reply, dict) and "version" in reply
 
 
-def wait_until_ready(base_url: str, timeout_s: float, has_ended: Any = None) -> None:
+def wait_until_ready(base_url: str, timeout_s: float, has_ended: Callable[[], bool] | None = None) -> None:
     """Return when the server answers `/api/version`; `has_ended()` being true ends the wait early.
 
     Raises:
@@ -117,7 +118,7 @@ def wait_until_ready(base_url: str, timeout_s: float, has_ended: Any = None) -> 
         time.sleep(_POLL_S)
 
 
-def installed_models(base_url: str, headers: Mapping[str, str] | None = None) -> dict[str, dict[str, Any]]:
+def installed_models(base_url: str, headers: Mapping[str, str] | None = None) -> dict[str, JsonObject]:
     """What `/api/tags` lists, by tag.
 
     Raises:
@@ -135,7 +136,7 @@ def installed_models(base_url: str, headers: Mapping[str, str] | None = None) ->
     return _by_name(reply)
 
 
-def find_model(models: Mapping[str, dict[str, Any]], tag: str) -> dict[str, Any] | None:
+def find_model(models: Mapping[str, JsonObject], tag: str) -> JsonObject | None:
     """The listed model that a tag refers to, however it is written: `name` is `library/name:latest`."""
     return models.get(tag) or next((found for name, found in models.items() if same_model(name, tag)), None)
 
@@ -170,14 +171,14 @@ def identify(
         kind=kind,
         version=str(said or "unknown"),
         model=model,
-        model_digest=listed.get("digest"),
+        model_digest=digest if isinstance(digest := listed.get("digest"), str) else None,
         pid=pid,
         details=_details(listed, shown if isinstance(shown, dict) else {}),
         headers=dict(headers or {}),
     )
 
 
-def _details(listed: Mapping[str, Any], shown: Mapping[str, Any]) -> dict[str, Any]:
+def _details(listed: Mapping[str, JsonValue], shown: Mapping[str, JsonValue]) -> JsonObject:
     details = {**_table(listed, "details"), **_table(shown, "details")}
     info = _table(shown, "model_info")
     trained = next((value for key, value in info.items() if key.endswith(".context_length")), None)
@@ -193,26 +194,25 @@ def _details(listed: Mapping[str, Any], shown: Mapping[str, Any]) -> dict[str, A
     }
 
 
-def _table(reply: Mapping[str, Any], key: str) -> dict[str, Any]:
+def _table(reply: Mapping[str, JsonValue], key: str) -> JsonObject:
     value = reply.get(key)
     return value if isinstance(value, dict) else {}
 
 
-def running(base_url: str, model: str, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
+def running(base_url: str, model: str, headers: Mapping[str, str] | None = None) -> JsonObject:
     """`context_length` (tokens) and `offload_share` (0..1: part in GPU memory) of the model; {} if not loaded."""
     status, reply = ask("GET", f"{base_url}/api/ps", headers=headers)
     loaded = find_model(_by_name(reply), model) if status == 200 else None
     if loaded is None:
         return {}
     size, in_gpu = loaded.get("size") or 0, loaded.get("size_vram") or 0
-    known = isinstance(size, int | float) and isinstance(in_gpu, int | float)
-    return {
-        "context_length": loaded.get("context_length"),
-        "offload_share": (in_gpu / size if size else 0.0) if known else None,
-    }
+    share = None
+    if isinstance(size, int | float) and isinstance(in_gpu, int | float):
+        share = in_gpu / size if size else 0.0
+    return {"context_length": loaded.get("context_length"), "offload_share": share}
 
 
-def _by_name(reply: Any) -> dict[str, dict[str, Any]]:
+def _by_name(reply: object) -> dict[str, JsonObject]:
     """The models of a listing; what has another form than Ollama's is left out."""
     listed = reply.get("models") if isinstance(reply, dict) else None
     return {str(m.get("name")): m for m in listed if isinstance(m, dict)} if isinstance(listed, list) else {}

@@ -6,12 +6,12 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
 import urllib3
 
 from ai_dev_tools.benchmark._util import wire
 from ai_dev_tools.benchmark._util.deadline import pool
+from ai_dev_tools.benchmark._util.json_values import JsonObject, JsonValue
 from ai_dev_tools.benchmark.endpoints.chat import error_text
 from ai_dev_tools.benchmark.endpoints.probing import find_model, installed_models, reason
 from ai_dev_tools.benchmark.errors import ConfigurationError, EndpointConnectionError, ModelError
@@ -91,7 +91,7 @@ def _attempt(base_url: str, model: str, headers: Mapping[str, str] | None, progr
     return False
 
 
-def _states(base_url: str, model: str, headers: Mapping[str, str] | None) -> Iterator[dict[str, Any]]:
+def _states(base_url: str, model: str, headers: Mapping[str, str] | None) -> Iterator[JsonObject]:
     """The lines of `/api/pull`; an error line is raised."""
     secrets = wire.Secrets(headers)
     with pool() as connections:
@@ -107,7 +107,7 @@ def _states(base_url: str, model: str, headers: Mapping[str, str] | None) -> Ite
             reply.close()
 
 
-def _state(line: bytes, model: str, base_url: str, secrets: wire.Secrets) -> dict[str, Any]:
+def _state(line: bytes, model: str, base_url: str, secrets: wire.Secrets) -> JsonObject:
     try:
         state = secrets.hide(wire.decoded(line))
     except ValueError:
@@ -144,7 +144,7 @@ class _Progress:
     def completed(self) -> int:
         return sum(completed for completed, _ in self._layers.values())
 
-    def show(self, state: Mapping[str, Any]) -> None:
+    def show(self, state: Mapping[str, JsonValue]) -> None:
         size, completed = state.get("total"), state.get("completed") or 0
         if not isinstance(size, int) or not isinstance(completed, int):
             return

@@ -225,12 +225,12 @@ def _sample(
     )
 
 
-def score_of(answer: Any, prompt: Prompt) -> float | None:
+def score_of(answer: object, prompt: Prompt) -> float | None:
     """The score of an answer, 0 to 1; None if there is no truth."""
     return _rounded(score_answer(answer, prompt.truth, prompt.scoring))
 
 
-def _score_if_possible(answer: Any, prompt: Prompt) -> float | None:
+def _score_if_possible(answer: object, prompt: Prompt) -> float | None:
     """The same, and None where a plugin's scorer fails: the answer is kept, and the block says so at its end."""
     try:
         return score_of(answer, prompt)
@@ -274,11 +274,11 @@ def _timings(reply: Reply) -> tuple[dict[str, Any], list[str]]:
     }, flags
 
 
-def _count(value: Any) -> int | None:
+def _count(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**40 else None
 
 
-def _seconds(nanoseconds: Any, duration_s: float) -> float | None:
+def _seconds(nanoseconds: object, duration_s: float) -> float | None:
     """Server-side seconds; None if missing, negative, or longer than the client waited (beyond clock noise)."""
     if not isinstance(nanoseconds, int | float) or isinstance(nanoseconds, bool):
         return None

@@ -6,6 +6,8 @@ import json
 import math
 from typing import Any, Literal, NoReturn
 
+from ai_dev_tools.benchmark._util.json_values import JsonObject, JsonValue
+
 MAX_DIGITS = 400
 """No tool means an integer longer than this, and few languages can hold it."""
 OutputFormat = Literal["json", "jsonl", "text"]
@@ -28,8 +30,11 @@ def read_output(content: bytes, output: OutputFormat) -> tuple[str, Any]:
     return text, None
 
 
-def _parsed(text: str) -> Any:
-    return json.loads(text, parse_constant=_not_json, parse_float=_finite, parse_int=_short, object_pairs_hook=_unique)
+def _parsed(text: str) -> JsonValue:
+    value: JsonValue = json.loads(
+        text, parse_constant=_not_json, parse_float=_finite, parse_int=_short, object_pairs_hook=_unique
+    )
+    return value
 
 
 def _not_json(word: str) -> NoReturn:
@@ -49,7 +54,7 @@ def _short(digits: str) -> int:
     return int(digits)
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique(pairs: list[tuple[str, Any]]) -> JsonObject:
     found = dict(pairs)
     if len(found) < len(pairs):
         seen: set[str] = set()

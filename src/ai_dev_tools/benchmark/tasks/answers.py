@@ -14,6 +14,8 @@ from typing import Any
 
 import msgspec
 
+from ai_dev_tools.benchmark._util.json_values import JsonValue
+
 MAX_DEPTH = 100
 """Levels of nesting in an answer; a deeper one counts as unparseable."""
 
@@ -32,7 +34,7 @@ _LEAST, _DEEP = 256, 5000
 """The minimum number of characters charged for an attempt to read a value, and for one that was nested too deeply."""
 
 
-def parse_answer(response: str | None, schema: Mapping[str, Any] | None = None) -> Any:
+def parse_answer(response: str | None, schema: Mapping[str, JsonValue] | None = None) -> JsonValue:
     """The JSON value a model answered; None if there is none.
 
     1. The whole text, if it is JSON apart from a byte order mark and end-of-turn tokens.
@@ -54,16 +56,16 @@ def parse_answer(response: str | None, schema: Mapping[str, Any] | None = None) 
     return found if found is not None else _last_fenced(text)
 
 
-def _last_value(text: str, schema: Mapping[str, Any] | None) -> Any:
+def _last_value(text: str, schema: Mapping[str, JsonValue] | None) -> JsonValue:
     return next((value for value in reversed(list(_values(text))) if _fits(value, schema)), None)
 
 
-def _last_fenced(text: str) -> Any:
+def _last_fenced(text: str) -> JsonValue:
     fences = (_decoded(match[1]) for match in _FENCE.finditer(_said(text)))
     return next((value for value in reversed(list(fences)) if value is not None and _within(value, MAX_DEPTH)), None)
 
 
-def _fits(value: Any, schema: Mapping[str, Any] | None) -> bool:
+def _fits(value: object, schema: Mapping[str, JsonValue] | None) -> bool:
     """Whether a value may be the answer: with the fields that the schema requires, or with any of its fields."""
     if schema is None:
         return True
@@ -137,13 +139,14 @@ def _end_of_thoughts(text: str, position: int) -> int:
     return next((mark.end() for mark in _MARKS.finditer(text, position) if mark["close"]), len(text))
 
 
-def _decoded(text: str) -> Any:
+def _decoded(text: str) -> JsonValue:
     try:
-        return msgspec.json.decode(text)
+        value: JsonValue = msgspec.json.decode(text)
+        return value
     except (ValueError, RecursionError):
         return None
 
 
-def _within(value: Any, depth: int) -> bool:
+def _within(value: object, depth: int) -> bool:
     children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return depth > 0 and all(_within(child, depth - 1) for child in children)

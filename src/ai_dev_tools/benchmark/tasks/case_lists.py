@@ -12,10 +12,11 @@ import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
+from ai_dev_tools.benchmark._util.json_values import JsonObject, JsonValue
 from ai_dev_tools.benchmark.config.parsing import StrictModel
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.records import paths
@@ -30,7 +31,7 @@ IMPLICIT = ("cases.jsonl", "cases.csv")
 _TEXTS = ("id", "cluster", "size", "source", "established", "notes")
 """Fields that are text, whatever a cell looks like."""
 
-Row = tuple[str, dict[str, Any]]
+Row = tuple[str, JsonObject]
 """Where a case is written (file and line), and its fields."""
 
 
@@ -120,7 +121,7 @@ def _download(url: str, where: str) -> bytes:
     return bytes(content)
 
 
-def listed_cases(path: Path, kind: str, answer_fields: Mapping[str, Any]) -> Iterator[Row]:
+def listed_cases(path: Path, kind: str, answer_fields: Mapping[str, JsonValue]) -> Iterator[Row]:
     """The cases in a list; their content is not checked here.
 
     Args:
@@ -153,7 +154,7 @@ def _from_jsonl(path: Path, text: str) -> Iterator[Row]:
         yield where, fields
 
 
-def _from_csv(path: Path, text: str, answer_fields: Mapping[str, Any]) -> Iterator[Row]:
+def _from_csv(path: Path, text: str, answer_fields: Mapping[str, JsonValue]) -> Iterator[Row]:
     csv.field_size_limit(MAX_CELL_CHARS)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=_delimiter(text))
     header: list[str] = []
@@ -199,9 +200,10 @@ def _header(cells: Iterable[str], where: str) -> list[str]:
     return header
 
 
-def _fields(row: Mapping[str, str], answer_fields: Mapping[str, Any], where: str) -> dict[str, Any]:
+def _fields(row: Mapping[str, str], answer_fields: Mapping[str, JsonValue], where: str) -> JsonObject:
     """Cells by column as the nested fields of a case; an empty cell is an absent field."""
-    fields: dict[str, Any] = {}
+    fields: JsonObject = {}
+    nested: dict[str, JsonObject] = {}
     for column, cell in row.items():
         head, dot, rest = column.partition(".")
         if not cell.strip():
@@ -209,29 +211,32 @@ def _fields(row: Mapping[str, str], answer_fields: Mapping[str, Any], where: str
         if not dot:
             fields[head] = cell if head in _TEXTS else _cell(cell)
         elif head == "truth":
-            fields.setdefault(head, {})[rest] = _truth(cell, answer_fields.get(rest), f"{where}: '{column}'")
+            nested.setdefault(head, {})[rest] = _truth(cell, answer_fields.get(rest), f"{where}: '{column}'")
         else:
-            fields.setdefault(head, {})[rest] = _cell(cell)
+            nested.setdefault(head, {})[rest] = _cell(cell)
+    fields |= nested
     if isinstance(fields.get("files"), str):
         fields["files"] = [fields["files"]]
     return fields
 
 
-def _cell(cell: str) -> Any:
+def _cell(cell: str) -> JsonValue:
     """A JSON list, object, true or false as such; anything else is text."""
     if cell.strip()[0] in "[{" or cell.strip() in ("true", "false"):
         try:
-            return json.loads(cell)
+            value: JsonValue = json.loads(cell)
+            return value
         except (ValueError, RecursionError):
             return cell
     return cell
 
 
-def _truth(cell: str, schema: Any, where: str) -> Any:
+def _truth(cell: str, schema: object, where: str) -> JsonValue:
     """An expected value: text where the answer's schema says so, JSON otherwise."""
     if isinstance(schema, dict) and (schema.get("type") == "string" or ("enum" in schema and "type" not in schema)):
         return cell
     try:
-        return json.loads(cell.lower() if cell in ("TRUE", "FALSE") else cell)  # as spreadsheets write them
+        value: JsonValue = json.loads(cell.lower() if cell in ("TRUE", "FALSE") else cell)  # as spreadsheets write them
+        return value
     except (ValueError, RecursionError):
         raise ConfigurationError(f'{where} is {cell[:60]!r}: write it as JSON, for example ["a", "b"] or 3') from None

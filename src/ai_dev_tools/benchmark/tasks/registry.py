@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from ai_dev_tools.benchmark._util.json_values import JsonObject, JsonValue
 from ai_dev_tools.benchmark.config.models import WorkflowType
 from ai_dev_tools.benchmark.config.parsing import PATH_SAFE, nearest, refuse_unstorable
 from ai_dev_tools.benchmark.config.shipped_files import find_root, plugins_of, task_folders_of
@@ -83,7 +84,7 @@ class TaskRegistry:
         tools_prompt: str,
         description: str = "",
         timeout: float | None = None,
-        expected_outputs: Mapping[str, Any] | None = None,
+        expected_outputs: Mapping[str, JsonValue] | None = None,
         overwrite: bool = False,
     ) -> Task:
         """Make a task with one case from two prompts, and save it as a folder that every run finds.
@@ -163,8 +164,8 @@ def task_files(
     baseline_prompt: str,
     tools_prompt: str,
     timeout: float | None,
-    expected: Mapping[str, Any],
-) -> tuple[dict[str, Any], dict[str, Any]]:
+    expected: Mapping[str, JsonValue],
+) -> tuple[JsonObject, JsonObject]:
     """What goes into task.yaml and the case's file.
 
     Raises:
@@ -174,7 +175,7 @@ def task_files(
     schemas = {field: schema for field, (schema, _) in derived.items()} or {
         "answer": {"type": "string", "maxLength": FREE_TEXT}
     }
-    task: dict[str, Any] = {
+    task: JsonObject = {
         "id": task_id,
         "name": name,
         "description": description or name,
@@ -191,7 +192,7 @@ def task_files(
     if timeout is not None:
         task["timeout"] = timeout
     longest = max(len(baseline_prompt), len(tools_prompt))
-    case: dict[str, Any] = {
+    case: JsonObject = {
         "id": "given",
         "cluster": task_id,
         "size": "S" if longest / CHARS_PER_TOKEN <= LARGEST["S"] else "L",
@@ -204,7 +205,7 @@ def task_files(
     return task, case
 
 
-def answer_field(field: str, value: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+def answer_field(field: str, value: object) -> tuple[JsonObject, JsonObject]:
     """JSON schema and scoring rule of one field of the answer, derived from its expected value.
 
     Raises:
@@ -224,8 +225,8 @@ def answer_field(field: str, value: Any) -> tuple[dict[str, Any], dict[str, Any]
         case str():
             return {"type": "string", "maxLength": max(FREE_TEXT, 3 * len(value))}, {"scorer": "contains"}
         case list() if value and all(isinstance(item, str) for item in value):
-            items = {"type": "string", "maxLength": max(80, 2 * max(map(len, value)))}
-            schema = {"type": "array", "maxItems": max(20, 2 * len(value)), "items": items}
+            items: JsonObject = {"type": "string", "maxLength": max(80, 2 * max(map(len, value)))}
+            schema: JsonObject = {"type": "array", "maxItems": max(20, 2 * len(value)), "items": items}
             return schema, {"scorer": "set_f1", "normalise": ["lower", "strip"]}
     raise ConfigurationError(
         f"expected output '{field}' is {json.dumps(value, default=str)[:60]}, which has no scorer",
@@ -233,7 +234,7 @@ def answer_field(field: str, value: Any) -> tuple[dict[str, Any], dict[str, Any]
     )
 
 
-def _same(folder: Path, task: Mapping[str, Any], case: Mapping[str, Any]) -> bool:
+def _same(folder: Path, task: Mapping[str, JsonValue], case: Mapping[str, JsonValue]) -> bool:
     """Whether a folder already holds exactly this task, so that making it again is not an error."""
     try:
         texts = [
@@ -244,7 +245,7 @@ def _same(folder: Path, task: Mapping[str, Any], case: Mapping[str, Any]) -> boo
     return texts == [_yaml(task), _yaml(case)]
 
 
-def _store(target: Path, task: Mapping[str, Any], case: Mapping[str, Any]) -> Task:
+def _store(target: Path, task: Mapping[str, JsonValue], case: Mapping[str, JsonValue]) -> Task:
     """Write the folder beside its target, check it like any other task, and only then move it there."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".new-", dir=target.parent) as scratch:
@@ -263,5 +264,5 @@ def _store(target: Path, task: Mapping[str, Any], case: Mapping[str, Any]) -> Ta
     return load_task(target)
 
 
-def _yaml(data: Mapping[str, Any]) -> str:
+def _yaml(data: Mapping[str, JsonValue]) -> str:
     return yaml.safe_dump(dict(data), sort_keys=False, allow_unicode=True, width=100)

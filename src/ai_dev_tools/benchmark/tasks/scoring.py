@@ -11,8 +11,8 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any
 
+from ai_dev_tools.benchmark._util.json_values import JsonObject
 from ai_dev_tools.benchmark._util.lines import visible_line
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.plugins import SCORERS, scorer
@@ -31,7 +31,7 @@ NORMALISATIONS: dict[str, Callable[[str], str]] = {
 last_name: `Class.method` -> `method`; collapse: runs of white space become one space."""
 
 
-def _normalised(value: Any, names: Sequence[str]) -> Any:
+def _normalised(value: object, names: Sequence[str]) -> object:
     if isinstance(value, str):
         for name in names:
             value = NORMALISATIONS[name](value)
@@ -39,22 +39,24 @@ def _normalised(value: Any, names: Sequence[str]) -> Any:
 
 
 @scorer("exact")
-def exact(expected: Any, actual: Any, normalise: Sequence[str] = ()) -> float:
+def exact(expected: object, actual: object, normalise: Sequence[str] = ()) -> float:
     """1 if both are the same JSON value (types count: `1` is not `"1"` nor `true`), else 0."""
     left, right = _normalised(expected, normalise), _normalised(actual, normalise)
     return float(_key(left) == _key(right))
 
 
 @scorer("choice")
-def choice(expected: Any, actual: Any) -> float:
+def choice(expected: object, actual: object) -> float:
     """1 if both are the same word, whatever the case and the space around it, else 0."""
     return exact(expected, actual, normalise=("strip", "lower"))
 
 
 @scorer("number")
-def number(expected: Any, actual: Any, tolerance: float = 0.0, relative: float = 0.0) -> float:
+def number(expected: object, actual: object, tolerance: float = 0.0, relative: float = 0.0) -> float:
     """1 if the numbers differ by at most `tolerance`, or by at most the share `relative` of the expected one, else 0."""
-    if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in (expected, actual)):
+    if not isinstance(expected, int | float) or not isinstance(actual, int | float):
+        return 0.0
+    if isinstance(expected, bool) or isinstance(actual, bool):
         return 0.0
     try:
         if not (math.isfinite(expected) and math.isfinite(actual)):
@@ -65,16 +67,16 @@ def number(expected: Any, actual: Any, tolerance: float = 0.0, relative: float =
 
 
 @scorer("contains")
-def contains(expected: Any, actual: Any) -> float:
+def contains(expected: object, actual: object) -> float:
     """1 if the expected text occurs in the answered text (case and runs of white space do not count), else 0."""
     if not isinstance(expected, str) or not isinstance(actual, str):
         return 0.0
     rules = ("lower", "collapse")
-    return float(_normalised(expected, rules) in _normalised(actual, rules))
+    return float(str(_normalised(expected, rules)) in str(_normalised(actual, rules)))
 
 
 @scorer("set_f1")
-def set_f1(expected: Any, actual: Any, normalise: Sequence[str] = ()) -> float:
+def set_f1(expected: object, actual: object, normalise: Sequence[str] = ()) -> float:
     """F1 of the answered set against the expected one; both empty is 1, one empty is 0.
 
     Order and repetition do not count.
@@ -89,7 +91,7 @@ def set_f1(expected: Any, actual: Any, normalise: Sequence[str] = ()) -> float:
 
 
 @scorer("partition")
-def partition(expected: Any, actual: Any, normalise: Sequence[str] = ()) -> float:
+def partition(expected: object, actual: object, normalise: Sequence[str] = ()) -> float:
     """Adjusted Rand index (Hubert & Arabie 1985) of two groupings, clipped to 0..1.
 
     Groups are lists of names. A name in no group forms its own group; a name in several groups counts in the first.
@@ -114,7 +116,7 @@ def adjusted_rand(first: Sequence[Hashable], second: Sequence[Hashable]) -> floa
     return max(0.0, (both - chance) / ((left + right) / 2 - chance))
 
 
-def _labels(groups: Any, normalise: Sequence[str]) -> dict[Hashable, Hashable] | None:
+def _labels(groups: object, normalise: Sequence[str]) -> dict[Hashable, Hashable] | None:
     if not isinstance(groups, list) or not all(isinstance(group, list) for group in groups):
         return None
     labels: dict[Hashable, Hashable] = {}
@@ -124,7 +126,7 @@ def _labels(groups: Any, normalise: Sequence[str]) -> dict[Hashable, Hashable] |
     return labels
 
 
-def _key(value: Any) -> str:
+def _key(value: object) -> str:
     """A hashable form in which JSON values are equal only if they are the same value."""
     return json.dumps(value, sort_keys=True)
 
@@ -133,7 +135,7 @@ class ScorerFailed(ConfigurationError):
     """A plugin's scorer raised, or gave no number from 0 to 1."""
 
 
-def score_fields(answer: Any, truth: dict[str, Any], rules: Sequence[dict[str, Any]]) -> dict[str, float]:
+def score_fields(answer: object, truth: JsonObject, rules: Sequence[JsonObject]) -> dict[str, float]:
     """The score of each scored field.
 
     Args:
@@ -147,13 +149,13 @@ def score_fields(answer: Any, truth: dict[str, Any], rules: Sequence[dict[str, A
     """
     given = answer if isinstance(answer, dict) else {}
     return {
-        rule["field"]: _score(rule, truth[rule["field"]], given[rule["field"]]) if rule["field"] in given else 0.0
-        for rule in rules
+        field: _score(rule, truth[field], given[field]) if field in given else 0.0
+        for rule, field in ((rule, str(rule["field"])) for rule in rules)
     }
 
 
-def _score(rule: dict[str, Any], expected: Any, actual: Any) -> float:
-    found = SCORERS.find(rule["scorer"])
+def _score(rule: JsonObject, expected: object, actual: object) -> float:
+    found = SCORERS.find(str(rule["scorer"]))
     parameters = {key: value for key, value in rule.items() if key not in ("field", "scorer", "weight")}
     if found.built_in:
         return found.function(expected, actual, **parameters)
@@ -171,13 +173,13 @@ def _score(rule: dict[str, Any], expected: Any, actual: Any) -> float:
     )
 
 
-def foreign_scorers(rules: Sequence[dict[str, Any]]) -> list[str]:
+def foreign_scorers(rules: Sequence[JsonObject]) -> list[str]:
     """Those scorers that do not come with this package: a plugin's, loaded or not."""
     names = [str(rule["scorer"]) for rule in rules]
     return [name for name in names if name not in SCORERS or not SCORERS[name].built_in]
 
 
-def score_answer(answer: Any, truth: dict[str, Any] | None, rules: Sequence[dict[str, Any]]) -> float | None:
+def score_answer(answer: object, truth: JsonObject | None, rules: Sequence[JsonObject]) -> float | None:
     """Weighted mean of the fields' scores, 0 to 1; None where there is no truth to compare with.
 
     Raises as `score_fields`.
@@ -185,5 +187,5 @@ def score_answer(answer: Any, truth: dict[str, Any] | None, rules: Sequence[dict
     if not truth or not rules:
         return None
     scores = score_fields(answer, truth, rules)
-    weights = [float(rule.get("weight", 1)) for rule in rules]
-    return sum(w * scores[rule["field"]] for w, rule in zip(weights, rules, strict=True)) / sum(weights)
+    weights = [float(str(rule.get("weight", 1))) for rule in rules]
+    return sum(w * scores[str(rule["field"])] for w, rule in zip(weights, rules, strict=True)) / sum(weights)

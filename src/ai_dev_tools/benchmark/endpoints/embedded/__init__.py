@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from ai_dev_tools.benchmark._util import processes
+from ai_dev_tools.benchmark._util.json_values import JsonObject
 from ai_dev_tools.benchmark.config.shipped_files import find_catalogue
 from ai_dev_tools.benchmark.endpoints.base import EndpointSpec, ReadyEndpoint, endpoint_kind
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, ModelError, StartupTimeoutError
@@ -79,7 +80,7 @@ class _Server:
         self._port = spec.port
         self._process: subprocess.Popen[bytes] | None = None
         self.base_url = ""
-        self.settings = {
+        self.settings: JsonObject = {
             "num_ctx": spec.num_ctx,
             "parallel": spec.max_concurrent,
             "cache_prompt": spec.cache_prompt,

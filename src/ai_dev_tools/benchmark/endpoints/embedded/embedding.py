@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import Any
 
 import aiohttp
 
+from ai_dev_tools.benchmark._util.json_values import JsonObject
 from ai_dev_tools.benchmark.endpoints.embedded.llama import Llama, LlamaSettings
 from ai_dev_tools.benchmark.endpoints.embedded.ollama_api import ApiError
 
 FIELDS: dict[str, type] = {"model": str, "truncate": bool, "options": dict, "dimensions": int}
 
 
-def inputs_of(body: dict[str, Any]) -> list[str]:
+def inputs_of(body: JsonObject) -> list[str]:
     """The texts of a request.
 
     Raises:
@@ -37,7 +37,7 @@ class Embedder:
         self._llama = Llama(replace(settings, embedding=True, parallel=1))
         self._upstream = upstream
 
-    async def embed(self, texts: list[str], num_ctx: int) -> dict[str, Any]:
+    async def embed(self, texts: list[str], num_ctx: int) -> JsonObject:
         """Ollama's fields for these texts: `embeddings`, counts, and durations in ns."""
         if not texts:
             return {"embeddings": []}

@@ -179,7 +179,7 @@ def sampling(options: dict[str, Any]) -> dict[str, Any]:
     return parameters
 
 
-def integer(name: str, value: Any) -> int:
+def integer(name: str, value: object) -> int:
     """An option as the integer of 32 bits that llama.cpp computes with.
 
     A fraction is cut off, as Ollama does.
@@ -195,7 +195,7 @@ def integer(name: str, value: Any) -> int:
     return int(value)
 
 
-def _number(name: str, value: Any) -> float:
+def _number(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ApiError(500, f'option "{name}" must be of type float32')
     if not -_LARGEST_FLOAT32 <= value <= _LARGEST_FLOAT32:
@@ -203,7 +203,7 @@ def _number(name: str, value: Any) -> float:
     return value
 
 
-def constraint(format_: Any) -> dict[str, Any]:
+def constraint(format_: object) -> dict[str, Any]:
     """llama.cpp's `json_schema` parameter for Ollama's `format`; empty when there is none.
 
     Raises:
@@ -244,7 +244,7 @@ def _is_sound(schema_json: str) -> bool:
     return all(_resolves(schema, reference) for reference in _references(schema))
 
 
-def _resolves(schema: Any, reference: str) -> bool:
+def _resolves(schema: object, reference: str) -> bool:
     """Whether a reference leads to a schema within the schema: nothing else is one that llama.cpp can compile."""
     import referencing.jsonschema
 
@@ -258,7 +258,7 @@ def _resolves(schema: Any, reference: str) -> bool:
     return isinstance(found.contents, dict | bool)
 
 
-def _references(node: Any) -> list[str]:
+def _references(node: object) -> list[str]:
     if isinstance(node, list):
         return [found for item in node for found in _references(item)]
     if not isinstance(node, dict):
@@ -355,11 +355,11 @@ def parameter_size(count: int) -> str:
     return str(count)
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     """A value in an error message."""
     text = value if isinstance(value, str) else json.dumps(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _json_type(value: Any) -> str:
+def _json_type(value: object) -> str:
     return _JSON_NAMES.get(type(value), "null")

@@ -17,6 +17,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from ai_dev_tools.benchmark._util.json_values import JsonObject
 from ai_dev_tools.benchmark._util.model_names import full_name, same_model
 from ai_dev_tools.benchmark.endpoints.embedded import embedding, sending
 from ai_dev_tools.benchmark.endpoints.embedded import ollama_api as api
@@ -155,7 +156,7 @@ class Facade:
             return await sending.send_lines(request, [{"status": "pulling manifest"}, {"error": message}])
         if not streamed:
             return web.json_response({"status": "success"})
-        layer = {
+        layer: JsonObject = {
             "digest": f"sha256:{self.model.digest}",
             "total": self.model.size_bytes,
             "completed": self.model.size_bytes,

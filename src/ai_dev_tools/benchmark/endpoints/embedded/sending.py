@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import aiohttp
 from aiohttp import web
 
+from ai_dev_tools.benchmark._util.json_values import JsonObject
 from ai_dev_tools.benchmark.endpoints.embedded.admission import Handler
 from ai_dev_tools.benchmark.endpoints.embedded.llama import BusyError
 from ai_dev_tools.benchmark.endpoints.embedded.ollama_api import ApiError
@@ -46,7 +46,7 @@ def stream_error(error: ApiError) -> web.Response:
     return response
 
 
-def plain_json(content: dict[str, Any], status: int = 200) -> web.Response:
+def plain_json(content: JsonObject, status: int = 200) -> web.Response:
     """A reply of the OpenAI-style paths, which Ollama sends without a charset."""
     return web.Response(status=status, body=json.dumps(content).encode(), headers={"Content-Type": "application/json"})
 
@@ -57,7 +57,7 @@ def openai_error(status: int, message: str) -> web.Response:
     return plain_json({"error": about}, status)
 
 
-def large(content: dict[str, Any]) -> web.Response:
+def large(content: JsonObject) -> web.Response:
     """A reply of so many bytes that Ollama sends it without a length."""
     response = web.json_response(content)
     response.enable_chunked_encoding()
@@ -70,7 +70,7 @@ async def start_lines(request: web.Request) -> web.StreamResponse:
     return response
 
 
-async def send_lines(request: web.Request, items: list[dict[str, Any]]) -> web.StreamResponse:
+async def send_lines(request: web.Request, items: list[JsonObject]) -> web.StreamResponse:
     response = await start_lines(request)
     for item in items:
         await response.write(line_of(item))
@@ -78,5 +78,5 @@ async def send_lines(request: web.Request, items: list[dict[str, Any]]) -> web.S
     return response
 
 
-def line_of(item: dict[str, Any]) -> bytes:
+def line_of(item: JsonObject) -> bytes:
     return json.dumps(item, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"

@@ -41,9 +41,10 @@ def _ecdf(data: RunData, usable: pd.DataFrame, marked: str) -> Figure:
     ]
     table = pd.concat(parts, ignore_index=True)[["panel", "approach", "value", "censored"]]
     middle = usable.groupby("approach")[["total_tokens", "duration_s"]].median()
+    totals, seconds = middle["total_tokens"], middle["duration_s"]
     medians = listing(
         [
-            f"{arm} {number(middle.loc[arm, 'total_tokens'])} tokens and {number(middle.loc[arm, 'duration_s'], 2)} s"
+            f"{arm} {number(float(totals[arm]))} tokens and {number(float(seconds[arm]), 2)} s"
             for arm in data.approaches
             if arm in middle.index
         ]
