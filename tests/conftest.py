@@ -15,6 +15,8 @@ from ai_dev_tools.benchmark.endpoints.embedded.catalogue import find_model
 from ai_dev_tools.benchmark.endpoints.embedded.weights import fetch_weights
 
 ROOT = Path(__file__).parents[1]
+LONGEST_FIRST = ("workflow", "endpoints", "conformance", "unit/archive", "unit/reporting", "unit/cli")
+"""Folders whose files are given out first."""
 
 # The same examples for everybody, so that a commit is either good or not; new ones are looked for with HYPOTHESIS_PROFILE=explore.
 settings.register_profile("same", derandomize=True, deadline=None)
@@ -32,6 +34,17 @@ def pytest_configure(config: pytest.Config) -> None:
     # A shell lets what it starts in the background ignore SIGINT, and so would all that the tests start and interrupt.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "slow: needs much time or a container engine; runs in `make test-slow`")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest comes first, so that no process is left alone with it at the end (`--no-loadscope-reorder`)."""
+    items.sort(
+        key=lambda item: LONGEST_FIRST.index(room) if (room := _room(item)) in LONGEST_FIRST else len(LONGEST_FIRST)
+    )
+
+
+def _room(item: pytest.Item) -> str:
+    return "/".join(item.path.relative_to(Path(__file__).parent).parts[:-1])
 
 
 @pytest.hookimpl(wrapper=True)

@@ -226,7 +226,7 @@ def test_a_program_that_is_gone_is_one_line(tmp_path: Path) -> None:
         run_tool(tool(tmp_path, command=("no-such-program",)), FILES, {})
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(
     st.binary(max_size=40) | st.text('[]{}",:0 \\ud8ae\n').map(str.encode), st.sampled_from(["json", "jsonl", "text"])
 )
