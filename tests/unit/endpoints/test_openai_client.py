@@ -129,6 +129,20 @@ def test_a_warm_up_leaves_out_what_a_server_refuses_and_nothing_else(refuse: Any
         assert len(fake.chats) == 1, "what is measured is asked once"
 
 
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (Refused(400, "'temperature' does not support 0 with reasoning models"), Accepted(temperature=False)),
+        (Refused(400, "unsupported parameter with reasoning models", (), "temperature"), Accepted(temperature=False)),
+        (Refused(400, "Reasoning is not supported, nor is a seed"), Accepted(think=False)),
+        (Refused(404, "the model `structured-seed` does not exist"), None),
+        (Refused(400, "no"), None),
+    ],
+)
+def test_a_refusal_is_about_the_field_that_it_names_first(said: Refused, expected: Accepted | None) -> None:
+    assert fewer(Accepted(), said) == expected
+
+
 def test_several_refusals_are_heeded_one_after_another() -> None:
     def refuse(body: dict[str, Any]) -> tuple[int, dict[str, Any]] | None:
         for field in ("seed", "temperature", "max_tokens", "response_format"):

@@ -54,18 +54,19 @@ NOT_TOLD = {
 """What such a server does not say, and why it is null."""
 FORMATS = ("json_schema", "json_schema_lax", "json_object", "none")
 """Ways to ask for the answer's schema, each less than the one before; a server that refuses one is asked for the next."""
-_FIELDS = (
-    ("usage", re.compile(r"stream_options|include_usage")),
-    ("think", re.compile(r"reasoning_effort|reasoning effort|\breasoning\b|\bthinking\b")),
-    ("cap", re.compile(r"max_tokens|max_completion_tokens")),
-    ("seed", re.compile(r"\bseed\b")),
-    ("temperature", re.compile(r"\btemperature\b")),
-    (
-        "format",
-        re.compile(r"response_format|json_schema|json_object|\bjson schema\b|\bschema\b|grammar|guided|structured"),
+_FIELDS = {
+    "usage": re.compile(r"stream_options|include_usage"),
+    "think": re.compile(r"reasoning_effort|reasoning effort|\breasoning\b|\bthinking\b"),
+    "cap": re.compile(r"max_tokens|max_completion_tokens"),
+    "seed": re.compile(r"\bseed\b"),
+    "temperature": re.compile(r"\btemperature\b"),
+    "format": re.compile(
+        r"response_format|json_schema|json_object|\bjson schema\b|\bschema\b|grammar|guided|structured"
     ),
-)
-"""Fields that not every server takes, and how a refusal names them, in the order in which they are looked for."""
+}
+"""Fields that not every server takes, and how a refusal names them."""
+_ABOUT_FIELDS = (200, 400, 415, 422, 500, 501)
+"""Statuses of refusals that may be about a field of the request."""
 
 
 class OpenAIClient(ChatClient):
@@ -207,10 +208,16 @@ class OpenAIClient(ChatClient):
 
 
 def fewer(accepted: Accepted, said: Refused) -> Accepted | None:
-    """What to ask for instead where a server refuses a request; None where its words name nothing that can be left out."""
+    """What to ask for instead if a server refuses a request; None if its message names nothing that can be left out.
+
+    The field that the message names first is the one that it is about.
+    """
+    if said.status not in _ABOUT_FIELDS:
+        return None
     for words in filter(None, (said.param.lower(), said.message.lower())):
-        for name, pattern in _FIELDS:
-            if pattern.search(words) and (less := _without(accepted, name)) is not None:
+        named = [(found.start(), name) for name, pattern in _FIELDS.items() if (found := pattern.search(words))]
+        for _, name in sorted(named):
+            if (less := _without(accepted, name)) is not None:
                 return less
     return None
 
