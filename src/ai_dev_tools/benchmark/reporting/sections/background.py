@@ -285,9 +285,9 @@ def glossary(data: RunData) -> Section:
 def downloads(data: RunData) -> Section:
     """Where the data behind the report are."""
     files = (
-        ("report.json", "everything here for machines; schema in the package"),
+        ("report.json", "everything here for programs; its schema is in the package"),
         ("report.csv, tables/*.csv", "the tables of this page: metrics, comparisons, verdicts, errors …"),
-        ("../tables/*.csv, *.parquet", "what they are made from: every sample, and each table with all of its columns"),
+        ("../tables/*.csv, *.parquet", "the data behind them: every sample, and each table with all of its columns"),
         ("report.xml", "one test case per verdict, for continuous integration (JUnit)"),
         ("badges/*.svg", "one badge per verdict"),
         ("../figures/*.svg, *.png, *.csv", "the figures and the data behind each"),

@@ -71,7 +71,7 @@ def verdict_of(row: Mapping[str, Any], arms: list[Unread] | None = None) -> Verd
     reach = ONE_REPOSITORY if str(row["scope"]).endswith(ONE_REPOSITORY) else ""
     evidence = [
         (
-            "rests on",
+            "based on",
             f"{plural(row['pairs'], 'pair')}, {plural(row['cases'], 'case')}, {plural(row['clusters'], 'cluster')}",
         ),
         ("quality over all models", _quality(row, "claim_quality")),

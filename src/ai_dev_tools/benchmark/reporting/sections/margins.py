@@ -30,4 +30,4 @@ def margins_table(data: RunData) -> Iterator[Table]:
             ranked({**row, "setting": SETTINGS.get(row["setting"], row["setting"])}, main=False)
             for row in records(data.sensitivity)
         ]
-        yield Table("other-margins", "Words at other margins", CAPTION, COLUMNS, rows)
+        yield Table("other-margins", "Verdicts at other margins", CAPTION, COLUMNS, rows)

@@ -261,12 +261,12 @@ def validity(data: RunData) -> Section:
     flagged = [row["check"] for row in rows if row["flagged"]]
     said = f"Flagged something: {listing(flagged)}." if flagged else "No check flagged anything." if rows else ""
     caption = (
-        f"{said} Flagged samples do not count for what the check voids (tokens, time or quality); a verdict is invalid "
+        f"{said} Flagged samples do not count for the outcomes that the check affects (tokens, time or quality). A verdict is invalid "
         "if too many pairs are flagged, if the arms differ in that, or if the result changes with them."
     ).lstrip()
     ledger = Table(
         "validity",
-        "Validity ledger",
+        "Validity checks",
         caption,
         VALIDITY_COLUMNS,
         rows,
@@ -281,7 +281,7 @@ def validity(data: RunData) -> Section:
         overall,
         "No verdict was made, so there was nothing to check.",
     )
-    return Section("validity", "Validity ledger", (ledger, checks), folded=True)
+    return Section("validity", "Validity checks", (ledger, checks), folded=True)
 
 
 def ledger_summary(ledger: pd.DataFrame) -> list[Row]:
