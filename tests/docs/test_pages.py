@@ -7,6 +7,7 @@ import csv
 import importlib.util
 import io
 import json
+import pkgutil
 import re
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from ai_dev_tools.benchmark.config.parsing import read_yaml
 from ai_dev_tools.benchmark.config.resolving import resolve_profile
 from ai_dev_tools.benchmark.config.sources import load_settings, merge
 from ai_dev_tools.cli.benchmark_cli import app, join_lists
+from ai_dev_tools.cli.rooms import floors, rooms_picture
 from support.documents import DATA, DIRECTIVES, PLAIN, PYTHON, SHELL, Block, every_block, pages
 from support.repository import ROOT
 
@@ -254,6 +256,27 @@ def test_paths_named_in_the_text_exist() -> None:
             if not (ROOT / name).exists():
                 missing.append(f"{page.relative_to(ROOT)}: {name}")
     assert missing == []
+
+
+def test_the_walks_through_the_design_name_what_is_there() -> None:
+    """Modules, functions and types, below the package's folder."""
+    page = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    walks = page[page.index("### Walk 1") : page.index("### Details of the layout")]
+    names = sorted(set(re.findall(r"`((?:[a-z_]+\.)+\w+)`", walks)))
+    assert len(names) > 20
+    missing = []
+    for name in names:
+        try:
+            pkgutil.resolve_name(f"ai_dev_tools.benchmark.{name}")
+        except (ImportError, AttributeError):
+            missing.append(name)
+    assert missing == []
+
+
+def test_every_room_of_the_contract_is_in_the_picture_with_what_it_is_for() -> None:
+    drawn = rooms_picture(ROOT / "pyproject.toml")
+    for name in (name for floor in floors(ROOT / "pyproject.toml") for name in floor):
+        assert f">{name}</text>" in drawn
 
 
 def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:

@@ -261,8 +261,8 @@ def validity(data: RunData) -> Section:
     flagged = [row["check"] for row in rows if row["flagged"]]
     said = f"Flagged something: {listing(flagged)}." if flagged else "No check flagged anything." if rows else ""
     caption = (
-        f"{said} Flagged samples do not count for the outcomes that the check affects (tokens, time or quality). A verdict is invalid "
-        "if too many pairs are flagged, if the arms differ in that, or if the result changes with them."
+        f"{said} Flagged samples do not count for the outcomes that the check affects (tokens, time or quality). "
+        "A verdict is invalid if too many pairs are flagged, if the arms differ in that, or if the result changes with them."
     ).lstrip()
     ledger = Table(
         "validity",
