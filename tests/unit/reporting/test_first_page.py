@@ -340,7 +340,7 @@ def test_every_figure_has_values_under_the_pointer_and_foreign_names_in_them_are
 def ends(folder: Path, *, terminal: bool) -> str:
     """What a finished run says at its end, on a real terminal or into a pipe."""
     code = (
-        "import sys; from pathlib import Path; from ai_dev_tools.cli.running import show\n"
+        "import sys; from pathlib import Path; from ai_dev_tools.cli.command_request import show\n"
         "show(Path(sys.argv[1]), 'light', None, '', False)"
     )
     if not terminal:
