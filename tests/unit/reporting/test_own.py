@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import nbformat
 import pandas as pd
 import pytest
 
@@ -16,6 +18,7 @@ from ai_dev_tools.benchmark.reporting.build import SCHEMA_VERSION
 from ai_dev_tools.benchmark.reporting.data import RunData, read_run
 from ai_dev_tools.benchmark.reporting.document import Report
 from ai_dev_tools.benchmark.reporting.formats import own, structured
+from ai_dev_tools.benchmark.reporting.notebook import OPENING, OpenReport, only_shows
 from ai_dev_tools.benchmark.reporting.render import execute_notebook, render_report
 from ai_dev_tools.benchmark.tasks import templating
 from support.report_runs import Run, make_run, report_of
@@ -119,3 +122,31 @@ def test_a_notebook_that_fails_names_the_cell_and_the_error(tmp_path: Path) -> N
     (tmp_path / "own.ipynb").write_text(json.dumps(book))
     with pytest.raises(BenchmarkError, match="a cell failed: ZeroDivisionError: division by zero"):
         execute_notebook(tmp_path / "own.ipynb", tmp_path / "out.ipynb", {})
+
+
+def book(*sources: str) -> Any:
+    code = [{"cell_type": "code", "id": f"c{n}", "execution_count": None, "metadata": {}, "outputs": [], "source": s}
+            for n, s in enumerate(sources)]  # fmt: skip
+    return nbformat.from_dict({"cells": code, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+
+
+def test_the_packages_own_notebook_needs_no_kernel_and_one_with_code_of_its_own_has_one() -> None:
+    assert only_shows(nbformat.read(ROOT / "notebooks/report.ipynb", as_version=4))
+    assert only_shows(book('tables = "x"\nabout = {}', OPENING, 'run.show("cost", "errors")'))
+    for more in (
+        "print(1)",
+        "import os",
+        'run.show("cost"); print(1)',
+        "tables = open('x')",
+        "run.show(x)",
+        "%matplotlib inline",
+    ):
+        assert not only_shows(book(OPENING, more)), more
+
+
+def test_a_section_that_does_not_exist_is_one_clear_line_without_a_kernel(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "own.ipynb").write_text(nbformat.writes(book(OPENING, 'run.show("no such part")')))
+    data = read_run(run.inputs.tables, run.about, run.inputs.plans)
+    with pytest.raises(BenchmarkError, match=r"own\.ipynb: a cell failed: .*no such part") as caught:
+        execute_notebook(tmp_path / "own.ipynb", tmp_path / "out.ipynb", {}, OpenReport(data))
+    assert "\n" not in str(caught.value)

@@ -220,8 +220,11 @@ class Page:
         return self.header[0][1] if self.header else ""
 
     def section(self, name: str) -> Section:
-        """The section with this id."""
-        return next(section for section in self.sections if section.id == name)
+        """The section with this id; raises LookupError."""
+        found = {section.id: section for section in self.sections}
+        if name not in found:
+            raise LookupError(f"no section is called '{name}'; there are {', '.join(found)}")
+        return found[name]
 
     def blocks(self) -> Iterator[tuple[Section, Block]]:
         """Every block with the section it stands in."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from IPython.display import HTML
+import nbformat.v4 as v4
 
 from ai_dev_tools.benchmark.plugins import load_plugins
 from ai_dev_tools.benchmark.records.about import RunAbout
@@ -21,7 +21,27 @@ from ai_dev_tools.benchmark.reporting.formats import html
 
 PLUGINS = "load_plugins"
 """What the notebook finds in `about` beside what the settings say: the plugins to load, which are never an archive's."""
+OPENING = """\
+from ai_dev_tools.benchmark.reporting.notebook import open_report
+
+run = open_report(tables, about, plans, figures)"""
 _SHOW = re.compile(r"run\.show\((.*)\)")
+
+
+class Markup:
+    """HTML that a notebook shows."""
+
+    def __init__(self, html: str) -> None:
+        self.data = html
+
+    def _repr_html_(self) -> str:
+        return self.data
+
+    def __repr__(self) -> str:
+        return PLAIN
+
+
+PLAIN = "<a part of the report>"
 
 
 class OpenReport:
@@ -29,17 +49,17 @@ class OpenReport:
 
     Args:
         figures: folder to write pictures and their data to, if any.
+        report: the content, where it is made already.
     """
 
-    def __init__(self, data: RunData, figures: Path | None = None) -> None:
+    def __init__(self, data: RunData, figures: Path | None = None, report: Report | None = None) -> None:
         self.data = data
-        self.report: Report = build_report(data)
+        self.report = report or build_report(data)
         self._figures = figures
 
-    def show(self, *names: str) -> Any:
-        """The sections with these ids as an HTML display object; all of them without any."""
-        make_html: Any = HTML
-        return make_html(self.markup(*names))
+    def show(self, *names: str) -> Markup:
+        """The sections with these ids, for a notebook to display; all of them without any."""
+        return Markup(self.markup(*names))
 
     def markup(self, *names: str) -> str:
         """The same as text."""
@@ -69,19 +89,44 @@ def open_report(
     return OpenReport(data, Path(figures) if figures else None)
 
 
+def only_shows(notebook: Any) -> bool:
+    """Whether a notebook does nothing but open the report and show parts of it, as the one of this package."""
+    sources = [cell.source.strip() for cell in notebook.cells if cell.cell_type == "code"]
+    return all(source == OPENING or _is_plain(source) for source in sources)
+
+
+def _is_plain(source: str) -> bool:
+    """Whether a cell shows parts by their names, or only gives values to names, as that of the parameters."""
+    try:
+        if found := _SHOW.fullmatch(source):
+            return all(isinstance(name, str) for name in ast.literal_eval(f"[{found[1]}]"))
+        body = ast.parse(source).body
+        return all(isinstance(line, ast.Assign) and (ast.literal_eval(line.value), True)[1] for line in body)
+    except (SyntaxError, ValueError):
+        return False
+
+
 def shown(notebook: Any, run: OpenReport) -> Any:
-    """The notebook with what its cells show, without a kernel: those that call `run.show`; others have no output.
+    """The notebook with what its cells show, without a kernel.
 
     Args:
-        notebook: as nbformat reads it; the one of this package, whose cells do nothing else.
+        notebook: as nbformat reads it; one that only shows.
     """
-    import nbformat.v4 as v4
-
-    new_output: Any = v4.new_output
     cells = copy.deepcopy(notebook)
     for cell in cells.cells:
-        if cell.cell_type == "code" and (found := _SHOW.fullmatch(cell.source.strip())):
-            html = run.markup(*ast.literal_eval(f"[{found[1]}]"))
-            plain = "<IPython.core.display.HTML object>"
-            cell.outputs = [new_output("execute_result", {"text/html": html, "text/plain": plain})]
+        if cell.cell_type == "code":
+            cell.outputs = outputs(cell.source, run)
     return cells
+
+
+def outputs(source: str, run: OpenReport, count: int | None = None) -> list[Any]:
+    """What a cell of a notebook that only shows has for outputs.
+
+    Args:
+        count: which of the cells that are executed it is.
+    """
+    if not (found := _SHOW.fullmatch(source.strip())):
+        return []
+    html = run.markup(*ast.literal_eval(f"[{found[1]}]"))
+    new_output: Any = v4.new_output
+    return [new_output("execute_result", {"text/html": html, "text/plain": PLAIN}, execution_count=count)]

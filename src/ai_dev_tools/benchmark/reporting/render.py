@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
+from ai_dev_tools.benchmark.plugins import load_plugins
 from ai_dev_tools.benchmark.records.about import RunAbout
 from ai_dev_tools.benchmark.reporting.browser import (
     FOLDER,
@@ -33,7 +34,7 @@ from ai_dev_tools.benchmark.reporting.document import Page, Report, Section, Tab
 from ai_dev_tools.benchmark.reporting.figures.pictures import figure_csv
 from ai_dev_tools.benchmark.reporting.formats import badge, console, html, junit, markdown, own, structured
 from ai_dev_tools.benchmark.reporting.machine import Made
-from ai_dev_tools.benchmark.reporting.notebook import PLUGINS
+from ai_dev_tools.benchmark.reporting.notebook import PLUGINS, OpenReport, only_shows, shown
 
 MOST_SOCKET_PATH = 80
 MOST_FIGURE_ROWS = 5000
@@ -87,7 +88,9 @@ def render_report(inputs: Inputs, folder: Path, figures: Path) -> Report:
         "about": (inputs.about.plain() if inputs.about else {})
         | ({PLUGINS: list(inputs.plugins)} if inputs.plugins else {}),
     }
-    execute_notebook(inputs.notebook, folder / "report.ipynb", structured.jsonable(parameters))
+    load_plugins(inputs.plugins)
+    run = OpenReport(data, figures, report)
+    execute_notebook(inputs.notebook, folder / "report.ipynb", structured.jsonable(parameters), run)
     _write_page(report, inputs, folder)
     return report
 
@@ -100,8 +103,6 @@ def render_without_kernel(inputs: Inputs, folder: Path, figures: Path, made: Mad
         made: how the report came about that this one is to be like.
     """
     import nbformat
-
-    from ai_dev_tools.benchmark.reporting.notebook import OpenReport, shown
 
     data = read_run(inputs.tables, inputs.about, inputs.plans, made)
     run = OpenReport(data, figures)
@@ -199,8 +200,13 @@ def html_page(notebook: Path, report: Report, payload: Payload) -> str:
     return html.document(report, str(body), payload.scripts, payload.beside)
 
 
-def execute_notebook(notebook: Path, output: Path, parameters: Mapping[str, Any]) -> None:
+def execute_notebook(
+    notebook: Path, output: Path, parameters: Mapping[str, Any], run: OpenReport | None = None
+) -> None:
     """Run a notebook with parameters by papermill and write the executed one.
+
+    Args:
+        run: what a notebook that only shows a report is to show; it then needs no kernel.
 
     Raises:
         ConfigurationError: the notebook does not exist, or the file is not a notebook.
@@ -211,15 +217,19 @@ def execute_notebook(notebook: Path, output: Path, parameters: Mapping[str, Any]
             f"the notebook {notebook} does not exist", remedy="Name an existing one, or restore the file"
         )
     with _quiet_jupyter():
-        _require_notebook(notebook)
+        cells = _require_notebook(notebook)
         import papermill
         from papermill.exceptions import PapermillException
+
+        from ai_dev_tools.benchmark.reporting import engine
 
         try:
             papermill.execute_notebook(
                 str(notebook),
                 str(output),
                 dict(parameters),
+                engine_name=engine.register(run) if run and only_shows(cells) else None,
+                request_save_on_cell_execute=False,
                 kernel_name="python3",
                 progress_bar=False,
                 log_output=False,
@@ -230,16 +240,18 @@ def execute_notebook(notebook: Path, output: Path, parameters: Mapping[str, Any]
             raise BenchmarkError(f"{notebook}: a cell failed: {name}: {value}", remedy=f"See {output}") from None
 
 
-def _require_notebook(path: Path) -> None:
-    """Refuse a file that is not a notebook before anything runs."""
+def _require_notebook(path: Path) -> Any:
+    """The notebook; a file that is not one is refused before anything runs."""
     import nbformat
 
     try:
         read: Any = nbformat.read
-        nbformat.validate(read(str(path), as_version=4))
+        cells = read(str(path), as_version=4)
+        nbformat.validate(cells)
     except Exception as error:  # nbformat raises whatever the file's content makes it stumble over
         said = (str(error).splitlines() or [type(error).__name__])[0][:120]
         raise ConfigurationError(f"{path} is not a notebook ({said})", remedy="Restore it, or name another") from None
+    return cells
 
 
 def _transport(folder: Path) -> Any:
