@@ -34,7 +34,7 @@ class CommandRequest:
     """What a command was called with, before anything is checked.
 
     Attributes:
-        config: settings by name; None where the option was not given.
+        config: settings by name; None if the option was not given.
         pairs: further settings, `KEY=VALUE`.
         files: config files to lay over config.yaml.
         flags: Snakemake's own flags.

@@ -59,7 +59,7 @@ LISTS = ("--tasks", "--approaches", "--models", "--profiles", "--tools", "--runs
 
 
 def names(values: Sequence[str] | None) -> list[str] | None:
-    """`["a,b", "c"]` as `["a", "b", "c"]`; None where nothing was given."""
+    """`["a,b", "c"]` as `["a", "b", "c"]`; None if nothing was given."""
     return [part for value in values or () for part in value.split(",") if part] or None
 
 

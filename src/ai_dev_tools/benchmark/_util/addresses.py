@@ -20,7 +20,7 @@ _REACHED_AT = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 @dataclass(frozen=True)
 class Address:
-    """Where a server is. Scheme and port are None where the text names none; a path begins with a slash."""
+    """Where a server is. Scheme and port are None if the text names none; a path begins with a slash."""
 
     scheme: str | None
     host: str
@@ -80,7 +80,7 @@ def is_this_machine(host: str) -> bool:
 
 
 def host_url(text: str, setting: str = "OLLAMA_HOST") -> str | None:
-    """The base URL at which a server with this `OLLAMA_HOST` is reached; None where it is empty.
+    """The base URL at which a server with this `OLLAMA_HOST` is reached; None if it is empty.
 
     Raises:
         ConfigurationError: as `parse_address`.

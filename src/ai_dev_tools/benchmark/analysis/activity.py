@@ -43,7 +43,10 @@ class Activity:
         return int(self.running.max(initial=0))
 
     def shares(self) -> Floats:
-        """Each request's seconds where an instant is divided equally among those under way; they add up to `busy_s`."""
+        """Each request's seconds where an instant is divided equally among those under way.
+
+        They add up to `busy_s`.
+        """
         if not len(self.moments):
             return np.empty(0)
         running, gaps = self.running[:-1], np.diff(self.moments)

@@ -21,7 +21,7 @@ class Bill:
     """Total of an approach over total of its reference.
 
     Attributes:
-        ratio: total over total; NaN where it means nothing.
+        ratio: total over total; NaN if it means nothing.
         deviations: by cluster, how far its part of the bill lies from that ratio, in units of what the mean
             cluster costs in the reference; mean 0.
         floor: standard deviation of deviations that this one must at least have, see `with_floor`.
@@ -56,7 +56,10 @@ class Bill:
         return float(special.stdtr(self._df, -hall(-sign * float(np.log(self.ratio)) / error, self._skew(sign))))
 
     def clusters_needed(self, alpha: float) -> int | None:
-        """Clusters at which the bill would surely lie on the side of 1 where it is, with 80 % power; None for never."""
+        """Clusters at which the bill would surely lie on the side of 1 where it is, with 80 % power.
+
+        None for never.
+        """
         n, error = len(self.deviations), self._error
         if not np.isfinite(error) or self.ratio == 1:
             return None

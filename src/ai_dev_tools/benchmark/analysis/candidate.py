@@ -104,7 +104,7 @@ class Candidate:
         return float(np.log(self.claim.margin_ratio))
 
     def raw(self, found: Effect | None) -> tuple[float, float]:
-        """One-sided p-values (saves, costs); NaN where there is no spread to judge by."""
+        """One-sided p-values (saves, costs); NaN if there is no spread to judge by."""
         return (
             (float("nan"), float("nan")) if found is None else (found.p_below(self.margin), found.p_above(-self.margin))
         )
@@ -232,7 +232,7 @@ def _effect_columns(c: Candidate, found: Effect) -> Row:
 def _clusters_that_decide(c: Candidate, found: Effect) -> int | None:
     """Clusters with which what was seen, if it is true, would earn a word at the look that is then due.
 
-    None where more of the same would not.
+    None if more of the same would not.
     """
     cheaper = found.source.estimate < 0
     alpha = c.work.plan.alpha

@@ -38,7 +38,10 @@ class Undertaking:
 def undertaking(
     samples: pd.DataFrame, plans: Sequence[DeclaredPlan], profile: str, reference: str = "baseline"
 ) -> Undertaking:
-    """The profile's latest plan with the number of each look; without a plan, the obvious claims as exploratory."""
+    """The profile's latest plan with the number of each look.
+
+    Without a plan, the obvious claims as exploratory.
+    """
     own = list({plan.plan: plan for plan in plans if plan.profile == profile}.values())
     if not own:
         return Undertaking(_assumed(samples, profile, reference), False, {})

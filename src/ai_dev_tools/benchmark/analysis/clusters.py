@@ -63,7 +63,10 @@ class _Groups:
 
 
 def group_means(values: Floats, groups: ArrayLike) -> tuple[Floats, Ints]:
-    """Mean of `values` per group; returns means and, per group, the index of its first row. Groups come out sorted."""
+    """Mean of `values` per group; returns means and, per group, the index of its first row.
+
+    Groups come out sorted.
+    """
     found = _Groups(groups)
     return found.means(values), found.first
 
@@ -139,7 +142,10 @@ class Nesting:
         return np.asarray(np.bincount(self._task, weights=y, minlength=self.tasks) / self._sizes)
 
     def _weighted(self, y: Floats) -> tuple[float, Floats, float, float]:
-        """Equal-weight mean of task means over (task, cluster) cells; its CR2 standard error by cluster, and its df."""
+        """Equal-weight mean of task means over (task, cluster) cells.
+
+        Its CR2 standard error by cluster, and its df.
+        """
         n, task = self._sizes, self._task
         means = self._task_means(y)
         estimate = float(means.mean())

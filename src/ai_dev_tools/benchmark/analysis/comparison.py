@@ -117,7 +117,10 @@ Scope = tuple[str, str, str, str]
 
 
 def scopes(pairs: Pairs, strata: bool, size: str | None = None) -> Iterator[tuple[Scope, Rows]]:
-    """(profile, model, task, stratum) and its rows: every level, then margins; `size` names the column for thirds."""
+    """(profile, model, task, stratum) and its rows: every level, then margins.
+
+    `size` names the column for thirds.
+    """
     for p in pairs.texts("profile") or [ALL]:
         in_profile = np.flatnonzero(pairs.have("profile", p))
         here = pairs.part(in_profile)

@@ -241,7 +241,10 @@ def _efficiency_ratio(part: Pairs) -> Row:
 
 
 def _sums(part: Pairs, suffix: str, cluster: Ints) -> Floats:
-    """Per cluster: samples, completed, their seconds, their tokens, share of busy time; shape (clusters, 5)."""
+    """Per cluster: samples, completed, their seconds, their tokens, share of busy time.
+
+    Shape (clusters, 5).
+    """
     done = part.have(f"status{suffix}", "completed")
     seconds, start = part[f"duration_s{suffix}"], part[f"start{suffix}"]
     known = np.isfinite(seconds) & np.isfinite(start)
@@ -253,7 +256,7 @@ def _sums(part: Pairs, suffix: str, cluster: Ints) -> Floats:
 
 
 def _scores(sums: Floats) -> Floats:
-    """The composite score of each row of sums; NaN where a part is missing."""
+    """The composite score of each row of sums; NaN if a part is missing."""
     out = np.full(len(sums), np.nan)
     for number, (samples, done, seconds, tokens, busy) in enumerate(sums):
         if samples > 0 and done > 0 and seconds > 0 and busy > 0:

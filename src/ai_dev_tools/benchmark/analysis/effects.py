@@ -45,11 +45,17 @@ class Effect:
         )
 
     def p_below(self, margin: float) -> float:
-        """One-sided p-value for 'below margin', the compared arm at its upper end; 1 when that end is unbounded."""
+        """One-sided p-value for 'below margin', the compared arm at its upper end.
+
+        1 when that end is unbounded.
+        """
         return 1.0 if not np.isfinite(self.most.source.estimate) else self.most.p_below(margin)
 
     def p_above(self, margin: float) -> float:
-        """One-sided p-value for 'above margin', the compared arm at its lower end; 1 when that end is unbounded."""
+        """One-sided p-value for 'above margin', the compared arm at its lower end.
+
+        1 when that end is unbounded.
+        """
         return 1.0 if not np.isfinite(self.least.source.estimate) else self.least.p_above(margin)
 
 

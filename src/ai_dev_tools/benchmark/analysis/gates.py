@@ -83,7 +83,7 @@ class Gates:
         return self._pairs[key]
 
     def _excerpt(self, approach: str) -> Pairs | None:
-        """An approach against the excerpt; None where that did not run."""
+        """An approach against the excerpt; None if that did not run."""
         if "excerpt" not in self._present or approach == "excerpt":
             return None
         if approach not in self._excerpts:

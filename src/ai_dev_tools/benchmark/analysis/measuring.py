@@ -17,7 +17,10 @@ Check = tuple[str, float, float, str]
 
 
 def measure(c: Candidate, limits: ValidityThresholds, resamples: int) -> None:
-    """Effects with and without flagged pairs, and as capped answers leave them open; the checks on both arms."""
+    """Effects with and without flagged pairs, and as capped answers leave them open.
+
+    The checks on both arms.
+    """
     name, dropped = c.claim.endpoint, c.pairs["lost"]
     c.least_clusters = limits.min_clusters
     kept = c.pairs.part(~dropped)

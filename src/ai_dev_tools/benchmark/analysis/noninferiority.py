@@ -64,7 +64,7 @@ class LossTest:
 
     @cached_property
     def pooled_variance(self) -> float:
-        """Variance between clusters within tasks; NaN where each task has one cluster."""
+        """Variance between clusters within tasks; NaN if each task has one cluster."""
         return float(np.sum(self._residuals**2) / self._pooled_df) if self._pooled_df > 0 else float("nan")
 
     @cached_property

@@ -64,7 +64,10 @@ def costs(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _places(table: pd.DataFrame) -> Floats:
-    """Which of the arms of its case and repeat a sample was asked as, from 0; NaN where that was not recorded."""
+    """Which of the arms of its case and repeat a sample was asked as, from 0.
+
+    NaN if that was not recorded.
+    """
     group, order = codes(table, _KEY[:-1]), table["order"].to_numpy()
     by = np.lexsort([order, group])
     first = np.concatenate([[True], np.diff(group[by]) != 0]) if len(by) else np.empty(0, dtype=bool)
@@ -281,7 +284,10 @@ def _add_flags(pairs: pd.DataFrame, table: pd.DataFrame, left: NDArray[Any], rig
 
 
 def _match(key: NDArray[np.int64], left: NDArray[Any], right: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], int]:
-    """Rows of both sides with equal key; of duplicates the last one (the table is sorted, so the latest) counts."""
+    """Rows of both sides with equal key.
+
+    Of duplicates the last one (the table is sorted, so the latest) counts.
+    """
     lasts = []
     for rows in (left, right):
         last = np.full(int(key.max(initial=-1)) + 1, -1, dtype=np.int64)

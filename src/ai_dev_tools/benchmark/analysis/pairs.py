@@ -15,7 +15,9 @@ Rows = NDArray[np.intp]
 
 
 class Pairs:
-    """What `pairing.pair_up` makes, or a part of it; `unpaired` counts the samples of both sides that have no partner.
+    """What `pairing.pair_up` makes, or a part of it.
+
+    `unpaired` counts the samples of both sides that have no partner.
 
     `pairs[name]` is an array: numbers as they are, a text column as the codes of its sorted categories. Each column is
     converted once for all parts.

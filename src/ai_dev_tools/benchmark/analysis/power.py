@@ -29,7 +29,9 @@ def minimal_effect(clusters: int, alpha: float, power: float = 0.8, two_sided: b
 
 
 def t_power(effect: float, clusters: int, alpha: float, two_sided: bool = True, tasks: int = 1) -> float:
-    """Probability that a t test on `clusters` values rejects when the true d_z is `effect`; NaN where there is none.
+    """Probability that a t test on `clusters` values rejects when the true d_z is `effect`.
+
+    NaN if there is none.
 
     With one task it is the one-sample test; with several, of equal size, it has Welch's degrees of freedom.
     """
@@ -49,7 +51,10 @@ def t_power(effect: float, clusters: int, alpha: float, two_sided: bool = True, 
 def clusters_needed(
     effect: float, alpha: float, power: float = 0.8, two_sided: bool = True, most: int = 100_000
 ) -> int | None:
-    """Smallest number of clusters with the power; None when `effect` is not positive or more than `most` are needed."""
+    """Smallest number of clusters with the power.
+
+    None when `effect` is not positive or more than `most` are needed.
+    """
     if not effect > 0:
         return None
     low, high = 2, 4
@@ -64,7 +69,9 @@ def clusters_needed(
 
 
 def gate_power(clusters: int, spread: float, margin: float, alpha: float = 0.05, tasks: int = 1) -> float:
-    """Probability that the quality gate passes an equal tool; NaN below two clusters or for an unknown spread.
+    """Probability that the quality gate passes an equal tool.
+
+    NaN below two clusters or for an unknown spread.
 
     `spread` is the standard deviation of quality differences between clusters, models averaged. With
     hardly any large loss to be expected the exact bound decides, which small samples do not pass.

@@ -65,11 +65,11 @@ class Gate:
         difference, bound: mean difference of this model alone and its lower bound at the same level; they do not decide.
         floor_p: one-sided p that the reference does not beat the floor arm; NaN without floor arm.
         own_floor_p: the same for the approach itself.
-        brevity_p: one-sided p that the approach does not beat `excerpt`; NaN where excerpt did not run.
+        brevity_p: one-sided p that the approach does not beat `excerpt`; NaN if excerpt did not run.
         floor_level: level of these tests.
         reasons: why the gate did not pass; empty when it passed.
         equal, seen: what an equal tool, and one whose answers differ as was seen, must pass, if the arms beat the floor by
-            as much as was seen; None where more of the same would not pass.
+            as much as was seen; None if more of the same would not pass.
     """
 
     claim: ClaimQuality
@@ -177,8 +177,8 @@ def quality_gate(
     Args:
         claim: the test over all models.
         pairs: this model's pairs, approach against reference.
-        floor, own_floor: reference, and approach, against the floor arm; None where that did not run.
-        brevity: approach against `excerpt`; None where that did not run.
+        floor, own_floor: reference, and approach, against the floor arm; None if that did not run.
+        brevity: approach against `excerpt`; None if that did not run.
         models: how many models the claim has: each gets its share of the level.
     """
     own, level = estimate_differences(pairs), claim.level / models
@@ -234,7 +234,10 @@ def _floor_reasons(p_floor: float, p_own: float, ran: bool, rule: QualityRule, l
 def _chances(
     claim: ClaimQuality, at_floor: Sequence[ClusterEstimate | None], rule: QualityRule, models: int
 ) -> tuple[QualityTest | None, QualityTest | None]:
-    """What an equal tool, and one like what was seen, must pass at this spread; None where no number of clusters would do."""
+    """What an equal tool, and one like what was seen, must pass at this spread.
+
+    None if no number of clusters would do.
+    """
     found = claim.estimate
     arms = [arm for arm in at_floor if arm is not None and arm.clusters]
     if not found.clusters or len(arms) < len(at_floor) or any(arm.estimate <= 0 for arm in arms):

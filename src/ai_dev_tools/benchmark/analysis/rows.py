@@ -12,7 +12,7 @@ Row: TypeAlias = dict[str, Any]
 
 
 def records(table: pd.DataFrame) -> list[Row]:
-    """The rows of a table, None where a value is missing."""
+    """The rows of a table, None if a value is missing."""
     if not len(table):
         return []
     plain = table.astype(object).where(table.notna(), None)

@@ -166,7 +166,10 @@ def levels(column: pd.Series) -> list[str]:
 
 
 def codes(table: pd.DataFrame, names: list[str]) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """One integer per row that is equal exactly where all the named columns are equal; sorted as the columns sort."""
+    """One integer per row that is equal exactly where all the named columns are equal.
+
+    Sorted as the columns sort.
+    """
     combined, room = np.zeros(len(table), dtype=np.int64), 1
     for name in names:
         column = table[name]

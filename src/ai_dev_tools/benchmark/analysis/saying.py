@@ -73,7 +73,7 @@ class QualityTest:
         distance: how far the true difference lies above minus the margin; the margin itself for an equal tool.
         level: of the gate at this look, family included.
         tasks, veto: how many tasks, and the loss that vetoes where it is shown in one of them.
-        floors: true standardised advantages over the floor arm that must be shown; empty where they are taken for sure.
+        floors: true standardised advantages over the floor arm that must be shown; empty if they are taken for sure.
         models: how many models share the level of the floor tests.
     """
 
@@ -101,12 +101,18 @@ class QualityTest:
 
 
 def says_saves(clusters: int, ratio: float, cost: CostTest, quality: QualityTest) -> float:
-    """Probability of saying "saves" of one claim on one model at a true ratio; NaN where nothing can be tested."""
+    """Probability of saying "saves" of one claim on one model at a true ratio.
+
+    NaN if nothing can be tested.
+    """
     return cost.finds(clusters, ratio) * quality.passes(clusters)
 
 
 def ratio_found(clusters: int, cost: CostTest, quality: QualityTest, power: float = 0.8) -> float:
-    """The largest true ratio of which "saves" is said with the power; NaN where no saving, however large, would do."""
+    """The largest true ratio of which "saves" is said with the power.
+
+    NaN if no saving, however large, would do.
+    """
     best = quality.passes(clusters)
     if not best > power:
         return float("nan")

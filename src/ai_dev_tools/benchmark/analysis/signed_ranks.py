@@ -14,7 +14,10 @@ MOST_EXACT, MOST_EXACT_TIED = 50, 13
 
 
 def signed_rank_p(values: Floats) -> float:
-    """Two-sided p-value: sensitivity only, it tests symmetry about 0. NaN without two values that differ from 0."""
+    """Two-sided p-value: sensitivity only, it tests symmetry about 0.
+
+    NaN without two values that differ from 0.
+    """
     moved = values[np.abs(values) > 1e-12]
     n = len(moved)
     if n < 2:

@@ -25,7 +25,10 @@ def local_labels(clusters: Ints) -> tuple[Ints, int]:
 
 
 def mean_error(values: Floats, clusters: Ints) -> tuple[float, int]:
-    """Cluster-robust standard error (CR2) of the plain mean of samples, and the number of clusters; NaN from one."""
+    """Cluster-robust standard error (CR2) of the plain mean of samples, and the number of clusters.
+
+    NaN from one.
+    """
     labels, count = local_labels(clusters)
     if count < 2:
         return float("nan"), count

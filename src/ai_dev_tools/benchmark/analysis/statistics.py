@@ -31,7 +31,10 @@ def _small_resamples(size: int, resamples: int) -> NDArray[np.intp]:
 
 
 def _resample_blocks(size: int, resamples: int) -> Iterator[NDArray[np.intp]]:
-    """Indices of bootstrap resamples, one per column; they depend on the two numbers only, so bytes repeat."""
+    """Indices of bootstrap resamples, one per column.
+
+    They depend on the two numbers only, so bytes repeat.
+    """
     if size * resamples <= _CELLS:
         yield _small_resamples(size, resamples)
         return
@@ -93,7 +96,10 @@ class Inference:
         return float(max(by_t, by_bootstrap) if side == "high" else min(by_t, by_bootstrap))
 
     def p_below(self, margin: float) -> float:
-        """One-sided p-value of 'the true value is at least `margin`'; small speaks for below. NaN when no spread."""
+        """One-sided p-value of 'the true value is at least `margin`'; small speaks for below.
+
+        NaN when no spread.
+        """
         if not self.usable:
             return float("nan")
         e = self.source
@@ -104,7 +110,10 @@ class Inference:
         return p
 
     def p_above(self, margin: float) -> float:
-        """One-sided p-value of 'the true value is at most `margin`'; small speaks for above. NaN when no spread."""
+        """One-sided p-value of 'the true value is at most `margin`'; small speaks for above.
+
+        NaN when no spread.
+        """
         if not self.usable:
             return float("nan")
         e = self.source
@@ -195,7 +204,10 @@ def _noncentrality(t: float, df: float, level: float) -> float:
 
 
 def from_log(value: float) -> float:
-    """A ratio from its logarithm; one too large for a number is without limit, as few clusters far apart leave it."""
+    """A ratio from its logarithm.
+
+    One too large for a number is without limit, as few clusters far apart leave it.
+    """
     with np.errstate(over="ignore"):
         return float(np.exp(value))
 
@@ -220,7 +232,9 @@ def wilson(count: float, total: float, confidence: float = 0.95) -> tuple[float,
 def quantile_interval(
     ordered: Floats, q: float, confidence: float = 0.95, worth: int | None = None
 ) -> tuple[float, float]:
-    """Distribution-free interval of a quantile from order statistics; an end that n does not support is NaN.
+    """Distribution-free interval of a quantile from order statistics.
+
+    An end that n does not support is NaN.
 
     Args:
         worth: how many independent values these are worth, where they are not independent.

@@ -111,7 +111,10 @@ def _as_json(table: pd.DataFrame) -> str:
 
 
 def _each_arm(samples: Samples, make: Callable[[str], pd.DataFrame]) -> pd.DataFrame:
-    """What `make` says of every arm beside the reference; an empty table of the same columns if there is none."""
+    """What `make` says of every arm beside the reference.
+
+    An empty table of the same columns if there is none.
+    """
     arms, reference = samples.levels("approach"), samples.reference
     parts = [make(arm) for arm in arms if arm != reference and reference in arms]
     return pd.concat(parts, ignore_index=True) if parts else make(f"not {reference}").iloc[0:0]

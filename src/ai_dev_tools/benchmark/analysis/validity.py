@@ -1,4 +1,6 @@
-"""The validity ledger: every sample is machine-checked; each check says which endpoints a flagged sample is void for.
+"""The validity ledger: every sample is machine-checked.
+
+Each check says which endpoints a flagged sample is void for.
 
 A check is one function registered with `@check`. Thresholds are a parameter with
 defaults that docs/statistics.md argues for. Cut-off samples are flagged but void nothing: they are bounded instead.
@@ -192,7 +194,10 @@ def tool_contention(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Ch
 
 
 def _partner(samples: pd.DataFrame) -> NDArray[np.int64]:
-    """Row of the reference arm's sample of the same case and repeat; where there is none, of one arm for all others."""
+    """Row of the reference arm's sample of the same case and repeat.
+
+    Where there is none, of one arm for all others.
+    """
     group = codes(samples, ["run", "profile", "instance", "model", "task", "case", "repeat"])
     rows = np.empty(int(group.max(initial=0)) + 1, dtype=np.int64)
     rows[group[::-1]] = np.arange(len(samples))[::-1]
@@ -237,7 +242,10 @@ def others_in_flight(samples: pd.DataFrame, thresholds: ValidityThresholds) -> C
 
 
 def backward_steps(samples: pd.DataFrame) -> NDArray[np.float64]:
-    """Seconds by which each sample seems to have started before the one sent before it in its session; mostly 0."""
+    """Seconds by which each sample seems to have started before the one sent before it in its session.
+
+    Mostly 0.
+    """
     start = samples["start"].to_numpy()
     back = np.zeros(len(samples))
     block = codes(samples, ["run", "profile", "session", "instance", "model", "task"])
@@ -264,7 +272,10 @@ def clock_backwards(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Ch
 
 
 def _not_usual(samples: pd.DataFrame, column: str, within: list[str]) -> Checked:
-    """Flag values that differ from the most common one in their group; ties go to the value that sorts last."""
+    """Flag values that differ from the most common one in their group.
+
+    Ties go to the value that sorts last.
+    """
     values = samples[column]
     number = (
         values.cat.codes.to_numpy() if isinstance(values.dtype, pd.CategoricalDtype) else values.fillna(-1).to_numpy()

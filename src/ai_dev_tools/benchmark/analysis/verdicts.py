@@ -90,7 +90,10 @@ def _judge_profile(
 
 
 def enough_resamples(work: Undertaking, least: int = RESAMPLES) -> int:
-    """Resamples of which 20 lie beyond the smallest level that any claim of a plan is tested at; 0 stays 0."""
+    """Resamples of which 20 lie beyond the smallest level that any claim of a plan is tested at.
+
+    0 stays 0.
+    """
     look = max(work.looks.values(), default=1)
     family = len(work.plan.claims) * max(len(work.plan.models), len(work.plan.tasks))
     level = work.plan.alpha / 2**look / (2 * max(1, family))
@@ -265,7 +268,10 @@ def _why_empty(c: Candidate) -> str:
 
 
 def _decide_tasks(primary: list[Candidate], by_task: list[Candidate], limits: ValidityThresholds) -> None:
-    """Per-task words where the overall verdict opened them: Holm within each model; opposite tasks make it mixed."""
+    """Per-task words where the overall verdict opened them: Holm within each model.
+
+    Opposite tasks make it mixed.
+    """
     opened = {(p.claim.id, p.model): p for p in primary if p.word in ("saves", "costs") and p.label == "planned"}
     for model in sorted({c.model for c in by_task}):
         family = [c for c in by_task if c.model == model and (c.claim.id, model) in opened]

@@ -1,4 +1,6 @@
-"""What of a request's time was waiting: for the model to be loaded, for a slot. Judged by the session's own requests.
+"""What of a request's time was waiting: for the model to be loaded, for a slot.
+
+Judged by the session's own requests.
 
 A server reports neither. Its load time holds the wait for its scheduler too, which is long on a busy machine, and the
 time that no field explains holds sampling and the answer's grammar. So each request is held against others of its
@@ -43,7 +45,9 @@ def late_load_s(samples: pd.DataFrame, least_s: float) -> Floats:
 
 
 def unexplained_s(samples: pd.DataFrame) -> Floats:
-    """Seconds of the server's whole time that neither loading nor reading nor writing explains; NaN where not known.
+    """Seconds of the server's whole time that neither loading nor reading nor writing explains.
+
+    NaN if not known.
 
     Samples of earlier versions do not hold the server's whole time; theirs is what the client saw.
     """
@@ -68,7 +72,10 @@ def queued_s(samples: pd.DataFrame) -> Floats:
 
 
 def _ranked(values: Floats, group: NDArray[np.int64], share: float) -> tuple[Floats, NDArray[np.int64]]:
-    """For each row the value at this share of its group's sorted known ones, and how many those are; NaN for none."""
+    """For each row the value at this share of its group's sorted known ones, and how many those are.
+
+    NaN for none.
+    """
     size = int(group.max(initial=0)) + 1
     known = np.flatnonzero(np.isfinite(values))
     count = np.bincount(group[known], minlength=size)

@@ -50,7 +50,7 @@ class Verification:
     """The result of checking an archive.
 
     Attributes:
-        findings: everything that is wrong; empty where the archive is genuine.
+        findings: everything that is wrong; empty if the archive is genuine.
         facts: the archive's own summary, when it could be read.
         files: checksum and size of every member, as they were checked.
         program: the program in the archive, compared with the installed one.

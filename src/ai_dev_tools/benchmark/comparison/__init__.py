@@ -1,4 +1,7 @@
-"""Two stored runs next to each other, over the cases that both asked; and the members of a batch as one overview."""
+"""Two stored runs next to each other, over the cases that both asked.
+
+And the members of a batch as one overview.
+"""
 
 from __future__ import annotations
 

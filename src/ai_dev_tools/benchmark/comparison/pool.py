@@ -135,7 +135,7 @@ def read_archive(file: Path) -> Recorded:
 
 
 def difference(group: Sequence[Recorded], run: Recorded) -> str | None:
-    """Why a run cannot be pooled with others, in one line; None where it can."""
+    """Why a run cannot be pooled with others, in one line; None if it can."""
     for other in group:
         if other.facts.protocols != run.facts.protocols:
             return (

@@ -25,7 +25,7 @@ class Repetition:
     Attributes:
         shared: requests to the same model that both asked; only_before, only_after: those of one side alone.
         differing: shared requests whose outcome differs, by column of `OUTCOME`.
-        verdicts: the words of each claim that has a verdict in either run, before and after; None where one has none.
+        verdicts: the words of each claim that has a verdict in either run, before and after; None if one has none.
     """
 
     shared: int

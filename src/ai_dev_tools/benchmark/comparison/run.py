@@ -39,7 +39,7 @@ class Run:
         samples: the samples table.
         plans: the plan ledger, oldest first.
         verdicts: rows of its verdicts table; empty if there is none.
-        sessions: what its block jobs recorded of server, model and machine; empty where nothing is.
+        sessions: what its block jobs recorded of server, model and machine; empty if nothing is.
     """
 
     name: str
@@ -141,7 +141,10 @@ def _opened(path: Path) -> Iterator[tuple[list[str], Reader]]:
 
 
 def _is_crate(path: Path) -> bool:
-    """Whether a file is, or says that it is, an archive of a run; one that was cut short is known by its name."""
+    """Whether a file is, or says that it is, an archive of a run.
+
+    One that was cut short is known by its name.
+    """
     from ai_dev_tools.benchmark.archive.container import TAG
     from ai_dev_tools.benchmark.archive.layout import MANIFEST
 
@@ -154,7 +157,10 @@ def _is_crate(path: Path) -> bool:
 
 
 def _careful(path: Path, read: Reader, size: Callable[[str], int]) -> Reader:
-    """Read a member of an untrusted zip or tar: refuse one that would fill the memory; report damage in one line."""
+    """Read a member of an untrusted zip or tar: refuse one that would fill the memory.
+
+    Report damage in one line.
+    """
     from ai_dev_tools.benchmark.archive.container import LIMITS
 
     left = LIMITS.document

@@ -42,7 +42,10 @@ def shared_cases(samples: Samples, by: str) -> Samples:
 
 
 def per_run(samples: Samples, names: Sequence[str], make: Callable[[Samples], pd.DataFrame]) -> pd.DataFrame:
-    """What `make` gives for each run by itself, with the run's name as first column; runs in the order of `names`."""
+    """What `make` gives for each run by itself, with the run's name as first column.
+
+    Runs in the order of `names`.
+    """
     made = [make(samples.where("run", name)) for name in names]
     for name, table in zip(names, made, strict=True):
         table.insert(0, "run", name)

@@ -29,7 +29,7 @@ class ReadyEndpoint:
         kind: the kind that serves (never `auto`).
         version: what the server says of its version.
         model, model_digest: tag, and digest of what is served under it.
-        pid: the server process on this machine, for CPU and memory accounting; None where it cannot be seen.
+        pid: the server process on this machine, for CPU and memory accounting; None if it cannot be seen.
         details: template, quantization, parameter_size, family, context_length, model_context_length, offload share,
             settings … as far as the server tells.
         replicas: all base URLs that may be asked, `base_url` first.

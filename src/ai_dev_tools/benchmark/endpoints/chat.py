@@ -183,7 +183,9 @@ class ChatClient(ABC):
         self.chat(self.body(chat), timeout_s, reply)
 
     def warm_up(self, chat: Chat, timeout_s: float) -> None:
-        """Have the model loaded with the very options that follow; a dialect may find out what the server accepts.
+        """Have the model loaded with the very options that follow.
+
+        A dialect may find out what the server accepts.
 
         Raises:
             BenchmarkError: as `ask`.
@@ -286,7 +288,7 @@ def shown(line: bytes, secrets: wire.Secrets) -> str:
 
 
 def error_text(item: dict[str, Any], secrets: wire.Secrets) -> str:
-    """What a reply says went wrong; empty where it has no `error`, or an empty one."""
+    """What a reply says went wrong; empty if it has no `error`, or an empty one."""
     error = item.get("error")
     if isinstance(error, dict):
         error = error.get("message") or error

@@ -42,7 +42,10 @@ _STOP_S = 3
 
 @endpoint_kind("container")
 def open_container(spec: EndpointSpec) -> Iterator[ReadyEndpoint]:
-    """Run the image on the instance's port and remove the container afterwards. Pulled models stay in their volume."""
+    """Run the image on the instance's port and remove the container afterwards.
+
+    Pulled models stay in their volume.
+    """
     engine = find_engine()
     spec = spec if spec.port else replace(spec, port=free_port(spec.host))
     with log_folder(spec) as folder:
@@ -222,7 +225,10 @@ class _ContainerServer:
         return str(found.id), [*(digest.partition("@")[2] for digest in found.repo_digests or []), str(found.id)]
 
     def _remove_stale(self) -> None:
-        """Remove the container of a run that was killed with its guard; refuse to touch a live run's container."""
+        """Remove the container of a run that was killed with its guard.
+
+        Refuse to touch a live run's container.
+        """
         for container, owner in self._containers():
             pid, _, started = owner.partition("@")
             if pid.isdigit() and str(processes.start_time(int(pid))) == started and int(pid) != os.getpid():

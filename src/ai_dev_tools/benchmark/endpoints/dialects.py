@@ -26,11 +26,14 @@ def dialect(api: str) -> type[ChatClient]:
 
 
 def declared(spec: EndpointSpec, url: str) -> type[ChatClient] | None:
-    """The dialect that the settings name, by `api` or by the end of the address; None where it is found out on contact."""
+    """The dialect that the settings name, by `api` or by the end of the address.
+
+    None if it is found out on contact.
+    """
     api = spec.api or (OpenAIClient.api if ends_in_v1(url) else None)
     return None if api is None else dialect(api)
 
 
 def found_at(url: str, headers: Mapping[str, str]) -> type[ChatClient] | None:
-    """The dialect that a server answers in; None where it speaks none."""
+    """The dialect that a server answers in; None if it speaks none."""
     return next((client for client in DIALECTS.values() if client.answers_at(url, headers)), None)

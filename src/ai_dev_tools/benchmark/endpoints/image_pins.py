@@ -34,7 +34,9 @@ def require_pinned(file: Path, image: str, digests: Sequence[str], instance: str
 
 
 def note(file: Path, image: str, digest: str) -> None:
-    """Record the digest of a new image; instances that start side by side do not lose each other's entries.
+    """Record the digest of a new image.
+
+    Instances that start side by side do not lose each other's entries.
 
     Raises:
         ConfigurationError: the file is damaged or cannot be written.

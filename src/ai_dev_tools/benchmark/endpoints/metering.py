@@ -33,7 +33,9 @@ class Reading:
 
 
 class Meter:
-    """Reads the server's process tree and the machine; `server_pid` None means that the server cannot be seen.
+    """Reads the server's process tree and the machine.
+
+    `server_pid` None means that the server cannot be seen.
 
     A server may compute in a child process, which starts when the model is loaded: call `look` after loading it.
     With several requests in flight, the server's CPU time is that of all of them together.

@@ -162,7 +162,10 @@ def _check_answered(reply: Reply) -> None:
 
 
 def server_error(message: str, *, may_pass: bool) -> BenchmarkError:
-    """The error that a message of the server's stands for; `may_pass`: it may be about the process that computes."""
+    """The error that a message of the server's stands for.
+
+    `may_pass`: it may be about the process that computes.
+    """
     passes = may_pass and _ENDED.search(message) and not _NEVER.search(message)
     words = message.lower().replace("context deadline exceeded", "")
     if "context" in words and any(word in words for word in ("exceed", "too long", "overflow", "larger")):

@@ -147,7 +147,10 @@ class OpenAIClient(ChatClient):
         super().__init__(self.server_url(base_url), *args, **kwargs)
 
     def body(self, chat: Chat) -> dict[str, Any]:
-        """`num_ctx` is not sent, as the API has no such field; a prompt that does not fit is refused by the server."""
+        """`num_ctx` is not sent, as the API has no such field.
+
+        A prompt that does not fit is refused by the server.
+        """
         options, accepted = chat.options, self.accepted
         body: dict[str, Any] = {"model": chat.model, "messages": [{"role": "user", "content": chat.content}]}
         if accepted.usage:
@@ -163,7 +166,10 @@ class OpenAIClient(ChatClient):
         return body | _response_format(accepted.format, chat.schema)
 
     def warm_up(self, chat: Chat, timeout_s: float) -> None:
-        """Ask until the server takes the request, leaving out what it refuses; all requests that follow are put so."""
+        """Ask until the server takes the request, leaving out what it refuses.
+
+        All requests that follow are put so.
+        """
         least = max(FEWEST_TOKENS, int(chat.options.get("num_predict") or 0))
         short = replace(chat, options={**chat.options, "num_predict": least})
         while True:
@@ -208,7 +214,9 @@ class OpenAIClient(ChatClient):
 
 
 def fewer(accepted: Accepted, said: Refused) -> Accepted | None:
-    """What to ask for instead if a server refuses a request; None if its message names nothing that can be left out.
+    """What to ask for instead if a server refuses a request.
+
+    None if its message names nothing that can be left out.
 
     The field that the message names first is the one that it is about.
     """
@@ -242,7 +250,7 @@ def _response_format(form: str, schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _listing(reply: Any) -> dict[str, dict[str, Any]] | None:
-    """The models of `/v1/models` by id; None where the reply has another form."""
+    """The models of `/v1/models` by id; None if the reply has another form."""
     listed = reply.get("data") if isinstance(reply, dict) else None
     if not isinstance(listed, list):
         return None

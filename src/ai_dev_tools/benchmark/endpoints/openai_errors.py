@@ -68,7 +68,7 @@ def refused(status: int, body: bytes, secrets: wire.Secrets) -> Refused:
 
 
 def _plain_message(item: Any) -> str:
-    """A message outside of an `error`, as vLLM and FastAPI put it; empty where there is none."""
+    """A message outside of an `error`, as vLLM and FastAPI put it; empty if there is none."""
     texts = [item.get(name) for name in ("message", "detail")] if isinstance(item, dict) else []
     return next((text for text in texts if isinstance(text, str)), "")
 

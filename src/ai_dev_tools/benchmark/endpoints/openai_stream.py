@@ -135,7 +135,7 @@ class Answer:
 
 
 def table(item: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The object in a field; empty where there is none."""
+    """The object in a field; empty if there is none."""
     value = item.get(name)
     return value if isinstance(value, dict) else {}
 

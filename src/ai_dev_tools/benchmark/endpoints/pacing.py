@@ -77,7 +77,10 @@ def names_limits(headers: Mapping[str, str]) -> bool:
 
 
 def used_up_s(headers: Mapping[str, str], tokens: int = 0) -> float:
-    """Seconds until the limits leave room for a request of so many tokens; 0 where they do now, or say nothing."""
+    """Seconds until the limits leave room for a request of so many tokens.
+
+    0 where they do now, or say nothing.
+    """
     waits = [0.0]
     for prefix in _PREFIXES:
         for kind in _KINDS:
@@ -89,7 +92,10 @@ def used_up_s(headers: Mapping[str, str], tokens: int = 0) -> float:
 
 
 def span_s(text: str | None) -> float | None:
-    """Seconds of a reset: `1s`, `6m0s`, `20ms`, a bare number of seconds, or a moment in Unix time; None if unreadable."""
+    """Seconds of a reset: `1s`, `6m0s`, `20ms`, a bare number of seconds, or a moment in Unix time.
+
+    None if unreadable.
+    """
     words = (text or "").strip().lower()
     if (number := _number(words)) is not None:
         moment = number / 1000 if number > 1000 * _EPOCH_S else number

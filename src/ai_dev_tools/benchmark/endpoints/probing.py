@@ -200,7 +200,10 @@ def _table(reply: Mapping[str, JsonValue], key: str) -> JsonObject:
 
 
 def running(base_url: str, model: str, headers: Mapping[str, str] | None = None) -> JsonObject:
-    """`context_length` (tokens) and `offload_share` (0..1: part in GPU memory) of the model; {} if not loaded."""
+    """`context_length` (tokens) and `offload_share` (0..1: part in GPU memory) of the model.
+
+    {} if not loaded.
+    """
     status, reply = ask("GET", f"{base_url}/api/ps", headers=headers)
     loaded = find_model(_by_name(reply), model) if status == 200 else None
     if loaded is None:

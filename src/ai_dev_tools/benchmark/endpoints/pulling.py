@@ -45,7 +45,10 @@ def ensure_model(base_url: str, model: str, instance: str, headers: Mapping[str,
 
 
 def pull(base_url: str, model: str, say: Say, headers: Mapping[str, str] | None = None) -> None:
-    """Pull a model; the server keeps what it has, so a new attempt resumes a broken one. Raises as `ensure_model`."""
+    """Pull a model; the server keeps what it has, so a new attempt resumes a broken one.
+
+    Raises as `ensure_model`.
+    """
     say(f"pulling {model}")
     progress = _Progress(model, say)
     idle = 0

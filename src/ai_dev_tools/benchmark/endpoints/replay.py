@@ -150,7 +150,10 @@ def closing_fields(sample: Sample) -> dict[str, Any]:
 
 
 def _whole_s(sample: Sample) -> float | None:
-    """Seconds that the server took for all; of samples that do not hold them, those of its phases; None: it does not say."""
+    """Seconds that the server took for all; of samples that do not hold them, those of its phases.
+
+    None: it does not say.
+    """
     if sample.total_s is None and sample.rest_s is None:
         return None
     return sample.total_s if sample.total_s is not None else (sample.duration_s or 0.0) - (sample.rest_s or 0.0)

@@ -23,7 +23,9 @@ _GRACE_S = 20.0
 
 @contextmanager
 def job(log_file: str | Path | None = None) -> Iterator[Say]:
-    """Yield a function that says a line on the console and in the log; turn a BenchmarkError into exit code 1.
+    """Yield a function that says a line on the console and in the log.
+
+    Turn a BenchmarkError into exit code 1.
 
     A job of a run ends with it, even when Snakemake is killed.
     """

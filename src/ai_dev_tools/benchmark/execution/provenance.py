@@ -47,7 +47,9 @@ _SECRET = re.compile(r"token|secret|password|passwd|credential|api_?key", re.IGN
 
 
 class ModelMonitor:
-    """Watches, for one block job, as what the model is loaded; writes it down and says which flags samples get.
+    """Watches, for one block job, as what the model is loaded.
+
+    Writes it down and says which flags samples get.
 
     Args:
         session: id of the block job.
@@ -90,7 +92,9 @@ class ModelMonitor:
                 self._lock.release()
 
     def served_flags(self, served: str | None) -> tuple[str, ...]:
-        """Flags of an answer by the model that it names, where it names one; the first of the block is written down.
+        """Flags of an answer by the model that it names, where it names one.
+
+        The first of the block is written down.
 
         Raises:
             ConfigurationError: the file cannot be written.
@@ -241,7 +245,7 @@ def _served_before(entry: Mapping[str, JsonValue]) -> str | None:
 
 
 def accepted_before(entry: Mapping[str, JsonValue]) -> JsonObject | None:
-    """What the server of a recorded session took of a request; None where that was not found out."""
+    """What the server of a recorded session took of a request; None if that was not found out."""
     accepted = table_in(entry.get("asked")).get("accepted")
     return dict(accepted) if isinstance(accepted, Mapping) else None
 
@@ -281,7 +285,10 @@ def without_secrets(settings: Mapping[str, JsonValue]) -> JsonObject:
 
 @functools.cache
 def hardware() -> JsonObject:
-    """The machine of this process: processor, usable cores, RAM in bytes, GPUs, system; null where unknown."""
+    """The machine of this process: processor, usable cores, RAM in bytes, GPUs, system.
+
+    Null where unknown.
+    """
     return {
         "cpu": _cpu_model(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),

@@ -116,7 +116,10 @@ def ask(
 
 
 def _may_help(error: BenchmarkError | None, client: ChatClient) -> bool:
-    """Whether to send the request again; a wait that the server asks for holds for all threads of the block."""
+    """Whether to send the request again.
+
+    A wait that the server asks for holds for all threads of the block.
+    """
     wait_s = (error.retry_after_s or 0.0) if error else 0.0
     if 0 < wait_s <= MOST_WAIT_S:
         client.pace.hold(wait_s)
@@ -141,7 +144,10 @@ def _no_turn(block: Block, prompt: Prompt, client: ChatClient, timeout_s: float)
 
 
 def backoff(attempt: int, error: BenchmarkError) -> float:
-    """Seconds to wait: exponential with full jitter, capped; or as long as the server asks, if that is longer."""
+    """Seconds to wait: exponential with full jitter, capped.
+
+    Or as long as the server asks, if that is longer.
+    """
     jittered = random.uniform(0, min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2**attempt))
     return max(jittered, min(error.retry_after_s or 0.0, MOST_WAIT_S))
 
@@ -231,7 +237,7 @@ def score_of(answer: object, prompt: Prompt) -> float | None:
 
 
 def _score_if_possible(answer: object, prompt: Prompt) -> float | None:
-    """The same, and None where a plugin's scorer fails: the answer is kept, and the block says so at its end."""
+    """The same, and None if a plugin's scorer fails: the answer is kept, and the block says so at its end."""
     try:
         return score_of(answer, prompt)
     except ScorerFailed:
@@ -239,7 +245,10 @@ def _score_if_possible(answer: object, prompt: Prompt) -> float | None:
 
 
 def _timings(reply: Reply) -> tuple[dict[str, Any], list[str]]:
-    """Counts, seconds and flags from the closing object; missing or impossible values become None and a flag."""
+    """Counts, seconds and flags from the closing object.
+
+    Missing or impossible values become None and a flag.
+    """
     final, flags = reply.final, []
     tokens = {name: _count(final.get(key)) for name, key in (("in", "prompt_eval_count"), ("out", "eval_count"))}
     seconds = {

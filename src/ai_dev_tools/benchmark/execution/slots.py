@@ -122,7 +122,9 @@ def in_words(slots: Slots, endpoint: ReadyEndpoint, instance: str) -> str | None
 
 
 def probe(client: ChatClient, chat: Chat, most: int, timeout_s: float) -> int | None:
-    """How many of `most` requests sent together the server serves at once; None if it cannot be determined.
+    """How many of `most` requests sent together the server serves at once.
+
+    None if it cannot be determined.
 
     A round of long answers can show too few if someone else's request takes a slot, so the best of two counts. What
     short answers show is partly noise: they are made longer, and if they stay short, several rounds must agree.

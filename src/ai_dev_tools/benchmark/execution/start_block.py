@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _hand_over(arguments: list[str]) -> socket.socket | None:
-    """The connection to the process that runs the block; None where nobody took it."""
+    """The connection to the process that runs the block; None if nobody took it."""
     if not (path := os.environ.get(WORKER, "").partition(":")[2]):
         return None
     variables = [b"%s=%s" % pair for pair in os.environb.items()]

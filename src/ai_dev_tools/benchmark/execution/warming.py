@@ -1,4 +1,7 @@
-"""Before a server is measured: it loads the model, and shows what it takes of a request. And when its limits end a block."""
+"""Before a server is measured: it loads the model, and shows what it takes of a request.
+
+And when its limits end a block.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,9 @@ Log = Callable[[str], None]
 def warm_up(
     block: Block, chat: Chat, clients: Sequence[ChatClient], urls: Sequence[str], log: Log, stop: threading.Event
 ) -> list[bool]:
-    """Have the model loaded with the very options that follow; not measured, but a failure is said, and returned.
+    """Have the model loaded with the very options that follow.
+
+    Not measured, but a failure is said, and returned.
 
     What a server does not take is left out of all requests of the session, at all replicas, so that all arms are asked alike.
 

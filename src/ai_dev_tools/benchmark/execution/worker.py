@@ -49,7 +49,10 @@ def main(listener: socket.socket) -> None:
 
 
 def _reap(*_: object) -> None:
-    """Leave no zombies, and have the CPU time of blocks counted as the run's; their status goes to their jobs."""
+    """Leave no zombies, and have the CPU time of blocks counted as the run's.
+
+    Their status goes to their jobs.
+    """
     with suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
@@ -69,7 +72,9 @@ def _serve(job: socket.socket) -> int:
 
 
 def _take_over(job: socket.socket) -> list[str]:
-    """Take on all that the job's process would give to a program: descriptors, folder, environment; its arguments.
+    """Take on all that the job's process would give to a program: descriptors, folder, environment.
+
+    Its arguments.
 
     Raises:
         OSError, ValueError: there is no whole request, or it does not come from this run.

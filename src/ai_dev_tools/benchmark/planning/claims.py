@@ -10,7 +10,7 @@ from ai_dev_tools.benchmark.records.plan import Claim
 
 
 def claims_of(settings: PlanSettings, approaches: Sequence[str]) -> Iterator[Claim]:
-    """A claim for each outcome and arm of a tool; none where the reference is not asked."""
+    """A claim for each outcome and arm of a tool; none if the reference is not asked."""
     if settings.reference not in approaches:
         return
     for outcome in settings.endpoints:

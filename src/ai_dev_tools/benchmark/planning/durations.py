@@ -27,7 +27,9 @@ COLUMNS = [
 
 @dataclass(frozen=True)
 class DurationModel:
-    """Seconds of a request = intercept + input tokens x a + output tokens x b, for each model; no part is negative.
+    """Seconds of a request = intercept + input tokens x a + output tokens x b, for each model.
+
+    No part is negative.
 
     `table` has one row per model (and "(all)"): the coefficients, and by cross-validation over cases the median
     absolute relative error of one request and the absolute relative error of the total.
@@ -37,7 +39,10 @@ class DurationModel:
     _coefficients: dict[str, Floats] = field(default_factory=dict)
 
     def predict(self, model: str, input_tokens: ArrayLike, output_tokens: ArrayLike) -> Floats:
-        """Expected seconds of requests; a model that was never seen is predicted from all. NaN when nothing was."""
+        """Expected seconds of requests; a model that was never seen is predicted from all.
+
+        NaN when nothing was.
+        """
         c = self._coefficients.get(model, self._coefficients.get("(all)", np.full(3, np.nan)))
         read, written = np.asarray(input_tokens, dtype=np.float64), np.asarray(output_tokens, dtype=np.float64)
         return np.asarray(c[0] + c[1] * read + c[2] * written)

@@ -1,4 +1,7 @@
-"""How long a run may take: from what the same models took before on this machine. No measurement, no estimate."""
+"""How long a run may take: from what the same models took before on this machine.
+
+No measurement, no estimate.
+"""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class Size:
-    """Clusters that a target needs; None where none would do."""
+    """Clusters that a target needs; None if none would do."""
 
     sd: float
     clusters_cost: int | None

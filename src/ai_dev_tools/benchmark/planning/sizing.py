@@ -46,7 +46,7 @@ class Sizing:
     durations: pd.DataFrame
 
     def content(self) -> dict[str, Any]:
-        """For programs: plain values, None where something is absent."""
+        """For programs: plain values, None if something is absent."""
         tables = {name: records(getattr(self, name)) for name in ("prospects", "sizes", "durations")}
         return {
             "effect": self.target.effect,

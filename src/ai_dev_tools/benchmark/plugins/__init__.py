@@ -1,4 +1,6 @@
-"""What you can add: approaches, scorers, metrics, comparisons, checks, plots and endpoint kinds. One decorated function each.
+"""What you can add: approaches, scorers, metrics, comparisons, checks, plots and endpoint kinds.
+
+One decorated function each.
 
     from ai_dev_tools.benchmark.plugins import approach, scorer
 

@@ -1,4 +1,7 @@
-"""The kinds of things that can be added, with the decorator and the registry of each. Light imports: block jobs use this."""
+"""The kinds of things that can be added, with the decorator and the registry of each.
+
+Light imports: block jobs use this.
+"""
 
 from __future__ import annotations
 
@@ -183,7 +186,7 @@ class Context:
 
     Attributes:
         tool_s: run time of the tools behind it.
-        tool_other_cpu_s: CPU time of all else on the machine meanwhile; None where no tool ran, or it is not known.
+        tool_other_cpu_s: CPU time of all else on the machine meanwhile; None if no tool ran, or it is not known.
     """
 
     text: str | None

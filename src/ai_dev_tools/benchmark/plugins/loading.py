@@ -97,7 +97,10 @@ def load_plugins(names: Iterable[str | Path], root: Path | None = None) -> list[
 
 @contextlib.contextmanager
 def only_plugins(names: Iterable[str | Path], root: Path | None = None) -> Iterator[list[LoadedPlugin]]:
-    """Load these plugins for a while, and register afterwards what was registered before; raises as `load_plugins`."""
+    """Load these plugins for a while, and register afterwards what was registered before.
+
+    Raises as `load_plugins`.
+    """
     saved = [registry.snapshot() for registry in REGISTRIES]
     try:
         yield load_plugins(names, root)
@@ -221,7 +224,10 @@ def _unknown(name: str) -> ConfigurationError:
 
 
 def _what_registers(run: Callable[[], object]) -> Registered:
-    """What is registered by running something; whatever it prints goes to standard error, beside the results."""
+    """What is registered by running something.
+
+    Whatever it prints goes to standard error, beside the results.
+    """
     before = [registry.snapshot() for registry in REGISTRIES]
     with contextlib.redirect_stdout(sys.stderr):
         run()

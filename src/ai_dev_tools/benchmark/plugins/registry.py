@@ -1,4 +1,7 @@
-"""One registry for each kind of thing that can be added; what is built in and what plugins bring are treated alike."""
+"""One registry for each kind of thing that can be added.
+
+What is built in and what plugins bring are treated alike.
+"""
 
 from __future__ import annotations
 

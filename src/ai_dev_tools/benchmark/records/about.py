@@ -14,7 +14,7 @@ S = TypeVar("S")
 
 @dataclass(frozen=True, kw_only=True)
 class RunAbout:
-    """What a report says of the run besides its tables; empty where nobody knows.
+    """What a report says of the run besides its tables; empty if nobody knows.
 
     Attributes:
         profile: the hardware profile as it was resolved, under the names of its settings.
@@ -66,7 +66,7 @@ class RunAbout:
 
     @property
     def expected_samples(self) -> int | None:
-        """How many samples the settings ask for; None where that is not known."""
+        """How many samples the settings ask for; None if that is not known."""
         return sum(self.expected.values()) * max(1, len(self.models)) if self.expected else None
 
 

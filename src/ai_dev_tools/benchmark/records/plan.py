@@ -141,7 +141,7 @@ def parse_plans(rows: Iterable[bytes | str]) -> list[DeclaredPlan]:
 
 
 def read_plans(path: Path) -> list[DeclaredPlan]:
-    """The ledger's plans, oldest first; empty where there is none.
+    """The ledger's plans, oldest first; empty if there is none.
 
     Raises:
         ConfigurationError: a line is not a plan, does not match its hash, or does not follow the line before it.

@@ -206,7 +206,7 @@ def write_sample(path: Path, sample: Sample) -> None:
 
 
 def read_sample(path: Path) -> Sample | str | None:
-    """The sample in a file; None where there is no file; one line of why where it cannot be believed."""
+    """The sample in a file; None if there is no file; one line of why where it cannot be believed."""
     try:
         return decode(path.read_bytes())
     except FileNotFoundError:

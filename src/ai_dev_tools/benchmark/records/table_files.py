@@ -94,7 +94,7 @@ def write_csv(table: pd.DataFrame, path: Path) -> None:
 
 
 def read_table(source: Path | bytes, name: str | None = None) -> pd.DataFrame:
-    """A table from CSV or Parquet, its columns as their names say; empty where the file is.
+    """A table from CSV or Parquet, its columns as their names say; empty if the file is.
 
     Args:
         name: of the file, where `source` is its content.

@@ -82,7 +82,7 @@ def _info(data: RunData) -> dict[str, object]:
 
 
 def comparison_metrics(data: RunData, approach: str | None) -> dict[str, float | None]:
-    """The three known percentages for one approach against the reference; None where they cannot be given."""
+    """The three known percentages for one approach against the reference; None if they cannot be given."""
     known = (
         {}
         if approach is None or approach in headline.tool_failures(data)
@@ -96,7 +96,10 @@ def comparison_metrics(data: RunData, approach: str | None) -> dict[str, float |
 
 
 def _improvement(data: RunData, approach: str | None) -> float | None:
-    """Relative change of the efficiency score in percent, as its own table has it; runs from before that had none."""
+    """Relative change of the efficiency score in percent, as its own table has it.
+
+    Runs from before that had none.
+    """
     if approach is None or approach in headline.tool_failures(data):
         return None
     for row in records(data.efficiency):

@@ -118,7 +118,7 @@ class RunData:
 
     @property
     def plan(self) -> DeclaredPlan | None:
-        """The plan that the run is judged by; None where none was declared."""
+        """The plan that the run is judged by; None if none was declared."""
         return self.plans[-1] if self.plans else None
 
     @property
@@ -143,7 +143,7 @@ class RunData:
 
     @property
     def given(self) -> dict[str, object]:
-        """Settings of the call that made the run, by name; empty where they were not recorded."""
+        """Settings of the call that made the run, by name; empty if they were not recorded."""
         return self.about.given
 
     def task_name(self, task: str) -> str:
@@ -201,7 +201,9 @@ def plain_samples(samples: pd.DataFrame) -> pd.DataFrame:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """A table from its Parquet file where there is one beside it, else from CSV; empty where there is neither.
+    """A table from its Parquet file where there is one beside it, else from CSV.
+
+    Empty where there is neither.
 
     Raises:
         ConfigurationError: the file cannot be read.

@@ -1,4 +1,7 @@
-"""What a page says, free of any format: sections of blocks. Texts are plain; each format escapes them its own way."""
+"""What a page says, free of any format: sections of blocks.
+
+Texts are plain; each format escapes them its own way.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +62,9 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows to read, sort and filter. `caption` says what to conclude; `empty` is shown when there are no rows.
+    """Rows to read, sort and filter.
+
+    `caption` says what to conclude; `empty` is shown when there are no rows.
 
     A row may say by `RANK` how much it tells: `DETAIL` is left to the page and the CSV file, `QUIET` (nothing can be
     concluded from it) is folded away on the page too. Files for machines have every row.

@@ -94,7 +94,7 @@ def _dialect_facts(sessions: Sequence[Session]) -> dict[str, str]:
 
 
 def _fewer_at_once(sessions: Sequence[Session]) -> str:
-    """Servers that serve fewer requests at once than the settings would send; empty where there are none."""
+    """Servers that serve fewer requests at once than the settings would send; empty if there are none."""
     found = [slots for entry in sessions for slots in entry.get("slots") or [] if isinstance(slots, dict)]
     few = {
         (str(slots.get("url")), have, wanted)
@@ -107,7 +107,7 @@ def _fewer_at_once(sessions: Sequence[Session]) -> str:
 
 
 def machine_in_short(sessions: Sequence[Session]) -> str:
-    """One line for the head of a report; empty where nothing is recorded."""
+    """One line for the head of a report; empty if nothing is recorded."""
     machines = list(dict.fromkeys(described(entry["hardware"]) for entry in sessions if entry.get("hardware")))
     return machines[0] + (f" and {len(machines) - 1} more" if len(machines) > 1 else "") if machines else ""
 

@@ -38,7 +38,9 @@ _KEPT_LINES = 400
 
 
 class RunFailed(BenchmarkError):
-    """A run that did not finish. What it has measured is kept, and the same call again asks only for the rest.
+    """A run that did not finish.
+
+    What it has measured is kept, and the same call again asks only for the rest.
 
     Attributes:
         exit_code: Snakemake's.
@@ -137,7 +139,10 @@ class BenchmarkRunner:
         output_format: OutputFormat | str = OutputFormat.JSON,
         **settings: object,
     ) -> ComparisonResults:
-        """Run several profiles and compare the first with each of the others; raises as `run_single_benchmark`."""
+        """Run several profiles and compare the first with each of the others.
+
+        Raises as `run_single_benchmark`.
+        """
         names, kind = tuple(map(str, profiles)), _format(output_format)
         given = {"compare": names, "profile": names[0] if names else None, "tasks": task_ids, "samples": sample_size}
         command = await self._run("compare", _given(given | settings) | {"output_format": str(kind)})

@@ -180,7 +180,7 @@ def foreign_scorers(rules: Sequence[JsonObject]) -> list[str]:
 
 
 def score_answer(answer: object, truth: JsonObject | None, rules: Sequence[JsonObject]) -> float | None:
-    """Weighted mean of the fields' scores, 0 to 1; None where there is no truth to compare with.
+    """Weighted mean of the fields' scores, 0 to 1; None if there is no truth to compare with.
 
     Raises as `score_fields`.
     """

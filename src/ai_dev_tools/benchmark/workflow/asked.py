@@ -69,7 +69,10 @@ def asked_cases(experiment: Experiment, task: str) -> list[str]:
 
 
 def _profiles(experiment: Experiment, settings: Mapping[str, JsonValue], targets: Iterable[str]) -> set[str]:
-    """Profiles whose samples this call may need; all cases where what every profile shares is itself the target."""
+    """Profiles whose samples this call may need.
+
+    All cases where what every profile shares is itself the target.
+    """
     config = experiment.config
     found = {experiment.run, *(config.compare or ())}
     batches = {config.batch} if config.batch else set()

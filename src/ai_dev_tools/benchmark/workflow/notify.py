@@ -1,4 +1,6 @@
-"""Telling others what came of a run: a signed webhook, and GitHub's step summary. Nothing here ever fails a run.
+"""Telling others what came of a run: a signed webhook, and GitHub's step summary.
+
+Nothing here ever fails a run.
 
 Both are set through the environment, since addresses and secrets should not be committed:
 `AI_DEV_BENCH_WEBHOOK` (URL), `AI_DEV_BENCH_WEBHOOK_SECRET` (HMAC-SHA256 of the body, sent as `X-Signature-256`),

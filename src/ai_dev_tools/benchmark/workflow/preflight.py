@@ -43,7 +43,9 @@ class Check:
 
 
 def validate(merged: Merged, overrides: Mapping[str, Any], root: Path) -> list[Check]:
-    """All checks, in the order in which they matter; those that need a sound config are left out without one.
+    """All checks, in the order in which they matter.
+
+    Those that need a sound config are left out without one.
 
     Args:
         merged: settings and where they came from.

@@ -18,7 +18,10 @@ from ai_dev_tools.benchmark.records.endpoint_spec import is_url
 
 
 def changed_models(experiment: Experiment, profile: str, root: Path) -> Iterator[tuple[str, str]]:
-    """Name of the instance and one line, for each whose server has another model now; servers that are off say nothing."""
+    """Name of the instance and one line, for each whose server has another model now.
+
+    Servers that are off say nothing.
+    """
     for instance in experiment.instances(profile):
         asked = recorded_digests(root / paths.RUN.format(profile=profile), instance.model)
         now = _served_digest(experiment, profile, instance, root) if asked else None
@@ -49,7 +52,10 @@ def _first_digest(file: Path) -> str | None:
 
 
 def _served_digest(experiment: Experiment, profile: str, instance: ResolvedInstance, root: Path) -> str | None:
-    """What a server that runs already, or the embedded one's file, has under the name; None where nobody says."""
+    """What a server that runs already, or the embedded one's file, has under the name.
+
+    None if nobody says.
+    """
     try:
         if instance.endpoint == "embedded":
             return _file_digest(experiment, profile, instance, root)

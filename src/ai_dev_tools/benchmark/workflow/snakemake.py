@@ -1,4 +1,7 @@
-"""Driving Snakemake from outside: the command line of a run, and a process that is ended in order. No second engine."""
+"""Driving Snakemake from outside: the command line of a run, and a process that is ended in order.
+
+No second engine.
+"""
 
 from __future__ import annotations
 
@@ -100,7 +103,10 @@ def run(call: Call, root: Path, environment: Mapping[str, str] | None = None) ->
 
 
 def end(process: subprocess.Popen[bytes], hurry: Callable[[], bool] = lambda: False) -> None:
-    """End a run and everything it started: as Ctrl-C does, then SIGTERM, then SIGKILL; `hurry()` skips the waiting."""
+    """End a run and everything it started: as Ctrl-C does, then SIGTERM, then SIGKILL.
+
+    `hurry()` skips the waiting.
+    """
     for signum, grace_s in GRACE_S.items():
         signal_group(process.pid, signum)
         deadline = time.monotonic() + grace_s
@@ -113,7 +119,10 @@ def end(process: subprocess.Popen[bytes], hurry: Callable[[], bool] = lambda: Fa
 
 
 def _end_with_parent() -> None:
-    """Should this process be killed, Snakemake is as well; its jobs notice and end, and nothing finished is lost."""
+    """Should this process be killed, Snakemake is as well.
+
+    Its jobs notice and end, and nothing finished is lost.
+    """
     import ctypes
 
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)

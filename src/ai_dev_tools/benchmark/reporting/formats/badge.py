@@ -36,7 +36,10 @@ def render(verdict: model.Verdict) -> str:
 
 
 def file_names(verdicts: Iterable[model.Verdict]) -> Iterator[tuple[str, model.Verdict]]:
-    """A path-safe name for each verdict's badge; those that would share one (models `a:b` and `a-b`) get a number."""
+    """A path-safe name for each verdict's badge.
+
+    Those that would share one (models `a:b` and `a-b`) get a number.
+    """
     taken: Counter[str] = Counter()
     for verdict in verdicts:
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", verdict.id).strip("-.")[:120] or "verdict"

@@ -13,7 +13,9 @@ MOST_ROWS = 12
 
 
 def brief(report: Report, without: Collection[str] = ()) -> Report:
-    """The report with the main rows of its tables, without what a page folds away; the CSV files are named.
+    """The report with the main rows of its tables, without what a page folds away.
+
+    The CSV files are named.
 
     Args:
         without: sections and tables that are left out as well.

@@ -1,4 +1,7 @@
-"""Sections as HTML fragments, and the page around them. Jinja2 escapes everything that a template prints."""
+"""Sections as HTML fragments, and the page around them.
+
+Jinja2 escapes everything that a template prints.
+"""
 
 from __future__ import annotations
 

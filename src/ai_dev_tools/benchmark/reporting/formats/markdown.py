@@ -1,4 +1,7 @@
-"""The report as Markdown that renders well on a forge. Foreign text can forge neither markup nor a table."""
+"""The report as Markdown that renders well on a forge.
+
+Foreign text can forge neither markup nor a table.
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,4 @@
-"""The parts of a report, in the order in which they are read. A section is a function of the run's data."""
+"""The parts of a report, in the order in which they are read.
+
+A section is a function of the run's data.
+"""

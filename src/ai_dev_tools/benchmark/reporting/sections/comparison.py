@@ -180,7 +180,10 @@ def quality(data: RunData) -> Section:
 
 
 def _points(data: RunData) -> pd.DataFrame:
-    """Mean quality and both mean costs of each approach, model and task that has them; `front` as `_front` finds it."""
+    """Mean quality and both mean costs of each approach, model and task that has them.
+
+    `front` as `_front` finds it.
+    """
     rows = []
     for cost, panel in (
         ("total_tokens_mean", "mean tokens per request"),

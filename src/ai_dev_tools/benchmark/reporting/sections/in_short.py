@@ -60,7 +60,7 @@ class Judged:
 
     @property
     def amount(self) -> str:
-        """`57.9 % fewer tokens`, empty where nothing was measured."""
+        """`57.9 % fewer tokens`, empty if nothing was measured."""
         change: Any = self.row.get("change_percent")
         if is_missing(change) or self.row.get("tool_failure"):
             return ""
@@ -76,7 +76,7 @@ class Judged:
 
     @property
     def measured(self) -> str:
-        """The amount with its interval, empty where nothing was measured."""
+        """The amount with its interval, empty if nothing was measured."""
         return f"{self.amount} ({self.interval})" if self.amount else ""
 
 
@@ -192,7 +192,7 @@ def _others(group: list[Judged]) -> Iterator[str]:
 
 
 def _brevity(claim: Judged) -> str:
-    """What a saving may be due to besides the tool; empty where that is ruled out or was not looked at."""
+    """What a saving may be due to besides the tool; empty if that is ruled out or was not looked at."""
     for reason in claim.reasons:
         if reason.plain.startswith("brevity, not this tool"):
             return "an excerpt of the same length does as well, so it is brevity that saves, not this tool"

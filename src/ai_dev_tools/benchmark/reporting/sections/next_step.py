@@ -39,7 +39,7 @@ ORDER = (
 )
 """Steps in the order in which they help: the first that any claim needs is named."""
 Step = tuple[str, str]
-"""Advice, and the command that follows it; empty where no single command does."""
+"""Advice, and the command that follows it; empty if no single command does."""
 Claim = tuple[Mapping[str, Any], Sequence[Reason]]
 
 
@@ -68,7 +68,7 @@ def next_step(data: RunData, claims: Sequence[Claim]) -> Step:
 
 
 def _needed(data: RunData, claim: Claim) -> str:
-    """The step that a claim needs; empty where its word stands."""
+    """The step that a claim needs; empty if its word stands."""
     row, reasons = claim
     if row["verdict"] in ("saves", "costs") or not reasons:
         return ""
@@ -156,7 +156,10 @@ def _more(data: RunData, claims: Sequence[Claim]) -> Step:
 
 
 def _samples_that_decide(data: RunData, claims: Sequence[Claim]) -> int:
-    """More samples per task than there are, with which what more samples can decide is decided; 0 where none could."""
+    """More samples per task than there are, with which what more samples can decide is decided.
+
+    0 where none could.
+    """
     wanted = [row.get("samples_could_decide") for row, _ in claims]
     most = int(max((float(each) for each in wanted if each is not None and not is_missing(each)), default=0))
     asked = data.samples.groupby(["model", "task", "approach"]).size().max()

@@ -156,7 +156,10 @@ def timeline(data: RunData) -> Section:
 
 
 def _without_pauses(start: Any, duration: Any, pause: float = 5.0) -> tuple[Any, Any]:
-    """Seconds since the first request with every idle stretch longer than `pause` cut to `pause`; `start` is sorted."""
+    """Seconds since the first request with every idle stretch longer than `pause` cut to `pause`.
+
+    `start` is sorted.
+    """
     busy_until = np.maximum.accumulate(start + duration)
     idle = np.r_[0.0, np.maximum(0.0, start[1:] - busy_until[:-1] - pause)]
     shifted = start - start[0] - np.cumsum(idle)
