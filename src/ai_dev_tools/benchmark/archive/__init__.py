@@ -7,7 +7,7 @@ The file is a zip and a Workflow Run RO-Crate; see docs/archives.md. Importing t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ai_dev_tools.benchmark.archive.build import build_archive
@@ -28,7 +28,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name in _HOMES:
         from importlib import import_module
 

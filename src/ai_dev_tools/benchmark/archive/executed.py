@@ -73,7 +73,7 @@ def _is_dull(metadata: dict[str, Any], known: tuple[str, ...]) -> bool:
     )  # fmt: skip
 
 
-def _is_word(value: Any) -> bool:
+def _is_word(value: object) -> bool:
     if isinstance(value, list | dict):
         inner = value if isinstance(value, list) else value.values()
         return len(value) < 20 and all(map(_is_word, inner))

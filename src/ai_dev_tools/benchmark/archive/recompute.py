@@ -58,7 +58,7 @@ def report_differences(archive: Archive, manifest: Manifest, report: dict[str, A
     ]
 
 
-def same(one: Any, other: Any) -> bool:
+def same(one: object, other: object) -> bool:
     """Whether two JSON values agree.
 
     Numbers to nine digits, since another machine may round the last one differently.

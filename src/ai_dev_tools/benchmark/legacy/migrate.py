@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from ai_dev_tools.benchmark._util.json_values import JsonObject, table_in
+from ai_dev_tools.benchmark._util.json_values import JsonObject, JsonValue, table_in
 from ai_dev_tools.benchmark.config.sources import SECTION_NAME, read_section_of, translate, update
 from ai_dev_tools.benchmark.errors import ConfigurationError
 
@@ -83,7 +83,7 @@ def migrate_section(section: Mapping[str, Any], base: Mapping[str, Any]) -> Migr
     return Migration(settings, carried, tuple(left))
 
 
-def _problem(key: str, value: Any, base: Mapping[str, Any]) -> str | None:
+def _problem(key: str, value: JsonValue, base: Mapping[str, Any]) -> str | None:
     """Why a value cannot be used here, or None."""
     from ai_dev_tools.benchmark.config.models import load_config
 

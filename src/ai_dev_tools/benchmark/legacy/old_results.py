@@ -254,18 +254,18 @@ def _slug(text: str, separator: str = "-") -> str:
     return re.sub(r"[^a-z0-9]+", separator, text.lower()).strip(separator) or "unknown"
 
 
-def _count(value: Any, default: int) -> int:
+def _count(value: object, default: int) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 100_000 else default
 
 
-def _natural(value: Any) -> int | None:
-    usable = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST
-    return value if usable else None
+def _natural(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST else None
 
 
-def _seconds(value: Any) -> float | None:
-    usable = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 4e9
-    return round(float(value), 6) if usable else None
+def _seconds(value: object) -> float | None:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    return round(float(value), 6) if 0 < value < 4e9 else None
 
 
 def _utc(stamp: float) -> str:

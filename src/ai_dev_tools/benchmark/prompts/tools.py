@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pydantic import Field, PositiveFloat, ValidationInfo, field_validator
 
@@ -60,6 +60,9 @@ from ai_dev_tools.benchmark.tasks.templating import (
     template_environment,
     template_problem,
 )
+
+if TYPE_CHECKING:
+    from jinja2.sandbox import SandboxedEnvironment
 
 MAX_OUTPUT_BYTES = 50_000_000
 VERSION_TIMEOUT_S = 30.0
@@ -375,7 +378,7 @@ def condense(
     raise ToolError(f"{spec.id}: the template does not fit the tool's output{where}: {found.message}")
 
 
-def _condensed(spec: ToolSpec, environment: Any, stdout: bytes, given: CaseInput) -> Outcome:
+def _condensed(spec: ToolSpec, environment: SandboxedEnvironment, stdout: bytes, given: CaseInput) -> Outcome:
     try:
         text, data = read_output(stdout, spec.output)
     except ValueError as error:

@@ -107,7 +107,7 @@ def _format(name: str) -> str:
         raise ConfigurationError(f"unknown output_format '{name}', known: {', '.join(OutputFormat)}") from None
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name in _HOMES:
         from importlib import import_module
 

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, PositiveFloat, field_validator, model_validator
 
+from ai_dev_tools.benchmark._util.json_values import JsonValue
 from ai_dev_tools.benchmark.config.models import WorkflowType
 from ai_dev_tools.benchmark.config.parsing import (
     CLUSTER,
@@ -94,9 +95,9 @@ class Case(StrictModel):
     excerpt: Excerpt | None = None
     inline: dict[str, str] | None = Field(None, min_length=1)
     contexts: dict[str, str] | None = Field(None, min_length=1)
-    vars: dict[str, Any] = {}
+    vars: dict[str, object] = {}
     truth: dict[str, Any] | None = None
-    labels: Any = None
+    labels: object = None
     established: str | None = None
     tool_states_answer: bool = False
     notes: str | None = None
@@ -249,7 +250,7 @@ def _load_case(path: Path, folder: Path) -> Case:
     return case
 
 
-def _checked(where: str, fields: Any, folder: Path) -> Case:
+def _checked(where: str, fields: object, folder: Path) -> Case:
     """A case from its fields, its source looked up."""
     case = parse(Case, fields, where, {"where": where})
     refuse_unstorable(fields, where)
@@ -258,7 +259,7 @@ def _checked(where: str, fields: Any, folder: Path) -> Case:
     return case
 
 
-def _answer_fields(settings: dict[str, Any]) -> dict[str, Any]:
+def _answer_fields(settings: Mapping[str, object]) -> dict[str, JsonValue]:
     """Schema of each field of the answer, as far as an unchecked task.yaml has them."""
     schema = settings.get("answer_schema")
     fields = schema.get("properties") if isinstance(schema, dict) else None
@@ -368,7 +369,7 @@ def check_names(names: Sequence[str], valid: Iterable[str], what: str) -> None:
         raise ConfigurationErrors(lines)
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """`get_task_registry`, `create_custom_task` and `TaskRegistry` live in `registry`, which builds on this module."""
     if name in ("get_task_registry", "create_custom_task", "TaskRegistry"):
         from ai_dev_tools.benchmark.tasks import registry

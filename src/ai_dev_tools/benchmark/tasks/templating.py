@@ -15,7 +15,11 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+    from jinja2.sandbox import SandboxedEnvironment
 
 CPU_S = 10
 WALL_S = 120.0
@@ -39,7 +43,7 @@ Outcome = str | Failed
 
 
 @functools.cache
-def template_environment() -> Any:
+def template_environment() -> SandboxedEnvironment:
     """Jinja2, sandboxed and strict: a misspelt variable is an error."""
     import jinja2
     import jinja2.sandbox
@@ -70,19 +74,21 @@ def template_problem(source: str) -> str | None:
     return outcome.message if isinstance(outcome, Failed) else None
 
 
-def render_each(source: str, values: Iterable[Mapping[str, Any]], most_bytes: int = MAX_TEXT_BYTES) -> list[Outcome]:
+def render_each(source: str, values: Iterable[Mapping[str, object]], most_bytes: int = MAX_TEXT_BYTES) -> list[Outcome]:
     """A template rendered with each of these sets of variables, in order; stops after a `limit`."""
     environment = template_environment()  # made here, or every child would import Jinja2
     return outcomes(lambda: _each(environment, source, values, most_bytes))
 
 
-def render_text(environment: Any, source: str, values: Mapping[str, Any], most_bytes: int = MAX_TEXT_BYTES) -> Outcome:
+def render_text(
+    environment: SandboxedEnvironment, source: str, values: Mapping[str, object], most_bytes: int = MAX_TEXT_BYTES
+) -> Outcome:
     """A template's text; call this within `outcomes`."""
     return next(iter(_each(environment, source, [values], most_bytes)))
 
 
 def _each(
-    environment: Any, source: str, values: Iterable[Mapping[str, Any] | None], most_bytes: int
+    environment: SandboxedEnvironment, source: str, values: Iterable[Mapping[str, object] | None], most_bytes: int
 ) -> Iterator[Outcome]:
     import jinja2
 
@@ -105,7 +111,7 @@ def _each(
             return
 
 
-def _outcome(template: Any, given: Mapping[str, Any], most_bytes: int) -> Outcome:
+def _outcome(template: Template, given: Mapping[str, object], most_bytes: int) -> Outcome:
     try:
         return _text(template.generate(**given), most_bytes)
     except MemoryError:

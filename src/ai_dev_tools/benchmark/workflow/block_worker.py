@@ -12,10 +12,13 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ai_dev_tools.benchmark.execution import start_block
 from ai_dev_tools.benchmark.execution.start_block import WORKER
+
+if TYPE_CHECKING:
+    from snakemake.workflow import Workflow
 
 PROGRAM = str(Path(start_block.__file__))
 """What a block's job runs, with `python3 -I -S`."""
@@ -23,7 +26,7 @@ MODULE = "ai_dev_tools.benchmark.execution.worker"
 BLOCK_RULES = ("run_block", "run_sample")
 
 
-def offer_worker(workflow: Any, folder: Path) -> None:
+def offer_worker(workflow: Workflow, folder: Path) -> None:
     """Have blocks of this run started by a worker, where there are several and they run here, in this environment.
 
     Not on clusters, where a block is a job with its own limits, and not in a conda environment or a container, whose

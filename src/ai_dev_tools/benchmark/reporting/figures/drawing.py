@@ -163,7 +163,7 @@ def series_look(name: str, names: Sequence[str]) -> tuple[str, str, Any]:
     return COLOURS[number], MARKERS[number], DASHES[number]
 
 
-def short_label(value: Any, most: int = 34) -> str:
+def short_label(value: object, most: int = 34) -> str:
     """Foreign text as a label: visible, one line, not too long."""
     shown = visible(str(value), keep_lines=False)
     return shown if len(shown) <= most else shown[: most - 1] + "…"

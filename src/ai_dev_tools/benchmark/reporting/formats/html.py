@@ -11,7 +11,6 @@ import json
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
-from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -44,7 +43,7 @@ def environment() -> Environment:
     return jinja
 
 
-def _visible(value: Any) -> Any:
+def _visible(value: object) -> object:
     """Whatever a template prints: foreign characters that would act unseen are shown; ready markup stays."""
     return visible(value, keep_lines=False) if isinstance(value, str) and not isinstance(value, Markup) else value
 
@@ -65,13 +64,13 @@ def figure_title(figure: Figure) -> str:
     return str(escape(figure.title))
 
 
-def script_json(value: Any) -> str:
+def script_json(value: object) -> str:
     """JSON that is safe inside a <script> element, whatever it holds."""
     text = json.dumps(value, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def data_script(name: str, value: Any) -> str:
+def data_script(name: str, value: object) -> str:
     """A block of data inside a page, for its script to read."""
     return f'<script type="application/json" id="{escape(name)}">{script_json(value)}</script>'
 

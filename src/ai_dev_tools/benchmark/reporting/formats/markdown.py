@@ -86,7 +86,7 @@ def known_comparisons(content: Mapping[str, Any]) -> Iterator[tuple[str, Mapping
         yield f"{reference} vs {name}", content["approaches"][name]
 
 
-def known(value: Any) -> str:
+def known(value: object) -> str:
     """One of the known percentages with its sign."""
     return "not available" if is_missing(value) else f"{number(value, 1)}%"
 

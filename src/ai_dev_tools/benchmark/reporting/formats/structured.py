@@ -74,7 +74,7 @@ def _table(table: model.Table) -> dict[str, Any]:
     }
 
 
-def jsonable(value: Any) -> Any:
+def jsonable(value: object) -> Any:
     """The value with JSON's types only: NaN and infinities become None, numpy's numbers Python's."""
     if isinstance(value, dict):
         return {str(key): jsonable(item) for key, item in value.items()}
@@ -87,7 +87,7 @@ def jsonable(value: Any) -> Any:
     return value if value is None or isinstance(value, str | int | bool) else str(value)
 
 
-def csv_cell(value: Any) -> Any:
+def csv_cell(value: object) -> object:
     """A cell that no spreadsheet takes for a formula; numbers stay numbers, what is missing stays empty."""
     if not isinstance(value, str):
         return "" if is_missing(value) else value
