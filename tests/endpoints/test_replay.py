@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import threading
 import time
@@ -181,7 +180,7 @@ def test_it_needs_no_port_of_its_own(recording: Write) -> None:
     spec = recording(recorded())
     with open_endpoint(spec) as first:
         taken = int(first.base_url.rpartition(":")[2])
-        with open_endpoint(dataclasses.replace(spec, port=taken)) as second:
+        with open_endpoint(msgspec.structs.replace(spec, port=taken)) as second:
             assert second.base_url != first.base_url
 
 
