@@ -341,7 +341,7 @@ def test_a_plain_zip_that_is_damaged_gets_one_line(tmp_path: Path) -> None:
     [
         ("{", "plans.jsonl is damaged"),
         ("[1]", "plans.jsonl is damaged"),
-        ("{}", "plan 1 of the ledger: 'plan': Field required"),
+        ("{}", "plan 1 of the ledger: 'profile': Field required"),
     ],
 )
 def test_a_plan_ledger_that_is_none_gets_one_line(archive: Path, tmp_path: Path, ledger: str, said: str) -> None:
