@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import yaml
 
 from ai_dev_tools.benchmark.prompts import Prompt
+from ai_dev_tools.benchmark.prompts.tool_results import ToolResult
 from ai_dev_tools.benchmark.prompts.tools import ToolSpec
 from ai_dev_tools.benchmark.records.block import PROTOCOL, Block
 from ai_dev_tools.benchmark.records.endpoint_spec import EndpointSpec
@@ -81,6 +84,11 @@ def tool(folder: Path, *command: str, **changed: Any) -> ToolSpec:
         "folder": folder,
     }
     return ToolSpec(**fields | changed)
+
+
+def undisturbed(rows: Iterable[ToolResult]) -> list[ToolResult]:
+    """Results as if the machine did nothing else, however busy it is: those that others disturbed are made again."""
+    return [msgspec.structs.replace(row, other_cpu_s=0.0) for row in rows]
 
 
 def prompt(case_id: str, approach: str, text: str | None = None, **changed: Any) -> Prompt:

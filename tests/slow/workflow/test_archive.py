@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from ai_dev_tools.benchmark.archive import unpack, verify
@@ -68,15 +67,6 @@ class Author:
         return made
 
 
-def forget_disturbances(contexts: Path) -> None:
-    """Say of every run of the tool that it had the machine to itself, whatever else this one did meanwhile.
-
-    A time that was disturbed is measured again by whoever can, such as the run that replays this one.
-    """
-    rows = read_contexts(contexts).values()
-    write_contexts(contexts, [msgspec.structs.replace(row, other_cpu_s=0.0) for row in rows])
-
-
 @pytest.fixture(scope="module")
 def author(tmp_path_factory: pytest.TempPathFactory) -> Author:
     project = Project.create(tmp_path_factory.mktemp("project"))
@@ -88,7 +78,8 @@ def author(tmp_path_factory: pytest.TempPathFactory) -> Author:
         patch.setenv("SOURCE_DATE_EPOCH", "1700000000")
         author = Author(project, {"profile": "light", "endpoint": fake.url, "samples": 7})
         project.run("--cores", "1", CONTEXTS, **author.settings)
-        forget_disturbances(project.folder / CONTEXTS)
+        contexts = project.folder / CONTEXTS  # a time that others disturbed would be measured again by the replay
+        write_contexts(contexts, making.undisturbed(read_contexts(contexts).values()))
         said = project.run("--cores", "1", "archive", **author.settings)
         assert "VALID: the report belongs to the data: 21 samples" in said
     return author

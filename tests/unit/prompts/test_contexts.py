@@ -11,14 +11,14 @@ from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.prompts.tool_results import ToolResult, collect_contexts, read_contexts, write_contexts
 from ai_dev_tools.benchmark.prompts.tools import companions, find_tools
 from ai_dev_tools.benchmark.tasks.loading import load_task
-from support.making import case, tool, write_task
+from support.making import case, tool, undisturbed, write_task
 
 
 def collected(
     folder: Path, code: str, known: dict[str, ToolResult] | None = None, runs: int = 1, **changed: Any
 ) -> list[ToolResult]:
     task = load_task(folder / "colours")
-    return collect_contexts(task, tool(folder, "-c", code, **changed), folder, known or {}, runs)
+    return undisturbed(collect_contexts(task, tool(folder, "-c", code, **changed), folder, known or {}, runs))
 
 
 def stamped(rows: list[ToolResult]) -> dict[str, ToolResult]:

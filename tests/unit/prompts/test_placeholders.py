@@ -15,7 +15,7 @@ from ai_dev_tools.benchmark.prompts.placeholders import VALID, CaseInput, check_
 from ai_dev_tools.benchmark.prompts.tool_results import collect_contexts
 from ai_dev_tools.benchmark.prompts.tools import condense, load_tool, run_tool
 from ai_dev_tools.benchmark.tasks.loading import load_task
-from support.making import case, tool, write_task
+from support.making import case, tool, undisturbed, write_task
 
 FILES = {"app.py": "x = 1\n", "pkg/mod.py": "y = 2\n"}
 SHOW = "import sys; print(sys.argv[1:])"
@@ -168,7 +168,7 @@ def test_another_question_runs_again_just_the_tools_that_see_it(
     task = load_task(write_task(tmp_path))
     other = task.model_copy(update={"question": "What else about {{ thing }}?"})
     spec = tool(tmp_path, "-c", SHOW, **changed)
-    first = collect_contexts(task, spec, tmp_path, {})
-    second = collect_contexts(other, spec, tmp_path, {row.case: row for row in first})
+    first = undisturbed(collect_contexts(task, spec, tmp_path, {}))
+    second = undisturbed(collect_contexts(other, spec, tmp_path, {row.case: row for row in first}))
     assert (second != first) is asks
     assert asks is ("What else about the sky?" in second[0].text) or changed.get("template", "").startswith("{%")

@@ -17,7 +17,7 @@ import pytest
 from ai_dev_tools.benchmark.prompts.executed import executed_digest
 from ai_dev_tools.benchmark.prompts.tool_results import ToolResult, collect_contexts
 from ai_dev_tools.benchmark.tasks.loading import load_task
-from support.making import tool, write_task
+from support.making import tool, undisturbed, write_task
 
 
 def program(path: Path, text: str) -> Path:
@@ -172,7 +172,8 @@ def test_installed_tools_can_be_told_apart_quickly() -> None:
 def collected(folder: Path, known: list[ToolResult], **changed: object) -> list[ToolResult]:
     task = load_task(folder / "colours")
     spec = tool(folder, command=("{tool_dir}/now",), version_command=("{python}", "-c", "print('1.0')"))
-    return collect_contexts(task, spec, folder, {row.case: row for row in known}, **changed)  # type: ignore[arg-type]
+    known_rows = {row.case: row for row in known}
+    return undisturbed(collect_contexts(task, spec, folder, known_rows, **changed))  # type: ignore[arg-type]
 
 
 def test_a_changed_program_of_the_same_version_is_run_again(tmp_path: Path) -> None:

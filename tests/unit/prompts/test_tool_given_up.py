@@ -8,7 +8,7 @@ import pytest
 
 from ai_dev_tools.benchmark.prompts.tool_results import ToolResult, collect_contexts
 from ai_dev_tools.benchmark.tasks.loading import load_task
-from support.making import case, tool, write_task
+from support.making import case, tool, undisturbed, write_task
 
 CASES = [case(f"c{n}", source=None, inline={f"f{n}.py": f"{n}\n"}) for n in range(6)]
 
@@ -17,7 +17,8 @@ def collected(folder: Path, code: str, known: list[ToolResult] | None = None, **
     if not (folder / "colours").exists():
         write_task(folder, *CASES, sources={"x": ""})
     spec = tool(folder, "-c", f"import glob, sys\nname = glob.glob('f*')[0]\n{code}", **changed)
-    return collect_contexts(load_task(folder / "colours"), spec, folder, {row.case: row for row in known or []})
+    known_rows = {row.case: row for row in known or []}
+    return undisturbed(collect_contexts(load_task(folder / "colours"), spec, folder, known_rows))
 
 
 def ran(folder: Path, rows: list[ToolResult]) -> list[str]:
@@ -85,7 +86,7 @@ def test_known_results_are_not_given_up_with_the_rest(tmp_path: Path) -> None:
     assert first[5].error.startswith("not run")
     spec = tool(tmp_path, "-c", f"import glob, sys\nname = glob.glob('f*')[0]\n{code}")
     task = load_task(tmp_path / "colours")
-    (last,) = collect_contexts(task, spec, tmp_path, {}, cases=["c5"])
+    (last,) = undisturbed(collect_contexts(task, spec, tmp_path, {}, cases=["c5"]))
     rows = collected(tmp_path, code, [last])
     assert rows[5] == last
     assert ran(tmp_path, rows) == [f"c{n}" for n in range(6)]
