@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
 """Any JSON value, read only: whoever reads it asks with isinstance what it is."""
 JsonObject: TypeAlias = "dict[str, JsonValue]"
+Json: TypeAlias = Any
+"""A JSON value whose form the reader knows: an answer, the truth of a case, a schema, the content of a report."""
+JsonFields: TypeAlias = dict[str, Json]
+"""A JSON object whose fields the reader knows."""
 Scalar: TypeAlias = bool | int | float | str | None
 """What JSON can say in one word."""
 

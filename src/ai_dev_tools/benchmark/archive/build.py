@@ -11,13 +11,12 @@ import importlib.resources
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import yaml
 
 from ai_dev_tools.benchmark._util.credentials import without_passwords
-from ai_dev_tools.benchmark._util.json_values import table_in
+from ai_dev_tools.benchmark._util.json_values import Json, table_in
 from ai_dev_tools.benchmark.archive.container import ArchiveError, Digest, Member, new_archive
 from ai_dev_tools.benchmark.archive.crate import crate_metadata
 from ai_dev_tools.benchmark.archive.facts import block_facts, gather, tool_about, tool_facts
@@ -246,7 +245,7 @@ class _Collection:
             if rule != "archive_run" and second in (named if rule in BY_TASK else {self.subject.profile}):
                 yield Member(self._name(path), path)
 
-    def _may_include(self, receipt: Mapping[str, Any]) -> bool:
+    def _may_include(self, receipt: Mapping[str, Json]) -> bool:
         free = any(name in FREE_LICENCES for name in str(receipt.get("license")).split(" OR "))
         return bool("corpora" in self.included and receipt.get("available") and free)
 

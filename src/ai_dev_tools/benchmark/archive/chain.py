@@ -13,10 +13,11 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import msgspec
 
+from ai_dev_tools.benchmark._util.json_values import JsonFields
 from ai_dev_tools.benchmark.analysis.flatten import ADDED, COLUMNS, sample_row
 from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.samples_table import NUMBERS
@@ -62,8 +63,8 @@ _UNREADABLE = (msgspec.MsgspecError, ValueError, TypeError, OverflowError, Recur
 class _Prompt:
     sha256: str
     schema: str
-    scoring: list[dict[str, Any]]
-    truth: dict[str, Any] | None
+    scoring: list[JsonFields]
+    truth: JsonFields | None
     stratum: str
 
 
@@ -84,8 +85,8 @@ class Records:
         self._rows: dict[Key, bytes] = {}
         self._counted = 0
         self.own_scorers: set[str] = set()
-        self.report: dict[str, Any] = {}
-        self.settings: dict[str, Any] = {}
+        self.report: JsonFields = {}
+        self.settings: JsonFields = {}
         self._prompt_decoder = msgspec.json.Decoder(Prompt)
         self._context_decoder = msgspec.json.Decoder(ToolResult)
 
@@ -320,7 +321,7 @@ def _decoded(decode: Callable[[bytes], T], line: bytes, number: int, what: str) 
         raise ArchiveError(f"line {number} is not {what} ({str(error)[:200]})") from None
 
 
-def _object(stream: Hashed) -> dict[str, Any]:
+def _object(stream: Hashed) -> JsonFields:
     """A JSON document; numbers too large for any record of this project are refused, not computed with."""
     try:
         content = msgspec.json.decode(stream.read())

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
 
+from ai_dev_tools.benchmark._util.json_values import JsonFields
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.reporting.formats.structured import jsonable
 
@@ -38,7 +38,7 @@ def is_executed(recorded: bytes, expected: bytes, profile: str, about: object) -
         return False
 
 
-def _plain(cell: dict[str, Any]) -> dict[str, Any]:
+def _plain(cell: JsonFields) -> JsonFields:
     """A cell without what differs between two executions."""
     kept = {key: value for key, value in cell.items() if key not in ("execution_count", "metadata", "outputs")}
     outputs = [
@@ -49,7 +49,7 @@ def _plain(cell: dict[str, Any]) -> dict[str, Any]:
     return kept | {"outputs": outputs, "tags": tags, "count": None if isinstance(count, int) else count}
 
 
-def _is_injected(cell: dict[str, Any], profile: str, about: object) -> bool:
+def _is_injected(cell: JsonFields, profile: str, about: object) -> bool:
     """Whether a cell holds the parameters of this run, as papermill writes them."""
     from papermill.translators import PythonTranslator
 
@@ -64,7 +64,7 @@ def _is_injected(cell: dict[str, Any], profile: str, about: object) -> bool:
     return same and cell["cell_type"] == "code" and cell["outputs"] == []
 
 
-def _is_dull(metadata: dict[str, Any], known: tuple[str, ...]) -> bool:
+def _is_dull(metadata: JsonFields, known: tuple[str, ...]) -> bool:
     """Whether metadata contains only times, versions and the names of settings."""
     return metadata.keys() <= set(known) and all(
         _is_word(value) for key, part in metadata.items() if key != "papermill" or isinstance(part, dict)

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from ai_dev_tools.benchmark._util.clock import utc_stamp
+from ai_dev_tools.benchmark._util.json_values import Json, JsonFields
 from ai_dev_tools.benchmark.archive.layout import FORMAT, BlockRow, ModelFacts, NotIncluded, RunFacts, Served, ToolFacts
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.execution.provenance import read_sessions
@@ -107,7 +107,7 @@ def stream_block(path: Path) -> Iterator[Sample]:
                 ) from None
 
 
-def read_report(report: Path) -> dict[str, Any]:
+def read_report(report: Path) -> JsonFields:
     """The content of a run's report.json.
 
     Raises:
@@ -126,7 +126,7 @@ def gather(
     root: Path,
     profile: str,
     plan: str,
-    config: Mapping[str, Any],
+    config: Mapping[str, Json],
     blocks: list[BlockFacts],
     tools: list[ToolFacts],
     not_included: list[NotIncluded],

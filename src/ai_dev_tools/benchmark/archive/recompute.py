@@ -10,10 +10,10 @@ import math
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
+from ai_dev_tools.benchmark._util.json_values import JsonFields
 from ai_dev_tools.benchmark.archive.chain import open_parquet
 from ai_dev_tools.benchmark.archive.container import Archive, ArchiveError
 from ai_dev_tools.benchmark.archive.layout import BLOCK_NAME, CONFIG, PROMPTS_NAME, RECORDED, Manifest
@@ -32,13 +32,13 @@ FROM_TABLES = ("comparison_metrics", "overall_metrics", "verdicts", "verdict_row
 """Parts of report.json that are read from the tables."""
 
 
-def report_differences(archive: Archive, manifest: Manifest, report: dict[str, Any]) -> list[str]:
+def report_differences(archive: Archive, manifest: Manifest, report: JsonFields) -> list[str]:
     """Parts of the report that contradict the recorded tables; empty if it belongs to them."""
     from ai_dev_tools.benchmark.reporting.build import SCHEMA_VERSION, build_report
     from ai_dev_tools.benchmark.reporting.data import DERIVED, RunData, plain_samples
     from ai_dev_tools.benchmark.reporting.formats import structured
 
-    tables: dict[str, Any] = {name: _table(archive, name) for name in ("samples", *DERIVED)}
+    tables: JsonFields = {name: _table(archive, name) for name in ("samples", *DERIVED)}
     plans = archive.read(paths.PLANS.format(profile=manifest.profile)).splitlines()
     try:
         about = RunAbout.read(json.loads(archive.read(paths.ABOUT.format(profile=manifest.profile))))

@@ -13,8 +13,8 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from ai_dev_tools.benchmark._util.json_values import Json, JsonFields
 from ai_dev_tools.benchmark._util.lines import visible_line
 from ai_dev_tools.benchmark.archive.container import Archive, ArchiveError
 from ai_dev_tools.benchmark.archive.layout import (
@@ -67,7 +67,7 @@ def _place(name: str, profile: str) -> str | None:
     return name if kept or any(pattern.fullmatch(name) for pattern in known) else None
 
 
-def made_then(report: dict[str, Any]) -> Made:
+def made_then(report: JsonFields) -> Made:
     """How the report of an archive was made, according to its report.json.
 
     Raises:
@@ -85,7 +85,7 @@ def made_then(report: dict[str, Any]) -> Made:
 
 
 def compare_report(
-    archive: Archive, manifest: Manifest, report: dict[str, Any], program: Program, own: dict[str, str]
+    archive: Archive, manifest: Manifest, report: JsonFields, program: Program, own: dict[str, str]
 ) -> Compared:
     """Render every format again and compare byte by byte.
 
@@ -165,7 +165,7 @@ def _system() -> str:
     return f"{platform.system()} {platform.machine()}"
 
 
-def _another_system(sessions: Sequence[Mapping[str, Any]]) -> str:
+def _another_system(sessions: Sequence[Mapping[str, Json]]) -> str:
     """The kind of machine a run was measured on, if it differs from this one and so may compute other last digits."""
     found = [hardware for entry in sessions if isinstance(hardware := entry.get("hardware"), dict)]
     known = {
@@ -178,13 +178,13 @@ def _another_system(sessions: Sequence[Mapping[str, Any]]) -> str:
     return ", ".join(sorted(map(visible_line, known - {_system()})))[:200]
 
 
-def made_by_own_code(settings: dict[str, Any], names: Iterable[str]) -> dict[str, str]:
+def made_by_own_code(settings: JsonFields, names: Iterable[str]) -> dict[str, str]:
     """Members of the report that the author's own notebook or templates made, and which of them."""
     report = settings.get("report") or {}
     return dict(_own(report, set(names)))
 
 
-def _own(report: dict[str, Any], names: set[str]) -> Iterator[tuple[str, str]]:
+def _own(report: JsonFields, names: set[str]) -> Iterator[tuple[str, str]]:
     from ai_dev_tools.benchmark.reporting.formats.own import output_name
 
     if (notebook := str(report.get("notebook", paths.NOTEBOOK))) != paths.NOTEBOOK:

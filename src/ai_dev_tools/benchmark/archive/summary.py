@@ -6,10 +6,10 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
+from ai_dev_tools.benchmark._util.json_values import JsonFields
 from ai_dev_tools.benchmark.archive.container import Archive, Digest
 from ai_dev_tools.benchmark.archive.crate import crate_metadata
 from ai_dev_tools.benchmark.archive.facts import block_facts, gather, tool_about, tool_facts
@@ -36,7 +36,7 @@ _NAMED = re.compile(r"ai-dev-bench verify ([A-Za-z0-9_@.+-]{1,200})\n")
 
 
 def wrong_facts(
-    archive: Archive, manifest: Manifest, folder: Path, facts: RunFacts, settings: dict[str, Any]
+    archive: Archive, manifest: Manifest, folder: Path, facts: RunFacts, settings: JsonFields
 ) -> Iterator[str]:
     """Parts of run.json that the records contradict.
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from ai_dev_tools.benchmark._util.json_values import Json
 from ai_dev_tools.benchmark.archive.limits import LIMITS, ArchiveError, Limits
 
 DEEPEST = 30
@@ -17,7 +18,7 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _UNREADABLE = (yaml.YAMLError, ValueError, RecursionError, TypeError, OverflowError)
 
 
-def yaml_data(text: bytes, where: str, limits: Limits = LIMITS) -> Any:
+def yaml_data(text: bytes, where: str, limits: Limits = LIMITS) -> Json:
     """The data of a YAML document.
 
     Raises:

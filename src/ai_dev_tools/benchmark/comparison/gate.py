@@ -12,14 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ai_dev_tools.benchmark._util.text import is_missing, xml_text
-from ai_dev_tools.benchmark.analysis.clusters import cluster_estimate
+from ai_dev_tools.benchmark.analysis.clusters import Floats, cluster_estimate
 from ai_dev_tools.benchmark.analysis.comparison import DESCRIPTIVE_BELOW
 from ai_dev_tools.benchmark.analysis.pairing import pair_up
 from ai_dev_tools.benchmark.analysis.power import t_power
@@ -172,7 +173,7 @@ def _decide(row: Row, power: float) -> None:
         row |= {"verdict": "undecided", "note": "; ".join(filter(None, (row["note"], said)))}
 
 
-def _is(pairs: pd.DataFrame, model: str) -> Any:
+def _is(pairs: pd.DataFrame, model: str) -> NDArray[np.bool_]:
     return (pairs["model"].astype(str) == model).to_numpy()
 
 
@@ -280,11 +281,11 @@ def _usable(pairs: pd.DataFrame, name: str) -> pd.DataFrame:
     return kept
 
 
-def _log_ratio(pairs: pd.DataFrame, above: str, below: str) -> Any:
-    return np.log((pairs[above] / pairs[below]).to_numpy(dtype=float))
+def _log_ratio(pairs: pd.DataFrame, above: str, below: str) -> Floats:
+    return np.asarray(np.log((pairs[above] / pairs[below]).to_numpy(dtype=float)))
 
 
-def _on_clusters(pairs: pd.DataFrame, values: Any, resamples: int) -> Inference | None:
+def _on_clusters(pairs: pd.DataFrame, values: Floats, resamples: int) -> Inference | None:
     if not len(values):
         return None
     labels = [pairs[label].to_numpy() for label in ("unit", "task_number", "case_number")]

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 import pandas as pd
 
@@ -45,7 +44,7 @@ class Sizing:
     sizes: pd.DataFrame
     durations: pd.DataFrame
 
-    def content(self) -> dict[str, Any]:
+    def content(self) -> Row:
         """For programs: plain values, None if something is absent."""
         tables = {name: records(getattr(self, name)) for name in ("prospects", "sizes", "durations")}
         return {

@@ -10,8 +10,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from ai_dev_tools.benchmark._util.json_values import JsonFields
 from ai_dev_tools.benchmark._util.text import shorten, visible
 from ai_dev_tools.benchmark.prompts import Prompt, read_prompts
 from ai_dev_tools.benchmark.records.sample import Sample, read_block
@@ -33,7 +33,7 @@ Prompts = Mapping[tuple[str, str, str], Prompt]
 class BrowserData:
     """Parts by name, each a JSON value; `index` is the one that a page needs at once."""
 
-    parts: dict[str, Any] = field(default_factory=dict)
+    parts: JsonFields = field(default_factory=dict)
 
     @property
     def samples(self) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 
 from ai_dev_tools.benchmark._util.text import MISSING, is_missing, listing, number, plural, shorten
@@ -14,7 +12,7 @@ from ai_dev_tools.benchmark.comparison.sections.several import forest_rows, run_
 from ai_dev_tools.benchmark.comparison.several import SeveralRuns, overall
 from ai_dev_tools.benchmark.reporting.data import RunData, records
 from ai_dev_tools.benchmark.reporting.document import Block, Column, Figure, Notice, Prose, Section, Table
-from ai_dev_tools.benchmark.reporting.machine import machine_facts
+from ai_dev_tools.benchmark.reporting.machine import Session, machine_facts
 from ai_dev_tools.benchmark.reporting.sections.background import distinct
 
 QUESTION = ["task", "case", "approach"]
@@ -182,7 +180,7 @@ def _facts(one: RunData) -> dict[str, str]:
     return found
 
 
-def _asked(session: Any) -> str:
+def _asked(session: Session) -> str:
     asked = session.get("asked") or {}
     options = asked.get("options") or {}
     parts = [f"{name} {options[name]}" for name in sorted(options) if name not in ("num_ctx", "num_predict", "seed")]

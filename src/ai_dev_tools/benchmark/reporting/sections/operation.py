@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from typing import Any
 from urllib.parse import quote, urlencode
 
 import numpy as np
@@ -11,6 +10,7 @@ import pandas as pd
 
 from ai_dev_tools.benchmark._util.clock import busy_seconds
 from ai_dev_tools.benchmark._util.text import listing, number, plural, shorten, visible
+from ai_dev_tools.benchmark.analysis.clusters import Floats
 from ai_dev_tools.benchmark.analysis.ledger import summarise
 from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.samples_table import ALL, CUT_OFF
@@ -155,7 +155,7 @@ def timeline(data: RunData) -> Section:
     return Section("timeline", "Timeline", (figure,), folded=True)
 
 
-def _without_pauses(start: Any, duration: Any, pause: float = 5.0) -> tuple[Any, Any]:
+def _without_pauses(start: Floats, duration: Floats, pause: float = 5.0) -> tuple[Floats, Floats]:
     """Seconds since the first request with every idle stretch longer than `pause` cut to `pause`.
 
     `start` is sorted.

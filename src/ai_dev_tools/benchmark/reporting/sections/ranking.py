@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ai_dev_tools.benchmark._util.text import is_missing
+from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.reporting.data import RunData, records
 from ai_dev_tools.benchmark.reporting.document import SIGNS, Column, Table
@@ -63,8 +64,8 @@ def _order(row: Mapping[str, Any]) -> tuple[int, float]:
     return place, float("inf") if is_missing(row.get("ratio")) else float(row["ratio"])
 
 
-def _row(data: RunData, model: str, approach: str, found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    row: dict[str, Any] = {"tool": tool_name(approach)}
+def _row(data: RunData, model: str, approach: str, found: Mapping[str, Mapping[str, object]]) -> Row:
+    row: Row = {"tool": tool_name(approach)}
     for name, verdict in found.items():
         word = str(verdict["verdict"] or "inconclusive")
         row[f"{name}_verdict"] = f"{SIGNS.get(word, '?')} {word}"
