@@ -19,7 +19,9 @@ def verify(
     files: Annotated[
         list[Path], typer.Argument(metavar="FILE ...", help="Archives to check", exists=True, dir_okay=False)
     ],
-    recompute: Annotated[bool, typer.Option("--recompute", help="Also derive all tables again, byte by byte")] = False,
+    recompute: Annotated[
+        bool, typer.Option("--recompute", help="Also compute all tables again and compare them byte by byte")
+    ] = False,
     every: Annotated[
         bool, typer.Option("--all", help="List every finding, and every member that was not checked")
     ] = False,
@@ -78,13 +80,13 @@ def unpack(
 
 
 def render(
-    file: Annotated[Path, typer.Argument(help="Archive to make the report of")],
+    file: Annotated[Path, typer.Argument(help="Archive to make the report from")],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="A new folder [default: NAME-rendered, here]")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check an archive and make its report again: data from the archive, code from here. Runs nothing of the sender's."""
+    """Check an archive and make its report again from its data. Runs none of the sender's code."""
     from ai_dev_tools.benchmark.archive import render as check_and_render
     from ai_dev_tools.benchmark.archive.unpacking import NO_PLUGINS
     from ai_dev_tools.benchmark.comparison.run import CRATE_SUFFIX

@@ -34,7 +34,7 @@ def compare(
         typer.Option(
             "--profiles",
             metavar="NAME ...",
-            help="Two or more; the first with each other one; NAME@replay is a replay of NAME",
+            help="Two or more; the first with each other; NAME@replay is a replay of NAME",
         ),
     ] = None,
     runs: Annotated[
@@ -50,7 +50,7 @@ def compare(
     output_format: Output = None, config: Settings = None, configfile: ConfigFiles = None, cores: Cores = None,
     root: Root = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """Compare profiles over the cases that they share, running what is missing; or two stored runs, or a repetition."""
+    """Compare profiles on the cases that they share (runs what is missing), or two stored runs, or a repetition."""
     request = CommandRequest.of(context)
     if runs and profiles:
         console.stop("compare takes --profiles (and runs what is missing) or --runs (and asks nothing), not both")

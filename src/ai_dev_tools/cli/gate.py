@@ -40,7 +40,7 @@ def gate(
     power: Annotated[
         float, typer.Option(min=0, max=0.999, help="Probability of finding a change of twice the bound that 'ok' needs")
     ] = 0.8,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit code 3 where a metric could not be decided")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit code 3 if a metric could not be decided")] = False,
     junit: Annotated[Path | None, typer.Option("--junit", help="Also write JUnit XML")] = None,
     root: Root = None,
     as_json: AsJson = False,

@@ -1,4 +1,4 @@
-"""The command `import`: archives as one comparison, or results of the replaced system."""
+"""The command `import`: archives as one comparison, or results of the previous system."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def import_runs(
     sources: Annotated[
         list[Path],
         typer.Argument(
-            metavar="FILE ...", help="Archives of one or several machines, or a JSON file of the replaced system"
+            metavar="FILE ...", help="Archives of one or several machines, or a JSON file of the previous system"
         ),
     ],
     name: Annotated[
@@ -34,13 +34,13 @@ def import_runs(
     root: Root = None,
     as_json: AsJson = False,
 ) -> None:
-    """Put archives together as one comparison, machine by machine; or import results of the replaced system."""
+    """Combine archives into one comparison, machine by machine; or import results of the previous system."""
     if name is not None and not re.fullmatch(r"[A-Za-z0-9_.-]*[A-Za-z0-9_-]", name):
         console.stop(f"--as {name}: use letters, digits, '-', '_' and '.' only (it names a folder)")
     old = [source for source in sources if source.suffix == ".json"]
     if old and len(sources) > 1:
         console.stop(
-            f"{old[0]} is a result file of the replaced system: import such files one by one, archives together"
+            f"{old[0]} is a result file of the previous system: import such files one by one, archives together"
         )
     if old and (output or separate):
         console.stop("--output and --separate are for archives; an old result file is imported --as NAME")

@@ -1,4 +1,4 @@
-"""The command `migrate`: settings of the replaced system, carried over."""
+"""The command `migrate`: settings of the previous system, converted."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def migrate(
     root: Root = None,
     as_json: AsJson = False,
 ) -> None:
-    """Carry the replaced system's settings over; writes one file, changes no other."""
+    """Convert the previous system's settings; writes one file and changes no other."""
     from ai_dev_tools.benchmark.legacy.migrate import migrate_file
 
     place = CommandRequest(root).place()

@@ -40,7 +40,7 @@ def plan(
     models: Models = None, tools: Tools = None, endpoint: Endpoint = None,
     config: Settings = None, configfile: ConfigFiles = None, root: Root = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """Show what a run would claim, can find, would ask and take, and how large one for `--effect` must be."""
+    """Show what a run would claim, find, ask and take, and how large a run for `--effect` must be."""
     request = CommandRequest.of(context)
     experiment, place = open_request(request)
     for line in experiment.config.replaced:

@@ -47,20 +47,20 @@ def batch(
     config: Settings = None, configfile: ConfigFiles = None, cores: Cores = None, root: Root = None,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """Run a batch of profiles and report it as one."""
+    """Run a batch of profiles and report on all of them together."""
     request = CommandRequest.of(context).also(batch=name)
     raise SystemExit(start(request, "batch", presenter(f"batches/{name}", as_json)))
 
 
 def report(
     context: typer.Context,
-    partial: Annotated[bool, typer.Option(help="Of what exists")] = False,
+    partial: Annotated[bool, typer.Option(help="From what exists")] = False,
     profile: Profile = None, tasks: Tasks = None, samples: Samples = None, approaches: Approaches = None,
     models: Models = None, tools: Tools = None, endpoint: Endpoint = None, output_format: Output = None,
     config: Settings = None, configfile: ConfigFiles = None, cores: Cores = None, root: Root = None,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """Render the report of a run again from what is stored; asks no model. Name what the run was asked with."""
+    """Render the report of a stored run again; asks no model. Give the settings that the run was made with."""
     request = CommandRequest.of(context).also(partial=partial or None, source="samples")
     experiment, place = open_request(request)
     if problem := undeclared(experiment, place):
@@ -75,7 +75,7 @@ def archive(
     config: Settings = None, configfile: ConfigFiles = None, cores: Cores = None, root: Root = None,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """Put a run into one file that others can check, render again and repeat; asks models only for what is missing."""
+    """Write a run as one file that others can check, render and repeat; asks models only for what is missing."""
     raise SystemExit(start(CommandRequest.of(context), "archive", _archived(as_json)))
 
 

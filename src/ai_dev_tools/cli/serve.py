@@ -18,9 +18,9 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on")] = "127.0.0.1",
     model: Annotated[str | None, typer.Option(help="Tag under which the model is served")] = None,
     model_file: Annotated[
-        Path | None, typer.Option(help="GGUF file [default: the embedded model's, fetched when missing]")
+        Path | None, typer.Option(help="GGUF file [default: the embedded model's, fetched if missing]")
     ] = None,
-    num_ctx: Annotated[int | None, typer.Option(help="Context length when a request names none")] = None,
+    num_ctx: Annotated[int | None, typer.Option(help="Context length if a request names none")] = None,
     parallel: Annotated[int | None, typer.Option(help="Requests computed at once")] = None,
     cache_prompt: Annotated[
         bool, typer.Option("--cache-prompt", help="Reuse prompt prefixes (distorts measurements)")

@@ -31,7 +31,7 @@ class TaskRow(TypedDict):
 
 
 def list_tasks(root: Root = None, as_json: AsJson = False) -> None:
-    """List the tasks there are."""
+    """List all tasks."""
     rows = task_rows(CommandRequest(root).place())
     console.out_json(rows) if as_json else console.out(task_table(rows))
 
@@ -47,11 +47,11 @@ def add_task(
         str | None, typer.Option("--expected-outputs", metavar="JSON", help='{"risk_level": "HIGH"}')
     ] = None,
     timeout: Annotated[float | None, typer.Option("--timeout", help="Seconds for one request")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a task of yours of this id")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace your task with this id")] = False,
     root: Root = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add a task made of two prompts."""
+    """Add a task made from two prompts."""
     from ai_dev_tools.benchmark.tasks.registry import get_task_registry
 
     task = get_task_registry(root).create_custom_task(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def validate(
     context: typer.Context,
-    sources: Annotated[bool, typer.Option(help="Also where each setting comes from")] = True,
+    sources: Annotated[bool, typer.Option(help="Also show where each setting comes from")] = True,
     profile: Profile = None,
     tasks: Tasks = None,
     endpoint: Endpoint = None,

@@ -14,8 +14,8 @@ from ai_dev_tools.cli.options import ConfigFiles, Endpoint, Profile, Root, Setti
 
 def watch(
     context: typer.Context,
-    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between looks")] = 2.0,
-    once: Annotated[bool, typer.Option("--once", help="One look, then end")] = False,
+    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between updates")] = 2.0,
+    once: Annotated[bool, typer.Option("--once", help="Print the state once and exit")] = False,
     profile: Profile = None,
     endpoint: Endpoint = None,
     config: Settings = None,
