@@ -22,7 +22,8 @@ from ai_dev_tools.benchmark.archive.crate import crate_metadata
 from ai_dev_tools.benchmark.archive.layout import CRATE, MANIFEST, Entry, Manifest, RunFacts
 from ai_dev_tools.benchmark.config.models import load_config
 from ai_dev_tools.benchmark.config.shipped_files import CHECKOUT
-from ai_dev_tools.benchmark.planning.experiment import Experiment, open_experiment
+from ai_dev_tools.benchmark.planning.experiment import Experiment
+from ai_dev_tools.benchmark.planning.opening import open_experiment
 from ai_dev_tools.benchmark.prompts import Prompt, write_prompts
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.block import PROTOCOL, Block, cells, request_digest, request_options

@@ -125,7 +125,7 @@ def open_request(request: CommandRequest) -> tuple[Experiment, Path]:
     from ai_dev_tools.benchmark.config.batches import apply_batch
     from ai_dev_tools.benchmark.config.models import load_config
     from ai_dev_tools.benchmark.config.sources import load_settings
-    from ai_dev_tools.benchmark.planning.experiment import open_experiment
+    from ai_dev_tools.benchmark.planning.opening import open_experiment
 
     root, overrides = request.place(), request.settings()
     config = load_config(apply_batch(load_settings(root, overrides).settings, overrides))

@@ -12,7 +12,8 @@ import yaml
 from ai_dev_tools.benchmark.config.models import ServerSettings, load_config
 from ai_dev_tools.benchmark.endpoints.embedded.catalogue import Weights, require_servable
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.planning.experiment import Experiment, open_experiment
+from ai_dev_tools.benchmark.planning.experiment import Experiment
+from ai_dev_tools.benchmark.planning.opening import open_experiment
 from ai_dev_tools.benchmark.planning.rounds import read_round, round_file
 from ai_dev_tools.benchmark.prompts.approaches import APPROACHES
 from ai_dev_tools.benchmark.records.block import PROTOCOL, Block, case_order, cells

@@ -14,7 +14,8 @@ import yaml
 from ai_dev_tools.benchmark.analysis.continuity import additions, departures
 from ai_dev_tools.benchmark.config.models import load_config
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.planning.experiment import Experiment, open_experiment
+from ai_dev_tools.benchmark.planning.experiment import Experiment
+from ai_dev_tools.benchmark.planning.opening import open_experiment
 from ai_dev_tools.benchmark.plugins import load_plugins
 from ai_dev_tools.benchmark.tasks.registry import TaskRegistry
 from support.making import case, write_task
@@ -77,7 +78,7 @@ def test_an_arm_of_a_plugin_is_asked_where_it_is_named_and_costs_nothing_where_i
     assert beside.prompted_approaches == plain.prompted_approaches, "no prompt is made anew"
     asking = experiment(root, plugins="mine.py", approaches="baseline,names_only")
     assert asking.prompted_approaches == [*plain.prompted_approaches, "names_only"]
-    assert asking.about("light")["approaches"]["names_only"] == "file names alone"
+    assert asking.about("light").approaches["names_only"] == "file names alone"
     assert "unknown approach 'names_only'" in error(root, approaches="baseline,names_only")
 
 

@@ -24,7 +24,8 @@ from ai_dev_tools.benchmark.endpoints.embedded.catalogue import require_servable
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.execution.job import RUN_PID
 from ai_dev_tools.benchmark.execution.start_block import WORKER
-from ai_dev_tools.benchmark.planning.experiment import Experiment, open_experiment
+from ai_dev_tools.benchmark.planning.experiment import Experiment
+from ai_dev_tools.benchmark.planning.opening import open_experiment
 from ai_dev_tools.benchmark.plugins import APPROACHES, PLOTS, LoadedPlugin
 from ai_dev_tools.benchmark.prompts.containment import choose_sandbox
 from ai_dev_tools.benchmark.prompts.tool_results import read_contexts
