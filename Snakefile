@@ -115,13 +115,13 @@ rule archive:
 
 
 rule compare:
-    """Compare profiles: --config compare=light,medium,heavy (the first with each other one)."""
+    """Compare profiles: --config compare=light,medium,heavy (the first with each of the others)."""
     input:
         flow.several.comparisons,
 
 
 rule batch:
-    """Run a batch: --config batch=quick|standard|comprehensive|scaling or one of your own."""
+    """Run a batch: --config batch=quick|standard|comprehensive|scaling or a custom batch."""
     input:
         flow.several.batch_report,
 

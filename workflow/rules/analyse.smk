@@ -1,4 +1,4 @@
-# In: blocks, prompts and plans. Out: tables; everything is derived here, no model is asked.
+# In: blocks, prompts and plans. Out: tables; everything is computed here; no model is asked.
 
 
 rule make_tables:

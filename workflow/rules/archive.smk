@@ -1,8 +1,8 @@
-# In: everything a run left. Out: one file, a Workflow Run RO-Crate, that is checked before it is called done.
+# In: everything a run left. Out: one file, a Workflow Run RO-Crate, checked before the job succeeds.
 
 
 rule archive_run:
-    """Put a finished run into one file that can be checked, rendered again and repeated anywhere."""
+    """Write a finished run as one file that can be checked, rendered again and repeated anywhere."""
     input:
         blocks=flow.blocks,
         prompts=flow.prompts,

@@ -1,8 +1,8 @@
-# In: tables of every profile of a batch. Out: results/batches/{name}/, one overview of them all.
+# In: tables of every profile of a batch. Out: results/batches/{name}/, one overview of all of them.
 
 
 rule report_batch:
-    """One overview over all members of a batch."""
+    """One overview of all members of a batch."""
     input:
         flow.several.batch_tables,
     output:

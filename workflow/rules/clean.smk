@@ -1,4 +1,4 @@
-# In: settings. Out: less on the disk. Only what the next run makes or fetches again is removed; samples, plans and archives never are.
+# In: settings. Out: nothing. Removes only what the next run makes or fetches again, never samples, plans or archives.
 
 
 rule clean_report:
@@ -11,7 +11,7 @@ rule clean_report:
 
 
 rule clean_resources:
-    """Remove what was fetched: weights of the embedded model, corpora, case lists."""
+    """Remove downloads: weights of the embedded model, corpora, case lists."""
     localrule: True
     params:
         fetched=paths.FETCHED,

@@ -2,7 +2,7 @@
 
 
 def page(path, caption, category, **labels):
-    """A page of its own in Snakemake's report."""
+    """A separate page in Snakemake's report."""
     return report(path, caption=f"../report/{caption}.rst", category=category, labels=labels)
 
 

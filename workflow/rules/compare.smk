@@ -5,7 +5,7 @@ SIDES = {"before": "{before}", "after": "{after}"}
 
 
 rule compare_runs:
-    """Put two profiles next to each other: arms, effects within each, changes between them."""
+    """Compare two profiles: arms, effects within each, changes between them."""
     input:
         before=flow.several.compared_tables("before"),
         after=flow.several.compared_tables("after"),

@@ -1,8 +1,8 @@
-# In: settings. Out: nothing but words: what there is, what a run would do, and whether it can.
+# In: settings. Out: only text: what exists, what a run would do, and whether it can.
 
 
 rule list_tasks:
-    """The tasks there are."""
+    """List all tasks."""
     localrule: True
     shell:
         "python3 -m ai_dev_tools.cli.benchmark_cli list-tasks"
@@ -18,7 +18,7 @@ rule validate:
 
 
 rule plan:
-    """What a run would claim, ask and take; asks nothing."""
+    """Show what a run would claim, ask and take; asks nothing."""
     localrule: True
     params:
         given=flow.given_settings,

@@ -2,7 +2,7 @@
 
 
 rule render_prompts:
-    """Put question, context and answer format together for each case and arm."""
+    """Combine question, context and answer format for each case and arm."""
     input:
         task=flow.of(lambda experiment, job: experiment.task_files(job.task)),
         contexts=flow.of(lambda experiment, job: experiment.context_files(job.task)),

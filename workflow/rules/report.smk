@@ -2,7 +2,7 @@
 
 
 rule render_report:
-    """Execute the report notebook and write what it says in every format."""
+    """Execute the report notebook and write the report in every format."""
     input:
         notebook=flow.shipped(flow.config.report.notebook),
         templates=[str(path) for path in flow.config.report.templates],

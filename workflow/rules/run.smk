@@ -43,7 +43,7 @@ rule run_block:
 
 
 rule run_sample:
-    """One single sample, by the same code; its block reuses it."""
+    """A single sample, by the same code; its block reuses it."""
     input:
         ancient(flow.weights),
         plans=paths.PLANS,
