@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -173,14 +174,18 @@ class Task(StrictModel):
         return sorted(case.id for case in self.cases if case.size in wanted)
 
     def input_files(self) -> list[Path]:
-        """Every file of the task folder that prompts depend on, sorted."""
+        """Every file of the task folder that prompts depend on, sorted; looked for once, since Snakemake asks for each job."""
+        return list(self._input_files)
+
+    @cached_property
+    def _input_files(self) -> tuple[Path, ...]:
         parts = [
             self.folder / "task.yaml",
             *clean_files(self.folder / "cases", "**/*"),
             *clean_files(self.folder / "sources", "**/*"),
             *self.case_lists,
         ]
-        return sorted(path for path in parts if path.is_file())
+        return tuple(sorted(path for path in parts if path.is_file()))
 
 
 def find_tasks(folders: Iterable[Path]) -> dict[str, Path]:

@@ -14,6 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from snakemake.persistence import PersistenceBase
+
 import ai_dev_tools
 from ai_dev_tools.benchmark._util.json_values import JsonObject, JsonValue
 from ai_dev_tools.benchmark.config.models import ExecutionMode, load_config
@@ -91,6 +93,8 @@ class Flow:
         self.several = Several(self.experiment, self.call.settings)
         logging.getLogger("snakemake.logging").addFilter(_shorten)
         _prepare_environment()
+        if not self.call.is_module:
+            _keep_pandas_out()
         self._limit("measuring", self.blocks_at_once)
         for number in range(len(self._servers)):
             self._limit(f"server_{number}", 1)
@@ -340,6 +344,15 @@ def _require_writable(results: Path) -> None:
     """Refuse to begin where nothing could be kept."""
     if results.exists() and not (results.is_dir() and os.access(results, os.W_OK | os.X_OK)):
         raise ConfigurationError(f"cannot write to {results}", remedy="Make it a folder that you may write to")
+
+
+def _keep_pandas_out() -> None:
+    """Do without a part of Snakemake that imports pandas, half a second at every start, to look for data frames in `params`.
+
+    No rule here has one there; those of a workflow that imports this one may.
+    """
+    if hasattr(PersistenceBase, "_serialize_param_builtin"):
+        PersistenceBase._serialize_param = property(lambda store: store._serialize_param_builtin)
 
 
 def _prepare_environment() -> None:
