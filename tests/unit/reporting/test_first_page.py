@@ -237,6 +237,28 @@ def test_tools_are_ranked_and_every_figure_is_the_one_of_its_tool(three: Run) ->
         assert row["tool_s"] == pytest.approx(cost["tool_s"])
 
 
+def test_what_is_open_for_one_tool_only_is_not_said_of_another(small: RunData) -> None:
+    (row,) = small.verdicts[(small.verdicts["claim"] == "tokens:tools") & (small.verdicts["task"] == "(all)")].to_dict(
+        "records"
+    )
+    why = "the interval reaches the margin of 0.95 or 1.05"
+    claims = [
+        ("tools-a", "tokens", why),
+        ("tools-a", "time", "equivalent: within"),
+        ("tools-b", "tokens", why),
+        ("tools-b", "time", why),
+    ]
+    rows = [
+        {**row, "approach": arm, "endpoint": thing, "verdict": "inconclusive", "reasons": reasons, "ratio": 0.99,
+         "low": 0.97, "high": 1.01, "change_percent": 1.0}
+        for arm, thing, reasons in claims
+    ]  # fmt: skip
+    text = in_short(build_report(replace(small, verdicts=pd.DataFrame(rows)))).text
+    assert "Whether a saves tokens is open, because" in text
+    assert "Whether b saves tokens or time is open, because" in text
+    assert "Using a makes no difference to time: 1.0 % less" in text
+
+
 def test_the_ranking_stands_before_the_cards_and_in_every_text(three: Run) -> None:
     report = report_of(three)
     names = [type(block).__name__ for block in report.section("verdicts").blocks]

@@ -96,10 +96,10 @@ def _ranking(content: Mapping[str, Any]) -> list[RenderableType]:
 
 
 def _span(row: Mapping[str, Any], name: str) -> str:
-    """A value with its interval and its verdict."""
-    word = str(row.get(f"{name}_verdict") or "")
+    """A value with its interval and the sign of its verdict."""
+    sign = str(row.get(f"{name}_verdict") or "")[:1]
     return (
-        f"{number(row.get(name), 3)} ({interval(row.get(f'{name}_low'), row.get(f'{name}_high'), 3)}) {word}".rstrip()
+        f"{number(row.get(name), 3)} ({interval(row.get(f'{name}_low'), row.get(f'{name}_high'), 3)}) {sign}".rstrip()
     )
 
 

@@ -203,39 +203,39 @@ def _brevity(claim: Judged) -> str:
 
 def _open(group: list[Judged]) -> Iterator[str]:
     """Claims that are open, those of one reason in one sentence."""
-    for why, claims in _by_reason(group).items():
+    for why, claims in _alike(group):
         tools, models = _names(claims, "tool"), _names(claims, "model")
         subject = listing(tools, MOST_NAMED) if tools else "using the findings"
         verb = "save" if len(tools) > 1 else "saves"
         things = " or ".join(dict.fromkeys(claim.thing for claim in claims))
         on = f" on {listing(models, MOST_NAMED)}" if models else ""
-        measured = listing([f"{claim.measured}{_with(claim)}" for claim in claims if claim.measured], MOST_NAMED)
-        seen = f" Measured: {measured}." if any(claim.measured for claim in claims) else ""
+        measured = listing([f"{claim.measured}{claim.where}" for claim in claims if claim.measured], MOST_NAMED)
+        # the figures of several tools stand in the ranking
+        seen = f" Measured: {measured}." if not tools and any(claim.measured for claim in claims) else ""
         yield f"Whether {subject} {verb} {things}{on} is open, because {why}.{seen}"
 
 
 def _invalid(group: list[Judged]) -> Iterator[str]:
-    for why, claims in _by_reason(group).items():
+    for why, claims in _alike(group):
         things = " or ".join(dict.fromkeys(claim.thing for claim in claims))
         names = list(dict.fromkeys(claim.name if claim.tool else claim.model for claim in claims))
         which = f" {'with' if claims[0].tool else 'on'} {listing(names, MOST_NAMED)}" if any(names) else ""
         yield f"Nothing can be said about {things}{which}: {why}."
 
 
-def _with(claim: Judged) -> str:
-    """` with ctags on llama3.2:1b`, as far as there are several."""
-    return (f" with {claim.tool}" if claim.tool else "") + claim.where
-
-
 def _names(claims: list[Judged], which: Literal["tool", "model"]) -> list[str]:
     return list(dict.fromkeys(name for claim in claims if (name := getattr(claim, which))))
 
 
-def _by_reason(group: list[Judged]) -> dict[str, list[Judged]]:
-    found: dict[str, list[Judged]] = {}
+def _alike(group: list[Judged]) -> list[tuple[str, list[Judged]]]:
+    """Claims that one sentence can be about: of one reason, and about the same things for each tool and model."""
+    things: dict[tuple[str, str], list[Judged]] = {}
     for claim in group:
-        found.setdefault(claim.why, []).append(claim)
-    return found
+        things.setdefault((claim.why, claim.name), []).append(claim)
+    found: dict[tuple[str, ...], list[Judged]] = {}
+    for (why, _), claims in things.items():
+        found.setdefault((why, *(claim.thing for claim in claims)), []).extend(claims)
+    return [(key[0], claims) for key, claims in found.items()]
 
 
 def _short(claim: Judged) -> str:

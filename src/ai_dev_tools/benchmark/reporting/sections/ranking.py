@@ -18,23 +18,25 @@ COLUMNS = (
     Column("place", "#", "number"),
     Column("tool", "Tool"),
     Column("tokens_verdict", "Tokens"),
-    Column("tokens", "Token ratio", "number", 3, RATIO),
-    Column("tokens_low", "95 % from", "number", 3),
-    Column("tokens_high", "95 % to", "number", 3),
+    Column("tokens", "Ratio", "number", 3, RATIO),
+    Column("tokens_low", "from", "number", 3),
+    Column("tokens_high", "to", "number", 3),
     Column("time_verdict", "Time"),
-    Column("time", "Time ratio", "number", 3, f"{RATIO}; the tool's own run is charged to every question"),
-    Column("time_low", "95 % from", "number", 3),
-    Column("time_high", "95 % to", "number", 3),
-    Column("quality", "Quality difference", "number", 3, "mean score of its answers minus the reference's; -1 to 1"),
-    Column("quality_low", "95 % from", "number", 3),
-    Column("quality_high", "95 % to", "number", 3),
-    Column("tool_s", "Tool s per case", "number", 2),
-    Column("uses", "Questions to break even", "number", 0, "so many questions must share one run of the tool"),
+    Column("time", "Ratio", "number", 3, f"{RATIO}; the tool's own run is charged to every question"),
+    Column("time_low", "from", "number", 3),
+    Column("time_high", "to", "number", 3),
+    Column("quality", "Quality", "number", 3, "mean score of its answers minus the reference's; -1 to 1"),
+    Column("quality_low", "from", "number", 3),
+    Column("quality_high", "to", "number", 3),
+    Column("tool_s", "Tool s", "number", 2, "seconds that the tool itself takes per case"),
+    Column(
+        "uses", "Break-even", "number", 0, "so many questions must share one run of the tool until its time is paid for"
+    ),
 )
 CAPTION = (
     "Tools with a verdict that they save come first, then those that are open, then those that cost; within each, the "
-    "smaller ratio of {first} comes first. Where intervals overlap, the order may be chance. Ratios and differences are to "
-    "{reference}."
+    "smaller ratio of {first} comes first. Where intervals overlap, the order may be chance. Ratios, and the difference in "
+    "quality, are to {reference}, with 95 % intervals; break-even is how many questions must share one run of the tool."
 )
 
 
