@@ -39,7 +39,7 @@ from ai_dev_tools.benchmark.execution.warming import end_if_limited, warm_up
 from ai_dev_tools.benchmark.plugins import load_plugins
 from ai_dev_tools.benchmark.prompts import SKIPPED, Prompt
 from ai_dev_tools.benchmark.records import paths
-from ai_dev_tools.benchmark.records.block import Block, Cell, cells, in_dialect, named_api, request_digest
+from ai_dev_tools.benchmark.records.block import Block, PlannedRequest, cells, in_dialect, named_api, request_digest
 from ai_dev_tools.benchmark.records.sample import EndpointIdentity, Sample, read_sample, remove_unfinished, write_sample
 from ai_dev_tools.benchmark.tasks.scoring import foreign_scorers
 
@@ -60,10 +60,10 @@ class Work:
     prompts: dict[tuple[str, str], Prompt]
     session: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     done: dict[tuple[str, int], Sample] = field(default_factory=dict)
-    missing: deque[Cell] = field(default_factory=deque)
+    missing: deque[PlannedRequest] = field(default_factory=deque)
     skipped: int = 0
 
-    def prompt(self, cell: Cell) -> Prompt:
+    def prompt(self, cell: PlannedRequest) -> Prompt:
         try:
             return self.prompts[cell.case, cell.approach]
         except KeyError:
@@ -212,7 +212,7 @@ def _require_scores(work: Work) -> None:
                 _derive_again(work, sample, prompt)
 
 
-def _matches(block: Block, cell: Cell, prompt: Prompt, sample: Sample) -> bool:
+def _matches(block: Block, cell: PlannedRequest, prompt: Prompt, sample: Sample) -> bool:
     place = (block.profile, block.task, cell.approach, cell.sample, cell.case)
     if place != (sample.profile, sample.task, sample.approach, sample.sample, sample.case):
         return False
@@ -330,7 +330,7 @@ class _Crew:
         self._storing = 0
         self._stored = threading.Condition(self._lock)
         self._in_flight = 0
-        self.lost: list[Cell] = []
+        self.lost: list[PlannedRequest] = []
         self._crash: BaseException | None = None
         connections = work.block.endpoint.max_concurrent
         client = dialect(endpoint.api)
@@ -366,16 +366,16 @@ class _Crew:
         if self._crash is not None:
             raise self._crash
 
-    def _guarded(self, client: ChatClient, meter: Meter, first: Cell) -> None:
+    def _guarded(self, client: ChatClient, meter: Meter, first: PlannedRequest) -> None:
         try:
             self._ask_all(client, meter, first)
         except BaseException as error:
             self._crash = error
             self.gone = True
 
-    def _ask_all(self, client: ChatClient, meter: Meter, first: Cell) -> None:
+    def _ask_all(self, client: ChatClient, meter: Meter, first: PlannedRequest) -> None:
         block, work = self._work.block, self._work
-        cell: Cell | None = first
+        cell: PlannedRequest | None = first
         while cell is not None:
             prompt = work.prompt(cell)
             asked = ask(block, cell, prompt, client, meter, self._stop, lambda: self._in_flight)
@@ -392,7 +392,7 @@ class _Crew:
             self._progress.finished(asked.error, len(self.lost))
             cell = self._next()
 
-    def _keep(self, cell: Cell, sample: Sample, error: BenchmarkError | None) -> bool:
+    def _keep(self, cell: PlannedRequest, sample: Sample, error: BenchmarkError | None) -> bool:
         """Store a sample and record whether the endpoint was there; False if the run was stopped meanwhile."""
         with self._lock:
             if self._stop.is_set():
@@ -411,7 +411,7 @@ class _Crew:
                 self._stored.notify_all()
         return True
 
-    def _next(self) -> Cell | None:
+    def _next(self) -> PlannedRequest | None:
         """The next cell for this slot; None, with one slot less in use, if there is nothing left to ask.
 
         A slot counts as in use until then. Otherwise, the milliseconds for storing a sample would make the

@@ -19,7 +19,7 @@ from ai_dev_tools.benchmark.records.block import (
     OLLAMA,
     PROTOCOL,
     Block,
-    Cell,
+    PlannedRequest,
     named_api,
     nonce,
     request_digest,
@@ -62,7 +62,7 @@ class Asked:
     resources: Resources = field(default_factory=Resources)
 
 
-def chat_of(block: Block, cell: Cell, prompt: Prompt, attempt: int) -> Chat:
+def chat_of(block: Block, cell: PlannedRequest, prompt: Prompt, attempt: int) -> Chat:
     """The request of one cell; see the explanation of endpoints for what each dialect makes of it."""
     content = f"Request {nonce(cell.seed, cell.approach, attempt)}\n\n{prompt.prompt}"
     return Chat(block.model, content, prompt.answer_schema, request_options(block, cell), block.think)
@@ -76,7 +76,7 @@ def one_token(block: Block, prompt: Prompt) -> Chat:
 
 def ask(
     block: Block,
-    cell: Cell,
+    cell: PlannedRequest,
     prompt: Prompt,
     client: ChatClient,
     meter: Meter,
@@ -152,7 +152,7 @@ def backoff(attempt: int, error: BenchmarkError) -> float:
     return max(jittered, min(error.retry_after_s or 0.0, MOST_WAIT_S))
 
 
-def unasked(block: Block, cell: Cell, prompt: Prompt, session: str) -> Sample:
+def unasked(block: Block, cell: PlannedRequest, prompt: Prompt, session: str) -> Sample:
     """The sample of a cell whose context could not be made: failed, with the tool's error."""
     asked = Asked(started_at=_now())
     return _sample(block, cell, prompt, asked, session, None, EndpointIdentity("none", ""), prompt.error)
@@ -160,7 +160,7 @@ def unasked(block: Block, cell: Cell, prompt: Prompt, session: str) -> Sample:
 
 def sample_of(
     block: Block,
-    cell: Cell,
+    cell: PlannedRequest,
     prompt: Prompt,
     asked: Asked,
     session: str,
@@ -173,7 +173,7 @@ def sample_of(
 
 def _sample(
     block: Block,
-    cell: Cell,
+    cell: PlannedRequest,
     prompt: Prompt,
     asked: Asked,
     session: str,

@@ -85,7 +85,7 @@ class Block(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
             raise ConfigurationError(f"not a block of requests: {error}") from None
 
 
-class Cell(msgspec.Struct, frozen=True):
+class PlannedRequest(msgspec.Struct, frozen=True):
     """One request to be made: its place in the sequence, its arm and what it asks."""
 
     order: int
@@ -115,18 +115,18 @@ def nonce(cell_seed: int, approach: str, attempt: int) -> str:
     return f"{int(_hash('nonce', cell_seed, approach, attempt), 16) % 10**8:08d}"
 
 
-def cells(block: Block) -> list[Cell]:
+def cells(block: Block) -> list[PlannedRequest]:
     """Every request of a block in the order of sending.
 
     The arms of a case follow each other; which comes first goes round, and then round in reverse, so that position is
     balanced over arms.
     """
-    found: list[Cell] = []
+    found: list[PlannedRequest] = []
     for sample in range(block.samples):
         case = block.cases[sample % len(block.cases)]
         repeat = sample // len(block.cases)
         for arm in arm_order(block.approaches, sample):
-            found.append(Cell(len(found), sample, arm, case, repeat, seed(block.task, case, repeat)))
+            found.append(PlannedRequest(len(found), sample, arm, case, repeat, seed(block.task, case, repeat)))
     return found
 
 
@@ -151,7 +151,7 @@ def in_dialect(block: Block, api: str) -> Block:
     return msgspec.structs.replace(block, endpoint=msgspec.structs.replace(block.endpoint, api=api))
 
 
-def request_digest(block: Block, cell: Cell, prompt_sha256: str, schema: Mapping[str, JsonValue]) -> str:
+def request_digest(block: Block, cell: PlannedRequest, prompt_sha256: str, schema: Mapping[str, JsonValue]) -> str:
     """sha256 over all that config and prompts determine of a request; computable without an endpoint."""
     parts = [PROTOCOL, block.model, request_options(block, cell), block.think, prompt_sha256, cell.approach, schema]
     api = named_api(block)
@@ -160,7 +160,7 @@ def request_digest(block: Block, cell: Cell, prompt_sha256: str, schema: Mapping
     return hashlib.sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def request_options(block: Block, cell: Cell) -> dict[str, int | float]:
+def request_options(block: Block, cell: PlannedRequest) -> dict[str, int | float]:
     """The options of one request: the block's, and the seed.
 
     OpenAI's API has no field for the context window.
