@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ai_dev_tools.benchmark.endpoints import EndpointSpec
 from ai_dev_tools.benchmark.endpoints.chat import Chat, Reply
 from ai_dev_tools.benchmark.endpoints.dialects import DIALECTS
 from ai_dev_tools.benchmark.execution import run_block
@@ -78,14 +79,7 @@ def cpu_per_request(url: str, requests: int) -> dict[str, float]:
 
 
 def a_block(folder: str, url: str, api: str, samples: int) -> Block:
-    spec = {
-        "kind": url,
-        "api": api,
-        "instance": "fake",
-        "model": "fake:1b",
-        "max_concurrent": 1,
-        "startup_timeout_s": 5,
-    }
+    spec = EndpointSpec(kind=url, api=api, instance="fake", model="fake:1b", startup_timeout_s=5)
     return Block(
         profile="fake", results=folder, instance="fake", model="fake:1b", task="colours", cases=["one", "two", "three"],
         samples=samples, approaches=["baseline", "tools"],
