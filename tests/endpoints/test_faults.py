@@ -246,7 +246,7 @@ def test_a_lasting_outage_stops_the_block_early_and_the_rerun_asks_the_rest(
 
         proxy.choose = end
         with pytest.raises(
-            EndpointConnectionError, match=r"stopped answering; .* Look to the server and run the same command"
+            EndpointConnectionError, match=r"stopped answering; .* Check the server and run the same command"
         ):
             run(asked)
         proxy.choose = lambda _: None
