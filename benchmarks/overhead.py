@@ -78,18 +78,18 @@ def measured(command: list[str], folder: Path) -> tuple[float, float]:
     return children_cpu_s() - cpu_s, time.perf_counter() - started
 
 
-def plain_loop(slots: int) -> float:
-    """Wall seconds of the same number of requests in a bare loop over one server."""
+def plain_loop(slots: int) -> tuple[float, float]:
+    """CPU and wall seconds of the same number of requests in a bare loop over one server."""
     pool = urllib3.PoolManager(maxsize=slots)
     body = json.dumps({"model": MODELS[11434], "messages": [{"role": "user", "content": "x"}], "stream": True})
 
     def ask(_: int) -> None:
         pool.request("POST", "http://127.0.0.1:11434/api/chat", body=body)
 
-    started = time.perf_counter()
+    cpu_s, started = time.process_time(), time.perf_counter()
     with ThreadPoolExecutor(slots) as threads:
         list(threads.map(ask, range(REQUESTS)))
-    return time.perf_counter() - started
+    return time.process_time() - cpu_s, time.perf_counter() - started
 
 
 def main() -> None:
@@ -101,22 +101,20 @@ def main() -> None:
         (project.folder / "resources").symlink_to(REPO / "resources")
         prompts = [f"results/prompts/{path.parent.name}.jsonl" for path in (REPO / "config/tasks").glob("*/task.yaml")]
         project.run(*prompts, "results/heavy/plans.jsonl", **SETTINGS)
-        loop_s = plain_loop(slots=4)
+        loop_cpu_s, loop_s = plain_loop(slots=4)
         run = project.command("run", "--cores", "8", **SETTINGS)
         cpu_s, wall_s = measured(run, project.folder)
         assert len(project.sample_files("heavy")) == REQUESTS
         start_cpu_s, start_wall_s = measured(run, project.folder)
         more_cpu_s, _ = measured(project.command("run", "--cores", "8", **SETTINGS, samples=24), project.folder)
-        block = [sys.executable, "-c", "import ai_dev_tools.benchmark.execution.block_job"]
+        block = [sys.executable, "-c", "import ai_dev_tools.benchmark.execution.worker"]
         import_cpu_s = sum(measured(block, project.folder)[0] for _ in range(5)) / 5
     print(f"labelled fake endpoint, latency {latency_s:g} s, {REQUESTS} requests in 24 blocks")
-    print(f"plain loop, 4 slots, one server       wall {loop_s:6.2f} s")
+    print(f"plain loop, 4 slots, one server       wall {loop_s:6.2f} s   CPU {loop_cpu_s:6.2f} s")
     print(f"run stage                             wall {wall_s:6.2f} s   CPU {cpu_s:6.2f} s")
     print(f"  Snakemake's start, nothing to do    wall {start_wall_s:6.2f} s   CPU {start_cpu_s:6.2f} s")
-    print(f"  24 block jobs: start and imports                     CPU {24 * import_cpu_s:6.2f} s")
-    print(
-        f"  all the rest                                         CPU {cpu_s - start_cpu_s - 24 * import_cpu_s:6.2f} s"
-    )
+    print(f"  the worker that blocks start from: its imports       CPU {import_cpu_s:6.2f} s")
+    print(f"  all the rest                                         CPU {cpu_s - start_cpu_s - import_cpu_s:6.2f} s")
     print(
         f"per sample                            wall {1000 * wall_s / REQUESTS:6.2f} ms  CPU {1000 * cpu_s / REQUESTS:6.2f} ms"
     )
