@@ -69,7 +69,7 @@ class Source:
         found = {name: self._prepared.flagged(check) for name, check in checks.items()}
         return {name: flagged for name, flagged in found.items() if flagged.any()}
 
-    def cells(self) -> Iterator[tuple[tuple[str, ...], Cell]]:
+    def cells(self) -> Iterator[tuple[tuple[str, ...], MetricCell]]:
         """Every combination of profile, model, task, approach that occurs, and every margin, in fixed order."""
         texts = {name: self.samples[name].cat.categories for name in DIMENSIONS}
         for kept in product((True, False), repeat=len(DIMENSIONS)):
@@ -82,10 +82,10 @@ class Source:
                     str(texts[name][self.column(name)[rows[0]]]) if keep and len(rows) else ALL
                     for name, keep in zip(DIMENSIONS, kept, strict=True)
                 )
-                yield key, Cell(self, rows)
+                yield key, MetricCell(self, rows)
 
 
-class Cell:
+class MetricCell:
     """Samples of one cell; `column` gives all values of a column, `completed` the known ones of completed samples."""
 
     def __init__(self, source: Source, rows: NDArray[np.intp]) -> None:
@@ -179,3 +179,7 @@ class Cell:
             return float("nan"), 0
         activity = Activity.of(self.column("start")[self.is_timed], self.column("duration_s")[self.is_timed])
         return activity.busy_s, activity.peak
+
+
+Cell = MetricCell
+"""Its name before, which plugins may import."""

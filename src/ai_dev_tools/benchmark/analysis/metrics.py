@@ -1,6 +1,6 @@
 """Metrics of every profile x model x task x approach and of every margin of that table.
 
-One metric is one function of a `Cell`, registered with `@metric`; `compute_metrics` gives one row per cell and metric,
+One metric is one function of a `MetricCell`, registered with `@metric`; `compute_metrics` gives one row per cell and metric,
 `wide` one row per cell. Missing is never 0: a metric that cannot be had is NaN and its `note` says why.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ai_dev_tools.benchmark.analysis.cells import DIMENSIONS, Cell, Source
+from ai_dev_tools.benchmark.analysis.cells import DIMENSIONS, Cell, MetricCell, Source
 from ai_dev_tools.benchmark.analysis.clusters import Floats, Ints, cluster_estimate
 from ai_dev_tools.benchmark.analysis.samples import Samples, SamplesLike
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
@@ -70,7 +70,7 @@ def _only_level(source: Source, dimension: int) -> str:
     return source.levels(DIMENSIONS[dimension])[0]
 
 
-def evaluate(plugin: Metric, cell: Cell) -> Estimate:
+def evaluate(plugin: Metric, cell: MetricCell) -> Estimate:
     """Run one metric so that neither an exception nor an impossible number reaches a table."""
     try:
         with np.errstate(all="ignore"):
@@ -109,11 +109,11 @@ def wide(metrics: pd.DataFrame, intervals: bool = True) -> pd.DataFrame:
 # ------------------------------------------------------------------------------------------ counts
 
 
-def _count(cell: Cell, status: str) -> float:
+def _count(cell: MetricCell, status: str) -> float:
     return float(cell.count("status", status))
 
 
-def _rate(cell: Cell, status: str) -> Estimate:
+def _rate(cell: MetricCell, status: str) -> Estimate:
     return _proportion(cell.has("status", status), cell.clusters, "no sample")
 
 
@@ -122,7 +122,7 @@ def _proportion(hits: NDArray[np.bool_], clusters: Ints, empty: str) -> Estimate
 
 
 @metric("samples", unit="samples", description="Requests in the cell, whatever came of them")
-def samples_total(cell: Cell) -> float:
+def samples_total(cell: MetricCell) -> float:
     return float(len(cell))
 
 
@@ -139,7 +139,7 @@ for _status, _name in (("completed", "success_rate"), ("failed", "error_rate"), 
     unit="share",
     description="Completed answers that could not be parsed / completed; Wilson interval over clusters",
 )
-def unparseable_rate(cell: Cell) -> Estimate:
+def unparseable_rate(cell: MetricCell) -> Estimate:
     parsed = cell.column("parsed")
     known = cell.is_completed & np.isfinite(parsed)
     return _proportion(parsed[known] == 0, cell.clusters[known], "no completed sample")
@@ -150,7 +150,7 @@ def unparseable_rate(cell: Cell) -> Estimate:
     unit="share",
     description="Completed answers cut at the cap, or for looping / completed; Wilson interval over clusters",
 )
-def capped_rate(cell: Cell) -> Estimate:
+def capped_rate(cell: MetricCell) -> Estimate:
     capped = cell.has("done_reason", "length") | cell.has("done_reason", "loop")
     return _proportion(capped[cell.is_completed], cell.clusters[cell.is_completed], "no completed sample")
 
@@ -158,7 +158,7 @@ def capped_rate(cell: Cell) -> Estimate:
 # ------------------------------------------------------------------------------------------ duration
 
 
-def _summary(cell: Cell, column: str, what: Callable[[Floats], Any], least: int = 1) -> Estimate:
+def _summary(cell: MetricCell, column: str, what: Callable[[Floats], Any], least: int = 1) -> Estimate:
     values = cell.completed(column)
     if len(values) < least:
         return Estimate.absent(_why_empty(cell, column, least))
@@ -168,14 +168,14 @@ def _summary(cell: Cell, column: str, what: Callable[[Floats], Any], least: int 
     return Estimate(float(what(values)), note=note)
 
 
-def _why_empty(cell: Cell, column: str, least: int = 1) -> str:
+def _why_empty(cell: MetricCell, column: str, least: int = 1) -> str:
     if not cell.is_completed.any():
         return "no completed sample"
     known = len(cell.completed(column))
     return f"needs at least {least} values, has {known}" if known else f"{column} is missing or impossible throughout"
 
 
-def _mean(cell: Cell, column: str) -> Estimate:
+def _mean(cell: MetricCell, column: str) -> Estimate:
     values = cell.completed(column)
     if not len(values):
         return Estimate.absent(_why_empty(cell, column))
@@ -209,12 +209,12 @@ def _percentile(ordered: Floats, clusters: Ints, q: float, cut: float = float("i
     return Estimate(float(np.quantile(ordered, q)), low, high, note)
 
 
-def _duration_percentile(cell: Cell, q: float) -> Estimate:
+def _duration_percentile(cell: MetricCell, q: float) -> Estimate:
     ordered, clusters, cut = cell.durations
     return _percentile(ordered, clusters, q, cut) if len(ordered) else Estimate.absent(_why_empty(cell, "duration_s"))
 
 
-def _first_token_percentile(cell: Cell, q: float) -> Estimate:
+def _first_token_percentile(cell: MetricCell, q: float) -> Estimate:
     name = "time_to_first_token_s"
     order = np.argsort(cell.completed(name), kind="stable")
     ordered, clusters = cell.completed(name)[order], cell.clusters_of(name)[order]
@@ -278,7 +278,7 @@ for _kind in ("input", "output", "total"):
     )(partial(_mean, column=f"{_kind}_tokens"))
 
 
-def _speed(cell: Cell, tokens: str, seconds: str, minus: str = "") -> Estimate:
+def _speed(cell: MetricCell, tokens: str, seconds: str, minus: str = "") -> Estimate:
     count, time = cell.column(tokens), cell.column(seconds)
     if minus:
         count = count - np.nan_to_num(cell.column(minus))
@@ -312,7 +312,7 @@ metric(
 @metric(
     "throughput", unit="1/s", description="Completed requests / seconds in which at least one request of the cell ran"
 )
-def throughput(cell: Cell) -> Estimate:
+def throughput(cell: MetricCell) -> Estimate:
     busy, _ = cell.activity
     if cell.clock_jumped:
         return Estimate.absent("a clock ran backwards")
@@ -325,7 +325,7 @@ def throughput(cell: Cell) -> Estimate:
 
 
 @metric("peak_concurrency", unit="requests", description="Most requests of the cell under way at one time")
-def peak_concurrency(cell: Cell) -> Estimate:
+def peak_concurrency(cell: MetricCell) -> Estimate:
     _, peak = cell.activity
     if cell.clock_jumped:
         return Estimate.absent("a clock ran backwards")
@@ -356,7 +356,7 @@ metric(
     unit="0..1",
     description="Mean score; unparseable and timed-out answers count 0; t interval over clusters",
 )
-def quality(cell: Cell) -> Estimate:
+def quality(cell: MetricCell) -> Estimate:
     score = _scores(cell)
     known = np.isfinite(score)
     if not known.any():
@@ -374,7 +374,7 @@ def quality(cell: Cell) -> Estimate:
     return Estimate(e.estimate, float(low), float(high), "; ".join(notes))
 
 
-def _scores(cell: Cell) -> Floats:
+def _scores(cell: MetricCell) -> Floats:
     """The score of each sample; an answer that timed out is worth nothing."""
     score = cell.column("score")
     return np.where(cell.is_timeout & np.isnan(score), 0.0, score)
@@ -387,7 +387,7 @@ def _scores(cell: Cell) -> Floats:
     "0.1 (1 - mean duration/60 s), each clipped to 0..1. Real models reach neither 10 requests nor 1000 tokens "
     "per second, so it cannot reach 1, and it ignores quality: prefer tokens and seconds per point of quality",
 )
-def efficiency_score(cell: Cell) -> Estimate:
+def efficiency_score(cell: MetricCell) -> Estimate:
     if not cell.is_completed.any():
         return Estimate(0.0, note="no completed sample")
     rate, speed = throughput(cell), _speed(cell, "total_tokens", "duration_s")
@@ -408,7 +408,7 @@ def efficiency(success: float, throughput: float, tokens_per_second: float, mean
     return float(sum(weight * min(max(parts[name], 0.0), 1.0) for name, weight in EFFICIENCY_WEIGHTS.items()))
 
 
-def _per_point(cell: Cell, columns: tuple[str, ...]) -> Estimate:
+def _per_point(cell: MetricCell, columns: tuple[str, ...]) -> Estimate:
     cost = sum((cell.column(name) for name in columns), start=np.zeros(len(cell)))
     score = _scores(cell)
     use = np.isfinite(cost) & np.isfinite(score)
