@@ -27,7 +27,7 @@ OUTSIDE = re.compile(r"\[([^\]]+)\]\((?:\.\./)+((?!reference/)[\w./-]+\.md)\)")
 
 
 def offer_files_outside(app: Sphinx, name: str, source: list[str]) -> None:
-    """A page of the repository that is no page of this site (a task's README) is offered as a file."""
+    """Offer a page of the repository that is not part of this site (a task's README) as a file."""
 
     def linked(match: re.Match[str]) -> str:
         text, path = match.groups()

@@ -24,7 +24,7 @@ def realised_lengths(samples: SamplesLike, reference: str = "tools") -> pd.DataF
     Returns:
         One row per profile, model, control arm and task, and one over all tasks ("(all)"). `token_ratio` is total input
         tokens over total input tokens of pairs that completed in both arms. `comparable` is asked of `excerpt` only,
-        which is cut by characters: a text of other tokens per character is no excerpt of the same length.
+        which is cut by characters: a text with other tokens per character is not an excerpt of the same length.
     """
     table = Samples.of(samples).frame
     arms = levels(table["approach"])

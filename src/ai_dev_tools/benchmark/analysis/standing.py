@@ -73,7 +73,7 @@ def _provenance(
         concerned = used or (makes(other, claim, model) and share_requests(other, plan))
         if concerned and (changed := departures(other, plan)):
             said = f"plan {other.plan} is not continued: {', '.join(changed)}"
-            # samples that may have suggested the change are no evidence for it; fresh ones are, and a reader is told
+            # samples that may have suggested the change are not evidence for it; fresh ones are, and a reader is told
             (reasons if len(older) else notes).append(said)
         elif used:
             notes.append(_continued(used, len(rows), other, plan))

@@ -32,7 +32,7 @@ class Pace:
         self._free_at = 0.0
         self._most_tokens = 0
         self.limited = False
-        """Whether the server names limits of its own: then these say how many requests it takes, and no probe."""
+        """Whether the server names its own limits, which then replace the probe."""
 
     def hold(self, seconds: float) -> None:
         """Nobody sends for so long; a wait that is longer already stands."""

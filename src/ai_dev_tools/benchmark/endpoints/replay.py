@@ -175,7 +175,7 @@ class Player:
         }
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """Any request; one from a web page is refused, to which recorded answers are no business."""
+        """Any request; one from a web page is refused, because it has no business with recorded answers."""
         received = asyncio.get_running_loop().time()
         if problem := origins.problem(request.method, request.headers, (), reached_locally=True):
             return _json(403, {"error": problem})

@@ -1,6 +1,6 @@
 """One block (or one sample of it) as a program: `python -m ai_dev_tools.benchmark.execution.block_job`.
 
-A program of its own, not a Snakemake script: those import Snakemake first, which costs more than a block's own work.
+A separate program, not a Snakemake script: those import Snakemake first, which costs more than a block's own work.
 """
 
 from __future__ import annotations

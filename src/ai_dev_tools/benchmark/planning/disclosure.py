@@ -77,6 +77,6 @@ def _addresses(instance: ResolvedInstance, spec: EndpointSpec) -> Iterator[str]:
         return
     try:
         yield find_url(spec)
-    except ConfigurationError:  # `OLLAMA_HOST` is no address: said by whoever reaches for it
+    except ConfigurationError:  # `OLLAMA_HOST` is not an address: whoever uses it says so
         return
     yield from spec.replicas

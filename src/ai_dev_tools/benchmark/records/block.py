@@ -97,7 +97,7 @@ class PlannedRequest(msgspec.Struct, frozen=True):
 
 
 def case_order(task: str, cases: Iterable[str]) -> list[str]:
-    """Cases in a hash-seeded order, so that the first n are no choice of their author's."""
+    """Cases in a hash-seeded order, so that their author does not choose the first n."""
     return sorted(cases, key=lambda case: _hash("order", task, case))
 
 

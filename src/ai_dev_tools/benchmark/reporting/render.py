@@ -146,7 +146,7 @@ def _write_page(report: Report, inputs: Inputs, folder: Path) -> None:
 
 
 def table_pages(report: Report) -> dict[str, str]:
-    """The verdicts, and each table that has rows, as a small page of its own by its id: for Snakemake's report."""
+    """The verdicts, and each table that has rows, as a small separate page by its id: for Snakemake's report."""
     parts: dict[str, Verdicts | Table] = {table.id: table for table in report.tables if table.rows}
     verdicts = next((block for _, block in report.blocks() if isinstance(block, Verdicts)), None)
     if verdicts and verdicts.items:

@@ -48,7 +48,7 @@ class ScoringRule(StrictModel):
     tolerance: float | None = None
     relative: float | None = None
 
-    model_config = ConfigDict(extra="allow")  # a plugin's scorer has parameters of its own, looked at below
+    model_config = ConfigDict(extra="allow")  # a plugin's scorer has its own parameters, checked below
 
     @field_validator("scorer")
     @classmethod

@@ -119,7 +119,7 @@ def save(figure: Figure, stem: Path, picture: str | None = None) -> None:
 
 
 def inline_svg(picture: str, name: str, title: str, described_by: str) -> str:
-    """SVG for the inside of a page: theme colours, ids of its own, a size that follows the page, and a name.
+    """SVG for the inside of a page: theme colours, unique ids, a size that follows the page, and a name.
 
     Args:
         name: prefix of all ids in it.
@@ -139,7 +139,7 @@ def inline_svg(picture: str, name: str, title: str, described_by: str) -> str:
 
 
 def _themed(body: str, name: str) -> str:
-    """SVG with ids of its own and the colours of the page's theme."""
+    """SVG with unique ids and the colours of the page's theme."""
     body = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', body)
     body = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", body)
     body = re.sub(r'xlink:href="#([^"]+)"', rf'xlink:href="#{name}-\1"', body)

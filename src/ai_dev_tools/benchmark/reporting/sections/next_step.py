@@ -134,7 +134,7 @@ def _ask_again(data: RunData, claims: Sequence[Claim]) -> Step:
 
 
 def _under_a_new_name(data: RunData, claims: Sequence[Claim]) -> str:
-    """A run of its own: what was answered is never asked again under the old name."""
+    """A separate run: what was answered is never asked again under the old name."""
     name = f"{data.profile}-again"
     known = data.given.get("profiles")
     profiles = {**(known if isinstance(known, Mapping) else {}), name: {"extends": data.profile}}
