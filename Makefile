@@ -21,7 +21,7 @@ test: setup
 	$(BIN)/python -m pytest -m "not slow" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-slow: setup
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group slurm
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/slurm.lock
 	$(BIN)/python -m pytest -m slow
 
 check: setup
@@ -46,6 +46,8 @@ lock: setup
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-header \
 	  --quiet --upgrade --output-file envs/requirements.lock
+	$(BIN)/uv pip compile --group slurm --constraint envs/requirements.lock --universal --generate-hashes --no-header \
+	  --quiet --upgrade --output-file envs/slurm.lock
 
 setup: $(READY)
 
