@@ -36,9 +36,10 @@ rule run_block:
     resources:
         **flow.block_resources(),
     params:
+        start=flow.start_block,
         block=flow.of(lambda experiment, job: experiment.block(job.profile, job.model, job.task).to_json()),
     shell:
-        "exec python3 -I -S {flow.start_block:q}"
+        "exec python3 -I -S {params.start:q}"
         " --block {params.block:q} --prompts {input.prompts:q} --log {log:q} --output {output:q}"
 
 
@@ -58,7 +59,8 @@ rule run_sample:
     resources:
         **flow.block_resources(),
     params:
+        start=flow.start_block,
         block=flow.block_of_sample,
     shell:
-        "exec python3 -I -S {flow.start_block:q}"
+        "exec python3 -I -S {params.start:q}"
         " --block {params.block:q} --prompts {input.prompts:q} --log {log:q} --only {wildcards.approach} {wildcards.sample}"

@@ -10,10 +10,12 @@ import base64
 import functools
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from urllib.parse import quote, quote_plus
 
 import msgspec
+import urllib3
 
 from ai_dev_tools.benchmark._util.json_values import JsonValue
 
@@ -27,6 +29,21 @@ _SCHEMES = ("bearer", "basic")
 
 class TooLongError(ValueError):
     """A line or a whole reply that does not end."""
+
+
+@contextmanager
+def stream(response: urllib3.BaseHTTPResponse) -> Iterator[Iterator[bytes]]:
+    """The pieces of a reply as they come, for a `with` block.
+
+    What is left of them is closed with the block. A stream that the garbage collector closes takes the lock of its pool of
+    connections, which the same thread may hold just then: it would wait for itself forever.
+    """
+    pieces = response.stream(1 << 16)
+    try:
+        yield pieces
+    finally:
+        if isinstance(pieces, Generator):
+            pieces.close()
 
 
 def lines(pieces: Iterable[bytes], limit: int | None = None) -> Iterator[bytes]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar
@@ -164,8 +165,8 @@ class ChatClient(ABC):
         """The body of the request in this dialect."""
 
     @abstractmethod
-    def _read(self, response: urllib3.BaseHTTPResponse, reply: Reply, started: float) -> None:
-        """Fill the reply from a stream that began with status 200."""
+    def _read(self, response: urllib3.BaseHTTPResponse, lines: Iterator[bytes], reply: Reply, started: float) -> None:
+        """Fill the reply from the lines of a stream that began with status 200."""
 
     @abstractmethod
     def _refusal(self, response: urllib3.BaseHTTPResponse, body: bytes) -> BenchmarkError:
@@ -219,7 +220,9 @@ class ChatClient(ABC):
         try:
             if response.status != 200:
                 raise self._refusal(response, response.read(100_000))
-            self._read(response, reply, started)
+            # Closed at once, and not by the garbage collector: see `wire.stream`.
+            with closing(lines_of(response)) as lines:
+                self._read(response, lines, reply, started)
             complete = not deadline.passed
         finally:
             response.release_conn() if complete else response.close()
@@ -246,25 +249,27 @@ def _reason(error: Exception) -> str:
     return str(cause).split(": ", 1)[-1].strip() or type(cause).__name__
 
 
-def lines_of(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+def lines_of(response: urllib3.BaseHTTPResponse) -> Generator[bytes]:
     """The lines of a streamed answer that are not blank, bounded in length and number.
 
     Raises:
         MalformedResponseError: the answer does not end.
     """
     try:
-        yield from wire.lines(_bounded(response))
+        with closing(_bounded(response)) as chunks:
+            yield from wire.lines(chunks)
     except wire.TooLongError as error:
         raise MalformedResponseError(f"the answer does not end: {error}") from None
 
 
-def _bounded(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+def _bounded(response: urllib3.BaseHTTPResponse) -> Generator[bytes]:
     received = 0
-    for chunk in response.stream(65536):
-        received += len(chunk)
-        if received > MAX_RESPONSE_BYTES:
-            raise wire.TooLongError(f"it is larger than {MAX_RESPONSE_BYTES // 1_000_000} MB")
-        yield chunk
+    with wire.stream(response) as chunks:
+        for chunk in chunks:
+            received += len(chunk)
+            if received > MAX_RESPONSE_BYTES:
+                raise wire.TooLongError(f"it is larger than {MAX_RESPONSE_BYTES // 1_000_000} MB")
+            yield chunk
 
 
 def object_of(line: bytes, secrets: wire.Secrets) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import urllib3
@@ -18,7 +18,6 @@ from ai_dev_tools.benchmark.endpoints.chat import (
     ChatClient,
     Reply,
     error_text,
-    lines_of,
     message_of,
     object_of,
     retry_after_s,
@@ -88,11 +87,11 @@ class OllamaClient(ChatClient):
         # Where `think` is left out, the server decides: to some, `think: false` means that `format` is ignored.
         return body if chat.think is None else body | {"think": chat.think}
 
-    def _read(self, response: urllib3.BaseHTTPResponse, reply: Reply, started: float) -> None:
+    def _read(self, response: urllib3.BaseHTTPResponse, lines: Iterator[bytes], reply: Reply, started: float) -> None:
         pieces: list[str] = []
         tokens: list[str] = []
         try:
-            for line in lines_of(response):
+            for line in lines:
                 item = _object(line, self._secrets)
                 if reply.turn_s is None:
                     reply.turn_s = time.perf_counter() - started

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -188,10 +188,10 @@ class OpenAIClient(ChatClient):
     def _refusal(self, response: urllib3.BaseHTTPResponse, body: bytes) -> BenchmarkError:
         return error_of(refused(response.status, body, self._secrets), response.headers)
 
-    def _read(self, response: urllib3.BaseHTTPResponse, reply: Reply, started: float) -> None:
+    def _read(self, response: urllib3.BaseHTTPResponse, lines: Iterator[bytes], reply: Reply, started: float) -> None:
         answer = Answer()
         try:
-            for item in items(response, self._secrets):
+            for item in items(lines, self._secrets):
                 if is_error(item):
                     raise error_of(refused_in_stream(item, self._secrets))
                 now = time.perf_counter() - started

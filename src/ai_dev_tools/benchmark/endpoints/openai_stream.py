@@ -7,10 +7,8 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-import urllib3
-
 from ai_dev_tools.benchmark._util import wire
-from ai_dev_tools.benchmark.endpoints.chat import lines_of, object_of, shown
+from ai_dev_tools.benchmark.endpoints.chat import object_of, shown
 from ai_dev_tools.benchmark.errors import BenchmarkError, MalformedResponseError, ModelError, RunnerError
 
 _ENDED_WELL = {
@@ -28,12 +26,11 @@ _USUAL = b"data: {"
 _BROKEN = ("error", "abort", "aborted", "cancelled", "insufficient_system_resource", "network_error")
 
 
-def items(response: urllib3.BaseHTTPResponse, secrets: wire.Secrets) -> Iterator[dict[str, Any]]:
-    """The objects of a stream of events; of an answer in one piece (some servers do not stream) that one.
+def items(lines: Iterator[bytes], secrets: wire.Secrets) -> Iterator[dict[str, Any]]:
+    """The objects of a stream of events, from its lines; of an answer in one piece (some servers do not stream) that one.
 
     Comments (`: keep-alive`), names and numbers of events are passed over.
     """
-    lines = lines_of(response)
     first = next(lines, b"")
     if first.lstrip().startswith(b"{"):
         yield object_of(b"\n".join([first, *lines]), secrets)

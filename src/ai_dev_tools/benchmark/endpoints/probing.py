@@ -69,11 +69,14 @@ def ask(
 
 def _whole(reply: urllib3.BaseHTTPResponse, url: str) -> bytes:
     data = bytearray()
-    for part in reply.stream(1 << 16):
-        data += part
-        if len(data) > _MAX_BYTES:
-            reply.close()
-            raise EndpointConnectionError(f"{url} answers, but its answer does not end (after {_MAX_BYTES >> 20} MB)")
+    with wire.stream(reply) as chunks:
+        for chunk in chunks:
+            data += chunk
+            if len(data) > _MAX_BYTES:
+                reply.close()
+                raise EndpointConnectionError(
+                    f"{url} answers, but its answer does not end (after {_MAX_BYTES >> 20} MB)"
+                )
     reply.release_conn()
     return bytes(data)
 

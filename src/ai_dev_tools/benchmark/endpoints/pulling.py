@@ -104,8 +104,9 @@ def _states(base_url: str, model: str, headers: Mapping[str, str] | None) -> Ite
             timeout=timeout, preload_content=False,
         )  # fmt: skip
         try:
-            for line in wire.lines(reply.stream(1 << 16), _LINE_BYTES):
-                yield _state(line, model, base_url, secrets)
+            with wire.stream(reply) as chunks:
+                for line in wire.lines(chunks, _LINE_BYTES):
+                    yield _state(line, model, base_url, secrets)
         finally:
             reply.close()
 

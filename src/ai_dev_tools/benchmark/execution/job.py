@@ -39,7 +39,8 @@ def job(log_file: str | Path | None = None) -> Iterator[Say]:
 
     def say(line: str) -> None:
         line = visible_line(line)
-        print(line, file=sys.stderr, flush=True)
+        sys.stderr.write(f"{line}\n")  # at once: `print` may write the line's end apart, after what another job says
+        sys.stderr.flush()
         if log:
             with suppress(OSError), log.open("a", encoding="utf-8") as file:  # the disk may be what is wrong
                 print(line, file=file)
