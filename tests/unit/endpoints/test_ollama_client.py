@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import socket
 import threading
 import time
 from contextlib import suppress
+from types import GeneratorType
 
 import pytest
 from hypothesis import given, settings
@@ -270,6 +272,15 @@ def test_a_connection_that_breaks_in_the_middle_keeps_what_came() -> None:
     error, reply = fails(breaks)
     assert isinstance(error, EndpointConnectionError)
     assert reply.text == "half"
+
+
+def test_nothing_of_a_broken_answer_is_left_for_the_garbage_collector(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would close the stream at any time, also while the thread holds the lock that closing needs."""
+    monkeypatch.setattr("ai_dev_tools.benchmark._util.wire.MAX_LINE_BYTES", 100)
+    error, _ = fails(streams(piece("a"), b"x" * 200, piece("b"), line(FINAL)))
+    assert error.__traceback__ is not None  # its frames hold what the client held
+    left = [item.gi_code.co_name for item in gc.get_objects() if isinstance(item, GeneratorType) and item.gi_frame]
+    assert not {"read_chunked", "stream", "_bounded", "lines_of"} & set(left)
 
 
 def test_something_that_speaks_no_http() -> None:
