@@ -10,7 +10,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 CORES  ?= all
-WORKERS ?= 2
+WORKERS ?= 3
 
 .PHONY: run test test-slow check docs lock generate tasks-audit clean setup
 

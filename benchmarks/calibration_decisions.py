@@ -27,6 +27,7 @@ from scipy import stats
 
 from ai_dev_tools.benchmark.analysis.clusters import ClusterEstimate
 from ai_dev_tools.benchmark.analysis.quality import gate_level, lower_bound, superiority_p
+from ai_dev_tools.benchmark.analysis.signed_ranks import signed_rank_p
 from ai_dev_tools.benchmark.analysis.statistics import (
     Inference,
     benjamini_hochberg,
@@ -34,7 +35,6 @@ from ai_dev_tools.benchmark.analysis.statistics import (
     holm,
     infer,
     quantile_interval,
-    signed_rank_p,
     wilson,
 )
 
@@ -265,7 +265,7 @@ def descriptive(replicates: int) -> Iterator[Rate]:
     yield Rate("coverage of the interval of d_z", "normal, d_z = 0.5", n, hits / fewer, 0.95, True, True, fewer)
     for name, draw in DRAWS.items():
         rng = generator("rank", name)
-        rate = float(np.mean(signed_rank_p([draw(rng, 20) for _ in range(fewer)]) <= 0.05))
+        rate = float(np.mean([signed_rank_p(draw(rng, 20)) <= 0.05 for _ in range(fewer)]))
         yield Rate("signed-rank p <= 0.05 at equal means", name, 20, rate, 0.05, False, not is_skewed(name), fewer)
 
 

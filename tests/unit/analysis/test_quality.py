@@ -10,7 +10,7 @@ from ai_dev_tools.benchmark.analysis.clusters import cluster_estimate
 from ai_dev_tools.benchmark.analysis.quality import gate_level, superiority_p
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.analysis.verdicts import verdicts
-from support.invented import decide, declare, invent, tools
+from support.invented import decide, declare, entry, invent, tools
 
 
 def test_a_worse_answer_does_not_save() -> None:
@@ -174,8 +174,8 @@ def test_the_gate_spends_its_level_over_the_looks() -> None:
 
 def test_gates_of_several_tools_share_the_level() -> None:
     samples = invent(n=12, approaches=("baseline", "no_context", "tools", "tool:b"), quality={"tool:b": 0.7})
-    both = declare(samples)
-    both["claims"] += [claim | {"id": f"{claim['endpoint']}:b", "approach": "tool:b"} for claim in both["claims"]]
+    claims = [claim | {"approach": arm} for claim in entry(samples)["claims"] for arm in ("tools", "tool:b")]
+    both = declare(samples, claims=[claim | {"id": f"{claim['endpoint']}:{claim['approach']}"} for claim in claims])
     one, two = (decide(samples, plans=[plan])["claim_quality_p"] for plan in (declare(samples), both))
     assert two == pytest.approx(min(1, 2 * one))
 

@@ -11,10 +11,9 @@ from ai_dev_tools.benchmark.analysis.comparison import compare
 from ai_dev_tools.benchmark.analysis.decomposition import break_even, decompose, efficiency_change
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.analysis.verdicts import WORDS, enough_resamples, judge, verdicts
-from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.records.plan import RULES
+from ai_dev_tools.benchmark.records.plan import RULES, DeclaredPlan
 from ai_dev_tools.benchmark.records.table_files import kind_of
-from support.invented import decide, declare, invent, tools
+from support.invented import decide, declare, entry, invent, tools
 
 # ------------------------------------------------------------------------------------------ the four words
 
@@ -212,11 +211,6 @@ def test_every_further_plan_of_a_claim_halves_alpha() -> None:
     assert repeated["look"] == 1
 
 
-def test_a_ledger_entry_that_is_no_plan_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match=r"plan 1 of the ledger: 'samples'"):
-        verdicts(invent(n=3), [declare(invent(n=3), samples=0)])
-
-
 # ---------------------------------------------------------------------------------- validity, failures, censoring
 
 
@@ -383,7 +377,7 @@ def test_bounds_beyond_any_number_are_without_limit_and_no_warning() -> None:
 
 def test_a_plan_of_earlier_rules_is_judged_by_todays_and_says_so() -> None:
     samples = invent(n=16)
-    old = {key: value for key, value in declare(samples).items() if key != "rules"}
+    old = DeclaredPlan.from_content({key: value for key, value in entry(samples).items() if key != "rules"})
     row, now = decide(samples, plans=[old]), decide(samples)
     assert (row["verdict"], row["rules"]) == (now["verdict"], now["rules"]) == ("saves", RULES)
     assert "planned under rules 1 and judged by rules 2" in row["sentence"]

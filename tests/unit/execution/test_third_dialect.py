@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ class PlainClient(ChatClient):
     def body(self, chat: Chat) -> dict[str, Any]:
         return {"question": chat.content}
 
-    def _read(self, response: urllib3.BaseHTTPResponse, reply: Reply, started: float) -> None:
+    def _read(self, response: urllib3.BaseHTTPResponse, lines: Iterator[bytes], reply: Reply, started: float) -> None:
         reply.text = response.read().decode()
         reply.final = {"done": True, "done_reason": "stop", "eval_count": 3, "prompt_eval_count": 7}
 
