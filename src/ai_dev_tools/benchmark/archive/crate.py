@@ -225,7 +225,9 @@ class _Crate:
         """The run as an action of the workflow, and its parts as far as their times are known."""
         facts = self.facts
         tools = {
-            "ask": self._tool("ask", "Ask a model all questions of a task", f"{SOURCE}/benchmark/block_job.py"),
+            "ask": self._tool(
+                "ask", "Ask a model all questions of a task", f"{SOURCE}/benchmark/execution/block_job.py"
+            ),
             "render": self._tool("render", "Derive tables and render the report", "workflow/rules/report.smk"),
         }
         steps = {
