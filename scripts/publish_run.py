@@ -1,0 +1,157 @@
+"""Write the page of a published run from its archive: docs/results/NAME.md, with its figures and the archive beside it.
+
+    python scripts/publish_run.py run.crate.zip coder-0.5b --title "Built-in tools, Qwen2.5-Coder 0.5B" --command "snakemake …"
+
+Everything above the line `<!-- written by hand -->` comes from the archive; what stands below it in an existing page is kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from ai_dev_tools.benchmark.archive import ArchiveError, verify
+
+RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
+BY_HAND = "<!-- written by hand -->"
+LARGEST = 5_000_000
+OUTCOMES = ("tokens", "time")
+ALL_TASKS = "(all)"
+
+
+def interval(row: dict[str, Any], digits: int = 2) -> str:
+    """`0.42 (0.40 to 0.44)`, or a dash where there is no value."""
+    if row.get("value") is None:
+        return "–"
+    ends = [f"{row[end]:.{digits}f}" if row.get(end) is not None else "∞" for end in ("low", "high")]
+    return f"{row['value']:.{digits}f} ({ends[0]} to {ends[1]})"
+
+
+def verdict_table(rows: list[dict[str, Any]]) -> list[str]:
+    """One row per claim over all tasks: word, ratio, bill and quality."""
+    lines = [
+        "| claim | verdict | ratio (95 % interval) | bill | quality difference (bound) | pairs | why |",
+        "|---|---|---|---:|---|---:|---|",
+    ]
+    for row in rows:
+        ratio = interval({"value": row["ratio"], "low": row["low"], "high": row["high"]}, 3)
+        bill = "–" if row["bill_ratio"] is None else f"{row['bill_ratio']:.3f}"
+        quality = (
+            "–"
+            if row["claim_quality_difference"] is None or row["claim_quality_bound"] is None
+            else f"{row['claim_quality_difference']:+.3f} (at worst {row['claim_quality_bound']:+.3f})"
+        )
+        lines.append(
+            f"| {row['claim']} | **{row['verdict']}** | {ratio} | {bill} | {quality} | {row['pairs']} | {row['reasons'] or '–'} |"
+        )
+    return lines
+
+
+def task_table(rows: list[dict[str, Any]], approach: str) -> list[str]:
+    """Ratios and the quality difference of one arm for each task."""
+    lines = ["| task | tokens | time | quality |", "|---|---|---|---|"]
+    mine = [row for row in rows if row["approach"] == approach]
+    for task in dict.fromkeys(row["task"] for row in mine):
+        cells = {row["comparison"]: row for row in mine if row["task"] == task}
+        quality = cells.get("quality", {})
+        shown = [interval(cells.get(outcome, {})) for outcome in OUTCOMES]
+        lines.append(f"| {task} | {' | '.join(shown)} | {interval(quality)} |")
+    return lines
+
+
+def page(report: dict[str, Any], name: str, title: str, command: str, line: str) -> str:
+    """The generated part of a published run's page, as Markdown."""
+    plan = report["plan"]
+    rows = [row for row in report["verdict_rows"] if row["task"] == ALL_TASKS]
+    facts = {key: value for key, value in report["facts"]["provenance"].items() if key != "Profile"}
+    judged = list(dict.fromkeys(row["approach"] for row in rows))
+    parts = [
+        f"# {title}",
+        "",
+        f"{report['benchmark_info']['total_samples']} requests, plan `{plan['plan']}`, declared {plan['declared_at']}.",
+        "",
+        report["in_short"]["text"],
+        "",
+        "## Verdicts",
+        "",
+        *[f"- {row['sentence']}" for row in rows],
+        "",
+        *verdict_table(rows),
+        "",
+        "Ratios are those of the arm to the baseline: below 1 is cheaper. [How verdicts come about](../statistics.md).",
+    ]
+    for approach in judged:
+        figure = report["figures"].get(f"forest-{approach}")
+        parts += [
+            "",
+            f"## {approach}, task by task",
+            "",
+            *task_table(report["tables"]["comparisons"]["rows"], approach),
+        ]
+        if figure:
+            parts += ["", f"![{figure['alt']}]({name}-{approach}.svg)"]
+    parts += ["", "## Machine, model and versions", "", "| | |", "|---|---|"]
+    parts += [f"| {key} | {value} |" for key, value in facts.items()]
+    parts += [
+        "",
+        "## Check and repeat it",
+        "",
+        f"The [archive]({name}.crate.zip) holds every request and answer.",
+        f"`ai-dev-bench verify docs/results/{name}.crate.zip` said:",
+        "",
+        f"> {line}",
+        "",
+        f"`ai-dev-bench render docs/results/{name}.crate.zip --output rendered` makes tables and report from it. To ask again:",
+        "",
+        "<!-- not run: asks a real model for minutes to hours -->",
+        "```bash",
+        command,
+        "```",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def publish(archive: Path, name: str, title: str, command: str) -> Path:
+    """Verify `archive`, copy it and its figures to docs/results/ and write the page.
+
+    Raises:
+        ArchiveError: it is not a valid archive.
+    """
+    checked = verify(archive).require()
+    with zipfile.ZipFile(archive) as crate:
+        report = json.loads(crate.read("recorded/report/report.json"))
+        for approach in dict.fromkeys(row["approach"] for row in report["verdict_rows"]):
+            figure = f"recorded/figures/forest-{approach}.svg"
+            if figure in crate.namelist():
+                (RESULTS / f"{name}-{approach}.svg").write_bytes(crate.read(figure))
+    if archive.stat().st_size <= LARGEST:
+        shutil.copyfile(archive, RESULTS / f"{name}.crate.zip")
+    target = RESULTS / f"{name}.md"
+    kept = target.read_text(encoding="utf-8").partition(BY_HAND)[2] if target.exists() else "\n"
+    target.write_text(page(report, name, title, command, checked.line) + f"\n{BY_HAND}{kept}", encoding="utf-8")
+    return target
+
+
+def main() -> int:
+    """Read the command line; 0 if the page was written."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("archive", type=Path)
+    parser.add_argument("name", help="file name of the page, without its ending")
+    parser.add_argument("--title", required=True)
+    parser.add_argument("--command", required=True, help="the command that repeats the run")
+    options = parser.parse_args()
+    try:
+        print(publish(options.archive, options.name, options.title, options.command))
+    except (ArchiveError, OSError) as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
