@@ -269,7 +269,10 @@ class Flow:
         if self.source == "samples" and recorded.exists():
             about: dict[str, object] = json.loads(recorded.read_bytes())
             return about
-        given: dict[str, object] = {name: value for name, value in self.call.overrides.items() if name in REPEATED}
+        # Sorted: the same settings in another order are no reason to render the report again.
+        given: dict[str, object] = {
+            name: value for name, value in sorted(self.call.overrides.items()) if name in REPEATED
+        }
         return replace(self.experiment.about(wildcards.profile), given=given).plain()
 
     @ends_in_lines
