@@ -174,7 +174,7 @@ def test_a_timeout_keeps_what_came_and_lasts_as_long_as_the_limit() -> None:
     for sample in see("stall_in_mid_stream").of("two"):
         assert sample.response == '{"col'
         assert sample.duration_s
-        assert LIMIT_S <= sample.duration_s < LIMIT_S + 10
+        assert LIMIT_S - 0.05 <= sample.duration_s < LIMIT_S + 10  # the clock of the limit starts a moment earlier
     for sample in see("trickle_without_end").of("two"):
         assert sample.duration_s
         assert sample.duration_s < LIMIT_S + 10, "pieces do not prolong the limit"
