@@ -30,6 +30,7 @@ from ai_dev_tools.benchmark.archive.limits import bounded_memory, first_line
 from ai_dev_tools.benchmark.archive.members import is_known, most_bytes
 from ai_dev_tools.benchmark.archive.program import Program, compare_program, listed
 from ai_dev_tools.benchmark.archive.streams import Hashed
+from ai_dev_tools.benchmark.plugins import without_plugins
 
 MOST_FINDINGS = 50
 
@@ -135,7 +136,7 @@ def verify(path: Path, *, recompute: bool = False, report: bool = True, limits: 
     """
     result = Verification(path)
     try:
-        with bounded_memory(path, limits):
+        with bounded_memory(path, limits), without_plugins():  # what this process registered is not the archive's
             intact = is_intact(path)
             with open_archive(path, limits) as archive:
                 _check(archive, result, intact, report)

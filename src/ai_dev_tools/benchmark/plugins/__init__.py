@@ -51,7 +51,14 @@ from ai_dev_tools.benchmark.plugins.kinds import (
     plot,
     scorer,
 )
-from ai_dev_tools.benchmark.plugins.loading import LoadedPlugin, add_plugin, is_file_name, load_plugins, only_plugins
+from ai_dev_tools.benchmark.plugins.loading import (
+    LoadedPlugin,
+    add_plugin,
+    is_file_name,
+    load_plugins,
+    only_plugins,
+    without_plugins,
+)
 from ai_dev_tools.benchmark.plugins.registry import BUILT_IN, REGISTRIES, Plugin, Registry
 
 __all__ = [
@@ -92,6 +99,7 @@ __all__ = [
     "load_plugins",
     "metric",
     "only_plugins",
+    "without_plugins",
     "plot",
     "scorer",
 ]

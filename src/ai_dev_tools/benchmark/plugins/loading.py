@@ -108,6 +108,18 @@ def only_plugins(names: Iterable[str | Path], root: Path | None = None) -> Itera
         _restore(saved)
 
 
+@contextlib.contextmanager
+def without_plugins() -> Iterator[None]:
+    """Have nothing registered but what is built in, for a while: neither loaded plugins nor what a program registered itself."""
+    saved = [registry.snapshot() for registry in REGISTRIES]
+    for registry in REGISTRIES:
+        registry.restore({name: plugin for name, plugin in registry.items() if plugin.built_in})
+    try:
+        yield
+    finally:
+        _restore(saved)
+
+
 def _restore(saved: Sequence[Mapping[str, Plugin[Any]]]) -> None:
     for registry, plugins in zip(REGISTRIES, saved, strict=True):
         built_in = {name: plugin for name, plugin in registry.items() if plugin.built_in}
