@@ -62,7 +62,9 @@ def test_what_a_program_registered_itself_has_no_part_in_verifying(archive: Path
     saved = [registry.snapshot() for registry in REGISTRIES]
     metric("own_metric", description="One")(lambda cell: 1.0)
     comparison("own_comparison", description="One")(lambda samples: samples["input_tokens"])
-    check("own_check", voids=(), description="None")(lambda samples, thresholds: (samples["input_tokens"], samples["ok"]))
+    check("own_check", voids=(), description="None")(
+        lambda samples, thresholds: (samples["input_tokens"], samples["ok"])
+    )
     plot("own_plot")(lambda figure, data, options: None)
     try:
         checked = verify(archive, recompute=True)
