@@ -14,10 +14,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ai_dev_tools.benchmark import execution
 from ai_dev_tools.benchmark._util.processes import start_time
 from ai_dev_tools.benchmark.errors import EndpointConnectionError, ModelError
-from ai_dev_tools.benchmark.execution import MAX_RESTARTS, run_block
+from ai_dev_tools.benchmark.execution import MAX_RESTARTS, run_block, stock
 from ai_dev_tools.benchmark.execution import progress as progress_module
 from ai_dev_tools.benchmark.execution import request as measure
 from ai_dev_tools.benchmark.execution.progress import BlockProgress
@@ -29,11 +28,11 @@ from support.repository import ROOT
 
 MODEL = "smollm2:135m"
 CELLS = 16
-SERVERS = ("endpoints.embedded", "fakes/ollama.py")
+SERVERS = ("endpoints.embedded", "fakes.ollama")
 
 
 FAKE = f"""#!/bin/sh
-exec "{sys.executable}" "{ROOT / "tests/fakes/ollama.py"}" --port "${{OLLAMA_HOST##*:}}" --model {MODEL} --latency 0.05
+PYTHONPATH="{ROOT / "tests"}" exec "{sys.executable}" -m fakes.ollama --port "${{OLLAMA_HOST##*:}}" --model {MODEL} --latency 0.05
 """
 
 
@@ -65,8 +64,8 @@ class Killer:
         self.killed: list[int] = []
         self._finished = 0
         self._begun = time.time()
-        self._write = execution.write_sample
-        monkeypatch.setattr(execution, "write_sample", self._write_and_kill)
+        self._write = stock.write_sample
+        monkeypatch.setattr(stock, "write_sample", self._write_and_kill)
 
     def _write_and_kill(self, path: Path, sample: Sample) -> None:
         self._write(path, sample)

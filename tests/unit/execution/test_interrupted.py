@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from ai_dev_tools.benchmark import execution
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, ReadyEndpoint, endpoint_kind
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, EndpointConnectionError
-from ai_dev_tools.benchmark.execution import run_block
+from ai_dev_tools.benchmark.execution import run_block, stock
+from ai_dev_tools.benchmark.execution.threads import FAILURES_IN_A_ROW
 from ai_dev_tools.benchmark.records.sample import Sample, read_sample, write_sample
 from support.bench import Bench, Reply, breaking_off
 from support.making import prompts
@@ -33,7 +33,7 @@ def test_a_lost_connection_stops_early_keeps_what_is_there_and_a_rerun_asks_the_
     bench.fake.bend = breaking_off(bench.fake, after=4)
     with pytest.raises(EndpointConnectionError, match=r"stopped answering; .* run the same command again"):
         bench.run(samples=10, attempts=1)
-    assert len(bench.asked) == 4 + execution.FAILURES_IN_A_ROW
+    assert len(bench.asked) == 4 + FAILURES_IN_A_ROW
     good = [
         s
         for p in bench.folder.rglob("samples/**/*.json")
@@ -125,7 +125,7 @@ def test_a_sample_that_is_being_written_when_a_run_is_stopped_is_waited_for(
         time.sleep(0.5)
         write_sample(path, sample)
 
-    monkeypatch.setattr(execution, "write_sample", slowly)
+    monkeypatch.setattr(stock, "write_sample", slowly)
     wanted = bench.block()
     run_block(wanted, prompts(wanted), bench.lines.append, stop)
     assert bench.files() == ["fake-1b/colours/baseline/0.json"]

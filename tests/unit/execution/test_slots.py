@@ -19,10 +19,11 @@ from ai_dev_tools.benchmark.analysis.samples import Samples
 from ai_dev_tools.benchmark.endpoints import ReadyEndpoint
 from ai_dev_tools.benchmark.endpoints.ollama_client import OllamaClient
 from ai_dev_tools.benchmark.errors import EndpointConnectionError
-from ai_dev_tools.benchmark.execution import FAILURES_IN_A_ROW, slots
 from ai_dev_tools.benchmark.execution import request as measure
+from ai_dev_tools.benchmark.execution import slots
 from ai_dev_tools.benchmark.execution.job import RUN_PID
 from ai_dev_tools.benchmark.execution.slots import Turn, overlapping, spread
+from ai_dev_tools.benchmark.execution.threads import FAILURES_IN_A_ROW
 from ai_dev_tools.benchmark.records.sample import Sample
 from support.bench import Bench, Fake, Reply
 from support.making import block

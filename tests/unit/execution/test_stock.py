@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.execution import retryable
+from ai_dev_tools.benchmark.execution.stock import retryable
 from ai_dev_tools.benchmark.plugins import load_plugins
 from ai_dev_tools.benchmark.records.block import PluginRef
 from ai_dev_tools.benchmark.records.sample import Sample, SampleError, read_sample, write_sample

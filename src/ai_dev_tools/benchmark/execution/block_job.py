@@ -9,8 +9,9 @@ import argparse
 import threading
 from pathlib import Path
 
-from ai_dev_tools.benchmark.execution import retryable, run_block
+from ai_dev_tools.benchmark.execution import run_block
 from ai_dev_tools.benchmark.execution.job import Say, end_in_order, job
+from ai_dev_tools.benchmark.execution.stock import retryable
 from ai_dev_tools.benchmark.prompts import read_prompts
 from ai_dev_tools.benchmark.records.block import Block
 from ai_dev_tools.benchmark.records.sample import write_atomically, write_block

@@ -1,0 +1,170 @@
+"""What a block has and what is missing: samples on disk that still match, and requests that are still to be asked."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections import defaultdict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from ai_dev_tools.benchmark.endpoints.metering import is_disturbed
+from ai_dev_tools.benchmark.errors import ASKED_AGAIN, ConfigurationError
+from ai_dev_tools.benchmark.execution.request import score_of, unasked
+from ai_dev_tools.benchmark.prompts import SKIPPED, Prompt
+from ai_dev_tools.benchmark.records import paths
+from ai_dev_tools.benchmark.records.block import Block, PlannedRequest, cells, in_dialect, named_api, request_digest
+from ai_dev_tools.benchmark.records.sample import Sample, read_sample, remove_unfinished, write_sample
+from ai_dev_tools.benchmark.tasks.scoring import foreign_scorers
+
+Log = Callable[[str], None]
+
+
+@dataclass
+class Work:
+    """What a block has and what is missing."""
+
+    block: Block
+    prompts: dict[tuple[str, str], Prompt]
+    session: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
+    done: dict[tuple[str, int], Sample] = field(default_factory=dict)
+    missing: deque[PlannedRequest] = field(default_factory=deque)
+    skipped: int = 0
+
+    def prompt(self, cell: PlannedRequest) -> Prompt:
+        try:
+            return self.prompts[cell.case, cell.approach]
+        except KeyError:
+            raise ConfigurationError(
+                f"there is no prompt for case '{cell.case}' in approach '{cell.approach}' of {self.block.task}",
+                remedy="Run the whole workflow again, it makes the prompts",
+            ) from None
+
+    def path(self, approach: str, sample: int) -> Path:
+        return paths.sample_file(Path(self.block.results), self.block.model, self.block.task, approach, sample)
+
+    def store(self, sample: Sample) -> None:
+        write_sample(self.path(sample.approach, sample.sample), sample)
+        self.done[sample.approach, sample.sample] = sample
+
+
+def retryable(samples: list[Sample], retry: str) -> int:
+    """How many samples a later run should ask again."""
+    return sum(_asked_again(sample, retry) for sample in samples)
+
+
+def _asked_again(sample: Sample, retry: str) -> bool:
+    if sample.status == "completed" or retry == "none":
+        return False
+    return retry == "all" or (sample.error is not None and sample.error.class_ in ASKED_AGAIN)
+
+
+def take_stock(work: Work, log: Log, only: tuple[str, int] | None) -> None:
+    """Sort cells into done and missing. Samples that no longer match are set aside, never deleted."""
+    remove_unfinished(Path(work.block.results) / "samples" / paths.safe_model(work.block.model) / work.block.task)
+    for cell in cells(work.block):
+        if only is not None and (cell.approach, cell.sample) != only:
+            continue
+        prompt = work.prompt(cell)
+        if prompt.error is not None and prompt.error.class_ == SKIPPED:
+            work.skipped += 1
+            continue
+        path = work.path(cell.approach, cell.sample)
+        found = read_sample(path)
+        if isinstance(found, str):
+            log(f"warning: {found}; set aside and asked again")
+        elif (
+            found is not None
+            and _matches(work.block, cell, prompt, found)
+            and not _asked_again(found, work.block.retry)
+        ):
+            work.done[cell.approach, cell.sample] = found
+            _derive_again(work, found, prompt)
+            continue
+        if found is not None:
+            _set_aside(work, path)
+        if prompt.error is not None:
+            work.store(unasked(work.block, cell, prompt, work.session))
+        else:
+            work.missing.append(cell)
+    if work.block.retry == "pairs" and only is None:
+        _part_pairs(work, log)
+
+
+def _part_pairs(work: Work, log: Log) -> None:
+    """Ask all arms of a case again unless one session asked them all: times from two sessions are not a pair."""
+    together: dict[tuple[str, int], list[tuple[str, int]]] = defaultdict(list)
+    for cell in cells(work.block):
+        together[cell.case, cell.repeat].append((cell.approach, cell.sample))
+    missing = {(cell.approach, cell.sample) for cell in work.missing}
+    parted: set[tuple[str, int]] = set()
+    for arms in together.values():
+        asked = [key for key in arms if key in work.done and work.done[key].attempts]
+        sessions = {work.done[key].session for key in asked}
+        if len(sessions) > 1 or (asked and missing.intersection(arms)):
+            parted.update(asked)
+    if not parted:
+        return
+    log(f"{work.block.task}: {len(parted)} samples are asked again, so that all arms of a case are from one session")
+    ask_again(work, parted)
+
+
+def ask_again(work: Work, keys: set[tuple[str, int]]) -> None:
+    """Set finished samples aside and add them to the missing ones, in the order of sending."""
+    for key in keys:
+        del work.done[key]
+        _set_aside(work, work.path(*key))
+    wanted = keys | {(cell.approach, cell.sample) for cell in work.missing}
+    work.missing = deque(cell for cell in cells(work.block) if (cell.approach, cell.sample) in wanted)
+
+
+def _derive_again(work: Work, sample: Sample, prompt: Prompt) -> None:
+    """Score an answer again: a corrected truth or another scorer changes its score, so nothing is asked.
+
+    The same applies to a tool's time that other programs had disturbed and that was measured again.
+    """
+    score = score_of(sample.answer, prompt) if sample.status == "completed" else None
+    tool = sample.tool_s, sample.tool_other_cpu_s
+    if is_disturbed(sample.tool_other_cpu_s, sample.tool_s) and not is_disturbed(
+        prompt.tool_other_cpu_s, prompt.tool_s
+    ):
+        tool = prompt.tool_s, prompt.tool_other_cpu_s
+    if (score, *tool) != (sample.score, sample.tool_s, sample.tool_other_cpu_s):
+        work.store(msgspec.structs.replace(sample, score=score, tool_s=tool[0], tool_other_cpu_s=tool[1]))
+
+
+def require_scores(work: Work) -> None:
+    """Say what a plugin's scorer could not do, now that every answer is kept.
+
+    Raises:
+        ScorerFailed: it could not score an answer.
+    """
+    for sample in work.done.values():
+        if sample.status == "completed" and sample.score is None:
+            prompt = work.prompts[sample.case, sample.approach]
+            if foreign_scorers(prompt.scoring):
+                _derive_again(work, sample, prompt)
+
+
+def _matches(block: Block, cell: PlannedRequest, prompt: Prompt, sample: Sample) -> bool:
+    place = (block.profile, block.task, cell.approach, cell.sample, cell.case)
+    if place != (sample.profile, sample.task, sample.approach, sample.sample, sample.case):
+        return False
+    # Where no setting names the dialect, one that was found on contact counts until the server is asked again.
+    asked = block if named_api(block) else in_dialect(block, sample.request.api)
+    return sample.request.digest == request_digest(asked, cell, prompt.prompt_sha256, prompt.answer_schema)
+
+
+def _set_aside(work: Work, path: Path) -> None:
+    target = paths.superseded_file(Path(work.block.results), path, f"{time.time_ns()}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(path, target)
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot move {path} to {target.parent}: {error.strerror}", remedy="Make the results folder writable"
+        ) from None
