@@ -8,8 +8,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
 from ai_dev_tools.benchmark._util.clock import duration
 from ai_dev_tools.benchmark.errors import BenchmarkError
+from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.block import Block
 
 INTERVAL_S = 3.0
@@ -28,7 +31,7 @@ class BlockProgress:
         self._lost = 0
         self._started = time.monotonic()
         self._printed = self._started
-        self._run_done = min(_count_files(Path(block.results) / "samples"), block.run_requests - missing)
+        self._run_done = min(_kept(block), block.run_requests - missing)
         log(f"{block.task} on {block.model}: asking {missing} of {len(block.approaches) * block.samples} requests")
 
     def finished(self, error: BenchmarkError | None, lost: int = 0) -> None:
@@ -67,5 +70,32 @@ class BlockProgress:
         )
 
 
-def _count_files(folder: Path) -> int:
-    return sum(name.endswith(".json") for _, _, files in os.walk(folder) for name in files)
+class _Planned(msgspec.Struct):
+    """What this module needs of a line of the ledger; `records.plan` reads all of it, but takes long to import."""
+
+    plan: str
+    models: list[str]
+    tasks: dict[str, list[str]]
+
+
+def _kept(block: Block) -> int:
+    """How many samples of this run there are; those of tasks, arms and indices that it does not ask for do not count."""
+    wanted = {f"{sample}.json" for sample in range(block.samples)}
+    folders = [
+        paths.sample_file(Path(block.results), model, task, approach, 0).parent
+        for model, task in _blocks_of_run(block)
+        for approach in block.approaches
+    ]
+    return sum(len(wanted.intersection(os.listdir(folder))) for folder in folders if folder.is_dir())
+
+
+def _blocks_of_run(block: Block) -> list[tuple[str, str]]:
+    """Every (model, task) of the plan in force; this block alone if the ledger cannot tell."""
+    try:
+        for line in reversed((Path(block.results) / Path(paths.PLANS).name).read_bytes().splitlines()):
+            planned = msgspec.json.decode(line, type=_Planned)
+            if planned.plan == block.plan:
+                return [(model, task) for model in planned.models for task in planned.tasks]
+    except (OSError, msgspec.MsgspecError):
+        pass
+    return [(block.model, block.task)]
