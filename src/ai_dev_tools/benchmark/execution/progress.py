@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -86,7 +85,7 @@ def _kept(block: Block) -> int:
         for model, task in _blocks_of_run(block)
         for approach in block.approaches
     ]
-    return sum(len(wanted.intersection(os.listdir(folder))) for folder in folders if folder.is_dir())
+    return sum(sum(path.name in wanted for path in folder.iterdir()) for folder in folders if folder.is_dir())
 
 
 def _blocks_of_run(block: Block) -> list[tuple[str, str]]:
