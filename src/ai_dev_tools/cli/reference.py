@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import msgspec
 
 from ai_dev_tools.benchmark.config.models import Config
 from ai_dev_tools.benchmark.errors import BenchmarkError
+from ai_dev_tools.benchmark.records.episode import Limits, Turn
 from ai_dev_tools.benchmark.records.sample import Attempt, EndpointIdentity, Request, Resources, Sample, SampleError
 
 
@@ -166,11 +168,11 @@ def metric_reference() -> str:
 def sample_reference() -> str:
     """The sample file's fields with units."""
     text = (
-        "`results/{profile}/samples/{model}/{task}/{approach}/{sample}.json`, one per request. A value that is not known is"
-        " `null`, never 0."
+        "`results/{profile}/samples/{model}/{task}/{approach}/{sample}.json`, one per request or"
+        " episode. A value that is not known is `null`, never 0."
     )
     parts = [_opening("The sample file", "samples.py", text)]
-    for struct in (Sample, SampleError, Attempt, Resources, Request, EndpointIdentity):
+    for struct in (Sample, SampleError, Attempt, Resources, Request, EndpointIdentity, Turn, Limits):
         title = "Sample" if struct is Sample else f"`{struct.__name__}`"
         rows = [_field_row(item) for item in msgspec.structs.fields(struct)]
         parts.append(
@@ -183,7 +185,7 @@ def _field_row(item: msgspec.structs.FieldInfo) -> tuple[str, str, str, str]:
     meta = next((part for part in getattr(item.type, "__metadata__", ()) if isinstance(part, msgspec.Meta)), None)
     kind = getattr(item.type, "__origin__", item.type)
     name = str(getattr(kind, "__name__", kind) if "|" not in str(kind) and "[" not in str(kind) else kind)
-    name = name.replace("ai_dev_tools.benchmark.records.sample.", "").replace("typing.", "").replace("|", "or")
+    name = re.sub(r"ai_dev_tools\.benchmark\.records\.\w+\.|typing\.", "", name).replace("|", "or")
     unit = (meta.extra or {}).get("unit", "") if meta else ""
     return f"`{item.encode_name}`", name, unit, (meta.description or "") if meta else ""
 

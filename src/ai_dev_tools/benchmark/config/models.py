@@ -21,6 +21,7 @@ from pydantic import (
 from ai_dev_tools.benchmark._util import credentials
 from ai_dev_tools.benchmark._util.addresses import Address, parse_address
 from ai_dev_tools.benchmark._util.json_values import JsonValue
+from ai_dev_tools.benchmark.config.agent import AgentSettings
 from ai_dev_tools.benchmark.config.batches import Batch
 from ai_dev_tools.benchmark.config.parsing import PathSafe, StrictModel, nearest, parse_settings
 from ai_dev_tools.benchmark.config.written import as_list as as_list
@@ -318,6 +319,7 @@ class Config(StrictModel):
     think: Annotated[Think, BeforeValidator(_think)] = Field(
         False, description="whether a thinking model may think: true, false, low, medium, high; null leaves it out"
     )
+    agent: AgentSettings = Field(AgentSettings(), description="how agent arms are asked, and their limits")
     task_folders: Folders = Field((), description="further folders of tasks")
     tool_folders: Folders = Field((), description="further folders of tools")
     server: ServerSettings = Field(ServerSettings(), description="settings of the servers that a run starts or uses")

@@ -16,6 +16,7 @@ import msgspec
 
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, ToolError
 from ai_dev_tools.benchmark.plugins import Approach, CaseInputs
+from ai_dev_tools.benchmark.records.episode import EpisodeSpec
 from ai_dev_tools.benchmark.records.sample import SampleError, write_atomically
 
 if TYPE_CHECKING:
@@ -24,7 +25,11 @@ if TYPE_CHECKING:
 
 
 class Prompt(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """One case in one arm. If the arm's context could not be made, `prompt` is None and `error` says why."""
+    """One case in one arm. If the arm's context could not be made, `prompt` is None and `error` says why.
+
+    Attributes:
+        episode: for an agent arm, how it goes on after `prompt`, which is then the first message.
+    """
 
     task: str
     case: str
@@ -41,6 +46,7 @@ class Prompt(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     truth: dict[str, Any] | None
     stratum: str
     timeout_s: float | None = None
+    episode: EpisodeSpec | None = None
 
 
 SKIPPED = "corpus"

@@ -1,4 +1,4 @@
-"""The sample: one request and its result, one JSON file each.
+"""The sample: one request, or one episode of an agent, and its result, one JSON file each.
 
 All results of a run are computed from these.
 
@@ -19,19 +19,11 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.records.episode import Limits, Turn
+from ai_dev_tools.benchmark.records.sample_error import SampleError as SampleError
+from ai_dev_tools.benchmark.records.sample_error import described as _meta
 
 Status = Literal["completed", "failed", "timeout"]
-
-
-def _meta(description: str, unit: str = "") -> msgspec.Meta:
-    return msgspec.Meta(description=description, extra={"unit": unit})
-
-
-class SampleError(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """Why a sample has no complete answer."""
-
-    class_: Annotated[str, _meta("error class, see the reference of errors")] = msgspec.field(name="class")
-    message: Annotated[str, _meta("one line for people")]
 
 
 class Attempt(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
@@ -71,7 +63,10 @@ class EndpointIdentity(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class Sample(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """One request in one arm. Times are those of the last attempt, as seen by the client unless noted."""
+    """One request in one arm, or one episode of an agent, whose counts and times are the sums over its turns.
+
+    Times are those of the last attempt, as seen by the client unless noted.
+    """
 
     profile: Annotated[str, _meta("hardware profile")]
     instance: Annotated[str, _meta("name of the model instance")]
@@ -112,7 +107,8 @@ class Sample(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     resources: Annotated[Resources, _meta("CPU and memory while the request ran")]
     plan: Annotated[str | None, _meta("hash of the plan in force when the request was sent")]
     done_reason: Annotated[
-        str | None, _meta("stop; length: cut at the cap; loop: the server gave up on an answer that looped")
+        str | None,
+        _meta("stop; length: cut at the cap; loop: the server gave up on an answer that looped; limit: one of the episode's"),
     ]
     attempts: Annotated[list[Attempt], _meta("all attempts, including the last one")]
     order: Annotated[int, _meta("position in the sequence in which the block sends")]
@@ -130,6 +126,11 @@ class Sample(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         int | None, _meta("of the generated tokens, those of thoughts, where the server counts them apart", "tokens")
     ] = None
     total_s: Annotated[float | None, _meta("server: the whole request, from its arrival to the last token", "s")] = None
+    turns: Annotated[list[Turn], _meta("requests of an episode, in their order; empty for a single prompt")] = []
+    limits: Annotated[Limits | None, _meta("what the episode could use at most; null for a single prompt")] = None
+    tool_calls: Annotated[
+        int | None, _meta("actions that the judged tool carried out; null where it offers none", "actions")
+    ] = None
 
 
 RENAMED = {"queue_s": "rest_s"}

@@ -1,0 +1,117 @@
+"""What an episode is asked with, and what each of its turns was: an agent's attempt at one case, which is one sample.
+
+Records only, so that they can be read without an agent. Light imports: block jobs and reports use this module.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from ai_dev_tools.benchmark.records.sample_error import SampleError, described
+
+VERSION = 1
+"""Raised by hand when the built-in agent's code changes what is asked: all episodes of older versions are then asked again."""
+MOST_RESULT = 2000
+"""Characters of an action's result that a turn keeps. What the model wrote is kept whole."""
+ANSWER = "answer"
+"""The action that ends an episode. No tool can have one of this name."""
+
+Protocol = Literal["json", "native"]
+
+
+class Limits(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """What an episode may use at most. Reaching one is a result: the episode must answer with its next turn."""
+
+    turns: Annotated[int, described("requests of an episode", "turns")] = 12
+    tokens: Annotated[int, described("tokens after which the next turn is the last", "tokens")] = 60_000
+    seconds: Annotated[float, described("seconds after which the next turn is the last", "s")] = 600.0
+
+
+class Turn(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True, kw_only=True):
+    """One request of an episode, what the model did with it, and what came back."""
+
+    input_tokens: Annotated[int | None, described("prompt tokens, counted by the server", "tokens")] = None
+    output_tokens: Annotated[int | None, described("generated tokens, counted by the server", "tokens")] = None
+    prompt_cached_tokens: Annotated[int | None, described("prompt tokens taken from a prefix cache", "tokens")] = None
+    reasoning_tokens: Annotated[int | None, described("of the generated tokens, those of thoughts", "tokens")] = None
+    duration_s: Annotated[float, described("from sending the request to the last byte", "s")] = 0.0
+    time_to_first_token_s: Annotated[float | None, described("from sending to the first piece", "s")] = None
+    load_s: Annotated[float | None, described("server: waiting for the model to be loaded and scheduled", "s")] = None
+    prompt_eval_s: Annotated[float | None, described("server: reading the prompt (prefill)", "s")] = None
+    eval_s: Annotated[float | None, described("server: generating (decode)", "s")] = None
+    total_s: Annotated[float | None, described("server: the whole request", "s")] = None
+    done_reason: Annotated[str | None, described("as in the sample")] = None
+    text: Annotated[str, described("what the model said, whole")] = ""
+    action: Annotated[str | None, described("the action that it chose; null if its message was not one")] = None
+    arguments: Annotated[str | None, described("the action's arguments as JSON")] = None
+    tool: Annotated[bool, described("whether the judged tool carried out the action, or a part of it")] = False
+    result: Annotated[str | None, described("the beginning of what came back")] = None
+    result_bytes: Annotated[int, described("size of what came back", "bytes")] = 0
+    tool_s: Annotated[float, described("how long the judged tool took for it", "s")] = 0.0
+    error: Annotated[SampleError | None, described("why the request, or the tool, failed")] = None
+
+
+class Workspace(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True, kw_only=True):
+    """The files that an agent works on: given as texts, or as files below a folder."""
+
+    kind: Annotated[Literal["case", "corpus", "path", "git"], described("where the files come from")]
+    label: Annotated[str, described("name for people")]
+    digest: Annotated[str, described("sha256 of the paths and contents of all files")]
+    texts: Annotated[dict[str, str], described("text of each file by path, where the case itself holds them")] = {}
+    root: Annotated[str | None, described("folder of the files, seen from the working folder")] = None
+    files: Annotated[list[str], described("paths of the files below it")] = []
+
+
+class OfferedAction(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """An action as the model is told of it."""
+
+    name: str
+    description: str
+    parameters: Annotated[dict[str, Any], described("JSON schema of an object: the arguments")]
+
+
+class ToolCommand(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True, kw_only=True):
+    """An action that a program carries out: words with `{placeholders}`, never a shell."""
+
+    name: str
+    description: str
+    argv: list[str]
+    arguments: dict[str, Any] = {}
+
+
+class AgentTool(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True, kw_only=True):
+    """What the judged tool gives to an agent; from its file's `agent` section, with the version that is installed."""
+
+    id: str
+    version: str
+    digest: Annotated[str, described("of the tool's files, version, and what is executed")]
+    instructions: str = ""
+    mcp: Annotated[list[str], described("command of an MCP server over stdio; empty: none")] = []
+    commands: list[ToolCommand] = []
+    wraps: Annotated[dict[str, list[str]], described("commands that give the result of a plain action, by its name")] = {}
+    folder: Annotated[str, described("of the tool's file, seen from the working folder")] = ""
+    timeout_s: float = 60.0
+    sandbox: str = "auto"
+
+
+class EpisodeSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True, kw_only=True):
+    """What a prompt of an agent arm carries besides its text: how the episode goes on after the first message."""
+
+    protocol: Protocol = "json"
+    limits: Limits = Limits()
+    actions: Annotated[list[OfferedAction], described("what the model is offered, without `answer`")] = []
+    plain: Annotated[bool, described("whether the agent has its own read-only file actions")] = True
+    workspace: Workspace | None = None
+    tool: AgentTool | None = None
+    version: int = VERSION
+
+    @property
+    def digest(self) -> str:
+        """sha256 of all that decides what the agent is asked; where the files lie does not count, only what they say."""
+        workspace = self.workspace.digest if self.workspace else ""
+        tool = self.tool.digest if self.tool else ""
+        parts = [self.version, self.protocol, self.limits, self.actions, self.plain, workspace, tool]
+        return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()
