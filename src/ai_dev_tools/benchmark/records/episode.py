@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from ai_dev_tools.benchmark.records.agent_program import AgentProgram
 from ai_dev_tools.benchmark.records.sample_error import SampleError, described
 
 VERSION = 1
@@ -44,6 +45,9 @@ class Turn(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_default
     eval_s: Annotated[float | None, described("server: generating (decode)", "s")] = None
     total_s: Annotated[float | None, described("server: the whole request", "s")] = None
     done_reason: Annotated[str | None, described("as in the sample")] = None
+    asked: Annotated[str | None, described("how a conversation of an agent of others begins; null if it goes on")] = (
+        None
+    )
     text: Annotated[str, described("what the model said, whole")] = ""
     action: Annotated[str | None, described("the action that it chose; null if its message was not one")] = None
     arguments: Annotated[str | None, described("the action's arguments as JSON")] = None
@@ -91,7 +95,9 @@ class AgentTool(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_de
     instructions: str = ""
     mcp: Annotated[list[str], described("command of an MCP server over stdio; empty: none")] = []
     commands: list[ToolCommand] = []
-    wraps: Annotated[dict[str, list[str]], described("commands that give the result of a plain action, by its name")] = {}
+    wraps: Annotated[
+        dict[str, list[str]], described("commands that give the result of a plain action, by its name")
+    ] = {}
     folder: Annotated[str, described("of the tool's file, seen from the working folder")] = ""
     timeout_s: float = 60.0
     sandbox: str = "auto"
@@ -106,6 +112,7 @@ class EpisodeSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_
     plain: Annotated[bool, described("whether the agent has its own read-only file actions")] = True
     workspace: Workspace | None = None
     tool: AgentTool | None = None
+    program: Annotated[AgentProgram | None, described("an agent of others that drives the episode")] = None
     version: int = VERSION
 
     @property
@@ -114,4 +121,6 @@ class EpisodeSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_
         workspace = self.workspace.digest if self.workspace else ""
         tool = self.tool.digest if self.tool else ""
         parts = [self.version, self.protocol, self.limits, self.actions, self.plain, workspace, tool]
+        if self.program:  # digests of the built-in agent stay what they were before there were others
+            parts.append(self.program.digest)
         return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()

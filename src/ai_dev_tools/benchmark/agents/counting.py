@@ -1,0 +1,162 @@
+"""Read an answer while it passes through the meter: its text, its calls, and the server's own closing figures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ai_dev_tools.benchmark._util import wire
+from ai_dev_tools.benchmark.agents.forcing import COMPLETIONS
+from ai_dev_tools.benchmark.endpoints.openai_stream import Answer, table
+from ai_dev_tools.benchmark.errors import BenchmarkError
+
+MAX_LINE_BYTES = wire.MAX_LINE_BYTES
+
+
+@dataclass
+class Called:
+    """A function that the model called, as it comes together."""
+
+    name: str = ""
+    arguments: str = ""
+
+
+@dataclass
+class Heard:
+    """What an answer said so far.
+
+    Attributes:
+        final: the closing figures in Ollama's words; empty if none came.
+        begun: whether a piece of the answer came.
+        error: what the server says went wrong.
+    """
+
+    pieces: list[str] = field(default_factory=list)
+    calls: dict[int, Called] = field(default_factory=dict)
+    final: Mapping[str, Any] = field(default_factory=dict)
+    served: str | None = None
+    begun: bool = False
+    error: str = ""
+
+    @property
+    def text(self) -> str:
+        return "".join(self.pieces)
+
+
+class Reader:
+    """Takes in an answer piece by piece and gives back what the agent gets of it.
+
+    Args:
+        path: where the agent asked, which says how the answer is written.
+        streamed: whether it is a stream of lines; otherwise it is one object.
+        hide_usage: keep back the line with the counts, which the agent has not asked for.
+    """
+
+    def __init__(self, path: str, *, streamed: bool, hide_usage: bool = False) -> None:
+        self.heard = Heard()
+        self._openai, self._streamed, self._hide_usage = path == COMPLETIONS, streamed, hide_usage
+        self._answer = Answer()
+        self._begun = b""
+
+    def feed(self, piece: bytes) -> bytes:
+        """What the agent gets of a piece."""
+        if not self._streamed:
+            self._begun += piece
+            return piece
+        *ended, self._begun = (self._begun + piece).split(b"\n")
+        if len(self._begun) > MAX_LINE_BYTES:
+            raise wire.TooLongError("a line of the answer does not end")
+        return b"".join(line + b"\n" for line in ended if self._take(line))
+
+    def end(self) -> bytes:
+        """What the agent gets of the rest."""
+        rest, self._begun = self._begun, b""
+        passed = self._take(rest) if rest.strip() else True
+        if self._openai:
+            self._close()
+        return rest if self._streamed and passed else b""
+
+    def _take(self, line: bytes) -> bool:
+        """Take in a line; false if the agent does not get it."""
+        data = line.strip()
+        if self._openai and self._streamed:
+            if not data.startswith(b"data:"):
+                return True
+            data = data[5:].strip()
+        if not data.startswith(b"{"):
+            return True
+        try:
+            item = wire.decoded(data)
+        except ValueError:
+            return True
+        if not isinstance(item, dict):
+            return True
+        if error := item.get("error"):
+            self.heard.error = str(error.get("message", error) if isinstance(error, dict) else error)
+        return self._take_openai(item) if self._openai else self._take_ollama(item)
+
+    def _take_ollama(self, item: dict[str, Any]) -> bool:
+        heard, message = self.heard, table(item, "message")
+        text = message.get("content", item.get("response"))
+        thinking = message.get("thinking", item.get("thinking"))
+        if isinstance(text, str) and text:
+            heard.pieces.append(text)
+        heard.begun = heard.begun or bool(text) or bool(thinking) or bool(message.get("tool_calls"))
+        for call in listed(message.get("tool_calls")):
+            function = table(call, "function")
+            written = function.get("arguments")
+            heard.calls[len(heard.calls)] = Called(
+                str(function.get("name") or ""), written if isinstance(written, str) else json.dumps(written)
+            )
+        if item.get("done") is True:
+            heard.final = item
+        return True
+
+    def _take_openai(self, item: dict[str, Any]) -> bool:
+        heard = self.heard
+        try:
+            begun = self._answer.take(item)
+        except BenchmarkError:  # what the server sends is for the agent to understand; here it is only counted
+            begun = False
+        choices = listed(item.get("choices"))
+        part = (table(choices[0], "delta") or table(choices[0], "message")) if choices else {}
+        for position, call in enumerate(listed(part.get("tool_calls"))):
+            at = call.get("index")
+            called = heard.calls.setdefault(at if isinstance(at, int) else position, Called())
+            function = table(call, "function")
+            called.name += str(function.get("name") or "")
+            called.arguments += str(function.get("arguments") or "")
+        heard.begun = heard.begun or begun or bool(heard.calls)
+        return bool(choices) or not self._hide_usage or not item.get("usage")
+
+    def _close(self) -> None:
+        answer = self._answer
+        self.heard.pieces = answer.pieces
+        self.heard.served = answer.served or None
+        if answer.reason is None:
+            return
+        cached = answer.timings.get("cache_n")
+        own = {"prompt_eval_cached_count": cached} if isinstance(cached, int) else {}
+        self.heard.final = own | answer.closing()
+
+
+def listed(value: Any) -> list[dict[str, Any]]:
+    """The objects of a list; none if it is not a list."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def shown_calls(calls: Mapping[int, Called]) -> tuple[str | None, str | None]:
+    """Name and arguments of what a model called, as a turn records them; several calls in one line."""
+    named = [call for _, call in sorted(calls.items()) if call.name]
+    if not named:
+        return None, None
+    if len(named) == 1:
+        return named[0].name, named[0].arguments
+    return ", ".join(call.name for call in named), json.dumps([list(_pair(call)) for call in named])
+
+
+def _pair(call: Called) -> Iterator[str]:
+    yield call.name
+    yield call.arguments

@@ -1,0 +1,333 @@
+"""The meter: a local server between agents and the model, where everything that an agent asks is counted.
+
+An agent's own report of its tokens is not evidence; what the server says at the end of each answer is. Every episode has a
+key, in the path (`http://127.0.0.1:PORT/e/KEY/v1`) or as bearer token, so that episodes that run at once are told apart. What
+the plan fixed is forced on each request (`agents.forcing`), and each answer is read as it passes through (`agents.counting`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+import msgspec
+from aiohttp import web
+
+from ai_dev_tools.benchmark._util import wire
+from ai_dev_tools.benchmark.agents.counting import Reader
+from ai_dev_tools.benchmark.agents.forcing import (
+    ASKED_AT,
+    CHAT,
+    COMPLETIONS,
+    DeclinedRequest,
+    Rules,
+    forced,
+    loads_only,
+    require_model,
+    wants_usage,
+)
+from ai_dev_tools.benchmark.agents.metered import Metered, Upstream, messages_of
+from ai_dev_tools.benchmark.agents.translating import Translator, in_ollamas_words
+from ai_dev_tools.benchmark.endpoints.ollama_client import server_error, status_error
+from ai_dev_tools.benchmark.endpoints.openai_errors import error_of, refused
+from ai_dev_tools.benchmark.errors import BenchmarkError
+from ai_dev_tools.benchmark.records.sample_error import SampleError
+
+MAX_BODY_BYTES = 64 << 20
+MOST_REFUSAL_BYTES = 100_000
+CREATED = 1_700_000_000
+"""When a model came to be, for a field that clients expect and nobody needs."""
+
+
+class MeterServer:
+    """The meter of a block: a context manager that answers on a free port of this machine, from a thread of its own.
+
+    Attributes:
+        url: where it answers.
+        socket: a Unix socket that leads to it too, for agents in a sandbox without a network.
+    """
+
+    def __init__(self) -> None:
+        self._episodes: dict[str, Metered] = {}
+        self._loop = asyncio.new_event_loop()
+        self._opened = ExitStack()
+
+    def __enter__(self) -> Self:
+        folder = self._opened.enter_context(tempfile.TemporaryDirectory(prefix="meter-"))
+        self.socket = Path(folder) / "socket"
+        self._loop.run_until_complete(self._start())
+        self._thread = threading.Thread(target=self._loop.run_forever, name="meter", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        self._opened.close()
+
+    @contextmanager
+    def episode(self, rules: Rules, upstream: Upstream) -> Iterator[tuple[str, Metered]]:
+        """Count for one episode; yields its key and its account. Afterwards, the key opens nothing and nothing is under way."""
+        key, account = secrets.token_urlsafe(12), Metered(rules, upstream)
+        self._episodes[key] = account
+        try:
+            yield key, account
+        finally:
+            del self._episodes[key]
+            asyncio.run_coroutine_threadsafe(account.close(), self._loop).result()
+
+    async def _start(self) -> None:
+        self._client = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=None), read_bufsize=1 << 20
+        )
+        app = web.Application(client_max_size=MAX_BODY_BYTES)
+        app.router.add_route("*", "/{path:.*}", self._answer)
+        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.0)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        await web.UnixSite(self._runner, str(self.socket)).start()
+
+    async def _stop(self) -> None:
+        await self._runner.cleanup()
+        await self._client.close()
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        key, path = _key_of(request)
+        account = self._episodes.get(key)
+        if account is None:
+            return refusal(path, DeclinedRequest(401, "key", "the request has no key of an episode that is under way"))
+        try:
+            return await self._episode_answer(request, path, account)
+        except DeclinedRequest as declined:
+            account.refuse(declined)
+            return refusal(path, declined)
+
+    async def _episode_answer(self, request: web.Request, path: str, account: Metered) -> web.StreamResponse:
+        if request.method in ("GET", "HEAD"):
+            return _told(path, account)
+        if path == "/api/show":
+            return await self._show(request, account)
+        if path not in ASKED_AT:
+            raise DeclinedRequest(
+                404, "path", f"the agent asked at {path[:80]}, but the meter answers only at {', '.join(ASKED_AT)}"
+            )
+        body = await _body_of(request)
+        if loads_only(path, body):
+            require_model(body, account.rules)
+            return web.json_response({"model": account.rules.model, "done": True, "done_reason": "load"} | _empty(path))
+        account.requests += 1
+        async with account.one_at_a_time():
+            account.admit()
+            return await self._pass_on(request, _Exchange(path, body, account))
+
+    async def _pass_on(self, request: web.Request, exchange: _Exchange) -> web.StreamResponse:
+        """Send a request, hand the answer on as it comes, and count it; a request that is given up is given up upstream."""
+        account = exchange.account
+        try:
+            async with asyncio.timeout(max(0.0, account.seconds_left)):
+                try:
+                    return await exchange.run(self._client, request)
+                except aiohttp.ServerDisconnectedError:  # it had closed a connection that was kept for the next request
+                    if exchange.begun:
+                        raise
+                    return await exchange.run(self._client, request)
+        except TimeoutError:
+            exchange.failed("timeout", f"the episode's limit of {account.rules.limits.seconds:g} s was reached")
+            account.out_of_time()
+            return exchange.broken_off(request, 403)
+        except asyncio.CancelledError:
+            exchange.failed("interrupted", "the agent went away before the answer was complete")
+            raise
+        except (aiohttp.ClientError, OSError, wire.TooLongError) as error:
+            exchange.failed(
+                "connection", f"the connection to the model's server broke: {error or type(error).__name__}"
+            )
+            return exchange.broken_off(request, 502)
+
+    async def _show(self, request: web.Request, account: Metered) -> web.StreamResponse:
+        body = await _body_of(request)
+        require_model({"model": body.get("model") or body.get("name")}, account.rules)
+        root = _ollama("/api/show", account.upstream)
+        sent = {"model": account.rules.model}
+        async with self._client.post(f"{root}/api/show", json=sent, headers=dict(account.upstream.headers)) as reply:
+            return web.Response(status=reply.status, body=await reply.read(), content_type="application/json")
+
+
+class _Exchange:
+    """One request that is passed on, and its answer."""
+
+    def __init__(self, path: str, body: dict[str, Any], account: Metered) -> None:
+        self._path, self.account = path, account
+        upstream = account.upstream
+        self._streamed = body.get("stream", path != COMPLETIONS) is True
+        self._reader: Reader | Translator
+        if path == COMPLETIONS and upstream.openai is None:
+            self._url = f"{_ollama(path, upstream)}{CHAT}"
+            self._sent = forced(CHAT, in_ollamas_words(body), account.rules, upstream.accepted)
+            self._reader = Translator({**body, "model": account.rules.model})
+        else:
+            root = upstream.openai if path == COMPLETIONS else _ollama(path, upstream)
+            self._url = f"{root}{path.removeprefix('/v1')}"
+            self._sent = forced(path, body, account.rules, upstream.accepted)
+            hidden = path == COMPLETIONS and self._streamed and not wants_usage(body)
+            self._reader = Reader(path, streamed=self._streamed, hide_usage=hidden)
+        self._secrets = wire.Secrets(account.upstream.headers)
+        self._opening = account.begin(messages_of(body))
+        self._response: web.StreamResponse | None = None
+        self._first: float | None = None
+        self._noted = False
+        self._started = time.perf_counter()
+
+    @property
+    def begun(self) -> bool:
+        """Whether the agent has got something of the answer."""
+        return self._response is not None
+
+    async def run(self, client: aiohttp.ClientSession, request: web.Request) -> web.StreamResponse:
+        """Send it, and hand on what comes."""
+        headers = {"Content-Type": "application/json", **self.account.upstream.headers}
+        self._started = time.perf_counter()
+        async with client.post(self._url, data=msgspec.json.encode(self._sent), headers=headers) as reply:
+            if reply.status != 200:
+                return await self._failure(reply)
+            self._response = response = web.StreamResponse()
+            response.content_type = self._content_type(reply)
+            async for piece in reply.content.iter_any():
+                await self._hand_on(request, response, self._reader.feed(piece))
+            rest = self._finish()
+        await self._hand_on(request, response, rest)
+        await response.write_eof()
+        return response
+
+    def _content_type(self, reply: aiohttp.ClientResponse) -> str:
+        if isinstance(self._reader, Reader):
+            return reply.content_type
+        return "text/event-stream" if self._streamed else "application/json"
+
+    async def _hand_on(self, request: web.Request, response: web.StreamResponse, data: bytes) -> None:
+        if self._first is None and self._streamed and self._reader.heard.begun:
+            self._first = time.perf_counter() - self._started
+        if not response.prepared:
+            await response.prepare(request)
+        if data:
+            await response.write(data)
+
+    async def _failure(self, reply: aiohttp.ClientResponse) -> web.Response:
+        data = await reply.content.read(MOST_REFUSAL_BYTES)
+        error = self._error_of(reply.status, data)
+        self.failed(error.error_class, str(error))
+        headers = {name: reply.headers[name] for name in ("Retry-After",) if name in reply.headers}
+        return refusal(self._path, DeclinedRequest(reply.status, "server", str(error)), headers)
+
+    def _finish(self) -> bytes:
+        """The answer is complete as far as the connection goes; returns what the agent has not got yet."""
+        rest = self._reader.end()
+        heard = self._reader.heard
+        if heard.error:
+            error = server_error(self._secrets.text(heard.error), may_pass=True)
+            self._note(SampleError(error.error_class, str(error)[:1000]))
+        elif not heard.final:
+            self._note(SampleError("malformed_response", "the answer ended without saying that it was done"))
+        else:
+            self._note(None)
+        return rest
+
+    def failed(self, error_class: str, message: str) -> None:
+        """The exchange did not come to its end; an agent that goes away after the last word has got its answer."""
+        self._reader.end()
+        complete = bool(self._reader.heard.final) and not self._reader.heard.error
+        self._note(None if complete else SampleError(error_class, self._secrets.text(message)[:1000]))
+
+    def _error_of(self, status: int, data: bytes) -> BenchmarkError:
+        if self._path == COMPLETIONS and isinstance(self._reader, Reader):
+            return error_of(refused(status, data, self._secrets))
+        return status_error(status, data, None, self._secrets)
+
+    def _note(self, error: SampleError | None) -> None:
+        if self._noted:
+            return
+        self._noted = True
+        heard = self._reader.heard
+        heard.pieces = [self._secrets.text(heard.text)]
+        seconds = time.perf_counter() - self._started
+        self.account.note(heard, self._opening, seconds, self._first, error)
+
+    def broken_off(self, request: web.Request, status: int) -> web.StreamResponse:
+        """What is left to say to an agent whose answer does not come to its end."""
+        turn = self.account.turns[-1]
+        line = turn.error.message if turn.error else "the answer broke off"
+        if self._response is None or not self._response.prepared:
+            return refusal(self._path, DeclinedRequest(status, "server", line))
+        if request.transport is not None:
+            request.transport.close()  # a stream cannot take back its status: only its end can say that it broke
+        return self._response
+
+
+def _key_of(request: web.Request) -> tuple[str, str]:
+    """The key of an episode, and the path without it."""
+    path = request.path
+    if path.startswith("/e/"):
+        key, _, rest = path.removeprefix("/e/").partition("/")
+        return key, f"/{rest}"
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return (token.strip() if scheme.lower() == "bearer" else ""), path
+
+
+def _ollama(path: str, upstream: Upstream) -> str:
+    if upstream.ollama is None:
+        raise DeclinedRequest(404, "path", f"the agent asked at {path}, which the model's server does not have")
+    return upstream.ollama
+
+
+async def _body_of(request: web.Request) -> dict[str, Any]:
+    try:
+        body = wire.decoded(await request.read())
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise DeclinedRequest(400, "body", "the agent's request is not a JSON object")
+    return body
+
+
+def _empty(path: str) -> dict[str, Any]:
+    return {"message": {"role": "assistant", "content": ""}} if path == CHAT else {"response": ""}
+
+
+def _told(path: str, account: Metered) -> web.Response:
+    """What the meter says of itself: one model, whatever else the server has."""
+    model = account.rules.model
+    listed = {"id": model, "object": "model", "created": CREATED, "owned_by": "meter"}
+    known: dict[str, Any] = {
+        "/api/version": {"version": account.upstream.version or "0.0.0"},
+        "/api/tags": {"models": [{"name": model, "model": model}]},
+        "/api/ps": {"models": [{"name": model, "model": model}]},
+        "/v1/models": {"object": "list", "data": [listed]},
+        f"/v1/models/{model}": listed,
+    }
+    if path == "/":
+        return web.Response(text="Ollama is running")
+    if path not in known:
+        raise DeclinedRequest(404, "path", f"the agent asked for {path[:80]}, which the meter does not have")
+    return web.json_response(known[path])
+
+
+def refusal(path: str, declined: DeclinedRequest, headers: dict[str, str] | None = None) -> web.Response:
+    """A refused request, in the words of the API that it came in."""
+    error: Any = declined.line
+    if path.startswith("/v1"):
+        error = {"message": declined.line, "type": "invalid_request_error", "param": None, "code": declined.about}
+    return web.json_response({"error": error}, status=declined.status, headers=headers)

@@ -1,0 +1,224 @@
+"""The account of one episode at the meter: its turns as the server counted them, its limits, and what was refused."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import threading
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from ai_dev_tools.benchmark.agents.counting import Heard, shown_calls
+from ai_dev_tools.benchmark.agents.forcing import DeclinedRequest, Rules
+from ai_dev_tools.benchmark.endpoints.chat import Accepted, Reply
+from ai_dev_tools.benchmark.endpoints.readings import readings, rounded
+from ai_dev_tools.benchmark.records.episode import MOST_RESULT, Turn
+from ai_dev_tools.benchmark.records.sample_error import SampleError
+
+MOST_REFUSALS = 20
+"""Refused requests that are remembered; an agent may repeat one without end."""
+FAILED_PER_TURN = 4
+"""Requests that may fail for each turn of the limit, before the episode ends at its limit of turns."""
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """The server behind the meter.
+
+    Attributes:
+        ollama: root of its API in Ollama's words; None: it has none.
+        openai: root of its API in OpenAI's words, which ends in `/v1`; None: it has none that can be told how large the
+            context is, so that what agents ask there is put in Ollama's words.
+        headers: sent with every request (hold the bearer token: an agent never sees them).
+        accepted: what the server takes of a request in OpenAI's words.
+    """
+
+    ollama: str | None
+    openai: str | None
+    version: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    accepted: Accepted = field(default_factory=Accepted)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A request that was not passed on: what it was about (`model`, `path`, `body`, `limit`), and why in one line."""
+
+    about: str
+    line: str
+
+
+@dataclass(frozen=True)
+class Opening:
+    """How a request begins: digests of its messages, and what they say if no earlier request of the episode began so."""
+
+    digests: tuple[str, ...]
+    text: str
+
+
+class Metered:
+    """What one episode has asked so far. The meter's thread writes it, the episode's reads it.
+
+    Attributes:
+        limit: the limit that was reached, if any: turns, tokens or seconds.
+        ended: set as soon as the episode may ask nothing more.
+        requests: how many requests for an answer came, refused ones included.
+    """
+
+    def __init__(self, rules: Rules, upstream: Upstream) -> None:
+        self.rules, self.upstream = rules, upstream
+        self.turns: list[Turn] = []
+        self.refusals: list[Refusal] = []
+        self.limit: str | None = None
+        self.ended = threading.Event()
+        self.requests = 0
+        self.served: str | None = None
+        self.flags: set[str] = set()
+        self._turn = asyncio.Lock()
+        self._task: asyncio.Task[Any] | None = None
+        self._started = time.monotonic()
+        self._asked: list[tuple[str, ...]] = []
+
+    @asynccontextmanager
+    async def one_at_a_time(self) -> AsyncIterator[None]:
+        """An episode asks one thing after the other, so that it takes up one place at the server, as the plan has it."""
+        async with self._turn:
+            self._task = asyncio.current_task()
+            try:
+                yield
+            finally:
+                self._task = None
+
+    async def close(self) -> None:
+        """Nothing more is asked; a request that is still under way is given up."""
+        self.ended.set()
+        if self._task is not None:
+            self._task.cancel()
+        async with self._turn:
+            pass
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all turns so far, as far as the server counted them."""
+        return sum((turn.input_tokens or 0) + (turn.output_tokens or 0) for turn in self.turns)
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the limit of seconds."""
+        return self.rules.limits.seconds - (time.monotonic() - self._started)
+
+    @property
+    def answered(self) -> int:
+        """Turns with a complete answer."""
+        return sum(turn.error is None for turn in self.turns)
+
+    def refuse(self, refusal: DeclinedRequest) -> None:
+        """Remember a request that was not passed on."""
+        found = Refusal(refusal.about, refusal.line)
+        if found not in self.refusals and len(self.refusals) < MOST_REFUSALS:
+            self.refusals.append(found)
+
+    def admit(self) -> None:
+        """Raise DeclinedRequest if the episode may ask nothing more."""
+        limits = self.rules.limits
+        reached = {
+            "turns": self.answered >= limits.turns or len(self.turns) >= FAILED_PER_TURN * limits.turns,
+            "tokens": self.tokens >= limits.tokens,
+            "seconds": self.seconds_left <= 0,
+        }
+        if self.limit is None:
+            self.limit = next((name for name, is_reached in reached.items() if is_reached), None)
+        if self.limit is not None or self.ended.is_set():
+            self.ended.set()
+            limit = f": it has reached its limit of {self.limit}" if self.limit else ""
+            raise DeclinedRequest(403, "limit", f"the episode is over{limit}")
+
+    def out_of_time(self) -> None:
+        """The limit of seconds was reached during a request."""
+        self.limit = self.limit or "seconds"
+        self.ended.set()
+
+    def begin(self, messages: Sequence[Mapping[str, Any]]) -> Opening:
+        """Take note of a request's messages.
+
+        Those that no earlier request had are what came back of the turn before, which gets them as its result.
+        """
+        digests = tuple(_digest(message) for message in messages)
+        before = max(
+            (place for place, known in enumerate(self._asked) if known and digests[: len(known)] == known),
+            key=lambda place: (len(self._asked[place]), place),
+            default=None,
+        )
+        if before is None:
+            return Opening(digests, "\n\n".join(filter(None, map(_shown, messages))))
+        fresh = list(messages[len(self._asked[before]) :])
+        if fresh and fresh[0].get("role") == "assistant":
+            fresh = fresh[1:]
+        text = "\n\n".join(filter(None, map(text_of, fresh)))
+        if fresh:
+            self.turns[before] = msgspec.structs.replace(
+                self.turns[before], result=text[:MOST_RESULT], result_bytes=len(text.encode("utf-8", "replace"))
+            )
+        return Opening(digests, "")
+
+    def note(
+        self, heard: Heard, opening: Opening, seconds: float, first: float | None, error: SampleError | None
+    ) -> None:
+        """Record a turn, complete or not."""
+        reply = Reply(text=heard.text, duration_s=seconds, time_to_first_token_s=first, final=dict(heard.final))
+        found, (action, arguments) = readings(reply), shown_calls(heard.calls)
+        self.served = heard.served or self.served
+        if error is None:
+            self.flags |= {"turn_capped" if flag == "output_capped" else flag for flag in found.flags}
+        turn = Turn(
+            input_tokens=found.input_tokens,
+            output_tokens=found.output_tokens,
+            prompt_cached_tokens=found.prompt_cached_tokens,
+            reasoning_tokens=found.reasoning_tokens,
+            duration_s=round(seconds, 6),
+            time_to_first_token_s=rounded(first),
+            load_s=found.load_s,
+            prompt_eval_s=found.prompt_eval_s,
+            eval_s=found.eval_s,
+            total_s=found.total_s,
+            done_reason=found.done_reason,
+            asked=opening.text[:MOST_RESULT] or None,
+            text=heard.text,
+            action=action,
+            arguments=arguments,
+            error=error,
+        )
+        self.turns.append(turn)
+        self._asked.append(opening.digests)
+
+
+def messages_of(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The messages of a request in any of the APIs."""
+    messages = body.get("messages")
+    if isinstance(messages, list):
+        return [message for message in messages if isinstance(message, dict)]
+    told = [("system", body.get("system")), ("user", body.get("prompt"))]
+    return [{"role": role, "content": text} for role, text in told if text]
+
+
+def text_of(message: Mapping[str, Any]) -> str:
+    """What a message says."""
+    content = message.get("content")
+    if isinstance(content, list):
+        return "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
+    return content if isinstance(content, str) else ""
+
+
+def _shown(message: Mapping[str, Any]) -> str:
+    text = text_of(message)
+    return f"[{message.get('role')}] {text}" if text else ""
+
+
+def _digest(message: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(message, sort_keys=True, default=str).encode("utf-8", "replace")).hexdigest()[:32]

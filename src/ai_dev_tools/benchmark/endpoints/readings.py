@@ -1,0 +1,89 @@
+"""What a server says of one request, in the sample's words; what is missing or impossible is None, with a flag."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from ai_dev_tools.benchmark.endpoints.chat import Reply
+from ai_dev_tools.benchmark.endpoints.ollama_client import LOOP
+
+
+@dataclass(frozen=True)
+class Readings:
+    """Counts in tokens, times in seconds."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    prompt_cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    load_s: float | None = None
+    prompt_eval_s: float | None = None
+    eval_s: float | None = None
+    total_s: float | None = None
+    rest_s: float | None = None
+    done_reason: str | None = None
+    flags: tuple[str, ...] = ()
+
+    @property
+    def total_tokens(self) -> int | None:
+        """Both counts together; None unless both are known."""
+        if self.input_tokens is None or self.output_tokens is None:
+            return None
+        return self.input_tokens + self.output_tokens
+
+
+def readings(reply: Reply) -> Readings:
+    """Counts, seconds and flags from the closing object of a reply."""
+    final = reply.final
+    seconds = {
+        key: seconds_of(final.get(f"{key}_duration"), reply.duration_s)
+        for key in ("load", "prompt_eval", "eval", "total")
+    }
+    looped = final.get("done_reason") == LOOP
+    told = bool(final) and not looped  # the server closed the answer with its own figures
+    phases = [value for key in ("load", "prompt_eval", "eval") if (value := seconds[key]) is not None]
+    found = Readings(
+        input_tokens=_count(final.get("prompt_eval_count")),
+        output_tokens=_count(final.get("eval_count")),
+        prompt_cached_tokens=_count(final.get("prompt_eval_cached_count")),
+        reasoning_tokens=_count(final.get("reasoning_count")),
+        load_s=0.0 if told and "load_duration" not in final else seconds["load"],
+        prompt_eval_s=seconds["prompt_eval"],
+        eval_s=seconds["eval"],
+        total_s=seconds["total"],
+        rest_s=rounded(max(0.0, reply.duration_s - sum(phases))) if told and phases else None,
+        done_reason=final.get("done_reason") if isinstance(final.get("done_reason"), str) else None,
+    )
+    return replace(found, flags=tuple(_flags(reply, found, seconds, looped, told)))
+
+
+def _flags(reply: Reply, found: Readings, seconds: dict[str, float | None], looped: bool, told: bool) -> Iterator[str]:
+    final = reply.final
+    if looped:
+        yield from ("looped", "output_capped")
+    if not told:
+        return
+    if found.total_tokens is None:
+        yield "tokens_missing"
+    if any(isinstance(final.get(f"{k}_duration"), int | float) and v is None for k, v in seconds.items()):
+        yield "impossible_duration"
+    if final.get("done_reason") == "length":
+        yield "output_capped"
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**40 else None
+
+
+def seconds_of(nanoseconds: object, duration_s: float) -> float | None:
+    """Server-side seconds; None if missing, negative, or longer than the client waited (beyond clock noise)."""
+    if not isinstance(nanoseconds, int | float) or isinstance(nanoseconds, bool):
+        return None
+    seconds = nanoseconds / 1e9
+    return rounded(seconds) if 0 <= seconds <= duration_s * 1.05 + 0.05 else None
+
+
+def rounded(value: float | None) -> float | None:
+    """To the microsecond."""
+    return None if value is None else round(value, 6)

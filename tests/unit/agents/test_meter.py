@@ -1,0 +1,336 @@
+"""The meter between agents and the model: what it forces, counts, refuses, ends and keeps apart. Servers are labelled fakes."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import urllib3
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ai_dev_tools.benchmark.agents.forcing import Rules, opened
+from ai_dev_tools.benchmark.agents.meter import MeterServer
+from ai_dev_tools.benchmark.agents.metered import Metered, Upstream
+from ai_dev_tools.benchmark.records.episode import Limits
+from fakes.ollama import FakeOllama
+from fakes.openai_api import FakeOpenAI
+
+MODEL = "fake:1b"
+OPTIONS = {"temperature": 0.5, "num_ctx": 4096, "num_predict": 64, "seed": 7}
+POOL = urllib3.PoolManager(maxsize=32, retries=False)
+
+
+def rules(**limits: Any) -> Rules:
+    return Rules(MODEL, OPTIONS, "Request 00000042", Limits(**limits))
+
+
+@pytest.fixture(scope="module")
+def meter() -> Iterator[MeterServer]:
+    with MeterServer() as server:
+        yield server
+
+
+@pytest.fixture
+def ollama() -> Iterator[FakeOllama]:
+    with FakeOllama() as fake:
+        yield fake
+
+
+@pytest.fixture
+def openai() -> Iterator[FakeOpenAI]:
+    with FakeOpenAI(key="the server's key") as fake:
+        yield fake
+
+
+@contextmanager
+def episode(meter: MeterServer, fake: FakeOllama | FakeOpenAI, **limits: Any) -> Iterator[tuple[str, Metered]]:
+    """The address of an episode, and its account."""
+    if isinstance(fake, FakeOllama):
+        upstream = Upstream(ollama=fake.url, openai=None)
+    else:
+        upstream = Upstream(ollama=None, openai=fake.url, headers={"Authorization": f"Bearer {fake.key}"})
+    with meter.episode(rules(**limits), upstream) as (key, account):
+        yield f"{meter.url}/e/{key}", account
+
+
+def post(url: str, body: Any, headers: dict[str, str] | None = None) -> tuple[int, list[Any]]:
+    """Status and objects of an answer, streamed or not, in either API."""
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    reply = POOL.request("POST", url, body=data, headers={"Content-Type": "application/json", **(headers or {})})
+    lines = [line.removeprefix(b"data: ") for line in reply.data.splitlines()]
+    return reply.status, [json.loads(line) for line in lines if line.startswith(b"{")]
+
+
+def chat(*texts: str, **more: Any) -> dict[str, Any]:
+    roles = ("user", "assistant")
+    messages = [{"role": roles[place % 2], "content": text} for place, text in enumerate(texts)]
+    return {"model": MODEL, "messages": messages, **more}
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait for what must become true; the limit only ends a test that would otherwise hang."""
+    ends = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < ends, "it did not become true"
+        time.sleep(0.01)
+
+
+class TestCounting:
+    @pytest.mark.parametrize("path", ["/api/chat", "/api/generate", "/v1/chat/completions"])
+    @pytest.mark.parametrize("stream", [True, False])
+    def test_tokens_are_those_of_the_servers_closing_figures(
+        self, meter: MeterServer, ollama: FakeOllama, path: str, stream: bool
+    ) -> None:
+        ollama.answer = lambda prompt, schema: "word " * (len(prompt) % 7 + 1)
+        with episode(meter, ollama) as (url, account):
+            for length in (10, 400, 3000):
+                body = chat("x" * length, stream=stream) | {"prompt": "x" * length}
+                assert post(url + path, body)[0] == 200
+        asked = [body.get("prompt") or body["messages"][0]["content"] for body in ollama.requests]
+        assert [turn.input_tokens for turn in account.turns] == [len(text) // 4 + 1 for text in asked]
+        assert [turn.output_tokens for turn in account.turns] == [len(turn.text) // 4 + 1 for turn in account.turns]
+        assert [turn.text for turn in account.turns] == [ollama.answer(text, None) for text in asked]
+        assert account.tokens == sum((t.input_tokens or 0) + (t.output_tokens or 0) for t in account.turns)
+        assert all(turn.error is None and turn.duration_s > 0 for turn in account.turns)
+
+    @pytest.mark.parametrize("stream", [True, False])
+    def test_of_a_server_with_openais_api_too(self, meter: MeterServer, openai: FakeOpenAI, stream: bool) -> None:
+        with episode(meter, openai) as (url, account):
+            status, items = post(f"{url}/v1/chat/completions", chat("x" * 100, stream=True))
+        (turn,) = account.turns
+        prompt = openai.chats[0].body["messages"][0]["content"]
+        assert status == 200 and turn.input_tokens == len(prompt) // 4 + 1 and turn.output_tokens == 1
+        assert not any(item.get("usage") for item in items), "the agent did not ask for counts, and gets none"
+
+    def test_an_agent_that_asks_for_counts_gets_them(
+        self, meter: MeterServer, ollama: FakeOllama, openai: FakeOpenAI
+    ) -> None:
+        for fake in (ollama, openai):
+            with episode(meter, fake) as (url, account):
+                body = chat("hello", stream=True, stream_options={"include_usage": True})
+                _, items = post(f"{url}/v1/chat/completions", body)
+            assert items[-1]["usage"]["prompt_tokens"] == account.turns[0].input_tokens
+
+    def test_a_conversation_is_recorded_without_repetition(self, meter: MeterServer, ollama: FakeOllama) -> None:
+        ollama.answer = lambda prompt, schema: "go on"
+        with episode(meter, ollama) as (url, account):
+            post(f"{url}/api/chat", chat("the question"))
+            post(f"{url}/api/chat", chat("the question", "go on", "first result"))
+            post(f"{url}/api/chat", chat("a title for this"))
+            post(f"{url}/api/chat", chat("the question", "go on", "first result", "go on", "second result"))
+        asked = [turn.asked for turn in account.turns]
+        assert asked == ["[user] the question", None, "[user] a title for this", None]
+        assert [turn.result for turn in account.turns] == ["first result", "second result", None, None]
+
+    def test_what_the_server_refuses_is_told_to_the_agent_and_recorded(self, meter: MeterServer) -> None:
+        with FakeOllama(overload_every=2) as fake, episode(meter, fake) as (url, account):
+            assert post(f"{url}/v1/chat/completions", chat("one"))[0] == 200
+            status, (said,) = post(f"{url}/v1/chat/completions", chat("two"))
+        assert status == 503 and "busy" in said["error"]["message"]
+        assert [turn.error and turn.error.class_ for turn in account.turns] == [None, "overloaded"]
+
+    def test_a_prompt_that_does_not_fit_is_never_cut(self, meter: MeterServer, ollama: FakeOllama) -> None:
+        with episode(meter, ollama) as (url, account):
+            for path in ("/api/chat", "/v1/chat/completions"):
+                status, _ = post(url + path, chat("x" * 40_000, stream=False))
+                assert status == 400
+        assert {turn.error and turn.error.class_ for turn in account.turns} == {"context_overflow"}
+
+
+class TestForcing:
+    def test_the_plan_decides_whatever_the_agent_asks_for(self, meter: MeterServer, ollama: FakeOllama) -> None:
+        greedy = {"temperature": 2, "seed": 1, "num_ctx": 512, "num_predict": 9999, "top_k": 1, "stop": ["END"]}
+        with episode(meter, ollama) as (url, _):
+            post(f"{url}/api/chat", chat("hi", options=greedy, truncate=True, shift=True, keep_alive=0, think=False))
+            post(f"{url}/v1/chat/completions", chat("hi", temperature=2, seed=1, max_tokens=5, top_p=0.1))
+        first, second = ollama.requests
+        assert first["options"] == {**OPTIONS, "stop": ["END"]}
+        assert second["options"] == {**OPTIONS, "num_predict": 5}, "an agent may want less than the plan allows"
+        for sent in (first, second):
+            assert (sent["truncate"], sent["shift"], sent["model"]) == (False, False, MODEL)
+            assert "keep_alive" not in sent and "think" not in sent
+
+    def test_in_openais_words_too(self, meter: MeterServer, openai: FakeOpenAI) -> None:
+        with episode(meter, openai) as (url, _):
+            post(f"{url}/v1/chat/completions", chat("hi", temperature=2, seed=1, max_tokens=999, top_p=0.1, n=3))
+        (sent,) = (chat.body for chat in openai.chats)
+        assert (sent["temperature"], sent["seed"], sent["max_tokens"]) == (0.5, 7, 64)
+        assert "n" not in sent and "top_p" not in sent
+
+    @pytest.mark.parametrize("name", ["fake:1b", "FAKE:1b", "library/fake:1b", None])
+    def test_one_model_has_many_spellings(self, meter: MeterServer, ollama: FakeOllama, name: str | None) -> None:
+        with episode(meter, ollama) as (url, account):
+            assert post(f"{url}/api/chat", chat("hi") | {"model": name})[0] == 200
+        assert ollama.requests[0]["model"] == MODEL and not account.refusals
+
+    @pytest.mark.parametrize("path", ["/api/chat", "/api/generate", "/api/show", "/v1/chat/completions"])
+    def test_another_model_is_refused_in_one_line(self, meter: MeterServer, ollama: FakeOllama, path: str) -> None:
+        with episode(meter, ollama) as (url, account):
+            status, (said,) = post(url + path, chat("hi") | {"model": "gpt-9", "prompt": "hi"})
+        line = "the agent asked for the model 'gpt-9', but this run is about 'fake:1b'"
+        assert status == 400 and line in json.dumps(said)
+        assert [refusal.line for refusal in account.refusals] == [line]
+        assert not ollama.measured and not account.turns
+
+    def test_the_nonce_opens_each_turn_once(self, meter: MeterServer, openai: FakeOpenAI) -> None:
+        with episode(meter, openai) as (url, _):
+            for texts in (["a"], ["a", "b", "c"]):
+                post(f"{url}/v1/chat/completions", chat(*texts))
+        sent = [[message["content"] for message in tried.body["messages"]] for tried in openai.chats]
+        assert sent == [["Request 00000042\n\na"], ["Request 00000042\n\na", "b", "c"]]
+
+    def test_also_a_message_in_parts(self) -> None:
+        parts = [{"type": "text", "text": "hello"}]
+        (first,) = opened([{"role": "system", "content": parts}], "Request 00000042")
+        assert first["content"] == [{"type": "text", "text": "Request 00000042\n\n"}, *parts]
+
+    def test_the_servers_key_is_not_the_agents(self, meter: MeterServer, openai: FakeOpenAI) -> None:
+        with meter.episode(rules(), Upstream(None, openai.url, headers={"Authorization": f"Bearer {openai.key}"})) as (
+            key,
+            _,
+        ):
+            body = chat("hi")
+            assert post(f"{meter.url}/v1/chat/completions", body, {"Authorization": f"Bearer {key}"})[0] == 200
+        _, headers = openai.asked[-1]
+        assert headers["Authorization"] == "Bearer the server's key"
+
+
+class TestLimits:
+    def test_after_so_many_turns_the_episode_is_over(self, meter: MeterServer, ollama: FakeOllama) -> None:
+        with episode(meter, ollama, turns=2) as (url, account):
+            statuses = [post(f"{url}/api/chat", chat(text))[0] for text in ("a", "b", "c", "d")]
+            assert account.ended.is_set()
+        assert statuses == [200, 200, 403, 403]
+        assert account.limit == "turns" and len(account.turns) == 2 and ollama.measured == 2
+
+    def test_after_so_many_tokens(self, meter: MeterServer, ollama: FakeOllama) -> None:
+        with episode(meter, ollama, tokens=1000) as (url, account):
+            statuses = [post(f"{url}/api/chat", chat("x" * 2400))[0] for _ in range(4)]
+        assert statuses == [200, 200, 403, 403] and account.limit == "tokens"
+
+    def test_after_so_many_seconds_also_within_a_request(self, meter: MeterServer, ollama: FakeOllama) -> None:
+        ollama.gate = lambda: False  # the answer never comes
+        with episode(meter, ollama, seconds=0.3) as (url, account):
+            status, _ = post(f"{url}/api/chat", chat("hi"))
+        assert status == 403 and account.limit == "seconds" and account.ended.is_set()
+        assert account.turns[0].error is not None and account.turns[0].error.class_ == "timeout"
+        until(lambda: not ollama.here or not ollama.open_connections)
+
+    def test_a_server_that_fails_again_and_again_ends_the_episode(self, meter: MeterServer) -> None:
+        with FakeOllama(overload_every=1) as fake, episode(meter, fake, turns=1) as (url, account):
+            statuses = [post(f"{url}/api/chat", chat("hi"))[0] for _ in range(6)]
+        assert statuses[-1] == 403 and account.limit == "turns"
+
+    def test_an_episode_that_is_over_opens_nothing(self, meter: MeterServer, ollama: FakeOllama) -> None:
+        with episode(meter, ollama) as (url, _):
+            pass
+        assert post(f"{url}/api/chat", chat("hi"))[0] == 401
+        assert post(f"{meter.url}/api/chat", chat("hi"))[0] == 401
+
+
+class TestApart:
+    def test_sixteen_episodes_at_once_are_never_mixed_up(self, meter: MeterServer, ollama: FakeOllama) -> None:
+        ollama.latency_s = 0.002
+        ollama.answer = lambda prompt, schema: f"heard {prompt.split('I am ')[1].split('.')[0]}"
+        accounts: dict[int, Metered] = {}
+        together = threading.Barrier(16)
+
+        def play(number: int) -> None:
+            path = ("/api/chat", "/v1/chat/completions")[number % 2]
+            with episode(meter, ollama, turns=100) as (url, account):
+                accounts[number] = account
+                together.wait()
+                texts = [f"I am {number}."]
+                for turn in range(8):
+                    status, _ = post(url + path, chat(*texts, stream=bool(turn % 2)))
+                    assert status == 200
+                    texts += [account.turns[-1].text, f"turn {turn} of {number}"]
+
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(play, range(16)))
+        for number, account in accounts.items():
+            assert [turn.text for turn in account.turns] == [f"heard {number}"] * 8
+            assert [turn.result for turn in account.turns[:-1]] == [f"turn {turn} of {number}" for turn in range(7)]
+            assert account.turns[0].asked == f"[user] I am {number}."
+        assert ollama.measured == 16 * 8 and ollama.most_at_once > 1
+
+    def test_an_episode_takes_one_place_at_the_server(self, meter: MeterServer, ollama: FakeOllama) -> None:
+        ollama.latency_s = 0.01
+        with episode(meter, ollama) as (url, account), ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda text: post(f"{url}/api/chat", chat(text)), "abcd"))
+        assert len(account.turns) == 4 and ollama.most_at_once == 1
+
+    def test_an_agent_that_goes_away_cancels_its_generation(self, meter: MeterServer, ollama: FakeOllama) -> None:
+        ollama.gate = lambda: False
+        with episode(meter, ollama) as (url, account):
+            agent = socket.create_connection(("127.0.0.1", int(meter.url.rpartition(":")[2])))
+            body = json.dumps(chat("hi")).encode()
+            path = url.removeprefix(meter.url)
+            head = f"POST {path}/api/chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+            agent.sendall(head.encode() + body)
+            until(lambda: ollama.here == 1)
+            upstream = set(ollama.open_connections)
+            agent.close()
+            until(lambda: not (upstream & ollama.open_connections))
+            until(lambda: bool(account.turns))
+        assert account.turns[0].error is not None and account.turns[0].error.class_ == "interrupted"
+
+    def test_the_end_of_an_episode_gives_up_what_is_under_way(self, meter: MeterServer, ollama: FakeOllama) -> None:
+        ollama.gate = lambda: False
+        with ThreadPoolExecutor(1) as pool:
+            with episode(meter, ollama) as (url, account):
+                pool.submit(post, f"{url}/api/chat", chat("hi"))
+                until(lambda: ollama.here == 1)
+            assert [turn.error and turn.error.class_ for turn in account.turns] == ["interrupted"]
+
+
+class TestAnswers:
+    def test_the_meter_says_which_model_there_is(self, meter: MeterServer, ollama: FakeOllama) -> None:
+        with episode(meter, ollama) as (url, account):
+            listed = json.loads(POOL.request("GET", f"{url}/v1/models").data)
+            tags = json.loads(POOL.request("GET", f"{url}/api/tags").data)
+            show = post(f"{url}/api/show", {"model": MODEL})
+            assert POOL.request("GET", url + "/").data == b"Ollama is running"
+            assert POOL.request("GET", f"{url}/api/version").status == 200
+        assert [model["id"] for model in listed["data"]] == [model["name"] for model in tags["models"]] == [MODEL]
+        assert show[0] == 200 and show[1][0]["model_info"]
+        assert not account.turns and not account.refusals
+
+    @pytest.mark.parametrize("path", ["/v1/responses", "/api/embed", "/v1/completions", "/nowhere"])
+    def test_other_addresses_are_refused_in_one_line(self, meter: MeterServer, ollama: FakeOllama, path: str) -> None:
+        with episode(meter, ollama) as (url, account):
+            status, _ = post(url + path, chat("hi"))
+        assert status == 404 and path in account.refusals[0].line and account.refusals[0].about == "path"
+
+    @pytest.mark.parametrize("path", ["/api/chat", "/api/generate"])
+    def test_having_the_model_loaded_is_not_a_turn(self, meter: MeterServer, ollama: FakeOllama, path: str) -> None:
+        with episode(meter, ollama) as (url, account):
+            status, (said,) = post(url + path, {"model": MODEL, "keep_alive": 0})
+        assert status == 200 and said["done_reason"] == "load" and not account.turns and not ollama.counts[path]
+
+    @settings(max_examples=60, deadline=None)
+    @given(
+        body=st.binary(max_size=60)
+        | st.recursive(
+            st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
+                st.sampled_from(["model", "messages", "stream", "options", "content", "role", "tools", "stop", "prompt"]),
+                inner, max_size=4,
+            ),
+            max_leaves=8,
+        ),
+        path=st.sampled_from(["/api/chat", "/api/generate", "/v1/chat/completions"]),
+    )  # fmt: skip
+    def test_no_body_breaks_the_meter(self, meter: MeterServer, body: Any, path: str) -> None:
+        with FakeOllama() as fake, episode(meter, fake, turns=1000) as (url, _):
+            status, _ = post(url + path, body)
+            assert status < 500, "an agent's mistake is the agent's"
+            assert post(f"{url}/api/chat", chat("still there?"))[0] == 200
