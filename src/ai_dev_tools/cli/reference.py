@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from collections.abc import Iterable, Sequence
@@ -176,7 +177,7 @@ def sample_reference() -> str:
         title = "Sample" if struct is Sample else f"`{struct.__name__}`"
         rows = [_field_row(item) for item in msgspec.structs.fields(struct)]
         parts.append(
-            f"\n## {title}\n\n{(struct.__doc__ or '').strip()}\n\n{table(('field', 'type', 'unit', 'meaning'), rows)}"
+            f"\n## {title}\n\n{inspect.cleandoc(struct.__doc__ or '')}\n\n{table(('field', 'type', 'unit', 'meaning'), rows)}"
         )
     return "".join(parts)
 

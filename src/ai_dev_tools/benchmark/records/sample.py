@@ -108,7 +108,9 @@ class Sample(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     plan: Annotated[str | None, _meta("hash of the plan in force when the request was sent")]
     done_reason: Annotated[
         str | None,
-        _meta("stop; length: cut at the cap; loop: the server gave up on an answer that looped; limit: one of the episode's"),
+        _meta(
+            "stop; length: cut at the cap; loop: the server gave up on an answer that looped; limit: one of the episode's"
+        ),
     ]
     attempts: Annotated[list[Attempt], _meta("all attempts, including the last one")]
     order: Annotated[int, _meta("position in the sequence in which the block sends")]
