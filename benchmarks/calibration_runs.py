@@ -169,7 +169,7 @@ class Layout:
     def __post_init__(self) -> None:
         table = Samples.prepare(_samples(self.sizes, self.models)).frame
         names = tuple(f"m{m}" for m in range(self.models))
-        self.claim = Claim(id="tokens:tools", endpoint="tokens", approach="tools")
+        self.claim = Claim(id="tokens:tools", outcome="tokens", approach="tools")
         cases = {f"t{t}": tuple(f"t{t}c{c}" for c in range(n)) for t, n in enumerate(self.sizes)}
         plan = DeclaredPlan(
             plan="p", profile="x", models=names, tasks=cases, approaches=ARMS, samples=max(self.sizes),

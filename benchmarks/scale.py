@@ -108,7 +108,7 @@ def invent(rows: int, seed: int = 0) -> pd.DataFrame:
 
 def ledger(samples: pd.DataFrame) -> list[DeclaredPlan]:
     """The plan that the invented samples fulfil."""
-    from ai_dev_tools.benchmark.records.plan import OUTCOMES, Claim, DeclaredPlan
+    from ai_dev_tools.benchmark.records.plan import CLAIMED_OUTCOMES, Claim, DeclaredPlan
 
     cases = samples[["task", "case"]].drop_duplicates()
     tasks = cases.groupby("task", observed=True)
@@ -120,7 +120,7 @@ def ledger(samples: pd.DataFrame) -> list[DeclaredPlan]:
             tasks={str(task): tuple(str(case) for case in part["case"]) for task, part in tasks},
             approaches=tuple(APPROACHES),
             samples=int(samples["sample"].max()) + 1,
-            claims=tuple(Claim(id=f"{outcome}:tools", endpoint=outcome, approach="tools") for outcome in OUTCOMES),
+            claims=tuple(Claim(id=f"{outcome}:tools", outcome=outcome, approach="tools") for outcome in CLAIMED_OUTCOMES),
         )
     ]
 

@@ -70,7 +70,7 @@ def judged(samples: pd.DataFrame, *sizes: int) -> pd.Series[Any]:
             tasks={"bugs": tuple(cases)},
             approaches=("baseline", "tools", "no_context"),
             samples=size,
-            claims=(Claim(id="tokens:tools", endpoint="tokens", approach="tools"),),
+            claims=(Claim(id="tokens:tools", outcome="tokens", approach="tools"),),
         )
         for name, size in zip(("first", "second"), sizes, strict=False)
     ]

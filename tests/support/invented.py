@@ -118,7 +118,7 @@ def entry(
     samples: pd.DataFrame,
     /,
     plan: str = "p1",
-    endpoints: Sequence[str] = ("tokens", "time"),
+    outcomes: Sequence[str] = ("tokens", "time"),
     arm: str = "tools",
     **more: Any,
 ) -> dict[str, Any]:
@@ -136,7 +136,7 @@ def entry(
         "alpha": 0.05,
         "claims": [
             {"id": f"{e}:{arm}", "endpoint": e, "approach": arm, "reference": "baseline", "margin_ratio": 0.95}
-            for e in endpoints
+            for e in outcomes
         ],
         "quality": {"margin": 0.10, "task_veto": 0.20, "alpha": 0.05, "floor": "no_context"},
         "options": {},
@@ -149,11 +149,11 @@ def declare(samples: pd.DataFrame, /, **more: Any) -> DeclaredPlan:
 
 
 def decide(
-    samples: pd.DataFrame, endpoint: str = "tokens", plans: Sequence[DeclaredPlan] | None = None
+    samples: pd.DataFrame, outcome: str = "tokens", plans: Sequence[DeclaredPlan] | None = None
 ) -> pd.Series[Any]:
-    """The primary verdict of one endpoint, by default under the plan that exactly these samples fulfil."""
+    """The primary verdict of one outcome, by default under the plan that exactly these samples fulfil."""
     table = verdicts(samples, [declare(samples)] if plans is None else plans)
-    return table[(table["endpoint"] == endpoint) & (table["task"] == ALL)].iloc[0]
+    return table[(table["outcome"] == outcome) & (table["task"] == ALL)].iloc[0]
 
 
 def tools(samples: pd.DataFrame) -> pd.Series[bool]:

@@ -31,7 +31,7 @@ def test_an_old_name_is_the_module_itself(old: str, new: str) -> None:
         ("reporting", "build_report read_run"),
         ("runner", "BenchmarkRunner"),
         ("plots", "plot"),
-        ("plugins", "metric comparison check"),
+        ("plugins", "metric comparison check Endpoint ENDPOINTS"),
     ],
 )
 def test_the_modules_that_documents_name_have_their_names(module: str, names: str) -> None:

@@ -21,7 +21,7 @@ from ai_dev_tools.benchmark.plugins import check, comparison, metric
 def letters_per_answer(cell):
     return 4 * cell.sum("output_tokens") / len(cell)
 
-@comparison("letters", unit="letters", endpoint="tokens", description="Four letters per generated token")
+@comparison("letters", unit="letters", outcome="tokens", description="Four letters per generated token")
 def letters(samples):
     return 4 * samples["output_tokens"]
 

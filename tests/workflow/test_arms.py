@@ -198,7 +198,7 @@ def test_a_control_never_gets_saves(judged: Project, control: str) -> None:
     """No plan makes a claim for a control; this one does, and the same judge says no."""
     run = judged.folder / "results" / "light"
     (plan,) = read_plans(run / "plans.jsonl")
-    claim = Claim(id=f"tokens:{control}", endpoint="tokens", approach=control)
+    claim = Claim(id=f"tokens:{control}", outcome="tokens", approach=control)
     found = verdicts(
         pd.read_parquet(run / "tables" / "samples.parquet"), [plan.model_copy(update={"claims": (claim,)})]
     )

@@ -149,11 +149,11 @@ def metric_reference() -> str:
         "\n## Metrics\n\nOne number per profile, model, task and approach, and for every margin: `tables/metrics.csv`.\n\n"
         + table(("metric", "unit", "meaning"), rows)
     )
-    rows = [(f"`{each.name}`", each.scale, each.endpoint, each.description) for each in COMPARISONS.values()]
+    rows = [(f"`{each.name}`", each.scale, each.outcome, each.description) for each in COMPARISONS.values()]
     parts.append(
         "\n## Comparisons\n\nA quantity of each sample, compared pair by pair between two arms: `tables/comparisons.csv`."
         " The outcome says which checks exclude a sample.\n\n"
-        + table(("comparison", "scale", "endpoint", "meaning"), rows)
+        + table(("comparison", "scale", "outcome", "meaning"), rows)
     )
     rows = [(f"`{each.name}`", ", ".join(each.voids) or "nothing", each.description) for each in CHECKS.values()]
     parts.append(

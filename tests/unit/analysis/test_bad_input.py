@@ -39,8 +39,8 @@ class Bad:
     """What is done to good samples, and the words with which tables must say so.
 
     Attributes:
-        verdicts: by endpoint, a reason of the verdict that is no more than inconclusive; "" = this endpoint is not harmed.
-        compared: note on the comparison of each endpoint.
+        verdicts: by outcome, a reason of the verdict that is no more than inconclusive; "" = this outcome is not harmed.
+        compared: note on the comparison of each outcome.
         paid_back, efficiency: notes in the tables of break-even and of the composite score.
         metric: a metric of the tools arm, and the note on its cell; `shown` when the number stands beside it.
     """
@@ -149,7 +149,7 @@ def test_a_verdict_says_no_more_than_it_can(what: str, good: pd.DataFrame) -> No
     bad = CASES[what]
     table, _ = judge(bad.change(good.copy()), [declare(good)])
     for row in table[table["task"] == ALL].to_dict("records"):
-        if reason := bad.verdicts.get(row["endpoint"]):
+        if reason := bad.verdicts.get(row["outcome"]):
             assert row["verdict"] in ("inconclusive", "invalid")
             assert reason in row["reasons"]
             assert reason in row["sentence"]

@@ -85,8 +85,8 @@ def test_baseline_and_floor_have_nothing_to_fall_back_to(arm: str) -> None:
 def test_an_answer_cut_at_the_users_own_cap_costs_what_was_paid(reason: str) -> None:
     samples = invent(n=20)
     samples.loc[tools(samples) & (samples["sample"] < 2), "done_reason"] = reason
-    for endpoint in ("tokens", "time"):
-        row, whole = decide(samples, endpoint), decide(invent(n=20), endpoint)
+    for outcome in ("tokens", "time"):
+        row, whole = decide(samples, outcome), decide(invent(n=20), outcome)
         assert row["verdict"] == "saves"
         assert (row["ratio"], row["high"]) == (whole["ratio"], whole["high"])
         assert row["censored"] == pytest.approx(0.1)
@@ -122,10 +122,10 @@ def test_an_answer_that_looped_counts_what_was_seen_and_could_have_filled_the_wi
 def test_an_unknown_window_leaves_a_cut_off_value_without_limit() -> None:
     samples = invent(n=20).assign(num_ctx=None)
     cut = tools(samples) & (samples["sample"] == 0)
-    for endpoint in ("tokens", "time"):
-        capped = decide(samples.assign(done_reason=samples["done_reason"].mask(cut, "length")), endpoint)
+    for outcome in ("tokens", "time"):
+        capped = decide(samples.assign(done_reason=samples["done_reason"].mask(cut, "length")), outcome)
         assert np.isinf(capped["high_uncapped"])
-        row = decide(samples.assign(status=samples["status"].mask(cut, "timeout")), endpoint)
+        row = decide(samples.assign(status=samples["status"].mask(cut, "timeout")), outcome)
         assert np.isinf(row["high"])
         assert row["verdict"] == "inconclusive"
         assert "no upper limit" in row["sentence"]

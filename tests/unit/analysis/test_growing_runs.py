@@ -21,7 +21,7 @@ Entry = dict[str, Any]
 def decide(samples: pd.DataFrame, plans: list[Entry]) -> pd.Series[Any]:
     """The primary verdict on tokens; labels need no bootstrap."""
     table = verdicts(samples, [DeclaredPlan.from_content(plan) for plan in plans], resamples=0)
-    return table[(table["endpoint"] == "tokens") & (table["task"] == "(all)")].iloc[0]
+    return table[(table["outcome"] == "tokens") & (table["task"] == "(all)")].iloc[0]
 
 
 def grown(samples: pd.DataFrame, earlier: pd.Series, **smaller: Any) -> tuple[pd.DataFrame, list[Entry]]:
@@ -84,7 +84,7 @@ def test_what_was_asked_before_counts_at_the_second_look(
 def test_a_model_or_a_claim_that_was_added_has_its_first_look_beside_the_others_second() -> None:
     samples, plans = one_more("model")
     table = verdicts(samples, [DeclaredPlan.from_content(plan) for plan in plans], resamples=0)
-    primary = table[(table["task"] == "(all)") & (table["endpoint"] == "tokens")].set_index("models")
+    primary = table[(table["task"] == "(all)") & (table["outcome"] == "tokens")].set_index("models")
     assert primary["look"].to_dict() == {"m1": 2, "m2": 1}
     assert set(primary["verdict"]) == {"saves"}
 

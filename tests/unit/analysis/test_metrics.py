@@ -257,7 +257,7 @@ def words(cell):
 def broken(cell):
     return 1 / 0
 
-@comparison("energy", unit="J", description="65 W while the request ran", endpoint="time")
+@comparison("energy", unit="J", description="65 W while the request ran", outcome="time")
 def energy(samples):
     return 65 * samples["duration_s"]
 

@@ -97,7 +97,7 @@ def test_the_gates_command_reads_thresholds_and_reference_from_the_project(
 def test_the_planner_follows_the_users_thresholds() -> None:
     for make in (plan, lambda samples, target: prospects(36, samples, target)):
         usual, strict = (
-            make(Samples.prepare(busy(), limits), Target()).set_index("endpoint").loc["time"]
+            make(Samples.prepare(busy(), limits), Target()).set_index("outcome").loc["time"]
             for limits in (None, STRICT)
         )
         assert set(np.atleast_1d(usual["basis"])) == {"pilot"}

@@ -157,7 +157,7 @@ def test_the_quality_of_a_claim_is_judged_once_over_its_models() -> None:
     rng = np.random.default_rng(8)
     samples.loc[tools(samples), "score"] = (0.7 + 0.3 * rng.standard_normal(int(tools(samples).sum()))).clip(0, 1)
     table = verdicts(samples, [declare(samples)])
-    primary = table[(table["task"] == ALL) & (table["endpoint"] == "tokens")]
+    primary = table[(table["task"] == ALL) & (table["outcome"] == "tokens")]
     assert primary["claim_quality_bound"].nunique() == 1
     assert primary["quality_bound"].nunique() == 4
     assert primary["quality_bound"].mean() < primary["claim_quality_bound"].mean()
@@ -198,5 +198,5 @@ def test_a_model_that_surely_answers_much_worse_saves_nothing_whatever_the_other
     samples.loc[bad, "score"] -= 0.3
     samples.loc[tools(samples) & ~bad, "score"] += 0.05
     table = verdicts(samples, [declare(samples)])
-    words = table[(table["task"] == ALL) & (table["endpoint"] == "tokens")].set_index("models")["verdict"]
+    words = table[(table["task"] == ALL) & (table["outcome"] == "tokens")].set_index("models")["verdict"]
     assert words.to_dict() == {"m1": "saves", "m2": "saves", "m3": "saves", "m4": "inconclusive"}

@@ -102,7 +102,7 @@ def test_each_check_is_triggered_by_its_fault(check: str) -> None:
 
 
 @pytest.mark.parametrize("check", VOIDS)
-def test_a_flag_voids_only_the_endpoints_it_matters_to(check: str) -> None:
+def test_a_flag_voids_only_the_outcomes_it_matters_to(check: str) -> None:
     table = clean()
     row = table.index[(table["approach"] == "tools") & (table["sample"] == 5)][0]
     FAULTS[check](table, row)

@@ -27,9 +27,9 @@ def test_cheaper_at_equal_quality_with_enough_cases_saves() -> None:
     assert row["scope"] == "all 3 tasks"
 
 
-def test_dearer_costs_whatever_the_quality() -> None:
+def test_more_expensive_costs_whatever_the_quality() -> None:
     row = decide(invent(n=16, ratio=1.4, quality={"tools": 0.95}))
-    assert row["verdict"] == "costs"
+    assert (row["verdict"], row["direction"]) == ("costs", "more_expensive")
     assert row["low"] > 1 / 0.95
 
 
@@ -105,7 +105,7 @@ def test_saves_needs_the_bill_to_be_smaller_too() -> None:
     assert np.isnan(row["clusters_could_decide"])
 
 
-def test_the_primary_family_is_holm_over_models_and_endpoints() -> None:
+def test_the_primary_family_is_holm_over_models_and_outcomes() -> None:
     samples = invent(n=12, models=("m1", "m2"), ratio=0.8, noise=0.3)
     table = verdicts(samples, [declare(samples)])
     primary = table[table["task"] == ALL]
@@ -127,8 +127,8 @@ def test_an_adjusted_p_value_is_never_below_its_own_and_absent_where_that_is(loo
 
 def test_a_claim_that_is_new_in_a_later_plan_has_a_first_look_beside_the_others_second() -> None:
     samples = invent(n=12, ratio=0.85, noise=0.3)
-    table = verdicts(samples, [declare(samples, plan="p0", endpoints=("tokens",)), declare(samples)])
-    primary = table[table["task"] == ALL].set_index("endpoint")
+    table = verdicts(samples, [declare(samples, plan="p0", outcomes=("tokens",)), declare(samples)])
+    primary = table[table["task"] == ALL].set_index("outcome")
     assert primary["look"].to_dict() == {"tokens": 2, "time": 1}
     assert (primary["alpha"] == 0.05 / 2.0 ** primary["look"]).all()
     assert (primary["p_adjusted"] >= primary["p"]).all()
@@ -147,7 +147,7 @@ def test_where_only_the_family_or_the_look_forbids_a_word_the_reason_says_so() -
 def test_a_late_look_at_many_tasks_can_still_find_what_is_plain() -> None:
     """The resamples of the bootstrap are enough for the smallest level of the largest family."""
     samples = invent(n=60, tasks=tuple("abcdefghijkl"), ratio=0.4)
-    table = verdicts(samples, [declare(samples, plan=f"p{k}", endpoints=("tokens",)) for k in (5, 4, 3, 2, 1)])
+    table = verdicts(samples, [declare(samples, plan=f"p{k}", outcomes=("tokens",)) for k in (5, 4, 3, 2, 1)])
     assert set(table["direction"]) == {"cheaper"}
     assert table["verdict"].iloc[0] == "saves"
 
@@ -167,7 +167,7 @@ def test_opposite_tasks_are_mixed() -> None:
     samples["total_tokens"] = samples["input_tokens"] + samples["output_tokens"]
     row = decide(samples)
     assert row["verdict"] == "inconclusive"
-    assert "mixed: cheaper on a, b; dearer on c" in row["reasons"]
+    assert "mixed: cheaper on a, b, but more expensive on c" in row["reasons"]
     assert np.isnan(row["clusters_could_decide"])
 
 

@@ -75,6 +75,27 @@ def test_an_archive_of_a_version_that_named_columns_otherwise_stays_valid(archiv
     assert result.findings == []
 
 
+def _earlier_report(content: bytes) -> bytes:
+    report = json.loads(content)
+    for row in report["verdict_rows"]:
+        del row["outcome"]
+    return json.dumps(report).encode()
+
+
+def _earlier_verdicts(content: bytes) -> bytes:
+    header, rest = content.split(b"\n", 1)
+    return header.replace(b",outcome,", b",endpoint,") + b"\n" + rest.replace(b",more_expensive,", b",dearer,")
+
+
+def test_an_archive_from_before_outcomes_had_their_name_stays_valid(archive: Path, tmp_path: Path) -> None:
+    earlier = {
+        "recorded/tables/verdicts.csv": _earlier_verdicts,
+        "recorded/report/report.json": _earlier_report,
+    }
+    result = verify(forge(archive, tmp_path / "earlier.crate.zip", earlier), report=False)
+    assert result.findings == []
+
+
 def test_no_flipped_byte_and_no_truncation_goes_unnoticed(archive: Path, tmp_path: Path) -> None:
     """800 flips and 200 truncations at random; each is found without a crash, and named."""
     whole, rng, broken = archive.read_bytes(), random.Random(8), tmp_path / "broken.crate.zip"

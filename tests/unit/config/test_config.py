@@ -60,6 +60,22 @@ def test_defaults(config: Config) -> None:
     assert (config.retry, config.partial, config.tools, config.endpoint) == ("default", False, None, None)
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ({}, ("tokens", "time")),
+        ({"outcomes": ["time"]}, ("time",)),
+        ({"endpoints": ["time"]}, ("time",)),
+        ({"endpoints": ["tokens", "time"], "outcomes": ["time"]}, ("time",)),
+    ],
+    ids=str,
+)
+def test_what_is_claimed_may_be_written_under_its_old_name(written: dict[str, Any], meant: tuple[str, ...]) -> None:
+    plan = load_config(MINIMAL | {"plan": written}).plan
+    assert plan.outcomes == meant
+    assert load_config(MINIMAL | {"plan": plan.model_dump(mode="json")}).plan == plan
+
+
 def test_the_default_profile_is_embedded() -> None:
     assert shipped().profile == "embedded"
     assert Config.model_fields["profile"].default == "embedded"
@@ -182,7 +198,7 @@ def test_numbers_and_switches_may_come_as_text() -> None:
         ({"retry_attempts": 0}, ["'retry_attempts' is 0"]),
         ({"plan": {"qualty": {}}}, ["'plan.qualty'", "did you mean 'quality'"]),
         ({"plan": {"quality": {"margn": 1}}}, ["'plan.quality.margn'", "did you mean 'margin'"]),
-        ({"plan": {"endpoints": ["token"]}}, ["'plan.endpoints.0' is 'token'", "did you mean 'tokens'"]),
+        ({"plan": {"outcomes": ["token"]}}, ["'plan.outcomes.0' is 'token'", "did you mean 'tokens'"]),
         ({"profiles": {}}, ["unknown profile 'embedded'", "valid: none"]),
         ({"profiles": None}, ["'profiles' is None"]),
     ],

@@ -12,6 +12,7 @@ import pytest
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.plugins import (
     APPROACHES,
+    COMPARISONS,
     ENDPOINT_KINDS,
     METRICS,
     REGISTRIES,
@@ -41,7 +42,7 @@ def close(expected, actual, within=0.1):
 def letters(cell):
     return 4 * cell.sum("output_tokens")
 
-@comparison("written", description="written tokens", endpoint="tokens")
+@comparison("written", description="written tokens", outcome="tokens")
 def written(samples):
     return samples["output_tokens"]
 
@@ -116,6 +117,15 @@ def test_one_file_adds_every_kind_of_thing(write: Callable[..., Path]) -> None:
     rule = {"field": "n", "scorer": "close", "within": 0.5}
     assert score_answer({"n": 140}, {"n": 100}, [rule]) == 1
     assert score_answer({"n": 140}, {"n": 100}, [rule | {"within": 0.1}]) == 0
+
+
+@pytest.mark.parametrize("named", ["", ", outcome='time'", ", endpoint='time'"])
+def test_a_comparison_may_say_its_outcome_under_the_old_name(write: Callable[..., Path], named: str) -> None:
+    load_plugins([write(f"{IMPORT}@comparison('mine', description='d'{named})\ndef f(samples): ...")])
+    assert COMPARISONS["mine"].options == "kind=ratio; outcome=time"
+    wrong = write(f"{IMPORT}@comparison('mine', description='d', outcome='beauty')\ndef f(samples): ...")
+    with pytest.raises(ConfigurationError, match="outcome is one of"):
+        load_plugins([wrong])
 
 
 def test_what_the_setting_no_longer_names_is_gone_and_comes_back_when_it_does(write: Callable[..., Path]) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.records.plan import DeclaredPlan, Plan, declare_plan, parse_plans, read_plans, up_to
+from ai_dev_tools.benchmark.records.plan import Claim, DeclaredPlan, Plan, declare_plan, parse_plans, read_plans, up_to
 from support.repository import ROOT
 
 PLAN: dict[str, Any] = {
@@ -122,6 +122,12 @@ def test_whatever_is_planned_otherwise_is_another_plan(change: dict[str, Any]) -
 
 def test_without_a_ledger_there_are_no_plans(ledger: Path) -> None:
     assert read_plans(ledger) == []
+
+
+def test_a_claim_keeps_its_name_in_the_ledger_so_that_a_plan_keeps_its_hash() -> None:
+    claim = Claim(id="tokens:tools", outcome="tokens", approach="tools", reference="baseline", margin_ratio=0.95)
+    assert plan_of().claims == (claim,)
+    assert plan_of().model_copy(update={"claims": (claim,)}).digest == plan_of().digest
 
 
 def test_a_plan_is_declared_once(ledger: Path) -> None:

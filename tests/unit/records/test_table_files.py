@@ -64,6 +64,17 @@ def test_csv_and_parquet_give_the_same_table(tmp_path_factory: pytest.TempPathFa
     pd.testing.assert_frame_equal(read_table(folder / "t.csv"), read_table(folder / "t.parquet"), check_dtype=False)
 
 
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_table_of_an_earlier_version_has_todays_names(tmp_path: Path, suffix: str) -> None:
+    earlier = pd.DataFrame({"claim": ["a", "b"], "endpoint": ["tokens", "time"], "direction": ["dearer", "cheaper"]})
+    earlier.to_csv(tmp_path / "t.csv", index=False)
+    earlier.to_parquet(tmp_path / "t.parquet", index=False)
+    found = read_table(tmp_path / f"t.{suffix}")
+    assert list(found.columns) == ["claim", "outcome", "direction"]
+    assert list(found["outcome"]) == ["tokens", "time"]
+    assert list(found["direction"]) == ["more_expensive", "cheaper"]
+
+
 @pytest.mark.parametrize("text", FORMULAS)
 def test_no_cell_of_text_is_a_formula_to_a_spreadsheet(tmp_path: Path, text: str) -> None:
     write_csv(pd.DataFrame({"model": [text], "value": [-1.5]}), tmp_path / "t.csv")

@@ -150,7 +150,10 @@ def test_in_short_says_what_holds_why_and_what_to_do_next(
 REASONS = [
     ("inconclusive", "interim look: 3 of 24 planned samples are there", "only 3 of 24 planned samples are there"),
     ("inconclusive", "quality vetoed by bugs: a loss beyond 0.2 is shown there", "the answers on bugs get worse"),
-    ("inconclusive", "mixed: cheaper on a; dearer on b", "it depends on the task: cheaper on a"),
+    ("inconclusive", "mixed: cheaper on a, but more expensive on b", "it depends on the task: cheaper on a, but more expensive on b"),
+    ("inconclusive", "mixed: cheaper on a; dearer on b", "it depends on the task: cheaper on a, but more expensive on b"),
+    ("inconclusive", "the mean case is cheaper but the whole bill is not (1.02", "the average question is cheaper, but"),
+    ("inconclusive", "the mean case is dearer but the whole bill is not (0.98", "the average question is more expensive, but"),
     ("inconclusive", "the interval reaches the margin of 0.95 or 1.05", "too uncertain to rule out chance"),
     ("inconclusive", "equivalent: the ratio lies within 0.95 and 1.05", "Using the findings makes no difference to tokens: 40.0 %"),
     ("inconclusive", "plan abc is not continued: tasks left out", "the plan was changed after samples had been seen"),
@@ -249,7 +252,7 @@ def test_what_is_open_for_one_tool_only_is_not_said_of_another(small: RunData) -
         ("tools-b", "time", why),
     ]
     rows = [
-        {**row, "approach": arm, "endpoint": thing, "verdict": "inconclusive", "reasons": reasons, "ratio": 0.99,
+        {**row, "approach": arm, "outcome": thing, "verdict": "inconclusive", "reasons": reasons, "ratio": 0.99,
          "low": 0.97, "high": 1.01, "change_percent": 1.0}
         for arm, thing, reasons in claims
     ]  # fmt: skip

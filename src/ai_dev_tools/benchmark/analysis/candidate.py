@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 
@@ -20,8 +21,9 @@ from ai_dev_tools.benchmark.analysis.statistics import effect_size, from_log
 from ai_dev_tools.benchmark.analysis.wording import ONE_REPOSITORY, POWER_AT, sentence
 from ai_dev_tools.benchmark.records.plan import RULES, Claim, Plan
 
+Direction = Literal["cheaper", "more_expensive", "equivalent", "unclear"]
 COLUMNS = words(
-    "profile claim endpoint approach reference models scope task label verdict direction ratio low high "
+    "profile claim outcome approach reference models scope task label verdict direction ratio low high "
     "change_percent bill_ratio bill_low bill_high low_uncapped high_uncapped "
     "p_saves p_costs p p_adjusted alpha look pairs cases clusters tasks planned "
     "present dropped flagged censored fell_back quality_difference quality_bound quality_margin quality_passed "
@@ -111,16 +113,16 @@ class Candidate:
 
     def p(self, found: Effect | None) -> float:
         """Two-sided p-value: twice the smaller one-sided one."""
-        saves, dearer = self.raw(found)
-        return min(1.0, 2 * min(saves, dearer)) if np.isfinite(saves) and np.isfinite(dearer) else float("nan")
+        saves, costs = self.raw(found)
+        return min(1.0, 2 * min(saves, costs)) if np.isfinite(saves) and np.isfinite(costs) else float("nan")
 
-    def direction(self, found: Effect | None, adjusted: float) -> str:
-        """cheaper, dearer, equivalent or unclear."""
-        saves, dearer = self.raw(found)
+    def direction(self, found: Effect | None, adjusted: float) -> Direction:
+        """Which way the costs differ, if the test says so."""
+        saves, costs = self.raw(found)
         if found is None or not np.isfinite(adjusted):
             return "unclear"
         if adjusted <= self.alpha:
-            return "cheaper" if saves < dearer else "dearer"
+            return "cheaper" if saves < costs else "more_expensive"
         low, high = found.interval(self.alpha)
         return "equivalent" if self.margin < low and high < -self.margin else "unclear"
 
@@ -131,7 +133,7 @@ def verdict_row(c: Candidate) -> Row:
     row: Row = {
         "profile": plan.profile,
         "claim": c.claim.id,
-        "endpoint": c.claim.endpoint,
+        "outcome": c.claim.outcome,
         "approach": c.claim.approach,
         "reference": c.claim.reference,
         "models": c.model,
@@ -203,7 +205,7 @@ def _gate_columns(gate: Gate, plan: Plan) -> Row:
 
 def _effect_columns(c: Candidate, found: Effect) -> Row:
     e, (low, high) = found.source, found.interval()
-    saves, dearer = c.raw(found)
+    saves, costs = c.raw(found)
     row: Row = {"pairs": e.pairs, "cases": e.cases, "clusters": e.clusters, "tasks": e.tasks}
     row |= {
         "ratio": from_log(e.estimate),
@@ -215,7 +217,7 @@ def _effect_columns(c: Candidate, found: Effect) -> Row:
     row |= {"low": from_log(low), "high": from_log(high)}
     if c.uncapped is not None:
         row |= {f"{end}_uncapped": from_log(v) for end, v in zip(("low", "high"), c.uncapped.interval(), strict=True)}
-    row |= {"p_saves": saves, "p_costs": dearer, "p": c.p(found), "p_adjusted": c.adjusted}
+    row |= {"p_saves": saves, "p_costs": costs, "p": c.p(found), "p_adjusted": c.adjusted}
     if not found.seen.usable:
         return row
     row |= dict(zip(("d_z", "d_z_low", "d_z_high"), effect_size(e), strict=True))

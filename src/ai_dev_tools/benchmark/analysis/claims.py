@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ai_dev_tools.benchmark.records.plan import OUTCOMES, Claim, DeclaredPlan
+from ai_dev_tools.benchmark.records.plan import CLAIMED_OUTCOMES, Claim, DeclaredPlan
 
 CONTROLS = frozenset({"no_context", "excerpt", "shuffled", "mismatched"})
 
@@ -57,7 +57,7 @@ def undertaking(
 
 def makes(plan: DeclaredPlan, claim: Claim, model: str) -> bool:
     """Whether a plan made this claim of this model, whatever its margin and reference."""
-    same = any((c.endpoint, c.approach) == (claim.endpoint, claim.approach) for c in plan.claims)
+    same = any((c.outcome, c.approach) == (claim.outcome, claim.approach) for c in plan.claims)
     return same and model in plan.models
 
 
@@ -75,9 +75,9 @@ def _assumed(samples: pd.DataFrame, profile: str, reference: str) -> DeclaredPla
         approaches=tuple(arms),
         samples=int(last) + 1 if np.isfinite(last) else max(1, len(here)),
         claims=tuple(
-            Claim(id=f"{endpoint}:{arm}", endpoint=endpoint, approach=arm, reference=reference)
+            Claim(id=f"{outcome}:{arm}", outcome=outcome, approach=arm, reference=reference)
             for arm in tested
-            for endpoint in OUTCOMES
+            for outcome in CLAIMED_OUTCOMES
         ),
     )
 

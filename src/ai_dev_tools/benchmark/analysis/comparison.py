@@ -100,15 +100,15 @@ def _rows(
 ) -> Iterator[tuple[Row, Effect | None]]:
     """What each comparison says of the pairs of one scope, and what it was read from."""
     usable = {
-        endpoint: here.part(~here["lost"] & ~here[f"void_{endpoint}"])
-        for endpoint in dict.fromkeys(plugin.endpoint for plugin in plugins)
+        outcome: here.part(~here["lost"] & ~here[f"void_{outcome}"])
+        for outcome in dict.fromkeys(plugin.outcome for plugin in plugins)
     }
     for plugin in plugins:
-        endpoint = plugin.endpoint
-        found = effect(usable[endpoint], plugin.name, resamples)
-        row = {"comparison": plugin.name} | _counts(here, usable[endpoint], plugin) | _values(found, plugin)
+        outcome = plugin.outcome
+        found = effect(usable[outcome], plugin.name, resamples)
+        row = {"comparison": plugin.name} | _counts(here, usable[outcome], plugin) | _values(found, plugin)
         if found is None:
-            why = why_no_pair(here, endpoint, approach, reference)
+            why = why_no_pair(here, outcome, approach, reference)
             row["note"] = why or f"{plugin.name} is missing or impossible in every pair"
         yield row, found
 
@@ -158,7 +158,7 @@ def _counts(pairs: Pairs, usable: Pairs, plugin: Comparison) -> Row:
         "unit": "ratio" if kind == "ratio" else plugin.unit,
         "kind": kind,
         "dropped": int(dropped.sum()),
-        "flagged": int((pairs[f"void_{plugin.endpoint}"] & ~dropped).sum()),
+        "flagged": int((pairs[f"void_{plugin.outcome}"] & ~dropped).sum()),
         "unpaired": pairs.unpaired,
         "censored": int(usable["censored"].sum()),
     }
@@ -202,14 +202,14 @@ def _values(found: Effect | None, plugin: Comparison) -> Row:
     return row
 
 
-def why_no_pair(pairs: Pairs, endpoint: str, approach: str, reference: str) -> str:
-    """Why no pair can be used for an endpoint; "" when one can."""
+def why_no_pair(pairs: Pairs, outcome: str, approach: str, reference: str) -> str:
+    """Why no pair can be used for an outcome; "" when one can."""
     if not len(pairs):
         return f"no case was asked in both {approach} and {reference}"
     if pairs["lost"].all():
         return "every pair was dropped: " + pairs.first_text("dropped")
-    if (pairs["lost"] | pairs[f"void_{endpoint}"]).all():
-        return f"every pair is flagged by a validity check: {pairs.usual_text(f'why_{endpoint}')}"
+    if (pairs["lost"] | pairs[f"void_{outcome}"]).all():
+        return f"every pair is flagged by a validity check: {pairs.usual_text(f'why_{outcome}')}"
     return ""
 
 

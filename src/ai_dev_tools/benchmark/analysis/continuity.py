@@ -63,9 +63,9 @@ def _rules(earlier: Plan, later: Plan) -> Iterator[str]:
 
 
 def _claims(earlier: Plan, later: Plan) -> Iterator[str]:
-    made = {(claim.endpoint, claim.approach): claim for claim in later.claims}
+    made = {(claim.outcome, claim.approach): claim for claim in later.claims}
     for claim in earlier.claims:
-        now = made.get((claim.endpoint, claim.approach))
+        now = made.get((claim.outcome, claim.approach))
         if now is None:
             yield f"claim {claim.id} is left out"
             continue
@@ -127,8 +127,8 @@ def additions(earlier: Plan, later: Plan) -> list[str]:
     ):
         if new := [name for name in after if name not in before]:
             found.append(f"{what} {_named(new)}")
-    known = {(claim.endpoint, claim.approach) for claim in earlier.claims}
-    if fresh := [claim.id for claim in later.claims if (claim.endpoint, claim.approach) not in known]:
+    known = {(claim.outcome, claim.approach) for claim in earlier.claims}
+    if fresh := [claim.id for claim in later.claims if (claim.outcome, claim.approach) not in known]:
         found.append(f"claim {', '.join(fresh)}")
     changed = [name for name, digest in later.tools.items() if earlier.tools.get(name, digest) != digest]
     if changed:

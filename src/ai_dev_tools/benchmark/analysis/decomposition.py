@@ -99,7 +99,7 @@ def _components(pairs: Pairs, suffix: str) -> dict[str, Floats]:
 def decompose(samples: SamplesLike, approach: str, reference: str = "baseline", *, by: By = "approach") -> pd.DataFrame:
     """Mean cost per case of both arms, part by part, and the difference with its 95 % interval on cluster means.
 
-    Only pairs in which both samples completed and neither is void for the endpoint. The parts of time add up where each
+    Only pairs in which both samples completed and neither is void for the outcome. The parts of time add up where each
     is known in all of them: "rest" is what the server's own phases leave
     unexplained: sampling, the answer's grammar, any wait for a slot, and transport. `share_percent` is the part's
     share of the net difference.
@@ -107,14 +107,14 @@ def decompose(samples: SamplesLike, approach: str, reference: str = "baseline", 
     rows = []
     for scope, asked in _paired(samples, approach, reference, by):
         part = _completed(asked)
-        for endpoint in ("time", "tokens"):
-            usable = part.part(~part[f"void_{endpoint}"])
+        for outcome in ("time", "tokens"):
+            usable = part.part(~part[f"void_{outcome}"])
             own, other = _components(usable, ""), _components(usable, "_ref")
             found = [
-                {**scope, "component": name, "unit": unit, "note": _why_none(asked, part, endpoint, scope)}
+                {**scope, "component": name, "unit": unit, "note": _why_none(asked, part, outcome, scope)}
                 | _component(usable, name, own[name], other[name])
                 for name, unit, belongs in _PARTS
-                if belongs == endpoint
+                if belongs == outcome
             ]
             whole = sum(row["difference"] for row in found if "difference" in row)
             for row in found:
@@ -143,11 +143,11 @@ def _component(pairs: Pairs, name: str, own: Floats, other: Floats) -> Row:
     }
 
 
-def _why_none(asked: Pairs, completed: Pairs, endpoint: str, scope: Row) -> str:
-    """Why no completed pair can be used for an endpoint; "" when one can."""
+def _why_none(asked: Pairs, completed: Pairs, outcome: str, scope: Row) -> str:
+    """Why no completed pair can be used for an outcome; "" when one can."""
     if len(asked) and not len(completed):
         return "no pair completed in both arms"
-    return why_no_pair(completed, endpoint, scope["approach"], scope["reference"])
+    return why_no_pair(completed, outcome, scope["approach"], scope["reference"])
 
 
 def break_even(samples: SamplesLike, approach: str, reference: str = "baseline") -> pd.DataFrame:

@@ -71,7 +71,7 @@ class Gates:
         return self._claims[key]
 
     def _look(self, claim: Claim) -> int:
-        """How often the quality of these arms has been looked at: on whichever endpoint and model most often."""
+        """How often the quality of these arms has been looked at: on whichever outcome and model most often."""
         same = {c.id for c in self.work.plan.claims if (c.approach, c.reference) == (claim.approach, claim.reference)}
         return max((look for (name, _), look in self.work.looks.items() if name in same), default=1)
 

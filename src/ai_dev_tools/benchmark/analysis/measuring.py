@@ -21,7 +21,7 @@ def measure(c: Candidate, limits: ValidityThresholds, resamples: int) -> None:
 
     The checks on both arms.
     """
-    name, dropped = c.claim.endpoint, c.pairs["lost"]
+    name, dropped = c.claim.outcome, c.pairs["lost"]
     c.least_clusters = limits.min_clusters
     kept = c.pairs.part(~dropped)
     void = kept[f"void_{name}"] | kept["void_quality"]
@@ -48,7 +48,7 @@ def measure(c: Candidate, limits: ValidityThresholds, resamples: int) -> None:
 
 def _shares(c: Candidate, kept: Pairs, void: NDArray[np.bool_], limits: ValidityThresholds) -> Iterator[Check]:
     """Pairs lost to infrastructure, pairs that a check flagged, and whether it flagged both arms alike."""
-    name, lost, flagged = c.claim.endpoint, c.pairs.part(c.pairs["lost"]), kept.part(void)
+    name, lost, flagged = c.claim.outcome, c.pairs.part(c.pairs["lost"]), kept.part(void)
     main = f", mostly {lost.usual_text('dropped')}" if len(lost) else ""
     why = (flagged.usual_text(f"why_{name}") or flagged.usual_text("why_quality")) if len(flagged) else ""
     own, other = (
@@ -66,7 +66,7 @@ def _shares(c: Candidate, kept: Pairs, void: NDArray[np.bool_], limits: Validity
 
 def _turns(c: Candidate, clean: Pairs, limits: ValidityThresholds) -> Iterator[Check]:
     """Whether the arms took turns in being asked first: what warms up, or wears out, else falls on one of them."""
-    if c.claim.endpoint != "time":
+    if c.claim.outcome != "time":
         return
     ahead = clean["place"] - clean["place_ref"]
     ahead = ahead[np.isfinite(ahead)]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ai_dev_tools.benchmark.analysis.pairs import Pairs
 from ai_dev_tools.benchmark.analysis.samples_table import CUT_OFF, LOOP, codes
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.plugins import COMPARISONS, ENDPOINTS, Comparison, comparison
+from ai_dev_tools.benchmark.plugins import COMPARISONS, OUTCOMES, Comparison, comparison
 
 Floats = NDArray[np.float64]
 By = Literal["approach", "model", "profile", "run"]
@@ -151,49 +151,49 @@ def _fall_back(table: pd.DataFrame) -> pd.DataFrame:
 
 
 @comparison(
-    "tokens", unit="tokens", endpoint="tokens", description="Input and output tokens of a sample; interval when cut off"
+    "tokens", unit="tokens", outcome="tokens", description="Input and output tokens of a sample; interval when cut off"
 )
 def _compare_tokens(samples: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
     return samples["tokens_low"], samples["tokens_high"]
 
 
 @comparison(
-    "time", unit="s", endpoint="time", description="All attempts and the tools' own run time; interval when cut off"
+    "time", unit="s", outcome="time", description="All attempts and the tools' own run time; interval when cut off"
 )
 def _compare_time(samples: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
     return samples["time_low"], samples["time_high"]
 
 
 @comparison(
-    "quality", unit="0..1", endpoint="quality", kind="difference", description="Score of the answer; 0 when timed out"
+    "quality", unit="0..1", outcome="quality", kind="difference", description="Score of the answer; 0 when timed out"
 )
 def _compare_quality(samples: pd.DataFrame) -> pd.Series:
     return samples["quality"]
 
 
-@comparison("input_tokens", unit="tokens", endpoint="tokens", description="Prompt tokens of a sample")
+@comparison("input_tokens", unit="tokens", outcome="tokens", description="Prompt tokens of a sample")
 def _compare_input(samples: pd.DataFrame) -> pd.Series:
     return samples["input_tokens"].where(samples["status"] == "completed")
 
 
-@comparison("output_tokens", unit="tokens", endpoint="tokens", description="Generated tokens of a sample, as seen")
+@comparison("output_tokens", unit="tokens", outcome="tokens", description="Generated tokens of a sample, as seen")
 def _compare_output(samples: pd.DataFrame) -> pd.Series:
     return samples["output_tokens"].where(samples["status"] == "completed")
 
 
-@comparison("request_time", unit="s", endpoint="time", description="The last attempt of the request, without tools")
+@comparison("request_time", unit="s", outcome="time", description="The last attempt of the request, without tools")
 def _compare_request(samples: pd.DataFrame) -> pd.Series:
     return samples["duration_s"].where(samples["status"] == "completed")
 
 
 @comparison(
-    "time_to_first_token", unit="s", endpoint="time", description="From sending to the first piece of the answer"
+    "time_to_first_token", unit="s", outcome="time", description="From sending to the first piece of the answer"
 )
 def _compare_first(samples: pd.DataFrame) -> pd.Series:
     return samples["time_to_first_token_s"].where(samples["status"] == "completed")
 
 
-@comparison("server_cpu", unit="s", endpoint="time", description="CPU time of the server process during the request")
+@comparison("server_cpu", unit="s", outcome="time", description="CPU time of the server process during the request")
 def _compare_cpu(samples: pd.DataFrame) -> pd.Series:
     return samples["server_cpu_s"].where(samples["status"] == "completed")
 
@@ -275,7 +275,7 @@ def pair_up(
 
 def _add_flags(pairs: pd.DataFrame, table: pd.DataFrame, left: NDArray[Any], right: NDArray[Any]) -> None:
     """Add which pairs are void for each outcome, by which side, and by which check first."""
-    for outcome in ENDPOINTS:
+    for outcome in OUTCOMES:
         name, why = f"void_{outcome}", table[f"why_{outcome}"].cat
         void, check = table[name].to_numpy(), why.codes.to_numpy()
         pairs[name], pairs[f"{name}_own"], pairs[f"{name}_ref"] = void[left] | void[right], void[left], void[right]

@@ -1,6 +1,6 @@
 """The validity ledger: every sample is machine-checked.
 
-Each check says which endpoints a flagged sample is void for.
+Each check says which outcomes a flagged sample is void for.
 
 A check is one function registered with `@check`. Thresholds are a parameter with
 defaults that docs/statistics.md argues for. Cut-off samples are flagged but void nothing: they are bounded instead.
@@ -20,7 +20,7 @@ from ai_dev_tools.benchmark.analysis.samples_table import CUT_OFF, LOOP, codes
 from ai_dev_tools.benchmark.analysis.waiting import late_load_s, queued_s
 from ai_dev_tools.benchmark.config.models import ValidityThresholds
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.plugins import CHECKS, ENDPOINTS, Check, check
+from ai_dev_tools.benchmark.plugins import CHECKS, OUTCOMES, Check, check
 
 Bools = NDArray[np.bool_]
 Checked = tuple[Any, Any]
@@ -63,7 +63,7 @@ def _known(values: NDArray[Any], flagged: NDArray[Any], applies: NDArray[Any] | 
 
 
 @check(
-    "prompt_truncated", voids=ENDPOINTS, unit="tokens", description="The server read fewer tokens than the prompt has"
+    "prompt_truncated", voids=OUTCOMES, unit="tokens", description="The server read fewer tokens than the prompt has"
 )
 def prompt_truncated(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Checked:
     tokens = samples["input_tokens"].to_numpy()
@@ -106,7 +106,7 @@ def token_counts_missing(samples: pd.DataFrame, thresholds: ValidityThresholds) 
 
 @check(
     "implausible_value",
-    voids=ENDPOINTS,
+    voids=OUTCOMES,
     description="An infinite, negative or zero time or count, or a score outside 0..1",
 )
 def implausible_value(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Checked:
@@ -290,7 +290,7 @@ def _not_usual(samples: pd.DataFrame, column: str, within: list[str]) -> Checked
     return _known(np.where(known, differs.astype(float), np.nan), differs)
 
 
-@check("model_digest_changed", voids=ENDPOINTS, description="Another model digest than most samples of this model")
+@check("model_digest_changed", voids=OUTCOMES, description="Another model digest than most samples of this model")
 def model_digest_changed(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Checked:
     values, flagged = _not_usual(samples, "model_digest", ["run", "profile", "model"])
     return values, flagged | _has_flag(samples, "model_changed")
@@ -301,14 +301,14 @@ def server_version_changed(samples: pd.DataFrame, thresholds: ValidityThresholds
     return _not_usual(samples, "endpoint_version", ["run", "profile", "model"])
 
 
-@check("protocol_mixed", voids=ENDPOINTS, description="Another protocol version than most samples of this profile")
+@check("protocol_mixed", voids=OUTCOMES, description="Another protocol version than most samples of this profile")
 def protocol_mixed(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Checked:
     return _not_usual(samples, "protocol", ["run", "profile"])
 
 
 @check(
     "options_changed",
-    voids=ENDPOINTS,
+    voids=OUTCOMES,
     description="Another context window or output cap than most samples of this model",
 )
 def options_changed(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Checked:
@@ -378,7 +378,7 @@ def with_flags(samples: pd.DataFrame, checks: Iterable[CheckResult]) -> pd.DataF
 
     `why_tokens`, … name the first such check, "" where there is none.
     """
-    first = {outcome: np.zeros(len(samples), dtype=np.int16) for outcome in ENDPOINTS}
+    first = {outcome: np.zeros(len(samples), dtype=np.int16) for outcome in OUTCOMES}
     names = [""]
     for found in checks:
         names.append(found.plugin.name)

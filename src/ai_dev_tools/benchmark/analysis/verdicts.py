@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ai_dev_tools.benchmark.analysis.bills import with_floor
-from ai_dev_tools.benchmark.analysis.candidate import COLUMNS, Candidate, verdict_row
+from ai_dev_tools.benchmark.analysis.candidate import COLUMNS, Candidate, Direction, verdict_row
 from ai_dev_tools.benchmark.analysis.claims import (
     Undertaking,
     planned_samples,
@@ -182,19 +182,19 @@ def _settle_word(c: Candidate, limits: ValidityThresholds) -> None:
         c.word = "inconclusive"
 
 
-def _compare_with_flagged(c: Candidate, direction: str) -> None:
+def _compare_with_flagged(c: Candidate, direction: Direction) -> None:
     if c.everything is c.clean:
         c.checks.append(("same with flagged pairs", True, 0.0, 0.0, ""))
         return
     other = c.direction(c.everything, c.p(c.everything) * max(c.factor, 1.0))
-    changed = other != direction and bool({other, direction} & {"cheaper", "dearer"}) and not c.invalid
-    why = f"the result changes with flagged pairs (without: {direction}, with: {other})" if changed else ""
+    changed = other != direction and bool({other, direction} & {"cheaper", "more_expensive"}) and not c.invalid
+    why = f"the result changes with flagged pairs (without: {_in_words(direction)}, with: {_in_words(other)})" if changed else ""
     c.checks.append(("same with flagged pairs", not changed, float(changed), 0.0, why))
     if changed:
         c.invalid.append(why)
 
 
-def _settle(c: Candidate, direction: str, found: Effect) -> None:
+def _settle(c: Candidate, direction: Direction, found: Effect) -> None:
     if direction == "cheaper":
         if reason := _why_no_bill(c, "cheaper"):
             c.reasons.append(reason)
@@ -208,8 +208,8 @@ def _settle(c: Candidate, direction: str, found: Effect) -> None:
                 c.reasons.append("brevity is not ruled out: the excerpt is not of the same length in tokens")
         else:
             c.reasons += c.gate.reasons
-    elif direction == "dearer":
-        if reason := _why_no_bill(c, "dearer"):
+    elif direction == "more_expensive":
+        if reason := _why_no_bill(c, "more_expensive"):
             c.reasons.append(reason)
         else:
             c.word = "costs"
@@ -239,11 +239,16 @@ def _better_answers(c: Candidate) -> list[str]:
     ]
 
 
-def _why_no_bill(c: Candidate, way: Literal["cheaper", "dearer"]) -> str:
+def _in_words(direction: Direction) -> str:
+    """A direction as texts say it."""
+    return direction.replace("_", " ")
+
+
+def _why_no_bill(c: Candidate, way: Literal["cheaper", "more_expensive"]) -> str:
     """Why the whole bill does not surely point the way that the mean case does; "" where it does."""
     ratio, level = c.bill.ratio, c.bill_level
     if not (ratio < 1 if way == "cheaper" else ratio > 1):
-        return f"the mean case is {way} but the whole bill is not ({ratio:.2f} of the reference)"
+        return f"the mean case is {_in_words(way)} but the whole bill is not ({ratio:.2f} of the reference)"
     if (c.bill.p_below_one() if way == "cheaper" else c.bill.p_above_one()) <= level:
         return ""
     low, high = c.bill.bound("low", level), c.bill.bound("high", level)
@@ -264,7 +269,7 @@ def _why_empty(c: Candidate) -> str:
         return f"no case was answered in both {c.claim.approach} and {c.claim.reference}"
     if c.pairs["lost"].all():
         return "no completed pair: " + c.pairs.first_text("dropped")
-    return f"{c.claim.endpoint} is missing or impossible in every usable pair"
+    return f"{c.claim.outcome} is missing or impossible in every usable pair"
 
 
 def _decide_tasks(primary: list[Candidate], by_task: list[Candidate], limits: ValidityThresholds) -> None:
@@ -283,12 +288,13 @@ def _decide_tasks(primary: list[Candidate], by_task: list[Candidate], limits: Va
             c.label, c.word = "exploratory", ""
             c.reasons.append("no word of its own: the verdict over all tasks is open")
     for (claim, model), overall in opened.items():
-        ways: dict[str, list[str]] = {}
+        ways: dict[Direction, list[str]] = {}
         for c in by_task:
             if (c.claim.id, c.model) == (claim, model) and not c.invalid:
                 ways.setdefault(c.direction(c.clean, c.adjusted), []).append(c.task)
-        if "cheaper" in ways and "dearer" in ways:
+        if "cheaper" in ways and "more_expensive" in ways:
             overall.word, overall.mixed = "inconclusive", True
             overall.reasons.append(
-                f"mixed: cheaper on {', '.join(ways['cheaper'])}; dearer on {', '.join(ways['dearer'])}"
+                f"mixed: cheaper on {', '.join(ways['cheaper'])}, but "
+                f"more expensive on {', '.join(ways['more_expensive'])}"
             )

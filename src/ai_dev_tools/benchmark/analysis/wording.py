@@ -15,10 +15,10 @@ POWER_AT = 0.80
 def sentence(row: Row) -> str:
     """One or two sentences that a reader can quote; `row` is a row of the verdicts table."""
     subject = f"{row['approach']} against {row['reference']} on {row['models']} ({row['scope']})"
-    thing, ratio = row["endpoint"], row.get("ratio")
+    thing, ratio = row["outcome"], row.get("ratio")
     if ratio is None or not np.isfinite(ratio):
         return f"{subject}: nothing can be said about {thing}: {row['reasons']}."
-    measured = f"{_amount(ratio, row['endpoint'])} ({_interval(row)}; {_rests_on(row)})"
+    measured = f"{_amount(ratio, row['outcome'])} ({_interval(row)}; {_rests_on(row)})"
     match row["verdict"]:
         case "saves":
             return f"{subject} saves {thing}: {measured}, at no worse quality {_quality(row)}.{_rider(row)}"
@@ -32,11 +32,11 @@ def sentence(row: Row) -> str:
             return f"{subject}, exploratory: {measured}."
 
 
-def _amount(ratio: float, endpoint: str) -> str:
+def _amount(ratio: float, outcome: str) -> str:
     change = 100 * abs(1 - ratio)
     if round(change, 1) == 0:
-        return f"as many tokens ({ratio:.3f} times)" if endpoint == "tokens" else f"as much time ({ratio:.3f} times)"
-    less, more = ("fewer", "more") if endpoint == "tokens" else ("less", "more")
+        return f"as many tokens ({ratio:.3f} times)" if outcome == "tokens" else f"as much time ({ratio:.3f} times)"
+    less, more = ("fewer", "more") if outcome == "tokens" else ("less", "more")
     return f"{change:.1f} % {less if ratio < 1 else more}"
 
 

@@ -32,7 +32,15 @@ from ai_dev_tools.benchmark.records.block import Think
 from ai_dev_tools.benchmark.records.endpoint_spec import is_url
 from ai_dev_tools.benchmark.records.names import safe_segment
 from ai_dev_tools.benchmark.records.paths import NOTEBOOK
-from ai_dev_tools.benchmark.records.plan import ALPHA, MARGIN_RATIO, OUTCOMES, Level, Outcome, QualityRule, Ratio
+from ai_dev_tools.benchmark.records.plan import (
+    ALPHA,
+    CLAIMED_OUTCOMES,
+    MARGIN_RATIO,
+    ClaimedOutcome,
+    Level,
+    QualityRule,
+    Ratio,
+)
 
 
 class HardwareProfile(enum.StrEnum):
@@ -240,10 +248,18 @@ class PlanSettings(StrictModel):
     alpha: Level = Field(ALPHA, description="family-wise error rate")
     margin_ratio: Ratio = Field(MARGIN_RATIO, description="'saves' requires a ratio certainly below this")
     reference: str = Field("baseline", description="arm that the others are compared with")
-    endpoints: tuple[Outcome, ...] = Field(OUTCOMES, description="what is claimed")
+    outcomes: tuple[ClaimedOutcome, ...] = Field(CLAIMED_OUTCOMES, description="what is claimed")
     quality: QualityGate = Field(QualityGate(), description="when answers count as not worse")
     effect: Ratio = Field(0.80, description="true ratio that `plan` sizes a run for; claims do not depend on it")
     power: Ratio = Field(0.80, description="probability of finding it, for one model and outcome")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _old_name(cls, data: object) -> object:
+        """`outcomes` was called `endpoints` once; where both are written, the new name counts."""
+        if not isinstance(data, dict) or "endpoints" not in data:
+            return data
+        return {"outcomes": data["endpoints"]} | {key: value for key, value in data.items() if key != "endpoints"}
 
 
 class ArchiveSettings(StrictModel):

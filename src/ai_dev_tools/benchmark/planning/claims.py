@@ -13,12 +13,12 @@ def claims_of(settings: PlanSettings, approaches: Sequence[str]) -> Iterator[Cla
     """A claim for each outcome and arm of a tool; none if the reference is not asked."""
     if settings.reference not in approaches:
         return
-    for outcome in settings.endpoints:
+    for outcome in settings.outcomes:
         for name in approaches:
             if (name == "tools" or name.startswith(TOOL_PREFIX)) and name != settings.reference:
                 yield Claim(
                     id=f"{outcome}:{name}",
-                    endpoint=outcome,
+                    outcome=outcome,
                     approach=name,
                     reference=settings.reference,
                     margin_ratio=settings.margin_ratio,

@@ -24,14 +24,14 @@ from ai_dev_tools.benchmark.analysis.samples_table import levels, words
 from ai_dev_tools.benchmark.analysis.saying import CostTest, QualityTest, fewest, ratio_found, says_saves
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.planning.durations import DurationModel, fit_durations
-from ai_dev_tools.benchmark.records.plan import OUTCOMES
+from ai_dev_tools.benchmark.records.plan import CLAIMED_OUTCOMES
 
 PLAN_COLUMNS = words(
-    "model endpoint effect power alpha tests repeats sd sd_quality basis clusters_cost clusters_quality "
+    "model outcome effect power alpha tests repeats sd sd_quality basis clusters_cost clusters_quality "
     "clusters samples_per_task requests hours hours_low hours_high note"
 )
 PROSPECT_COLUMNS = words(
-    "model endpoint effect alpha tests clusters repeats sd sd_quality basis power cost_power quality_power mde_ratio note"
+    "model outcome effect alpha tests clusters repeats sd sd_quality basis power cost_power quality_power mde_ratio note"
 )
 
 
@@ -97,10 +97,10 @@ class Target:
     """What a run is to find, and the rules by which it will be judged.
 
     Attributes:
-        effect: the true ratio to be found; `power` the probability of saying "saves" of it, on one model and endpoint.
+        effect: the true ratio to be found; `power` the probability of saying "saves" of it, on one model and outcome.
         margin_ratio, alpha, quality_margin, quality_alpha, task_veto: as in the plan of a run.
         look: which plan of these claims it will be; the tests are at alpha / 2^look.
-        tests: size of the family that Holm's adjustment is over; by default models x endpoints.
+        tests: size of the family that Holm's adjustment is over; by default models x outcomes.
         tools: approaches that the plan claims something of: their gates share the level.
         model_count: models of the claim, over which quality is averaged; by default those that are sized.
         approach: the arm whose spread counts; by default the first one that is neither reference nor control.
@@ -133,7 +133,7 @@ class Target:
 
     def family(self, models: Sequence[str]) -> dict[str, float]:
         """Number of tests and the level of each."""
-        tests = self.tests or len(OUTCOMES) * len(models)
+        tests = self.tests or len(CLAIMED_OUTCOMES) * len(models)
         return {"tests": tests, "alpha": self.alpha / 2**self.look / tests}
 
     def cost(self, sd: float, tasks: int, models: Sequence[str]) -> CostTest:
@@ -165,7 +165,7 @@ def plan(
     timed: SamplesLike | None = None,
     assume: Assumptions | None = None,
 ) -> pd.DataFrame:
-    """Sizes and durations for finding the target's effect, for each model, endpoint and number of repeats.
+    """Sizes and durations for finding the target's effect, for each model, outcome and number of repeats.
 
     Args:
         samples: a pilot, prepared with the thresholds and reference of the run that is planned; None plans from `assume` alone.
@@ -174,7 +174,7 @@ def plan(
         timed: samples that the duration model is fitted on; by default the pilot.
 
     Returns:
-        One row per model, endpoint and number of repeats: the spread used (for a pilot its upper 80 % limit), `basis`
+        One row per model, outcome and number of repeats: the spread used (for a pilot its upper 80 % limit), `basis`
         (pilot or assumed), clusters needed in all tasks together to say "saves" (and what the cost test and the answers
         alone would need), samples per task, requests, hours with a range from
         the duration model's cross-validated error.
@@ -193,11 +193,11 @@ def plan(
     count = tasks or (int(table["task"].nunique()) if table is not None else 6)
     rows = []
     for model in names:
-        for endpoint in OUTCOMES:
-            spread = _spread(table, goal, model, endpoint, guess, goal.model_count or len(names))
+        for outcome in CLAIMED_OUTCOMES:
+            spread = _spread(table, goal, model, outcome, guess, goal.model_count or len(names))
             for r in repeats:
                 size = _size(goal, spread, r, count, names)
-                row: dict[str, object] = {"model": model, "endpoint": endpoint, "repeats": r, **goal.family(names)}
+                row: dict[str, object] = {"model": model, "outcome": outcome, "repeats": r, **goal.family(names)}
                 row |= {"effect": goal.effect, "power": goal.power, "sd_quality": spread.sd_quality}
                 row |= {"basis": spread.basis, "note": spread.note, **vars(size)}
                 if size.clusters is not None:
@@ -220,7 +220,7 @@ def prospects(
     tasks: int | None = None,
     assume: Assumptions | None = None,
 ) -> pd.DataFrame:
-    """What a run of a given size can find, for each model and endpoint.
+    """What a run of a given size can find, for each model and outcome.
 
     Args:
         clusters: clusters in all tasks together.
@@ -228,7 +228,7 @@ def prospects(
         tasks: by default the pilot's, and six without one.
 
     Returns:
-        One row per model and endpoint: `power`, the probability of saying "saves" at the target's effect, made of
+        One row per model and outcome: `power`, the probability of saying "saves" at the target's effect, made of
         `cost_power`, that of the cost test, and `quality_power`, that an equal tool passes the quality gate; `mde_ratio`
         of which "saves" is said with the target's power. Absent where the size gives no test or no ratio would do.
     """
@@ -239,12 +239,12 @@ def prospects(
     count = tasks or (int(table["task"].nunique()) if table is not None else 6)
     rows = []
     for model in names:
-        for endpoint in OUTCOMES:
-            spread = _spread(table, goal, model, endpoint, guess, goal.model_count or len(names))
+        for outcome in CLAIMED_OUTCOMES:
+            spread = _spread(table, goal, model, outcome, guess, goal.model_count or len(names))
             sd = spread.with_repeats(repeats)
             cost, quality = goal.cost(sd, count, names), goal.quality(spread, count, names)
             rows.append(
-                {"model": model, "endpoint": endpoint, "clusters": clusters, "repeats": repeats, **goal.family(names)}
+                {"model": model, "outcome": outcome, "clusters": clusters, "repeats": repeats, **goal.family(names)}
                 | {"sd_quality": spread.sd_quality, "basis": spread.basis, "note": spread.note}
                 | {"effect": goal.effect, "sd": sd, "mde_ratio": ratio_found(clusters, cost, quality, goal.power)}
                 | {"power": says_saves(clusters, goal.effect, cost, quality)}
@@ -273,7 +273,7 @@ def _size(goal: Target, spread: Spread, repeats: int, tasks: int, models: Sequen
 
 
 def _spread(
-    table: pd.DataFrame | None, goal: Target, model: str, endpoint: str, guess: Assumptions, models: int
+    table: pd.DataFrame | None, goal: Target, model: str, outcome: str, guess: Assumptions, models: int
 ) -> Spread:
     """Standard deviations between clusters and between repeats, from the pilot where it can tell."""
     sd_quality = guess.sd_quality * float(np.sqrt((1 + guess.correlation * (models - 1)) / models))
@@ -284,13 +284,13 @@ def _spread(
     arm = goal.approach or (arms[0] if arms else None)
     if arm is None:
         return replace(assumed, note="the pilot has no arm to compare")
-    everything = pair_up(table, arm, goal.reference, [endpoint, "quality"])
-    pairs = everything.part(everything.have("model", model) & ~everything["lost"] & ~everything[f"void_{endpoint}"])
-    known = pairs.part(np.isfinite(pairs[f"{endpoint}_low"]) & np.isfinite(pairs[f"{endpoint}_low_ref"]))
-    y = np.log(known[f"{endpoint}_low"] / known[f"{endpoint}_low_ref"])
+    everything = pair_up(table, arm, goal.reference, [outcome, "quality"])
+    pairs = everything.part(everything.have("model", model) & ~everything["lost"] & ~everything[f"void_{outcome}"])
+    known = pairs.part(np.isfinite(pairs[f"{outcome}_low"]) & np.isfinite(pairs[f"{outcome}_low_ref"]))
+    y = np.log(known[f"{outcome}_low"] / known[f"{outcome}_low_ref"])
     e = known.nesting.estimate(y)
     if e.clusters < 3 or not e.se > 0:
-        few = f"the pilot has {e.clusters} clusters with known {endpoint}: too few, so assumed"
+        few = f"the pilot has {e.clusters} clusters with known {outcome}: too few, so assumed"
         return replace(assumed, note=few)
     quality = estimate_differences(everything)
     known_quality = quality.clusters >= 3 and np.isfinite(quality.spread)

@@ -94,14 +94,14 @@ def size_up(experiment: Experiment, root: Path, effect: float | None = None, loo
         ).assign(timed=model in measured)
         for model in models
     )
-    endpoints = [claim.endpoint for claim in claims]
+    outcomes = [claim.outcome for claim in claims]
     return Sizing(
         target,
         len(pilot),
         clusters,
         _clusters(experiment, {task: cases(profile, task) for task in experiment.tasks}),
-        found[found["endpoint"].isin(endpoints)],
-        sizes[sizes["endpoint"].isin(endpoints)],
+        found[found["outcome"].isin(outcomes)],
+        sizes[sizes["outcome"].isin(outcomes)],
         fit_durations(timed).table,
     )
 
@@ -143,7 +143,7 @@ def sizing_lines(sizing: Sizing) -> Iterator[str]:
     yield f"This plan has {sizing.clusters} clusters (of {sizing.available}). What it can find:"
     for row in records(sizing.prospects):
         yield (
-            f'  {row["model"]}, {row["endpoint"]}: "saves" is said of a true ratio of {target.effect:g} with '
+            f'  {row["model"]}, {row["outcome"]}: "saves" is said of a true ratio of {target.effect:g} with '
             f"{_share(row['power'])} (the cost test finds it with {_share(row['cost_power'])}, an equal tool passes the "
             f"quality gate with {_share(row['quality_power'])}); {_reach(row, target)}{_basis(row)}"
         )
@@ -160,7 +160,7 @@ def sizing_lines(sizing: Sizing) -> Iterator[str]:
 
 
 def _needs(sizes: pd.DataFrame, available: int) -> Iterator[str]:
-    """Sizes for one model, by the endpoint that needs more; more repeats only where they spare cases."""
+    """Sizes for one model, by the outcome that needs more; more repeats only where they spare cases."""
     least = float("inf")
     for repeats, rows in sizes.groupby("repeats", sort=True):
         row = records(rows.sort_values("clusters", na_position="last", kind="stable"))[-1]

@@ -26,8 +26,8 @@ from ai_dev_tools.benchmark.plugins.kinds import (
     COMPARISONS,
     DEFAULT_APPROACHES,
     ENDPOINT_KINDS,
-    ENDPOINTS,
     METRICS,
+    OUTCOMES,
     PLOTS,
     SCORERS,
     SHIPPED_ENDPOINT_KINDS,
@@ -37,10 +37,10 @@ from ai_dev_tools.benchmark.plugins.kinds import (
     Check,
     Comparison,
     Context,
-    Endpoint,
     EndpointKind,
     Estimate,
     Metric,
+    Outcome,
     Plot,
     Scorer,
     approach,
@@ -61,6 +61,10 @@ from ai_dev_tools.benchmark.plugins.loading import (
 )
 from ai_dev_tools.benchmark.plugins.registry import BUILT_IN, REGISTRIES, Plugin, Registry
 
+# names of earlier versions; `_util.old_names` has those of modules
+ENDPOINTS = OUTCOMES
+Endpoint = Outcome
+
 __all__ = [
     "APPROACHES",
     "BUILT_IN",
@@ -70,6 +74,7 @@ __all__ = [
     "ENDPOINTS",
     "ENDPOINT_KINDS",
     "METRICS",
+    "OUTCOMES",
     "PLOTS",
     "REGISTRIES",
     "SCORERS",
@@ -85,6 +90,7 @@ __all__ = [
     "Estimate",
     "LoadedPlugin",
     "Metric",
+    "Outcome",
     "Plot",
     "Plugin",
     "Registry",

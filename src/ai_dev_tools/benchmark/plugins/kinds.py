@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from ai_dev_tools.benchmark.prompts.tool_results import ToolResult
 
 F = TypeVar("F", bound=Callable[..., object])
-Endpoint = Literal["tokens", "time", "quality"]
-ENDPOINTS: tuple[Endpoint, ...] = ("tokens", "time", "quality")
+Outcome = Literal["tokens", "time", "quality"]
+OUTCOMES: tuple[Outcome, ...] = ("tokens", "time", "quality")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +62,11 @@ class Comparison(Plugin[Callable[..., Any]]):
 
     unit: str
     scale: Literal["ratio", "difference"]
-    endpoint: Endpoint
+    outcome: Outcome
 
     @property
     def options(self) -> str:
-        return f"kind={self.scale}; endpoint={self.endpoint}"
+        return f"kind={self.scale}; outcome={self.outcome}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,11 +74,11 @@ class Check(Plugin[Callable[..., Any]]):
     """A value and a flag for each sample."""
 
     unit: str
-    voids: tuple[Endpoint, ...]
+    voids: tuple[Outcome, ...]
 
     @property
     def voided(self) -> str:
-        """The endpoints that a flagged sample is removed from, as text."""
+        """The outcomes that a flagged sample is removed from, as text."""
         return "+".join(self.voids) or "nothing"
 
     @property
@@ -109,15 +109,17 @@ def comparison(
     unit: str = "",
     description: str,
     kind: Literal["ratio", "difference"] = "ratio",
-    endpoint: Endpoint = "time",
+    outcome: Outcome | None = None,
+    endpoint: Outcome | None = None,
 ) -> Callable[[F], F]:
     """Register `f(samples: DataFrame) -> Series | (Series, Series)`: a quantity of each sample, compared pair by pair.
 
     Two series are the lower and the upper end of a censored value. `kind` is the scale on which two arms are compared;
-    `endpoint` says which validity checks void a sample for it.
+    `outcome` says which validity checks void a sample for it; by default `time`. `endpoint` is its name in earlier versions.
     """
-    if kind not in ("ratio", "difference") or endpoint not in ENDPOINTS:
-        raise ConfigurationError(f"comparison '{name}': kind is ratio or difference, endpoint is one of {ENDPOINTS}")
+    about = outcome or endpoint or "time"
+    if kind not in ("ratio", "difference") or about not in OUTCOMES:
+        raise ConfigurationError(f"comparison '{name}': kind is ratio or difference, outcome is one of {OUTCOMES}")
 
     def register(function: F) -> F:
         COMPARISONS.add(
@@ -128,7 +130,7 @@ def comparison(
                 function=function,
                 origin=origin_of(function),
                 scale=kind,
-                endpoint=endpoint,
+                outcome=about,
             )
         )
         return function
@@ -136,15 +138,15 @@ def comparison(
     return register
 
 
-def check(name: str, *, voids: Iterable[Endpoint], unit: str = "", description: str) -> Callable[[F], F]:
+def check(name: str, *, voids: Iterable[Outcome], unit: str = "", description: str) -> Callable[[F], F]:
     """Register `f(samples: DataFrame, thresholds: ValidityThresholds) -> (value, flagged)`, two Series over samples.
 
     `flagged` is nullable boolean: missing means that the check cannot be made for that sample. `voids` names the
-    endpoints that a flagged sample is removed from.
+    outcomes that a flagged sample is removed from.
     """
     removed = tuple(voids)
-    if unknown := [name for name in removed if name not in ENDPOINTS]:
-        raise ConfigurationError(f"check '{name}': voids has {unknown}; known endpoints: {', '.join(ENDPOINTS)}")
+    if unknown := [name for name in removed if name not in OUTCOMES]:
+        raise ConfigurationError(f"check '{name}': voids has {unknown}; known outcomes: {', '.join(OUTCOMES)}")
 
     def register(function: F) -> F:
         made = Check(

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from ai_dev_tools.benchmark._util.json_values import JsonValue
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,6 +64,9 @@ MAX_FOOTER_BYTES = 8 << 20
 """What a Parquet table may say of itself."""
 _FORMULA = re.compile(r"'*\s*[=+\-@＝＋－＠]")
 _TRUTH = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
+RENAMED = {"endpoint": "outcome"}
+"""Columns of computed tables that had another name in earlier versions; `sample.RENAMED` has those of samples."""
+_DIRECTIONS = {"dearer": "more_expensive"}
 
 
 def kind_of(column: str) -> Kind:
@@ -106,8 +111,8 @@ def read_table(source: Path | bytes, name: str | None = None) -> pd.DataFrame:
 
     data = source if isinstance(source, bytes) else source.read_bytes()
     if (name or str(source)).endswith(".parquet"):
-        return typed(_parquet(data))
-    return typed(_csv(data)) if data.strip() else pd.DataFrame()
+        return typed(_todays(_parquet(data)))
+    return typed(_todays(_csv(data))) if data.strip() else pd.DataFrame()
 
 
 def typed(table: pd.DataFrame) -> pd.DataFrame:
@@ -117,6 +122,22 @@ def typed(table: pd.DataFrame) -> pd.DataFrame:
         ValueError: a cell does not have the type of its column.
     """
     return table.assign(**{str(name): _column(table[name], kind_of(str(name))) for name in table.columns})
+
+
+def todays_row(row: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """A row of a computed table in JSON, with today's names beside those of an earlier version."""
+    named = {new: row[old] for old, new in RENAMED.items() if old in row and new not in row}
+    if (said := row.get("direction")) in _DIRECTIONS:
+        named["direction"] = _DIRECTIONS[str(said)]
+    return {**row, **named}
+
+
+def _todays(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of an earlier version with today's names."""
+    table = table.rename(columns={old: new for old, new in RENAMED.items() if new not in table.columns})
+    if list(table.columns).count("direction") != 1:
+        return table
+    return table.assign(direction=_each(table["direction"], lambda text: _DIRECTIONS.get(text, text)))
 
 
 class _ShortLineEnds(io.StringIO):

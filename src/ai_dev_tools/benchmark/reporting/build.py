@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from ai_dev_tools.benchmark._util.text import Number, is_missing
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
@@ -129,7 +130,7 @@ def _more(data: RunData) -> dict[str, object]:
         "compared": {"reference": data.reference, "approach": data.compared[0] if data.compared else None},
         "approaches": {name: comparison_metrics(data, name) for name in data.approaches if name != data.reference},
         "plan": data.plan.row() if data.plan else None,
-        "verdict_rows": records(data.verdicts),
+        "verdict_rows": [_with_old_name(row) for row in records(data.verdicts)],
         "settings": _settings(data.about),
     }
 
@@ -142,3 +143,8 @@ def _settings(about: RunAbout) -> dict[str, object]:
 
 def _plain(value: Number) -> float | None:
     return None if is_missing(value) else float(value)
+
+
+def _with_old_name(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row with `endpoint` beside `outcome`: within a version of the schema, no field is renamed."""
+    return {**row, "endpoint": row["outcome"]}

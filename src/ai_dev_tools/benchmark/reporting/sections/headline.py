@@ -56,7 +56,7 @@ def _quality(row: Mapping[str, Any], name: str) -> str:
 
 def verdict_of(row: Mapping[str, Any], arms: list[Unread] | None = None) -> Verdict:
     """The card of a row of the verdicts table; `arms` are those whose answers often could not be read."""
-    thing, word = str(row["endpoint"]), row["verdict"] or "inconclusive"
+    thing, word = str(row["outcome"]), row["verdict"] or "inconclusive"
     fewer = "fewer" if thing == "tokens" else "less"
     change: Any = None if row.get("tool_failure") else row.get("change_percent")
     if row.get("tool_failure"):

@@ -37,7 +37,7 @@ class Judged:
 
     @property
     def thing(self) -> str:
-        return str(self.row["endpoint"])
+        return str(self.row["outcome"])
 
     @property
     def where(self) -> str:

@@ -45,7 +45,7 @@ def ranking(data: RunData) -> Iterator[Table]:
     judged: dict[tuple[str, str], dict[str, Mapping[str, Any]]] = {}
     for row in records(data.verdicts):
         if row["task"] == ALL:
-            judged.setdefault((str(row["models"]), str(row["approach"])), {})[str(row["endpoint"])] = row
+            judged.setdefault((str(row["models"]), str(row["approach"])), {})[str(row["outcome"])] = row
     if len({approach for _, approach in judged}) < 2:
         return
     first = next(name for name in ("tokens", "time") if any(name in found for found in judged.values()))

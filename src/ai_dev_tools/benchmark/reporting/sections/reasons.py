@@ -68,7 +68,7 @@ MEANINGS: tuple[tuple[str, str, str], ...] = (
     (r"equivalent", "the two cost the same, within the margin", "settled"),
     (r"mixed: (.+)", "it depends on the task: {0}", "by_task"),
     (
-        r"the mean case is (\S+) but the whole bill is not",
+        r"the mean case is (cheaper|more expensive) but the whole bill is not",
         "the average question is {0}, but the whole bill is not",
         "by_task",
     ),
@@ -94,6 +94,8 @@ NOTES = (
     r"planned under rules",
 )
 """Reasons that only explain others."""
+EARLIER_WORDS = (("; dearer on ", ", but more expensive on "), ("case is dearer but", "case is more expensive but"))
+"""What tables of earlier versions say otherwise."""
 MOST_MESSAGE = 160
 
 
@@ -105,9 +107,10 @@ def reasons_of(row: Mapping[str, Any], words: Mapping[str, str]) -> list[Reason]
     """
     if failure := str(row.get("tool_failure") or ""):
         return [Reason(shorten(failure, MOST_MESSAGE), "tool")]
-    found = [
-        _meaning(piece, words) for piece in str(row.get("reasons") or "").split("; ") if piece and not _is_note(piece)
-    ]
+    text = str(row.get("reasons") or "")
+    for earlier, now in EARLIER_WORDS:
+        text = text.replace(earlier, now)
+    found = [_meaning(piece, words) for piece in text.split("; ") if piece and not _is_note(piece)]
     return [reason for _, reason in sorted(found, key=lambda each: each[0])]
 
 
