@@ -17,13 +17,13 @@ import pandas as pd
 from calibration_data import Floats, generator
 
 from ai_dev_tools.benchmark.analysis.candidate import Candidate
-from ai_dev_tools.benchmark.analysis.claims import Undertaking
+from ai_dev_tools.benchmark.analysis.claims import PlanInForce
 from ai_dev_tools.benchmark.analysis.gates import Gates
 from ai_dev_tools.benchmark.analysis.measuring import measure
 from ai_dev_tools.benchmark.analysis.pairs import Pairs
 from ai_dev_tools.benchmark.analysis.samples import Samples
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
-from ai_dev_tools.benchmark.analysis.standing import Standing
+from ai_dev_tools.benchmark.analysis.claim_status import ClaimStatus
 from ai_dev_tools.benchmark.analysis.validity import DEFAULTS
 from ai_dev_tools.benchmark.analysis.verdicts import _share_spread, decide
 from ai_dev_tools.benchmark.records.plan import Claim, DeclaredPlan
@@ -134,8 +134,8 @@ def overflowing(charged: bool) -> Make:
 class FilledGates(Gates):
     """Gates over pairs whose structure stays and whose values are filled in for each replicate."""
 
-    def __init__(self, table: pd.DataFrame, work: Undertaking) -> None:
-        super().__init__(table, work)
+    def __init__(self, table: pd.DataFrame, in_force: PlanInForce) -> None:
+        super().__init__(table, in_force)
         self._scopes: dict[tuple[tuple[str, str], str | None, str], Pairs] = {}
 
     def scope(self, arms: tuple[str, str], model: str | None, task: str) -> Pairs:
@@ -176,7 +176,7 @@ class Layout:
             claims=(self.claim,), rules=2,
         )  # fmt: skip
         looks = {(self.claim.id, name): self.look for name in names}
-        self.gates = FilledGates(table, Undertaking(plan, True, looks))
+        self.gates = FilledGates(table, PlanInForce(plan, True, looks))
         frame = self.gates.pairs_of("tools", "baseline").frame
         model, task = (frame[name].cat.codes.to_numpy() for name in ("model", "task"))
         self._at = model, task, frame["sample"].to_numpy(dtype=int)
@@ -194,10 +194,10 @@ class Layout:
         scores = {"quality_low": 0.7 + own, "quality_low_ref": np.full(len(own), 0.7)}
         self.gates.fill(("tools", "baseline"), tokens | scores | {"lost": lost})
         found = []
-        for model in self.gates.work.plan.models:
-            stand = Standing("planned", (), 1, 1)
+        for model in self.gates.in_force.plan.models:
+            status = ClaimStatus("planned", (), 1, 1)
             part, gate = self.gates.pairs(self.claim, model, ALL), self.gates.gate(self.claim, model, ALL)
-            found.append(Candidate(self.gates.work, self.claim, model, ALL, stand, part, gate))
+            found.append(Candidate(self.gates.in_force, self.claim, model, ALL, status, part, gate))
             # the ratio is far beyond its margin or decided elsewhere: the bootstrap would change nothing
             measure(found[-1], DEFAULTS, 0)
         _share_spread(found)

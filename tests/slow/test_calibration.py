@@ -99,7 +99,7 @@ def test_a_filled_run_is_judged_as_the_same_run_from_its_samples(calibration: Mo
     samples = samples.assign(input_tokens=tokens - 10, total_tokens=tokens, score=score, num_ctx=8192)
     guesses = samples["approach"] == "no_context"
     samples.loc[guesses, "score"] = 0.2
-    table = verdicts(samples, [layout.gates.work.plan], resamples=0)
+    table = verdicts(samples, [layout.gates.in_force.plan], resamples=0)
     for one, (_, row) in zip(filled, table[table["task"] == ALL].iterrows(), strict=True):
         assert row["models"] == one.model
         assert row["verdict"] == one.word

@@ -16,7 +16,7 @@ import typer
 
 from ai_dev_tools.benchmark._util.json_values import JsonObject
 from ai_dev_tools.benchmark.config.shipped_files import find_root
-from ai_dev_tools.benchmark.workflow.snakemake import SUMMARY, Call, run
+from ai_dev_tools.benchmark.workflow.snakemake import SUMMARY, SnakemakeCall, run
 from ai_dev_tools.cli.console import FAILED, OK, out, out_json, say, stop
 from ai_dev_tools.cli.options import names
 
@@ -96,7 +96,7 @@ class CommandRequest:
         update(found, {key: value for key, value in self.config.items() if value is not None})
         return found
 
-    def call(self, target: str) -> Call:
+    def call(self, target: str) -> SnakemakeCall:
         """The Snakemake call."""
         from ai_dev_tools.benchmark.config.sources import parse_overrides
 
@@ -104,9 +104,9 @@ class CommandRequest:
         if self.files:
             flags += ["--configfile", *(str(path.resolve()) for path in self.files)]
         given = {key: value for key, value in self.config.items() if value is not None}
-        return Call(target, {**parse_overrides(self.pairs), **given}, [*flags, *self.flags])
+        return SnakemakeCall(target, {**parse_overrides(self.pairs), **given}, [*flags, *self.flags])
 
-    def place(self) -> Path:
+    def find_root(self) -> Path:
         """The workflow's folder."""
         return find_root(self.root)
 
@@ -127,7 +127,7 @@ def open_request(request: CommandRequest) -> tuple[Experiment, Path]:
     from ai_dev_tools.benchmark.config.sources import load_settings
     from ai_dev_tools.benchmark.planning.opening import open_experiment
 
-    root, overrides = request.place(), request.settings()
+    root, overrides = request.find_root(), request.settings()
     config = load_config(apply_batch(load_settings(root, overrides).settings, overrides))
     with contextlib.chdir(root):
         return open_experiment(config, root), root
@@ -140,10 +140,10 @@ def judging(root: Path | None) -> tuple[ValidityThresholds | None, str]:
     from ai_dev_tools.benchmark.errors import ConfigurationError
 
     try:
-        place = find_root(root)
+        folder = find_root(root)
     except ConfigurationError:
         return None, "baseline"
-    config = load_config(load_settings(place, {}).settings)
+    config = load_config(load_settings(folder, {}).settings)
     return config.validity, config.plan.reference
 
 

@@ -88,10 +88,10 @@ def _judge(
 
     given = CommandRequest(root)
     thresholds, planned = judging(root)
-    place = given.place() if run is None or not Path(run).exists() or not Path(baseline).exists() else Path()
+    folder = given.find_root() if run is None or not Path(run).exists() or not Path(baseline).exists() else Path()
     try:
-        now = read_run(run or open_request(given)[0].run, place)
-        before, arm = read_run(baseline, place), reference or planned
+        now = read_run(run or open_request(given)[0].run, folder)
+        before, arm = read_run(baseline, folder), reference or planned
         return judge_gate(now, before, bounds, approach, arm, alpha, power=power, thresholds=thresholds)
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
         said = (str(error).splitlines() or [""])[0][:120]

@@ -47,7 +47,7 @@ def import_runs(
     if absent := [source for source in sources if not source.is_file()]:
         console.stop(f"{absent[0]} does not exist or is not a file: name archives, or one old result file")
     if old:
-        _import_old(old[0], name, report, CommandRequest(root).place(), as_json)
+        _import_old(old[0], name, report, CommandRequest(root).find_root(), as_json)
     else:
         _import_archives(sources, name, output, separate, root, as_json)
 
@@ -59,7 +59,7 @@ def _import_archives(
     from ai_dev_tools.benchmark.comparison.run import CRATE_SUFFIX
 
     label = name or "__".join(file.name.removesuffix(CRATE_SUFFIX).removesuffix(".zip") for file in files)
-    folder = output or CommandRequest(root).place() / "results" / "comparison" / label
+    folder = output or CommandRequest(root).find_root() / "results" / "comparison" / label
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         console.stop(f"{folder} is a file or not empty: name another folder with --output")
     thresholds, reference = judging(root)

@@ -24,9 +24,9 @@ def migrate(
     """Convert the previous system's settings; writes one file and changes no other."""
     from ai_dev_tools.benchmark.legacy.migrate import migrate_file
 
-    place = CommandRequest(root).place()
-    target = output or place / "config" / "migrated.yaml"
-    migration = migrate_file(source, place)
+    folder = CommandRequest(root).find_root()
+    target = output or folder / "config" / "migrated.yaml"
+    migration = migrate_file(source, folder)
     if target.exists() and not force:
         console.stop(f"{target} exists already: name another with --output, or replace it with --force")
     try:

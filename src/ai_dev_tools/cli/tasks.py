@@ -32,7 +32,7 @@ class TaskRow(TypedDict):
 
 def list_tasks(root: Root = None, as_json: AsJson = False) -> None:
     """List all tasks."""
-    rows = task_rows(CommandRequest(root).place())
+    rows = task_rows(CommandRequest(root).find_root())
     console.out_json(rows) if as_json else console.out(task_table(rows))
 
 

@@ -34,10 +34,10 @@ def validate(
     from ai_dev_tools.benchmark.workflow.preflight import validate as check_all
 
     request = CommandRequest.of(context)
-    place, overrides = request.place(), request.settings()
-    merged = load_settings(place, overrides)
-    with contextlib.chdir(place):
-        checks = [vars(check) for check in check_all(merged, overrides, place)]
+    folder, overrides = request.find_root(), request.settings()
+    merged = load_settings(folder, overrides)
+    with contextlib.chdir(folder):
+        checks = [vars(check) for check in check_all(merged, overrides, folder)]
     settings = setting_rows(merged) if sources else []
     if as_json:
         console.out_json({"checks": checks, "settings": settings})

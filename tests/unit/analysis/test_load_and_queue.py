@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ai_dev_tools.benchmark.analysis.ledger import check_samples
 from ai_dev_tools.benchmark.analysis.samples import Samples
-from ai_dev_tools.benchmark.analysis.waiting import late_load_s
+from ai_dev_tools.benchmark.analysis.load_and_queue import late_load_s
 from support.invented import invent
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ai_dev_tools.benchmark.analysis.claims import undertaking
+from ai_dev_tools.benchmark.analysis.claims import plan_in_force
 from ai_dev_tools.benchmark.analysis.comparison import compare
 from ai_dev_tools.benchmark.analysis.decomposition import break_even, decompose, efficiency_change
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
@@ -349,10 +349,10 @@ def test_every_column_of_numbers_is_read_back_as_numbers() -> None:
 def test_twenty_resamples_lie_beyond_the_smallest_level(looks: int) -> None:
     samples = invent(n=6, tasks=("a", "b", "c", "d", "e", "f"), models=("m1",))
     plans = [declare(samples, plan=f"p{k}") for k in range(looks)]
-    work = undertaking(samples, plans, "light")
+    in_force = plan_in_force(samples, plans, "light")
     smallest = 0.05 / 2**looks / (2 * 2 * 6)
-    assert enough_resamples(work) * smallest >= 20
-    assert enough_resamples(work, 0) == 0
+    assert enough_resamples(in_force) * smallest >= 20
+    assert enough_resamples(in_force, 0) == 0
 
 
 def test_what_costs_more_and_answers_better_says_so() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from ai_dev_tools.benchmark.config.shipped_files import find_root
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.workflow.snakemake import Call, spell, split_config
+from ai_dev_tools.benchmark.workflow.snakemake import SnakemakeCall, spell, split_config
 from ai_dev_tools.cli.benchmark_cli import app, main
 from ai_dev_tools.cli.options import join_lists
 from fakes.ollama import FakeOllama
@@ -35,7 +35,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_target_comes_before_config_which_swallows_what_follows() -> None:
-    call = Call("report", {"profile": "light", "tasks": ["a", "b"]}, ["--dry-run"])
+    call = SnakemakeCall("report", {"profile": "light", "tasks": ["a", "b"]}, ["--dry-run"])
     assert call.arguments() == ["report", "--dry-run", "--config", "profile=light", "tasks=a,b"]
     assert call.shown() == "snakemake report --dry-run --config profile=light tasks=a,b"
 
@@ -45,7 +45,7 @@ def test_config_among_the_users_own_flags_is_merged_since_snakemake_heeds_the_la
         ["-n", "--cores", "2"],
         ["a=1", "b=2", "c=3"],
     )
-    assert Call(None, {"x": 1}, ["--config", "samples=2"]).arguments() == ["--config", "x=1", "samples=2"]
+    assert SnakemakeCall(None, {"x": 1}, ["--config", "samples=2"]).arguments() == ["--config", "x=1", "samples=2"]
 
 
 @pytest.mark.parametrize(

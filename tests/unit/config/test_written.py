@@ -21,7 +21,7 @@ from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.prompts.tools import load_tool
 from ai_dev_tools.benchmark.runner import BenchmarkRunner
 from ai_dev_tools.benchmark.tasks.loading import load_task
-from ai_dev_tools.benchmark.workflow.snakemake import Call
+from ai_dev_tools.benchmark.workflow.snakemake import SnakemakeCall
 from ai_dev_tools.cli.benchmark_cli import main
 from support.making import case, write_task
 from support.project import make_project
@@ -116,7 +116,7 @@ def test_numbers_and_truth_values_are_what_they_say(tmp_path: Path) -> None:
 
 @given(st.lists(st.sampled_from(NAMES), min_size=1, max_size=3))
 def test_what_python_gives_arrives_as_it_was_given(names: list[str]) -> None:
-    arguments = Call("report", {"tasks": names}).arguments()
+    arguments = SnakemakeCall("report", {"tasks": names}).arguments()
     pairs = arguments[arguments.index("--config") + 1 :]
     assert config_of(*pairs).tasks == tuple(names)
 

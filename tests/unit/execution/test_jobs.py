@@ -346,7 +346,7 @@ def test_the_work_of_a_runner_that_was_born_at_the_warm_up_is_no_part_of_the_fir
 ) -> None:
     meter = Meter(server.pid)
     load(server, busy_s=0.5)
-    meter.look()
+    meter.rescan()
     with meter.measuring() as reading:
         pass
     meter.close()
@@ -368,7 +368,7 @@ def test_a_runner_that_was_overlooked_makes_the_work_unknown_instead_of_wrong(se
     meter = Meter(server.pid)
     load(server, busy_s=0.5)
     with meter.measuring() as reading:
-        meter.look()
+        meter.rescan()
     meter.close()
     assert reading.result.server_cpu_s is None
     assert reading.result.other_cpu_s is None

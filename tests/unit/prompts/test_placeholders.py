@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ai_dev_tools.benchmark.errors import ConfigurationError, ToolError
-from ai_dev_tools.benchmark.prompts.placeholders import VALID, CaseInput, check_words, command_line, in_template
+from ai_dev_tools.benchmark.prompts.placeholders import VALID, ToolInput, check_words, command_line, in_template
 from ai_dev_tools.benchmark.prompts.tool_results import collect_contexts
 from ai_dev_tools.benchmark.prompts.tools import condense, load_tool, run_tool
 from ai_dev_tools.benchmark.tasks.loading import load_task
@@ -91,7 +91,7 @@ def test_every_word_is_refused_or_filled_or_text(word: str) -> None:
         check_words([word], VALID)
     except ValueError:
         return
-    given = CaseInput("one", "Q?", {})
+    given = ToolInput("one", "Q?", {})
     try:
         argv = command_line([word], {"python": "P", "tool_dir": "D", "output_file": "O"}, ["a"], given)
     except ToolError:
@@ -134,7 +134,7 @@ def test_a_file_is_never_taken_for_an_option(name: str) -> None:
 
 
 def test_a_template_has_question_and_variables_too() -> None:
-    given = CaseInput("one", "Why?", {"topic": "parsing", "a-b": 1})
+    given = ToolInput("one", "Why?", {"topic": "parsing", "a-b": 1})
     for template in ("{{ question }} {{ vars.topic }} {{ vars['a-b'] }}", "{question} {vars.topic} {vars.a-b}"):
         spec = tool(Path(), "x", template=template)
         assert condense(spec, b"", given.vars, question=given.question) == "Why? parsing 1"

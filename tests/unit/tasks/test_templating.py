@@ -12,7 +12,7 @@ from ai_dev_tools.benchmark.errors import ConfigurationError, ToolError
 from ai_dev_tools.benchmark.prompts.tools import condense, load_tool
 from ai_dev_tools.benchmark.tasks import templating
 from ai_dev_tools.benchmark.tasks.loading import load_task
-from ai_dev_tools.benchmark.tasks.templating import Failed, names_variable, outcomes, render_each, template_problem
+from ai_dev_tools.benchmark.tasks.templating import Failed, names_variable, run_isolated, render_each, template_problem
 from support.making import tool, write_task
 
 HUNGRY = {
@@ -40,8 +40,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("template", HUNGRY.values(), ids=HUNGRY)
 def test_a_hungry_template_fails_and_takes_nothing_from_who_renders_it(template: str) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    (outcome,) = render_each(template, [{"given": 1}], 20_000_000)
-    assert isinstance(outcome, Failed), str(outcome)[:100]
+    (rendered,) = render_each(template, [{"given": 1}], 20_000_000)
+    assert isinstance(rendered, Failed), str(rendered)[:100]
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
 
 
@@ -101,6 +101,6 @@ def test_no_process_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_nothing_of_the_process_happens_twice(capfd: pytest.CaptureFixture[str]) -> None:
     """What was about to be printed, and what happens at the end of a program, is the parent's alone."""
     print("once", end="")
-    assert outcomes(lambda: ["x"]) == ["x"]
+    assert run_isolated(lambda: ["x"]) == ["x"]
     print()
     assert capfd.readouterr().out == "once\n"

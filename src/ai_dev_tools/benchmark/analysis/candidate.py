@@ -8,15 +8,15 @@ from typing import Literal
 import numpy as np
 
 from ai_dev_tools.benchmark.analysis.bills import Bill
-from ai_dev_tools.benchmark.analysis.claims import Undertaking
+from ai_dev_tools.benchmark.analysis.claims import PlanInForce
 from ai_dev_tools.benchmark.analysis.effects import Effect
 from ai_dev_tools.benchmark.analysis.pairs import Pairs
 from ai_dev_tools.benchmark.analysis.power import minimal_effect
 from ai_dev_tools.benchmark.analysis.quality import Gate, gate_level
 from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.samples_table import ALL, words
-from ai_dev_tools.benchmark.analysis.saying import CostTest, fewest, ratio_found, says_saves
-from ai_dev_tools.benchmark.analysis.standing import Standing
+from ai_dev_tools.benchmark.analysis.decision_power import CostTest, fewest, ratio_found, says_saves
+from ai_dev_tools.benchmark.analysis.claim_status import ClaimStatus
 from ai_dev_tools.benchmark.analysis.statistics import effect_size, from_log
 from ai_dev_tools.benchmark.analysis.wording import ONE_REPOSITORY, POWER_AT, sentence
 from ai_dev_tools.benchmark.records.plan import RULES, Claim, Plan
@@ -37,11 +37,11 @@ COLUMNS = words(
 class Candidate:
     """One claim on one model and scope, as it is being judged."""
 
-    work: Undertaking
+    in_force: PlanInForce
     claim: Claim
     model: str
     task: str
-    standing: Standing
+    status: ClaimStatus
     pairs: Pairs
     gate: Gate
     clean: Effect | None = None
@@ -64,34 +64,34 @@ class Candidate:
     @property
     def one_source(self) -> bool:
         """Whether all cases in scope come from one repository, so that nothing is said beyond it."""
-        tasks = set(self.work.plan.tasks) if self.task == ALL else {self.task}
-        return tasks <= set(self.work.plan.single_source)
+        tasks = set(self.in_force.plan.tasks) if self.task == ALL else {self.task}
+        return tasks <= set(self.in_force.plan.single_source)
 
     @property
     def look(self) -> int:
         """Which plan of this claim this is, from 1."""
-        return self.work.looks.get((self.claim.id, self.model), 1)
+        return self.in_force.looks.get((self.claim.id, self.model), 1)
 
     @property
     def alpha(self) -> float:
         """Level of this look: alpha / 2^look."""
-        return float(self.work.plan.alpha / 2**self.look)
+        return float(self.in_force.plan.alpha / 2**self.look)
 
     @property
     def next_look(self) -> int:
         """At which look more samples would be judged: this one where planned ones are missing, else another."""
-        open_yet = not self.work.declared or self.standing.label == "interim"
+        open_yet = not self.in_force.declared or self.status.label == "interim"
         return self.look if open_yet else self.look + 1
 
     @property
     def bill_level(self) -> float:
         """Level of each side of the bill at this look."""
-        return gate_level(self.work.plan.alpha, self.look)
+        return gate_level(self.in_force.plan.alpha, self.look)
 
     @property
     def family(self) -> int:
         """How many claims are judged together: those of all models, or of all tasks in one model."""
-        plan = self.work.plan
+        plan = self.in_force.plan
         return len(plan.claims) * len(plan.models if self.task == ALL else plan.tasks)
 
     @property
@@ -129,7 +129,7 @@ class Candidate:
 
 def verdict_row(c: Candidate) -> Row:
     """The row of the verdicts table; columns that cannot be had are absent."""
-    plan, found = c.work.plan, c.clean
+    plan, found = c.in_force.plan, c.clean
     row: Row = {
         "profile": plan.profile,
         "claim": c.claim.id,
@@ -144,9 +144,9 @@ def verdict_row(c: Candidate) -> Row:
         "direction": c.direction(found, c.adjusted),
         "alpha": c.alpha,
         "look": c.look,
-        "planned": c.standing.planned,
-        "present": c.standing.present,
-        "plan": plan.plan if c.work.declared else "",
+        "planned": c.status.planned,
+        "present": c.status.present,
+        "plan": plan.plan if c.in_force.declared else "",
         "rules": RULES,
         "pairs": 0,
         "cases": 0,
@@ -157,7 +157,7 @@ def verdict_row(c: Candidate) -> Row:
     }
     if found is not None:
         row |= _effect_columns(c, found)
-    notes = (*_other_rules(c), *c.standing.notes) if c.task == ALL else ()
+    notes = (*_other_rules(c), *c.status.notes) if c.task == ALL else ()
     row["reasons"] = "; ".join(dict.fromkeys((*c.reasons, *notes)))
     row["sentence"] = sentence(row)
     return row
@@ -165,23 +165,23 @@ def verdict_row(c: Candidate) -> Row:
 
 def _other_rules(c: Candidate) -> tuple[str, ...]:
     """What a reader of an older word should know."""
-    if not c.work.declared or c.work.plan.rules >= RULES:
+    if not c.in_force.declared or c.in_force.plan.rules >= RULES:
         return ()
     return (
-        f"planned under rules {c.work.plan.rules} and judged by rules {RULES}, so an earlier word may have been another",
+        f"planned under rules {c.in_force.plan.rules} and judged by rules {RULES}, so an earlier word may have been another",
     )
 
 
 def _scope(c: Candidate) -> str:
     if c.task != ALL:
         return f"{c.task}, {ONE_REPOSITORY}" if c.one_source else c.task
-    total = len(c.work.plan.tasks)
+    total = len(c.in_force.plan.tasks)
     used = c.clean.source.tasks if c.clean else 0
-    every = f"all {total} tasks" if total != 1 else f"{next(iter(c.work.plan.tasks))}, the only task"
+    every = f"all {total} tasks" if total != 1 else f"{next(iter(c.in_force.plan.tasks))}, the only task"
     text = every if used == total else f"{used} of {total} tasks"
     if c.one_source:
         return f"{text}; {ONE_REPOSITORY}"
-    alone = [task for task in c.work.plan.single_source if task in c.work.plan.tasks]
+    alone = [task for task in c.in_force.plan.single_source if task in c.in_force.plan.tasks]
     return f"{text}; {', '.join(alone)} for one repository only" if alone else text
 
 
@@ -237,7 +237,7 @@ def _clusters_that_decide(c: Candidate, found: Effect) -> int | None:
     None if more of the same would not.
     """
     cheaper = found.source.estimate < 0
-    alpha = c.work.plan.alpha
+    alpha = c.in_force.plan.alpha
     level, of_this_look = gate_level(alpha, c.next_look), gate_level(alpha, c.look)
     quality = c.gate.seen and replace(c.gate.seen, level=c.gate.seen.level * level / of_this_look)
     if c.mixed or (c.bill.ratio < 1) != cheaper or (cheaper and quality is None):

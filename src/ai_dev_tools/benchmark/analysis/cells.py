@@ -22,7 +22,7 @@ LONGEST = float(np.finfo(np.float64).max)
 DIMENSIONS = ("profile", "model", "task", "approach")
 
 
-class Source:
+class SampleColumns:
     """Prepared samples with their columns as arrays, each converted once."""
 
     def __init__(self, samples: Samples) -> None:
@@ -88,7 +88,7 @@ class Source:
 class MetricCell:
     """Samples of one cell; `column` gives all values of a column, `completed` the known ones of completed samples."""
 
-    def __init__(self, source: Source, rows: NDArray[np.intp]) -> None:
+    def __init__(self, source: SampleColumns, rows: NDArray[np.intp]) -> None:
         self._source = source
         self._rows = rows
         self._cache: dict[str, NDArray[Any]] = {}

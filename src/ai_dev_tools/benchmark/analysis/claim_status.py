@@ -7,7 +7,7 @@ from typing import Literal
 
 import pandas as pd
 
-from ai_dev_tools.benchmark.analysis.claims import Undertaking, makes
+from ai_dev_tools.benchmark.analysis.claims import PlanInForce, makes
 from ai_dev_tools.benchmark.analysis.continuity import additions, departures, foreseen, share_requests
 from ai_dev_tools.benchmark.records.plan import Claim, DeclaredPlan, Plan
 
@@ -16,7 +16,7 @@ REMEDY = "to get a word, undo that or ask everything again under this plan (retr
 
 
 @dataclass(frozen=True)
-class Standing:
+class ClaimStatus:
     """What may be said of one claim on one model: `label`, why it is less than planned, and what to know besides."""
 
     label: Label
@@ -26,13 +26,13 @@ class Standing:
     notes: tuple[str, ...] = ()
 
 
-def standing(samples: pd.DataFrame, work: Undertaking, claim: Claim, model: str) -> Standing:
+def claim_status(samples: pd.DataFrame, in_force: PlanInForce, claim: Claim, model: str) -> ClaimStatus:
     """Judge whether the planned samples of a claim are all there, and were foreseen by it or by plans it continues.
 
     Args:
         samples: result of `planned_samples`.
     """
-    plan = work.plan
+    plan = in_force.plan
     arms = [
         arm for arm in dict.fromkeys((claim.approach, claim.reference, plan.quality.floor)) if arm in plan.approaches
     ]
@@ -42,20 +42,20 @@ def standing(samples: pd.DataFrame, work: Undertaking, claim: Claim, model: str)
         ["instance", "task", "approach", "sample" if rows["sample"].notna().all() else "case"]
     )
     present = len(unique) // max(1, rows["instance"].nunique())
-    if not work.declared:
-        return Standing("exploratory", ("no plan was declared before the run",), planned, present)
-    unforeseen, notes = _provenance(rows, work, claim, model)
+    if not in_force.declared:
+        return ClaimStatus("exploratory", ("no plan was declared before the run",), planned, present)
+    unforeseen, notes = _provenance(rows, in_force, claim, model)
     if present < planned:
         early = f"interim look: {present} of {planned} planned samples are there"
-        return Standing("interim", (early, *unforeseen), planned, present, notes)
-    return Standing("exploratory" if unforeseen else "planned", unforeseen, planned, present, notes)
+        return ClaimStatus("interim", (early, *unforeseen), planned, present, notes)
+    return ClaimStatus("exploratory" if unforeseen else "planned", unforeseen, planned, present, notes)
 
 
 def _provenance(
-    rows: pd.DataFrame, work: Undertaking, claim: Claim, model: str
+    rows: pd.DataFrame, in_force: PlanInForce, claim: Claim, model: str
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Why older samples do not count, and what to know where they do."""
-    plan, earlier = work.plan, {other.plan: other for other in work.earlier}
+    plan, earlier = in_force.plan, {other.plan: other for other in in_force.earlier}
     asked_under = rows["plan"].astype("category")
     older = asked_under[(asked_under != plan.plan).to_numpy()]
     counted = {
@@ -68,7 +68,7 @@ def _provenance(
     notes: list[str] = []
     if unforeseen:
         reasons.append(f"{unforeseen} of {len(rows)} samples are older than the plan, and no earlier plan foresaw them")
-    for other in work.earlier:
+    for other in in_force.earlier:
         used = counted.get(other.plan, 0)
         concerned = used or (makes(other, claim, model) and share_requests(other, plan))
         if concerned and (changed := departures(other, plan)):

@@ -19,7 +19,7 @@ def reference_of(plans: Sequence[DeclaredPlan]) -> str:
 
 
 @dataclass(frozen=True)
-class Undertaking:
+class PlanInForce:
     """The plan that a profile's samples are judged by.
 
     Attributes:
@@ -35,16 +35,16 @@ class Undertaking:
     earlier: tuple[DeclaredPlan, ...] = ()
 
 
-def undertaking(
+def plan_in_force(
     samples: pd.DataFrame, plans: Sequence[DeclaredPlan], profile: str, reference: str = "baseline"
-) -> Undertaking:
+) -> PlanInForce:
     """The profile's latest plan with the number of each look.
 
     Without a plan, the obvious claims as exploratory.
     """
     own = list({plan.plan: plan for plan in plans if plan.profile == profile}.values())
     if not own:
-        return Undertaking(_assumed(samples, profile, reference), False, {})
+        return PlanInForce(_assumed(samples, profile, reference), False, {})
     *earlier, plan = own
     # a claim is known by what it compares: another name, margin or reference does not make its first look anew
     looks = {
@@ -52,7 +52,7 @@ def undertaking(
         for claim in plan.claims
         for model in plan.models
     }
-    return Undertaking(plan, True, looks, tuple(earlier))
+    return PlanInForce(plan, True, looks, tuple(earlier))
 
 
 def makes(plan: DeclaredPlan, claim: Claim, model: str) -> bool:

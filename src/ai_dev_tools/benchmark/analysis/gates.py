@@ -6,7 +6,7 @@ from functools import cached_property
 
 import pandas as pd
 
-from ai_dev_tools.benchmark.analysis.claims import Undertaking
+from ai_dev_tools.benchmark.analysis.claims import PlanInForce
 from ai_dev_tools.benchmark.analysis.controls import COMPARABLE
 from ai_dev_tools.benchmark.analysis.pairing import pair_up
 from ai_dev_tools.benchmark.analysis.pairs import Pairs
@@ -23,8 +23,8 @@ Scope = tuple[str, str, str, str]
 class Gates:
     """Pairs and gates of every scope of a plan; claims on tokens and on time share them."""
 
-    def __init__(self, table: pd.DataFrame, work: Undertaking) -> None:
-        self._table, self.work = table, work
+    def __init__(self, table: pd.DataFrame, in_force: PlanInForce) -> None:
+        self._table, self.in_force = table, in_force
         self._present = set(levels(table["approach"]))
         self._pairs: dict[Arms, Pairs] = {}
         self._excerpts: dict[str, Pairs] = {}
@@ -33,7 +33,7 @@ class Gates:
 
     @cached_property
     def _arms(self) -> list[Arms]:
-        return list(dict.fromkeys((claim.approach, claim.reference) for claim in self.work.plan.claims))
+        return list(dict.fromkeys((claim.approach, claim.reference) for claim in self.in_force.plan.claims))
 
     def pairs(self, claim: Claim, model: str | None, task: str) -> Pairs:
         """Pairs of a claim's arms in one scope; of all models where `model` is None."""
@@ -47,7 +47,7 @@ class Gates:
         """What the quality of a claim says about one model, over all tasks or in one."""
         key = (claim.approach, claim.reference, model, task)
         if key not in self._gates:
-            rule, models = self.work.plan.quality, len(self.work.plan.models)
+            rule, models = self.in_force.plan.quality, len(self.in_force.plan.models)
             floor, own_floor = (
                 self.scope((arm, rule.floor), model, task)
                 if {arm, rule.floor} <= self._present and arm != rule.floor
@@ -64,7 +64,7 @@ class Gates:
         """The quality of a claim over all its models."""
         key = (claim.approach, claim.reference, task)
         if key not in self._claims:
-            plan = self.work.plan
+            plan = self.in_force.plan
             tests = len(self._arms) * (1 if task == ALL else len(plan.tasks))
             level = gate_level(plan.quality.alpha, self._look(claim))
             self._claims[key] = claim_quality(self.pairs(claim, None, task), plan.quality, level, tests)
@@ -72,8 +72,8 @@ class Gates:
 
     def _look(self, claim: Claim) -> int:
         """How often the quality of these arms has been looked at: on whichever outcome and model most often."""
-        same = {c.id for c in self.work.plan.claims if (c.approach, c.reference) == (claim.approach, claim.reference)}
-        return max((look for (name, _), look in self.work.looks.items() if name in same), default=1)
+        same = {c.id for c in self.in_force.plan.claims if (c.approach, c.reference) == (claim.approach, claim.reference)}
+        return max((look for (name, _), look in self.in_force.looks.items() if name in same), default=1)
 
     def pairs_of(self, approach: str, reference: str) -> Pairs:
         """All pairs of two arms."""

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ai_dev_tools.benchmark.analysis.cells import DIMENSIONS, Cell, MetricCell, Source
+from ai_dev_tools.benchmark.analysis.cells import DIMENSIONS, Cell, MetricCell, SampleColumns
 from ai_dev_tools.benchmark.analysis.clusters import Floats, Ints, cluster_estimate
 from ai_dev_tools.benchmark.analysis.samples import Samples, SamplesLike
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
@@ -42,7 +42,7 @@ def compute_metrics(samples: SamplesLike, only: Sequence[str] | None = None) -> 
         ConfigurationError: the table lacks what identifies a sample, or a metric is unknown.
     """
     plugins = [METRICS.find(name) for name in only] if only is not None else [*METRICS.values()]
-    source = Source(Samples.of(samples))
+    source = SampleColumns(Samples.of(samples))
     if len(source.samples) == 0:
         return pd.DataFrame(
             {name: pd.Series(dtype="float64" if name in ("value", "low", "high", "n") else "str") for name in COLUMNS}
@@ -66,7 +66,7 @@ def compute_metrics(samples: SamplesLike, only: Sequence[str] | None = None) -> 
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _only_level(source: Source, dimension: int) -> str:
+def _only_level(source: SampleColumns, dimension: int) -> str:
     return source.levels(DIMENSIONS[dimension])[0]
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pandas as pd
 
 from ai_dev_tools.benchmark.analysis.candidate import Candidate
-from ai_dev_tools.benchmark.analysis.claims import Undertaking, planned_samples, reference_of, undertaking
+from ai_dev_tools.benchmark.analysis.claims import PlanInForce, planned_samples, reference_of, plan_in_force
 from ai_dev_tools.benchmark.analysis.gates import Gates
 from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.samples import Samples, SamplesLike
@@ -34,12 +34,12 @@ def sensitivity(
     table, limits = prepared.frame, prepared.thresholds
     rows: list[Row] = []
     for profile in levels(table["profile"]):
-        work = undertaking(table, plans, profile, prepared.reference)
-        part = planned_samples(table, work.plan)
-        gates = Gates(part, work)
-        measured = measure_profile(part, work, gates, limits, enough_resamples(work, resamples))
-        for setting, value, plan in _variants(work.plan):
-            other = replace(work, plan=plan)
+        in_force = plan_in_force(table, plans, profile, prepared.reference)
+        part = planned_samples(table, in_force.plan)
+        gates = Gates(part, in_force)
+        measured = measure_profile(part, in_force, gates, limits, enough_resamples(in_force, resamples))
+        for setting, value, plan in _variants(in_force.plan):
+            other = replace(in_force, plan=plan)
             judged = _again(measured, other, Gates(part, other) if setting == QUALITY else gates)
             rows += [
                 {
@@ -48,7 +48,7 @@ def sensitivity(
                     "models": c.model,
                     "setting": setting,
                     "value": value,
-                    "declared": "yes" if plan == work.plan else "",
+                    "declared": "yes" if plan == in_force.plan else "",
                     "verdict": c.word,
                     "reasons": "; ".join(dict.fromkeys(c.reasons)),
                 }
@@ -72,13 +72,13 @@ def _variants(plan: DeclaredPlan) -> Iterator[tuple[str, float, DeclaredPlan]]:
         )
 
 
-def _again(measured: Sequence[Candidate], work: Undertaking, gates: Gates) -> list[Candidate]:
+def _again(measured: Sequence[Candidate], in_force: PlanInForce, gates: Gates) -> list[Candidate]:
     """The candidates as measured, under another plan and before any decision."""
-    claims = {claim.id: claim for claim in work.plan.claims}
+    claims = {claim.id: claim for claim in in_force.plan.claims}
     return [
         replace(
             c,
-            work=work,
+            in_force=in_force,
             claim=claims[c.claim.id],
             gate=gates.gate(claims[c.claim.id], c.model, c.task),
             reasons=[],

@@ -16,10 +16,10 @@ import pandas as pd
 from ai_dev_tools.benchmark.analysis.bills import with_floor
 from ai_dev_tools.benchmark.analysis.candidate import COLUMNS, Candidate, Direction, verdict_row
 from ai_dev_tools.benchmark.analysis.claims import (
-    Undertaking,
+    PlanInForce,
     planned_samples,
     reference_of,
-    undertaking,
+    plan_in_force,
 )
 from ai_dev_tools.benchmark.analysis.effects import Effect
 from ai_dev_tools.benchmark.analysis.gates import Gates
@@ -28,7 +28,7 @@ from ai_dev_tools.benchmark.analysis.quality import superiority_p
 from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.samples import Samples, SamplesLike
 from ai_dev_tools.benchmark.analysis.samples_table import ALL, levels, words
-from ai_dev_tools.benchmark.analysis.standing import standing
+from ai_dev_tools.benchmark.analysis.claim_status import claim_status
 from ai_dev_tools.benchmark.analysis.statistics import (
     RESAMPLES,
     holm,
@@ -37,7 +37,7 @@ from ai_dev_tools.benchmark.analysis.statistics import (
 from ai_dev_tools.benchmark.config.models import ValidityThresholds
 from ai_dev_tools.benchmark.records.plan import DeclaredPlan
 
-BEYOND = 20
+LEAST_RESAMPLES_BEYOND = 20
 """Resamples that must lie beyond a level for a test at that level."""
 MOST_RESAMPLES = 399_999
 """Enough up to the fifth look at a plan of twelve claims; bounds memory."""
@@ -72,8 +72,8 @@ def judge(
     rows: list[Row] = []
     checks: list[tuple[Any, ...]] = []
     for profile in levels(table["profile"]):
-        work = undertaking(table, plans, profile, prepared.reference)
-        judged = _judge_profile(planned_samples(table, work.plan), work, limits, resamples)
+        in_force = plan_in_force(table, plans, profile, prepared.reference)
+        judged = _judge_profile(planned_samples(table, in_force.plan), in_force, limits, resamples)
         rows += [verdict_row(candidate) for candidate in judged]
         for c in judged:
             key = (profile, c.claim.id, c.model, c.task)
@@ -82,35 +82,35 @@ def judge(
 
 
 def _judge_profile(
-    table: pd.DataFrame, work: Undertaking, limits: ValidityThresholds, resamples: int
+    table: pd.DataFrame, in_force: PlanInForce, limits: ValidityThresholds, resamples: int
 ) -> list[Candidate]:
-    gates = Gates(table, work)
-    measured = measure_profile(table, work, gates, limits, enough_resamples(work, resamples))
+    gates = Gates(table, in_force)
+    measured = measure_profile(table, in_force, gates, limits, enough_resamples(in_force, resamples))
     return decide(measured, limits)
 
 
-def enough_resamples(work: Undertaking, least: int = RESAMPLES) -> int:
+def enough_resamples(in_force: PlanInForce, least: int = RESAMPLES) -> int:
     """Resamples of which 20 lie beyond the smallest level that any claim of a plan is tested at.
 
     0 stays 0.
     """
-    look = max(work.looks.values(), default=1)
-    family = len(work.plan.claims) * max(len(work.plan.models), len(work.plan.tasks))
-    level = work.plan.alpha / 2**look / (2 * max(1, family))
-    return max(least, min(MOST_RESAMPLES, int(np.ceil(BEYOND / level)))) if least else 0
+    look = max(in_force.looks.values(), default=1)
+    family = len(in_force.plan.claims) * max(len(in_force.plan.models), len(in_force.plan.tasks))
+    level = in_force.plan.alpha / 2**look / (2 * max(1, family))
+    return max(least, min(MOST_RESAMPLES, int(np.ceil(LEAST_RESAMPLES_BEYOND / level)))) if least else 0
 
 
 def measure_profile(
-    table: pd.DataFrame, work: Undertaking, gates: Gates, limits: ValidityThresholds, resamples: int
+    table: pd.DataFrame, in_force: PlanInForce, gates: Gates, limits: ValidityThresholds, resamples: int
 ) -> list[Candidate]:
     """Every claim of a plan on every model, over all tasks and in each, measured and not yet decided."""
     found: list[Candidate] = []
-    for claim in work.plan.claims:
-        for model in work.plan.models:
-            stand = standing(table, work, claim, model)
-            for task in (ALL, *work.plan.tasks):
+    for claim in in_force.plan.claims:
+        for model in in_force.plan.models:
+            status = claim_status(table, in_force, claim, model)
+            for task in (ALL, *in_force.plan.tasks):
                 part = gates.pairs(claim, model, task)
-                candidate = Candidate(work, claim, model, task, stand, part, gates.gate(claim, model, task))
+                candidate = Candidate(in_force, claim, model, task, status, part, gates.gate(claim, model, task))
                 measure(candidate, limits, resamples)
                 found.append(candidate)
     _share_spread(found)
@@ -123,7 +123,7 @@ def decide(measured: Sequence[Candidate], limits: ValidityThresholds) -> list[Ca
     by_task = [c for c in measured if c.task != ALL]
     _decide_family(primary)
     for candidate in primary:
-        _settle_word(candidate, limits)
+        _settle_verdict(candidate, limits)
     _decide_tasks(primary, by_task, limits)
     return [c for p in primary for c in [p, *(t for t in by_task if (t.claim, t.model) == (p.claim, p.model))]]
 
@@ -148,10 +148,10 @@ def _decide_family(family: list[Candidate]) -> None:
         c.adjusted = 1.0 if adjusted >= 1 else float(adjusted / 2 ** (c.look - least))
 
 
-def _settle_word(c: Candidate, limits: ValidityThresholds) -> None:
+def _settle_verdict(c: Candidate, limits: ValidityThresholds) -> None:
     """Settle label, word and reasons of a candidate whose adjusted p-value is known."""
-    c.label = c.standing.label
-    c.reasons += c.standing.reasons
+    c.label = c.status.label
+    c.reasons += c.status.reasons
     found, e = c.clean, c.clean.source if c.clean else None
     direction = c.direction(found, c.adjusted)
     enough = e is not None and e.clusters >= limits.min_clusters
@@ -204,7 +204,7 @@ def _settle(c: Candidate, direction: Direction, found: Effect) -> None:
                 c.reasons.append(
                     "brevity, not this tool: answers are not shown to be better than those from an excerpt of its length"
                 )
-            elif "excerpt" in c.work.plan.approaches and not np.isfinite(c.gate.brevity_p):
+            elif "excerpt" in c.in_force.plan.approaches and not np.isfinite(c.gate.brevity_p):
                 c.reasons.append("brevity is not ruled out: the excerpt is not of the same length in tokens")
         else:
             c.reasons += c.gate.reasons
@@ -282,7 +282,7 @@ def _decide_tasks(primary: list[Candidate], by_task: list[Candidate], limits: Va
         family = [c for c in by_task if c.model == model and (c.claim.id, model) in opened]
         _decide_family(family)
         for c in family:
-            _settle_word(c, limits)
+            _settle_verdict(c, limits)
     for c in by_task:
         if (c.claim.id, c.model) not in opened:
             c.label, c.word = "exploratory", ""

@@ -92,7 +92,7 @@ def _request_by_request(repetition: Repetition) -> Section:
     shared = repetition.shared
     rows = [
         {
-            "outcome": name.replace("_", " "),
+            "field": name.replace("_", " "),
             "differ": count,
             "same": shared - count,
             "share": count / shared if shared else None,
@@ -100,7 +100,7 @@ def _request_by_request(repetition: Repetition) -> Section:
         for name, count in repetition.differing.items()
     ]
     columns = (
-        Column("outcome", "Outcome"),
+        Column("field", "Recorded"),
         Column("same", "The same", "number"),
         Column("differ", "Differ", "number"),
         Column("share", "Share that differs", "percent", 1),
@@ -110,7 +110,7 @@ def _request_by_request(repetition: Repetition) -> Section:
         f"Of {plural(shared, 'request')} that both asked; {alone} Where one run repeats the other (a replay, or the same "
         "prompts and seeds on the same model), nothing should differ here; otherwise this only says how alike they are."
     )
-    table = Table("requests", "Outcomes, request by request", caption, columns, rows)
+    table = Table("requests", "What was recorded, request by request", caption, columns, rows)
     return Section("repetition", "Request by request", (table,))
 
 

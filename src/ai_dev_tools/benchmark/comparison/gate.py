@@ -51,7 +51,7 @@ POWER = 0.80
 
 
 @dataclass(frozen=True)
-class Metric:
+class GateMetric:
     """A metric that can be declared.
 
     Attributes:
@@ -65,11 +65,11 @@ class Metric:
     meaning: str
 
 
-GATE_METRICS: dict[str, Metric] = {
-    "tokens": Metric(1.05, "higher", True, "tokens of the arm, now / before"),
-    "time": Metric(1.10, "higher", True, "time of the arm relative to the reference arm, now / before"),
-    "quality": Metric(-0.05, "lower", False, "score of the arm, now - before"),
-    "failures": Metric(0.05, "higher", False, "share of requests without a complete answer, now - before"),
+GATE_METRICS: dict[str, GateMetric] = {
+    "tokens": GateMetric(1.05, "higher", True, "tokens of the arm, now / before"),
+    "time": GateMetric(1.10, "higher", True, "time of the arm relative to the reference arm, now / before"),
+    "quality": GateMetric(-0.05, "lower", False, "score of the arm, now - before"),
+    "failures": GateMetric(0.05, "higher", False, "share of requests without a complete answer, now - before"),
 }
 DEFAULT_METRICS = ("tokens", "quality", "failures")
 

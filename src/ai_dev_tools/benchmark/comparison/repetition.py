@@ -12,7 +12,7 @@ from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.comparison.run import Run
 
 KEY = ["model", "task", "case", "repeat", "approach"]
-OUTCOME = ["status", "score", "input_tokens", "output_tokens", "done_reason"]
+COMPARED = ["status", "score", "input_tokens", "output_tokens", "done_reason"]
 """What a repetition with the same model, prompts and seeds should give again; times are compared by verdict only."""
 Claim = tuple[str, str, str]
 """Claim, models and task of a verdict."""
@@ -24,7 +24,7 @@ class Repetition:
 
     Attributes:
         shared: requests to the same model that both asked; only_before, only_after: those of one side alone.
-        differing: shared requests whose outcome differs, by column of `OUTCOME`.
+        differing: shared requests with another value in a column, by column of `COMPARED`.
         verdicts: the words of each claim that has a verdict in either run, before and after; None if one has none.
     """
 
@@ -72,8 +72,8 @@ class Repetition:
 def compare_requests(before: Run, after: Run) -> Repetition:
     """Compare a run with another one that may be its repetition."""
     old, new = before.samples, after.samples
-    both = old[KEY + OUTCOME].merge(new[KEY + OUTCOME], on=KEY, suffixes=(":before", ":after"))
-    differing = {column: _differences(both[f"{column}:before"], both[f"{column}:after"]) for column in OUTCOME}
+    both = old[KEY + COMPARED].merge(new[KEY + COMPARED], on=KEY, suffixes=(":before", ":after"))
+    differing = {column: _differences(both[f"{column}:before"], both[f"{column}:after"]) for column in COMPARED}
     words = [_words(run.verdicts) for run in (before, after)]
     verdicts = {claim: (words[0].get(claim), words[1].get(claim)) for claim in sorted({*words[0], *words[1]})}
     return Repetition(len(both), len(old) - len(both), len(new) - len(both), differing, verdicts)

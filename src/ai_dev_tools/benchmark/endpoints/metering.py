@@ -37,7 +37,7 @@ class Meter:
 
     `server_pid` None means that the server cannot be seen.
 
-    A server may compute in a child process, which starts when the model is loaded: call `look` after loading it.
+    A server may compute in a child process, which starts when the model is loaded: call `rescan` after loading it.
     With several requests in flight, the server's CPU time is that of all of them together.
     """
 
@@ -67,7 +67,7 @@ class Meter:
         finally:
             busy, own = _busy_s() - busy, (_cpu_s(self._self) or 0.0) - own
             if reading.reloaded or any(_cpu_s(process) is None for process in before):
-                self.look()
+                self.rescan()
             used = _used(before, self._server_cpu_s(), reading.reloaded)
             self._note_peak()
             reading.result = Resources(
@@ -76,7 +76,7 @@ class Meter:
                 other_cpu_s=None if used is None else round(max(0.0, busy - own - used), 3),
             )
 
-    def look(self) -> None:
+    def rescan(self) -> None:
         """Search for child processes of the server, which change when the model is loaded."""
         self._tree = _tree(self._server)
 
@@ -93,7 +93,7 @@ class Meter:
             if self._done.wait(SAMPLING_INTERVAL_S):
                 return
             if tick % TREE_INTERVAL == 0:
-                self.look()
+                self.rescan()
             self._note_peak()
 
 

@@ -108,7 +108,7 @@ def _measure(work: Work, endpoint: ReadyEndpoint, log: Log, stop: threading.Even
                 log(line)
             monitor.slots = slots.to_record(found)
             monitor.check()
-            meter.look()
+            meter.rescan()
             threads.run(meter, [one.usable for one in found])
         if not threads.gone or stop.is_set():
             continue

@@ -26,7 +26,7 @@ UNTIMED = frozenset({"imported", "replay"})
 
 
 @dataclass(frozen=True)
-class Estimate:
+class DurationEstimate:
     """What a run of one or more profiles asks and how long that may take.
 
     Attributes:
@@ -41,7 +41,7 @@ class Estimate:
     unknown: tuple[str, ...]
 
 
-def estimate(experiment: Experiment, profiles: list[str], root: Path) -> Estimate:
+def estimate(experiment: Experiment, profiles: list[str], root: Path) -> DurationEstimate:
     """Requests and time of running these profiles with the experiment's settings."""
     measured = seconds_per_request(root / "results")
     requests = missing = 0
@@ -63,7 +63,7 @@ def estimate(experiment: Experiment, profiles: list[str], root: Path) -> Estimat
     known = bool(measured) or not missing
     at_once = min(experiment.config.max_concurrent_batches, len(servers)) or 1
     seconds = max(max(servers.values(), default=0.0), sum(servers.values()) / at_once) if known else None
-    return Estimate(requests, missing, seconds, tuple(dict.fromkeys(unknown)))
+    return DurationEstimate(requests, missing, seconds, tuple(dict.fromkeys(unknown)))
 
 
 def measured_blocks(results: Path) -> list[Path]:
@@ -73,7 +73,7 @@ def measured_blocks(results: Path) -> list[Path]:
     )
 
 
-def announcement(name: str, batch: Batch, guess: Estimate) -> str:
+def announcement(name: str, batch: Batch, guess: DurationEstimate) -> str:
     """What a batch says before it starts: what it asks, how long that may take, and how long it should."""
     nominal = "{:g}-{:g} min".format(*batch.nominal_minutes) if batch.nominal_minutes else "none given"
     mine = (

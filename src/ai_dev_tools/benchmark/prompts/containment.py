@@ -53,7 +53,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Room:
+class RunFolder:
     """A fresh folder for one run: what the tool may write to, and where its streams go."""
 
     scratch: Path
@@ -76,13 +76,13 @@ class Room:
 
 
 @contextlib.contextmanager
-def fresh_room() -> Iterator[Room]:
-    """A room that is removed afterwards."""
+def fresh_run_folder() -> Iterator[RunFolder]:
+    """A folder for one run that is removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="tool-", ignore_cleanup_errors=True) as scratch:
-        room = Room(Path(scratch).resolve())
-        for folder in room.folders:
+        run_folder = RunFolder(Path(scratch).resolve())
+        for folder in run_folder.folders:
             folder.mkdir()
-        yield room
+        yield run_folder
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -105,7 +105,7 @@ class Ended(msgspec.Struct, frozen=True):
 
 def run_contained(
     argv: list[str],
-    room: Room,
+    run_folder: RunFolder,
     environment: dict[str, str],
     streams: tuple[BinaryIO, BinaryIO],
     limits: Limits,
@@ -114,7 +114,7 @@ def run_contained(
     network: bool = False,
     needed: tuple[Path, ...] = (),
 ) -> Ended:
-    """Run a program in a room to its end or a limit.
+    """Run a program in a folder of its own to its end or a limit.
 
     Args:
         streams: files for stdout and stderr.
@@ -124,9 +124,9 @@ def run_contained(
     outputs = [stream.fileno() for stream in streams]
     request = {
         "argv": argv,
-        "workdir": str(room.case),
+        "workdir": str(run_folder.case),
         "environment": environment,
-        "folders": [str(room.case), str(room.home), _tmp(room, sandbox)],
+        "folders": [str(run_folder.case), str(run_folder.home), _tmp(run_folder, sandbox)],
         "outputs": outputs,
         "timeout_s": limits.seconds,
         "look_s": limits.look_every_s,
@@ -137,8 +137,8 @@ def run_contained(
     }
     command = [sys.executable, "-I", "-S", supervisor.__file__]
     if sandbox == "bubblewrap":
-        command = [*_bubblewrap(room, argv, needed, limits, network), *command]
-    problems = room.scratch / "problems"
+        command = [*_bubblewrap(run_folder, argv, needed, limits, network), *command]
+    problems = run_folder.scratch / "problems"
     with problems.open("wb") as stderr:
         process = subprocess.Popen(
             command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
@@ -180,19 +180,19 @@ def _lines(descriptor: int, timeout_s: float) -> list[bytes]:
     return [line for line in said.splitlines(keepends=True) if line.endswith(b"\n")]
 
 
-def _bubblewrap(room: Room, argv: list[str], needed: tuple[Path, ...], limits: Limits, network: bool) -> list[str]:
+def _bubblewrap(run_folder: RunFolder, argv: list[str], needed: tuple[Path, ...], limits: Limits, network: bool) -> list[str]:
     size = str(limits.written_bytes)
     command = [
         str(_bwrap()), "--die-with-parent", "--unshare-all", "--as-pid-1", "--cap-drop", "ALL",
         *(["--share-net"] if network else []),
         "--ro-bind", "/", "/", "--dev", "/dev", "--size", size, "--tmpfs", "/dev/shm", "--proc", "/proc",
-        "--bind", str(room.tmp), "/tmp", "--bind", str(room.tmp), "/var/tmp", "--size", size, "--tmpfs", "/run",
+        "--bind", str(run_folder.tmp), "/tmp", "--bind", str(run_folder.tmp), "/var/tmp", "--size", size, "--tmpfs", "/run",
     ]  # fmt: skip
     for path in _hidden_needs(argv, needed):
         command += ["--ro-bind", str(path), str(path)]
-    for folder in (room.case, room.home):
+    for folder in (run_folder.case, run_folder.home):
         command += ["--bind", str(folder), str(folder)]
-    return [*command, "--remount-ro", "/run", "--chdir", str(room.case), "--"]
+    return [*command, "--remount-ro", "/run", "--chdir", str(run_folder.case), "--"]
 
 
 def _hidden_needs(argv: list[str], needed: tuple[Path, ...]) -> list[Path]:
@@ -211,13 +211,13 @@ def _hidden_needs(argv: list[str], needed: tuple[Path, ...]) -> list[Path]:
     return sorted(path for path in inside if path.exists())
 
 
-def last_words(room: Room, out: BinaryIO, err: BinaryIO) -> str:
+def last_words(run_folder: RunFolder, out: BinaryIO, err: BinaryIO) -> str:
     """The last lines of both streams in one line, stderr first; the cause of a failure may be in either."""
     told = {}
     for name, stream in (("stderr", err), ("stdout", out)):
         stream.seek(max(0, stream.seek(0, os.SEEK_END) - 20_000))
         text = stream.read(20_000).decode(errors="replace")
-        for folder, shown in ((f"{room.case}/", ""), (str(room.case), "."), (str(room.home), "~")):
+        for folder, shown in ((f"{run_folder.case}/", ""), (str(run_folder.case), "."), (str(run_folder.home), "~")):
             text = text.replace(folder, shown)
         lines = [visible(line.strip(), keep_lines=False) for line in text.splitlines() if line.strip()]
         if lines:
@@ -271,12 +271,12 @@ def bubblewrap_problem() -> str:
     """Why no sandbox can be used here; empty if a trial has shown that it works."""
     if sys.platform != "linux" or _bwrap() is None:
         return "bubblewrap (bwrap) is not installed"
-    with fresh_room() as room, open(room.scratch / "out", "w+b") as out, open(room.scratch / "err", "w+b") as err:
-        argv = [sys.executable, "-I", "-c", _TRIAL, str(room.scratch / "outside")]
-        ended = run_contained(argv, room, tool_environment(room, "bubblewrap"), (out, err), Limits(30.0), "bubblewrap")
+    with fresh_run_folder() as run_folder, open(run_folder.scratch / "out", "w+b") as out, open(run_folder.scratch / "err", "w+b") as err:
+        argv = [sys.executable, "-I", "-c", _TRIAL, str(run_folder.scratch / "outside")]
+        ended = run_contained(argv, run_folder, tool_environment(run_folder, "bubblewrap"), (out, err), Limits(30.0), "bubblewrap")
         out.seek(0)
         said = out.read(500).decode(errors="replace").strip()
-        if (room.scratch / "outside").exists():
+        if (run_folder.scratch / "outside").exists():
             return "a trial of it failed (files outside can be written)"
     if ended.how != "exit" or said != "holds":
         return f"a trial of it failed ({said or ended.detail or ended.how})"
@@ -288,18 +288,18 @@ def search_path() -> str:
     return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
 
 
-def tool_environment(room: Room, sandbox: Sandbox) -> dict[str, str]:
+def tool_environment(run_folder: RunFolder, sandbox: Sandbox) -> dict[str, str]:
     """A tool sees none of the user's settings, so that it behaves the same on every machine."""
     return {
         "PATH": search_path(),
-        "HOME": str(room.home),
-        "TMPDIR": _tmp(room, sandbox),
+        "HOME": str(run_folder.home),
+        "TMPDIR": _tmp(run_folder, sandbox),
         "LANG": "C.UTF-8",
         "NO_COLOR": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
 
 
-def _tmp(room: Room, sandbox: Sandbox) -> str:
-    """The room's temporary folder, as the tool sees it."""
-    return str(room.tmp) if sandbox == "none" else "/tmp"
+def _tmp(run_folder: RunFolder, sandbox: Sandbox) -> str:
+    """The run's temporary folder, as the tool sees it."""
+    return str(run_folder.tmp) if sandbox == "none" else "/tmp"

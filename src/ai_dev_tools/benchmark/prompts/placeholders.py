@@ -26,8 +26,8 @@ READ_SPECIALLY = ("-", "@", "+")
 
 
 @dataclass(frozen=True)
-class CaseInput:
-    """What a case contributes to a tool's command and template besides its files' texts."""
+class ToolInput:
+    """What a case adds to the command and template of a tool, besides the texts of its files."""
 
     case: str = ""
     question: str | None = None
@@ -65,7 +65,7 @@ def filled(word: str, values: Mapping[str, str]) -> str:
     return _BRACED.sub(lambda found: found["literal"] or values.get(found["name"], found[0]), word)
 
 
-def command_line(words: Iterable[str], places: Mapping[str, str], files: Iterable[str], given: CaseInput) -> list[str]:
+def command_line(words: Iterable[str], places: Mapping[str, str], files: Iterable[str], given: ToolInput) -> list[str]:
     """A command's words for one case.
 
     Args:
@@ -115,7 +115,7 @@ def _expression(name: str) -> str:
     return name if name == "question" else f"vars[{json.dumps(name.removeprefix(VARS))}]"
 
 
-def _of_case(name: str, given: CaseInput) -> str:
+def _of_case(name: str, given: ToolInput) -> str:
     if name == "question":
         if given.question is None:
             raise ToolError(f"case '{given.case}' has no question, which {{question}} in the command needs")

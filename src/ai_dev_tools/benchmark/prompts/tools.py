@@ -25,11 +25,11 @@ from ai_dev_tools.benchmark.errors import ConfigurationError, ToolError
 from ai_dev_tools.benchmark.prompts.containment import (
     Ended,
     Limits,
-    Room,
+    RunFolder,
     Sandbox,
     SandboxSetting,
     choose_sandbox,
-    fresh_room,
+    fresh_run_folder,
     last_words,
     run_contained,
     search_path,
@@ -39,7 +39,7 @@ from ai_dev_tools.benchmark.prompts.executed import case_free, executed_digest
 from ai_dev_tools.benchmark.prompts.placeholders import (
     PLACES,
     VALID,
-    CaseInput,
+    ToolInput,
     as_named,
     check_words,
     command_line,
@@ -53,9 +53,9 @@ from ai_dev_tools.benchmark.records.names import clean_files
 from ai_dev_tools.benchmark.tasks.case_files import content_digest
 from ai_dev_tools.benchmark.tasks.templating import (
     Failed,
-    Outcome,
+    Rendered,
     names_variable,
-    outcomes,
+    run_isolated,
     render_text,
     template_environment,
     template_problem,
@@ -215,9 +215,9 @@ def _ask_version(spec: ToolSpec, sandbox: SandboxSetting) -> str:
     if not spec.version_command:
         return "unknown"
     argv, chosen = _argv([filled(word, _places(spec)) for word in spec.version_command]), choose_sandbox(sandbox)
-    with fresh_room() as room, open(room.scratch / "stdout", "w+b") as out, open(room.scratch / "stderr", "w+b") as err:
+    with fresh_run_folder() as run_folder, open(run_folder.scratch / "stdout", "w+b") as out, open(run_folder.scratch / "stderr", "w+b") as err:
         ended = run_contained(
-            argv, room, tool_environment(room, chosen), (out, err), Limits(VERSION_TIMEOUT_S), chosen,
+            argv, run_folder, tool_environment(run_folder, chosen), (out, err), Limits(VERSION_TIMEOUT_S), chosen,
             network=spec.network, needed=(spec.folder.resolve(),),
         )  # fmt: skip
         if ended.how != "exit" or ended.code:
@@ -226,7 +226,7 @@ def _ask_version(spec: ToolSpec, sandbox: SandboxSetting) -> str:
                 "not_started": f"its version_command cannot be started ({ended.detail})",
             }
             problem = problems.get(ended.how, f"its version_command ended with exit code {ended.code}")
-            words = last_words(room, out, err)
+            words = last_words(run_folder, out, err)
             raise ConfigurationError(
                 f"tool '{spec.id}' does not tell its version: {problem}{f': {words}' if words else ''}",
                 remedy=f"Install it: {spec.install}",
@@ -260,24 +260,24 @@ def run_tool(
             cost all the same.
         ConfigurationError: a sandbox is required but not available.
     """
-    chosen, given = choose_sandbox(sandbox), CaseInput(case, question, case_vars)
-    with fresh_room() as room:
+    chosen, given = choose_sandbox(sandbox), ToolInput(case, question, case_vars)
+    with fresh_run_folder() as run_folder:
         for name, text in files.items():
-            path = room.case / name
+            path = run_folder.case / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
-        target = _output_path(spec, room, files)
+        target = _output_path(spec, run_folder, files)
         places = _places(spec) | {"output_file": file_argument(spec.output_file) if spec.output_file else str(target)}
         argv = _argv(command_line(spec.command, places, files, given))
-        with open(room.scratch / "stdout", "w+b") as out, open(room.scratch / "stderr", "w+b") as err:
+        with open(run_folder.scratch / "stdout", "w+b") as out, open(run_folder.scratch / "stderr", "w+b") as err:
             ended = run_contained(
-                argv, room, tool_environment(room, chosen), (out, err), _limits(spec), chosen,
+                argv, run_folder, tool_environment(run_folder, chosen), (out, err), _limits(spec), chosen,
                 network=spec.network, needed=(spec.folder.resolve(),),
             )  # fmt: skip
             try:
-                words = last_words(room, out, err)
+                words = last_words(run_folder, out, err)
                 _require_success(spec, ended, words)
-                stdout = _content(spec, out, target, room, words)
+                stdout = _content(spec, out, target, run_folder, words)
                 condensed = condense(spec, stdout, case_vars, question=question, case=case, said=words)
             except ToolError as error:
                 error.spent_s, error.other_cpu_s = ended.wall_s, ended.other_cpu_s
@@ -318,25 +318,25 @@ def _require_success(spec: ToolSpec, ended: Ended, words: str) -> None:
     raise ToolError(f"{spec.id} ended what watched it{said}")
 
 
-def _output_path(spec: ToolSpec, room: Room, files: Iterable[str]) -> Path | None:
+def _output_path(spec: ToolSpec, run_folder: RunFolder, files: Iterable[str]) -> Path | None:
     """Where the tool should write, if it writes a file."""
     if spec.output_file is not None:
         if spec.output_file in {PurePosixPath(name).as_posix() for name in files}:
             raise ToolError(f"{spec.id} writes {spec.output_file}, which the case has already")
-        return room.case / spec.output_file
+        return run_folder.case / spec.output_file
     if any("output_file" in names_in(word) for word in spec.command):
-        return room.home / f"output.{'txt' if spec.output == 'text' else spec.output}"
+        return run_folder.home / f"output.{'txt' if spec.output == 'text' else spec.output}"
     return None
 
 
-def _content(spec: ToolSpec, out: BinaryIO, target: Path | None, room: Room, words: str) -> bytes:
+def _content(spec: ToolSpec, out: BinaryIO, target: Path | None, run_folder: RunFolder, words: str) -> bytes:
     """The tool's output: its output file if it writes one, otherwise stdout."""
     if target is None:
         out.seek(0)
         return out.read(MAX_OUTPUT_BYTES + 1)
     name = spec.output_file or "{output_file}"
     try:
-        if not target.resolve().is_relative_to(room.scratch):
+        if not target.resolve().is_relative_to(run_folder.scratch):
             raise ToolError(f"{spec.id} wrote {name} as a link that leads out of its folder")
         descriptor = os.open(target.resolve(), os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -367,7 +367,7 @@ def condense(
         ToolError: the output does not have the declared format, or the template does not fit it.
     """
     environment = template_environment()
-    (found,) = outcomes(lambda: [_condensed(spec, environment, stdout, CaseInput(case, question, case_vars))])
+    (found,) = run_isolated(lambda: [_condensed(spec, environment, stdout, ToolInput(case, question, case_vars))])
     if isinstance(found, str):
         return found.strip().encode("utf-8", "replace").decode()
     if found.kind == "output":
@@ -378,7 +378,7 @@ def condense(
     raise ToolError(f"{spec.id}: the template does not fit the tool's output{where}: {found.message}")
 
 
-def _condensed(spec: ToolSpec, environment: SandboxedEnvironment, stdout: bytes, given: CaseInput) -> Outcome:
+def _condensed(spec: ToolSpec, environment: SandboxedEnvironment, stdout: bytes, given: ToolInput) -> Rendered:
     try:
         text, data = read_output(stdout, spec.output)
     except ValueError as error:

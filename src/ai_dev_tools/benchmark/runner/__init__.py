@@ -31,7 +31,7 @@ from ai_dev_tools.benchmark.runner.results import (
     ComparisonResults,
     read_json,
 )
-from ai_dev_tools.benchmark.workflow.snakemake import GRACE_S, SUMMARY, Call
+from ai_dev_tools.benchmark.workflow.snakemake import GRACE_S, SUMMARY, SnakemakeCall
 
 _REQUESTS = re.compile(r"\| run: (\d+)/(\d+) requests")
 _KEPT_LINES = 400
@@ -187,7 +187,7 @@ class BenchmarkRunner:
     def _results(self, profile: str, command: str, kind: OutputFormat) -> BenchmarkResults:
         return BenchmarkResults(profile, self._root / paths.RUN.format(profile=profile), command, kind)
 
-    def call(self, target: str, settings: Mapping[str, object]) -> Call:
+    def call(self, target: str, settings: Mapping[str, object]) -> SnakemakeCall:
         """The Snakemake call that a run makes; raises ConfigurationError if its config file does not exist."""
         flags = [*self.flags]
         given: dict[str, object] = {}
@@ -201,7 +201,7 @@ class BenchmarkRunner:
                     f"{self.config} is not a file", remedy="Name a YAML file of settings, or pass a dict"
                 )
             flags += ["--configfile", str(Path(self.config).resolve())]
-        return Call(target, given | dict(settings), flags)
+        return SnakemakeCall(target, given | dict(settings), flags)
 
     async def _run(self, target: str, settings: Mapping[str, object]) -> str:
         call = self.call(target, settings)

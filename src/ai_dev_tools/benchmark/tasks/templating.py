@@ -39,7 +39,7 @@ class Failed:
     message: str
 
 
-Outcome = str | Failed
+Rendered = str | Failed
 
 
 @functools.cache
@@ -70,26 +70,26 @@ def template_problem(source: str) -> str | None:
     Compiling is limited too, because it evaluates constant expressions.
     """
     environment = template_environment()
-    (outcome,) = outcomes(lambda: _each(environment, source, [None], MAX_TEXT_BYTES))
-    return outcome.message if isinstance(outcome, Failed) else None
+    (rendered,) = run_isolated(lambda: _each(environment, source, [None], MAX_TEXT_BYTES))
+    return rendered.message if isinstance(rendered, Failed) else None
 
 
-def render_each(source: str, values: Iterable[Mapping[str, object]], most_bytes: int = MAX_TEXT_BYTES) -> list[Outcome]:
+def render_each(source: str, values: Iterable[Mapping[str, object]], most_bytes: int = MAX_TEXT_BYTES) -> list[Rendered]:
     """A template rendered with each of these sets of variables, in order; stops after a `limit`."""
     environment = template_environment()  # made here, or every child would import Jinja2
-    return outcomes(lambda: _each(environment, source, values, most_bytes))
+    return run_isolated(lambda: _each(environment, source, values, most_bytes))
 
 
 def render_text(
     environment: SandboxedEnvironment, source: str, values: Mapping[str, object], most_bytes: int = MAX_TEXT_BYTES
-) -> Outcome:
-    """A template's text; call this within `outcomes`."""
+) -> Rendered:
+    """A template's text; call this within `run_isolated`."""
     return next(iter(_each(environment, source, [values], most_bytes)))
 
 
 def _each(
     environment: SandboxedEnvironment, source: str, values: Iterable[Mapping[str, object] | None], most_bytes: int
-) -> Iterator[Outcome]:
+) -> Iterator[Rendered]:
     import jinja2
 
     try:
@@ -105,13 +105,13 @@ def _each(
         if given is None:
             yield ""
             continue
-        outcome = _outcome(template, given, most_bytes)
-        yield outcome
-        if isinstance(outcome, Failed) and outcome.kind == "limit":
+        rendered = _render(template, given, most_bytes)
+        yield rendered
+        if isinstance(rendered, Failed) and rendered.kind == "limit":
             return
 
 
-def _outcome(template: Template, given: Mapping[str, object], most_bytes: int) -> Outcome:
+def _render(template: Template, given: Mapping[str, object], most_bytes: int) -> Rendered:
     try:
         return _text(template.generate(**given), most_bytes)
     except MemoryError:
@@ -120,7 +120,7 @@ def _outcome(template: Template, given: Mapping[str, object], most_bytes: int) -
         return Failed("fit", str(error)[:500])
 
 
-def _text(pieces: Iterable[str], most_bytes: int) -> Outcome:
+def _text(pieces: Iterable[str], most_bytes: int) -> Rendered:
     found: list[str] = []
     size = 0
     for piece in pieces:
@@ -131,10 +131,10 @@ def _text(pieces: Iterable[str], most_bytes: int) -> Outcome:
     return "".join(found)
 
 
-def outcomes(work: Callable[[], Iterable[Outcome]]) -> list[Outcome]:
-    """What `work` yields within limits of CPU time (per outcome) and memory (in total).
+def run_isolated(work: Callable[[], Iterable[Rendered]]) -> list[Rendered]:
+    """What `work` yields within limits of CPU time (per text) and memory (in total).
 
-    If a limit ends it, the last outcome is `Failed("limit", …)`.
+    If a limit ends it, the last one is `Failed("limit", …)`.
     """
     read, write = os.pipe()
     with warnings.catch_warnings():
@@ -162,7 +162,7 @@ def _why(status: int) -> str:
     return f"it cannot be rendered (its process ended with {status})"
 
 
-def _child(write: int, work: Callable[[], Iterable[Outcome]]) -> None:
+def _child(write: int, work: Callable[[], Iterable[Rendered]]) -> None:
     """Never returns, so that no code of the parent process runs twice."""
     status = 1
     try:
@@ -172,9 +172,9 @@ def _child(write: int, work: Callable[[], Iterable[Outcome]]) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # a table in a report could write itself to a file
         _limit_memory()
         _allow_cpu()
-        for outcome in work():
-            text = outcome if isinstance(outcome, str) else f"{outcome.kind}\0{outcome.message}"
-            _send(write, _TEXT if isinstance(outcome, str) else _FAILED, text.encode("utf-8", "surrogatepass"))
+        for rendered in work():
+            text = rendered if isinstance(rendered, str) else f"{rendered.kind}\0{rendered.message}"
+            _send(write, _TEXT if isinstance(rendered, str) else _FAILED, text.encode("utf-8", "surrogatepass"))
         _send(write, _DONE, b"")
         status = 0
     except MemoryError:
@@ -206,9 +206,9 @@ def _send(write: int, kind: bytes, content: bytes) -> None:
         data = data[os.write(write, data) :]
 
 
-def _received(read: int) -> tuple[list[Outcome], bool]:
-    """The outcomes, and whether the child finished."""
-    found: list[Outcome] = []
+def _received(read: int) -> tuple[list[Rendered], bool]:
+    """The texts, and whether the child finished."""
+    found: list[Rendered] = []
     while True:
         kind, content = _frame(read)
         if kind == _TEXT:

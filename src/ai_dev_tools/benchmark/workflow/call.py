@@ -36,7 +36,7 @@ def ends_in_lines(function: Callable[P, T]) -> Callable[P, T]:
 
 
 @dataclass(frozen=True)
-class Call:
+class CallSettings:
     """The settings of one call.
 
     Attributes:
@@ -52,7 +52,7 @@ class Call:
     settings: JsonObject
 
 
-def read_call(config: Mapping[str, JsonValue], workflow: Workflow) -> Call:
+def read_call(config: Mapping[str, JsonValue], workflow: Workflow) -> CallSettings:
     """The settings of this call of Snakemake.
 
     Args:
@@ -74,7 +74,7 @@ def read_call(config: Mapping[str, JsonValue], workflow: Workflow) -> Call:
     elif Path(CONFIG_FILE).is_file() and not workflow.config_settings.replace_workflow_config:
         settings = read_settings(Path(CONFIG_FILE))
     settings = apply_batch(effective_settings(settings, overrides, Path.cwd()), overrides)
-    return Call(home, is_module, overrides, settings)
+    return CallSettings(home, is_module, overrides, settings)
 
 
 def _as_typed(workflow: Workflow) -> JsonObject:

@@ -29,7 +29,7 @@ MIN_FREE_GB = 1.0
 
 
 @dataclass(frozen=True)
-class Check:
+class PreflightCheck:
     """One line of the table.
 
     Attributes:
@@ -43,7 +43,7 @@ class Check:
     fix: str = ""
 
 
-def validate(merged: Merged, overrides: Mapping[str, Any], root: Path) -> list[Check]:
+def validate(merged: Merged, overrides: Mapping[str, Any], root: Path) -> list[PreflightCheck]:
     """All checks, in the order in which they matter.
 
     Those that need a sound config are left out without one.
@@ -57,11 +57,11 @@ def validate(merged: Merged, overrides: Mapping[str, Any], root: Path) -> list[C
         config = load_config(apply_batch(merged.settings, overrides))
         experiment = open_experiment(config, root)
     except ConfigurationError as error:
-        return [Check("config", "failed", line, "Correct it where it is set") for line in str(error).splitlines()]
+        return [PreflightCheck("config", "failed", line, "Correct it where it is set") for line in str(error).splitlines()]
     profile = experiment.profile(config.profile)
     checks = [
-        Check("config", "ok", f"profile {profile.name}, {profile.samples} samples, {', '.join(experiment.approaches)}"),
-        *(Check("config", "warning", line) for line in config.replaced),
+        PreflightCheck("config", "ok", f"profile {profile.name}, {profile.samples} samples, {', '.join(experiment.approaches)}"),
+        *(PreflightCheck("config", "warning", line) for line in config.replaced),
         *_tasks(experiment, config.profile, root),
         *_tools(experiment),
         *_endpoints(experiment, config.profile, root),
@@ -74,7 +74,7 @@ def validate(merged: Merged, overrides: Mapping[str, Any], root: Path) -> list[C
     return checks
 
 
-def _tasks(experiment: Experiment, profile: str, root: Path) -> Iterator[Check]:
+def _tasks(experiment: Experiment, profile: str, root: Path) -> Iterator[PreflightCheck]:
     for task in experiment.tasks.values():
         try:
             cases = experiment.cases(profile, task.id)
@@ -82,26 +82,26 @@ def _tasks(experiment: Experiment, profile: str, root: Path) -> Iterator[Check]:
             rows = list(baseline_rows(task, cases, corpora_folder)) if experiment.source == "cases" else []
             refuse_wrong_sizes(task, rows)
         except ConfigurationErrors as error:
-            yield from (Check(f"task {task.id}", "failed", line, "Correct its size") for line in error.lines)
+            yield from (PreflightCheck(f"task {task.id}", "failed", line, "Correct its size") for line in error.lines)
             continue
         except ConfigurationError as error:
-            yield Check(f"task {task.id}", "failed", error.args[0], error.remedy or "")
+            yield PreflightCheck(f"task {task.id}", "failed", error.args[0], error.remedy or "")
             continue
         clusters = len({task.case(case).cluster for case in cases})
         corpora = f", corpora: {', '.join(task.corpora)}" if task.corpora else ""
-        yield Check(f"task {task.id}", "ok", f"{len(cases)} cases in {clusters} clusters{corpora}")
-        yield from (Check(f"task {task.id}", "warning", line) for row in rows if (line := size_problem(row)))
+        yield PreflightCheck(f"task {task.id}", "ok", f"{len(cases)} cases in {clusters} clusters{corpora}")
+        yield from (PreflightCheck(f"task {task.id}", "warning", line) for row in rows if (line := size_problem(row)))
 
 
-def _contexts(experiment: Experiment, root: Path) -> Iterator[Check]:
+def _contexts(experiment: Experiment, root: Path) -> Iterator[PreflightCheck]:
     """Prompts that are too long for a model; a run works, and these requests fail."""
     try:
-        yield from (Check("context", "warning", str(misfit)) for misfit in misfits(experiment, root))
+        yield from (PreflightCheck("context", "warning", str(misfit)) for misfit in misfits(experiment, root))
     except ConfigurationError:
         return  # said of its task already
 
 
-def _tools(experiment: Experiment) -> Iterator[Check]:
+def _tools(experiment: Experiment) -> Iterator[PreflightCheck]:
     from ai_dev_tools.benchmark.prompts.containment import bubblewrap_problem, choose_sandbox
     from ai_dev_tools.benchmark.prompts.tools import installed_version
 
@@ -117,33 +117,33 @@ def _tools(experiment: Experiment) -> Iterator[Check]:
         yield _try(f"tool {tool.id}", lambda tool=tool: f"version {installed_version(tool, setting)}")  # type: ignore[misc]
 
 
-def _endpoints(experiment: Experiment, profile: str, root: Path) -> Iterator[Check]:
+def _endpoints(experiment: Experiment, profile: str, root: Path) -> Iterator[PreflightCheck]:
     for instance in experiment.instances(profile):
         name = f"instance {instance.name}"
         if instance.endpoint == "embedded":
             yield _embedded(name, instance, experiment.weights(profile)[instance.model], root)
         elif instance.endpoint == "replay":
-            yield Check(name, "ok", f"{instance.model} from recorded answers")
+            yield PreflightCheck(name, "ok", f"{instance.model} from recorded answers")
         else:
             yield from _served(name, instance, experiment.endpoint(profile, instance))
 
 
-def _sent(experiment: Experiment, profile: str) -> Iterator[Check]:
+def _sent(experiment: Experiment, profile: str) -> Iterator[PreflightCheck]:
     """Where files of cases go, if not to this machine."""
     try:
         for one in destinations(experiment, profile):
             fix = "" if one.encrypted else "Use an https:// address, or a tunnel, where others can read the network"
-            yield Check("where your code goes", "ok" if one.encrypted else "warning", str(one), fix)
+            yield PreflightCheck("where your code goes", "ok" if one.encrypted else "warning", str(one), fix)
     except ConfigurationError:
         return  # said of its instance or task already
 
 
-def _same_models(experiment: Experiment, profile: str, root: Path) -> Iterator[Check]:
+def _same_models(experiment: Experiment, profile: str, root: Path) -> Iterator[PreflightCheck]:
     from ai_dev_tools.benchmark.workflow.same_model import changed_models
 
     fix = f"To ask the new one, move {paths.RUN.format(profile=profile)} away, or go on under a new samples= number"
     for name, found in changed_models(experiment, profile, root):
-        yield Check(f"model of {name}", "warning", found, fix)
+        yield PreflightCheck(f"model of {name}", "warning", found, fix)
 
 
 def require_servers(experiment: Experiment, blocks: Iterable[tuple[str, str]]) -> list[str]:
@@ -172,10 +172,10 @@ def require_servers(experiment: Experiment, blocks: Iterable[tuple[str, str]]) -
     return list(dict.fromkeys(lines))
 
 
-def _embedded(name: str, instance: ResolvedInstance, weights: Weights, root: Path) -> Check:
+def _embedded(name: str, instance: ResolvedInstance, weights: Weights, root: Path) -> PreflightCheck:
     if weights.size_bytes and not (root / weights.path).exists():
         size = f"about {weights.size_bytes / 1e6:.0f} MB"
-        return Check(name, "warning", f"{instance.model}: its weights are fetched by the first run ({size})")
+        return PreflightCheck(name, "warning", f"{instance.model}: its weights are fetched by the first run ({size})")
 
     def found() -> str:
         require_servable(instance.name, weights, root)
@@ -184,7 +184,7 @@ def _embedded(name: str, instance: ResolvedInstance, weights: Weights, root: Pat
     return _try(name, found)
 
 
-def _served(name: str, instance: ResolvedInstance, spec: EndpointSpec) -> Iterator[Check]:
+def _served(name: str, instance: ResolvedInstance, spec: EndpointSpec) -> Iterator[PreflightCheck]:
     """Reach the servers as a run does: with `OLLAMA_HOST`, the token and the replicas."""
     from ai_dev_tools.benchmark.endpoints.auto import choose
     from ai_dev_tools.benchmark.endpoints.external import authorization, find_url
@@ -196,17 +196,17 @@ def _served(name: str, instance: ResolvedInstance, spec: EndpointSpec) -> Iterat
             yield _startable(name, spec.kind, instance)
             return
         if spec.kind != "external" and not is_url(spec.kind):
-            yield Check(name, "ok", f"{instance.model} will be served by your own endpoint kind {spec.kind}")
+            yield PreflightCheck(name, "ok", f"{instance.model} will be served by your own endpoint kind {spec.kind}")
             return
         headers, url = authorization(spec), find_url(spec)
     except BenchmarkError as error:
-        yield Check(name, "failed", error.args[0], error.remedy or "")
+        yield PreflightCheck(name, "failed", error.args[0], error.remedy or "")
         return
     for server in (url, *(replica.rstrip("/") for replica in spec.replicas)):
         yield _reached(name, spec, server, headers)
 
 
-def _reached(name: str, spec: EndpointSpec, url: str, headers: Mapping[str, str]) -> Check:
+def _reached(name: str, spec: EndpointSpec, url: str, headers: Mapping[str, str]) -> PreflightCheck:
     from ai_dev_tools.benchmark.endpoints.dialects import declared, found_at
     from ai_dev_tools.benchmark.endpoints.ollama_client import OllamaClient
 
@@ -216,13 +216,13 @@ def _reached(name: str, spec: EndpointSpec, url: str, headers: Mapping[str, str]
         known = client.listed(model, url, headers)
     except BenchmarkError as error:
         if client is not OllamaClient or error.error_class == "configuration" or client.answers_at(url, headers):
-            return Check(name, "failed", error.args[0], error.remedy or "")
-        return Check(name, "failed", f"no Ollama answers at {url}", "Start it there, or choose another endpoint=")
+            return PreflightCheck(name, "failed", error.args[0], error.remedy or "")
+        return PreflightCheck(name, "failed", f"no Ollama answers at {url}", "Start it there, or choose another endpoint=")
     if known is None:
-        return Check(
+        return PreflightCheck(
             name, "warning", f"{url} lacks {model}; the run pulls it first", f"Pull it now: ollama pull {model}"
         )
-    return Check(name, "ok", f"{model} at {url}{_dialect(spec, client.api, found=named is None)}")
+    return PreflightCheck(name, "ok", f"{model} at {url}{_dialect(spec, client.api, found=named is None)}")
 
 
 def _dialect(spec: EndpointSpec, api: str, *, found: bool) -> str:
@@ -233,15 +233,15 @@ def _dialect(spec: EndpointSpec, api: str, *, found: bool) -> str:
     return f", in OpenAI's API (api: {api}{why})"
 
 
-def _startable(name: str, kind: str, instance: ResolvedInstance) -> Check:
+def _startable(name: str, kind: str, instance: ResolvedInstance) -> PreflightCheck:
     taken = _port_taken(instance.host, instance.port)
     if taken:
-        return Check(
+        return PreflightCheck(
             name, "failed", f"port {instance.port} is taken by another program", "Stop it or choose another port"
         )
     if kind == "process" and not shutil.which("ollama"):
-        return Check(name, "failed", "`ollama` is not on PATH", "Install Ollama, or choose endpoint=container")
-    return Check(name, "ok", f"{instance.model} will be served by a {kind} on port {instance.port}")
+        return PreflightCheck(name, "failed", "`ollama` is not on PATH", "Install Ollama, or choose endpoint=container")
+    return PreflightCheck(name, "ok", f"{instance.model} will be served by a {kind} on port {instance.port}")
 
 
 def _port_taken(host: str, port: int) -> bool:
@@ -252,7 +252,7 @@ def _port_taken(host: str, port: int) -> bool:
         return False
 
 
-def _machine(min_ram_gb: float, min_cores: int, profile: str) -> Iterator[Check]:
+def _machine(min_ram_gb: float, min_cores: int, profile: str) -> Iterator[PreflightCheck]:
     import psutil
 
     ram_gb, cores = psutil.virtual_memory().total / 2**30, os.cpu_count() or 1
@@ -260,24 +260,24 @@ def _machine(min_ram_gb: float, min_cores: int, profile: str) -> Iterator[Check]
     found = (
         f"{ram_gb:.0f} GB of memory and {cores} cores; profile {profile} is meant for {min_ram_gb:g} GB and {min_cores}"
     )
-    yield Check(
+    yield PreflightCheck(
         "machine", "ok" if enough else "warning", found, "" if enough else "Choose a smaller profile, or be patient"
     )
 
 
-def _disk(root: Path) -> Check:
+def _disk(root: Path) -> PreflightCheck:
     results = root / "results"
     place = results if results.exists() else root
     free_gb = shutil.disk_usage(place).free / 2**30
     if not os.access(place, os.W_OK):
-        return Check("disk", "failed", f"{place} cannot be written", "Make it writable")
+        return PreflightCheck("disk", "failed", f"{place} cannot be written", "Make it writable")
     if free_gb < MIN_FREE_GB:
-        return Check("disk", "failed", f"{free_gb:.1f} GB free in {place}", f"Free at least {MIN_FREE_GB:g} GB")
-    return Check("disk", "ok", f"{free_gb:.0f} GB free in {place}")
+        return PreflightCheck("disk", "failed", f"{free_gb:.1f} GB free in {place}", f"Free at least {MIN_FREE_GB:g} GB")
+    return PreflightCheck("disk", "ok", f"{free_gb:.0f} GB free in {place}")
 
 
-def _try(name: str, function: Callable[[], str]) -> Check:
+def _try(name: str, function: Callable[[], str]) -> PreflightCheck:
     try:
-        return Check(name, "ok", function())
+        return PreflightCheck(name, "ok", function())
     except BenchmarkError as error:
-        return Check(name, "failed", error.args[0], error.remedy or "")
+        return PreflightCheck(name, "failed", error.args[0], error.remedy or "")

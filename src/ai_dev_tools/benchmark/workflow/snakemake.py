@@ -29,7 +29,7 @@ SUMMARY = "AI_DEV_TOOLS_SUMMARY"
 
 
 @dataclass(frozen=True)
-class Call:
+class SnakemakeCall:
     """One run of Snakemake: what to make, with which settings and which of Snakemake's own flags."""
 
     target: str | None = None
@@ -69,7 +69,7 @@ def split_config(flags: Sequence[str]) -> tuple[list[str], list[str]]:
     return rest, pairs
 
 
-def run(call: Call, root: Path, environment: Mapping[str, str] | None = None) -> int:
+def run(call: SnakemakeCall, root: Path, environment: Mapping[str, str] | None = None) -> int:
     """Run Snakemake with its output on ours; signals are passed on, and nothing is left behind.
 
     Returns:

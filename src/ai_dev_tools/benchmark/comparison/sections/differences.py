@@ -113,7 +113,7 @@ def verdict_changes(before: Run, after: Run) -> list[Row]:
     rows = []
     for claim, model in dict.fromkeys([*sides[0], *sides[1]]):
         old, new = (side.get((claim, model)) for side in sides)
-        words = [_word(row) for row in (old, new)]
+        words = [_verdict_in_words(row) for row in (old, new)]
         change = "same" if words[0] == words[1] else "changed"
         if old is None or new is None:
             change = f"only {(after if old is None else before).name}"
@@ -131,7 +131,7 @@ def verdict_changes(before: Run, after: Run) -> list[Row]:
     return sorted(rows, key=lambda row: row["change"] == "same")
 
 
-def _word(row: Row | None) -> str:
+def _verdict_in_words(row: Row | None) -> str:
     if row is None:
         return MISSING
     label = str(row.get("label") or "")

@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator
 from xml.sax.saxutils import escape
 
 from ai_dev_tools.benchmark._util.text import shorten, xml_text
-from ai_dev_tools.benchmark.reporting import document as model
+from ai_dev_tools.benchmark.reporting import document
 
 COLOURS = {"saves": "#00664c", "costs": "#a84300", "inconclusive": "#5c636b", "invalid": "#8a2f6f"}
 WIDTH_PER_CHARACTER = 6.6
 
 
-def render(verdict: model.Verdict) -> str:
+def render(verdict: document.Verdict) -> str:
     """The SVG text: claim and model on the left, verdict word on the right."""
     left, right = shorten(_clean(f"{verdict.claim} · {verdict.model}"), 60), _clean(verdict.word)
     if verdict.label not in ("", "planned"):
@@ -35,7 +35,7 @@ def render(verdict: model.Verdict) -> str:
     )
 
 
-def file_names(verdicts: Iterable[model.Verdict]) -> Iterator[tuple[str, model.Verdict]]:
+def file_names(verdicts: Iterable[document.Verdict]) -> Iterator[tuple[str, document.Verdict]]:
     """A path-safe name for each verdict's badge.
 
     Those that would share one (models `a:b` and `a-b`) get a number.

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from ai_dev_tools.benchmark._util.text import interval, is_missing, number, visible
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
-from ai_dev_tools.benchmark.reporting import document as model
+from ai_dev_tools.benchmark.reporting import document
 from ai_dev_tools.benchmark.reporting.formats.brief import brief
 from ai_dev_tools.benchmark.reporting.formats.markdown import KNOWN, known, known_comparisons
 
@@ -122,7 +122,7 @@ def _notice(notice: Mapping[str, str]) -> Text:
 
 def _verdict(verdict: Mapping[str, Any]) -> Text:
     text = Text("   ")
-    text.append(f"{model.SIGNS.get(verdict['word'], '◐')} {verdict['word']}", style=STYLES.get(verdict["word"], "bold"))
+    text.append(f"{document.SIGNS.get(verdict['word'], '◐')} {verdict['word']}", style=STYLES.get(verdict["word"], "bold"))
     label = f" ({verdict['label']})" if verdict["label"] not in ("", "planned") else ""
     text.append(visible(f"{label}  {verdict['claim']} on {verdict['model']}: {verdict['headline']}", keep_lines=False))
     return text
@@ -146,7 +146,7 @@ def as_text(renderable: RenderableType, colour: bool = False, width: int = WIDTH
     return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
 
 
-def render(report: model.Report, content: Mapping[str, Any]) -> str:
+def render(report: document.Report, content: Mapping[str, Any]) -> str:
     """report.txt: the summary, then the main rows of the tables."""
     parts = [as_text(summary(content))]
     for section in brief(report, ("samples",)).sections:
@@ -157,16 +157,16 @@ def render(report: model.Report, content: Mapping[str, Any]) -> str:
     return "\n".join(parts)
 
 
-def _block(block: model.Block) -> str:
-    if isinstance(block, model.Table):
+def _block(block: document.Block) -> str:
+    if isinstance(block, document.Table):
         return _table(block)
-    if isinstance(block, model.Prose):
+    if isinstance(block, document.Prose):
         return "\n".join(map(_lines, block.paragraphs))
-    if isinstance(block, model.Facts | model.Links):
+    if isinstance(block, document.Facts | document.Links):
         return _lines(*(f"{term}: {text}" for term, text in block.items))
-    if isinstance(block, model.Notice):
+    if isinstance(block, document.Notice):
         return _lines(block.text)
-    return _lines(f"{block.title}: {block.caption}") if isinstance(block, model.Figure) else ""
+    return _lines(f"{block.title}: {block.caption}") if isinstance(block, document.Figure) else ""
 
 
 def _lines(*texts: str) -> str:
@@ -174,7 +174,7 @@ def _lines(*texts: str) -> str:
     return as_text(Group(*(Text(visible(text, keep_lines=False)) for text in texts)))
 
 
-def _table(table: model.Table) -> str:
+def _table(table: document.Table) -> str:
     """A table as wide as it needs to be: a file scrolls, and nothing is cut."""
     title = visible(table.title, keep_lines=False)
     if not table.rows:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from xml.sax.saxutils import escape, quoteattr
 
 from ai_dev_tools.benchmark._util.text import xml_text
-from ai_dev_tools.benchmark.reporting import document as model
+from ai_dev_tools.benchmark.reporting import document
 
 ELEMENTS = {"costs": "failure", "inconclusive": "skipped", "invalid": "error"}
 COUNTED = {"costs": "failures", "inconclusive": "skipped", "invalid": "errors"}
 
 
-def render(report: model.Report) -> str:
+def render(report: document.Report) -> str:
     """The JUnit XML text; a run without any verdict has one skipped test case that says why."""
     verdicts = report.verdicts
     cases = [_case(v.claim, f"{v.profile}.{v.model}", v.word, v.sentence) for v in verdicts]
     if not cases:
-        empty = next(b.empty for _, b in report.blocks() if isinstance(b, model.Verdicts))
+        empty = next(b.empty for _, b in report.blocks() if isinstance(b, document.Verdicts))
         cases = [_case("verdict", str(report.benchmark_info["profile"]), "inconclusive", empty)]
     words = [v.word for v in verdicts] or ["inconclusive"]
     numbers = {"tests": len(cases)} | {COUNTED[word]: words.count(word) for word in ELEMENTS}

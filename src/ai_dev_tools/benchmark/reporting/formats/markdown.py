@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ai_dev_tools.benchmark._util.text import is_missing, number, visible
-from ai_dev_tools.benchmark.reporting import document as model
+from ai_dev_tools.benchmark.reporting import document
 from ai_dev_tools.benchmark.reporting.formats.brief import brief
 
 SIGNS = {"saves": "✅", "costs": "🔺", "inconclusive": "◐", "invalid": "❌"}
@@ -42,26 +42,26 @@ def plain(text: str) -> str:
     return re.sub(r"([\\`*_\[\]|~@$])", r"\\\1", line)
 
 
-def render(report: model.Page, figures: str = "../figures") -> str:
+def render(report: document.Page, figures: str = "../figures") -> str:
     """The whole page.
 
     Args:
         figures: where the pictures lie, seen from the file.
     """
-    if isinstance(report, model.Report):
+    if isinstance(report, document.Report):
         report = brief(report, LEFT_OUT)
     parts = [f"# {plain(report.title)}", "\n".join(f"**{term}:** {plain(text)}  " for term, text in report.header)]
     for section in report.sections:
         parts.append(f"## {plain(section.title)}")
         if section.lead:
             parts.append(plain(section.lead))
-        if section.id == "comparison" and isinstance(report, model.Report):
+        if section.id == "comparison" and isinstance(report, document.Report):
             parts.append(_known(report))
         parts += [part for block in section.blocks if (part := _block(block, figures))]
     return "\n\n".join(parts) + "\n"
 
 
-def _known(report: model.Report) -> str:
+def _known(report: document.Report) -> str:
     found = list(known_comparisons({"comparison_metrics": report.comparison_metrics, **report.more}))
     parts = []
     for title, numbers in found:
@@ -91,21 +91,21 @@ def known(value: object) -> str:
     return "not available" if is_missing(value) else f"{number(value, 1)}%"
 
 
-def _block(block: model.Block, figures: str) -> str:
+def _block(block: document.Block, figures: str) -> str:
     kinds: dict[type, Callable[[Any], str]] = {
-        model.Table: _table,
-        model.Figure: lambda b: (
+        document.Table: _table,
+        document.Figure: lambda b: (
             f"**{plain(b.title)}**\n\n![{plain(b.alt)}]({figures}/{b.id}.svg)\n\n{plain(b.caption)}"
         ),
-        model.Notice: lambda b: (
+        document.Notice: lambda b: (
             f"> **{ {'info': 'Note', 'warning': 'Beware', 'error': 'Failed'}[b.level] }.** {plain(b.text)}"
         ),
-        model.Prose: lambda b: "\n\n".join(map(plain, b.paragraphs)),
-        model.InShort: _in_short,
-        model.Facts: lambda b: "\n".join(f"- **{plain(term)}**: {plain(text)}" for term, text in b.items),
-        model.Verdicts: _verdicts,
-        model.Links: lambda b: "\n".join(f"- [{escape(text)}]({quote(place)})" for text, place in b.items),
-        model.Browser: lambda b: (
+        document.Prose: lambda b: "\n\n".join(map(plain, b.paragraphs)),
+        document.InShort: _in_short,
+        document.Facts: lambda b: "\n".join(f"- **{plain(term)}**: {plain(text)}" for term, text in b.items),
+        document.Verdicts: _verdicts,
+        document.Links: lambda b: "\n".join(f"- [{escape(text)}]({quote(place)})" for text, place in b.items),
+        document.Browser: lambda b: (
             "Prompts, answers and scores of every sample can be browsed in `report.html`; the sample files are "
             "in `samples/`."
         ),
@@ -113,7 +113,7 @@ def _block(block: model.Block, figures: str) -> str:
     return kinds[type(block)](block)
 
 
-def _in_short(block: model.InShort) -> str:
+def _in_short(block: document.InShort) -> str:
     said = f"**In short.** {plain(block.text)}\n\n**Next:** {plain(block.advice)}"
     return f"{said}\n\n{_code(block.command)}" if block.command else said
 
@@ -123,7 +123,7 @@ def _code(text: str) -> str:
     return "    " + visible(text, keep_lines=False)
 
 
-def _verdicts(block: model.Verdicts) -> str:
+def _verdicts(block: document.Verdicts) -> str:
     if not block.items:
         return plain(block.empty)
     lines = []
@@ -137,7 +137,7 @@ def _verdicts(block: model.Verdicts) -> str:
     return "\n".join(lines)
 
 
-def _table(table: model.Table) -> str:
+def _table(table: document.Table) -> str:
     head = f"### {plain(table.title)}\n\n{plain(table.caption)}"
     if not table.rows:
         return f"### {plain(table.title)}\n\n{plain(table.empty)}"

@@ -19,7 +19,7 @@ from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.reporting.data import RunData
 from ai_dev_tools.benchmark.reporting.document import Report
 from ai_dev_tools.benchmark.reporting.formats import markdown
-from ai_dev_tools.benchmark.tasks.templating import outcomes, render_text
+from ai_dev_tools.benchmark.tasks.templating import run_isolated, render_text
 
 ESCAPED = (".html", ".htm", ".xml", ".svg")
 SUFFIXES = (".j2", ".jinja", ".jinja2")
@@ -54,7 +54,7 @@ def render(template: Path, report: Report, content: Mapping[str, Any], data: Run
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise ConfigurationError(f"report template {template} cannot be read: {reason}") from None
     values = {"report": report, "content": content, "data": data}
-    (found,) = outcomes(lambda: [render_text(environment, source, values)])
+    (found,) = run_isolated(lambda: [render_text(environment, source, values)])
     if isinstance(found, str):
         return found
     if found.kind == "syntax":

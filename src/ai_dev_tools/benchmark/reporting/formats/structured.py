@@ -10,10 +10,10 @@ from typing import Any
 
 from ai_dev_tools.benchmark._util.text import is_missing, visible
 from ai_dev_tools.benchmark.records.table_files import guarded
-from ai_dev_tools.benchmark.reporting import document as model
+from ai_dev_tools.benchmark.reporting import document
 
 
-def render(report: model.Report, version: int) -> dict[str, Any]:
+def render(report: document.Report, version: int) -> dict[str, Any]:
     """The content of report.json; every number as the tables have it, missing and infinite ones as None.
 
     Args:
@@ -33,24 +33,24 @@ def render(report: model.Report, version: int) -> dict[str, Any]:
     return plain
 
 
-def contents(page: model.Page) -> dict[str, Any]:
+def contents(page: document.Page) -> dict[str, Any]:
     """What any page says, by kind: notices of its first section, verdicts, tables, figures, compact facts."""
     return {
-        "notices": [{"level": b.level, "text": b.text} for b in page.sections[0].blocks if isinstance(b, model.Notice)],
+        "notices": [{"level": b.level, "text": b.text} for b in page.sections[0].blocks if isinstance(b, document.Notice)],
         "verdicts": [_verdict(v) for v in page.verdicts],
         "tables": {t.id: _table(t) for t in page.tables},
         "figures": {f.id: {"title": f.title, "caption": f.caption, "alt": f.alt} for f in page.figures},
-        "facts": {s.id: dict(b.items) for s, b in page.blocks() if isinstance(b, model.Facts) and b.compact},
+        "facts": {s.id: dict(b.items) for s, b in page.blocks() if isinstance(b, document.Facts) and b.compact},
     }
 
 
-def _in_short(report: model.Report) -> dict[str, str] | None:
+def _in_short(report: document.Report) -> dict[str, str] | None:
     """The paragraph at the top and what it says to do next; None in a report without it."""
-    found = next((block for _, block in report.blocks() if isinstance(block, model.InShort)), None)
+    found = next((block for _, block in report.blocks() if isinstance(block, document.InShort)), None)
     return None if found is None else {"text": found.text, "next": found.advice, "command": found.command}
 
 
-def _verdict(verdict: model.Verdict) -> dict[str, Any]:
+def _verdict(verdict: document.Verdict) -> dict[str, Any]:
     return {
         "claim": verdict.claim,
         "statement": verdict.statement,
@@ -65,7 +65,7 @@ def _verdict(verdict: model.Verdict) -> dict[str, Any]:
     }
 
 
-def _table(table: model.Table) -> dict[str, Any]:
+def _table(table: document.Table) -> dict[str, Any]:
     return {
         "title": table.title,
         "caption": table.caption,
@@ -103,12 +103,12 @@ def csv_text(names: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
     return buffer.getvalue()
 
 
-def render_csv(report: model.Report) -> str:
+def render_csv(report: document.Report) -> str:
     """report.csv: the metrics of the report, one row per model, task and approach."""
     return _table_csv(next(t for t in report.tables if t.id == "metrics"))
 
 
-def csv_tables(page: model.Page) -> dict[str, str]:
+def csv_tables(page: document.Page) -> dict[str, str]:
     """The tables of a page that have rows, as CSV by their ids, and its verdicts."""
     verdicts = [_verdict(verdict) | dict(verdict.evidence) for verdict in page.verdicts]
     names = list(dict.fromkeys(name for verdict in verdicts for name in verdict))
@@ -116,5 +116,5 @@ def csv_tables(page: model.Page) -> dict[str, str]:
     return said | {table.id: _table_csv(table) for table in page.tables if table.rows}
 
 
-def _table_csv(table: model.Table) -> str:
+def _table_csv(table: document.Table) -> str:
     return csv_text((c.key for c in table.columns), ([c.value(row) for c in table.columns] for row in table.rows))

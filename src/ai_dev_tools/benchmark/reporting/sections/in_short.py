@@ -94,7 +94,7 @@ def _judged(data: RunData) -> list[Judged]:
     found = []
     for row in rows:
         approach, model = str(row["approach"]), str(row["models"])
-        words = {"reference": material(str(row["reference"])), "approach": material(approach)}
+        words = {"reference": what_is_shown(str(row["reference"])), "approach": material(approach)}
         shown = tool_name(approach) if len(tools) > 1 else "", model if len(models) > 1 else ""
         found.append(Judged(row, *shown, tuple(reasons_of(row, words))))
     return found
@@ -105,7 +105,7 @@ def tool_name(approach: str) -> str:
     return approach.removeprefix("tools-") or approach
 
 
-def material(approach: str) -> str:
+def what_is_shown(approach: str) -> str:
     """What the model gets in an arm."""
     known = {"baseline": "the raw files", "tools": "the findings of the tools", "no_context": "no context at all"}
     if approach.startswith("tools-"):
@@ -129,8 +129,8 @@ def _asked(data: RunData) -> str:
         arms = listing([name for name in data.approaches if name in present], MOST_NAMED)
         return f"{models} answered {on}, but there is nothing to compare: only {arms} was run."
     named = [tool_name(name) for name in compared]
-    found = material(compared[0]) if len(compared) == 1 else f"the findings of each tool: {listing(named, MOST_NAMED)}"
-    return f"{models} answered the same {on}, once with {material(data.reference)} and once with {found}."
+    found = what_is_shown(compared[0]) if len(compared) == 1 else f"the findings of each tool: {listing(named, MOST_NAMED)}"
+    return f"{models} answered the same {on}, once with {what_is_shown(data.reference)} and once with {found}."
 
 
 def _results(data: RunData, judged: list[Judged]) -> Iterator[str]:
