@@ -23,8 +23,6 @@ rule fetch_weights:
 
 rule fetch_corpus:
     """Source files of one published package; if it is unavailable, its cases are skipped."""
-    input:
-        flow.shipped(paths.CORPORA),
     output:
         paths.CORPUS_RECEIPT,
     log:
@@ -35,6 +33,7 @@ rule fetch_corpus:
     resources:
         measuring=flow.blocks_at_once,
     params:
+        corpus=flow.corpus,
         round=flow.corpus_round,
     script:
         "../scripts/fetch_corpus.py"

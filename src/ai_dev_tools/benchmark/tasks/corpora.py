@@ -109,7 +109,7 @@ def load_corpora(path: Path) -> dict[str, Corpus]:
         ConfigurationError: one line naming the file and field.
     """
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}
         return {key: Corpus(**{"id": key, **fields}) for key, fields in raw.items()}
     except ValidationError as error:
         first = error.errors()[0]

@@ -11,13 +11,14 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from snakemake.persistence import PersistenceBase
 
 import ai_dev_tools
-from ai_dev_tools.benchmark._util.json_values import JsonObject, JsonValue
+from ai_dev_tools.benchmark._util.json_values import JsonFields, JsonObject, JsonValue
 from ai_dev_tools.benchmark.config.models import ExecutionMode, load_config
 from ai_dev_tools.benchmark.config.parsing import nearest
 from ai_dev_tools.benchmark.config.shipped_files import own_or_shipped
@@ -35,6 +36,7 @@ from ai_dev_tools.benchmark.prompts.tools import companions, installed_version, 
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.about import RunAbout
 from ai_dev_tools.benchmark.records.block import Block
+from ai_dev_tools.benchmark.tasks.corpora import Corpus, load_corpora
 from ai_dev_tools.benchmark.tasks.receipts import read_round
 from ai_dev_tools.benchmark.workflow import block_worker
 from ai_dev_tools.benchmark.workflow.asked import asked_cases, note_call
@@ -166,6 +168,18 @@ class Flow:
         """The catalogue's model behind a file of weights: its tag and checksum."""
         model = next(model for model in self.experiment.catalogue.values() if model.file == wildcards.weights)
         return {"tag": model.tag, "sha256": model.sha256}
+
+    @cached_property
+    def _corpora(self) -> dict[str, Corpus]:
+        return load_corpora(Path(self.shipped(paths.CORPORA)))
+
+    @ends_in_lines
+    def corpus(self, wildcards: Wildcards) -> JsonFields:
+        """A corpus's own entry: nothing else in corpora.yaml fetches it again."""
+        if wildcards.corpus not in self._corpora:
+            known = nearest(wildcards.corpus, self._corpora)
+            raise ConfigurationError(f"{paths.CORPORA} has no corpus '{wildcards.corpus}', {known}")
+        return self._corpora[wildcards.corpus].model_dump(mode="json")
 
     def corpus_round(self, wildcards: Wildcards) -> int:
         """Raised when fetching failed in a way that may pass, so that the next run tries again."""
