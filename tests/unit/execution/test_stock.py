@@ -243,3 +243,15 @@ def test_arms_of_two_sessions_are_asked_together_when_that_is_wanted(bench: Benc
     assert len(bench.files("superseded")) == 2
     bench.run(samples=2, retry="pairs")
     assert bench.asked == []
+
+
+def test_samples_of_an_earlier_plan_are_asked_again_when_that_is_wanted(bench: Bench) -> None:
+    bench.run(samples=2, plan="a" * 16)
+    bench.run(samples=2, plan="b" * 16, retry="all")
+    assert bench.asked == []
+    after = bench.run(samples=2, plan="b" * 16, retry="plan")
+    assert len(bench.asked) == 4
+    assert {sample.plan for sample in after} == {"b" * 16}
+    assert len(bench.files("superseded")) == 4
+    bench.run(samples=2, plan="b" * 16, retry="plan")
+    assert bench.asked == [], "a killed run goes on, and does not begin anew"

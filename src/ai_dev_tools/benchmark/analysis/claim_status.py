@@ -12,7 +12,7 @@ from ai_dev_tools.benchmark.analysis.continuity import additions, departures, fo
 from ai_dev_tools.benchmark.records.plan import Claim, DeclaredPlan, Plan
 
 Label = Literal["planned", "interim", "exploratory"]
-REMEDY = "to get a word, undo that or ask everything again under this plan (retry=all)"
+REMEDY = "to get a word, undo that or ask everything again under this plan (retry=plan)"
 
 
 @dataclass(frozen=True)

@@ -310,9 +310,10 @@ class Config(StrictModel):
     source: Literal["cases", "prompts", "samples"] = Field(
         "cases", description="what a run starts from: cases (everything), or existing prompts or samples"
     )
-    retry: Literal["default", "all", "none", "pairs"] = Field(
+    retry: Literal["default", "all", "none", "pairs", "plan"] = Field(
         "default",
-        description="which failed samples a rerun asks again; pairs: also all arms of a case not asked together",
+        description="failed samples that a rerun asks again; pairs: also arms of a case that were not asked together; "
+        "plan: also all samples that were asked under an earlier plan",
     )
     partial: bool = Field(False, description="make tables and report from what exists")
     execution_mode: ExecutionMode = Field(ExecutionMode.ASYNC, description="how many requests are in flight at once")

@@ -81,6 +81,7 @@ def take_stock(work: Work, log: Log, only: tuple[str, int] | None) -> None:
             found is not None
             and _matches(work.block, cell, prompt, found)
             and not _asked_again(found, work.block.retry)
+            and not (work.block.retry == "plan" and found.plan != work.block.plan)
         ):
             work.done[cell.approach, cell.sample] = found
             _derive_again(work, found, prompt)

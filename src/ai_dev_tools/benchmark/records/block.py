@@ -54,7 +54,7 @@ class Block(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     think: Think
     timeout_s: float
     attempts: int
-    retry: Literal["default", "all", "none", "pairs"]
+    retry: Literal["default", "all", "none", "pairs", "plan"]
     round: int
     plan: str | None
     run_requests: int

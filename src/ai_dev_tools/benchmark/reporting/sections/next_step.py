@@ -122,7 +122,11 @@ def _larger(data: RunData, _: Sequence[Claim]) -> Step:
 
 
 def _undo(data: RunData, _: Sequence[Claim]) -> Step:
-    return "Undo the change of the plan; docs/statistics.md says under 'Runs that grow' what may change.", ""
+    return (
+        "Undo the change of the plan, or ask everything again under it (retry=plan). docs/statistics.md says under "
+        "'Runs that grow' what may change.",
+        "",
+    )
 
 
 def _measure_again(data: RunData, claims: Sequence[Claim]) -> Step:

@@ -32,7 +32,7 @@ ERROR_COLUMNS = (
         help="links to the samples with this status, model, task and approach",
     ),
     Column("message", "What was said"),
-    Column("rerun", "A rerun", help="whether the same command asks again; retry=all asks all of them"),
+    Column("rerun", "A rerun", help="whether the same command asks again; retry=all asks again for all of them"),
     Column("cases", "Cases"),
 )
 MOST_MESSAGE = 240
