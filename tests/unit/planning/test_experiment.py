@@ -12,11 +12,13 @@ import yaml
 from ai_dev_tools.benchmark.config.models import ServerSettings, load_config
 from ai_dev_tools.benchmark.endpoints.embedded.catalogue import Weights, require_servable
 from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.planning import serving
 from ai_dev_tools.benchmark.planning.experiment import Experiment
 from ai_dev_tools.benchmark.planning.opening import open_experiment
 from ai_dev_tools.benchmark.planning.rounds import read_round, round_file
 from ai_dev_tools.benchmark.prompts.approaches import APPROACHES
 from ai_dev_tools.benchmark.records.block import PROTOCOL, Block, case_order, cells
+from ai_dev_tools.benchmark.records.endpoint_spec import EndpointSpec
 from ai_dev_tools.benchmark.records.plan import RULES, read_plans
 from support.making import case, write_task
 from support.repository import ROOT
@@ -337,6 +339,13 @@ def test_how_a_run_is_carried_out_is_not_part_of_the_plan(changed: dict[str, Any
 
 
 # --- mistakes -----------------------------------------------------------------------------------------------------
+
+
+def test_a_field_that_no_endpoint_has_is_refused_before_anything_runs(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Snakefile opens the settings when it is read, long before a block's job decodes the endpoint in it."""
+    monkeypatch.setattr(serving, "EndpointSpec", lambda **fields: EndpointSpec.from_dict(fields | {"prot": 5}))
+    (line,) = errors(root, profile="light")
+    assert "endpoint settings: Object contains unknown field 'prot'" in line
 
 
 @pytest.mark.parametrize(
