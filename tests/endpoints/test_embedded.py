@@ -186,7 +186,7 @@ def test_it_stays_while_the_thread_that_started_it_is_over(spec: EndpointSpec) -
         ({"model_file": "no/such.gguf"}, r"no weights at no/such\.gguf"),
         ({"model_file": __file__}, "is not a GGUF model file"),
         ({"model_file": None, "model": "llama3.2:1b"}, "has no model 'llama3.2:1b'"),
-        ({"model": "llama3.2:1b"}, "is not to pass for llama3.2:1b"),
+        ({"model": "llama3.2:1b"}, ", not llama3.2:1b"),
         ({"host": "no-such-host.invalid"}, "does not resolve"),
     ],
 )

@@ -77,7 +77,7 @@ CASES = {
         lambda s: s.assign(input_tokens=70, output_tokens=30, total_tokens=100, duration_s=1.0, attempts_s=1.0,
                            time_to_first_token_s=0.1),
         both("all clusters give the same value"), both("no interval: all clusters give the same value"),
-        "no tool ran", "no interval: the scores hang on one cluster, or all clusters give the same value",
+        "no tool ran", "no interval: the scores rest on one cluster, or all clusters give the same value",
         ("duration_mean", "no interval: all values are equal"), shown=True,
     ),
     "zero tokens": Bad(

@@ -197,7 +197,7 @@ def test_a_task_without_cases(tmp_path: Path) -> None:
     folder = write_task(tmp_path)
     for path in (folder / "cases").iterdir():
         path.unlink()
-    assert "cases: no case found. Add at least one" in error_of(folder)
+    assert "cases: no cases found. Add at least one" in error_of(folder)
 
 
 def test_a_case_that_is_no_yaml_or_no_mapping(tmp_path: Path) -> None:

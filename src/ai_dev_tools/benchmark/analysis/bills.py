@@ -104,7 +104,7 @@ def bill(own: Floats, reference: Floats, cluster: ArrayLike) -> Bill:
 def with_floor(bills: Sequence[Bill]) -> list[Bill]:
     """The bills of several models of one claim, each with at least the spread that they have together.
 
-    A model on which none of the rare expensive cases happened would else seem sure of a bill that the others refute.
+    A model on which none of the rare expensive cases happened would otherwise seem sure of a bill that the others refute.
     """
     freedom = sum(max(0, len(one.deviations) - 1) for one in bills)
     squares = sum(float(np.sum(one.deviations**2)) for one in bills)

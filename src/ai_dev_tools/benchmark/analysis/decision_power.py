@@ -51,7 +51,7 @@ class CostTest:
     def _bill_agrees(self, clusters: int, ratio: float) -> float:
         """Probability that the whole bill is surely smaller too, if ratios scatter log-normally whatever the length.
 
-        It hangs on the same cases as the mean ratio, so that the lesser of the two chances is that of both.
+        It depends on the same cases as the mean ratio, so the smaller of the two probabilities is that of both.
         """
         spread, lengths = float(np.expm1(self.spread**2)), float(np.exp(LENGTHS**2))
         # the mean of a log-normal ratio lies above its geometric mean

@@ -235,7 +235,7 @@ def _efficiency_ratio(part: Pairs) -> Row:
     pseudo = n * np.log(own / other) - (n - 1) * (left_out[0] - left_out[1])
     jackknife = infer(cluster_estimate(pseudo, np.arange(n)), resamples=0)
     if not jackknife.usable:
-        return row | {"note": "no interval: the scores hang on one cluster, or all clusters give the same value"}
+        return row | {"note": "no interval: the scores rest on one cluster, or all clusters give the same value"}
     half = jackknife.source.estimate - jackknife.bound("low", 0.025)
     return row | {end: 100 * (own / other * from_log(sign * half) - 1) for end, sign in (("low", -1), ("high", 1))}
 

@@ -57,7 +57,7 @@ def bootstrap_t(values: Floats, resamples: int = RESAMPLES) -> Floats:
         drawn = centred.take(index)
         mean = drawn.sum(axis=0) / n
         error = np.sqrt(np.maximum(np.einsum("ij,ij->j", drawn, drawn) / n - mean**2, 0.0) / (n - 1))
-        # in units of the spread, so that ties do not hang on rounding
+        # in units of the spread, so that ties do not depend on rounding
         flat = error < 1e-7 * scale
         error[flat] = 1.0
         deviation = mean / error

@@ -32,7 +32,7 @@ def open_external(spec: EndpointSpec) -> Iterator[ReadyEndpoint]:
         if (other.model_digest, other.version, other.api) != (first.model_digest, first.version, first.api):
             raise ConfigurationError(
                 f"{spec.instance}: the replica {other.base_url} serves other weights or another version",
-                remedy=f"Pull {spec.model} anew on both and run the same server version",
+                remedy=f"Pull {spec.model} again on both and run the same server version",
             )
     first.replicas = tuple(urls)
     yield first
@@ -55,12 +55,12 @@ def authorization(spec: EndpointSpec) -> dict[str, str]:
     if not (token := os.environ.get(spec.token_env, "").strip()):
         raise ConfigurationError(
             f"{spec.instance}: the environment variable {spec.token_env} is not set",
-            remedy="It is to hold the server's key (a bearer token)",
+            remedy="It must contain the server's key (a bearer token)",
         )
     if not (token.isascii() and token.isprintable()):
         raise ConfigurationError(
             f"{spec.instance}: the environment variable {spec.token_env} holds what no header can carry",
-            remedy="It is to hold the bearer token alone, in one line of ASCII",
+            remedy="It must contain only the bearer token, in one line of ASCII",
         )
     named = token.lower().startswith(("bearer ", "basic "))
     return {"Authorization": token if named else f"Bearer {token}"}

@@ -1,4 +1,4 @@
-"""What a planned run can find, how large one that finds the wished effect must be, and how long that takes here."""
+"""What a planned run can find, how large one that finds the wanted effect must be, and how long that takes here."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Sizing:
         clusters: how many the planned samples have, in all tasks together.
         available: how many the tasks have.
         prospects: what the planned size can find, see `planner.prospects`.
-        sizes: what the wished effect needs, see `planner.plan`; `timed` is false for a model that was never measured
+        sizes: what the wanted effect needs, see `planner.plan`; `timed` is false for a model that was never measured
             here, whose time is that of the others by its size.
         durations: the duration models of this machine with their prediction errors.
     """

@@ -178,7 +178,7 @@ def _load_file(name: str, path: Path) -> LoadedPlugin:
         raise ConfigurationError(f"plugin file {name} does not exist", remedy="Correct `plugins` in the config")
     if path.suffix != PLUGIN_FILE:
         raise ConfigurationError(
-            f"plugin file {name} is not a Python file", remedy=f"Let its name end in {PLUGIN_FILE}"
+            f"plugin file {name} is not a Python file", remedy=f"Give it a name that ends in {PLUGIN_FILE}"
         )
     try:
         code = path.read_bytes()

@@ -226,7 +226,7 @@ def load_task(folder: Path) -> Task:
         for where, fields in listed_cases(file, kind, _answer_fields(settings))
     ]
     if not cases:
-        raise ConfigurationError(f"{folder / 'cases'}: no case found", remedy="Add at least one <case>.yaml")
+        raise ConfigurationError(f"{folder / 'cases'}: no cases found", remedy="Add at least one <case>.yaml")
     task = parse(Task, data, str(path), {"folder": folder, "cases": cases, "case_lists": [file for file, _ in lists]})
     refuse_unstorable(settings, str(path))
     if lines := _task_errors(task, path):

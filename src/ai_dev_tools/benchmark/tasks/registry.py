@@ -230,7 +230,7 @@ def answer_field(field: str, value: object) -> tuple[JsonObject, JsonObject]:
             return schema, {"scorer": "set_f1", "normalise": ["lower", "strip"]}
     raise ConfigurationError(
         f"expected output '{field}' is {json.dumps(value, default=str)[:60]}, which has no scorer",
-        remedy="Expect a text, a number, true or false, or a list of texts; for more, write a task folder",
+        remedy="Use a text, a number, true or false, or a list of texts; for anything else, write a task folder",
     )
 
 

@@ -169,7 +169,7 @@ def _score(rule: JsonObject, expected: object, actual: object) -> float:
         problem = f"gave {score:g}, which is not a number from 0 to 1"
     raise ScorerFailed(
         f"scorer '{found.name}' ({found.origin}) {problem}",
-        remedy="Correct it and run again: answers that are there are scored anew, and nothing is asked again",
+        remedy="Correct it and run again: existing answers are scored again, and nothing is asked again",
     )
 
 

@@ -291,5 +291,5 @@ def _checked_digest(path: Path, tag: str) -> str:
         )
     other = next((model.tag for model in catalogue.values() if model.sha256 == digest), None)
     if other and not pinned:
-        raise ConfigurationError(f"{path} holds {other}, which is not to pass for {tag}", remedy=f"Name it {other}")
+        raise ConfigurationError(f"{path} contains {other}, not {tag}", remedy=f"Name it {other}")
     return digest

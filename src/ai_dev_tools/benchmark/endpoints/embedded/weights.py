@@ -73,7 +73,7 @@ def fetch_weights(model: CatalogueModel, destination: Path, say: Say = _say_on_s
     except OSError as error:
         raise ConfigurationError(
             f"cannot write {destination}: {error.strerror or error}",
-            remedy=f"Free {model.size_bytes / 1e6:.0f} MB of disk or make the folder writable, then run again: it goes on",
+            remedy=f"Free {model.size_bytes / 1e6:.0f} MB of disk space or make the folder writable, and run again: it continues",
         ) from None
     return destination
 
@@ -100,7 +100,7 @@ def _require_disk(model: CatalogueModel, destination: Path, partial: BufferedRan
     if free < missing:
         raise ConfigurationError(
             f"{model.tag} needs {missing / 1e6:.0f} MB in {destination.parent}, and {free / 1e6:.0f} MB are free",
-            remedy="Free some disk, then run again",
+            remedy="Free disk space and run again",
         )
 
 

@@ -21,7 +21,7 @@ COMPARISON_COLUMNS = (
     Column("model", "Model"),
     Column("task", "Task"),
     Column("approach", "Approach"),
-    Column("comparison", "Of what"),
+    Column("comparison", "Measure"),
     Column(
         "value",
         "Ratio or difference",

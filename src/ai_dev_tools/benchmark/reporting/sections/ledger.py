@@ -11,14 +11,13 @@ COLUMNS = (
     Column("plan", "Hash"),
     Column("declared", "Declared"),
     Column("samples", "Samples per task and arm", "number"),
-    Column("level", "Level of its looks", "number", 5, "alpha / 2^k for a claim that every plan so far has made"),
-    Column("added", "Adds to the plan before"),
+    Column("level", "Level", "number", 5, "alpha / 2^k for a claim that every plan so far has made"),
+    Column("added", "Adds to the previous plan"),
     Column("changed", "Leaves out or changes"),
 )
 CAPTION = (
-    "If a later plan only adds, that costs a look, and the earlier samples count for it too. "
-    "If it leaves out or changes something, that may have been because of the results: samples of the previous plan are then "
-    "exploratory for it."
+    "A later plan that only adds counts as one more look, and the earlier samples count for it too. If it leaves out or "
+    "changes something, the results may have been the reason, so the samples of the previous plan are exploratory for it."
 )
 
 

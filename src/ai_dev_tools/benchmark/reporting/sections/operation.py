@@ -241,7 +241,7 @@ def _break_even_figure(data: RunData, known: list[Row]) -> Figure | None:
 VALIDITY_COLUMNS = (
     Column("check", "Check"),
     Column("description", "What it looks for"),
-    Column("voids", "Voids"),
+    Column("voids", "Affects"),
     Column("samples", "Samples", "number"),
     Column("flagged", "Flagged", "number"),
     Column("unknown", "Unknown", "number"),
