@@ -17,13 +17,13 @@ import pandas as pd
 from calibration_data import Floats, generator
 
 from ai_dev_tools.benchmark.analysis.candidate import Candidate
+from ai_dev_tools.benchmark.analysis.claim_status import ClaimStatus
 from ai_dev_tools.benchmark.analysis.claims import PlanInForce
 from ai_dev_tools.benchmark.analysis.gates import Gates
 from ai_dev_tools.benchmark.analysis.measuring import measure
 from ai_dev_tools.benchmark.analysis.pairs import Pairs
 from ai_dev_tools.benchmark.analysis.samples import Samples
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
-from ai_dev_tools.benchmark.analysis.claim_status import ClaimStatus
 from ai_dev_tools.benchmark.analysis.validity import DEFAULTS
 from ai_dev_tools.benchmark.analysis.verdicts import _share_spread, decide
 from ai_dev_tools.benchmark.records.plan import Claim, DeclaredPlan

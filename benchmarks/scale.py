@@ -120,7 +120,9 @@ def ledger(samples: pd.DataFrame) -> list[DeclaredPlan]:
             tasks={str(task): tuple(str(case) for case in part["case"]) for task, part in tasks},
             approaches=tuple(APPROACHES),
             samples=int(samples["sample"].max()) + 1,
-            claims=tuple(Claim(id=f"{outcome}:tools", outcome=outcome, approach="tools") for outcome in CLAIMED_OUTCOMES),
+            claims=tuple(
+                Claim(id=f"{outcome}:tools", outcome=outcome, approach="tools") for outcome in CLAIMED_OUTCOMES
+            ),
         )
     ]
 

@@ -341,7 +341,9 @@ def test_how_a_run_is_carried_out_is_not_part_of_the_plan(changed: dict[str, Any
 # --- mistakes -----------------------------------------------------------------------------------------------------
 
 
-def test_a_field_that_no_endpoint_has_is_refused_before_anything_runs(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_field_that_no_endpoint_has_is_refused_before_anything_runs(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The Snakefile opens the settings when it is read, long before a block's job decodes the endpoint in it."""
     monkeypatch.setattr(serving, "EndpointSpec", lambda **fields: EndpointSpec.from_dict(fields | {"prot": 5}))
     (line,) = errors(root, profile="light")

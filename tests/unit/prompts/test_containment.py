@@ -16,7 +16,13 @@ import pytest
 
 from ai_dev_tools.benchmark.errors import ConfigurationError, ToolError
 from ai_dev_tools.benchmark.prompts import containment, tools
-from ai_dev_tools.benchmark.prompts.containment import Limits, Sandbox, bubblewrap_problem, fresh_run_folder, run_contained
+from ai_dev_tools.benchmark.prompts.containment import (
+    Limits,
+    Sandbox,
+    bubblewrap_problem,
+    fresh_run_folder,
+    run_contained,
+)
 from ai_dev_tools.benchmark.prompts.tools import installed_version, run_tool
 from support.making import tool
 from support.repository import ROOT
@@ -251,7 +257,11 @@ def test_what_a_case_brings_does_not_count_as_written(sandbox: Sandbox, monkeypa
 
 def test_the_time_of_a_tool_is_its_own(sandbox: Sandbox) -> None:
     """What a supervisor and a sandbox take to start is not in it: both are up before the clock runs."""
-    with fresh_run_folder() as run_folder, open(run_folder.scratch / "out", "w+b") as out, open(run_folder.scratch / "err", "w+b") as err:
+    with (
+        fresh_run_folder() as run_folder,
+        open(run_folder.scratch / "out", "w+b") as out,
+        open(run_folder.scratch / "err", "w+b") as err,
+    ):
         before = time.perf_counter()
         ended = run_contained(
             [sys.executable, "-I", "-S", "-c", "import time; time.sleep(0.2)"],

@@ -150,7 +150,7 @@ def test_in_short_says_what_holds_why_and_what_to_do_next(
 REASONS = [
     ("inconclusive", "interim look: 3 of 24 planned samples are there", "only 3 of 24 planned samples are there"),
     ("inconclusive", "quality vetoed by bugs: a loss beyond 0.2 is shown there", "the answers on bugs get worse"),
-    ("inconclusive", "mixed: cheaper on a, but more expensive on b", "it depends on the task: cheaper on a, but more expensive on b"),
+    ("inconclusive", "mixed: cheaper on a, but more expensive on b", "it depends on the task: cheaper on a, but more"),
     ("inconclusive", "mixed: cheaper on a; dearer on b", "it depends on the task: cheaper on a, but more expensive on b"),
     ("inconclusive", "the mean case is cheaper but the whole bill is not (1.02", "the average question is cheaper, but"),
     ("inconclusive", "the mean case is dearer but the whole bill is not (0.98", "the average question is more expensive, but"),

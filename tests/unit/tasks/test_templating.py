@@ -12,7 +12,7 @@ from ai_dev_tools.benchmark.errors import ConfigurationError, ToolError
 from ai_dev_tools.benchmark.prompts.tools import condense, load_tool
 from ai_dev_tools.benchmark.tasks import templating
 from ai_dev_tools.benchmark.tasks.loading import load_task
-from ai_dev_tools.benchmark.tasks.templating import Failed, names_variable, run_isolated, render_each, template_problem
+from ai_dev_tools.benchmark.tasks.templating import Failed, names_variable, render_each, run_isolated, template_problem
 from support.making import tool, write_task
 
 HUNGRY = {

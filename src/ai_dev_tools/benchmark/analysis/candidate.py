@@ -8,15 +8,15 @@ from typing import Literal
 import numpy as np
 
 from ai_dev_tools.benchmark.analysis.bills import Bill
+from ai_dev_tools.benchmark.analysis.claim_status import ClaimStatus
 from ai_dev_tools.benchmark.analysis.claims import PlanInForce
+from ai_dev_tools.benchmark.analysis.decision_power import CostTest, fewest, ratio_found, says_saves
 from ai_dev_tools.benchmark.analysis.effects import Effect
 from ai_dev_tools.benchmark.analysis.pairs import Pairs
 from ai_dev_tools.benchmark.analysis.power import minimal_effect
 from ai_dev_tools.benchmark.analysis.quality import Gate, gate_level
 from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.samples_table import ALL, words
-from ai_dev_tools.benchmark.analysis.decision_power import CostTest, fewest, ratio_found, says_saves
-from ai_dev_tools.benchmark.analysis.claim_status import ClaimStatus
 from ai_dev_tools.benchmark.analysis.statistics import effect_size, from_log
 from ai_dev_tools.benchmark.analysis.wording import ONE_REPOSITORY, POWER_AT, sentence
 from ai_dev_tools.benchmark.records.plan import RULES, Claim, Plan

@@ -72,7 +72,9 @@ class Gates:
 
     def _look(self, claim: Claim) -> int:
         """How often the quality of these arms has been looked at: on whichever outcome and model most often."""
-        same = {c.id for c in self.in_force.plan.claims if (c.approach, c.reference) == (claim.approach, claim.reference)}
+        same = {
+            c.id for c in self.in_force.plan.claims if (c.approach, c.reference) == (claim.approach, claim.reference)
+        }
         return max((look for (name, _), look in self.in_force.looks.items() if name in same), default=1)
 
     def pairs_of(self, approach: str, reference: str) -> Pairs:

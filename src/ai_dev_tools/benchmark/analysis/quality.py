@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ai_dev_tools.benchmark.analysis.clusters import ClusterEstimate, integer_labels
+from ai_dev_tools.benchmark.analysis.decision_power import QualityTest
 from ai_dev_tools.benchmark.analysis.noninferiority import LossTest, shown_losses
 from ai_dev_tools.benchmark.analysis.pairs import Pairs
-from ai_dev_tools.benchmark.analysis.decision_power import QualityTest
 from ai_dev_tools.benchmark.analysis.statistics import infer
 from ai_dev_tools.benchmark.records.plan import QualityRule
 

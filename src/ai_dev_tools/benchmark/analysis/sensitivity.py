@@ -8,7 +8,7 @@ from dataclasses import replace
 import pandas as pd
 
 from ai_dev_tools.benchmark.analysis.candidate import Candidate
-from ai_dev_tools.benchmark.analysis.claims import PlanInForce, planned_samples, reference_of, plan_in_force
+from ai_dev_tools.benchmark.analysis.claims import PlanInForce, plan_in_force, planned_samples, reference_of
 from ai_dev_tools.benchmark.analysis.gates import Gates
 from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.samples import Samples, SamplesLike

@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ai_dev_tools.benchmark.analysis.samples_table import CUT_OFF, LOOP, codes
 from ai_dev_tools.benchmark.analysis.load_and_queue import late_load_s, queued_s
+from ai_dev_tools.benchmark.analysis.samples_table import CUT_OFF, LOOP, codes
 from ai_dev_tools.benchmark.config.models import ValidityThresholds
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.plugins import CHECKS, OUTCOMES, Check, check

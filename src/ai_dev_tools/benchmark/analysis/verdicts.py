@@ -15,11 +15,12 @@ import pandas as pd
 
 from ai_dev_tools.benchmark.analysis.bills import with_floor
 from ai_dev_tools.benchmark.analysis.candidate import COLUMNS, Candidate, Direction, verdict_row
+from ai_dev_tools.benchmark.analysis.claim_status import claim_status
 from ai_dev_tools.benchmark.analysis.claims import (
     PlanInForce,
+    plan_in_force,
     planned_samples,
     reference_of,
-    plan_in_force,
 )
 from ai_dev_tools.benchmark.analysis.effects import Effect
 from ai_dev_tools.benchmark.analysis.gates import Gates
@@ -28,7 +29,6 @@ from ai_dev_tools.benchmark.analysis.quality import superiority_p
 from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.samples import Samples, SamplesLike
 from ai_dev_tools.benchmark.analysis.samples_table import ALL, levels, words
-from ai_dev_tools.benchmark.analysis.claim_status import claim_status
 from ai_dev_tools.benchmark.analysis.statistics import (
     RESAMPLES,
     holm,
@@ -188,7 +188,11 @@ def _compare_with_flagged(c: Candidate, direction: Direction) -> None:
         return
     other = c.direction(c.everything, c.p(c.everything) * max(c.factor, 1.0))
     changed = other != direction and bool({other, direction} & {"cheaper", "more_expensive"}) and not c.invalid
-    why = f"the result changes with flagged pairs (without: {_in_words(direction)}, with: {_in_words(other)})" if changed else ""
+    why = (
+        f"the result changes with flagged pairs (without: {_in_words(direction)}, with: {_in_words(other)})"
+        if changed
+        else ""
+    )
     c.checks.append(("same with flagged pairs", not changed, float(changed), 0.0, why))
     if changed:
         c.invalid.append(why)

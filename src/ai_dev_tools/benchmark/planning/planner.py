@@ -16,12 +16,12 @@ from scipy import special
 
 from ai_dev_tools.benchmark.analysis.claims import CONTROLS
 from ai_dev_tools.benchmark.analysis.clusters import Floats
+from ai_dev_tools.benchmark.analysis.decision_power import CostTest, QualityTest, fewest, ratio_found, says_saves
 from ai_dev_tools.benchmark.analysis.pairing import FLOOR, pair_up
 from ai_dev_tools.benchmark.analysis.power import t_power
 from ai_dev_tools.benchmark.analysis.quality import estimate_differences, gate_level
 from ai_dev_tools.benchmark.analysis.samples import Samples, SamplesLike
 from ai_dev_tools.benchmark.analysis.samples_table import levels, words
-from ai_dev_tools.benchmark.analysis.decision_power import CostTest, QualityTest, fewest, ratio_found, says_saves
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.planning.durations import DurationModel, fit_durations
 from ai_dev_tools.benchmark.records.plan import CLAIMED_OUTCOMES

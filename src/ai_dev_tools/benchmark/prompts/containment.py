@@ -180,7 +180,9 @@ def _lines(descriptor: int, timeout_s: float) -> list[bytes]:
     return [line for line in said.splitlines(keepends=True) if line.endswith(b"\n")]
 
 
-def _bubblewrap(run_folder: RunFolder, argv: list[str], needed: tuple[Path, ...], limits: Limits, network: bool) -> list[str]:
+def _bubblewrap(
+    run_folder: RunFolder, argv: list[str], needed: tuple[Path, ...], limits: Limits, network: bool
+) -> list[str]:
     size = str(limits.written_bytes)
     command = [
         str(_bwrap()), "--die-with-parent", "--unshare-all", "--as-pid-1", "--cap-drop", "ALL",
@@ -271,9 +273,15 @@ def bubblewrap_problem() -> str:
     """Why no sandbox can be used here; empty if a trial has shown that it works."""
     if sys.platform != "linux" or _bwrap() is None:
         return "bubblewrap (bwrap) is not installed"
-    with fresh_run_folder() as run_folder, open(run_folder.scratch / "out", "w+b") as out, open(run_folder.scratch / "err", "w+b") as err:
+    with (
+        fresh_run_folder() as run_folder,
+        open(run_folder.scratch / "out", "w+b") as out,
+        open(run_folder.scratch / "err", "w+b") as err,
+    ):
         argv = [sys.executable, "-I", "-c", _TRIAL, str(run_folder.scratch / "outside")]
-        ended = run_contained(argv, run_folder, tool_environment(run_folder, "bubblewrap"), (out, err), Limits(30.0), "bubblewrap")
+        ended = run_contained(
+            argv, run_folder, tool_environment(run_folder, "bubblewrap"), (out, err), Limits(30.0), "bubblewrap"
+        )
         out.seek(0)
         said = out.read(500).decode(errors="replace").strip()
         if (run_folder.scratch / "outside").exists():

@@ -55,8 +55,8 @@ from ai_dev_tools.benchmark.tasks.templating import (
     Failed,
     Rendered,
     names_variable,
-    run_isolated,
     render_text,
+    run_isolated,
     template_environment,
     template_problem,
 )
@@ -215,7 +215,11 @@ def _ask_version(spec: ToolSpec, sandbox: SandboxSetting) -> str:
     if not spec.version_command:
         return "unknown"
     argv, chosen = _argv([filled(word, _places(spec)) for word in spec.version_command]), choose_sandbox(sandbox)
-    with fresh_run_folder() as run_folder, open(run_folder.scratch / "stdout", "w+b") as out, open(run_folder.scratch / "stderr", "w+b") as err:
+    with (
+        fresh_run_folder() as run_folder,
+        open(run_folder.scratch / "stdout", "w+b") as out,
+        open(run_folder.scratch / "stderr", "w+b") as err,
+    ):
         ended = run_contained(
             argv, run_folder, tool_environment(run_folder, chosen), (out, err), Limits(VERSION_TIMEOUT_S), chosen,
             network=spec.network, needed=(spec.folder.resolve(),),

@@ -74,7 +74,9 @@ def template_problem(source: str) -> str | None:
     return rendered.message if isinstance(rendered, Failed) else None
 
 
-def render_each(source: str, values: Iterable[Mapping[str, object]], most_bytes: int = MAX_TEXT_BYTES) -> list[Rendered]:
+def render_each(
+    source: str, values: Iterable[Mapping[str, object]], most_bytes: int = MAX_TEXT_BYTES
+) -> list[Rendered]:
     """A template rendered with each of these sets of variables, in order; stops after a `limit`."""
     environment = template_environment()  # made here, or every child would import Jinja2
     return run_isolated(lambda: _each(environment, source, values, most_bytes))

@@ -57,10 +57,14 @@ def validate(merged: Merged, overrides: Mapping[str, Any], root: Path) -> list[P
         config = load_config(apply_batch(merged.settings, overrides))
         experiment = open_experiment(config, root)
     except ConfigurationError as error:
-        return [PreflightCheck("config", "failed", line, "Correct it where it is set") for line in str(error).splitlines()]
+        return [
+            PreflightCheck("config", "failed", line, "Correct it where it is set") for line in str(error).splitlines()
+        ]
     profile = experiment.profile(config.profile)
     checks = [
-        PreflightCheck("config", "ok", f"profile {profile.name}, {profile.samples} samples, {', '.join(experiment.approaches)}"),
+        PreflightCheck(
+            "config", "ok", f"profile {profile.name}, {profile.samples} samples, {', '.join(experiment.approaches)}"
+        ),
         *(PreflightCheck("config", "warning", line) for line in config.replaced),
         *_tasks(experiment, config.profile, root),
         *_tools(experiment),
@@ -217,7 +221,9 @@ def _reached(name: str, spec: EndpointSpec, url: str, headers: Mapping[str, str]
     except BenchmarkError as error:
         if client is not OllamaClient or error.error_class == "configuration" or client.answers_at(url, headers):
             return PreflightCheck(name, "failed", error.args[0], error.remedy or "")
-        return PreflightCheck(name, "failed", f"no Ollama answers at {url}", "Start it there, or choose another endpoint=")
+        return PreflightCheck(
+            name, "failed", f"no Ollama answers at {url}", "Start it there, or choose another endpoint="
+        )
     if known is None:
         return PreflightCheck(
             name, "warning", f"{url} lacks {model}; the run pulls it first", f"Pull it now: ollama pull {model}"
@@ -272,7 +278,9 @@ def _disk(root: Path) -> PreflightCheck:
     if not os.access(place, os.W_OK):
         return PreflightCheck("disk", "failed", f"{place} cannot be written", "Make it writable")
     if free_gb < MIN_FREE_GB:
-        return PreflightCheck("disk", "failed", f"{free_gb:.1f} GB free in {place}", f"Free at least {MIN_FREE_GB:g} GB")
+        return PreflightCheck(
+            "disk", "failed", f"{free_gb:.1f} GB free in {place}", f"Free at least {MIN_FREE_GB:g} GB"
+        )
     return PreflightCheck("disk", "ok", f"{free_gb:.0f} GB free in {place}")
 
 

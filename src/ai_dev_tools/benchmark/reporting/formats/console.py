@@ -122,7 +122,9 @@ def _notice(notice: Mapping[str, str]) -> Text:
 
 def _verdict(verdict: Mapping[str, Any]) -> Text:
     text = Text("   ")
-    text.append(f"{document.SIGNS.get(verdict['word'], '◐')} {verdict['word']}", style=STYLES.get(verdict["word"], "bold"))
+    text.append(
+        f"{document.SIGNS.get(verdict['word'], '◐')} {verdict['word']}", style=STYLES.get(verdict["word"], "bold")
+    )
     label = f" ({verdict['label']})" if verdict["label"] not in ("", "planned") else ""
     text.append(visible(f"{label}  {verdict['claim']} on {verdict['model']}: {verdict['headline']}", keep_lines=False))
     return text

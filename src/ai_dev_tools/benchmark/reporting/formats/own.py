@@ -19,7 +19,7 @@ from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.reporting.data import RunData
 from ai_dev_tools.benchmark.reporting.document import Report
 from ai_dev_tools.benchmark.reporting.formats import markdown
-from ai_dev_tools.benchmark.tasks.templating import run_isolated, render_text
+from ai_dev_tools.benchmark.tasks.templating import render_text, run_isolated
 
 ESCAPED = (".html", ".htm", ".xml", ".svg")
 SUFFIXES = (".j2", ".jinja", ".jinja2")

@@ -36,7 +36,9 @@ def render(report: document.Report, version: int) -> dict[str, Any]:
 def contents(page: document.Page) -> dict[str, Any]:
     """What any page says, by kind: notices of its first section, verdicts, tables, figures, compact facts."""
     return {
-        "notices": [{"level": b.level, "text": b.text} for b in page.sections[0].blocks if isinstance(b, document.Notice)],
+        "notices": [
+            {"level": b.level, "text": b.text} for b in page.sections[0].blocks if isinstance(b, document.Notice)
+        ],
         "verdicts": [_verdict(v) for v in page.verdicts],
         "tables": {t.id: _table(t) for t in page.tables},
         "figures": {f.id: {"title": f.title, "caption": f.caption, "alt": f.alt} for f in page.figures},

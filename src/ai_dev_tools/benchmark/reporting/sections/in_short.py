@@ -94,7 +94,7 @@ def _judged(data: RunData) -> list[Judged]:
     found = []
     for row in rows:
         approach, model = str(row["approach"]), str(row["models"])
-        words = {"reference": what_is_shown(str(row["reference"])), "approach": material(approach)}
+        words = {"reference": what_is_shown(str(row["reference"])), "approach": what_is_shown(approach)}
         shown = tool_name(approach) if len(tools) > 1 else "", model if len(models) > 1 else ""
         found.append(Judged(row, *shown, tuple(reasons_of(row, words))))
     return found
@@ -129,7 +129,9 @@ def _asked(data: RunData) -> str:
         arms = listing([name for name in data.approaches if name in present], MOST_NAMED)
         return f"{models} answered {on}, but there is nothing to compare: only {arms} was run."
     named = [tool_name(name) for name in compared]
-    found = what_is_shown(compared[0]) if len(compared) == 1 else f"the findings of each tool: {listing(named, MOST_NAMED)}"
+    found = (
+        what_is_shown(compared[0]) if len(compared) == 1 else f"the findings of each tool: {listing(named, MOST_NAMED)}"
+    )
     return f"{models} answered the same {on}, once with {what_is_shown(data.reference)} and once with {found}."
 
 
