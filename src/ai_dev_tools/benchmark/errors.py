@@ -83,7 +83,7 @@ class RequestTimeoutError(BenchmarkError):
 
 
 class NoTurnError(BenchmarkError):
-    """No answer within `task_timeout`, and then not one token of another request: the server was busy or hung.
+    """No answer within `task_timeout`, and no token of another request: the server was busy or hung.
 
     How long the request itself takes was not measured.
     """
@@ -105,7 +105,10 @@ class ModelError(BenchmarkError):
 
 
 class RunnerError(BenchmarkError):
-    """The process that computes the answer ended midway or could not start: killed, crashed, out of memory."""
+    """The process that computes the answer ended midway or could not start.
+
+    It was killed, crashed, or ran out of memory.
+    """
 
     error_class = "runner"
     retried = True

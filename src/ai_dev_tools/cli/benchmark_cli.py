@@ -1,4 +1,4 @@
-"""`ai-dev-bench`: every command prints the Snakemake command that it runs, so that you can run it yourself.
+"""`ai-dev-bench`: every command prints the Snakemake command that it runs.
 
 Exit codes: 0 done; 1 the run failed, a check failed, an archive is not valid, or something got worse; 2 the call
 or a setting is wrong (the message names the right one); 3 the gate could not decide (`gate --strict`); 130 stopped

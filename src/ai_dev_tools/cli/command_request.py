@@ -85,7 +85,7 @@ class CommandRequest:
         return any(flag in ("-n", "--dry-run", "--dryrun") for flag in self.flags)
 
     def settings(self) -> JsonObject:
-        """The settings that the command line gives, in the order of Snakemake: files, then pairs, then options."""
+        """The settings that the command line gives, in Snakemake's order: files, pairs, options."""
         from ai_dev_tools.benchmark.config.parsing import read_settings
         from ai_dev_tools.benchmark.config.sources import parse_overrides, update
 
@@ -118,7 +118,9 @@ class Present(Protocol):
 
 
 def open_request(request: CommandRequest) -> tuple[Experiment, Path]:
-    """The experiment and the workflow's folder, everything checked; raises ConfigurationError with one line per mistake.
+    """The experiment and the workflow's folder, with everything checked.
+
+    Raises ConfigurationError with one line per mistake.
 
     Paths in settings are seen from the workflow's folder, as Snakemake sees them, wherever the command is typed.
     """

@@ -100,7 +100,10 @@ def _compare_stored(given: Sequence[str], request: CommandRequest, same_verdicts
 
 
 def _say_whether_verdicts_hold(runs: Sequence[Run], required: bool) -> int:
-    """Say what became of the first run's verdicts in each other one; returns 1 if they must hold and do not."""
+    """Say what became of the first run's verdicts in each other run.
+
+    Returns 1 if they must hold and do not.
+    """
     from ai_dev_tools.benchmark.comparison.repetition import compare_requests
 
     first, *others = runs

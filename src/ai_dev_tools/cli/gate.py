@@ -45,7 +45,7 @@ def gate(
     root: Root = None,
     as_json: AsJson = False,
 ) -> None:
-    """Fail (exit code 1) if a declared metric got worse than in a stored run, beyond its bound and beyond chance."""
+    """Fail (exit code 1) if a metric got worse than in a stored run, beyond its bound and chance."""
     from ai_dev_tools.benchmark.analysis.rows import records
     from ai_dev_tools.benchmark.comparison.gate import junit as as_junit
     from ai_dev_tools.benchmark.comparison.gate import parse_metrics

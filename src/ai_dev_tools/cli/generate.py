@@ -1,4 +1,4 @@
-"""Files made from the code: the config schema, the reference pages, a picture. `--check` fails on drift."""
+"""Files made from the code: config schema, reference pages, a picture. `--check` fails on drift."""
 
 from __future__ import annotations
 

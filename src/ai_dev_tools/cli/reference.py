@@ -1,4 +1,7 @@
-"""Reference pages of the documentation, made from what the code declares: settings, commands, metrics, sample file, errors."""
+"""Reference pages of the documentation, made from what the code declares.
+
+Settings, commands, metrics, the sample file, errors.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The picture of the package's rooms in docs/design.md, drawn from the contract of imports in pyproject.toml."""
+"""The picture of the rooms in docs/design.md, drawn from the import contract in pyproject.toml."""
 
 from __future__ import annotations
 

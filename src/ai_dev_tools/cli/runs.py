@@ -97,7 +97,10 @@ def _archived(as_json: bool) -> Present:
 
 
 def undeclared(experiment: Experiment, root: Path) -> str | None:
-    """Why these settings are those of no run that was made, and what the last one was asked with; None if they are."""
+    """Why no finished run has these settings, and what the last one was asked with.
+
+    None if one has them.
+    """
     from ai_dev_tools.benchmark.records import paths
     from ai_dev_tools.benchmark.records.plan import read_plans
 

@@ -9,7 +9,10 @@ from ai_dev_tools.benchmark._util.text import nearest
 
 @runtime_checkable
 class WrongCall(Protocol):
-    """What the parser raises for a call that it cannot read; Typer has its own classes for that, which it keeps private."""
+    """What the parser raises for a call that it cannot read.
+
+    Typer's own classes for that are private.
+    """
 
     def format_message(self) -> str:
         """What is wrong."""

@@ -1,4 +1,6 @@
-"""Addresses of servers, in all the forms that Ollama takes: `OLLAMA_HOST`, an instance's `host`, and base URLs.
+"""Addresses of servers, in every form that Ollama accepts.
+
+They come from `OLLAMA_HOST`, an instance's `host`, and base URLs.
 
 Light imports: the command line uses this.
 """

@@ -1,4 +1,6 @@
-"""Names and passwords in addresses of servers: refused where a server is named, taken out of texts that are kept.
+"""Names and passwords in addresses of servers.
+
+They are refused in settings, and removed from texts that are kept.
 
 A setting travels far (jobs, plans, archives, error messages), so a secret in one is stored in a dozen places. It belongs
 in an environment variable, which `server.token_env` names.

@@ -1,4 +1,4 @@
-"""Types for what JSON can say, at the borders where data comes from or goes to a file or another program."""
+"""Types for JSON values that come from, or go to, a file or another program."""
 
 from __future__ import annotations
 

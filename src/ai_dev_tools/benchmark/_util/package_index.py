@@ -53,7 +53,7 @@ class _NoRanges(PackageIndexError):
 
 @dataclass(frozen=True)
 class PipSettings:
-    """What pip would use, from its configuration files and environment: index addresses and how to reach them."""
+    """What pip would use: index addresses and how to reach them, from its configuration and environment."""
 
     index_urls: tuple[str, ...]
     find_links: tuple[str, ...]
@@ -79,13 +79,19 @@ class PackageFile:
 
     @contextmanager
     def open_remote_zip(self) -> Iterator[zipfile.ZipFile]:
-        """Open the archive as a zip read by HTTP range requests: only its directory and the members read travel."""
+        """Open the archive as a zip by HTTP range requests.
+
+        Only its directory and the members that are read are transferred.
+        """
         with _reasons(), RemoteZip(self.url, session=self.session, timeout=self.timeout_s) as archive:
             yield archive
 
     @contextmanager
     def open_zip(self, scratch: Path) -> Iterator[zipfile.ZipFile]:
-        """Open the archive as a zip: read in place if the server can, otherwise downloaded into `scratch` first."""
+        """Open the archive as a zip.
+
+        It is read in place if the server allows it, and downloaded into `scratch` first otherwise.
+        """
         with ExitStack() as stack:
             try:
                 archive = stack.enter_context(self.open_remote_zip())
@@ -123,7 +129,9 @@ class LocalPackageFile:
 
 
 def find_package_file(package: str, filename: str) -> PackageFile | LocalPackageFile:
-    """Find an archive by its exact file name: in pip's archive folders, then on its indexes, the main one first.
+    """Find an archive by its exact file name.
+
+    Looks in pip's archive folders, and then on its indexes, the main one first.
 
     Raises:
         PackageIndexError: no index can be read or offers the file.

@@ -1,4 +1,4 @@
-"""Server processes that never outlive the run: start, announce, stop, and the check that the parent is still there."""
+"""Server processes that never outlive the run: start, announce, stop, watch the parent."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ def start_time(pid: int) -> float | None:
 
 
 def watch_parent(pid: int, on_death: Callable[[], None]) -> None:
-    """Call `on_death` from a thread when process `pid` ends for any reason: at once on Linux, else within 0.5 s.
+    """Call `on_death` from a thread when process `pid` ends for any reason.
+
+    That is at once on Linux, and within 0.5 s elsewhere.
 
     No signal is involved: a Python signal handler that comes twice in a row can lock itself out.
     """
@@ -58,7 +60,10 @@ def _wait_for_end(pid: int) -> None:
 
 
 def start(command: list[str], environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
-    """Start a server in its own session, so that Ctrl-C reaches only the run, which then stops the server cleanly."""
+    """Start a server in a session of its own.
+
+    So Ctrl-C reaches only the run, which then stops the server cleanly.
+    """
     with log.open("ab") as stderr:
         return subprocess.Popen(
             command,
@@ -93,7 +98,10 @@ def signal_group(pid: int, signum: int) -> None:
 
 
 def stop(process: subprocess.Popen[bytes], grace_s: float = 5.0) -> None:
-    """End a process started by `start` and everything in its session: SIGTERM, then SIGKILL after the grace."""
+    """End a process started by `start`, and everything in its session.
+
+    It gets SIGTERM, and SIGKILL after the grace period.
+    """
     if process.poll() is None:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):

@@ -80,7 +80,9 @@ def _unless_blank(line: bytes) -> Iterator[bytes]:
 
 
 def decoded(data: bytes) -> JsonValue:
-    """What JSON says. Halves of surrogate pairs stay, for `whole_characters`: a pair may be cut by a stream's pieces.
+    """The value of a JSON text.
+
+    Halves of surrogate pairs stay, for `whole_characters`: the pieces of a stream may cut a pair.
 
     Raises:
         ValueError: it is not JSON, or nested too deeply.

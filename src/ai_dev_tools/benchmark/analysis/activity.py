@@ -1,4 +1,4 @@
-"""When requests were under way: how many at a time, for how long in all, and each one's share of that time."""
+"""When requests were running: how many at a time, for how long, and each one's share of that time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One claim on one model and scope while it is being judged, and the row of the verdicts table that it becomes."""
+"""One claim on one model and scope while it is judged, and its row of the verdicts table."""
 
 from __future__ import annotations
 

@@ -59,7 +59,10 @@ class SampleColumns:
 
     @cached_property
     def clock_jumped(self) -> NDArray[np.bool_]:
-        """Before which samples the clock had been set back, so that their starts say nothing of what ran together."""
+        """Samples before which the clock was set back.
+
+        Their start times do not show what ran at the same time.
+        """
         return np.asarray(backward_steps(self.samples) > self._prepared.thresholds.clock_s)
 
     @cached_property
@@ -86,7 +89,10 @@ class SampleColumns:
 
 
 class MetricCell:
-    """Samples of one cell; `column` gives all values of a column, `completed` the known ones of completed samples."""
+    """Samples of one cell of the metrics table.
+
+    `column` gives all values of a column, `completed` the known ones of completed samples.
+    """
 
     def __init__(self, source: SampleColumns, rows: NDArray[np.intp]) -> None:
         self._source = source
@@ -152,12 +158,14 @@ class MetricCell:
 
     @property
     def clock_jumped(self) -> bool:
-        """Whether a clock ran backwards while samples of the cell were taken, so that their starts say nothing."""
+        """Whether the clock ran backwards during the cell, so that start times cannot be compared."""
         return bool(self._source.clock_jumped[self._rows].any())
 
     @cached_property
     def durations(self) -> tuple[Floats, NDArray[np.int64], float]:
-        """Sorted durations of completed and timed-out samples, their clusters, and the shortest timed-out one (inf: none).
+        """Sorted durations of completed and timed-out samples, and their clusters.
+
+        Third, the shortest timed-out duration, or infinity.
 
         A timed-out one of unknown duration stands last: it is not known to be shorter than any.
         """

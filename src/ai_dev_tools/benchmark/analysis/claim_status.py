@@ -1,4 +1,4 @@
-"""What may be said of a claim: whether its planned samples are there, and whether the ledger foresaw them."""
+"""Whether a claim's planned samples exist, and whether the ledger announced them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ REMEDY = "to get a word, undo that or ask everything again under this plan (retr
 
 @dataclass(frozen=True)
 class ClaimStatus:
-    """What may be said of one claim on one model: `label`, why it is less than planned, and what to know besides."""
+    """The status of one claim on one model: its label, the reasons for it, and further notes."""
 
     label: Label
     reasons: tuple[str, ...]
@@ -27,7 +27,9 @@ class ClaimStatus:
 
 
 def claim_status(samples: pd.DataFrame, in_force: PlanInForce, claim: Claim, model: str) -> ClaimStatus:
-    """Judge whether the planned samples of a claim are all there, and were foreseen by it or by plans it continues.
+    """Judge whether the planned samples of a claim all exist and were announced.
+
+    They count if the plan itself, or an earlier plan that it continues, announced them.
 
     Args:
         samples: result of `planned_samples`.

@@ -1,4 +1,4 @@
-"""What a run set out to show: the claims of its plan, which look this is, and whether the planned samples are there."""
+"""What a run set out to show: its plan, its claims and which look at them this is."""
 
 from __future__ import annotations
 
@@ -83,7 +83,10 @@ def _assumed(samples: pd.DataFrame, profile: str, reference: str) -> DeclaredPla
 
 
 def planned_samples(samples: pd.DataFrame, plan: DeclaredPlan) -> pd.DataFrame:
-    """The prepared samples that the plan speaks of: its profile, models, tasks, cases, the first n of each arm."""
+    """The prepared samples that belong to a plan.
+
+    Those of its profile, models, tasks and cases; of each arm, the first n.
+    """
     task, case = samples["task"].cat, samples["case"].cat
     planned = np.zeros((len(task.categories), len(case.categories)), dtype=bool)
     for row, name in enumerate(task.categories):

@@ -50,7 +50,10 @@ class ClusterEstimate:
 
 
 class _Groups:
-    """Values of equal key; `first` is the index of each group's first value, and groups come out sorted by key."""
+    """Groups of values with equal keys, sorted by key.
+
+    `first` is the index of each group's first value.
+    """
 
     def __init__(self, keys: ArrayLike) -> None:
         self.label = integer_labels(keys)
@@ -74,7 +77,7 @@ def group_means(values: Floats, groups: ArrayLike) -> tuple[Floats, Ints]:
 def cluster_estimate(
     values: ArrayLike, cluster: ArrayLike, task: ArrayLike | None = None, case: ArrayLike | None = None
 ) -> ClusterEstimate:
-    """Average repeats within (task, case), cases within (task, cluster), clusters within task, and tasks equally.
+    """Average repeats within cases, cases within clusters, clusters within tasks, and tasks equally.
 
     Args:
         values: one number per pair, any unit. Missing values must be left out by the caller.
@@ -190,7 +193,9 @@ def integer_labels(labels: ArrayLike) -> Ints:
 
 
 def _degrees(weight: Floats, member: Floats) -> float:
-    """Satterthwaite degrees of freedom of the CR2 variance: (tr M)^2 / tr(M^2), M the covariance of the scores.
+    """Satterthwaite degrees of freedom of the CR2 variance.
+
+    They are (tr M)^2 / tr(M^2), where M is the covariance of the scores.
 
     `weight` (tasks,) is each task's squared weight times its variance; `member` (tasks, clusters) is 0/1.
     """

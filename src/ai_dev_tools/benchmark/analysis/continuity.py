@@ -1,4 +1,4 @@
-"""How the plans of a ledger belong together: whether a later plan continues an earlier one, and what it adds.
+"""How plans of a ledger relate: whether a later one continues an earlier one, and what it adds.
 
 A plan *continues* an earlier one when it asks and claims everything that the earlier one asked and claimed, by the same
 rules: it may only add. Samples that were asked under the earlier plan then count for the later one, whose look pays for

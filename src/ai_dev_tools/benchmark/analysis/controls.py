@@ -1,4 +1,4 @@
-"""Are the control arms as long as they are meant to be? Their realised prompt tokens against the tool's arm."""
+"""Whether control arms are as long as intended: their prompt tokens compared with the tool's arm."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The probability of saying "saves": cost test, quality gate, single tasks and floor together, at the level of the look."""
+"""The probability of the verdict "saves".
+
+Cost test, quality gate, single tasks and floor together, at the level of the look.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,9 @@ class CostTest:
         return min(found, self._bill_agrees(clusters, ratio))
 
     def _bill_agrees(self, clusters: int, ratio: float) -> float:
-        """Probability that the whole bill is surely smaller too, if ratios scatter log-normally whatever the length.
+        """Probability that the whole bill is certainly smaller too.
+
+        Assumes that ratios scatter log-normally, whatever the length of a case.
 
         It depends on the same cases as the mean ratio, so the smaller of the two probabilities is that of both.
         """

@@ -1,4 +1,4 @@
-"""Where the cost goes: components of the difference, break-even of a tool's own run time, the composite score."""
+"""Where the cost goes: parts of the difference, break-even of a tool's run time, efficiency score."""
 
 from __future__ import annotations
 
@@ -97,7 +97,9 @@ def _components(pairs: Pairs, suffix: str) -> dict[str, Floats]:
 
 
 def decompose(samples: SamplesLike, approach: str, reference: str = "baseline", *, by: By = "approach") -> pd.DataFrame:
-    """Mean cost per case of both arms, part by part, and the difference with its 95 % interval on cluster means.
+    """Mean cost per case of both arms and their difference, part by part.
+
+    The difference has a 95 % interval on cluster means.
 
     Only pairs in which both samples completed and neither is void for the outcome. The parts of time add up where each
     is known in all of them: "rest" is what the server's own phases leave
@@ -196,7 +198,9 @@ def _estimate(pairs: Pairs, values: Floats) -> ClusterEstimate:
 def efficiency_change(
     samples: SamplesLike, approach: str, reference: str = "baseline", *, by: By = "approach"
 ) -> pd.DataFrame:
-    """Relative change of the composite efficiency score in percent, positive = better, over pairs asked in both arms.
+    """Relative change of the efficiency score in percent, over pairs asked in both arms.
+
+    Positive is better.
 
     The interval is a delete-one-cluster jackknife of the logarithm of the ratio of scores; exploratory only.
     """
@@ -215,7 +219,10 @@ def efficiency_change(
 
 
 def _counted(pairs: Pairs, suffix: str) -> NDArray[np.bool_]:
-    """Which samples the score can count: failed ones, and completed ones whose start, time and tokens are known."""
+    """Which samples the score can count.
+
+    Failed ones, and completed ones whose start, time and tokens are known.
+    """
     known = [np.isfinite(pairs[f"{name}{suffix}"]) for name in ("start", "duration_s", "total_tokens")]
     return np.asarray(~pairs.have(f"status{suffix}", "completed") | np.logical_and.reduce(known))
 

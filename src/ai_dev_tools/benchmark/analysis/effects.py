@@ -1,4 +1,7 @@
-"""Inference on one comparison over a set of pairs, at what was seen and at both ends of what censoring leaves open."""
+"""Inference on one comparison over a set of pairs.
+
+For what was seen, and for both ends of what censoring leaves open.
+"""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def sample_row(sample: Sample, stratum: str = "") -> Row:
 
 
 def samples_table(blocks: Iterable[Path], strata: dict[tuple[str, str], str]) -> pd.DataFrame:
-    """All samples of the given block files, sorted so that neither the files' order nor their making shows.
+    """All samples of the given block files, in an order that does not depend on the files.
 
     Args:
         strata: declared stratum by (task, case).

@@ -1,4 +1,4 @@
-"""The quality gates of a plan: one for each approach and reference over all models, and what it says of each model."""
+"""The quality gates of a plan: one per approach and reference, and its result for each model."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _of_scope(pairs: Pairs, model: str | None, task: str) -> Pairs:
 
 
 def _equally_long(table: pd.DataFrame, approach: str) -> Pairs:
-    """Pairs with the excerpt of those models and tasks where it really is about as long as what it controls for."""
+    """Pairs with the excerpt, from models and tasks where it is about as long as what it controls for."""
     pairs = pair_up(table, approach, "excerpt", ["quality", "input_tokens"])
     # totals of two arms are comparable only over the pairs in which both are known
     frame = pairs.frame

@@ -47,7 +47,10 @@ def check_samples(samples: SamplesLike) -> pd.DataFrame:
 
 
 def summarise(ledger: pd.DataFrame) -> pd.DataFrame:
-    """How often each check flagged: check, voids, description, samples, flagged, unknown, share (of known)."""
+    """How often each check flagged.
+
+    Columns: check, voids, description, samples, flagged, unknown, share (of known).
+    """
     counts = pd.crosstab(ledger["check"], ledger["status"], dropna=False).reindex(
         columns=["ok", "flagged", "unknown"], fill_value=0
     )

@@ -58,7 +58,9 @@ def unexplained_s(samples: pd.DataFrame) -> Floats:
 
 
 def queued_s(samples: pd.DataFrame) -> Floats:
-    """Seconds that a request must have waited in the server's line: what is unexplained, less what sampling may cost.
+    """Seconds that a request must have waited in the server's queue.
+
+    That is the unexplained time less what sampling may cost.
 
     Sampling and grammar cost about the same for each token of a session. The request that waited least shows how much: the
     first one of a session finds an empty line.

@@ -65,7 +65,10 @@ def _shares(c: Candidate, kept: Pairs, void: NDArray[np.bool_], limits: Validity
 
 
 def _turns(c: Candidate, clean: Pairs, limits: ValidityThresholds) -> Iterator[Check]:
-    """Whether the arms took turns in being asked first: what warms up, or wears out, else falls on one of them."""
+    """Whether the arms took turns in being asked first.
+
+    Otherwise, whatever warms up or wears out would affect one of them more.
+    """
     if c.claim.outcome != "time":
         return
     ahead = clean["place"] - clean["place_ref"]

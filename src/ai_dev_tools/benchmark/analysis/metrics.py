@@ -92,7 +92,10 @@ def _finite(value: object) -> float:
 
 
 def wide(metrics: pd.DataFrame, intervals: bool = True) -> pd.DataFrame:
-    """One row per cell, one column per metric (and `_low`, `_high` of those that have an interval), plus `n`."""
+    """One row per cell and one column per metric, plus `n`.
+
+    Metrics with an interval also have columns `_low` and `_high`.
+    """
     keys = [*DIMENSIONS, "n"]
     names = list(dict.fromkeys(metrics["metric"]))
     columns: list[pd.DataFrame] = []

@@ -1,4 +1,4 @@
-"""Non-inferiority of a mean of differences between -1 and 1: the test and the bound behind the quality gate.
+"""Non-inferiority of a mean of differences between -1 and 1, for the quality gate.
 
 Three things must agree before a loss is excluded: a t test whose standard error has a floor that unequal tasks cannot
 undercut, its correction for skew, and, where hardly any cluster lost, an exact binomial bound on what was not seen.
@@ -69,7 +69,10 @@ class LossTest:
 
     @cached_property
     def _floor(self) -> float:
-        """Standard error if all tasks had the pooled variance: a small task without losses adds no variance of its own."""
+        """Standard error if all tasks had the pooled variance.
+
+        Otherwise a small task without losses would add no variance.
+        """
         return float(np.sqrt(self.pooled_variance * np.sum(1 / self._sizes)) / len(self._sizes))
 
     @cached_property

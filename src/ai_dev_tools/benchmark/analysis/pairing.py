@@ -1,4 +1,7 @@
-"""From samples to pairs: what each sample cost (as an interval where it was cut off) and which two belong together."""
+"""From samples to pairs: what each sample cost, and which two belong together.
+
+The cost of a sample that was cut off is an interval.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,9 @@ _COSTS = ("tokens_low", "tokens_high", "tokens_open", "time_low", "time_high", "
 
 
 def costs(table: pd.DataFrame) -> pd.DataFrame:
-    """The prepared samples with `tokens_low/high/open`, `time_low/high/open`, `quality`, `censored`, `fell_back`, `dropped`.
+    """The prepared samples with their costs, quality and what happened to them.
+
+    Adds `tokens_low/high/open`, `time_low/high/open`, `quality`, `censored`, `fell_back` and `dropped`.
 
     A completed sample's ends are equal: an answer that was cut at the user's own cap costs what was paid. A timed-out one
     spans what was seen up to what it could still have become: tokens to `num_ctx`, time by the slowest rates of its
@@ -99,7 +104,10 @@ def _group_max(values: Floats, group: NDArray[np.int64]) -> Floats:
 
 
 def _rest(table: pd.DataFrame, seen: Floats) -> Floats:
-    """Seconds a cut-off sample could still have taken: the rest of its context at the block's slowest rates."""
+    """Seconds that a cut-off sample could still have taken.
+
+    That is the rest of its context at the slowest rates of the block.
+    """
     block = codes(table, ["run", "profile", "instance", "model", "task"])
     done = (table["status"] == "completed").to_numpy()
     slowest = {}

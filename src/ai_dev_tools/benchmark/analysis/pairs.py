@@ -1,4 +1,4 @@
-"""Pairs of samples as plain columns, for estimates that read the same few columns of many parts of them."""
+"""Pairs of samples as plain columns, for estimates that read few columns of many parts."""
 
 from __future__ import annotations
 

@@ -19,7 +19,9 @@ from ai_dev_tools.benchmark.records.plan import QualityRule
 
 
 def gate_level(alpha: float, look: int) -> float:
-    """Level of gate and floor tests at a look: 4/5 of `alpha` at the first, the rest halved at each later one.
+    """Level of gate and floor tests at a look.
+
+    It is 4/5 of `alpha` at the first look; the rest is halved at each later one.
 
     All looks together cannot exceed `alpha`. Most runs are looked at once, and quality is what needs the samples.
     """
@@ -95,7 +97,10 @@ def lower_bound(estimate: ClusterEstimate, alpha: float) -> float:
 
 
 def superiority_p(estimate: ClusterEstimate) -> float:
-    """One-sided p of 'the mean difference is at most 0': t on clusters, or the exact sign test when all are tied."""
+    """One-sided p-value of 'the mean difference is at most 0'.
+
+    A t test on clusters, or the exact sign test if all are tied.
+    """
     if not estimate.clusters:
         return float("nan")
     inference = infer(estimate, resamples=0)

@@ -1,4 +1,7 @@
-"""Samples as every analysis reads them: typed, ordered, checked and costed once, with the user's thresholds and reference."""
+"""Samples as every analysis reads them: typed, ordered, checked and with their costs.
+
+They are prepared once, with the user's thresholds and reference.
+"""
 
 from __future__ import annotations
 

@@ -145,7 +145,10 @@ def _mark_implausible(table: pd.DataFrame) -> None:
 
 
 def _complete(table: pd.DataFrame) -> None:
-    """Fill what other columns determine: total tokens, times of a sample with one attempt, start in seconds."""
+    """Fill in what other columns determine.
+
+    Total tokens, the times of a sample with one attempt, the start in seconds.
+    """
     both = table["input_tokens"] + table["output_tokens"]
     table["total_tokens"] = table["total_tokens"].where(
         table["total_tokens"].notna() & ~(table["total_tokens"] < both), both

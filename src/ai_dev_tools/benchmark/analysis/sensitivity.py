@@ -1,4 +1,7 @@
-"""The words that the same samples would get at other margins: how much a conclusion hangs on a choice. Exploratory."""
+"""The verdicts that the same samples would get at other margins.
+
+Exploratory: shows how much a conclusion depends on that choice.
+"""
 
 from __future__ import annotations
 

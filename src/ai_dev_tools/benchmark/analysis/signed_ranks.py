@@ -1,4 +1,7 @@
-"""Wilcoxon's signed-rank test, as `scipy.stats.wilcoxon` has it, without importing scipy.stats, which takes half a second."""
+"""Wilcoxon's signed-rank test, as in `scipy.stats.wilcoxon`.
+
+Importing scipy.stats would take half a second.
+"""
 
 from __future__ import annotations
 

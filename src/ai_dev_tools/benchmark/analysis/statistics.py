@@ -1,4 +1,4 @@
-"""The inference of the protocol on cluster estimates: the wider of two intervals, families, effect sizes.
+"""Inference on cluster estimates: the wider of two intervals, families, effect sizes.
 
 scipy.special supplies the distributions. Written here is the rest: above all the studentised bootstrap of cluster means,
 and formulas of a few lines, for which scipy.stats and statsmodels would take half a second to import; tests hold them to
@@ -149,7 +149,9 @@ def what_is_left_out(estimate: ClusterEstimate) -> str:
 
 
 def holm(p_values: Sequence[float]) -> Floats:
-    """Holm-adjusted p-values; missing ones (NaN) stay missing but count in the family, as a test not passed.
+    """Holm-adjusted p-values.
+
+    Missing ones (NaN) stay missing, but count in the family as tests that were not passed.
 
     Equal to statsmodels' `multipletests(method="holm")`, which runs the garbage collector on every call.
     """
@@ -176,7 +178,7 @@ def benjamini_hochberg(p_values: Sequence[float]) -> Floats:
 
 
 def effect_size(estimate: ClusterEstimate, confidence: float = 0.95) -> tuple[float, float, float]:
-    """Standardised mean difference d_z = mean / standard deviation of clusters, with its noncentral-t interval."""
+    """Standardised mean difference d_z of clusters, with its noncentral-t interval."""
     if not (np.isfinite(estimate.se) and estimate.se > 0 and np.isfinite(estimate.df)):
         return float("nan"), float("nan"), float("nan")
     root = np.sqrt(estimate.clusters)

@@ -1,4 +1,7 @@
-"""Tools that failed in most cases: then no figure of their arm says anything about them, and this comes first."""
+"""Tools that failed in most cases.
+
+The figures of their arms then say nothing about them, so the failure is reported first.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,9 @@ class _Arm:
 
 
 def with_tool_failures(verdicts: pd.DataFrame, samples: pd.DataFrame, prompts: Iterable[Prompt]) -> pd.DataFrame:
-    """The verdicts with column `tool_failure`, which is also the first reason and the sentence where it is not empty.
+    """The verdicts with a column `tool_failure`.
+
+    Where it is not empty, it is also the first reason and the sentence.
 
     Args:
         samples: prepared; which cases an arm was asked, and where its tool had failed.

@@ -86,7 +86,10 @@ def prompt_truncated(samples: pd.DataFrame, thresholds: ValidityThresholds) -> C
 
 
 def _cut_to_one_size(samples: pd.DataFrame) -> Bools:
-    """Where no window was asked for, prompts that differ and are all of the one size that none exceeds: the window's."""
+    """Prompts that were probably cut to the window where none was asked for.
+
+    They differ, and all have the same size, which no prompt exceeds.
+    """
     flagged = np.zeros(len(samples), dtype=bool)
     unasked = samples[samples["num_ctx"].isna() & samples["prompt_sha256"].notna() & samples["input_tokens"].notna()]
     for _, part in unasked.groupby(["run", "model"], observed=True):
@@ -374,7 +377,9 @@ def _checked(
 
 
 def with_flags(samples: pd.DataFrame, checks: Iterable[CheckResult]) -> pd.DataFrame:
-    """The samples with boolean `void_tokens`, `void_time`, `void_quality`: flagged by a check that matters.
+    """The samples with columns `void_tokens`, `void_time` and `void_quality`.
+
+    True where a check flagged the sample that matters to the outcome.
 
     `why_tokens`, … name the first such check, "" where there is none.
     """

@@ -1,4 +1,4 @@
-"""Verdicts: one row per claim, scope and model, with one of four words: saves, costs, inconclusive, invalid.
+"""Verdicts: saves, costs, inconclusive or invalid, for each claim, scope and model.
 
 The steps are those of docs/statistics.md: pairs, validity, interval and test, family, quality gate, words. Only claims
 of a plan whose samples are complete and younger than it get a word of their own; everything else is labelled interim or

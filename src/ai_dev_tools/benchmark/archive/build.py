@@ -238,7 +238,10 @@ class _Collection:
                 yield Member(model.path.as_posix(), self.root / model.path)
 
     def _logs(self) -> Iterator[Member]:
-        """Logs of the jobs of this run, except those of archiving itself, which would make two archives differ."""
+        """Logs of the jobs of this run.
+
+        Those of archiving itself are left out, because they would make two archives differ.
+        """
         named = {*self.subject.tasks, *self.subject.corpora}
         for path in sorted((self.root / paths.LOGS).glob("*.*.log")):
             rule, second = path.name.split(".")[:2]

@@ -142,7 +142,10 @@ class Records:
             _object(stream)
 
     def finish(self) -> None:
-        """Check what needs more than one member: the other form of the samples table, and how many samples are reported."""
+        """Check what needs more than one member.
+
+        The other form of the samples table, and how many samples are reported.
+        """
         try:
             self._parquet()
         except ArchiveError as error:

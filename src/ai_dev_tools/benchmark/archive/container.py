@@ -1,4 +1,4 @@
-"""The file format: a plain zip that contains nothing that could differ between two archives of the same run.
+"""The file format: a plain zip, in which nothing differs between two archives of the same run.
 
 Members are sorted, dated 1980 and compressed one way. The zip's comment holds the sha256 of every byte before it,
 so that a flipped bit is noticed in headers too, which a zip's own checksums do not cover. Reading trusts nothing:

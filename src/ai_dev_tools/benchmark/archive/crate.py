@@ -1,4 +1,4 @@
-"""The archive's metadata: a Workflow Run RO-Crate in its most detailed profile, the Provenance Run Crate.
+"""The archive's metadata: a Workflow Run RO-Crate with the profile Provenance Run Crate.
 
 It claims only what was recorded: the steps that ask models have a start and an end, taken from the
 samples; rendering has its end, taken from the report. When tools ran and prompts were made is not recorded, so

@@ -1,4 +1,4 @@
-"""Check that the executed report notebook in an archive is this package's, with its outputs and nothing else."""
+"""Check that the executed notebook in an archive is this package's, with its outputs only."""
 
 from __future__ import annotations
 

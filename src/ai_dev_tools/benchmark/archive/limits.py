@@ -67,7 +67,7 @@ LIMITS = Limits()
 
 @contextmanager
 def bounded_memory(path: Path, limits: Limits = LIMITS) -> Iterator[None]:
-    """Let an allocation that a file of this size cannot need fail, instead of using up the machine's memory.
+    """Let an allocation fail that a file of this size cannot need, before memory runs out.
 
     Raises:
         ArchiveError: that happened.

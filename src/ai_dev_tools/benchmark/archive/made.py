@@ -1,4 +1,4 @@
-"""Make everything again that an archive derives from its records: summary, report, metadata for repositories."""
+"""Make again what an archive derives from its records: summary, report, metadata."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Repeat what the run did with its samples: compute the report's numbers from the tables, and the tables from the
-samples.
-"""
+"""Compute the report's numbers again from the tables, and the tables from the samples."""
 
 from __future__ import annotations
 

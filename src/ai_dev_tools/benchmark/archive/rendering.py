@@ -1,4 +1,4 @@
-"""Make the report of an archive again from the archive's data, and compare it with the one in the archive.
+"""Make an archive's report again from its data, and compare it with the recorded one.
 
 No code from the archive is run. The author's notebook, templates and plugins are left out, and what they made is listed as
 not checked. When and with which software the report was made is taken from the archive.
@@ -40,7 +40,10 @@ _VERSION = re.compile(r"[A-Za-z0-9.+!_-]{1,60}")
 
 @dataclass(frozen=True)
 class Compared:
-    """The result of rendering again: members that must not differ but do, and members that could not be checked."""
+    """The result of rendering again.
+
+    Members that differ though they must not, and members that could not be checked.
+    """
 
     differing: tuple[str, ...] = ()
     unchecked: tuple[str, ...] = ()
@@ -166,7 +169,10 @@ def _system() -> str:
 
 
 def _another_system(sessions: Sequence[Mapping[str, Json]]) -> str:
-    """The kind of machine a run was measured on, if it differs from this one and so may compute other last digits."""
+    """The kind of machine that a run was measured on, if it is another kind than this one.
+
+    Another kind may compute other last digits.
+    """
     found = [hardware for entry in sessions if isinstance(hardware := entry.get("hardware"), dict)]
     known = {
         f"{name.split()[0]} {hardware['architecture']}"

@@ -1,4 +1,7 @@
-"""Check what an archive says about its run against the run's records, as far as it can be gathered again."""
+"""Check what an archive says about its run against the run's records.
+
+As far as it can be gathered again.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Check that an archive is what was sealed, that its records are valid, and that the report belongs to the
-data?
+"""Check that an archive is unchanged, its records are valid, and its report belongs to them.
 
 Everything is read as a stream, in one pass over the members; what is kept per sample is 16 bytes. Findings are
 collected, not raised, so that one damaged byte is reported with the member that holds it.

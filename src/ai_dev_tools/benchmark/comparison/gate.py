@@ -1,4 +1,6 @@
-"""The regression gate: did a declared metric get worse than a stored run, beyond its bound and beyond chance?
+"""The regression gate: did a metric get worse than in a stored run?
+
+Worse means beyond its bound and beyond chance.
 
 Cases are paired between the runs and averaged within clusters, each metric is tested one-sided *against its
 bound* (not against zero), and Holm's correction covers all metrics and models, so that a run that is not worse
@@ -215,7 +217,10 @@ class _Judged:
 
     @property
     def _change(self) -> float:
-        """The change that a run must be able to find: twice the bound, or where that is small the default one more."""
+        """The change that a run must be able to find.
+
+        That is twice the bound or, if the bound is small, the default bound more.
+        """
         metric = GATE_METRICS[self.name]
         usual = float(np.log(metric.bound)) if metric.ratio else metric.bound
         more = max(abs(self._limit), abs(usual))

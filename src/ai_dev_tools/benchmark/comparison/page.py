@@ -1,4 +1,4 @@
-"""A comparison or batch as a folder of files: a page, Markdown, JSON, CSV tables, and the figures with their data."""
+"""A comparison or batch as files: page, Markdown, JSON, CSV tables, figures and their data."""
 
 from __future__ import annotations
 

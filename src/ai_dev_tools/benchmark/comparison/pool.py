@@ -1,4 +1,6 @@
-"""Archives from one or several machines as one comparison: pooled by case, with the machine as a factor.
+"""Archives from one or more machines as one comparison.
+
+They are pooled by case, with the machine as a factor.
 
 Samples come from the archives' own records, never from their tables. Only runs that asked the same questions by the
 same protocol are put together; everything else is refused, or kept apart, with the reason.
@@ -68,7 +70,9 @@ def import_archives(
     reference: str = "baseline",
     thresholds: ValidityThresholds | None = None,
 ) -> Imported:
-    """Check archives and write a comparison of their runs: overview.{html,md,json}, tables, and samples.csv.
+    """Check archives and write a comparison of their runs.
+
+    Writes overview.{html,md,json}, tables, and samples.csv.
 
     Args:
         separate: put runs that cannot be pooled into separate folders, instead of refusing.

@@ -1,4 +1,7 @@
-"""Stored runs: samples, plans, verdicts and identity of a results folder, of a table, or of an archive that was checked."""
+"""Stored runs: samples, plans, verdicts and identity.
+
+Read from a results folder, a table, or an archive that was checked.
+"""
 
 from __future__ import annotations
 

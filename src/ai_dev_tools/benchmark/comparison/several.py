@@ -1,4 +1,4 @@
-"""Several runs as the sections of a comparison or batch see them: their samples, arms, effects and model sizes."""
+"""Several runs as comparisons and batches see them: samples, arms, effects, model sizes."""
 
 from __future__ import annotations
 

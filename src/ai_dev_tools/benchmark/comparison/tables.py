@@ -1,4 +1,4 @@
-"""Several runs side by side: what each arm took, what the tools changed within each run, what differs between two."""
+"""Several runs side by side: costs of each arm, effects within each run, differences between two."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Find the workflow's own files if another workflow uses it: beside its Snakefile, or in the installed package."""
+"""Find the workflow's own files if another workflow uses it.
+
+They are beside its Snakefile, or in the installed package.
+"""
 
 from __future__ import annotations
 

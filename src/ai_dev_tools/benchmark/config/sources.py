@@ -1,4 +1,4 @@
-"""Where settings come from: `--config` over the section in pyproject.toml over config.yaml over defaults.
+"""Where settings come from: `--config`, then pyproject.toml, then config.yaml, then defaults.
 
 Snakemake passes on config.yaml already updated with `--config`. Applying the section to that and then `--config`
 once more gives the same result as applying all three in order. Light imports: the
@@ -73,7 +73,9 @@ def merge(
 def translate(
     section: Mapping[str, JsonValue], base_profiles: Mapping[str, JsonValue]
 ) -> tuple[JsonObject, dict[str, JsonObject]]:
-    """The section with today's names: settings to apply, and profiles that replace those with the same name.
+    """The section with today's names.
+
+    The settings to apply, and the profiles that replace those with the same name.
 
     `ollama_profiles` lists all instances of a profile, so the profile no longer inherits any; its other settings stay.
 
@@ -149,12 +151,17 @@ def load_settings(root: Path, overrides: Mapping[str, JsonValue]) -> Merged:
 
 
 def effective_settings(settings: Mapping[str, JsonValue], overrides: Mapping[str, JsonValue], root: Path) -> JsonObject:
-    """The settings that the workflow uses: Snakemake's config, with the section between file and command line."""
+    """The settings that the workflow uses.
+
+    Snakemake's config, with the section between the file and the command line.
+    """
     return merge(settings, read_section(root), overrides).settings
 
 
 def parse_overrides(pairs: Sequence[str]) -> JsonObject:
-    """Parse `KEY=VALUE` pairs with each value as it was typed: what Snakemake reads as a number may be a name.
+    """Parse `KEY=VALUE` pairs, with each value as it was typed.
+
+    What Snakemake reads as a number may be a name.
 
     Raises:
         ConfigurationError: no `=`, or a key that Snakemake would refuse.

@@ -1,4 +1,4 @@
-"""Managed model endpoints: `open_endpoint(spec)` starts or reaches a server and yields it ready and identified.
+"""Managed endpoints: `open_endpoint(spec)` starts or reaches a server and identifies it.
 
 Each kind is a separate module, imported when first used, so that importing this package stays cheap.
 """

@@ -1,4 +1,4 @@
-"""One chat with a model, whatever API its server speaks: what is asked, what came back, and the client that measures.
+"""One chat with a model in any API: what is asked, what came back, and the measuring client.
 
 A dialect is one subclass of `ChatClient`. What all have in common (connections, clocks, limits, secrets, broken connections)
 is here; a dialect says how a request is written, how an answer is read, and how a server tells who it is. Threads and

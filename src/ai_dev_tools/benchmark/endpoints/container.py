@@ -220,7 +220,10 @@ class _ContainerServer:
             ) from None
 
     def _identify(self, image: str) -> tuple[str, list[str]]:
-        """The image's id and its digests, those of its registry first, because they are the same for every engine."""
+        """The image's id and its digests.
+
+        Those of its registry come first, because they are the same for every engine.
+        """
         found = self._client.image.inspect(image)
         return str(found.id), [*(digest.partition("@")[2] for digest in found.repo_digests or []), str(found.id)]
 
@@ -239,7 +242,10 @@ class _ContainerServer:
             container.remove(force=True)
 
     def _containers(self) -> list[tuple[Container, str]]:
-        """Containers with this name, running or not, each with the process that it belongs to: `pid@start time`."""
+        """Containers with this name, running or not.
+
+        Each with the process that it belongs to: `pid@start time`.
+        """
         found = self._client.container.list(all=True, filters=[("name", f"^{self._name}$")])
         return [(container, (container.config.labels or {}).get(_OWNER, "0@")) for container in found]
 

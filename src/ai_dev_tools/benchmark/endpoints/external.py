@@ -39,7 +39,10 @@ def open_external(spec: EndpointSpec) -> Iterator[ReadyEndpoint]:
 
 
 def find_url(spec: EndpointSpec) -> str:
-    """The URL in the setting, else for an Ollama OLLAMA_HOST of the environment, else the instance's host and port."""
+    """The URL in the setting, or else the address of an Ollama.
+
+    The latter is OLLAMA_HOST of the environment, or else the instance's host and port.
+    """
     if is_url(spec.kind) or spec.api not in (None, OllamaClient.api):
         return spec.base_url
     return host_url(os.environ.get("OLLAMA_HOST", "")) or spec.base_url
@@ -110,7 +113,9 @@ def find_dialect(spec: EndpointSpec, url: str, headers: Mapping[str, str]) -> ty
 
 
 def _local_pid(url: str) -> int | None:
-    """The process that serves there, when it is on this machine, may be seen, and is known to be a server of models.
+    """The process that serves there.
+
+    None unless it is on this machine, can be seen, and is known to serve models.
 
     What else listens there (a proxy, a tunnel, a container's port) passes requests on, and its use of the machine is not
     the server's.
@@ -130,7 +135,10 @@ def _local_pid(url: str) -> int | None:
 
 
 def serves_models(pid: int) -> bool:
-    """Whether a process is an Ollama (`ollama serve`, its app), llama.cpp's server, or an embedded endpoint of this project."""
+    """Whether a process serves models.
+
+    An Ollama (`ollama serve`, its app), llama.cpp's server, or an embedded endpoint of this project.
+    """
     import psutil
 
     try:

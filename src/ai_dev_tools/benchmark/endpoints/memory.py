@@ -18,7 +18,7 @@ _POLL_S = 1.0
 
 @contextmanager
 def reserved(spec: EndpointSpec) -> Iterator[None]:
-    """Wait until the memory that the spec names is free, and keep other starts from counting on it meanwhile.
+    """Wait until the memory that the spec names is free, and reserve it against other starts.
 
     A start is over when the body ends: from then on, the server's use shows in the machine's free memory.
 

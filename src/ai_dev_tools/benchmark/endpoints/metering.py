@@ -1,4 +1,4 @@
-"""Measure what a request uses: CPU time and memory of the server's processes, and CPU time of everything else."""
+"""Measure what a request uses: the server's CPU time and memory, and CPU time of all else."""
 
 from __future__ import annotations
 

@@ -264,7 +264,10 @@ def _named(models: Mapping[str, Any]) -> str:
 
 
 def _details(found: Mapping[str, Any]) -> dict[str, Any]:
-    """What the list of models says beside the name (llama.cpp and vLLM say something), and why the rest is null."""
+    """What the list of models says besides the name, and why the rest is null.
+
+    llama.cpp and vLLM say something.
+    """
     meta = table(found, "meta")
     trained = [found.get(name) for name in ("max_model_len", "context_length", "context_window")]
     return {

@@ -1,4 +1,4 @@
-"""What goes wrong at servers that speak OpenAI's API, in the words of several of them, as classes of this project."""
+"""Errors of servers that speak OpenAI's API, as error classes of this project."""
 
 from __future__ import annotations
 
@@ -74,7 +74,10 @@ def _plain_message(item: Any) -> str:
 
 
 def is_error(item: Mapping[str, Any]) -> bool:
-    """Whether an object of a stream is an error: `{"error": …}`, or as vLLM once put it, `{"object": "error", …}`."""
+    """Whether an object of a stream is an error.
+
+    `{"error": …}` or, from early versions of vLLM, `{"object": "error", …}`.
+    """
     return bool(item.get("error")) or item.get("object") == "error"
 
 

@@ -1,4 +1,4 @@
-"""The stream of an answer in OpenAI's API, as many servers send it: events, comments, ends of several kinds."""
+"""The stream of an answer in OpenAI's API: events, comments, ends of several kinds."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ _BROKEN = ("error", "abort", "aborted", "cancelled", "insufficient_system_resour
 
 
 def items(lines: Iterator[bytes], secrets: wire.Secrets) -> Iterator[dict[str, Any]]:
-    """The objects of a stream of events, from its lines; of an answer in one piece (some servers do not stream) that one.
+    """The objects of a stream of events, from its lines.
+
+    Some servers do not stream: then the answer is the only object.
 
     Comments (`: keep-alive`), names and numbers of events are passed over.
     """

@@ -1,4 +1,7 @@
-"""Limits that a server names, obeyed by all threads of a block at once: `Retry-After` and `x-ratelimit-*`."""
+"""Rate limits that a server names, obeyed by all threads of a block.
+
+From the headers `Retry-After` and `x-ratelimit-*`.
+"""
 
 from __future__ import annotations
 

@@ -36,7 +36,10 @@ def open_process(spec: EndpointSpec) -> Iterator[ReadyEndpoint]:
 
 
 def server_environment(spec: EndpointSpec) -> dict[str, str]:
-    """Settings of an Ollama started by the run: loaded once, as many slots as requests in flight, known context."""
+    """Settings of an Ollama that the run starts.
+
+    Models are loaded once, with as many slots as requests in flight and a known context.
+    """
     return {
         "OLLAMA_KEEP_ALIVE": "-1",
         "OLLAMA_NUM_PARALLEL": str(spec.max_concurrent),

@@ -77,7 +77,10 @@ def _count(value: object) -> int | None:
 
 
 def seconds_of(nanoseconds: object, duration_s: float) -> float | None:
-    """Server-side seconds; None if missing, negative, or longer than the client waited (beyond clock noise)."""
+    """Server-side seconds, or None if they cannot be right.
+
+    That is if they are missing, negative, or longer than the client waited (beyond clock noise).
+    """
     if not isinstance(nanoseconds, int | float) or isinstance(nanoseconds, bool):
         return None
     seconds = nanoseconds / 1e9

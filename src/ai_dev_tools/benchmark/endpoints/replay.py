@@ -1,4 +1,4 @@
-"""Serve answers from recorded samples, with their recorded timings: repeat a whole run without a model.
+"""Serve answers from recorded samples, with their timings: repeats a run without a model.
 
 A request is recognised by its model, the digest of its prompt without the opening nonce, and its seed. Every recorded
 attempt is replayed in turn, including the failures.
@@ -31,7 +31,7 @@ Key = tuple[str, int]
 
 @endpoint_kind("replay")
 def open_replay(spec: EndpointSpec) -> Iterator[ReadyEndpoint]:
-    """Serve the recordings of the spec's model on a free port of this machine, from a thread of this process."""
+    """Serve the recordings of the spec's model on a free port, from a thread of this process."""
     if spec.replay_from is None:
         raise ConfigurationError(f"{spec.instance}: replay needs the folder of recorded samples (replay_from)")
     recordings = load_recordings(Path(spec.replay_from), spec.model)

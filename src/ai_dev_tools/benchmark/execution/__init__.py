@@ -37,7 +37,9 @@ def run_block(
     stop: threading.Event,
     only: tuple[str, int] | None = None,
 ) -> list[Sample]:
-    """All samples of a block in the order of sending: existing ones that still match; the others are asked now.
+    """All samples of a block in the order of sending.
+
+    Existing ones that still match are kept; the others are asked now.
 
     Args:
         prompts: by (case, approach).
@@ -65,7 +67,10 @@ def run_block(
 
 
 def _settle_dialect(work: Work, endpoint: ReadyEndpoint, log: Log) -> None:
-    """Ask in the dialect that was found on contact, where no setting names one; another one before is asked again."""
+    """Ask in the dialect that was found on contact, unless a setting names one.
+
+    Samples that were asked in another one are asked again.
+    """
     if named_api(work.block) or endpoint.kind == "replay":
         return
     work.block = in_dialect(work.block, endpoint.api)

@@ -1,4 +1,6 @@
-"""One block (or one sample of it) as a program: `python -m ai_dev_tools.benchmark.execution.block_job`.
+"""One block (or one sample of it) as a program.
+
+Run it as `python -m ai_dev_tools.benchmark.execution.block_job`.
 
 A separate program, not a Snakemake script: those import Snakemake first, which costs more than a block's own work.
 """

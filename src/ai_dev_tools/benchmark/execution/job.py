@@ -1,4 +1,4 @@
-"""How a script of the workflow ends when something is wrong: one line on the console and in its log, no traceback."""
+"""How a script of the workflow ends on an error: one line on the console and in its log."""
 
 from __future__ import annotations
 

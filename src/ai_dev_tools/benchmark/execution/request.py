@@ -83,7 +83,10 @@ def ask(
     stop: threading.Event,
     in_flight: Callable[[], int],
 ) -> Asked:
-    """Send the request, repeat it after a pause if its error class says that this can help, and record all attempts."""
+    """Send the request, and record all attempts.
+
+    It is repeated after a pause if its error class says that this can help.
+    """
     timeout_s = prompt.timeout_s or block.timeout_s
     asked = Asked()
     for attempt in range(block.attempts):
@@ -288,7 +291,10 @@ def _count(value: object) -> int | None:
 
 
 def _seconds(nanoseconds: object, duration_s: float) -> float | None:
-    """Server-side seconds; None if missing, negative, or longer than the client waited (beyond clock noise)."""
+    """Server-side seconds, or None if they cannot be right.
+
+    That is if they are missing, negative, or longer than the client waited (beyond clock noise).
+    """
     if not isinstance(nanoseconds, int | float) or isinstance(nanoseconds, bool):
         return None
     seconds = nanoseconds / 1e9

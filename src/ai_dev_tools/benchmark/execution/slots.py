@@ -85,7 +85,10 @@ def known_slots(block: Block, endpoint: ReadyEndpoint) -> list[Slots]:
 def find_slots(
     block: Block, clients: Sequence[ChatClient], warm: Sequence[bool], known: Sequence[Slots]
 ) -> list[Slots]:
-    """Per replica what is known, asking those of which nothing is, if their warm-up went well and they name no limits."""
+    """The known slots of each replica.
+
+    Replicas of which nothing is known are asked, if their warm-up went well and they name no limits.
+    """
     return [
         replace(slots, at_once=probe(client, probe_chat(block), slots.wanted, block.timeout_s))
         if slots.at_once is None and slots.wanted > 1 and answers and not client.pace.limited
@@ -155,7 +158,7 @@ def probe(client: ChatClient, chat: Chat, most: int, timeout_s: float) -> int | 
 
 @dataclass(frozen=True)
 class Turn:
-    """One answer, in seconds of one clock: when it was requested, when the server started writing it, and its end."""
+    """One answer on one clock, in seconds: when it was requested, when it began and when it ended."""
 
     sent: float
     begin: float
@@ -221,7 +224,10 @@ def probe_chat(block: Block) -> Chat:
 
 
 def _asking_for(chat: Chat, tokens: int) -> Chat:
-    """A request for an answer of this length from any model: a list of truth values, each followed by a comma."""
+    """A request that makes any model answer at this length.
+
+    It asks for a list of truth values, each followed by a comma.
+    """
     schema = {"type": "array", "items": {"type": "boolean"}, "minItems": tokens // 2, "maxItems": tokens // 2}
     return replace(chat, schema=schema, options={**chat.options, "num_predict": tokens})
 

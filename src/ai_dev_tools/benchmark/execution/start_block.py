@@ -1,4 +1,6 @@
-"""The command of a block's job: has the run's worker start the block, or becomes the block where there is no worker.
+"""The command of a block's job.
+
+It has the run's worker start the block, or becomes the block if there is no worker.
 
 Of the standard library only, and started without `site`: this much every block pays. What a job is to Snakemake holds
 for this process: its exit status is the block's, signals that it gets are passed on, and when it is killed the block ends.
@@ -62,7 +64,10 @@ def _hand_over(arguments: list[str]) -> socket.socket | None:
 
 
 def _say_killed(arguments: list[str]) -> None:
-    """One line on the console and in the block's log, where there is one: a killed process cannot say it itself."""
+    """Write one line to the console and to the block's log, if there is one.
+
+    A killed process cannot say it itself.
+    """
     sys.stderr.write(LAST_WORDS)
     with suppress(OSError, ValueError, IndexError), open(arguments[arguments.index("--log") + 1], "a") as log:
         log.write(LAST_WORDS)

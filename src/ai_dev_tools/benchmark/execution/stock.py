@@ -97,7 +97,10 @@ def take_stock(work: Work, log: Log, only: tuple[str, int] | None) -> None:
 
 
 def _part_pairs(work: Work, log: Log) -> None:
-    """Ask all arms of a case again unless one session asked them all: times from two sessions are not a pair."""
+    """Ask all arms of a case again unless one session asked them all.
+
+    Times from two sessions do not make a pair.
+    """
     together: dict[tuple[str, int], list[tuple[str, int]]] = defaultdict(list)
     for cell in cells(work.block):
         together[cell.case, cell.repeat].append((cell.approach, cell.sample))

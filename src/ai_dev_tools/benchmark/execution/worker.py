@@ -1,4 +1,4 @@
-"""The worker of a run on this machine: imports once what blocks need, and forks a process for each of them.
+"""The worker of a run on this machine: imports what blocks need, and forks a process for each.
 
 Each block is a process as if it had been started alone (`block_job`): its own exit status, log, environment and signals.
 It talks to its job (`start_block`) itself, so that a worker that is killed does no harm: blocks that run go on, and those

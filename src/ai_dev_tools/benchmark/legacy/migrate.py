@@ -1,4 +1,4 @@
-"""Convert the previous system's settings (a section of pyproject.toml) to a config YAML of this project.
+"""Convert the previous system's section of pyproject.toml to a config file of this project.
 
 Writes one new file and nothing else: a config to lay over config/config.yaml (`snakemake --configfile FILE`).
 What cannot be converted is reported with the reason; nothing is guessed.

@@ -101,7 +101,9 @@ def _write_run(folder: Path, samples: list[Sample]) -> None:
 
 
 def _refuse_claims(data: Mapping[str, Any], where: str) -> None:
-    """Refuse a file that claims more than any run of the previous system, since each sample becomes a file.
+    """Refuse a file that claims more samples than any run of the previous system had.
+
+    Each sample becomes a file.
 
     Raises:
         ConfigurationError: too many samples, most of them only claimed, or an impossible number of tokens.

@@ -1,4 +1,7 @@
-"""Whether a run that is about to start could be archived when it is done: its names are looked at before its first request."""
+"""Whether a run that is about to start could be archived when it is done.
+
+Its names are checked before its first request.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Where a run sends prompts, which hold files of cases: said before anything is sent, wherever it is not this machine."""
+"""Where a run sends prompts, which contain files of cases.
+
+Every host that is not this machine is named before anything is sent.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What the workflow asks for: from settings, tasks and tools to arms, blocks and plans. Contacts no endpoint."""
+"""What a run asks for: from settings, tasks and tools to arms, blocks and plans.
+
+Contacts no endpoint.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,9 @@ from ai_dev_tools.benchmark.tasks.loading import Task, check_names, load_task
 
 @dataclass
 class Experiment:
-    """A configured run over any of its profiles; everything is derived from the settings and the task and tool files.
+    """A configured run over any of its profiles.
+
+    Everything is derived from the settings and the files of tasks and tools.
 
     Raises:
         ConfigurationError: from the first use of what is wrong; `open_experiment` checks all of it at once.
@@ -112,7 +117,10 @@ class Experiment:
 
     @property
     def prompted_approaches(self) -> list[str]:
-        """The arms whose prompts are made: all built-in ones, so that turning on a control renders nothing again."""
+        """The arms whose prompts are made.
+
+        These are all built-in ones, so that turning on a control renders nothing again.
+        """
         built_in = [
             name for name, arm in APPROACHES.items() if arm.built_in and (name != "tools" or not self.config.tools)
         ]
@@ -131,7 +139,10 @@ class Experiment:
         return [plugin for plugin in self.plugins if plugin.has(registry, wanted)]
 
     def shown_tools(self, task: str) -> list[str]:
-        """Tools behind the arm `tools` and the controls: the task's own, unless `tools` in the config names others."""
+        """Tools behind the arm `tools` and the controls.
+
+        These are the task's own, unless the setting `tools` names others.
+        """
         return list(self.config.tools or self.tasks[task].tools)
 
     @property
@@ -145,7 +156,10 @@ class Experiment:
 
     @property
     def run(self) -> str:
-        """Name of the configured run's results folder: the profile's, marked where recorded answers are replayed."""
+        """Name of the configured run's results folder.
+
+        It is the profile's, with a mark if recorded answers are replayed.
+        """
         kinds = {instance.endpoint for instance in self.profile(self.config.profile).instances}
         return self.config.profile + (paths.REPLAY if kinds == {"replay"} else "")
 
@@ -156,7 +170,10 @@ class Experiment:
         return "prompts" if self.config.source == "samples" and replayed else self.config.source
 
     def profile(self, name: str) -> ResolvedProfile:
-        """A profile with everything filled in; the name of a replay means its profile with the recorded answers."""
+        """A profile with everything filled in.
+
+        The name of a replay means its profile with the recorded answers.
+        """
         if name not in self._profiles:
             replayed = self.config.model_copy(update={"endpoint": "replay", "endpoint_file": None})
             config = replayed if name.endswith(paths.REPLAY) else self.config
@@ -165,7 +182,7 @@ class Experiment:
 
     @property
     def compared(self) -> list[str]:
-        """Names of the runs to compare: profiles, and with `@replay` behind its name what a profile's replay gave.
+        """Names of the runs to compare: profiles, and replays (`PROFILE@replay`).
 
         Raises:
             ConfigurationError: fewer than two, an unknown profile, one twice, or all settings say replay.

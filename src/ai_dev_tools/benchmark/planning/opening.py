@@ -1,4 +1,4 @@
-"""An experiment with everything checked that can be checked before it starts, one line for each mistake."""
+"""Open an experiment, with everything checked that can be checked before it starts."""
 
 from __future__ import annotations
 

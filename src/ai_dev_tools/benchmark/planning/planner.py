@@ -1,4 +1,4 @@
-"""How many cases, repeats and models a wished minimal effect needs, and how long that takes on this machine.
+"""How many cases, repeats and models a given effect needs, and how long that takes here.
 
 From a pilot (any samples table) or from stated assumptions. Power is the probability of *saying* "saves": cost test, quality
 gate, single tasks and floor together, as `saying` has it.
@@ -307,7 +307,10 @@ def _spread(
 
 
 def _floors(table: pd.DataFrame, arm: str, reference: str, model: str) -> tuple[float, ...]:
-    """Standardised advantage of both arms over the floor in the pilot, where it tells: what the floor tests will see."""
+    """Standardised advantage of both arms over the floor in the pilot, if it shows that.
+
+    This is what the floor tests will see.
+    """
     found = []
     for own in (reference, arm):
         pairs = pair_up(table, own, FLOOR, ["quality"])
@@ -318,7 +321,10 @@ def _floors(table: pd.DataFrame, arm: str, reference: str, model: str) -> tuple[
 
 
 def _upper(sd: float, df: float, confidence: float = 0.80) -> float:
-    """Upper confidence limit of a standard deviation, so that a lucky pilot does not make the study too small."""
+    """Upper confidence limit of a standard deviation.
+
+    So a lucky pilot does not make the study too small.
+    """
     return float(sd * np.sqrt(df / special.chdtri(df, confidence))) if sd > 0 and df > 0 else sd
 
 
@@ -333,7 +339,7 @@ def _within(y: Floats, case: NDArray[np.int64]) -> float:
 def _hours(
     table: pd.DataFrame | None, durations: DurationModel, model: str, requests: int, guess: Assumptions
 ) -> dict[str, float]:
-    """Hours for a number of requests like the pilot's, one at a time, with the range that the error allows."""
+    """Hours for a number of requests like the pilot's, one at a time, with their range."""
     seconds, error = guess.seconds, guess.error
     if table is not None:
         rows = table[(table["status"] == "completed") & (table["model"] == model)]
@@ -348,7 +354,10 @@ def _hours(
 def power_curve(
     clusters: Sequence[int], sd: float, *, alpha: float = 0.025, margin_ratio: float = 0.95
 ) -> pd.DataFrame:
-    """Power of the cost test against true ratios: clusters, ratio, power (one-sided alpha/2; NaN below 2 clusters)."""
+    """Power of the cost test at true ratios: clusters, ratio, power.
+
+    One-sided alpha/2; NaN below 2 clusters.
+    """
     rows = [
         (n, ratio, t_power(np.log(margin_ratio / ratio) / sd, n, alpha / 2, two_sided=False))
         for n in clusters

@@ -1,4 +1,4 @@
-"""How the instances of a profile are served: their weights, their endpoints, and which of them share a server."""
+"""How a profile's instances are served: weights, endpoints, and which of them share a server."""
 
 from __future__ import annotations
 

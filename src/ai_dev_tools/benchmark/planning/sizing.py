@@ -1,4 +1,4 @@
-"""What a planned run can find, how large one that finds the wanted effect must be, and how long that takes here."""
+"""What a planned run can find, how large it must be for an effect, and how long that takes."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ CHECKS: Registry[Check] = Registry("check", 2, names=COLUMN, described=True)
 
 
 def metric(name: str, *, unit: str = "", description: str) -> Callable[[F], F]:
-    """Register `f(cell: Cell) -> float | Estimate`: one number for the samples of a cell of the metrics table."""
+    """Register `f(cell: Cell) -> float | Estimate`: one number for a cell of the metrics table."""
 
     def register(function: F) -> F:
         METRICS.add(
@@ -112,7 +112,9 @@ def comparison(
     outcome: Outcome | None = None,
     endpoint: Outcome | None = None,
 ) -> Callable[[F], F]:
-    """Register `f(samples: DataFrame) -> Series | (Series, Series)`: a quantity of each sample, compared pair by pair.
+    """Register `f(samples: DataFrame) -> Series | (Series, Series)`: a quantity of each sample.
+
+    It is compared pair by pair.
 
     Two series are the lower and the upper end of a censored value. `kind` is the scale on which two arms are compared;
     `outcome` says which validity checks void a sample for it; by default `time`. `endpoint` is its name in earlier versions.
@@ -139,7 +141,9 @@ def comparison(
 
 
 def check(name: str, *, voids: Iterable[Outcome], unit: str = "", description: str) -> Callable[[F], F]:
-    """Register `f(samples: DataFrame, thresholds: ValidityThresholds) -> (value, flagged)`, two Series over samples.
+    """Register `f(samples: DataFrame, thresholds) -> (value, flagged)`, two Series over samples.
+
+    `thresholds` are the `ValidityThresholds` of the run.
 
     `flagged` is nullable boolean: missing means that the check cannot be made for that sample. `voids` names the
     outcomes that a flagged sample is removed from.
@@ -213,7 +217,7 @@ APPROACHES: Registry[Approach] = Registry(
 
 
 def approach(name: str, purpose: str) -> Callable[[A], A]:
-    """Register `f(inputs: CaseInputs) -> Context | str | None` as an arm that `approaches` in the config can name.
+    """Register `f(inputs: CaseInputs) -> Context | str | None` as an arm that settings can name.
 
     Text is a context that no tool's time counts for; None shows the model the question alone.
     """
@@ -299,7 +303,10 @@ ENDPOINT_KINDS: Registry[EndpointKind] = Registry("endpoint kind", 1)
 
 
 def endpoint_kind(name: str) -> Callable[[Callable[[EndpointSpec], Iterator[ReadyEndpoint]]], Opener]:
-    """Register a generator function that takes an EndpointSpec, yields one ReadyEndpoint, and cleans up afterwards."""
+    """Register a generator function as a kind of endpoint.
+
+    It takes an EndpointSpec, yields one ReadyEndpoint, and cleans up afterwards.
+    """
 
     def register(function: Callable[[EndpointSpec], Iterator[ReadyEndpoint]]) -> Opener:
         opener = contextmanager(function)

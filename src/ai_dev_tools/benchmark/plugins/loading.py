@@ -72,7 +72,7 @@ _known: dict[tuple[str, str], LoadedPlugin] = {}
 
 
 def load_plugins(names: Iterable[str | Path], root: Path | None = None) -> list[LoadedPlugin]:
-    """Load these plugins, and have nothing registered that an earlier call loaded and this one does not name.
+    """Load these plugins, and unload those of an earlier call that are not among them.
 
     Args:
         names: files, seen from `root`; names of installed plugins; names of modules.
@@ -110,7 +110,10 @@ def only_plugins(names: Iterable[str | Path], root: Path | None = None) -> Itera
 
 @contextlib.contextmanager
 def without_plugins() -> Iterator[None]:
-    """Have nothing registered but what is built in, for a while: neither loaded plugins nor what a program registered itself."""
+    """Unregister everything that is not built in, for a while.
+
+    Loaded plugins as well as what a program registered itself.
+    """
     saved = [registry.snapshot() for registry in REGISTRIES]
     for registry in REGISTRIES:
         registry.restore({name: plugin for name, plugin in registry.items() if plugin.built_in})
@@ -293,7 +296,10 @@ def _explained(what: str, files: Iterable[Path], single: bool = False) -> Iterat
 
 
 def _place(error: BaseException, own: set[str]) -> tuple[str, int] | None:
-    """File and line: of a syntax error where it is, else the last line of the plugin's own that was running."""
+    """File and line of an error in a plugin.
+
+    Of a syntax error where it is, otherwise the last line of the plugin that was running.
+    """
     if isinstance(error, SyntaxError) and error.filename and error.lineno:
         return error.filename, error.lineno
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in own]

@@ -205,7 +205,10 @@ def _row(
 
 
 def other_cases(task: Task, case: Case) -> list[Case]:
-    """Cases whose findings the `mismatched` arm may show for this case, starting with the next one of another cluster."""
+    """Cases whose findings the `mismatched` arm may show for this case.
+
+    Starts with the next one of another cluster.
+    """
     start = task.cases.index(case)
     rest = [*task.cases[start + 1 :], *task.cases[:start]]
     return [other for other in rest if other.cluster != case.cluster] or rest

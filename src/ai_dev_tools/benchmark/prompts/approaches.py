@@ -161,7 +161,7 @@ def _listing(texts: Mapping[str, str]) -> str:
 
 
 def _fenced(text: str) -> str:
-    """A code block whose fence is longer than any in the text, so that no fence of a Markdown file ends it."""
+    """A code block whose fence is longer than any in the text, so that no other fence ends it."""
     fence = "`" * (max(map(len, re.findall(r"`{3,}", text)), default=2) + 1)
     return f"{fence}\n{text}\n{fence}"
 

@@ -1,4 +1,6 @@
-"""Where a tool runs: below a supervisor that leaves nothing behind, and in a sandbox if the system offers one.
+"""Where a tool runs: below a supervisor, and in a sandbox if the system offers one.
+
+The supervisor leaves no process of the tool behind.
 
 The sandbox is bubblewrap: separate processes and /proc, no network, the system read-only, the case's folder, home and /tmp
 writable. It is used only after a trial has shown that it holds.

@@ -139,7 +139,10 @@ def _recorded_at(found: Distribution) -> int:
 
 
 def _as_recorded(path: Path, recorded: str, size: str, written: int) -> str:
-    """A file's checksum: the recorded one if the file is untouched since, otherwise that of the current content."""
+    """A file's checksum.
+
+    The recorded one if the file has not been touched since, otherwise that of its content.
+    """
     try:
         status = path.stat()
     except OSError:
@@ -178,7 +181,10 @@ def _named_in(file: Path) -> list[Path]:
 
 
 def tree_parts(folder: Path) -> Iterator[Part]:
-    """Every file below a folder, except hidden, installed and cached files, and what this workflow itself writes."""
+    """Every file below a folder that can be part of a tool.
+
+    Hidden, installed and cached files are not, nor what this workflow writes.
+    """
     own = {Path(name).resolve() for name in OWN}
     if folder.is_file():
         yield folder.name, content_hash(folder)

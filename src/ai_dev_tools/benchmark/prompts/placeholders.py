@@ -94,12 +94,15 @@ def command_line(words: Iterable[str], places: Mapping[str, str], files: Iterabl
 
 
 def file_argument(path: str) -> str:
-    """A case's file as a word of a command: `-rf.py` must not be an option, nor `@list` a list of arguments."""
+    """A case's file as a word of a command.
+
+    `-rf.py` must not be an option, nor `@list` a list of arguments.
+    """
     return f"./{path}" if path.startswith(READ_SPECIALLY) else path
 
 
 def as_named(text: str, files: Iterable[str]) -> str:
-    """Findings in which files have the names that every other arm shows, not those that the tool was given."""
+    """Findings with the file names that every other arm shows, not those that the tool was given."""
     for path in files:
         if file_argument(path) != path:
             text = text.replace(file_argument(path), path)

@@ -1,4 +1,4 @@
-"""How long prompts are in tokens: whether a case is of the size it says, and what will not fit a model's context.
+"""How long prompts are in tokens: whether a case has its size, and what will not fit a context.
 
 Tokens are counted with the model's own tokenizer where that is at hand, which is so for the embedded model; else they are
 estimated by characters, and whatever rests on that says so.

@@ -141,7 +141,10 @@ def _written(folders: list[str], most_entries: int | None = None) -> tuple[int, 
 
 
 def _inside(folder: str) -> list[os.DirEntry[str]]:
-    """The content of a folder; a folder that the tool has locked is opened, so that nothing can hide in it."""
+    """The content of a folder.
+
+    A folder that the tool locked is opened, so that nothing can hide in it.
+    """
     for _ in range(2):
         try:
             with os.scandir(folder) as found:

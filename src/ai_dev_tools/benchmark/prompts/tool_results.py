@@ -218,7 +218,10 @@ class _Collection:
         )
 
     def not_run(self, case: Case, rows: Sequence[ToolResult], reason: str) -> ToolResult:
-        """The result of a case on which the tool would fail as on the first ones, at the cost that it had there."""
+        """The result of a case on which the tool would fail as on the first ones.
+
+        It has the cost that those had.
+        """
         tried = [row.wall_s for row in rows if row.status != "skipped"][:TRIES]
         error = f"not run, since it failed on the first {TRIES} cases in the same way: {reason}"
         return self._row(case, "", status="failed", error=error, wall_s=statistics.median(tried))

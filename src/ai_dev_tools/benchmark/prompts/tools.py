@@ -158,7 +158,10 @@ def find_tools(folder: Path) -> dict[str, Path]:
 
 
 def companions(tool_file: Path) -> list[Path]:
-    """Files that belong to a tool: files and folders beside its YAML whose names start with `<tool>_`; sorted."""
+    """Files that belong to a tool, sorted.
+
+    Files and folders beside its YAML whose names start with `<tool>_`.
+    """
     folder, stem = tool_file.parent, tool_file.stem
     return sorted({*clean_files(folder, f"{stem}_*"), *clean_files(folder, f"{stem}_*/**/*")})
 
@@ -196,7 +199,7 @@ def installed_version(spec: ToolSpec, sandbox: SandboxSetting = "auto") -> str:
 
 
 def tool_digest(spec: ToolSpec, version: str) -> str:
-    """A digest of everything that determines a tool's output: its files, its version, and what is executed."""
+    """A digest of what determines a tool's output: its files, its version, what is executed."""
     words = [filled(word, _places(spec)) for word in case_free(spec.command)]
     return content_digest(spec.fingerprint(), version, executed_digest(_argv(words), spec.package))
 

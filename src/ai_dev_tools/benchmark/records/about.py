@@ -1,4 +1,7 @@
-"""What settings say of a run: for its report (`RunAbout`, kept as about.json) and for its archive (`Subject`)."""
+"""What settings say about a run, for its report and its archive.
+
+`RunAbout`, kept as about.json, is for the report; `Subject` is for the archive.
+"""
 
 from __future__ import annotations
 

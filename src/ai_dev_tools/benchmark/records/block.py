@@ -30,7 +30,10 @@ Think = bool | Literal["low", "medium", "high"] | None
 
 
 class PluginRef(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
-    """A plugin that a block needs: its name as the setting has it, and a digest where what it computes is kept."""
+    """A plugin that a block needs.
+
+    Its name as in the setting, and a digest if what it computes is kept.
+    """
 
     name: str
     sha256: str | None = None

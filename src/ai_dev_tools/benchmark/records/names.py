@@ -61,7 +61,9 @@ def path_problems(members: Iterable[tuple[str, str]]) -> Iterator[str]:
 
 
 def is_clutter(path: PurePosixPath | Path, asked: str = "") -> bool:
-    """Whether a file is hidden or a backup that systems and editors leave behind (`.DS_Store`, `._x`, `.#x`, `x~`).
+    """Whether a file is hidden, or a backup that systems and editors leave behind.
+
+    For example `.DS_Store`, `._x`, `.#x` or `x~`.
 
     Args:
         path: relative to the folder that is searched.

@@ -166,7 +166,9 @@ def check_ledger(data: bytes, where: str = "") -> list[DeclaredPlan]:
 
 
 def up_to(ledger: Sequence[DeclaredPlan], plan: str | None) -> list[DeclaredPlan]:
-    """The ledger as it was when a plan was declared: what was planned later, about other tasks or tools, is left out.
+    """The ledger as it was when a plan was declared.
+
+    Later plans, about other tasks or tools, are left out.
 
     Args:
         plan: hash of the plan; the whole ledger where it is not known.

@@ -147,7 +147,9 @@ def encode(sample: Sample) -> bytes:
 
 
 def decode(data: bytes) -> Sample:
-    """The sample in `data`; raises `msgspec.MsgspecError` or `UnicodeDecodeError` on anything that is not exactly one.
+    """The sample in `data`.
+
+    Raises `msgspec.MsgspecError` or `UnicodeDecodeError` for anything that is not exactly one.
 
     Samples of earlier versions are read as well.
     """
@@ -163,7 +165,9 @@ def decode(data: bytes) -> Sample:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file atomically: after a reader, a kill or a power cut there is the old file or the complete new one.
+    """Write a file atomically.
+
+    Readers, kills and power cuts leave either the old file or the complete new one.
 
     Raises:
         ConfigurationError: the folder cannot be written or the disk is full.
@@ -196,7 +200,10 @@ def _sync_folder(folder: Path) -> None:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Take away what writers that were killed have left below a folder, a minute old so that none is at work."""
+    """Remove what killed writers left below a folder.
+
+    Only what is a minute old, so that no writer is still at work.
+    """
     for path in folder.glob("*/.*.tmp"):
         with suppress(OSError):
             if time.time() - path.stat().st_mtime > 60:

@@ -1,4 +1,4 @@
-"""Tables as files: one schema for the columns of every table, one writer of CSV, and one reader of CSV and Parquet.
+"""Tables as files: one schema for all columns, one writer of CSV, one reader of CSV and Parquet.
 
 What a column holds depends on its name alone, never on what its cells look like: a task called `007`, `NA` or `true`
 stays that text, whoever reads the table and from whichever file. A text that a spreadsheet would take for a formula is

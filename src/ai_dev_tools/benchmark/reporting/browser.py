@@ -1,4 +1,4 @@
-"""What the sample browser shows: an index of all samples, and parts that a page loads when a reader asks for them.
+"""What the sample browser shows: an index of all samples, and parts that are loaded on demand.
 
 A run of ordinary size carries all of it inside the page. A larger one has the same parts as script files beside it,
 because a page opened from disk can load scripts but cannot fetch data.

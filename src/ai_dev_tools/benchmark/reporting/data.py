@@ -192,7 +192,10 @@ def is_claimed(approach: str) -> bool:
 
 
 def plain_samples(samples: pd.DataFrame) -> pd.DataFrame:
-    """The samples table with every column, text as objects ("" where missing), numbers as floats, and `start`."""
+    """The samples table with every column, and `start`.
+
+    Texts are objects ("" where missing), numbers are floats.
+    """
     if not len(samples):
         samples = pd.DataFrame(columns=list(REQUIRED))
     table = prepare(samples)
@@ -286,7 +289,9 @@ def plain_float(value: Number) -> float:
 
 
 def settles_nothing(row: Mapping[str, Any], names: tuple[str, str, str] = ("value", "low", "high")) -> bool:
-    """Whether nothing can be concluded from an estimate: there is none, its interval is open, or it rests on too few clusters.
+    """Whether nothing can be concluded from an estimate.
+
+    There is none, its interval is open, or it rests on too few clusters.
 
     Args:
         names: columns of the estimate and of the ends of its interval.

@@ -1,4 +1,4 @@
-"""The machines that a run was measured on, and the software that made its numbers, in words for people."""
+"""The machines that a run was measured on, and the software that made its numbers, in words."""
 
 from __future__ import annotations
 

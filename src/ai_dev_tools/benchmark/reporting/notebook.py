@@ -90,7 +90,7 @@ def open_report(
 
 
 def only_shows(notebook: Any) -> bool:
-    """Whether a notebook does nothing but open the report and show parts of it, as the one of this package."""
+    """Whether a notebook only opens the report and shows parts of it, as this package's does."""
     sources = [cell.source.strip() for cell in notebook.cells if cell.cell_type == "code"]
     return all(source == OPENING or _is_plain(source) for source in sources)
 

@@ -73,7 +73,9 @@ class Inputs:
 
 
 def render_report(inputs: Inputs, folder: Path, figures: Path) -> Report:
-    """Write report.{html,md,json,csv,txt,xml,ipynb}, badges/ and tables/ into `folder`, pictures and their data into `figures`.
+    """Write the report in every format into `folder`, and its pictures and their data into `figures`.
+
+    Writes report.{html,md,json,csv,txt,xml,ipynb}, badges/ and tables/.
 
     Raises:
         BenchmarkError: a table cannot be read, or a cell of the notebook fails.
@@ -96,7 +98,9 @@ def render_report(inputs: Inputs, folder: Path, figures: Path) -> Report:
 
 
 def render_without_kernel(inputs: Inputs, folder: Path, figures: Path, made: Made) -> Report:
-    """The same files byte by byte (report.ipynb aside, which holds times and parameters too), in a fraction of the time.
+    """Write the same files in a fraction of the time.
+
+    They are equal byte by byte, except for report.ipynb, which also holds times and parameters.
 
     Args:
         inputs: with this package's own notebook; no cell of it is run, only what `run.show` would show is put in.
@@ -146,7 +150,7 @@ def _write_page(report: Report, inputs: Inputs, folder: Path) -> None:
 
 
 def table_pages(report: Report) -> dict[str, str]:
-    """The verdicts, and each table that has rows, as a small separate page by its id: for Snakemake's report."""
+    """The verdicts and each table that has rows, as small pages by id, for Snakemake's report."""
     parts: dict[str, Verdicts | Table] = {table.id: table for table in report.tables if table.rows}
     verdicts = next((block for _, block in report.blocks() if isinstance(block, Verdicts)), None)
     if verdicts and verdicts.items:
@@ -255,7 +259,10 @@ def _require_notebook(path: Path) -> Any:
 
 
 def _transport(folder: Path) -> Any:
-    """Talk to the kernel over sockets in a private folder, not over TCP, where its name is short enough for them."""
+    """Talk to the kernel over sockets in a private folder instead of TCP.
+
+    Only if the folder's name is short enough for a socket.
+    """
     from traitlets.config import Config
 
     short = len(str(folder)) < MOST_SOCKET_PATH
@@ -264,7 +271,10 @@ def _transport(folder: Path) -> Any:
 
 @contextmanager
 def _quiet_jupyter() -> Iterator[None]:
-    """Keep Jupyter and IPython out of the user's home, which may be read-only, and their chatter off the console."""
+    """Keep Jupyter and IPython out of the user's home, which may be read-only.
+
+    Also keep their messages off the console.
+    """
     names = (
         "IPYTHONDIR",
         "JUPYTER_RUNTIME_DIR",

@@ -1,4 +1,4 @@
-"""Results of finished runs as objects: figures, tables and reports, read from their folder when accessed."""
+"""Results of finished runs as objects: figures, tables and reports, read when accessed."""
 
 from __future__ import annotations
 
@@ -38,7 +38,10 @@ class BenchmarkResults:
         return _read_table(self.folder / "tables" / "samples.parquet")
 
     def metrics(self) -> pd.DataFrame:
-        """Metrics by profile, model, task and approach, with all margins: metric, unit, value, low, high, n, note."""
+        """Metrics by profile, model, task and approach, with all margins.
+
+        Columns: metric, unit, value, low, high, n, note.
+        """
         return self.table("metrics")
 
     def comparisons(self) -> pd.DataFrame:

@@ -66,7 +66,10 @@ def _last_fenced(text: str) -> JsonValue:
 
 
 def _fits(value: object, schema: Mapping[str, JsonValue] | None) -> bool:
-    """Whether a value may be the answer: with the fields that the schema requires, or with any of its fields."""
+    """Whether a value may be the answer.
+
+    It has the fields that the schema requires or, if it requires none, any of its fields.
+    """
     if schema is None:
         return True
     required = schema.get("required")

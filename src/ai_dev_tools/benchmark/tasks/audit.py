@@ -1,4 +1,4 @@
-"""Recompute the truth of the shipped tasks where a machine can, independently of the tools: `make tasks-audit`."""
+"""Recompute the truth of the shipped tasks, independently of the tools: `make tasks-audit`."""
 
 from __future__ import annotations
 

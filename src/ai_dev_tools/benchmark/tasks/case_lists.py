@@ -1,4 +1,4 @@
-"""Cases as a table: JSONL or CSV beside task.yaml, elsewhere in the task's folder, or at a URL with a checksum.
+"""Cases as a table: JSONL or CSV in the task's folder, or at a URL with a checksum.
 
 The samples of a run depend on its cases, so a list at a URL is fetched when the task is read, before any rule runs.
 Its checksum is mandatory: a list is fetched only once, and a list that has changed is refused.

@@ -13,7 +13,7 @@ from ai_dev_tools.benchmark.errors import ConfigurationError
 
 
 class Excerpt(BaseModel):
-    """What a case shows of `file`: either named top-level statements, or the lines `start_line`..`end_line`.
+    """What a case shows of `file`: named top-level statements, or lines `start_line`..`end_line`.
 
     Attributes:
         file: path of the file below the case's source folder.

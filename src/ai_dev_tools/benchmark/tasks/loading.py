@@ -174,7 +174,10 @@ class Task(StrictModel):
         return sorted(case.id for case in self.cases if case.size in wanted)
 
     def input_files(self) -> list[Path]:
-        """Every file of the task folder that prompts depend on, sorted; looked for once, since Snakemake asks for each job."""
+        """Every file of the task folder that prompts depend on, sorted.
+
+        They are looked for once, because Snakemake asks for each job.
+        """
         return list(self._input_files)
 
     @cached_property
@@ -375,7 +378,10 @@ def check_names(names: Sequence[str], valid: Iterable[str], what: str) -> None:
 
 
 def __getattr__(name: str) -> object:
-    """`get_task_registry`, `create_custom_task` and `TaskRegistry` live in `registry`, which builds on this module."""
+    """Give access to `get_task_registry`, `create_custom_task` and `TaskRegistry`.
+
+    They live in `registry`, which builds on this module.
+    """
     if name in ("get_task_registry", "create_custom_task", "TaskRegistry"):
         from ai_dev_tools.benchmark.tasks import registry
 

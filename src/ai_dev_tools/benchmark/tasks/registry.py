@@ -1,4 +1,7 @@
-"""All tasks of a workflow, and tasks made from two prompts (schema and scorers follow from expected outputs)."""
+"""All tasks of a workflow, and tasks made from two prompts.
+
+Schema and scorers of the latter follow from expected outputs.
+"""
 
 from __future__ import annotations
 

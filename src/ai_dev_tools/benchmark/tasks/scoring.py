@@ -53,7 +53,7 @@ def choice(expected: object, actual: object) -> float:
 
 @scorer("number")
 def number(expected: object, actual: object, tolerance: float = 0.0, relative: float = 0.0) -> float:
-    """1 if the numbers differ by at most `tolerance`, or by at most the share `relative` of the expected one, else 0."""
+    """1 if the numbers differ by at most `tolerance`, or `relative` of the expected one, else 0."""
     if not isinstance(expected, int | float) or not isinstance(actual, int | float):
         return 0.0
     if isinstance(expected, bool) or isinstance(actual, bool):
@@ -68,7 +68,7 @@ def number(expected: object, actual: object, tolerance: float = 0.0, relative: f
 
 @scorer("contains")
 def contains(expected: object, actual: object) -> float:
-    """1 if the expected text occurs in the answered text (case and runs of white space do not count), else 0."""
+    """1 if the expected text occurs in the answer, ignoring case and runs of white space, else 0."""
     if not isinstance(expected, str) or not isinstance(actual, str):
         return 0.0
     rules = ("lower", "collapse")

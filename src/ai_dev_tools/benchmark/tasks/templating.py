@@ -33,7 +33,10 @@ _TEXT, _FAILED, _DONE = b"T", b"F", b"D"
 
 @dataclass(frozen=True)
 class Failed:
-    """A template without a result: `syntax` (not a template), `limit` (took too much), or an error of its author."""
+    """A template without a result.
+
+    Its kind is `syntax` (not a template), `limit` (it took too much), or an error of its author.
+    """
 
     kind: str
     message: str

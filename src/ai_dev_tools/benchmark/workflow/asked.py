@@ -1,4 +1,4 @@
-"""What a call of Snakemake is about, beyond its settings: whose cases are asked, and what is to be made again.
+"""What a call of Snakemake asks for besides settings: whose cases, and what to make again.
 
 The main process reads it from its command line and leaves it in the environment, because a job on a cluster's node is another
 call, for a single file.
@@ -47,7 +47,7 @@ def is_forced(rule: str, output: str) -> bool:
 
 
 def asked_cases(experiment: Experiment, task: str) -> list[str]:
-    """Ids of a task's cases that the profiles of this call ask, or need for a control, in the task's order."""
+    """Ids of a task's cases that this call asks, or needs for a control, in the task's order."""
     profiles = os.environ.get(PROFILES, experiment.run).splitlines()
     every = [case.id for case in experiment.tasks[task].cases]
     if EVERYTHING in profiles:

@@ -1,4 +1,4 @@
-"""The worker of a run on this machine (`execution.worker`): what is needed of it before, and outside, of Snakemake's jobs."""
+"""What is needed of a run's worker (`execution.worker`) outside of Snakemake's jobs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ BLOCK_RULES = ("run_block", "run_sample")
 
 
 def offer_worker(workflow: Workflow, folder: Path) -> None:
-    """Have blocks of this run started by a worker, where there are several and they run here, in this environment.
+    """Have blocks of this run started by a worker.
+
+    Only if there are several, and they run on this machine in this environment.
 
     Not on clusters, where a block is a job with its own limits, and not in a conda environment or a container, whose
     own Python runs it.
@@ -51,7 +53,10 @@ def listen(path: Path) -> None:
 
 
 def _start_when_called(listener: socket.socket) -> None:
-    """Start the worker for the first block and not before: tools run alone on the machine, since their time is measured."""
+    """Start the worker for the first block, and not before.
+
+    Tools run alone on the machine, because their time is measured.
+    """
     select.select([listener], [], [])
     run_over, run_lives = os.pipe()  # the second closes when this process ends, however that comes
     with listener, suppress(OSError):

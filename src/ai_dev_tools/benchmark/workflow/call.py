@@ -1,4 +1,4 @@
-"""What a call of Snakemake says: its settings as they were typed, the workflow's home, and what it cannot do."""
+"""What a call of Snakemake says: its settings as they were typed, and the workflow's home."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ T = TypeVar("T")
 
 
 def ends_in_lines(function: Callable[P, T]) -> Callable[P, T]:
-    """End Snakemake with an error's own lines: an exception of Snakemake's would add the stack of this package."""
+    """End Snakemake with an error's own lines.
+
+    An exception of Snakemake's would add the stack of this package.
+    """
 
     @functools.wraps(function)
     def guarded(*arguments: P.args, **options: P.kwargs) -> T:

@@ -1,4 +1,4 @@
-"""The experiment as the rules see it: inputs, parameters and limits that depend on settings, by wildcards."""
+"""The experiment as rules see it: inputs, parameters and limits, by wildcards."""
 
 from __future__ import annotations
 
@@ -140,7 +140,10 @@ class Flow:
         return {"measuring": 1} | {f"server_{number}": uses(number) for number in range(len(self._servers))}
 
     def block_priority(self, wildcards: Wildcards) -> int:
-        """Blocks of one model follow each other, so that a server that serves several does not load back and forth."""
+        """The order of blocks: those of one model follow each other.
+
+        So a server that serves several models does not load back and forth.
+        """
         models = list(self.experiment.servers(wildcards.profile))
         return self.before_blocks - 1 - models.index(wildcards.model) if wildcards.model in models else 0
 
@@ -202,7 +205,10 @@ class Flow:
 
     @ends_in_lines
     def context_cases(self, wildcards: Wildcards) -> list[str]:
-        """Cases that a tool runs on: those that are asked, and those that it is known to have run on as it is now."""
+        """Cases that a tool runs on.
+
+        Those that are asked, and those that its current version has already run on.
+        """
         if self._workflow.is_main_process:  # Snakemake knows its own command line only once the Snakefile is read
             note_call(self.experiment, self.call.settings, self._workflow.dag_settings)
         known = read_contexts(Path(paths.CONTEXTS.format(task=wildcards.task, tool=wildcards.tool)))
@@ -244,7 +250,10 @@ class Flow:
         return [file for file in files if Path(file).exists()] if self.config.partial else files
 
     def plugin_names(self, wildcards: Wildcards, input: object) -> list[str]:
-        """What a script loads. (A function of `input` is not among the parameters whose change runs a job again.)"""
+        """What a script loads.
+
+        A function of `input` is not among the parameters whose change runs a job again.
+        """
         return list(self.config.every_plugin)
 
     @property
@@ -304,7 +313,7 @@ class Flow:
 
     @ends_in_lines
     def targets(self, stage: str) -> list[str]:
-        """Files that a target rule of the configured profile asks for: `blocks`, `tables`, `report` or `archive`."""
+        """Files that a target rule asks for: `blocks`, `tables`, `report` or `archive`."""
         profile = self.profile
         if stage == "blocks":
             return self.experiment.block_files(profile)
@@ -318,7 +327,7 @@ class Flow:
 
     @ends_in_lines
     def look_for_servers(self) -> None:
-        """Before tools run for minutes: whether the servers answer that are asked afterwards and that no run starts."""
+        """Check, before tools run for minutes, that servers answer which no run starts itself."""
         jobs = list(self._workflow.dag.needrun_jobs()) if self._workflow.is_main_process else []
         if any(job.rule.name == "collect_contexts" for job in jobs):
             blocks = [job.wildcards for job in jobs if job.rule.name in ("run_block", "run_sample")]
@@ -345,7 +354,10 @@ class Flow:
 
 
 def _shorten(record: logging.LogRecord) -> bool:
-    """Leave a block's whole design out of what Snakemake says of a failed job, so that the job's own line can be seen."""
+    """Leave a block's design out of what Snakemake prints about a failed job.
+
+    Otherwise the job's own line could not be found.
+    """
     if isinstance(record.msg, str):
         record.msg = _BLOCK.sub("--block … ", record.msg)
     return True
@@ -364,7 +376,9 @@ def _require_writable(results: Path) -> None:
 
 
 def _keep_pandas_out() -> None:
-    """Do without a part of Snakemake that imports pandas, half a second at every start, to look for data frames in `params`.
+    """Do without a part of Snakemake that imports pandas.
+
+    It looks for data frames in `params`, and takes half a second at every start.
 
     No rule here has one there; those of a workflow that imports this one may.
     """
@@ -373,7 +387,10 @@ def _keep_pandas_out() -> None:
 
 
 def _prepare_environment() -> None:
-    """Let jobs find this interpreter as `python3` (in a conda environment its own), and a new one this package."""
+    """Let jobs find this interpreter as `python3`, and other interpreters this package.
+
+    In a conda environment, `python3` is that of the environment.
+    """
     beside = str(Path(sys.executable).parent)
     if shutil.which("python3") != f"{beside}/python3":
         os.environ["PATH"] = os.pathsep.join([beside, os.environ.get("PATH", os.defpath)])

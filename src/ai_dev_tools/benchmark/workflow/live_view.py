@@ -159,7 +159,10 @@ class RunView:
         return work / max(1.0, at_once) if self.expected else None
 
     def _usual(self, model: str, known: Mapping[Cell, Sequence[float]]) -> float | None:
-        """Seconds of a model's request: in this run, else in earlier runs beside it, else scaled from other models."""
+        """Seconds of a model's request.
+
+        From this run, or earlier runs beside it, or scaled from other models.
+        """
         if self._before is None:
             earlier = seconds_per_request(self.folder.parent)
             self._before = {safe_model(model): seconds for model, seconds in earlier.items()}

@@ -133,7 +133,10 @@ def signature(secret: str, body: bytes) -> str:
 
 
 def write_step_summary(target: Path, report: Path) -> None:
-    """Append the report to GitHub's step summary, without pictures, which it cannot show, cut where it is too long."""
+    """Append the report to GitHub's step summary.
+
+    Without pictures, which it cannot show, and cut if it is too long.
+    """
     text = report.read_text(encoding="utf-8") if report.exists() else "The run made no report.\n"
     text = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("!["))
     data = text.encode()

@@ -1,4 +1,7 @@
-"""The lock of a run that is alive, beside Snakemake's own, which cannot tell a killed run from a living one."""
+"""The lock of a run that is alive.
+
+Snakemake's own lock cannot tell a killed run from a living one.
+"""
 
 from __future__ import annotations
 

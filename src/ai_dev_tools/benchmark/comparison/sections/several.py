@@ -1,4 +1,4 @@
-"""Sections over several runs: what each arm took, what the tools changed, and how it scales with the model's size."""
+"""Sections about several runs: what each arm took, what tools changed, how it scales with size."""
 
 from __future__ import annotations
 

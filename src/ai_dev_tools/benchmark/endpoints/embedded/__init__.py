@@ -241,7 +241,10 @@ async def _serve_until_stopped(options: argparse.Namespace, listener: socket.soc
 
 
 async def _load(options: argparse.Namespace) -> Facade:
-    """Load and identify the model at the same time, since hashing and loading each take a core for a moment."""
+    """Load and identify the model at the same time.
+
+    Hashing and loading each use one core for a moment.
+    """
     import asyncio
 
     from ai_dev_tools.benchmark.endpoints.embedded import gguf, llama

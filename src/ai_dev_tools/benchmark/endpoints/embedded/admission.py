@@ -1,4 +1,4 @@
-"""Checks that every request to a served model passes first: who may ask, how much, and what pages may read."""
+"""Checks that every request passes first: who may ask, how much, and what pages may read."""
 
 from __future__ import annotations
 

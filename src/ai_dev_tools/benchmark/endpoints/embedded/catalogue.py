@@ -1,4 +1,4 @@
-"""The catalogue of models for the embedded endpoint, with the sources of their weights: `config/models.yaml`."""
+"""The catalogue of models for the embedded endpoint: `config/models.yaml`."""
 
 from __future__ import annotations
 

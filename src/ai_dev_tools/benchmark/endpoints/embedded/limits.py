@@ -1,4 +1,4 @@
-"""What one server takes on at most: connections, bodies in memory, and the time until a request has arrived."""
+"""Limits of one server: connections, bodies in memory, time until a request has arrived."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Bodies:
 
 
 class Door:
-    """Counts connections; makes a server's protocol factory one that turns away what is too much or too slow."""
+    """Counts connections, and refuses those that are too many or too slow."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits

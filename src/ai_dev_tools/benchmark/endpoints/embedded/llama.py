@@ -1,4 +1,7 @@
-"""The llama.cpp server behind the façade: loaded when needed, unloaded when asked, its slots given out in order."""
+"""The llama.cpp server behind the façade.
+
+Loaded when needed and unloaded when asked. Its slots are given out in order.
+"""
 
 from __future__ import annotations
 
@@ -137,7 +140,10 @@ class Llama:
 
 
 def usable_cores() -> int:
-    """Cores this process may use: llama.cpp itself counts those of the machine, which collapses in a container."""
+    """Cores that this process may use.
+
+    llama.cpp itself counts those of the machine, which is very slow in a container.
+    """
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

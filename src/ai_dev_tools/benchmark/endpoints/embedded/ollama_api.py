@@ -245,7 +245,10 @@ def _is_sound(schema_json: str) -> bool:
 
 
 def _resolves(schema: object, reference: str) -> bool:
-    """Whether a reference leads to a schema within the schema: nothing else is one that llama.cpp can compile."""
+    """Whether a reference leads to a schema within the schema.
+
+    llama.cpp cannot compile any other reference.
+    """
     import referencing.jsonschema
 
     if not _POINTER.fullmatch(reference):

@@ -368,7 +368,9 @@ class Facade:
 
 
 async def _events(content: aiohttp.StreamReader, guard: str) -> Events:
-    """Server-sent events of a completion as objects; an answer that does not start with `guard` is an error.
+    """Server-sent events of a completion as objects.
+
+    An answer that does not start with `guard` is an error.
 
     llama.cpp ignores a schema that its grammar compiler refuses; the first character then shows it.
     """

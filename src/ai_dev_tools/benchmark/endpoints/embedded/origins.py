@@ -1,4 +1,6 @@
-"""Which requests a server on this machine accepts from web pages: checks of `Host` and `Origin` by Ollama's rules.
+"""Which requests a server on this machine accepts from web pages.
+
+`Host` and `Origin` are checked by Ollama's rules.
 
 A page that you visit can send requests to your machine. Its browser says in `Origin` where the page came from. A name
 that was made to resolve to this machine (DNS rebinding) shows in `Host`. Programs send no `Origin` and are accepted.
@@ -37,7 +39,9 @@ PREFLIGHT_HEADERS = {
 
 
 def allowed_origins(setting: str | None = None) -> tuple[str, ...]:
-    """The patterns of `OLLAMA_ORIGINS`, then Ollama's own: this machine's names on any port, and applications.
+    """The patterns of `OLLAMA_ORIGINS`, and then those of Ollama.
+
+    The latter are this machine's names on any port, and applications.
 
     Raises:
         ConfigurationError: an entry is neither an origin with its scheme nor a pattern with one `*`.
@@ -67,7 +71,10 @@ def is_allowed_origin(origin: str, patterns: tuple[str, ...]) -> bool:
 
 
 def is_allowed_host(host: str) -> bool:
-    """Whether a `Host` header names this machine: an address that is local or its own, its name, or a local domain."""
+    """Whether a `Host` header names this machine.
+
+    That is a local address or one of its own, its name, or a local domain.
+    """
     name = _host_name(host)
     if name is None:
         return False
@@ -97,7 +104,7 @@ def problem(method: str, headers: Mapping[str, str], patterns: tuple[str, ...], 
 
 
 def needs_json(headers: Mapping[str, str]) -> bool:
-    """Whether a request with a body comes from a page and has a type that browsers send without asking first."""
+    """Whether a body comes from a page, with a type that browsers send without asking first."""
     from_page = "Origin" in headers or headers.get("Sec-Fetch-Site", "none") != "none"
     return from_page and headers.get("Content-Type", "").partition(";")[0].strip().lower() not in _JSON
 

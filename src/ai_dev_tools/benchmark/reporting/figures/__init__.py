@@ -120,7 +120,9 @@ def _interval_row(axes: Axes, row: Mapping[str, Any], y: float, reach: float) ->
 
 @plot("pareto")
 def pareto(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> None:
-    """Quality against cost; columns: panel, approach, model, overall, cost, quality, quality_low, quality_high, front.
+    """Quality against cost.
+
+    Columns: panel, approach, model, overall, cost, quality, quality_low, quality_high, front.
 
     `overall` and `front` are bool. Of several models each has a line through its approaches, with its name where it is
     dearest.

@@ -22,7 +22,9 @@ WIDTH = 110
 
 
 def summary(content: Mapping[str, Any]) -> Group:
-    """The result of a run in short, from the content of its report.json: verdicts, reasons, figures, the next command.
+    """The result of a run in short, from its report.json.
+
+    Verdicts, reasons, figures, and the next command.
 
     Args:
         content: as `formats.structured.render` gives it.

@@ -1,4 +1,7 @@
-"""Verdicts as JUnit test cases for build servers: invalid is an error, costs a failure, inconclusive is skipped."""
+"""Verdicts as JUnit test cases for build servers.
+
+Invalid is an error, costs is a failure, and inconclusive is skipped.
+"""
 
 from __future__ import annotations
 

@@ -114,7 +114,10 @@ def what_is_shown(approach: str) -> str:
 
 
 def _asked(data: RunData) -> str:
-    """`llama3.2:1b answered the same 18 questions (6 tasks) with the raw files and with the findings of the tools.`"""
+    """What was asked, of which models and how.
+
+    `llama3.2:1b answered the same 18 questions (6 tasks) with the raw files and with the findings of the tools.`
+    """
     samples = data.samples
     if not len(samples):
         return "Nothing was measured yet."
@@ -230,7 +233,10 @@ def _names(claims: list[Judged], which: Literal["tool", "model"]) -> list[str]:
 
 
 def _alike(group: list[Judged]) -> list[tuple[str, list[Judged]]]:
-    """Claims that one sentence can be about: of one reason, and about the same things for each tool and model."""
+    """Claims that one sentence can be about.
+
+    They have one reason, and are about the same things for each tool and model.
+    """
     things: dict[tuple[str, str], list[Judged]] = {}
     for claim in group:
         things.setdefault((claim.why, claim.name), []).append(claim)

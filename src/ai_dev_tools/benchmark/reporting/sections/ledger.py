@@ -1,4 +1,4 @@
-"""The plans of a run, oldest first: what each added to the previous one, and the level at which it is tested."""
+"""The plans of a run, oldest first: what each added, and the level at which it is tested."""
 
 from __future__ import annotations
 

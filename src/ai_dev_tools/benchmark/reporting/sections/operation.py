@@ -1,4 +1,4 @@
-"""How the run went: errors and skipped cases, what ran when, what the tools cost, and the validity checks."""
+"""How the run went: errors, skipped cases, what ran when, costs of the tools, validity checks."""
 
 from __future__ import annotations
 

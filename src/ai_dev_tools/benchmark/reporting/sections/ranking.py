@@ -1,4 +1,4 @@
-"""Several tools side by side: what each saves or costs, at which quality, and when its own run is paid for."""
+"""Several tools side by side: what each saves or costs, its quality, and when its run pays off."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Arms whose answers often could not be read: their quality says more about the format than about the content."""
+"""Arms whose answers often could not be read.
+
+Their quality says more about the format than about the content.
+"""
 
 from __future__ import annotations
 
