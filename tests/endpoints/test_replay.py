@@ -15,9 +15,9 @@ import urllib3
 
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, open_endpoint
 from ai_dev_tools.benchmark.endpoints.ollama_client import OllamaClient, Reply
+from ai_dev_tools.benchmark.endpoints.readings import readings
 from ai_dev_tools.benchmark.endpoints.replay import closing_fields
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
-from ai_dev_tools.benchmark.execution.request import _timings
 from ai_dev_tools.benchmark.records.sample import (
     Attempt,
     EndpointIdentity,
@@ -85,10 +85,10 @@ def test_an_answer_that_looped_is_replayed_as_one() -> None:
         done_reason="loop", input_tokens=None, total_tokens=None, output_tokens=40, load_s=None, eval_s=None
     )
     looped.prompt_eval_s = looped.prompt_cached_tokens = None
-    timings, flags = _timings(Reply(final=closing_fields(looped)))
-    assert flags == ["looped", "output_capped"]
-    assert (timings["done_reason"], timings["output_tokens"], timings["input_tokens"]) == ("loop", 40, None)
-    assert (timings["load_s"], timings["rest_s"]) == (None, None)
+    found = readings(Reply(final=closing_fields(looped)))
+    assert found.flags == ("looped", "output_capped")
+    assert (found.done_reason, found.output_tokens, found.input_tokens) == ("loop", 40, None)
+    assert (found.load_s, found.rest_s) == (None, None)
 
 
 def test_an_answer_comes_back_with_its_counts_and_times(recording: Write) -> None:

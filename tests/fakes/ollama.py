@@ -59,6 +59,8 @@ def smallest_answer(prompt: str, schema: Any) -> str:
 
 def smallest(schema: dict[str, Any]) -> Any:
     """The smallest value that a JSON schema of the kind used for answers allows."""
+    if "anyOf" in schema:
+        return smallest(schema["anyOf"][-1])
     if "enum" in schema:
         return schema["enum"][0]
     if "const" in schema:
@@ -76,6 +78,18 @@ def smallest(schema: dict[str, Any]) -> Any:
         case "null":
             return None
     return "x" * schema.get("minLength", 1)
+
+
+def _calls(text: str) -> list[dict[str, Any]]:
+    """An action, which a script says as JSON, as the call of a function; none if it is something else."""
+    try:
+        said = json.loads(text)
+    except ValueError:
+        return []
+    if not isinstance(said, dict) or "action" not in said:
+        return []
+    arguments = {name: value for name, value in said.items() if name != "action"}
+    return [{"function": {"name": said["action"], "arguments": arguments}}]
 
 
 class FakeOllama:
@@ -122,6 +136,10 @@ class FakeOllama:
         self.most_at_once = 0
         self.gate: Callable[[], bool] = lambda: True
         """Measured requests are answered only while this is true, so that a test can have several wait for each other."""
+        self.converse: Callable[[list[dict[str, Any]], Any], str] | None = None
+        """(messages, answer schema or None) -> what the "model" says, in place of `answer`; see `agent_model`."""
+        self.calls_functions = False
+        """Whether its models can; then an action that is said where functions are offered becomes a call of one."""
         self.thinks = False
         """Whether its models can; else a request that wants it is refused."""
         self.loaded: dict[str, int] = {}
@@ -241,9 +259,12 @@ class FakeOllama:
         about = {"model": asked["model"], "created_at": CREATED}
 
         def said(text: str) -> dict[str, Any]:
-            return about | ({"message": {"role": "assistant", "content": text}} if chat else {"response": text})
+            message = {"role": "assistant", "content": "" if calls else text}
+            message |= {"tool_calls": calls} if calls and text else {}
+            return about | ({"message": message} if chat else {"response": text})
 
         context = int(options.get("num_ctx") or 4096)
+        calls: list[dict[str, Any]] = []
         if not prompt:
             return 200, [said("") | {"done": True, "done_reason": self._load(asked, model, context)}], 0.0
         self.loaded[model] = context
@@ -256,6 +277,7 @@ class FakeOllama:
             error = {"error": "the input length exceeds the context length"}
             return 400, Lines([error]) if asked.get("stream", True) else [error], self.latency_s
         text, written, reason = self._written(prompt, asked, context - read + 1)
+        calls = _calls(text) if asked.get("tools") else []
         final = self._final(min(read, context), written, reason)
         if asked.get("stream", True):
             return 200, Lines([said(text) | {"done": False}, said("") | final]), self.latency_s
@@ -264,7 +286,7 @@ class FakeOllama:
     def _refuse(self, asked: dict[str, Any], model: str) -> None:
         """What a real one refuses before it asks the model, in its order and words."""
         for field, capability in (("suffix", "insert"), ("tools", "tools")):
-            if asked.get(field):
+            if asked.get(field) and not (field == "tools" and self.calls_functions):
                 raise ApiError(400, f"{full_name(model)} does not support {capability}")
         api.check_think(asked, model, can=self.thinks)
         api.sampling(asked.get("options", {}))
@@ -280,7 +302,8 @@ class FakeOllama:
     def _written(self, prompt: str, asked: dict[str, Any], room: int) -> tuple[str, int, str]:
         """The answer, cut as asked; its tokens; and why it ends."""
         options = asked.get("options", {})
-        text = self.answer(prompt, asked.get("format"))
+        told, schema = asked.get("messages"), asked.get("format")
+        text = self.converse(told, schema) if self.converse and told else self.answer(prompt, schema)
         for word in options.get("stop") or ():
             text = text.partition(word)[0]
         cap = options.get("num_predict") or -1

@@ -23,6 +23,7 @@ rule render_prompts:
         approaches=flow.experiment.prompted_approaches,
         tools=flow.of(lambda experiment, job: experiment.task_tools(job.task)),
         shown=flow.of(lambda experiment, job: experiment.shown_tools(job.task)),
+        agents=flow.agents,
         plugins=flow.plugin_names,
     script:
         "../scripts/render_prompts.py"

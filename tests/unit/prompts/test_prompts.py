@@ -150,7 +150,7 @@ def test_contexts_of_the_users_own() -> None:
     [
         ("baselin", "unknown approach 'baselin', did you mean 'baseline'"),
         ("tools-bandt", "unknown tool 'bandt' in approach 'tools-bandt', did you mean 'bandit'"),
-        ("zzz", "unknown approach 'zzz', valid: baseline"),
+        ("zzz", "unknown approach 'zzz', valid: agent, agent-bandit"),
     ],
 )
 def test_an_unknown_arm_names_the_nearest(name: str, words: str) -> None:

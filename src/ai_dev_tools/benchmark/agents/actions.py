@@ -12,20 +12,8 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from ai_dev_tools.benchmark._util.json_values import JsonValue
+from ai_dev_tools.benchmark.records.episode import Action as Action
 from ai_dev_tools.benchmark.records.sample_error import SampleError
-
-
-@dataclass(frozen=True)
-class Action:
-    """What a model is offered.
-
-    Attributes:
-        parameters: JSON schema of an object: the arguments.
-    """
-
-    name: str
-    description: str
-    parameters: Mapping[str, JsonValue]
 
 
 @dataclass(frozen=True)
@@ -55,8 +43,11 @@ class Actions(Protocol):
         startup_s: how long it took to start; charged to the tool.
     """
 
-    offered: Sequence[Action]
-    startup_s: float
+    @property
+    def offered(self) -> Sequence[Action]: ...
+
+    @property
+    def startup_s(self) -> float: ...
 
     def __enter__(self) -> Self: ...
 

@@ -9,11 +9,10 @@ from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.records.episode import EpisodeSpec
 
 
-def tool_actions(spec: EpisodeSpec, question: str, plain: Actions | None) -> Sequence[Actions]:
+def tool_actions(spec: EpisodeSpec, plain: Actions | None) -> Sequence[Actions]:
     """What the episode's tool offers, not yet opened, in the order of opening; empty without a tool.
 
     Args:
-        question: the case's question, for `{question}`.
         plain: the agent's own file actions, which an output filter wraps.
 
     Raises:

@@ -26,7 +26,7 @@ COLUMNS = words(
     "profile claim outcome approach reference models scope task label verdict direction ratio low high "
     "change_percent bill_ratio bill_low bill_high low_uncapped high_uncapped "
     "p_saves p_costs p p_adjusted alpha look pairs cases clusters tasks planned "
-    "present dropped flagged censored fell_back quality_difference quality_bound quality_margin quality_passed "
+    "present dropped flagged censored fell_back tool_used quality_difference quality_bound quality_margin quality_passed "
     "claim_quality_difference claim_quality_bound claim_quality_p quality_alpha worst_task worst_task_difference "
     "floor_p own_floor_p brevity_p d_z d_z_low d_z_high mde_d_z mde_ratio "
     "power clusters_could_decide samples_could_decide plan rules reasons sentence"

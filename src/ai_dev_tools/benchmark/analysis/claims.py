@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from ai_dev_tools.benchmark.plugins import AGENT_FLOOR, reference_for
 from ai_dev_tools.benchmark.records.plan import CLAIMED_OUTCOMES, Claim, DeclaredPlan
 
-CONTROLS = frozenset({"no_context", "excerpt", "shuffled", "mismatched"})
+CONTROLS = frozenset({"no_context", "excerpt", "shuffled", "mismatched", AGENT_FLOOR})
 
 
 def reference_of(plans: Sequence[DeclaredPlan]) -> str:
@@ -64,7 +65,7 @@ def makes(plan: DeclaredPlan, claim: Claim, model: str) -> bool:
 def _assumed(samples: pd.DataFrame, profile: str, reference: str) -> DeclaredPlan:
     here = samples[samples["profile"] == profile]
     arms = sorted(set(here["approach"].astype(str)))
-    tested = [arm for arm in arms if arm != reference and arm not in CONTROLS]
+    tested = [arm for arm in arms if arm != reference_for(arm, reference) and arm not in CONTROLS]
     pairs = here[["task", "case"]].astype(str).drop_duplicates()
     last = here["sample"].max()
     return DeclaredPlan(
@@ -75,7 +76,7 @@ def _assumed(samples: pd.DataFrame, profile: str, reference: str) -> DeclaredPla
         approaches=tuple(arms),
         samples=int(last) + 1 if np.isfinite(last) else max(1, len(here)),
         claims=tuple(
-            Claim(id=f"{outcome}:{arm}", outcome=outcome, approach=arm, reference=reference)
+            Claim(id=f"{outcome}:{arm}", outcome=outcome, approach=arm, reference=reference_for(arm, reference))
             for arm in tested
             for outcome in CLAIMED_OUTCOMES
         ),

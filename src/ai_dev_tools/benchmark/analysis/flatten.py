@@ -46,6 +46,11 @@ SAME_NAME = [
     "model_digest",
     "plan",
 ]
+OF_EPISODES = [
+    *["turns", "tool_calls", "most_turn_tokens", "most_turn_load_s", "first_cached_tokens"],
+    *["limit_tokens", "limit_seconds"],
+]
+"""Columns that only tables with episodes have."""
 COLUMNS = [
     *SAME_NAME,
     *[
@@ -59,9 +64,10 @@ COLUMNS = [
         "other_cpu_s",
     ],
     *["endpoint_kind", "endpoint_version", "protocol", "digest", "prompt_sha256", "num_ctx", "num_predict", "stratum"],
+    *OF_EPISODES,
 ]
 
-ADDED = ("total_s", "tool_other_cpu_s")
+ADDED = ("total_s", "tool_other_cpu_s", *OF_EPISODES)
 """Columns that tables of earlier versions lack; those that they have under another name are `samples.RENAMED`."""
 
 
@@ -83,6 +89,24 @@ def sample_row(sample: Sample, stratum: str = "") -> Row:
         "num_ctx": sample.request.options.get("num_ctx"),
         "num_predict": sample.request.options.get("num_predict"),
         "stratum": stratum,
+        **_of_episode(sample),
+    }
+
+
+def _of_episode(sample: Sample) -> Row:
+    """What only an episode has; what checks ask of one request is asked of the turn that has most of it."""
+    if sample.limits is None:
+        return dict.fromkeys(OF_EPISODES)
+    turns = sample.turns
+    used = [(turn.input_tokens or 0) + (turn.output_tokens or 0) for turn in turns]
+    return {
+        "turns": len(turns),
+        "tool_calls": sample.tool_calls,
+        "most_turn_tokens": max(used, default=0) or None,
+        "most_turn_load_s": max((turn.load_s for turn in turns if turn.load_s is not None), default=None),
+        "first_cached_tokens": turns[0].prompt_cached_tokens if turns else None,
+        "limit_tokens": sample.limits.tokens,
+        "limit_seconds": sample.limits.seconds,
     }
 
 
@@ -99,4 +123,6 @@ def samples_table(blocks: Iterable[Path], strata: dict[tuple[str, str], str]) ->
         sample_row(sample, strata.get((sample.task, sample.case), "")) for path in blocks for sample in read_block(path)
     ]
     table = pd.DataFrame(rows, columns=COLUMNS).convert_dtypes()
+    if table["turns"].isna().all():
+        table = table.drop(columns=OF_EPISODES)
     return table.sort_values(["profile", "model", "task", "approach", "sample", "instance"], ignore_index=True)

@@ -8,14 +8,15 @@ import pandas as pd
 
 from ai_dev_tools.benchmark.analysis.claims import PlanInForce
 from ai_dev_tools.benchmark.analysis.controls import COMPARABLE
-from ai_dev_tools.benchmark.analysis.pairing import pair_up
+from ai_dev_tools.benchmark.analysis.pairing import FLOOR, pair_up
 from ai_dev_tools.benchmark.analysis.pairs import Pairs
 from ai_dev_tools.benchmark.analysis.quality import ClaimQuality, Gate, claim_quality, gate_level, quality_gate
 from ai_dev_tools.benchmark.analysis.samples_table import ALL, levels
-from ai_dev_tools.benchmark.records.plan import Claim
+from ai_dev_tools.benchmark.plugins import AGENT_FLOOR, is_agent
+from ai_dev_tools.benchmark.records.plan import Claim, QualityRule
 
 Arms = tuple[str, str]
-BESIDE = ("tokens_open", "time_open", "place")
+BESIDE = ("tokens_open", "time_open", "place", "tool_calls")
 Scope = tuple[str, str, str, str]
 """Approach, reference, model and task."""
 
@@ -47,7 +48,7 @@ class Gates:
         """What the quality of a claim says about one model, over all tasks or in one."""
         key = (claim.approach, claim.reference, model, task)
         if key not in self._gates:
-            rule, models = self.in_force.plan.quality, len(self.in_force.plan.models)
+            rule, models = _rule_for(claim, self.in_force.plan.quality), len(self.in_force.plan.models)
             floor, own_floor = (
                 self.scope((arm, rule.floor), model, task)
                 if {arm, rule.floor} <= self._present and arm != rule.floor
@@ -91,6 +92,13 @@ class Gates:
         if approach not in self._excerpts:
             self._excerpts[approach] = _equally_long(self._table, approach)
         return self._excerpts[approach]
+
+
+def _rule_for(claim: Claim, rule: QualityRule) -> QualityRule:
+    """The rule with the floor of the claim's arms: agents have one of their own."""
+    if is_agent(claim.reference) == is_agent(rule.floor):
+        return rule
+    return rule.model_copy(update={"floor": AGENT_FLOOR if is_agent(claim.reference) else FLOOR})
 
 
 def _of_scope(pairs: Pairs, model: str | None, task: str) -> Pairs:

@@ -30,13 +30,19 @@ FEWEST_TOKENS = 5
 """Shorter answers say nothing of the time per token."""
 
 
+def longest_load_s(samples: pd.DataFrame) -> Floats:
+    """Seconds of loading of each request; of an episode, those of the turn that waited longest."""
+    load = samples["load_s"].to_numpy(dtype=np.float64)
+    return np.where(samples["turns"].isna(), load, samples["most_turn_load_s"].to_numpy(dtype=np.float64))
+
+
 def late_load_s(samples: pd.DataFrame, least_s: float) -> Floats:
     """Load times from which the model must have been loaded, one per sample.
 
     That is by `least_s` more than the warm loads of the session (their lower quartile), or by three times those where they
     are long, at most by a second.
     """
-    load = samples["load_s"].to_numpy(dtype=np.float64)
+    load = longest_load_s(samples)
     warm, count = _ranked(load, codes(samples, SESSION), 0.25)
     overall, overall_count = _ranked(load, codes(samples, SESSION[:4]), 0.25)
     warm = np.where(count >= ENOUGH, warm, np.where(overall_count >= ENOUGH, overall, 0.0))

@@ -38,12 +38,20 @@ def measure(c: Candidate, limits: ValidityThresholds, resamples: int) -> None:
         "flagged": float(void.mean()) if len(kept) else 0.0,
         "censored": float(clean["censored"].mean()) if len(clean) else 0.0,
         "fell_back": float(kept["fell_back"].mean()) if len(kept) else 0.0,
+        "tool_used": _used(kept),
     }
     for check, value, limit, text in (*_shares(c, kept, void, limits), *_turns(c, clean, limits)):
         ok = not value > limit + 1e-12
         c.checks.append((check, ok, value, limit, "" if ok else text))
         if not ok:
             c.invalid.append(text)
+
+
+def _used(pairs: Pairs) -> float:
+    """Share of the arm's episodes in which the tool was used at all; NaN where it offers nothing to use."""
+    calls = pairs["tool_calls"]
+    known = calls[np.isfinite(calls)]
+    return float((known > 0).mean()) if len(known) else float("nan")
 
 
 def _shares(c: Candidate, kept: Pairs, void: NDArray[np.bool_], limits: ValidityThresholds) -> Iterator[Check]:

@@ -24,6 +24,8 @@ from ai_dev_tools.benchmark.plugins import METRICS, Estimate, Metric, metric
 
 __all__ = ["ALL", "Cell", "DIMENSIONS", "Estimate", "compute_metrics", "metric", "wide"]
 COLUMNS = [*DIMENSIONS, "metric", "unit", "value", "low", "high", "n", "note"]
+OF_EPISODES = ("turns_mean", "tool_calls_mean", "tool_used_rate", "limit_rate", "new_input_tokens_mean")
+"""Metrics that only tables with episodes have."""
 EFFICIENCY_WEIGHTS = {"success": 0.4, "throughput": 0.3, "tokens_per_second": 0.2, "duration": 0.1}
 
 
@@ -43,6 +45,8 @@ def compute_metrics(samples: SamplesLike, only: Sequence[str] | None = None) -> 
     """
     plugins = [METRICS.find(name) for name in only] if only is not None else [*METRICS.values()]
     source = SampleColumns(Samples.of(samples))
+    if only is None and not source.samples["turns"].notna().any():
+        plugins = [plugin for plugin in plugins if plugin.name not in OF_EPISODES]
     if len(source.samples) == 0:
         return pd.DataFrame(
             {name: pd.Series(dtype="float64" if name in ("value", "low", "high", "n") else "str") for name in COLUMNS}
@@ -158,6 +162,45 @@ def capped_rate(cell: MetricCell) -> Estimate:
     return _proportion(capped[cell.is_completed], cell.clusters[cell.is_completed], "no completed sample")
 
 
+# ------------------------------------------------------------------------------------------ episodes
+
+
+def _episodes(cell: MetricCell) -> NDArray[np.bool_]:
+    return np.asarray(cell.is_completed & np.isfinite(cell.column("turns")))
+
+
+@metric(
+    "tool_used_rate",
+    unit="share",
+    description="Completed episodes in which the agent used the judged tool / completed; Wilson interval over clusters",
+)
+def tool_used_rate(cell: MetricCell) -> Estimate:
+    calls = cell.column("tool_calls")
+    known = _episodes(cell) & np.isfinite(calls)
+    return _proportion(calls[known] > 0, cell.clusters[known], "no episode with a tool that can be used")
+
+
+@metric(
+    "limit_rate",
+    unit="share",
+    description="Completed episodes that had to answer at a limit / completed; Wilson interval over clusters",
+)
+def limit_rate(cell: MetricCell) -> Estimate:
+    known = _episodes(cell)
+    return _proportion(cell.has("done_reason", "limit")[known], cell.clusters[known], "no completed episode")
+
+
+@metric(
+    "new_input_tokens_mean",
+    unit="tokens",
+    description="Mean prompt tokens of an episode that were not in the cache: what the machine read, and not what a bill counts",
+)
+def new_input_tokens_mean(cell: MetricCell) -> Estimate:
+    new = (cell.column("input_tokens") - cell.column("prompt_cached_tokens"))[_episodes(cell)]
+    known = new[np.isfinite(new)]
+    return Estimate(float(known.mean())) if len(known) else Estimate.absent("no completed episode with known counts")
+
+
 # ------------------------------------------------------------------------------------------ duration
 
 
@@ -269,6 +312,12 @@ for _column, _name, _text in (
 
 
 # ------------------------------------------------------------------------------------------ tokens
+
+for _column, _name, _text in (
+    ("turns", "turns_mean", "Mean requests of an episode"),
+    ("tool_calls", "tool_calls_mean", "Mean actions of an episode that the judged tool carried out"),
+):
+    metric(_name, unit="", description=f"{_text}; t interval over clusters")(partial(_mean, column=_column))
 
 for _kind in ("input", "output", "total"):
     metric(f"{_kind}_tokens_sum", unit="tokens", description=f"Sum of {_kind} tokens of completed requests")(

@@ -13,14 +13,25 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ai_dev_tools.benchmark.analysis.pairs import Pairs
-from ai_dev_tools.benchmark.analysis.samples_table import CUT_OFF, LOOP, codes
+from ai_dev_tools.benchmark.analysis.samples_table import CUT_OFF, LIMIT, LOOP, codes
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.plugins import COMPARISONS, OUTCOMES, Comparison, comparison
+from ai_dev_tools.benchmark.plugins import (
+    AGENT,
+    AGENT_FLOOR,
+    BASELINE,
+    COMPARISONS,
+    OUTCOMES,
+    Comparison,
+    comparison,
+    is_agent,
+)
 
 Floats = NDArray[np.float64]
 By = Literal["approach", "model", "profile", "run"]
-FALLBACK, FLOOR = "baseline", "no_context"
+FALLBACK, FLOOR = BASELINE, "no_context"
 """The arm that a user falls back to when another fails: its cost is added and its answer counts. The floor has no user."""
+FALLBACKS = {FALLBACK: FLOOR, AGENT: AGENT_FLOOR}
+"""Each with its floor: who uses an agent with a tool falls back to the same agent without it."""
 OWN_FAILURES = ("tool", "context_overflow", "model", "malformed_response")
 """Error classes that an arm brings about itself; others (connection, overload, …) say nothing about it."""
 _KEY = ["run", "profile", "instance", "model", "task", "case", "repeat", "approach"]
@@ -92,8 +103,11 @@ def _tokens(table: pd.DataFrame, censored: NDArray[np.bool_], uncounted: NDArray
         # nothing counted: one token is the least a request can have been, so the lower end stays harmless
         seen = np.where(np.isnan(seen), np.fmax(table["output_tokens"].to_numpy(), 1.0), seen)
         total = np.where(uncounted & np.isnan(total), seen, total)
-    limit = np.where(table["num_ctx"].isna(), np.inf, np.fmax(table["num_ctx"].to_numpy(), total))
-    return total, np.where(censored & ~np.isnan(total), limit, total)
+    window = np.where(table["num_ctx"].isna(), np.inf, table["num_ctx"].to_numpy())
+    # an episode that broke off could have gone on to its limit and one turn more; one that was made to answer, for ever
+    most = np.where(table["turns"].isna(), window, table["limit_tokens"].to_numpy() + window)
+    most = np.where(table["done_reason"] == LIMIT, np.inf, most)
+    return total, np.where(censored & ~np.isnan(total), np.fmax(most, total), total)
 
 
 def _group_max(values: Floats, group: NDArray[np.int64]) -> Floats:
@@ -123,20 +137,21 @@ def _rest(table: pd.DataFrame, seen: Floats) -> Floats:
     unwritten = np.maximum(table["num_ctx"].to_numpy() - np.nan_to_num(seen), 0.0)
     with np.errstate(invalid="ignore"):
         rest = np.where(unread > 0, unread * slowest["read"], 0.0) + unwritten * slowest["write"]
-    return np.where(np.isnan(rest), np.inf, rest)
+    rest = np.where(np.isnan(rest), np.inf, rest)
+    # of an episode, what its limit leaves and one turn more; without a limit where it was made to answer
+    left = np.maximum(table["limit_seconds"].to_numpy() - np.nan_to_num(table["attempts_s"].to_numpy()), 0.0)
+    rest = np.where(table["turns"].isna(), rest, left + rest)
+    return np.where(table["done_reason"] == LIMIT, np.inf, rest)
 
 
 def _fall_back(table: pd.DataFrame) -> pd.DataFrame:
     """Charge what an arm brought on itself: tool, failed request and the baseline's, whose answer counts."""
-    own = table["error_class"].isin(OWN_FAILURES) & ~table["approach"].isin((FALLBACK, FLOOR))
+    exempt = [name for arms in FALLBACKS.items() for name in arms]
+    own = table["error_class"].isin(OWN_FAILURES) & ~table["approach"].isin(exempt)
     failed = own.to_numpy() & (table["status"] == "failed").to_numpy()
     if not failed.any():
         return table
-    group = codes(table, _KEY[:-1])
-    rows = np.full(int(group.max()) + 1, -1, dtype=np.int64)
-    plain = np.flatnonzero((table["approach"] == FALLBACK).to_numpy())
-    rows[group[plain]] = plain
-    helper = rows[group]
+    helper = _helpers(table)
     use = failed & (helper >= 0)
     wasted = {
         # what a failed request read and wrote is mostly not told; its time is
@@ -153,6 +168,19 @@ def _fall_back(table: pd.DataFrame) -> pd.DataFrame:
     dropped[use] = dropped[helper[use]]
     censored[use] = censored[helper[use]]
     return table.assign(dropped=dropped, censored=censored, fell_back=use)
+
+
+def _helpers(table: pd.DataFrame) -> NDArray[np.int64]:
+    """Row of the sample that a user of each sample's arm falls back to; -1 where there is none."""
+    group = codes(table, _KEY[:-1])
+    agents = table["approach"].isin([name for name in table["approach"].cat.categories if is_agent(name)]).to_numpy()
+    helper = np.full(len(table), -1, dtype=np.int64)
+    for fallback in FALLBACKS:
+        rows = np.full(int(group.max()) + 1, -1, dtype=np.int64)
+        plain = np.flatnonzero((table["approach"] == fallback).to_numpy())
+        rows[group[plain]] = plain
+        helper = np.where(agents == is_agent(fallback), rows[group], helper)
+    return helper
 
 
 # ------------------------------------------------------------------------------------------------- quantities compared

@@ -16,6 +16,7 @@ from ai_dev_tools.benchmark.analysis.pairing import costs
 from ai_dev_tools.benchmark.analysis.samples_table import levels, prepare
 from ai_dev_tools.benchmark.analysis.validity import DEFAULTS, REFERENCE, CheckResult, run_checks, with_flags
 from ai_dev_tools.benchmark.config.models import ValidityThresholds
+from ai_dev_tools.benchmark.plugins import AGENT
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +27,7 @@ class Samples:
         frame: the table with its types, in canonical order, with `void_OUTCOME` and `why_OUTCOME` from the checks and with
             what each sample cost (see `pairing.costs`).
         thresholds: when checks flag a sample, and when flags make a verdict invalid.
-        reference: the arm that the checks of sessions and turns hold the others against.
+        reference: the arm that the checks of sessions and turns hold the others against; `agent` in a run of agents alone.
         checks: what each registered check said of each row.
     """
 
@@ -47,6 +48,9 @@ class Samples:
         """
         limits = thresholds or DEFAULTS
         prepared = prepare(table)
+        arms = levels(prepared["approach"])
+        if reference not in arms and AGENT in arms:  # a run of agents alone
+            reference = AGENT
         checks = tuple(run_checks(prepared, limits, reference))
         return cls(costs(with_flags(prepared, checks)), limits, reference, checks)
 

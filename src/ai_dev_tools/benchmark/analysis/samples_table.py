@@ -21,8 +21,10 @@ def words(text: str) -> list[str]:
 
 ALL = "(all)"
 LOOP = "loop"
-CUT_OFF = ("length", LOOP)
-"""Done reasons of answers that were cut: at the output cap, or by a server that gave up on one that went in circles."""
+LIMIT = "limit"
+CUT_OFF = ("length", LOOP, LIMIT)
+"""Done reasons of answers that were cut: at the output cap, by a server that gave up on one that went in circles, or by a
+limit of an episode, which made the agent answer before it wanted to."""
 REQUIRED = ("profile", "model", "task", "case", "cluster", "approach", "status")
 TEXT = words(
     "run profile instance model task case cluster size approach session status error_class done_reason "
@@ -31,7 +33,8 @@ TEXT = words(
 NUMBERS = words(
     "sample repeat seed order score input_tokens output_tokens total_tokens duration_s time_to_first_token_s "
     "load_s prompt_eval_s eval_s rest_s total_s tool_s tool_other_cpu_s prompt_cached_tokens attempts attempts_s in_flight "
-    "server_cpu_s server_peak_rss_bytes other_cpu_s protocol num_ctx num_predict"
+    "server_cpu_s server_peak_rss_bytes other_cpu_s protocol num_ctx num_predict "
+    "turns tool_calls most_turn_tokens most_turn_load_s first_cached_tokens limit_tokens limit_seconds"
 )
 _ZERO_IF_MISSING = ("repeat", "tool_s")
 _TIMES = [name for name in NUMBERS if name.endswith("_s")]

@@ -21,7 +21,7 @@ from ai_dev_tools.benchmark.analysis.sensitivity import sensitivity
 from ai_dev_tools.benchmark.analysis.tool_failures import with_tool_failures
 from ai_dev_tools.benchmark.analysis.verdicts import judge
 from ai_dev_tools.benchmark.config.models import ValidityThresholds
-from ai_dev_tools.benchmark.plugins import catalogue, only_plugins
+from ai_dev_tools.benchmark.plugins import catalogue, only_plugins, reference_for
 from ai_dev_tools.benchmark.prompts import SKIPPED, read_prompts
 from ai_dev_tools.benchmark.records.paths import TABLE_NAMES
 from ai_dev_tools.benchmark.records.plan import read_plans, up_to
@@ -84,10 +84,10 @@ def _write_tables(
     made = {
         "samples": table,
         "metrics": compute_metrics(samples),
-        "comparisons": _each_arm(samples, lambda arm: compare(samples, arm, reference)),
-        "costs": _each_arm(samples, lambda arm: decompose(samples, arm, reference)),
-        "break_even": _each_arm(samples, lambda arm: break_even(samples, arm, reference)),
-        "efficiency": _each_arm(samples, lambda arm: efficiency_change(samples, arm, reference)),
+        "comparisons": _each_arm(samples, lambda arm, reference: compare(samples, arm, reference)),
+        "costs": _each_arm(samples, lambda arm, reference: decompose(samples, arm, reference)),
+        "break_even": _each_arm(samples, lambda arm, reference: break_even(samples, arm, reference)),
+        "efficiency": _each_arm(samples, lambda arm, reference: efficiency_change(samples, arm, reference)),
         "validity": ledger[ledger["status"] == "flagged"],
         "verdicts": verdicts,
         "checks": checks,
@@ -110,11 +110,13 @@ def _as_json(table: pd.DataFrame) -> str:
     return json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _each_arm(samples: Samples, make: Callable[[str], pd.DataFrame]) -> pd.DataFrame:
-    """What `make` says of every arm beside the reference.
+def _each_arm(samples: Samples, make: Callable[[str, str], pd.DataFrame]) -> pd.DataFrame:
+    """What `make` says of every arm and its reference.
 
     An empty table of the same columns if there is none.
     """
-    arms, reference = samples.levels("approach"), samples.reference
-    parts = [make(arm) for arm in arms if arm != reference and reference in arms]
-    return pd.concat(parts, ignore_index=True) if parts else make(f"not {reference}").iloc[0:0]
+    arms = samples.levels("approach")
+    held = [(arm, reference_for(arm, samples.reference)) for arm in arms]
+    parts = [make(arm, reference) for arm, reference in held if arm != reference and reference in arms]
+    nothing = f"not {samples.reference}", samples.reference
+    return pd.concat(parts, ignore_index=True) if parts else make(*nothing).iloc[0:0]

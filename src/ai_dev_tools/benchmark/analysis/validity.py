@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ai_dev_tools.benchmark.analysis.load_and_queue import late_load_s, queued_s
+from ai_dev_tools.benchmark.analysis.load_and_queue import late_load_s, longest_load_s, queued_s
 from ai_dev_tools.benchmark.analysis.samples_table import CUT_OFF, LOOP, codes
 from ai_dev_tools.benchmark.config.models import ValidityThresholds
 from ai_dev_tools.benchmark.errors import ConfigurationError
@@ -45,6 +45,10 @@ def _has_flag(samples: pd.DataFrame, *names: str) -> Bools:
 
 def _is(samples: pd.DataFrame, column: str, value: str) -> Bools:
     return np.asarray((samples[column] == value).to_numpy(), dtype=bool)
+
+
+def _is_episode(samples: pd.DataFrame) -> Bools:
+    return np.asarray(samples["turns"].notna().to_numpy(), dtype=bool)
 
 
 def _answered(samples: pd.DataFrame) -> Bools:
@@ -77,7 +81,11 @@ def prompt_truncated(samples: pd.DataFrame, thresholds: ValidityThresholds) -> C
     missing = most - tokens
     # The last token of an answer that fills the context is counted and never read again: one more than `num_ctx`.
     context = samples["num_ctx"].to_numpy()
-    over = (samples["total_tokens"].to_numpy() > context + 1) | (tokens >= context)
+    episode = _is_episode(samples)
+    # Turns of an episode fit the window one by one, and two episodes that begin with one prompt go on as they like.
+    used = np.where(episode, samples["most_turn_tokens"].to_numpy(), samples["total_tokens"].to_numpy())
+    missing = np.where(episode, 0.0, missing)
+    over = (used > context + 1) | (~episode & (tokens >= context))
     over |= _cut_to_one_size(samples)
     flagged = (
         (missing > np.maximum(thresholds.truncated_tokens, 0.02 * most)) | over | _has_flag(samples, "prompt_truncated")
@@ -92,6 +100,7 @@ def _cut_to_one_size(samples: pd.DataFrame) -> Bools:
     """
     flagged = np.zeros(len(samples), dtype=bool)
     unasked = samples[samples["num_ctx"].isna() & samples["prompt_sha256"].notna() & samples["input_tokens"].notna()]
+    unasked = unasked[unasked["turns"].isna()]
     for _, part in unasked.groupby(["run", "model"], observed=True):
         longest = part[part["input_tokens"] == part["input_tokens"].max()]
         if longest["prompt_sha256"].nunique() >= SAME_SIZE_PROMPTS and longest["input_tokens"].max() >= SMALLEST_WINDOW:
@@ -120,7 +129,7 @@ def implausible_value(samples: pd.DataFrame, thresholds: ValidityThresholds) -> 
 @check(
     "output_capped",
     voids=(),
-    description="The answer was cut at the output cap, or because it looped; bounded as censored, not removed",
+    description="The answer was cut at the output cap or because it looped, or an episode reached a limit; bounded, not removed",
 )
 def output_capped(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Checked:
     flagged = (samples["done_reason"].isin(CUT_OFF).to_numpy() | _has_flag(samples, "output_capped")) & _answered(
@@ -138,13 +147,15 @@ def timed_out(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Checked:
     "cache_hit", voids=("time",), unit="tokens", description="Prompt tokens came from a prefix cache, which fakes speed"
 )
 def cache_hit(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Checked:
-    cached = samples["prompt_cached_tokens"].to_numpy()
+    # Later turns of an episode find their own beginning in the cache, as they do in use.
+    first = samples["first_cached_tokens"].to_numpy()
+    cached = np.where(_is_episode(samples), first, samples["prompt_cached_tokens"].to_numpy())
     return _known(cached, (cached > thresholds.cached_tokens) | _has_flag(samples, "cache_hit"), _answered(samples))
 
 
 @check("model_loaded", voids=("time",), unit="s", description="The model was loaded or reloaded for this request")
 def model_loaded(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Checked:
-    load = samples["load_s"].to_numpy()
+    load = longest_load_s(samples)
     said = _has_flag(samples, "model_loaded") & ~np.isfinite(load)  # earlier versions raised it whatever was usual
     flagged = (load > late_load_s(samples, thresholds.load_s)) | said | _has_flag(samples, "model_reloaded")
     return _known(load, flagged, _answered(samples))

@@ -78,7 +78,10 @@ def judge(
         for c in judged:
             key = (profile, c.claim.id, c.model, c.task)
             checks += [(*key, name, "ok" if ok else "failed", v, limit, why) for name, ok, v, limit, why in c.checks]
-    return pd.DataFrame(rows, columns=COLUMNS), pd.DataFrame(checks, columns=CHECK_COLUMNS)
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    if table["tool_used"].isna().all():  # no agent had a tool
+        table = table.drop(columns="tool_used")
+    return table, pd.DataFrame(checks, columns=CHECK_COLUMNS)
 
 
 def _judge_profile(
@@ -163,6 +166,11 @@ def _settle_verdict(c: Candidate, limits: ValidityThresholds) -> None:
     c.word = "inconclusive"
     if found is None or e is None:
         c.reasons.append(_why_empty(c))
+        return
+    if c.shares["tool_used"] == 0:
+        c.reasons.append(
+            f"never used: in none of its {len(c.pairs)} episodes did the agent use the tool, so this is what offering it costs"
+        )
         return
     if not found.seen.usable:
         c.reasons.append(f"{why_no_interval(found.seen.source)}: no spread to judge by")

@@ -35,6 +35,7 @@ from ai_dev_tools.benchmark.archive.yamltext import yaml_data
 from ai_dev_tools.benchmark.config.models import load_config
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.prompts import Prompt
+from ai_dev_tools.benchmark.prompts.episodes import workspace_digest
 from ai_dev_tools.benchmark.prompts.tool_results import ToolResult
 from ai_dev_tools.benchmark.records import table_files as tablefiles
 from ai_dev_tools.benchmark.records.block import OLLAMA, Think
@@ -66,6 +67,8 @@ class _Prompt:
     scoring: list[JsonFields]
     truth: JsonFields | None
     stratum: str
+    episode: str | None = None
+    """Digest of what an episode may do after the prompt."""
 
 
 class Records:
@@ -183,10 +186,19 @@ class Records:
                 raise ArchiveError(
                     f"line {number}: the prompt of {row.case}, {row.approach} is not the one of its sha256"
                 )
+            if problem := _wrong_workspace(row):
+                raise ArchiveError(f"line {number}: {problem}")
             schema = json.dumps(row.answer_schema, sort_keys=True, separators=(",", ":"))
-            self._keep(len(line) - len(row.prompt or ""))
+            workspace = row.episode.workspace if row.episode else None
+            files = sum(map(len, workspace.texts.values())) if workspace else 0
+            self._keep(max(0, len(line) - len(row.prompt or "") - files))
             self._prompts[row.task, row.case, row.approach] = _Prompt(
-                row.prompt_sha256, self._words.setdefault(schema, schema), row.scoring, row.truth, row.stratum
+                row.prompt_sha256,
+                self._words.setdefault(schema, schema),
+                row.scoring,
+                row.truth,
+                row.stratum,
+                row.episode.digest if row.episode else None,
             )
 
     def _keep(self, size: int) -> None:
@@ -221,7 +233,8 @@ class Records:
             separators=(",", ":"),
         )
         api = "" if request.api == OLLAMA else f",{json.dumps(request.api)}"
-        if hashlib.sha256(f"{parts[:-1]},{prompt.schema}{api}]".encode()).hexdigest() != request.digest:
+        episode = "" if prompt.episode is None else f",{json.dumps({'episode': prompt.episode}, separators=(',', ':'))}"
+        if hashlib.sha256(f"{parts[:-1]},{prompt.schema}{api}{episode}]".encode()).hexdigest() != request.digest:
             return "was asked with other settings than it says"
         if sample.plan is not None and sample.plan not in self._plans:
             return f"names plan {sample.plan}, which the ledger does not have"
@@ -274,6 +287,14 @@ class Records:
         if len(seen) != self.samples:
             missing_key = next(key for key in self._rows if key not in seen)
             raise ArchiveError(f"has no row for {_named(missing_key)}")
+
+
+def _wrong_workspace(row: Prompt) -> str | None:
+    """Why the files that an agent was given are not the ones of their digest; None if they are, or are not there."""
+    workspace = row.episode.workspace if row.episode else None
+    if workspace is None or workspace.root is not None or workspace_digest(workspace.texts) == workspace.digest:
+        return None
+    return f"the files of {row.case}, {row.approach} are not those of their digest"
 
 
 def open_parquet(archive: Archive, name: str) -> pq.ParquetFile:

@@ -14,7 +14,7 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import urllib3
 from urllib3.exceptions import (
@@ -28,6 +28,7 @@ from urllib3.exceptions import (
 
 from ai_dev_tools.benchmark._util import wire
 from ai_dev_tools.benchmark._util.deadline import Deadline, pool
+from ai_dev_tools.benchmark._util.json_values import JsonValue
 from ai_dev_tools.benchmark.endpoints.base import EndpointSpec, ReadyEndpoint
 from ai_dev_tools.benchmark.endpoints.pacing import Pace
 from ai_dev_tools.benchmark.errors import (
@@ -43,20 +44,54 @@ MAX_RESPONSE_BYTES = 64_000_000
 
 
 @dataclass(frozen=True)
-class Chat:
-    """A request in no dialect: one message to a model.
+class ToolCall:
+    """A function that a model called, with its arguments as the model wrote them: an object, where they are one."""
+
+    name: str
+    arguments: JsonValue
+    id: str = ""
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message of a conversation.
 
     Attributes:
-        schema: JSON schema of the answer; empty: any JSON.
+        calls: what an assistant called.
+        answers: the call that a tool's message is the result of.
+    """
+
+    role: Literal["user", "assistant", "tool"]
+    content: str
+    calls: tuple[ToolCall, ...] = ()
+    answers: ToolCall | None = None
+
+
+@dataclass(frozen=True)
+class Chat:
+    """A request in no dialect: one message to a model, or a conversation with it.
+
+    Attributes:
+        content: the one message; not looked at where there are `messages`.
+        schema: JSON schema of the answer; empty: any JSON; None: no JSON is asked for.
         options: as the config names them (`num_predict`, `seed`, `temperature` …).
         think: whether, or how much, the model may think; None leaves it out of the request.
+        messages: the conversation so far, the oldest message first.
+        tools: functions that the model may call, as both APIs describe them.
     """
 
     model: str
     content: str
-    schema: Mapping[str, Any]
+    schema: Mapping[str, Any] | None
     options: Mapping[str, Any]
     think: bool | str | None = None
+    messages: tuple[Message, ...] = ()
+    tools: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def conversation(self) -> tuple[Message, ...]:
+        """All messages, the oldest first."""
+        return self.messages or (Message("user", self.content),)
 
 
 @dataclass
@@ -67,6 +102,8 @@ class Reply:
         final: the closing object in Ollama's words (durations in ns), empty if none came; other dialects translate theirs.
         served: the model as the answer itself names it, where it does.
         flags: what the sample should be marked with.
+        calls: functions that the model called, of those that it was offered.
+        offered: whether it was offered any, so that a call is an answer; set by whoever asks.
     """
 
     text: str = ""
@@ -78,6 +115,8 @@ class Reply:
     final: dict[str, Any] = field(default_factory=dict)
     served: str | None = None
     flags: tuple[str, ...] = ()
+    calls: list[ToolCall] = field(default_factory=list)
+    offered: bool = False
 
 
 @dataclass(frozen=True)
@@ -181,6 +220,7 @@ class ChatClient(ABC):
         Raises:
             BenchmarkError: the subclass names the error class.
         """
+        reply.offered = bool(chat.tools)
         self.chat(self.body(chat), timeout_s, reply)
 
     def warm_up(self, chat: Chat, timeout_s: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,7 +43,6 @@ class Meter:
     """
 
     def __init__(self, server_pid: int | None) -> None:
-        self._self = psutil.Process()
         self._server = _process(server_pid)
         self._tree = _tree(self._server)
         self._peak = 0
@@ -61,11 +61,11 @@ class Meter:
         if self._server is None:  # what else the machine did cannot be told from what the server did
             yield reading
             return
-        busy, own, before = _busy_s(), _cpu_s(self._self) or 0.0, self._server_cpu_s()
+        busy, own, before = _busy_s(), _own_cpu_s(), self._server_cpu_s()
         try:
             yield reading
         finally:
-            busy, own = _busy_s() - busy, (_cpu_s(self._self) or 0.0) - own
+            busy, own = _busy_s() - busy, _own_cpu_s() - own
             if reading.reloaded or any(_cpu_s(process) is None for process in before):
                 self.rescan()
             used = _used(before, self._server_cpu_s(), reading.reloaded)
@@ -140,6 +140,11 @@ def _rss(process: psutil.Process) -> int:
         return int(process.memory_info().rss)
     except psutil.Error:
         return 0
+
+
+def _own_cpu_s() -> float:
+    """CPU time of this process, and of programs that it ran and that have ended: the tools of an agent."""
+    return sum(os.times()[:4])
 
 
 def _busy_s() -> float:

@@ -16,7 +16,9 @@ from ai_dev_tools.benchmark.endpoints.base import EndpointSpec, ReadyEndpoint
 from ai_dev_tools.benchmark.endpoints.chat import (
     Chat,
     ChatClient,
+    Message,
     Reply,
+    ToolCall,
     error_text,
     message_of,
     object_of,
@@ -76,10 +78,11 @@ class OllamaClient(ChatClient):
 
     def body(self, chat: Chat) -> dict[str, Any]:
         """See the explanation of endpoints for why each field is set."""
-        body = {
+        body: dict[str, Any] = {
             "model": chat.model,
-            "messages": [{"role": "user", "content": chat.content}],
-            "format": chat.schema,
+            "messages": [_message(message) for message in chat.conversation],
+            **({} if chat.schema is None else {"format": chat.schema}),
+            **({"tools": chat.tools} if chat.tools else {}),
             "options": chat.options,
             "truncate": False,
             "shift": False,
@@ -103,6 +106,10 @@ class OllamaClient(ChatClient):
                     reply.pieces += 1
                 if token:
                     tokens.append(token)
+                if calls := _calls(item, self._secrets):
+                    reply.calls += calls
+                    if reply.time_to_first_token_s is None:
+                        reply.time_to_first_token_s = time.perf_counter() - started
                 if item.get("done") is True:
                     reply.final = _final(item, self._secrets)
         finally:
@@ -113,6 +120,26 @@ class OllamaClient(ChatClient):
 
     def _refusal(self, response: urllib3.BaseHTTPResponse, body: bytes) -> BenchmarkError:
         return status_error(response.status, body, response.headers.get("Retry-After"), self._secrets)
+
+
+def _message(message: Message) -> dict[str, Any]:
+    body: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.calls:
+        body["tool_calls"] = [{"function": {"name": c.name, "arguments": c.arguments}} for c in message.calls]
+    return body | ({"tool_name": message.answers.name} if message.answers else {})
+
+
+def _calls(item: dict[str, Any], secrets: wire.Secrets) -> list[ToolCall]:
+    """The functions that a line says the model called."""
+    message = item.get("message")
+    called = message.get("tool_calls") if isinstance(message, dict) else None
+    if not isinstance(called, list):
+        return []
+    try:
+        functions = [table_in(table_in(secrets.hide(call)).get("function")) for call in called]
+    except ValueError as error:
+        raise MalformedResponseError(f"a call in the answer cannot be read: {error}") from None
+    return [ToolCall(str(f["name"]), f.get("arguments")) for f in functions if isinstance(f.get("name"), str)]
 
 
 def _object(line: bytes, secrets: wire.Secrets) -> dict[str, Any]:

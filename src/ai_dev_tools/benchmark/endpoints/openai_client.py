@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -10,6 +11,7 @@ from typing import Any
 
 import urllib3
 
+from ai_dev_tools.benchmark._util import wire
 from ai_dev_tools.benchmark._util.addresses import parse_address
 from ai_dev_tools.benchmark._util.json_values import table_in
 from ai_dev_tools.benchmark._util.model_names import same_model
@@ -18,7 +20,9 @@ from ai_dev_tools.benchmark.endpoints.chat import (
     Accepted,
     Chat,
     ChatClient,
+    Message,
     Reply,
+    ToolCall,
 )
 from ai_dev_tools.benchmark.endpoints.openai_errors import (
     KEY_REMEDY,
@@ -152,7 +156,10 @@ class OpenAIClient(ChatClient):
         A prompt that does not fit is refused by the server.
         """
         options, accepted = chat.options, self.accepted
-        body: dict[str, Any] = {"model": chat.model, "messages": [{"role": "user", "content": chat.content}]}
+        messages = [_message(message) for message in chat.conversation]
+        body: dict[str, Any] = {"model": chat.model, "messages": messages}
+        if chat.tools:
+            body["tools"] = chat.tools
         if accepted.usage:
             body["stream_options"] = {"include_usage": True}
         body |= {name: options[name] for name in ("top_p", "top_k", "repeat_penalty") if options.get(name) is not None}
@@ -185,11 +192,19 @@ class OpenAIClient(ChatClient):
             except ModelError:  # it was taken, and the answer is none
                 return None
 
+    def _call(self, name: str, identity: str, written: str) -> ToolCall:
+        """A call as it was written; arguments that are not JSON stay text."""
+        try:
+            arguments = self._secrets.hide(wire.decoded(written.encode()))
+        except ValueError:
+            arguments = self._secrets.text(written)
+        return ToolCall(self._secrets.text(name), arguments, self._secrets.text(identity))
+
     def _refusal(self, response: urllib3.BaseHTTPResponse, body: bytes) -> BenchmarkError:
         return error_of(refused(response.status, body, self._secrets), response.headers)
 
     def _read(self, response: urllib3.BaseHTTPResponse, lines: Iterator[bytes], reply: Reply, started: float) -> None:
-        answer = Answer()
+        answer = Answer(offered=reply.offered)
         try:
             for item in items(lines, self._secrets):
                 if is_error(item):
@@ -203,6 +218,7 @@ class OpenAIClient(ChatClient):
                     reply.pieces += 1
         finally:
             reply.text = self._secrets.text("".join(answer.pieces))
+            reply.calls = [self._call(*parts) for parts in answer.called()]
             reply.served = self._secrets.text(answer.served) if answer.served else None
             reply.flags = ("refused",) if answer.refused else ()
         if answer.reason is None:  # `[DONE]` alone says that the stream ended, not that the answer did
@@ -211,6 +227,16 @@ class OpenAIClient(ChatClient):
         self.pace.note(response.headers, answer.tokens)
         if reason := answer.problem:
             raise reason
+
+
+def _message(message: Message) -> dict[str, Any]:
+    body: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.calls:
+        body["tool_calls"] = [
+            {"id": c.id, "type": "function", "function": {"name": c.name, "arguments": json.dumps(c.arguments)}}
+            for c in message.calls
+        ]
+    return body | ({"tool_call_id": message.answers.id} if message.answers else {})
 
 
 def fewer(accepted: Accepted, said: Refused) -> Accepted | None:
@@ -240,8 +266,8 @@ def _without(accepted: Accepted, name: str) -> Accepted | None:
     return replace(accepted, **left_out) if getattr(accepted, name) else None
 
 
-def _response_format(form: str, schema: Mapping[str, Any]) -> dict[str, Any]:
-    if form == "none" or (form == "json_object" and schema.get("type", "object") != "object"):
+def _response_format(form: str, schema: Mapping[str, Any] | None) -> dict[str, Any]:
+    if schema is None or form == "none" or (form == "json_object" and schema.get("type", "object") != "object"):
         return {}
     if form == "json_object" or not schema:
         return {"response_format": {"type": "json_object"}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
@@ -21,6 +22,7 @@ _NO_ANSWER = {
     "tool_calls": "the model called a tool instead of answering, though none was offered",
     "function_call": "the model called a function instead of answering, though none was offered",
 }
+_CALLED = ("tool_calls", "function_call")
 _USUAL = b"data: {"
 """How nearly all lines begin, which are read without looking for anything else."""
 _BROKEN = ("error", "abort", "aborted", "cancelled", "insufficient_system_resource", "network_error")
@@ -58,6 +60,15 @@ def items(lines: Iterator[bytes], secrets: wire.Secrets) -> Iterator[dict[str, A
 
 
 @dataclass
+class _Call:
+    """A call of a function as it comes together."""
+
+    name: str = ""
+    identity: str = ""
+    arguments: list[str] = field(default_factory=list)
+
+
+@dataclass
 class Answer:
     """An answer as it comes together."""
 
@@ -67,6 +78,9 @@ class Answer:
     timings: dict[str, Any] = field(default_factory=dict)
     served: str = ""
     refused: bool = False
+    offered: bool = False
+    """Whether functions were offered, so that a call is an answer."""
+    calls: dict[int, _Call] = field(default_factory=dict)
     named: bool = False
     """Whether a fingerprint came too, so that nothing more is to be said of who answers."""
 
@@ -88,9 +102,33 @@ class Answer:
         text = _text(part.get("content"))
         if isinstance(refusal, str) and refusal and not text:
             self.refused, text = True, refusal
+        called = self.offered and self._take_calls(part.get("tool_calls"))
         if text:
             self.pieces.append(text)
-        return bool(text)
+        return bool(text) or called
+
+    def _take_calls(self, pieces: Any) -> bool:
+        """Take in pieces of calls; true where there are any. A server that numbers none sends them whole, in their order."""
+        found = [piece for piece in pieces if isinstance(piece, dict)] if isinstance(pieces, list) else []
+        for piece in found:
+            number = piece.get("index")
+            call = self.calls.setdefault(number if isinstance(number, int) else len(self.calls), _Call())
+            function = table(piece, "function")
+            call.name = call.name or _word(function.get("name"))
+            call.identity = call.identity or _word(piece.get("id"))
+            arguments = function.get("arguments")
+            call.arguments.append(
+                arguments if isinstance(arguments, str) else json.dumps(arguments) if arguments else ""
+            )
+        return bool(found)
+
+    def called(self) -> list[tuple[str, str, str]]:
+        """Name, id and arguments as text of each function that was called."""
+        return [
+            (call.name, call.identity or f"call_{number}", "".join(call.arguments) or "{}")
+            for number, call in sorted(self.calls.items())
+            if call.name
+        ]
 
     def _take_name(self, item: dict[str, Any]) -> None:
         model, fingerprint = item.get("model"), item.get("system_fingerprint")
@@ -102,6 +140,8 @@ class Answer:
     def problem(self) -> BenchmarkError | None:
         """Why a stream that was complete holds no answer all the same."""
         word = (self.reason or "").lower()
+        if word in _CALLED and self.offered:
+            return None
         if word in _NO_ANSWER:
             return ModelError(f"{_NO_ANSWER[word]} (finish_reason {word})")
         if word in _BROKEN:
@@ -118,6 +158,8 @@ class Answer:
         """What the server says of the request, in Ollama's words; what it does not say is absent, or null."""
         word = (self.reason or "").lower()
         reason = next((name for name, words in _ENDED_WELL.items() if word in words), self.reason)
+        if word in _CALLED and self.offered:
+            reason = "stop"
         cached = table(self.usage, "prompt_tokens_details").get(
             "cached_tokens", self.usage.get("prompt_cache_hit_tokens")
         )
@@ -137,6 +179,10 @@ def table(item: Mapping[str, Any], name: str) -> dict[str, Any]:
     """The object in a field; empty if there is none."""
     value = item.get(name)
     return value if isinstance(value, dict) else {}
+
+
+def _word(value: Any) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _text(content: Any) -> str:

@@ -13,7 +13,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,15 @@ from ai_dev_tools.benchmark._util.model_names import same_model
 from ai_dev_tools.benchmark.endpoints.base import EndpointSpec, ReadyEndpoint, endpoint_kind
 from ai_dev_tools.benchmark.endpoints.embedded import origins
 from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.records.block import nonce
+from ai_dev_tools.benchmark.records.episode import Turn
 from ai_dev_tools.benchmark.records.sample import Sample, read_block, read_sample
 
 Key = tuple[str, int]
 """Digest of the prompt, nonce excluded, and seed."""
+EpisodeKey = tuple[str, int]
+"""Nonce and seed: two arms can open their episodes with one prompt, and the nonce tells them apart."""
+MOST_ATTEMPTS = 20
 
 
 @endpoint_kind("replay")
@@ -43,7 +48,7 @@ def open_replay(spec: EndpointSpec) -> Iterator[ReadyEndpoint]:
             model=spec.model,
             model_digest=recordings.digest,
             slots=spec.max_concurrent,
-            details={"recorded": len(recordings.samples), "recorded_kind": recordings.kind},
+            details={"recorded": recordings.count, "recorded_kind": recordings.kind},
         )
 
 
@@ -79,13 +84,31 @@ class Recordings:
 
     model: str
     samples: dict[Key, Sample]
+    episodes: dict[EpisodeKey, tuple[Sample, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        first = next(iter(self.samples.values()))
-        self.digest = next((s.model_digest for s in self.samples.values() if s.model_digest), None)
+        every = [*self.samples.values(), *(sample for sample, _ in self.episodes.values())]
+        first = every[0]
+        self.digest = next((s.model_digest for s in every if s.model_digest), None)
         self.kind, self.version = first.endpoint.kind, first.endpoint.version
         self._played: Counter[Key] = Counter()
         self._lock = threading.Lock()
+
+    def turn(self, body: dict[str, Any]) -> tuple[Sample, int, int] | None:
+        """The recording of an episode that a request belongs to, which of its attempts, and which turn."""
+        try:
+            messages, seed = body["messages"], body["options"]["seed"]
+            opening = str(messages[0]["content"]).partition("\n\n")[0]
+            turn = sum(message["role"] == "assistant" for message in messages)
+        except (KeyError, IndexError, TypeError, AttributeError):
+            return None
+        found = self.episodes.get((opening.removeprefix("Request "), seed)) if isinstance(seed, int) else None
+        return (*found, turn) if found else None
+
+    @property
+    def count(self) -> int:
+        """How many samples there are."""
+        return len(self.samples) + len(self.episodes) // MOST_ATTEMPTS
 
     def next_attempt(self, key: Key) -> tuple[Sample, int] | None:
         """The recording of a request and which of its attempts is next; after the last one, it starts over."""
@@ -108,17 +131,23 @@ def load_recordings(folder: Path, model: str) -> Recordings:
         ConfigurationError: there are none, or a block is damaged.
     """
     samples: dict[Key, Sample] = {}
+    episodes: dict[EpisodeKey, tuple[Sample, int]] = {}
     files = [*folder.glob("*/*/*/*.json"), *folder.glob("samples/*/*/*/*.json")]
     recorded = (sample for path in sorted(files) if isinstance(sample := read_sample(path), Sample))
     collected = (sample for path in sorted(folder.glob("blocks/*/*.jsonl")) for sample in read_block(path))
     for sample in (*recorded, *collected):
-        if same_model(sample.model, model) and sample.attempts:
+        if not same_model(sample.model, model) or not sample.attempts:
+            continue
+        if sample.limits is None:
             samples[sample.request.prompt_sha256, sample.seed] = sample
-    if not samples:
+            continue
+        for attempt in range(MOST_ATTEMPTS):
+            episodes[nonce(sample.seed, sample.approach, attempt), sample.seed] = (sample, attempt)
+    if not samples and not episodes:
         raise ConfigurationError(
             f"no recorded samples of {model} below {folder}", remedy="Run the benchmark with a model first"
         )
-    return Recordings(model, samples)
+    return Recordings(model, samples, episodes)
 
 
 def request_key(body: dict[str, Any]) -> Key | None:
@@ -132,7 +161,7 @@ def request_key(body: dict[str, Any]) -> Key | None:
     return hashlib.sha256(prompt.encode()).hexdigest(), seed
 
 
-def closing_fields(sample: Sample) -> dict[str, Any]:
+def closing_fields(sample: Sample | Turn) -> dict[str, Any]:
     """Ollama's closing fields as they were recorded; missing ones stay missing."""
     durations = {"load": sample.load_s, "prompt_eval": sample.prompt_eval_s, "eval": sample.eval_s}
     fields: dict[str, Any] = {
@@ -149,13 +178,13 @@ def closing_fields(sample: Sample) -> dict[str, Any]:
     return {"load_duration": None} | told  # where it is absent, Ollama did not load; null: the server did not say
 
 
-def _whole_s(sample: Sample) -> float | None:
+def _whole_s(sample: Sample | Turn) -> float | None:
     """Seconds that the server took for all; of samples that do not hold them, those of its phases.
 
     None: it does not say.
     """
-    if sample.total_s is None and sample.rest_s is None:
-        return None
+    if isinstance(sample, Turn) or (sample.total_s is None and sample.rest_s is None):
+        return sample.total_s
     return sample.total_s if sample.total_s is not None else (sample.duration_s or 0.0) - (sample.rest_s or 0.0)
 
 
@@ -191,17 +220,36 @@ class Player:
         return await self._chat(request, body, received)
 
     async def _chat(self, request: web.Request, body: dict[str, Any], received: float) -> web.StreamResponse:
+        if turn := self._recordings.turn(body):
+            return await self._turn(request, body, *turn, received)
         key = request_key(body)
         found = self._recordings.next_attempt(key) if key else None
         if found is None:
             return await self._unknown(request, body)
         sample, attempt = found
         if attempt + 1 == len(sample.attempts) and sample.status == "completed":
-            return await _play(request, sample, received)
+            return await _play(request, _Said.by_sample(sample), received)
         recorded = sample.attempts[attempt]
         await _sleep_until(received + recorded.duration_s)
         error = recorded.error or sample.error
         return await _fail(request, error.class_ if error else "connection", error.message if error else "")
+
+    async def _turn(
+        self, request: web.Request, body: dict[str, Any], sample: Sample, attempt: int, number: int, received: float
+    ) -> web.StreamResponse:
+        """One turn of an episode. Of attempts that failed only the end is known, so they fail with their first turn."""
+        if attempt + 1 < len(sample.attempts):
+            earlier = sample.attempts[attempt]
+            await _sleep_until(received + earlier.duration_s)
+            error = earlier.error or sample.error
+            return await _fail(request, error.class_ if error else "connection", error.message if error else "")
+        if number >= len(sample.turns):
+            return await self._unknown(request, body)
+        turn = sample.turns[number]
+        if turn.error and turn.action is None and turn.result is None:
+            await _sleep_until(received + turn.duration_s)
+            return await _fail(request, turn.error.class_, turn.error.message)
+        return await _play(request, _Said.by_turn(sample.model, turn, bool(body.get("tools"))), received)
 
     async def _unknown(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
         """Answer a warm-up (which asks for one token); any other request that was not recorded is an error."""
@@ -212,15 +260,37 @@ class Player:
         return _json(404, {"error": f"this request to {self._recordings.model} was not recorded"})
 
 
-async def _play(request: web.Request, sample: Sample, received: float) -> web.StreamResponse:
-    text = sample.response or ""
-    closing = {"model": sample.model, "message": {"role": "assistant", "content": ""}, **closing_fields(sample)}
+@dataclass(frozen=True)
+class _Said:
+    """What a recorded request came to."""
+
+    model: str
+    text: str
+    closing: dict[str, Any]
+    first_s: float
+    whole_s: float
+    calls: list[dict[str, Any]] = field(default_factory=list)
+
+    @classmethod
+    def by_sample(cls, sample: Sample) -> _Said:
+        first, whole = sample.time_to_first_token_s or 0.0, sample.duration_s or 0.0
+        return cls(sample.model, sample.response or "", closing_fields(sample), first, whole)
+
+    @classmethod
+    def by_turn(cls, model: str, turn: Turn, native: bool) -> _Said:
+        called = native and turn.action and turn.arguments is not None
+        calls = [{"function": {"name": turn.action, "arguments": json.loads(turn.arguments or "{}")}}] if called else []
+        return cls(model, turn.text, closing_fields(turn), turn.time_to_first_token_s or 0.0, turn.duration_s, calls)
+
+
+async def _play(request: web.Request, said: _Said, received: float) -> web.StreamResponse:
+    closing = {"model": said.model, "message": {"role": "assistant", "content": ""}, **said.closing}
     response = await _lines(request)
-    await _sleep_until(received + (sample.time_to_first_token_s or 0.0))
-    if text:
-        piece = {"model": sample.model, "message": {"role": "assistant", "content": text}, "done": False}
-        await response.write(_line(piece))
-    await _sleep_until(received + (sample.duration_s or 0.0))
+    await _sleep_until(received + said.first_s)
+    if said.text or said.calls:
+        message = {"role": "assistant", "content": said.text, **({"tool_calls": said.calls} if said.calls else {})}
+        await response.write(_line({"model": said.model, "message": message, "done": False}))
+    await _sleep_until(received + said.whole_s)
     await response.write(_line(closing))
     return response
 

@@ -105,7 +105,7 @@ def _measure(work: Work, endpoint: ReadyEndpoint, log: Log, stop: threading.Even
         threads = RequestThreads(work, endpoint, progress, monitor, stop, accepted, pace)
         with closing(Meter(endpoint.pid)) as meter:
             known = slots.known_slots(work.block, endpoint)
-            chat = one_token(work.block, work.prompt(work.missing[0]))
+            chat = one_token(work.block, work.most_demanding)
             warm = warm_up(work.block, chat, threads.clients, endpoint.replicas, log, stop)
             monitor.accepted = accepted = threads.clients[0].accepted
             found = slots.find_slots(work.block, threads.clients, warm, known)

@@ -14,10 +14,11 @@ import msgspec
 
 from ai_dev_tools.benchmark.endpoints.metering import is_disturbed
 from ai_dev_tools.benchmark.errors import ASKED_AGAIN, ConfigurationError
-from ai_dev_tools.benchmark.execution.request import score_of, unasked
+from ai_dev_tools.benchmark.execution.recording import score_of, unasked
+from ai_dev_tools.benchmark.execution.request import digest_of
 from ai_dev_tools.benchmark.prompts import SKIPPED, Prompt
 from ai_dev_tools.benchmark.records import paths
-from ai_dev_tools.benchmark.records.block import Block, PlannedRequest, cells, in_dialect, named_api, request_digest
+from ai_dev_tools.benchmark.records.block import Block, PlannedRequest, cells, in_dialect, named_api
 from ai_dev_tools.benchmark.records.sample import Sample, read_sample, remove_unfinished, write_sample
 from ai_dev_tools.benchmark.tasks.scoring import foreign_scorers
 
@@ -43,6 +44,12 @@ class Work:
                 f"there is no prompt for case '{cell.case}' in approach '{cell.approach}' of {self.block.task}",
                 remedy="Run the whole workflow again, it makes the prompts",
             ) from None
+
+    @property
+    def most_demanding(self) -> Prompt:
+        """The prompt that warms up: one that needs functions to be called, if there is any, for not every server can."""
+        asked = [self.prompt(cell) for cell in self.missing]
+        return next((p for p in asked if p.episode and p.episode.protocol == "native" and p.episode.actions), asked[0])
 
     def path(self, approach: str, sample: int) -> Path:
         return paths.sample_file(Path(self.block.results), self.block.model, self.block.task, approach, sample)
@@ -133,8 +140,10 @@ def _derive_again(work: Work, sample: Sample, prompt: Prompt) -> None:
     """
     score = score_of(sample.answer, prompt) if sample.status == "completed" else None
     tool = sample.tool_s, sample.tool_other_cpu_s
-    if is_disturbed(sample.tool_other_cpu_s, sample.tool_s) and not is_disturbed(
-        prompt.tool_other_cpu_s, prompt.tool_s
+    if (
+        not sample.turns
+        and is_disturbed(sample.tool_other_cpu_s, sample.tool_s)
+        and not is_disturbed(prompt.tool_other_cpu_s, prompt.tool_s)
     ):
         tool = prompt.tool_s, prompt.tool_other_cpu_s
     if (score, *tool) != (sample.score, sample.tool_s, sample.tool_other_cpu_s):
@@ -160,7 +169,7 @@ def _matches(block: Block, cell: PlannedRequest, prompt: Prompt, sample: Sample)
         return False
     # Where no setting names the dialect, one that was found on contact counts until the server is asked again.
     asked = block if named_api(block) else in_dialect(block, sample.request.api)
-    return sample.request.digest == request_digest(asked, cell, prompt.prompt_sha256, prompt.answer_schema)
+    return sample.request.digest == digest_of(asked, cell, prompt)
 
 
 def _set_aside(work: Work, path: Path) -> None:

@@ -13,7 +13,8 @@ from ai_dev_tools.benchmark.endpoints.pacing import Pace
 from ai_dev_tools.benchmark.errors import BenchmarkError, EndpointConnectionError, NoTurnError
 from ai_dev_tools.benchmark.execution.progress import BlockProgress
 from ai_dev_tools.benchmark.execution.provenance import ModelMonitor
-from ai_dev_tools.benchmark.execution.request import SLOW_LOAD_S, ask, sample_of
+from ai_dev_tools.benchmark.execution.recording import sample_of
+from ai_dev_tools.benchmark.execution.request import SLOW_LOAD_S, ask
 from ai_dev_tools.benchmark.execution.stock import Work
 from ai_dev_tools.benchmark.execution.warming import end_if_limited
 from ai_dev_tools.benchmark.records.block import PlannedRequest
@@ -104,9 +105,9 @@ class RequestThreads:
             if self._stop.is_set():
                 return
             sample = sample_of(block, cell, prompt, asked, work.session, self._digest, self._identity)
-            if (sample.load_s or 0) > SLOW_LOAD_S:
+            if asked.load_s > SLOW_LOAD_S:
                 self._monitor.check_again()
-            served = self._monitor.served_flags(asked.reply.served)
+            served = self._monitor.served_flags(asked.served)
             sample.flags = sorted({*sample.flags, *client.accepted.flags, *self._monitor.flags, *served})
             if not self._keep(cell, sample, asked.error):
                 return

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from ai_dev_tools.benchmark._util.clock import duration
 from ai_dev_tools.benchmark.endpoints.chat import Chat, ChatClient
 from ai_dev_tools.benchmark.endpoints.pacing import MOST_WAIT_S
-from ai_dev_tools.benchmark.errors import BenchmarkError, OverloadedError
+from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, ModelError, OverloadedError
 from ai_dev_tools.benchmark.execution.request import backoff
 from ai_dev_tools.benchmark.records.block import Block
 
@@ -29,6 +29,7 @@ def warm_up(
 
     Raises:
         BenchmarkError: what a server takes could not be found out.
+        ConfigurationError: the model cannot call functions, and they are needed.
     """
     limit_s = max(block.timeout_s, block.endpoint.startup_timeout_s)
     warm: list[bool] = []
@@ -37,6 +38,12 @@ def warm_up(
         try:
             _warm_up_one(block, client, chat, limit_s, stop)
         except BenchmarkError as error:
+            if chat.tools and isinstance(error, ModelError) and "tool" in str(error).lower():
+                raise ConfigurationError(
+                    f"{block.model} cannot call functions, which `agent: {{protocol: native}}` needs: {error}",
+                    instance=block.instance,
+                    remedy="Set `agent: {protocol: json}`, which any model can do",
+                ) from None
             if client.negotiates:
                 error.instance = block.instance
                 raise

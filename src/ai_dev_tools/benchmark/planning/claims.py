@@ -5,21 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ai_dev_tools.benchmark.config.models import PlanSettings
+from ai_dev_tools.benchmark.plugins import AGENT, AGENT_FLOOR, is_agent, reference_for
 from ai_dev_tools.benchmark.prompts.approaches import TOOL_PREFIX
 from ai_dev_tools.benchmark.records.plan import Claim
 
 
 def claims_of(settings: PlanSettings, approaches: Sequence[str]) -> Iterator[Claim]:
-    """A claim for each outcome and arm of a tool; none if the reference is not asked."""
-    if settings.reference not in approaches:
-        return
+    """A claim for each outcome and arm of a tool; none about an arm whose reference is not asked.
+
+    An agent with a tool is held against the same agent without it, because an agent in itself costs many requests.
+    """
     for outcome in settings.outcomes:
         for name in approaches:
-            if (name == "tools" or name.startswith(TOOL_PREFIX)) and name != settings.reference:
+            reference = reference_for(name, settings.reference)
+            if _has_tool(name) and reference in approaches and name != reference:
                 yield Claim(
                     id=f"{outcome}:{name}",
                     outcome=outcome,
                     approach=name,
-                    reference=settings.reference,
+                    reference=reference,
                     margin_ratio=settings.margin_ratio,
                 )
+
+
+def _has_tool(name: str) -> bool:
+    return name == "tools" or name.startswith(TOOL_PREFIX) or (is_agent(name) and name not in (AGENT, AGENT_FLOOR))

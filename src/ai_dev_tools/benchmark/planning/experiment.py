@@ -12,6 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from ai_dev_tools.benchmark._util.credentials import without_passwords
 from ai_dev_tools.benchmark._util.model_names import full_name
 from ai_dev_tools.benchmark.config.models import (
@@ -27,20 +29,24 @@ from ai_dev_tools.benchmark.planning.claims import claims_of
 from ai_dev_tools.benchmark.planning.rounds import read_round
 from ai_dev_tools.benchmark.planning.serving import endpoint_spec, find_weights, server_of
 from ai_dev_tools.benchmark.plugins import (
+    AGENT_PREFIX,
     APPROACHES,
     ENDPOINT_KINDS,
     SCORERS,
     TOOL_PREFIX,
     LoadedPlugin,
     Registry,
+    agent_tool_of,
+    is_agent,
 )
-from ai_dev_tools.benchmark.prompts.approaches import FINDINGS_CONTROLS, find_approach
+from ai_dev_tools.benchmark.prompts.approaches import FINDINGS_CONTROLS, PLAIN_ARMS, find_approach
 from ai_dev_tools.benchmark.prompts.fingerprints import case_digests, tool_digest
 from ai_dev_tools.benchmark.prompts.tools import ToolSpec, load_tool
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.about import RunAbout, Subject
 from ai_dev_tools.benchmark.records.block import PROTOCOL, Block, PluginRef, case_order
 from ai_dev_tools.benchmark.records.endpoint_spec import EndpointSpec
+from ai_dev_tools.benchmark.records.episode import VERSION
 from ai_dev_tools.benchmark.records.plan import RULES, Plan, QualityRule
 from ai_dev_tools.benchmark.tasks.loading import Task, check_names, load_task
 
@@ -78,34 +84,60 @@ class Experiment:
     @cached_property
     def tools(self) -> dict[str, ToolSpec]:
         """The tools that the run needs, by id."""
-        used = {tool for task in self.tasks.values() for tool in self.task_tools(task.id)}
+        used = {tool for task in self.tasks.values() for tool in self.task_tools(task.id)} | {*self.agent_tools}
         return {name: load_tool(self.tool_files[name]) for name in sorted(used)}
 
     @cached_property
     def judged_tools(self) -> list[str]:
-        """Tools with a separate arm: from `tools` and from approaches named tools-NAME."""
-        named = [name.removeprefix(TOOL_PREFIX) for name in self.config.approaches if name.startswith(TOOL_PREFIX)]
-        judged = sorted({*(self.config.tools or ()), *named})
+        """Tools whose findings have a separate arm, tools-NAME."""
+        named = [name.removeprefix(TOOL_PREFIX) for name in self._arms if name.startswith(TOOL_PREFIX)]
+        judged = sorted({*named})
         check_names(judged, self.tool_files, "tool")
         return judged
 
     @cached_property
-    def approaches(self) -> list[str]:
-        """The arms of the run, in the order of the config."""
+    def agent_arms(self) -> list[str]:
+        """The arms of the run whose samples are episodes."""
+        return [name for name in self._arms if is_agent(name)]
+
+    @cached_property
+    def agent_tools(self) -> list[str]:
+        """Tools that an agent has in an arm of its own, agent-NAME."""
+        found = sorted({tool for name in self.agent_arms if (tool := agent_tool_of(name))})
+        check_names(found, self.tool_files, "tool")
+        return found
+
+    @property
+    def without_findings(self) -> bool:
+        """Whether agents are asked and no arm shows findings, so that no tool needs to run before."""
+        return bool(self.agent_arms) and {*self._arms} <= {*self.agent_arms, *PLAIN_ARMS}
+
+    @cached_property
+    def _arms(self) -> list[str]:
+        """The arms of the run, not checked."""
         names = list(self.config.approaches)
         if ALL in names:
-            names = [*APPROACHES, *(name for name in names if name.startswith(TOOL_PREFIX))]
-        if self.config.tools:
-            if len(self.config.tools) > 1 and (made := [n for n in names if n in FINDINGS_CONTROLS]):
-                raise ConfigurationError(
-                    f"config: approaches {', '.join(made)} are made from the findings of one tool, but tools names "
-                    f"{len(self.config.tools)}",
-                    remedy="Judge one tool at a time, or leave these controls out",
-                )
-            own = [TOOL_PREFIX + tool for tool in self.config.tools]
+            names = [*APPROACHES, *(name for name in names if name.startswith(TOOL_PREFIX) or is_agent(name))]
+        tools, agents = self.config.tools or (), any(map(is_agent, names))
+        if tools and ("tools" in names or not agents):
             at = names.index("tools") if "tools" in names else len(names)
-            names = [*names[:at], *own, *names[at + 1 :]]
-        _ = self.judged_tools  # says what tool is unknown, so that it is not said here once more
+            names = [*names[:at], *(TOOL_PREFIX + tool for tool in tools), *names[at + 1 :]]
+        if agents:
+            names += [AGENT_PREFIX + tool for tool in tools]
+        return list(dict.fromkeys(names))
+
+    @cached_property
+    def approaches(self) -> list[str]:
+        """The arms of the run, in the order of the config."""
+        names = self._arms
+        several = self.config.tools or ()
+        if len(several) > 1 and (made := [n for n in names if n in FINDINGS_CONTROLS]):
+            raise ConfigurationError(
+                f"config: approaches {', '.join(made)} are made from the findings of one tool, but tools names "
+                f"{len(several)}",
+                remedy="Judge one tool at a time, or leave these controls out",
+            )
+        _ = self.judged_tools, self.agent_tools  # say what tool is unknown, so that it is not said here once more
         for name in names:
             find_approach(name, self.tool_files)
         reference = self.config.plan.reference
@@ -113,19 +145,38 @@ class Experiment:
             raise ConfigurationError(
                 f"config: 'plan.reference' is '{reference}', which is not an arm of this run, {nearest(reference, names)}"
             )
-        return list(dict.fromkeys(names))
+        self._refuse_what_no_agent_can_do()
+        return names
+
+    def _refuse_what_no_agent_can_do(self) -> None:
+        for task in self.tasks.values() if self.agent_arms else ():
+            if case := next((case for case in task.cases if case.contexts is not None), None):
+                raise ConfigurationError(
+                    f"{case.where}: 'contexts' are no files, so there is nothing to look into for {self.agent_arms[0]}",
+                    remedy="Give the case `source` or `inline`, or leave its task out with tasks=…",
+                )
 
     @property
     def prompted_approaches(self) -> list[str]:
         """The arms whose prompts are made.
 
-        These are all built-in ones, so that turning on a control renders nothing again.
+        These are all built-in ones, so that turning on a control renders nothing again. Those of agents are made only
+        where they are asked.
         """
+        if self.without_findings:
+            return self._arms
         built_in = [
             name for name, arm in APPROACHES.items() if arm.built_in and (name != "tools" or not self.config.tools)
         ]
         return list(
-            dict.fromkeys([*built_in, *(TOOL_PREFIX + tool for tool in self.judged_tools), *self.plugin_approaches])
+            dict.fromkeys(
+                [
+                    *built_in,
+                    *(TOOL_PREFIX + tool for tool in self.judged_tools),
+                    *self.plugin_approaches,
+                    *self.agent_arms,
+                ]
+            )
         )
 
     @property
@@ -143,6 +194,8 @@ class Experiment:
 
         These are the task's own, unless the setting `tools` names others.
         """
+        if self.without_findings:
+            return []
         return list(self.config.tools or self.tasks[task].tools)
 
     @property
@@ -309,8 +362,9 @@ class Experiment:
         ]
 
     def endpoint(self, profile: str, instance: ResolvedInstance) -> EndpointSpec:
-        """How an instance is served."""
-        return endpoint_spec(self.config, profile, instance, self.weights(profile).get(instance.model))
+        """How an instance is served. The turns of an episode may find their own beginning in the cache, as they do in use."""
+        spec = endpoint_spec(self.config, profile, instance, self.weights(profile).get(instance.model))
+        return replace(spec, cache_prompt=True) if self.agent_arms else spec
 
     def endpoints(self, profile: str) -> list[EndpointSpec]:
         """How each selected instance of a profile is served."""
@@ -386,13 +440,20 @@ class Experiment:
             options=self.config.options.model_dump(exclude_none=True),
             contents={task: self._contents(task, cases[:samples]) for task, cases in asked.items()},
             tools=self._tool_digests,
-            **({"plugins": digests} if (digests := self._plugin_digests) else {}),  # the hash covers what is said
+            **self._said,
         )
 
     def _contents(self, task: str, cases: Sequence[str]) -> dict[str, str]:
         known = self._digests.setdefault(task, {})
         known.update(case_digests(self.tasks[task], [case for case in cases if case not in known]))
         return {case: known[case] for case in cases}
+
+    @property
+    def _said(self) -> dict[str, Any]:
+        """What a plan says only where there is something to say: its hash covers what is said."""
+        said: dict[str, Any] = {"plugins": digests} if (digests := self._plugin_digests) else {}
+        agents = {**self.config.agent.model_dump(), "version": VERSION}
+        return said | ({"agents": agents} if self.agent_arms else {})
 
     @cached_property
     def _plugin_digests(self) -> dict[str, str]:

@@ -24,6 +24,7 @@ from ai_dev_tools.benchmark.analysis.samples import Samples, SamplesLike
 from ai_dev_tools.benchmark.analysis.samples_table import levels, words
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.planning.durations import DurationModel, fit_durations
+from ai_dev_tools.benchmark.plugins import AGENT_FLOOR, is_agent
 from ai_dev_tools.benchmark.records.plan import CLAIMED_OUTCOMES
 
 PLAN_COLUMNS = words(
@@ -313,7 +314,7 @@ def _floors(table: pd.DataFrame, arm: str, reference: str, model: str) -> tuple[
     """
     found = []
     for own in (reference, arm):
-        pairs = pair_up(table, own, FLOOR, ["quality"])
+        pairs = pair_up(table, own, AGENT_FLOOR if is_agent(own) else FLOOR, ["quality"])
         e = estimate_differences(pairs.part(pairs.have("model", model)))
         if e.clusters >= 3 and e.spread > 1e-9:
             found.append(e.estimate / e.spread)

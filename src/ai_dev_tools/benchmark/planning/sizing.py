@@ -121,7 +121,7 @@ def _target(experiment: Experiment, claims: Sequence[Claim], models: int, effect
         tools=len({claim.approach for claim in claims}),
         model_count=models,
         approach=claims[0].approach,
-        reference=settings.reference,
+        reference=claims[0].reference,
     )
 
 

@@ -21,7 +21,11 @@ from __future__ import annotations
 from typing import Any
 
 from ai_dev_tools.benchmark.plugins.kinds import (
+    AGENT,
+    AGENT_FLOOR,
+    AGENT_PREFIX,
     APPROACHES,
+    BASELINE,
     CHECKS,
     COMPARISONS,
     DEFAULT_APPROACHES,
@@ -43,12 +47,15 @@ from ai_dev_tools.benchmark.plugins.kinds import (
     Outcome,
     Plot,
     Scorer,
+    agent_tool_of,
     approach,
     check,
     comparison,
     endpoint_kind,
+    is_agent,
     metric,
     plot,
+    reference_for,
     scorer,
 )
 from ai_dev_tools.benchmark.plugins.loading import (
@@ -66,7 +73,11 @@ ENDPOINTS = OUTCOMES
 Endpoint = Outcome
 
 __all__ = [
+    "AGENT",
+    "AGENT_FLOOR",
+    "AGENT_PREFIX",
     "APPROACHES",
+    "BASELINE",
     "BUILT_IN",
     "CHECKS",
     "COMPARISONS",
@@ -96,17 +107,20 @@ __all__ = [
     "Registry",
     "Scorer",
     "add_plugin",
+    "agent_tool_of",
     "approach",
     "catalogue",
     "check",
     "comparison",
     "endpoint_kind",
+    "is_agent",
     "is_file_name",
     "load_plugins",
     "metric",
     "only_plugins",
     "without_plugins",
     "plot",
+    "reference_for",
     "scorer",
 ]
 

@@ -204,6 +204,32 @@ ApproachFunction = Callable[[CaseInputs], Context | str | None]
 A = TypeVar("A", bound=ApproachFunction)
 DEFAULT_APPROACHES = ("baseline", "tools", "no_context")
 TOOL_PREFIX = "tools-"
+BASELINE = "baseline"
+AGENT = "agent"
+"""The arm of the built-in agent with its own tools; `agent-NAME` has the tool NAME too, `agent-none` no tools at all."""
+AGENT_PREFIX = "agent-"
+AGENT_FLOOR = "agent-none"
+
+
+def is_agent(approach: str) -> bool:
+    """Whether an arm is one of an agent: its samples are episodes."""
+    return approach == AGENT or approach.startswith(AGENT_PREFIX)
+
+
+def reference_for(approach: str, reference: str) -> str:
+    """The arm that an arm is compared with, where others are compared with `reference`.
+
+    An agent with a tool is held against the same agent without it: an agent in itself costs many requests.
+    """
+    if is_agent(approach) == is_agent(reference):
+        return reference
+    return AGENT if is_agent(approach) else BASELINE
+
+
+def agent_tool_of(approach: str) -> str | None:
+    """The tool that an agent has in this arm besides its own."""
+    with_tool = approach.startswith(AGENT_PREFIX) and approach != AGENT_FLOOR
+    return approach.removeprefix(AGENT_PREFIX) if with_tool else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,7 +238,7 @@ class Approach(Plugin[ApproachFunction]):
 
 
 APPROACHES: Registry[Approach] = Registry(
-    "approach", 1, described=True, reserved=lambda name: name == "all" or name.startswith(TOOL_PREFIX)
+    "approach", 1, described=True, reserved=lambda name: name == "all" or name.startswith(TOOL_PREFIX) or is_agent(name)
 )
 
 

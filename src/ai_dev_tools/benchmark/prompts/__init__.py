@@ -10,12 +10,14 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, ToolError
-from ai_dev_tools.benchmark.plugins import Approach, CaseInputs
+from ai_dev_tools.benchmark.plugins import Approach, CaseInputs, is_agent
+from ai_dev_tools.benchmark.prompts.episodes import ArmDesign, case_workspace, episode_spec, first_message
 from ai_dev_tools.benchmark.records.episode import EpisodeSpec
 from ai_dev_tools.benchmark.records.sample import SampleError, write_atomically
 
@@ -95,6 +97,7 @@ def render_prompts(
     arms: Iterable[Approach],
     corpora: Path,
     shown: Sequence[str] | None = None,
+    designs: Mapping[str, ArmDesign] | None = None,
 ) -> list[Prompt]:
     """All prompts of a task, in the order of its cases and the arms, as far as its tools have run.
 
@@ -102,13 +105,14 @@ def render_prompts(
         contexts: results of each tool, by tool id and case id.
         corpora: folder of the fetched corpora.
         shown: tools behind the arm `tools` and the controls; the task's own by default.
+        designs: of the agent arms, by arm.
 
     Raises:
         ConfigurationErrors: a case is far larger than the size class that it declares.
     """
     from ai_dev_tools.benchmark.prompts.sizes import refuse_wrong_sizes
 
-    rows = rendered(task, contexts, list(arms), corpora, tuple(task.tools if shown is None else shown))
+    rows = rendered(task, contexts, list(arms), corpora, tuple(task.tools if shown is None else shown), designs or {})
     refuse_wrong_sizes(task, rows)
     return rows
 
@@ -119,6 +123,7 @@ def rendered(
     arms: list[Approach],
     corpora: Path,
     tools: tuple[str, ...],
+    designs: Mapping[str, ArmDesign] = MappingProxyType({}),
 ) -> list[Prompt]:
     """Like `render_prompts`, but without the check of sizes."""
     from ai_dev_tools.benchmark.tasks.loading import render_questions
@@ -128,7 +133,7 @@ def rendered(
     return [
         row
         for case in cases
-        for row in _case_prompts(task, case, str(questions[case.id]), contexts, arms, corpora, tools)
+        for row in _case_prompts(task, case, str(questions[case.id]), contexts, arms, corpora, tools, designs)
     ]
 
 
@@ -140,6 +145,7 @@ def _case_prompts(
     arms: list[Approach],
     corpora: Path,
     tools: tuple[str, ...],
+    designs: Mapping[str, ArmDesign],
 ) -> list[Prompt]:
     from ai_dev_tools.benchmark.tasks.case_files import case_texts
     from ai_dev_tools.benchmark.tasks.corpora import CorpusUnavailable
@@ -159,7 +165,22 @@ def _case_prompts(
         other={tool: results[other] for tool, results in contexts.items() if other and other in results},
         given=case.contexts,
     )
-    return [_arm_prompt(task, case, arm, inputs, question) for arm in arms]
+    return [
+        _episode_prompt(task, case, arm, texts, question, designs[arm.name])
+        if is_agent(arm.name)
+        else _arm_prompt(task, case, arm, inputs, question)
+        for arm in arms
+    ]
+
+
+def _episode_prompt(
+    task: Task, case: Case, arm: Approach, texts: Mapping[str, str], question: str, design: ArmDesign
+) -> Prompt:
+    """The first message of an agent at a case, and what the episode may do after it."""
+    workspace = case_workspace(case.id, texts)
+    spec = episode_spec(arm.name, design, workspace, question, case.vars)
+    row = _row(task, case, arm, first_message(question, task.answer_schema, spec))
+    return msgspec.structs.replace(row, episode=spec)
 
 
 def _arm_prompt(task: Task, case: Case, arm: Approach, inputs: CaseInputs, question: str) -> Prompt:

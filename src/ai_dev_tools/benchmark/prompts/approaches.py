@@ -17,6 +17,9 @@ from ai_dev_tools.benchmark._util.lines import visible_line
 from ai_dev_tools.benchmark._util.text import nearest
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, ToolError
 from ai_dev_tools.benchmark.plugins import (
+    AGENT,
+    AGENT_FLOOR,
+    AGENT_PREFIX,
     APPROACHES,
     BUILT_IN,
     DEFAULT_APPROACHES,
@@ -25,22 +28,27 @@ from ai_dev_tools.benchmark.plugins import (
     CaseInputs,
     Context,
     approach,
+    is_agent,
 )
 from ai_dev_tools.benchmark.prompts.tool_results import ToolResult
 
 __all__ = ["APPROACHES", "DEFAULT_APPROACHES", "FINDINGS_CONTROLS", "TOOL_PREFIX", "approach", "build_context"]
 FINDINGS_CONTROLS = ("excerpt", "shuffled", "mismatched")
 """Controls that are made from the findings of the arm `tools`."""
+PLAIN_ARMS = ("baseline", "no_context")
+"""Arms that show no findings of a tool."""
 
 
 def find_approach(name: str, tools: Mapping[str, object]) -> Approach:
-    """The arm with this name; `tools-NAME` is the tool NAME alone.
+    """The arm with this name; `tools-NAME` is the tool NAME alone, `agent-NAME` an agent that has it.
 
     Raises:
         ConfigurationError: no such arm or tool; names the nearest.
     """
     if name in APPROACHES:
         return APPROACHES[name]
+    if is_agent(name):
+        return _agent_arm(name, tools)
     tool = name.removeprefix(TOOL_PREFIX)
     if name.startswith(TOOL_PREFIX) and tool in tools:
         return Approach(
@@ -51,9 +59,34 @@ def find_approach(name: str, tools: Mapping[str, object]) -> Approach:
         )
     if name.startswith(TOOL_PREFIX):
         raise ConfigurationError(f"unknown tool '{tool}' in approach '{name}', {nearest(tool, tools)}")
-    raise ConfigurationError(
-        f"unknown approach '{name}', {nearest(name, [*APPROACHES, *(TOOL_PREFIX + t for t in tools)])}"
+    known = [
+        *APPROACHES,
+        AGENT,
+        AGENT_FLOOR,
+        *(prefix + tool for prefix in (TOOL_PREFIX, AGENT_PREFIX) for tool in tools),
+    ]
+    raise ConfigurationError(f"unknown approach '{name}', {nearest(name, known)}")
+
+
+def _agent_arm(name: str, tools: Mapping[str, object]) -> Approach:
+    """An arm of the built-in agent. Its prompts are made by `episodes`, for they are more than a context."""
+    tool = name.removeprefix(AGENT_PREFIX)
+    purposes = {
+        AGENT: "an agent that lists, reads and searches the files itself",
+        AGENT_FLOOR: "the agent without any file: rules out that guessing or memory suffices (the floor of agents)",
+    }
+    if name not in purposes and tool not in tools:
+        raise ConfigurationError(f"unknown tool '{tool}' in approach '{name}', {nearest(tool, tools)}")
+    return Approach(
+        name=name,
+        description=purposes.get(name, f"the same agent, which can also use {tool}"),
+        function=_no_context_of_its_own,
+        origin=f"{BUILT_IN}prompts.episodes",
     )
+
+
+def _no_context_of_its_own(inputs: CaseInputs) -> Context:
+    raise ConfigurationError(f"case '{inputs.case}': an agent finds its context itself")
 
 
 def build_context(arm: Approach, inputs: CaseInputs) -> Context:

@@ -154,12 +154,24 @@ def in_dialect(block: Block, api: str) -> Block:
     return msgspec.structs.replace(block, endpoint=msgspec.structs.replace(block.endpoint, api=api))
 
 
-def request_digest(block: Block, cell: PlannedRequest, prompt_sha256: str, schema: Mapping[str, JsonValue]) -> str:
-    """sha256 over all that config and prompts determine of a request; computable without an endpoint."""
+def request_digest(
+    block: Block,
+    cell: PlannedRequest,
+    prompt_sha256: str,
+    schema: Mapping[str, JsonValue],
+    episode: str | None = None,
+) -> str:
+    """sha256 over all that config and prompts determine of a request; computable without an endpoint.
+
+    Args:
+        episode: digest of what an episode may do after its first message; None for a single prompt.
+    """
     parts = [PROTOCOL, block.model, request_options(block, cell), block.think, prompt_sha256, cell.approach, schema]
     api = named_api(block)
     if api not in (None, OLLAMA):  # requests from before there was a second API keep their digests
         parts.append(api)
+    if episode is not None:
+        parts.append({"episode": episode})
     return hashlib.sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 

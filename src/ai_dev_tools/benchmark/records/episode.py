@@ -69,8 +69,8 @@ class Workspace(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_de
     files: Annotated[list[str], described("paths of the files below it")] = []
 
 
-class OfferedAction(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """An action as the model is told of it."""
+class Action(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """What a model is offered."""
 
     name: str
     description: str
@@ -108,11 +108,13 @@ class EpisodeSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_
 
     protocol: Protocol = "json"
     limits: Limits = Limits()
-    actions: Annotated[list[OfferedAction], described("what the model is offered, without `answer`")] = []
+    actions: Annotated[list[Action], described("what the model is offered, without `answer`")] = []
     plain: Annotated[bool, described("whether the agent has its own read-only file actions")] = True
     workspace: Workspace | None = None
     tool: AgentTool | None = None
     program: Annotated[AgentProgram | None, described("an agent of others that drives the episode")] = None
+    question: Annotated[str, described("the case's question, for `{question}` in a tool's words")] = ""
+    vars: Annotated[dict[str, Any], described("the case's variables, for `{vars.x}` in a tool's words")] = {}
     version: int = VERSION
 
     @property
@@ -120,7 +122,7 @@ class EpisodeSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_
         """sha256 of all that decides what the agent is asked; where the files lie does not count, only what they say."""
         workspace = self.workspace.digest if self.workspace else ""
         tool = self.tool.digest if self.tool else ""
-        parts = [self.version, self.protocol, self.limits, self.actions, self.plain, workspace, tool]
+        parts = [self.version, self.protocol, self.limits, self.actions, self.plain, workspace, tool, self.vars]
         if self.program:  # digests of the built-in agent stay what they were before there were others
             parts.append(self.program.digest)
         return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()

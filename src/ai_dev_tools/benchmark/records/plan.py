@@ -88,6 +88,8 @@ class Plan(_Part):
     """A digest of each tool's file."""
     plugins: dict[str, str] = {}
     """A digest of the code behind each approach and scorer that a plugin brought, by `approach NAME` or `scorer NAME`."""
+    agents: Mapping[str, Scalar] = {}
+    """How agents were asked, and what an episode could use at most."""
 
     @classmethod
     def from_content(cls, content: Mapping[str, JsonValue]) -> Self:

@@ -17,6 +17,7 @@ from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.rows import records as records
 from ai_dev_tools.benchmark.analysis.samples_table import ALL, REQUIRED, TEXT, prepare
 from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.plugins import AGENT_FLOOR, TOOL_PREFIX, agent_tool_of, is_agent, reference_for
 from ai_dev_tools.benchmark.records import table_files as tablefiles
 from ai_dev_tools.benchmark.records.about import RunAbout
 from ai_dev_tools.benchmark.records.paths import safe_model
@@ -113,8 +114,8 @@ class RunData:
     @cached_property
     def reference(self) -> str:
         """The arm that the others are compared with."""
-        named = self.comparisons["reference"].dropna() if "reference" in self.comparisons else ()
-        return str(next(iter(named), REFERENCE))
+        named = [str(name) for name in self.comparisons.get("reference", pd.Series(dtype=str)).dropna().unique()]
+        return REFERENCE if REFERENCE in named or not named else named[0]
 
     @property
     def plan(self) -> DeclaredPlan | None:
@@ -134,7 +135,8 @@ class RunData:
     @property
     def floor(self) -> str:
         """The arm that shows what guessing scores."""
-        return self.quality.floor
+        floor = self.quality.floor
+        return AGENT_FLOOR if is_agent(self.reference) and not is_agent(floor) else floor
 
     @property
     def expected(self) -> int | None:
@@ -177,7 +179,9 @@ class RunData:
     @cached_property
     def _comparisons(self) -> dict[tuple[str, ...], Row]:
         rows = [
-            row for row in records(self.comparisons) if row["reference"] == self.reference and row["stratum"] == ALL
+            row
+            for row in records(self.comparisons)
+            if row["reference"] == reference_for(str(row["approach"]), self.reference) and row["stratum"] == ALL
         ]
         return {(row["comparison"], row["approach"], row["model"], row["task"]): row for row in reversed(rows)}
 
@@ -187,8 +191,8 @@ class RunData:
 
 
 def is_claimed(approach: str) -> bool:
-    """Whether claims are about this arm: `tools`, or a named tool's."""
-    return approach == "tools" or approach.startswith("tools-")
+    """Whether claims are about this arm: `tools`, a named tool's, or an agent's that has a tool."""
+    return approach == "tools" or approach.startswith(TOOL_PREFIX) or agent_tool_of(approach) is not None
 
 
 def plain_samples(samples: pd.DataFrame) -> pd.DataFrame:

@@ -29,7 +29,7 @@ from ai_dev_tools.benchmark.execution.job import RUN_PID
 from ai_dev_tools.benchmark.execution.start_block import WORKER
 from ai_dev_tools.benchmark.planning.experiment import Experiment
 from ai_dev_tools.benchmark.planning.opening import open_experiment
-from ai_dev_tools.benchmark.plugins import APPROACHES, PLOTS, LoadedPlugin
+from ai_dev_tools.benchmark.plugins import APPROACHES, PLOTS, LoadedPlugin, agent_tool_of
 from ai_dev_tools.benchmark.prompts.containment import choose_sandbox
 from ai_dev_tools.benchmark.prompts.tool_results import read_contexts
 from ai_dev_tools.benchmark.prompts.tools import companions, installed_version, load_tool, tool_digest
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 _BLOCK = re.compile(r"--block '\{.*\}' ", re.DOTALL)
 REPEATED = (
     "samples", "tasks", "approaches", "models", "tools", "endpoint", "execution_mode", "task_timeout", "tool_runs",
-    "task_folders", "tool_folders", "endpoint_file", "plugins", "options", "think", "plan", "profiles",
+    "task_folders", "tool_folders", "endpoint_file", "plugins", "options", "think", "agent", "plan", "profiles",
 )  # fmt: skip
 """Settings of a call that the report repeats in the command it suggests; none of them may hold a secret."""
 T = TypeVar("T")
@@ -197,7 +197,9 @@ class Flow:
     @ends_in_lines
     def tool_program(self, wildcards: Wildcards) -> str:
         """Digest of a tool as it is installed: another one runs it again."""
-        name = wildcards.tool
+        return self._program(wildcards.tool)
+
+    def _program(self, name: str) -> str:
         if name not in self._programs:
             spec = load_tool(self.experiment.tool_files[name])
             self._programs[name] = tool_digest(spec, installed_version(spec, self.config.tool_sandbox))
@@ -255,6 +257,21 @@ class Flow:
         A function of `input` is not among the parameters whose change runs a job again.
         """
         return list(self.config.every_plugin)
+
+    @ends_in_lines
+    def agents(self, wildcards: Wildcards) -> dict[str, object]:
+        """How agent arms are asked; empty where there are none."""
+        arms = self.experiment.agent_arms
+        if not arms:
+            return {}
+        files = {arm: tool and str(self.experiment.tool_files[tool]) for arm in arms for tool in [agent_tool_of(arm)]}
+        programs = {tool: self._program(tool) for tool in self.experiment.agent_tools}
+        return {
+            "arms": files,
+            "programs": programs,
+            "settings": self.config.agent.model_dump(),
+            "sandbox": self.config.tool_sandbox,
+        }
 
     @property
     def plugins(self) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from ai_dev_tools.benchmark._util.text import is_missing, listing, number, plural, signed
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
+from ai_dev_tools.benchmark.plugins import AGENT, AGENT_FLOOR, TOOL_PREFIX, agent_tool_of
 from ai_dev_tools.benchmark.reporting.data import RunData, records
 from ai_dev_tools.benchmark.reporting.document import InShort
 from ai_dev_tools.benchmark.reporting.sections.next_step import next_step
@@ -102,13 +103,21 @@ def _judged(data: RunData) -> list[Judged]:
 
 def tool_name(approach: str) -> str:
     """The tool of an arm, as people call it."""
-    return approach.removeprefix("tools-") or approach
+    return agent_tool_of(approach) or approach.removeprefix(TOOL_PREFIX) or approach
 
 
 def what_is_shown(approach: str) -> str:
     """What the model gets in an arm."""
-    known = {"baseline": "the raw files", "tools": "the findings of the tools", "no_context": "no context at all"}
-    if approach.startswith("tools-"):
+    known = {
+        "baseline": "the raw files",
+        "tools": "the findings of the tools",
+        "no_context": "no context at all",
+        AGENT: "an agent that looks into the files itself",
+        AGENT_FLOOR: "an agent that sees no file",
+    }
+    if tool := agent_tool_of(approach):
+        return f"the same agent with {tool}"
+    if approach.startswith(TOOL_PREFIX):
         return f"the findings of {tool_name(approach)}"
     return known.get(approach, f"the arm {approach}")
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from ai_dev_tools.benchmark._util.text import is_missing, listing, number
 from ai_dev_tools.benchmark.config.written import spell
+from ai_dev_tools.benchmark.plugins import is_agent
 from ai_dev_tools.benchmark.records.model_size import parameters, recorded_size
 from ai_dev_tools.benchmark.reporting.data import RunData
 from ai_dev_tools.benchmark.reporting.sections.reasons import Reason
@@ -28,6 +29,7 @@ ORDER = (
     "truth",
     "floor",
     "larger_model",
+    "unused",
     "undo",
     "measure_again",
     "ask_again",
@@ -54,6 +56,8 @@ def next_step(data: RunData, claims: Sequence[Claim]) -> Step:
     if data.expected and len(data.samples) < data.expected:
         return "Run the same command again: it asks only for what is missing.", command(data)
     if not claims:
+        if any(map(is_agent, data.approaches)):
+            return "Give the agent a tool to judge: tools=NAME adds the arm agent-NAME.", ""
         arms = ["baseline", "tools", "no_context"]
         return "Run the arms that can be compared.", command(data, approaches=arms)
     for step in ORDER:
@@ -61,7 +65,7 @@ def next_step(data: RunData, claims: Sequence[Claim]) -> Step:
         if needing:
             return _STEPS[step](data, needing)
     saving = any(row["verdict"] == "saves" for row, _ in claims)
-    if saving and "excerpt" not in data.approaches:
+    if saving and "excerpt" not in data.approaches and not is_agent(data.reference):
         advice = "Turn on the controls, to see whether it is what the findings say that helps, or just their brevity."
         return advice, command(data, approaches="all")
     return "Seal the run as one file that others can check.", command(data, "archive")
@@ -119,6 +123,13 @@ def _larger(data: RunData, _: Sequence[Claim]) -> Step:
         f"Run a larger model: {listing(data.models, 3)} cannot answer these questions well enough to judge a tool by."
     )
     return advice, command(data, **change) if change else ""
+
+
+def _unused(data: RunData, _: Sequence[Claim]) -> Step:
+    return (
+        "Tell the agent when to use the tool (`instructions` in its file), or ask a larger model: docs/agents.md.",
+        "",
+    )
 
 
 def _undo(data: RunData, _: Sequence[Claim]) -> Step:
@@ -188,6 +199,7 @@ _STEPS = {
     "truth": _truth,
     "floor": _floor,
     "larger_model": _larger,
+    "unused": _unused,
     "undo": _undo,
     "measure_again": _measure_again,
     "ask_again": _ask_again,

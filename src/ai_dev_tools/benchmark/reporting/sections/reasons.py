@@ -65,6 +65,7 @@ MEANINGS: tuple[tuple[str, str, str], ...] = (
     (r"no plan was declared", "no plan was declared before the run", "ask_again"),
     (r"quality vetoed by this model", "this model's answers get worse", "read_answers"),
     (r"quality vetoed by (.+?): a loss", "the answers on {0} get worse", "read_answers"),
+    (r"never used: in none of its (\d+) episodes", "the agent used the tool in none of {0} episodes", "unused"),
     (r"equivalent", "the two cost the same, within the margin", "settled"),
     (r"mixed: (.+)", "it depends on the task: {0}", "by_task"),
     (

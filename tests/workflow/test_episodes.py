@@ -1,0 +1,93 @@
+"""Agents through the whole workflow, with a labelled fake that plays an agent: run, report, archive, verify, replay."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ai_dev_tools.benchmark.archive import verify
+from fakes.agent_model import Message, action, answer, playing
+from fakes.ollama import FakeOllama
+from support.workflow_project import Project
+
+MODEL = "llama3.2:1b"
+COLOURS = ("red", "green", "blue", "amber", "violet", "white", "black", "pink")
+GUESS = {"colour": COLOURS[0]}
+
+
+def write_needles(folder: Path, cases: int) -> None:
+    """A task whose answer stands in one of three files of each case."""
+    (folder / "needle").mkdir(parents=True)
+    schema = {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["colour"],
+        "properties": {"colour": {"type": "string", "enum": list(COLOURS)}},
+    }
+    task = {
+        "id": "needle", "name": "Needle", "description": "One fact in three files", "workflow_type": "custom",
+        "question": "Which colour has {{ thing }}?", "answer_schema": schema,
+        "scoring": [{"field": "colour", "scorer": "choice"}],
+    }  # fmt: skip
+    (folder / "needle" / "task.yaml").write_text(yaml.safe_dump(task))
+    rows = []
+    for number in range(cases):
+        dice, thing = random.Random(number), f"thing_{number}"
+        files = {f"part{i}.py": "".join(f"x{n} = {dice.randrange(99)}\n" for n in range(40)) for i in range(3)}
+        colour = dice.choice(COLOURS)
+        files["part1.py"] += f"COLOUR_OF_{thing} = '{colour}'\n"
+        rows.append({
+            "id": thing, "cluster": thing, "size": "S", "inline": files, "vars": {"thing": thing},
+            "truth": {"colour": colour}, "established": "drawn by lot",
+        })  # fmt: skip
+    (folder / "needle" / "cases.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def seeker(conversation: Sequence[Message], turn: int) -> Message:
+    """Searches for what it is asked, and answers what it has found."""
+    asked = re.search(r"Which colour has (\w+)\?", conversation[0]["content"])
+    if turn == 0 and asked:
+        return action("search", pattern=f"COLOUR_OF_{asked[1]} ", path="")
+    found = re.search(r"= '(\w+)'", conversation[-1]["content"])
+    return answer({"colour": found[1]} if found else GUESS)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    project = Project.create(tmp_path)
+    yield project
+    project.clean_up()
+
+
+def test_episodes_from_the_question_to_an_archive_that_is_verified_and_replayed(project: Project) -> None:
+    write_needles(project.folder / "mine", 4)
+    run: dict[str, Any] = {"profile": "light", "task_folders": "mine", "tasks": "needle", "samples": 4}
+    agents = run | {"approaches": "agent,agent-none"}
+    with FakeOllama([MODEL]) as fake:
+        fake.converse = playing(seeker, last=GUESS)
+        project.run("archive", endpoint=fake.url, **agents)
+        asked = len(fake.requests)
+        assert asked == 4 * 2 + 4, "two turns for each agent, one for each floor"
+        project.run("--forcerun", "run_block", "render_report", endpoint=fake.url, **agents)
+        assert len(fake.requests) == asked, "nothing is asked twice"
+        project.run("archive", endpoint=fake.url, **(agents | {"samples": 3, "agent": "{turns: 9}"}))
+        assert len(fake.requests) == asked + 3 * 2, "another limit is another episode; the floor knows no limit"
+    files = project.sample_files("light")
+    assert all(sample["score"] == 1.0 for name, sample in files.items() if "/agent/" in name)
+    archives = sorted((project.folder / "results" / "light" / "archive").glob("*.zip"))
+    for archive in archives:
+        result = verify(archive)
+        assert result.ok, result.findings
+    project.run("report", endpoint="replay", **(agents | {"samples": 3, "agent": "{turns: 9}"}))
+    replayed = project.sample_files("light@replay")
+    assert {name: s["answer"] for name, s in replayed.items()} == {
+        name: s["answer"] for name, s in files.items() if name in replayed
+    }
+    assert all(len(sample["turns"]) == (2 if "/agent/" in name else 1) for name, sample in replayed.items())  # type: ignore[arg-type]
