@@ -105,7 +105,7 @@ def test_a_window_that_fills_up_makes_the_agent_answer_with_what_it_has(bench: B
 def test_a_result_that_a_server_refuses_as_too_long_is_left_out(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(episode, "FEWEST_CHARS_PER_TOKEN", 1e9)  # the estimate says that everything fits
     bench.fake.converse = playing(in_turn(action("read_file", path="long.py", start=1)), last=RED)
-    options = {"temperature": 0.0, "num_ctx": 1200, "num_predict": 64}
+    options = {"temperature": 0.0, "num_ctx": 1100, "num_predict": 64}
     long = episode_prompt("one", "agent", files={"long.py": "x = 1  # a line of code\n" * 150})
     (sample,) = bench.run({("one", "agent"): long}, **(ONE | {"options": options}))
     assert (sample.done_reason, sample.flags, sample.score) == ("limit", ["limit_context"], 1.0)
