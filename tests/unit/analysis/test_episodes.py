@@ -44,8 +44,8 @@ def declared(samples: pd.DataFrame) -> list[DeclaredPlan]:
     return [DeclaredPlan.from_content(entry(samples, claims=claims))]
 
 
-def judged(samples: pd.DataFrame, endpoint: str = "tokens") -> Any:
-    return decide(samples, endpoint, declared(samples))
+def judged(samples: pd.DataFrame, outcome: str = "tokens") -> Any:
+    return decide(samples, outcome, declared(samples))
 
 
 def tool(samples: pd.DataFrame) -> pd.Series[bool]:

@@ -60,9 +60,9 @@ def test_claims_hold_an_agent_with_a_tool_against_the_agent() -> None:
     arms = ["baseline", "tools", "agent", "agent-none", "agent-mine"]
     pairs = {(claim.approach, claim.reference) for claim in claims_of(PlanSettings(), arms)}
     assert pairs == {("tools", "baseline"), ("agent-mine", "agent")}
-    only = claims_of(PlanSettings(endpoints=("tokens",)), ["agent", "agent-none", "agent-mine"])
+    only = claims_of(PlanSettings(outcomes=("tokens",)), ["agent", "agent-none", "agent-mine"])
     assert [(claim.id, claim.reference) for claim in only] == [("tokens:agent-mine", "agent")]
-    two = claims_of(PlanSettings(reference="agent-mine", endpoints=("tokens",)), ["agent", "agent-mine", "agent-other"])
+    two = claims_of(PlanSettings(reference="agent-mine", outcomes=("tokens",)), ["agent", "agent-mine", "agent-other"])
     assert [(claim.approach, claim.reference) for claim in two] == [("agent-other", "agent-mine")]
 
 
