@@ -1,0 +1,170 @@
+"""What a meter says of the work of a server, of its runners, and of the rest of the machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from ai_dev_tools.benchmark.endpoints import EndpointSpec, ReadyEndpoint, endpoint_kind
+from ai_dev_tools.benchmark.endpoints.metering import Meter
+from ai_dev_tools.benchmark.execution import run_block
+from fakes.ollama import FakeOllama
+from support.making import block, prompts
+
+
+def wait_for_child(pid: int) -> psutil.Process:
+    deadline = time.monotonic() + 60
+    while not (children := psutil.Process(pid).children()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return children[0]
+
+
+def test_a_meter_sees_the_cpu_and_memory_of_a_server_and_its_children() -> None:
+    child = "subprocess.Popen([sys.executable, '-c', 'while True: pass'])"
+    code = f"import subprocess, sys, time\n{child}\ntime.sleep(60)"
+    server = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+    try:
+        child_process = wait_for_child(server.pid)
+        meter = Meter(server.pid)
+        with meter.measuring() as reading:
+            used_before, deadline = child_process.cpu_times().user, time.monotonic() + 60
+            while child_process.cpu_times().user < used_before + 0.1 and time.monotonic() < deadline:
+                time.sleep(0.05)
+        meter.close()
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+    assert reading.result.server_cpu_s is not None
+    assert reading.result.server_cpu_s >= 0.1
+    assert reading.result.server_peak_rss_bytes is not None
+    assert reading.result.server_peak_rss_bytes > 2_000_000
+    assert reading.result.other_cpu_s is not None
+    assert reading.result.other_cpu_s >= 0
+
+
+RUNNER = "import time\nwhile time.process_time() < {busy_s}: pass\nprint(flush=True)\n{then}"
+SERVER = """
+import subprocess, sys
+print(flush=True)
+for line in sys.stdin:
+    runner = subprocess.Popen([sys.executable, "-c", line.encode().decode("unicode_escape")], stdout=subprocess.PIPE)
+    runner.stdout.readline()
+    print(flush=True)
+"""
+"""Stands for a server whose model runs in a child: each line it reads is the code of another, and is answered when
+that one has worked."""
+
+
+@pytest.fixture
+def server() -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVER],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
+    ) as process:  # fmt: skip
+        assert process.stdout
+        process.stdout.readline()
+        yield process
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def load(server: subprocess.Popen[str], busy_s: float, then: str = "time.sleep(60)") -> None:
+    """Have the server start a runner, and wait until it has worked for so long."""
+    assert server.stdin
+    assert server.stdout
+    server.stdin.write(RUNNER.format(busy_s=busy_s, then=then).encode("unicode_escape").decode() + "\n")
+    server.stdin.flush()
+    server.stdout.readline()
+
+
+def test_the_work_of_a_runner_that_was_born_at_the_warm_up_is_no_part_of_the_first_request(
+    server: subprocess.Popen[str],
+) -> None:
+    meter = Meter(server.pid)
+    load(server, busy_s=0.5)
+    meter.rescan()
+    with meter.measuring() as reading:
+        pass
+    meter.close()
+    assert reading.result.server_cpu_s is not None
+    assert reading.result.server_cpu_s < 0.25
+
+
+def test_a_runner_that_a_request_loaded_counts_as_its_work(server: subprocess.Popen[str]) -> None:
+    meter = Meter(server.pid)
+    with meter.measuring() as reading:
+        load(server, busy_s=0.5)
+        reading.reloaded = True
+    meter.close()
+    assert reading.result.server_cpu_s is not None
+    assert reading.result.server_cpu_s >= 0.4
+
+
+def test_a_runner_that_was_overlooked_makes_the_work_unknown_instead_of_wrong(server: subprocess.Popen[str]) -> None:
+    meter = Meter(server.pid)
+    load(server, busy_s=0.5)
+    with meter.measuring() as reading:
+        meter.rescan()
+    meter.close()
+    assert reading.result.server_cpu_s is None
+    assert reading.result.other_cpu_s is None
+
+
+def test_a_block_looks_for_the_runner_after_the_warm_up(
+    tmp_path: Path, server: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole way: the runner is born when the block warms up, and works during the first request too."""
+    with FakeOllama(["fake:1b"], latency_s=0.5) as fake:
+        usual, born = fake.reply, threading.Event()
+
+        def reply(method: str, path: str, body: bytes) -> tuple[int, list[dict[str, Any]], float]:
+            if path == "/api/chat" and not born.is_set():
+                born.set()
+                load(server, busy_s=0.1, then="while True: pass")
+            return usual(method, path, body)
+
+        monkeypatch.setattr(fake, "reply", reply)
+
+        @endpoint_kind("test_with_a_runner")
+        def _open(spec: EndpointSpec) -> Iterator[ReadyEndpoint]:
+            yield ReadyEndpoint(fake.url, "test_with_a_runner", "1", spec.model, "w", pid=server.pid)
+
+        spec = {"kind": "test_with_a_runner", "instance": "a", "model": "fake:1b", "max_concurrent": 1}
+        asked = block(results=str(tmp_path), samples=1, endpoint=spec | {"startup_timeout_s": 5})
+        first, *_ = run_block(asked, prompts(asked), lambda line: None, threading.Event())
+    assert first.resources.server_cpu_s is not None
+    assert first.resources.server_cpu_s > 0
+
+
+def test_what_a_server_used_that_ended_meanwhile_is_unknown_and_not_zero() -> None:
+    code = "import time\nwhile time.process_time() < 0.1: pass\nprint(flush=True)\ntime.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None
+        server.stdout.readline()
+        meter = Meter(server.pid)
+        with meter.measuring() as reading:
+            server.kill()
+            server.wait()
+        meter.close()
+    assert reading.result.server_cpu_s is None
+    assert reading.result.other_cpu_s is None
+
+
+@pytest.mark.parametrize("pid", [None, 2**22 + 1])
+def test_a_server_that_cannot_be_seen_is_unknown_and_not_zero(pid: int | None) -> None:
+    meter = Meter(pid)
+    with meter.measuring() as reading:
+        pass
+    meter.close()
+    assert reading.result.server_cpu_s is None
+    assert reading.result.server_peak_rss_bytes is None
