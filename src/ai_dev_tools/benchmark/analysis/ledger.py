@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ai_dev_tools.benchmark.analysis.checked import categorical
 from ai_dev_tools.benchmark.analysis.samples import Samples, SamplesLike
 from ai_dev_tools.benchmark.analysis.samples_table import words
-from ai_dev_tools.benchmark.analysis.validity import categorical
 from ai_dev_tools.benchmark.plugins import CHECKS
 
 IDENTITY = words("profile instance model task approach sample case")
