@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from ai_dev_tools.benchmark.comparison.gate import judge_gate, junit, parse_metrics
-from ai_dev_tools.benchmark.comparison.run import Run, read_run
+from ai_dev_tools.benchmark.comparison.run import Run, open_run
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.cli.benchmark_cli import main
 from support.project import make_project
@@ -223,7 +223,7 @@ def test_junit_says_what_the_table_says() -> None:
     table = judge_gate(
         run("a", tokens=1.5, seed=1), run("b", seed=2), parse_metrics(["tokens", "quality"]), resamples=199
     )
-    suite = ET.fromstring(junit(table))
+    (suite,) = ET.fromstring(junit(table))
     assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("2", "1", "0")
     failures = [case.get("name") for case in suite if case.find("failure") is not None]
     assert failures == ["tokens on m"]
@@ -234,7 +234,7 @@ def test_junit_is_xml_whatever_a_model_is_called_and_says_what_is_not_known() ->
     for one in (now, before):
         one.samples["model"] = "m\x1b[31m<&\x00"
         one.samples["score"] = np.nan
-    (case,) = ET.fromstring(junit(judge_gate(now, before, parse_metrics(["quality"]), resamples=199)))
+    ((case,),) = ET.fromstring(junit(judge_gate(now, before, parse_metrics(["quality"]), resamples=199)))
     assert case.get("name") == "quality on m␛[31m<&␀"
     (skipped,) = case
     assert "nan" not in str(skipped.get("message"))
@@ -265,9 +265,9 @@ def stored(tmp_path: Path) -> dict[str, Path]:
 
 
 def test_every_form_of_a_stored_run_reads_alike(stored: dict[str, Path]) -> None:
-    tables = [read_run(stored[form]).samples for form in ("csv", "zip", "tar")]
+    tables = [open_run(stored[form]).samples for form in ("csv", "zip", "tar")]
     assert all(table.equals(tables[0]) for table in tables)
-    assert len(read_run("good", stored["good"].parents[1]).samples) == 2 * CLUSTERS
+    assert len(open_run("good", stored["good"].parents[1]).samples) == 2 * CLUSTERS
 
 
 def test_two_stored_runs_are_compared(stored: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -281,13 +281,13 @@ def test_two_stored_runs_are_compared(stored: dict[str, Path], tmp_path: Path, m
 
 def test_what_is_no_run_is_refused(tmp_path: Path, stored: dict[str, Path]) -> None:
     with pytest.raises(ConfigurationError, match="stored runs: good"):
-        read_run("god", tmp_path)
+        open_run("god", tmp_path)
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigurationError, match="no samples table"):
-        read_run(tmp_path / "empty")
+        open_run(tmp_path / "empty")
     (tmp_path / "x.parquet").write_bytes(b"no parquet")
     with pytest.raises(ConfigurationError, match="not a table that can be read"):
-        read_run(tmp_path / "x.parquet")
+        open_run(tmp_path / "x.parquet")
 
 
 def test_an_arm_that_time_is_relative_to_must_be_there() -> None:

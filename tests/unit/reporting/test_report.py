@@ -183,7 +183,7 @@ def test_verdicts_are_the_same_everywhere(report: Report) -> None:
         assert f"**{verdict.claim}: {verdict.word}**" in texts["md"]
         assert re.search(rf"{verdict.word}.*{verdict.claim} on ", texts["txt"])
         cases = {case.get("name"): case for case in ET.fromstring(texts["xml"]).iter("testcase")}
-        assert {child.tag for child in cases[verdict.claim]} == {junit.ELEMENTS.get(verdict.word, "system-out")}
+        assert {child.tag for child in cases[verdict.claim]} == {junit.OUTCOMES.get(verdict.word, "system-out")}
         picture = ET.fromstring(badge.render(verdict))
         assert verdict.word in "".join(picture.itertext())
 

@@ -15,13 +15,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
-from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ai_dev_tools.benchmark._util.text import is_missing, xml_text
+from ai_dev_tools.benchmark._util.junit import TestCase, document
+from ai_dev_tools.benchmark._util.text import is_missing
 from ai_dev_tools.benchmark.analysis.clusters import Floats, cluster_estimate
 from ai_dev_tools.benchmark.analysis.comparison import DESCRIPTIVE_BELOW
 from ai_dev_tools.benchmark.analysis.pairing import pair_up
@@ -299,19 +299,12 @@ def _on_clusters(pairs: pd.DataFrame, values: Floats, resamples: int) -> Inferen
 
 def junit(table: pd.DataFrame) -> str:
     """The gate as JUnit XML: worse is a failure, undecided is skipped."""
-    cases = []
-    for row in records(table):
-        said = xml_text(_sentence(row))
-        inner = {
-            "worse": f"<failure message={quoteattr(said)}>{escape(said)}</failure>",
-            "undecided": f"<skipped message={quoteattr(said)}/>",
-        }
-        name = quoteattr(xml_text(f"{row['metric']} on {row['model']}"))
-        cases.append(f'  <testcase classname="gate" name={name}>{inner.get(row["verdict"], "")}</testcase>')
-    counts = table["verdict"].value_counts()
-    head = f'tests="{len(table)}" failures="{counts.get("worse", 0)}" skipped="{counts.get("undecided", 0)}"'
-    lines = ['<?xml version="1.0" encoding="UTF-8"?>', f'<testsuite name="gate" {head}>', *cases, "</testsuite>"]
-    return "\n".join(lines) + "\n"
+    outcomes = {"worse": "failure", "undecided": "skipped"}
+    cases = [
+        TestCase(f"{row['metric']} on {row['model']}", "gate", _sentence(row), outcomes.get(row["verdict"]))
+        for row in records(table)
+    ]
+    return document("gate", cases)
 
 
 def _sentence(row: Row) -> str:
