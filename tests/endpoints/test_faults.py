@@ -10,28 +10,38 @@ from __future__ import annotations
 import functools
 import itertools
 import threading
-from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
 from ai_dev_tools.benchmark.endpoints.ollama_client import status_error
 from ai_dev_tools.benchmark.errors import EndpointConnectionError
 from ai_dev_tools.benchmark.execution import request as measure
-from ai_dev_tools.benchmark.execution import run_block
-from ai_dev_tools.benchmark.records.block import Block
 from ai_dev_tools.benchmark.records.sample import Sample, read_sample
 from fakes.faults import FAULTS, Chat, Fault
 from fakes.faulty_proxy import FaultyProxy
 from fakes.ollama import FakeOllama
-from support.faults import LIMIT_S, Expected, Seen, check_table, completed, passing, rows
-from support.making import block, prompts
+from support.faults import (
+    LIMIT_S,
+    MODEL,
+    Expected,
+    Seen,
+    a_block,
+    check_block,
+    check_rerun,
+    check_table,
+    check_tries,
+    completed,
+    observe,
+    passing,
+    rows,
+    run,
+)
+from support.making import block
 from support.workflow_project import Project
 
-MODEL = "fake:1b"
 BEGIN = "<!-- faults: made by tests/endpoints/test_faults.py -->"
 
 
@@ -75,41 +85,10 @@ EXPECTED: dict[str, Expected] = {
 HANGING = ("stall_in_mid_stream", "trickle_without_end", "no_first_byte")
 
 
-def a_block(folder: Path, url: str, timeout_s: float = 10.0, **endpoint: object) -> Block:
-    spec = {"kind": url, "instance": "small", "model": MODEL, "max_concurrent": 1, "startup_timeout_s": 5}
-    return block(model=MODEL, results=str(folder), timeout_s=timeout_s, endpoint=spec | endpoint)
-
-
-def run(asked: Block) -> list[Sample]:
-    return run_block(asked, prompts(asked), lambda _: None, threading.Event())
-
-
-def breaking(fault: Fault) -> object:
-    def choose(chat: Chat) -> Fault | None:
-        always, once = "two" in chat.prompt, "three" in chat.prompt and chat.attempt == 1
-        return fault if always or once else None
-
-    return choose
-
-
 @functools.cache
 def see(name: str) -> Seen:
-    """Run the block under one fault, then again without it."""
-    pause = measure.BACKOFF_BASE_S
-    measure.BACKOFF_BASE_S = 0.02
-    try:
-        with ExitStack() as stack:
-            folder, fake = stack.enter_context(TemporaryDirectory()), stack.enter_context(FakeOllama([MODEL]))
-            with FaultyProxy(fake.url, breaking(FAULTS[name])) as proxy:
-                asked = a_block(Path(folder), proxy.url, LIMIT_S if name in HANGING else 10.0)
-                samples = run(asked)
-                broken = sum(proxy.broken.values())
-                proxy.choose, before = (lambda _: None), len(proxy.chats)
-                rerun = run(asked)
-                files = len(list(Path(folder, "samples").rglob("*.json")))
-                return Seen(samples, broken, rerun, len(proxy.chats) - before, files)
-    finally:
-        measure.BACKOFF_BASE_S = pause
+    with FakeOllama([MODEL]) as fake, FaultyProxy(fake.url) as proxy:
+        return observe(proxy, FAULTS[name], hangs=name in HANGING, at_once=6 if "retry_after" in name else 1)
 
 
 def test_every_fault_has_its_row() -> None:
@@ -118,34 +97,17 @@ def test_every_fault_has_its_row() -> None:
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_a_fault_ends_in_its_class_after_its_tries(name: str) -> None:
-    expected, seen = EXPECTED[name], see(name)
-    for sample in seen.of("two"):
-        assert sample.status == expected.status
-        assert (sample.error and sample.error.class_) == expected.error_class
-        assert len(sample.attempts) == expected.tries
-        assert sample.error is None or "\n" not in sample.error.message
-        assert expected.flag is None or expected.flag in sample.flags
-    assert seen.broken == 2 * expected.tries + 2, "both arms of both cases met it"
+    check_tries(EXPECTED[name], see(name))
 
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_a_block_goes_on_after_a_fault_and_loses_nothing(name: str) -> None:
-    expected, seen = EXPECTED[name], see(name)
-    assert len(seen.samples) == seen.files == 6
-    assert all(sample.status == "completed" for sample in seen.of("one"))
-    recovered = expected.tries > 1 or expected.status == "completed"
-    assert all((sample.status == "completed") == recovered for sample in seen.of("three"))
-    assert all(len(sample.attempts) == (2 if expected.tries > 1 else 1) for sample in seen.of("three"))
+    check_block(EXPECTED[name], see(name))
 
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_a_rerun_asks_again_what_may_pass_and_only_that(name: str) -> None:
-    expected, seen = EXPECTED[name], see(name)
-    again = sum(sample.status != "completed" for sample in seen.samples)
-    assert seen.asked_by_rerun == (again if expected.asked_again else 0)
-    assert [s.status for s in seen.rerun if s.case == "two"] == [
-        "completed" if expected.asked_again else expected.status
-    ] * 2
+    check_rerun(EXPECTED[name], see(name))
 
 
 def test_the_pause_asked_for_is_kept() -> None:

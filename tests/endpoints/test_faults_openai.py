@@ -6,22 +6,23 @@ As test_faults, whose table in docs/reliability.md has these rows as well.
 from __future__ import annotations
 
 import functools
-import threading
-from contextlib import ExitStack
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
-from ai_dev_tools.benchmark.execution import request as measure
-from ai_dev_tools.benchmark.execution import run_block
-from ai_dev_tools.benchmark.records.block import Block
-from ai_dev_tools.benchmark.records.sample import Sample
-from fakes.faulty_proxy import Chat, Fault
 from fakes.openai_api import FakeOpenAI
 from fakes.openai_faults import FAULTS
-from support.faults import LIMIT_S, Expected, Seen, check_table, completed, passing, rows
-from support.making import block, prompts
+from support.faults import (
+    Expected,
+    Seen,
+    check_block,
+    check_rerun,
+    check_table,
+    check_tries,
+    completed,
+    observe,
+    passing,
+    rows,
+)
 
 EXPECTED: dict[str, Expected] = {
     "closed_before_the_answer": passing("connection closed before any answer", "connection"),
@@ -63,38 +64,10 @@ BEGIN = "<!-- faults of the OpenAI dialect: made by tests/endpoints/test_faults_
 HANGING = ("stall_in_mid_stream", "keep_alives_without_end")
 
 
-def a_block(folder: Path, url: str, timeout_s: float = 10.0, **changed: object) -> Block:
-    spec = {"kind": url, "instance": "small", "model": "fake:1b", "max_concurrent": 1, "startup_timeout_s": 5}
-    return block(**{"results": str(folder), "timeout_s": timeout_s, "endpoint": spec} | changed)
-
-
-def run(asked: Block) -> list[Sample]:
-    return run_block(asked, prompts(asked), lambda _: None, threading.Event())
-
-
 @functools.cache
 def see(name: str) -> Seen:
-    """Run the block under one fault, then again without it."""
-
-    def choose(chat: Chat) -> Fault | None:
-        always, once = "two" in chat.prompt, "three" in chat.prompt and chat.attempt == 1
-        return FAULTS[name] if always or once else None
-
-    pause = measure.BACKOFF_BASE_S
-    measure.BACKOFF_BASE_S = 0.02
-    try:
-        with ExitStack() as stack:
-            folder, fake = stack.enter_context(TemporaryDirectory()), stack.enter_context(FakeOpenAI())
-            fake.choose = choose
-            asked = a_block(Path(folder), fake.url, LIMIT_S if name in HANGING else 10.0)
-            samples = run(asked)
-            broken = sum(fake.broken.values())
-            fake.choose, before = (lambda _: None), len(fake.chats)
-            rerun = run(asked)
-            files = len(list(Path(folder, "samples").rglob("*.json")))
-            return Seen(samples, broken, rerun, len(fake.chats) - before, files)
-    finally:
-        measure.BACKOFF_BASE_S = pause
+    with FakeOpenAI() as fake:
+        return observe(fake, FAULTS[name], hangs=name in HANGING, at_once=6 if "limited" in name else 1)
 
 
 def test_every_fault_has_its_row() -> None:
@@ -103,25 +76,13 @@ def test_every_fault_has_its_row() -> None:
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_a_fault_ends_in_its_class_after_its_tries_and_loses_nothing(name: str) -> None:
-    expected, seen = EXPECTED[name], see(name)
-    for sample in seen.of("two"):
-        assert sample.status == expected.status
-        assert (sample.error and sample.error.class_) == expected.error_class
-        assert len(sample.attempts) == expected.tries
-        assert sample.error is None or "\n" not in sample.error.message
-        assert expected.flag is None or expected.flag in sample.flags
-    assert seen.broken == 2 * expected.tries + 2, "both arms of both cases met it"
-    assert len(seen.samples) == seen.files == 6
-    assert all(sample.status == "completed" for sample in seen.of("one"))
-    recovered = expected.tries > 1 or expected.status == "completed"
-    assert all((sample.status == "completed") == recovered for sample in seen.of("three"))
+    check_tries(EXPECTED[name], see(name))
+    check_block(EXPECTED[name], see(name))
 
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_a_rerun_asks_again_what_may_pass_and_only_that(name: str) -> None:
-    expected, seen = EXPECTED[name], see(name)
-    again = sum(sample.status != "completed" for sample in seen.samples)
-    assert seen.asked_by_rerun == (again if expected.asked_again else 0)
+    check_rerun(EXPECTED[name], see(name))
 
 
 @pytest.mark.parametrize("name", ["limited_429_retry_after", "limited_429_reset"])

@@ -3,16 +3,37 @@
 from __future__ import annotations
 
 import os
+import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Protocol
 
+from ai_dev_tools.benchmark.execution import request, run_block
+from ai_dev_tools.benchmark.records.block import Block
 from ai_dev_tools.benchmark.records.sample import Sample
+from fakes.faults import Chat, Fault
+from support.making import block, prompts
 from support.repository import ROOT
 
 DOCS = ROOT / "docs" / "reliability.md"
 END = "<!-- end of faults -->"
+MODEL = "fake:1b"
 LIMIT_S = 1.0
 """`task_timeout` under faults that only a timeout ends."""
+
+
+class Breakable(Protocol):
+    """A server, or a proxy, that breaks the tries of measured requests that `choose` picks."""
+
+    choose: Callable[[Chat], Fault | None]
+    broken: Counter[str]
+    chats: list[Chat]
+
+    @property
+    def url(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -47,6 +68,71 @@ class Seen:
 
     def of(self, case: str) -> list[Sample]:
         return [sample for sample in self.samples if sample.case == case]
+
+
+def a_block(folder: Path, url: str, timeout_s: float = 10.0, **endpoint: object) -> Block:
+    spec = {"kind": url, "instance": "small", "model": MODEL, "max_concurrent": 1, "startup_timeout_s": 5}
+    return block(model=MODEL, results=str(folder), timeout_s=timeout_s, endpoint=spec | endpoint)
+
+
+def run(asked: Block) -> list[Sample]:
+    return run_block(asked, prompts(asked), lambda _: None, threading.Event())
+
+
+def observe(server: Breakable, fault: Fault, *, hangs: bool, at_once: int = 1) -> Seen:
+    """Run a block under a fault, then again without it; all tries of case `two` and the first of `three` meet the fault.
+
+    Args:
+        hangs: only a timeout ends the fault; those of several requests pass at once.
+        at_once: how many requests are in flight otherwise.
+    """
+
+    def choose(chat: Chat) -> Fault | None:
+        return fault if "two" in chat.prompt or ("three" in chat.prompt and chat.attempt == 1) else None
+
+    pause = request.BACKOFF_BASE_S
+    request.BACKOFF_BASE_S = 0.02
+    try:
+        with TemporaryDirectory() as folder:
+            limit_s, at_once = (LIMIT_S, 6) if hangs else (10.0, at_once)
+            asked = a_block(Path(folder), server.url, limit_s, max_concurrent=at_once)
+            server.choose = choose
+            samples = run(asked)
+            broken = sum(server.broken.values())
+            server.choose, before = (lambda _: None), len(server.chats)
+            rerun = run(asked)
+            files = len(list(Path(folder, "samples").rglob("*.json")))
+            return Seen(samples, broken, rerun, len(server.chats) - before, files)
+    finally:
+        request.BACKOFF_BASE_S = pause
+
+
+def check_tries(expected: Expected, seen: Seen) -> None:
+    """The fault ended in its class after its tries."""
+    for sample in seen.of("two"):
+        assert sample.status == expected.status
+        assert (sample.error and sample.error.class_) == expected.error_class
+        assert len(sample.attempts) == expected.tries
+        assert sample.error is None or "\n" not in sample.error.message
+        assert expected.flag is None or expected.flag in sample.flags
+    assert seen.broken == 2 * expected.tries + 2, "both arms of both cases met it"
+
+
+def check_block(expected: Expected, seen: Seen) -> None:
+    """The block went on after the fault and lost nothing."""
+    assert len(seen.samples) == seen.files == 6
+    assert all(sample.status == "completed" for sample in seen.of("one"))
+    recovered = expected.tries > 1 or expected.status == "completed"
+    assert all((sample.status == "completed") == recovered for sample in seen.of("three"))
+    assert all(len(sample.attempts) == (2 if expected.tries > 1 else 1) for sample in seen.of("three"))
+
+
+def check_rerun(expected: Expected, seen: Seen) -> None:
+    """The rerun asked again what might pass, and only that."""
+    again = sum(sample.status != "completed" for sample in seen.samples)
+    assert seen.asked_by_rerun == (again if expected.asked_again else 0)
+    after = "completed" if expected.asked_again else expected.status
+    assert [s.status for s in seen.rerun if s.case == "two"] == [after] * 2
 
 
 def rows(expected_of: Mapping[str, Expected], see: Callable[[str], Seen]) -> list[str]:

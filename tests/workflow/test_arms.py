@@ -80,13 +80,6 @@ def reader(prompt: str, schema: Any) -> str:
     return json.dumps({"colour": known.get(thing[1], COLOURS[0]) if thing else COLOURS[0]})
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    project = Project.create(tmp_path)
-    yield project
-    project.clean_up()
-
-
 def table(project: Project, name: str) -> list[dict[str, str]]:
     with (project.folder / "results" / "light" / "tables" / f"{name}.csv").open(newline="") as file:
         return list(csv.DictReader(file))

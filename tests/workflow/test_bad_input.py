@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from support.workflow_project import Project
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    project = Project.create(tmp_path)
-    yield project
-    project.clean_up()
 
 
 def refused(project: Project, *arguments: str, **config: object) -> str:

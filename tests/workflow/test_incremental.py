@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -18,13 +17,6 @@ from support.workflow_project import Project
 
 TASKS = "safety_assessment,systematic_fix"
 MODEL = "llama3.2:1b"
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    project = Project.create(tmp_path)
-    yield project
-    project.clean_up()
 
 
 @pytest.fixture

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import shutil
-import zipfile
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -17,7 +13,7 @@ import yaml
 from fakes.faulty_proxy import Wire
 from fakes.openai_api import FakeOpenAI
 from fakes.openai_faults import DONE, begun, ended, refuse, sse, stream
-from support import making
+from support.secrets import traces
 from support.workflow_project import Project
 
 KEY = "sk-proj/Marker+0815=abc"
@@ -39,15 +35,6 @@ def in_a_page(wire: Wire) -> None:
     wire.reply("200 OK", f"<html>{FORMS}</html>", kind="text/html")
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    made = Project.create(tmp_path)
-    shutil.rmtree(made.folder / "config" / "tasks")
-    making.write_task(made.folder / "config" / "tasks", *(making.case(f"case{n}") for n in range(4)), tools=[])
-    yield made
-    made.clean_up()
-
-
 def with_server(project: Project, url: str) -> None:
     file = project.folder / "config" / "config.yaml"
     data: dict[str, Any] = yaml.safe_load(file.read_text())
@@ -56,18 +43,7 @@ def with_server(project: Project, url: str) -> None:
     file.write_text(yaml.safe_dump(data | {"profile": "lab", "approaches": ["baseline", "no_context"]}))
 
 
-def traces(folder: Path) -> list[str]:
-    """Files below the folder, and members of archives, that hold the key."""
-    found = []
-    for path in sorted(file for file in folder.rglob("*") if file.is_file() and not file.is_symlink()):
-        contents = {str(path): path.read_bytes()}
-        if path.suffix == ".zip":
-            with zipfile.ZipFile(path) as archive:
-                contents = {f"{path}:{name}": archive.read(name) for name in archive.namelist()}
-        found += [name for name, data in contents.items() if any(trace in data for trace in TRACES)]
-    return found
-
-
+@pytest.mark.usefixtures("four_cases")
 def test_a_run_its_archive_and_its_replay_hold_nothing_of_the_key(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -89,5 +65,5 @@ def test_a_run_its_archive_and_its_replay_hold_nothing_of_the_key(
     printed += project.run("--cores", "1", "run", endpoint="replay")
     replayed = list(project.sample_files("lab@replay").values())
     assert [one["response"] for one in replayed] == [one["response"] for one in samples]
-    assert traces(project.folder) == []
+    assert traces(project.folder, TRACES) == []
     assert not [trace for trace in TRACES if trace.decode() in printed]

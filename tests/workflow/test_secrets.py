@@ -5,12 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import os
-import shutil
 import subprocess
 import sys
-import zipfile
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -24,7 +20,7 @@ from ai_dev_tools.benchmark.endpoints.external import authorization, host_url
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationErrors
 from ai_dev_tools.cli.validate import setting_rows
 from fakes.ollama import FakeOllama
-from support import making
+from support.secrets import traces
 from support.workflow_project import Project
 
 MODEL = "llama3.2:1b"
@@ -50,27 +46,7 @@ class EchoingOllama(FakeOllama):
         return status, [item | {"version": said, "template": said, "parameters": TOKEN} for item in objects], wait_s
 
 
-def traces(folder: Path) -> list[str]:
-    """Files below the folder, and members of archives, that hold the secret."""
-    found = []
-    for path in sorted(file for file in folder.rglob("*") if file.is_file() and not file.is_symlink()):
-        contents = {str(path): path.read_bytes()}
-        if path.suffix == ".zip":
-            with zipfile.ZipFile(path) as archive:
-                contents = {f"{path}:{name}": archive.read(name) for name in archive.namelist()}
-        found += [name for name, data in contents.items() if any(trace in data for trace in TRACES)]
-    return found
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    made = Project.create(tmp_path)
-    shutil.rmtree(made.folder / "config" / "tasks")
-    making.write_task(made.folder / "config" / "tasks", *(making.case(f"case{n}") for n in range(4)), tools=[])
-    yield made
-    made.clean_up()
-
-
+@pytest.mark.usefixtures("four_cases")
 @pytest.mark.parametrize(("secret", "target"), [(TOKEN, "archive"), (f"Basic {PAIR}", "run")], ids=["bearer", "basic"])
 def test_a_token_that_a_server_echoes_is_nowhere_afterwards(
     project: Project, monkeypatch: pytest.MonkeyPatch, secret: str, target: str
@@ -88,7 +64,7 @@ def test_a_token_that_a_server_echoes_is_nowhere_afterwards(
     assert {sample["status"] for sample in samples} == {"completed", "failed"}
     assert "(hidden)" in json.dumps(samples)
     assert len(list(project.folder.glob("results/light/archive/*.zip"))) == (target == "archive")
-    assert traces(project.folder) == []
+    assert traces(project.folder, TRACES) == []
     assert not [trace for trace in TRACES if trace.decode() in printed]
 
 
@@ -173,7 +149,7 @@ def test_a_run_at_such_an_address_prints_and_writes_none_of_it(project: Project)
     assert "holds a user name or password" in done.stdout
     assert "Traceback" not in done.stdout
     assert "hush" not in done.stdout
-    assert traces(project.folder) == []
+    assert traces(project.folder, TRACES) == []
     for command in (["validate"], ["plan"], ["run", "--profile", "light"]):
         said = subprocess.run(
             [sys.executable, "-m", "ai_dev_tools.cli.benchmark_cli", *command, "--endpoint", ADDRESSES[0]],
@@ -181,7 +157,7 @@ def test_a_run_at_such_an_address_prints_and_writes_none_of_it(project: Project)
         )  # fmt: skip
         assert said.returncode != 0
         assert "hush" not in said.stdout + said.stderr
-    assert traces(project.folder) == []
+    assert traces(project.folder, TRACES) == []
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
