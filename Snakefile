@@ -49,6 +49,9 @@ localrules:  # on a cluster these stay where the network is, and cost less than 
     batch,
 
 
+include: "workflow/rules/common.smk"
+
+
 if flow.source == "cases":
 
     localrules:
@@ -69,7 +72,6 @@ if flow.source != "samples":
     include: "workflow/rules/run.smk"
 
 
-include: "workflow/rules/common.smk"
 include: "workflow/rules/analyse.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/compare.smk"

@@ -4,9 +4,7 @@
 rule make_tables:
     """Samples, metrics, comparisons, cost decomposition, validity and verdicts."""
     input:
-        blocks=flow.blocks,
-        prompts=flow.prompts,
-        plans=paths.PLANS,
+        **MEASURED,
         plugins=flow.plugins,
     output:
         **paths.TABLE_FILES,
@@ -23,3 +21,6 @@ rule make_tables:
         plugins=flow.plugin_names,
     script:
         "../scripts/make_tables.py"
+
+
+TABULATED = dict(tables=rules.make_tables.output, **MEASURED)

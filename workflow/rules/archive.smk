@@ -4,10 +4,7 @@
 rule archive_run:
     """Write a finished run as one file that can be checked, rendered again and repeated anywhere."""
     input:
-        blocks=flow.blocks,
-        prompts=flow.prompts,
-        plans=paths.PLANS,
-        tables=rules.make_tables.output,
+        **TABULATED,
         report=rules.render_report.output,
     output:
         paths.ARCHIVE,

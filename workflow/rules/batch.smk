@@ -6,12 +6,7 @@ rule report_batch:
     input:
         flow.several.batch_tables,
     output:
-        json=f"{paths.BATCH}/overview.json",
-        markdown=f"{paths.BATCH}/overview.md",
-        html=page(f"{paths.BATCH}/overview.html", "batch", "Batches", batch="{batch}", part="whole page"),
-        figures=pages(f"{paths.BATCH}/figures", ".svg", "figures", "Batches", batch="{batch}", part="{name}"),
-        arms=f"{paths.BATCH}/arms.csv",
-        effects=f"{paths.BATCH}/effects_within_each_run.csv",
+        **overview(paths.BATCH, "batch", "Batches", batch="{batch}"),
     log:
         f"{paths.LOGS}/report_batch.{{batch}}.log",
     conda:

@@ -1,4 +1,10 @@
-# In: nothing. Out: what several rules put into Snakemake's own report.
+# In: nothing. Out: what several rules share: names for files and parameters that go together, pages of Snakemake's report.
+
+LOADED = dict(  # what scripts load that work on a task
+    folder=flow.of(lambda experiment, job: str(experiment.tasks[job.task].folder)),
+    plugins=flow.plugin_names,
+)
+MEASURED = dict(blocks=flow.blocks, prompts=flow.prompts, plans=paths.PLANS)
 
 
 def page(path, caption, category, **labels):
@@ -14,4 +20,16 @@ def pages(folder, ending, caption, category, **labels):
         caption=f"../report/{caption}.rst",
         category=category,
         labels=labels,
+    )
+
+
+def overview(folder, caption, category, **labels):
+    """Files of a report on several runs."""
+    return dict(
+        json=f"{folder}/overview.json",
+        markdown=f"{folder}/overview.md",
+        html=page(f"{folder}/overview.html", caption, category, **labels, part="whole page"),
+        figures=pages(f"{folder}/figures", ".svg", "figures", category, **labels, part="{name}"),
+        arms=f"{folder}/arms.csv",
+        effects=f"{folder}/effects_within_each_run.csv",
     )

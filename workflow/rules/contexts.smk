@@ -1,12 +1,22 @@
 # In: cases, corpora, a tool's file. Out: what the tool says about each case, and what running it cost.
 
+READ = dict(
+    task=flow.of(lambda experiment, job: experiment.task_files(job.task)),
+    tool=flow.tool_files,
+    corpora=flow.of(lambda experiment, job: experiment.receipts(job.task)),
+)
+EXECUTED = dict(
+    program=flow.tool_program,
+    cases=flow.context_cases,
+    runs=flow.config.tool_runs,
+    sandbox=flow.config.tool_sandbox,
+)
+
 
 rule collect_contexts:
     """Run one tool over every case of a task, alone on the machine: its time is part of the claim."""
     input:
-        task=flow.of(lambda experiment, job: experiment.task_files(job.task)),
-        tool=flow.tool_files,
-        corpora=flow.of(lambda experiment, job: experiment.receipts(job.task)),
+        **READ,
     output:
         update(paths.CONTEXTS),
     log:
@@ -19,11 +29,7 @@ rule collect_contexts:
     resources:
         measuring=flow.blocks_at_once,
     params:
-        folder=flow.of(lambda experiment, job: str(experiment.tasks[job.task].folder)),
-        program=flow.tool_program,
-        cases=flow.context_cases,
-        runs=flow.config.tool_runs,
-        sandbox=flow.config.tool_sandbox,
-        plugins=flow.plugin_names,
+        **LOADED,
+        **EXECUTED,
     script:
         "../scripts/collect_contexts.py"

@@ -1,5 +1,12 @@
 # In: cases and tool results. Out: every prompt of a task, one row per (case, approach).
 
+COMPOSED = dict(
+    approaches=flow.experiment.prompted_approaches,
+    tools=flow.of(lambda experiment, job: experiment.task_tools(job.task)),
+    shown=flow.of(lambda experiment, job: experiment.shown_tools(job.task)),
+    agents=flow.agents,
+)
+
 
 rule render_prompts:
     """Combine question, context and answer format for each case and arm."""
@@ -11,19 +18,13 @@ rule render_prompts:
         paths.PROMPTS,
     log:
         f"{paths.LOGS}/render_prompts.{{task}}.log",
-    benchmark:
-        f"{paths.BENCHMARKS}/render_prompts.{{task}}.tsv"
     priority: flow.before_blocks
     conda:
         "../../envs/environment.yaml"
     resources:
         measuring=flow.blocks_at_once,
     params:
-        folder=flow.of(lambda experiment, job: str(experiment.tasks[job.task].folder)),
-        approaches=flow.experiment.prompted_approaches,
-        tools=flow.of(lambda experiment, job: experiment.task_tools(job.task)),
-        shown=flow.of(lambda experiment, job: experiment.shown_tools(job.task)),
-        agents=flow.agents,
-        plugins=flow.plugin_names,
+        **LOADED,
+        **COMPOSED,
     script:
         "../scripts/render_prompts.py"

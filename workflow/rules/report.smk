@@ -1,22 +1,26 @@
 # In: tables, and for the sample browser blocks and prompts. Out: the report in every format, from an executed notebook.
 
+DESIGN = dict(
+    notebook=flow.shipped(flow.config.report.notebook),
+    templates=[str(path) for path in flow.config.report.templates],
+    plugins=flow.plot_plugins,
+)
+REPORT = dict(
+    **paths.REPORT_FILES,
+    html=page(paths.PAGE, "report", "Report", profile="{profile}"),
+    badges=directory(f"{paths.REPORT}/badges"),
+    page_tables=pages(f"{paths.REPORT}/tables", ".html", "tables", "Tables", profile="{profile}", table="{name}"),
+    figures=pages(paths.FIGURES, ".svg", "figures", "Figures", profile="{profile}", figure="{name}"),
+)
+
 
 rule render_report:
     """Execute the report notebook and write the report in every format."""
     input:
-        notebook=flow.shipped(flow.config.report.notebook),
-        templates=[str(path) for path in flow.config.report.templates],
-        tables=rules.make_tables.output,
-        plans=paths.PLANS,
-        blocks=flow.blocks,
-        prompts=flow.prompts,
-        plugins=flow.plot_plugins,
+        **TABULATED,
+        **DESIGN,
     output:
-        **paths.REPORT_FILES,
-        html=page(paths.PAGE, "report", "Report", profile="{profile}"),
-        badges=directory(f"{paths.REPORT}/badges"),
-        page_tables=pages(f"{paths.REPORT}/tables", ".html", "tables", "Tables", profile="{profile}", table="{name}"),
-        figures=pages(paths.FIGURES, ".svg", "figures", "Figures", profile="{profile}", figure="{name}"),
+        **REPORT,
     log:
         f"{paths.LOGS}/render_report.{{profile}}.log",
     benchmark:

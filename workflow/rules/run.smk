@@ -18,12 +18,14 @@ rule declare_plan:
         "../scripts/declare_plan.py"
 
 
+ASKED = dict(weights=ancient(flow.weights), plans=paths.PLANS, prompts=paths.PROMPTS)
+ASK = "exec python3 -I -S {params.start:q} --block {params.block:q} --prompts {input.prompts:q} --log {log:q}"
+
+
 rule run_block:
     """All samples of all arms for one model and task; asks only what is missing."""
     input:
-        ancient(flow.weights),
-        plans=paths.PLANS,
-        prompts=paths.PROMPTS,
+        **ASKED,
     output:
         paths.BLOCK,
     log:
@@ -39,16 +41,13 @@ rule run_block:
         start=flow.start_block,
         block=flow.of(lambda experiment, job: experiment.block(job.profile, job.model, job.task).to_json()),
     shell:
-        "exec python3 -I -S {params.start:q}"
-        " --block {params.block:q} --prompts {input.prompts:q} --log {log:q} --output {output:q}"
+        ASK + " --output {output:q}"
 
 
 rule run_sample:
     """A single sample, by the same code; its block reuses it."""
     input:
-        ancient(flow.weights),
-        plans=paths.PLANS,
-        prompts=paths.PROMPTS,
+        **ASKED,
     output:
         update(paths.SAMPLE),
     log:
@@ -62,5 +61,4 @@ rule run_sample:
         start=flow.start_block,
         block=flow.block_of_sample,
     shell:
-        "exec python3 -I -S {params.start:q}"
-        " --block {params.block:q} --prompts {input.prompts:q} --log {log:q} --only {wildcards.approach} {wildcards.sample}"
+        ASK + " --only {wildcards.approach} {wildcards.sample}"
