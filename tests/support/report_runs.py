@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 
 from ai_dev_tools.benchmark.analysis.tables import write_tables
+from ai_dev_tools.benchmark.comparison.run import Run as StoredRun
+from ai_dev_tools.benchmark.comparison.run import open_run
 from ai_dev_tools.benchmark.prompts import Prompt, write_prompts
 from ai_dev_tools.benchmark.records.about import RunAbout
 from ai_dev_tools.benchmark.records.paths import TABLE_FILES
@@ -112,6 +114,12 @@ def make_run(
     run = Run(folder, _about(profile, models, tasks, approaches, samples))
     make_tables(run, reference)
     return run
+
+
+def make_stored(folder: Path, name: str, **settings: Any) -> StoredRun:
+    """A small run of this name, as comparisons read it."""
+    make_run(folder / name, profile=name, **{"tasks": ("repo_analysis",), "samples": 3, **settings})
+    return open_run(folder / name)
 
 
 def with_identity(run: Run, cpu: str, sizes: dict[str, str], **model: Any) -> None:

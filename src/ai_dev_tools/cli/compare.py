@@ -68,11 +68,11 @@ def _compare_profiles(request: CommandRequest, same_verdicts: bool, as_json: boo
     folders = [f"comparison/{first}__{other}" for other in others]
     code = start(request, "compare", presenter(folders[0], as_json))
     if code == console.OK and not request.dry:
-        from ai_dev_tools.benchmark.comparison.run import read_run
+        from ai_dev_tools.benchmark.comparison.run import open_run
 
         for folder in folders[1:]:
             console.say(f"Report: results/{folder}/overview.html")
-        compared = [read_run(place / "results" / name) for name in (first, *others)]
+        compared = [open_run(place / "results" / name) for name in (first, *others)]
         code = _say_whether_verdicts_hold(compared, same_verdicts)
     return code
 
@@ -80,7 +80,7 @@ def _compare_profiles(request: CommandRequest, same_verdicts: bool, as_json: boo
 def _compare_stored(given: Sequence[str], request: CommandRequest, same_verdicts: bool, as_json: bool) -> int:
     """Compare two stored runs; nothing is asked and Snakemake has nothing to do. Returns the exit code."""
     from ai_dev_tools.benchmark.comparison import write_comparison
-    from ai_dev_tools.benchmark.comparison.run import read_run
+    from ai_dev_tools.benchmark.comparison.run import open_run
 
     asked = [name for name, value in request.config.items() if value is not None and name != "output_format"]
     if asked:
@@ -89,7 +89,7 @@ def _compare_stored(given: Sequence[str], request: CommandRequest, same_verdicts
     if len(found) != 2:
         console.stop("--runs takes two stored runs: ai-dev-bench compare --runs results/before results/after")
     experiment, place = open_request(request)
-    before, after = (read_run(name, place) for name in found)
+    before, after = (open_run(name, place) for name in found)
     if before.name == after.name:
         console.stop(f"both runs are called '{before.name}': rename one of the files or folders")
     target = f"comparison/{before.name}__{after.name}"

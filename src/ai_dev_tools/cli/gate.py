@@ -83,15 +83,15 @@ def _judge(
         ConfigurationError: the runs cannot be judged; exit code 1 would tell a pipeline that something got worse.
     """
     from ai_dev_tools.benchmark.comparison.gate import judge_gate
-    from ai_dev_tools.benchmark.comparison.run import read_run
+    from ai_dev_tools.benchmark.comparison.run import open_run
     from ai_dev_tools.benchmark.errors import ConfigurationError
 
     given = CommandRequest(root)
     thresholds, planned = judging(root)
     folder = given.find_root() if run is None or not Path(run).exists() or not Path(baseline).exists() else Path()
     try:
-        now = read_run(run or open_request(given)[0].run, folder)
-        before, arm = read_run(baseline, folder), reference or planned
+        now = open_run(run or open_request(given)[0].run, folder)
+        before, arm = open_run(baseline, folder), reference or planned
         return judge_gate(now, before, bounds, approach, arm, alpha, power=power, thresholds=thresholds)
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
         said = (str(error).splitlines() or [""])[0][:120]

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ai_dev_tools.benchmark.comparison import write_batch_report, write_comparison
-from ai_dev_tools.benchmark.comparison.run import read_run
+from ai_dev_tools.benchmark.comparison.run import open_run
 from ai_dev_tools.benchmark.config.batches import Batch
 from ai_dev_tools.benchmark.records.sample import Sample
 from ai_dev_tools.benchmark.reporting import browser as browsing
@@ -61,7 +61,7 @@ def overviews(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A comparison and a batch of the run with one of a small model only."""
     folder = tmp_path_factory.mktemp("overviews")
     make_run(folder / "small", samples=4, profile="small", models=("llama3.2:1b",))
-    runs = [read_run(folder / "small"), read_run(run.folder, name="light")]
+    runs = [open_run(folder / "small"), open_run(run.folder, name="light")]
     write_comparison(runs[0], runs[1], folder / "comparison", "baseline")
     batch = Batch(description="Two sizes", profiles=("small", "light"), samples=4)
     write_batch_report("two", batch, runs, folder / "batch", "baseline")

@@ -16,7 +16,7 @@ import pytest
 
 from ai_dev_tools.benchmark.archive import ArchiveError, build_archive, unpack, verify
 from ai_dev_tools.benchmark.archive.container import Limits
-from ai_dev_tools.benchmark.comparison.run import read_run
+from ai_dev_tools.benchmark.comparison.run import open_run
 from ai_dev_tools.benchmark.errors import BenchmarkError
 from ai_dev_tools.cli.benchmark_cli import main
 from support.archived import BLOCK, PROFILE, PROMPTS, Recorded, forge, record_run
@@ -306,7 +306,7 @@ def test_other_files_get_one_line(tmp_path: Path) -> None:
 
 
 def test_a_run_is_read_from_an_archive(recorded: Recorded, archive: Path) -> None:
-    stored, folder = read_run(archive), read_run(recorded.run)
+    stored, folder = open_run(archive), open_run(recorded.run)
     assert (stored.name, folder.name) == ("run", PROFILE)
     assert stored.samples.equals(folder.samples)
     assert (stored.verdicts, stored.plans, stored.sessions) == (folder.verdicts, folder.plans, folder.sessions)
@@ -336,7 +336,7 @@ def test_a_run_is_not_read_from_an_archive_that_is_not_as_it_was_sealed(
     harmed = tmp_path / name
     harmed.write_bytes(harm(archive.read_bytes()))
     with pytest.raises(ArchiveError, match=f"{name} is NOT VALID"):
-        read_run(harmed)
+        open_run(harmed)
     assert main(["gate", "--run", str(archive), "--baseline", str(harmed)]) == 1
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith(f"error: {harmed} is NOT VALID")
@@ -345,7 +345,7 @@ def test_a_run_is_not_read_from_an_archive_that_is_not_as_it_was_sealed(
 def test_an_archive_that_was_cut_short_is_known_by_its_name(archive: Path, tmp_path: Path) -> None:
     (tmp_path / "cut.crate.zip").write_bytes(archive.read_bytes()[:1000])
     with pytest.raises(ArchiveError, match="NOT VALID"):
-        read_run(tmp_path / "cut.crate.zip")
+        open_run(tmp_path / "cut.crate.zip")
 
 
 def test_a_plain_zip_that_is_damaged_gets_one_line(tmp_path: Path) -> None:
@@ -354,7 +354,7 @@ def test_a_plain_zip_that_is_damaged_gets_one_line(tmp_path: Path) -> None:
         made.writestr("tables/samples.csv", "a,b\n1,2\n")
     plain.write_bytes(plain.read_bytes().replace(b"1,2", b"1,3"))
     with pytest.raises(BenchmarkError, match=r"plain.zip: tables/samples.csv is damaged \(Bad CRC"):
-        read_run(plain)
+        open_run(plain)
 
 
 @pytest.mark.parametrize(
@@ -371,7 +371,7 @@ def test_a_plan_ledger_that_is_none_gets_one_line(archive: Path, tmp_path: Path,
         made.writestr("tables/samples.csv", sealed.read(table))
         made.writestr("plans.jsonl", ledger)
     with pytest.raises(BenchmarkError, match=r"plain\.zip") as caught:
-        read_run(tmp_path / "plain.zip")
+        open_run(tmp_path / "plain.zip")
     assert said in str(caught.value)
 
 

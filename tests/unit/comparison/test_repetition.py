@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from ai_dev_tools.benchmark.comparison.repetition import compare_requests
-from ai_dev_tools.benchmark.comparison.run import read_run
+from ai_dev_tools.benchmark.comparison.run import open_run
 from ai_dev_tools.benchmark.endpoints.replay import load_recordings
 from ai_dev_tools.benchmark.errors import BenchmarkError
 from ai_dev_tools.cli.benchmark_cli import main
@@ -40,7 +40,7 @@ def again(recorded: Recorded, tmp_path: Path) -> Path:
 
 
 def test_what_differs_is_counted_and_a_changed_verdict_is_named(recorded: Recorded, again: Path) -> None:
-    found = compare_requests(read_run(recorded.run), read_run(again))
+    found = compare_requests(open_run(recorded.run), open_run(again))
     assert (found.holds, found.differing["output_tokens"], found.only_before) == (False, 3, 1)
     [changed] = found.changed
     assert changed.startswith("tokens:tools fake:1b")
@@ -68,8 +68,8 @@ def test_an_archive_and_its_run_agree(
 
 
 def test_runs_of_other_models_hold_nothing(recorded: Recorded) -> None:
-    run = read_run(recorded.run)
-    other = read_run(recorded.run)
+    run = open_run(recorded.run)
+    other = open_run(recorded.run)
     other.samples["model"] = "other:1b"
     other.verdicts.clear()
     found = compare_requests(run, other)

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ai_dev_tools.benchmark.comparison.run import IDENTIFYING, read_run
+from ai_dev_tools.benchmark.comparison.run import IDENTIFYING, open_run
 from ai_dev_tools.benchmark.errors import BenchmarkError
 from ai_dev_tools.benchmark.legacy.old_results import MOST_SAMPLES, import_results
 from ai_dev_tools.benchmark.records.table_files import read_table
@@ -66,7 +66,7 @@ def test_a_column_that_pandas_took_for_an_index_is_a_column_again(
 ) -> None:
     path = tmp_path / "samples.parquet"
     path.write_bytes(_parquet(pd.DataFrame([ROW]).set_index("model")))
-    assert "model" in read_run(path).samples.columns
+    assert "model" in open_run(path).samples.columns
     main(["gate", "--run", str(path), "--baseline", str(path)])
     assert "Traceback" not in capsys.readouterr().err
 
@@ -98,7 +98,7 @@ def test_a_compressed_tar_that_unpacks_to_far_more_is_refused_before_its_members
     path = tmp_path / "run.tar.bz2"
     path.write_bytes(b"".join(bz2.compress(bytes(64 << 20)) for _ in range(6)))
     with pytest.raises(BenchmarkError, match=r"would unpack to more than|neither"):
-        read_run(path)
+        open_run(path)
 
 
 def test_a_tar_bomb_with_a_true_start_is_refused(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_a_tar_bomb_with_a_true_start_is_refused(tmp_path: Path) -> None:
         info.size = 300 << 20
         packed.addfile(info, io.BytesIO(bytes(300 << 20)))
     with pytest.raises(BenchmarkError, match="would unpack to more than"):
-        read_run(path)
+        open_run(path)
 
 
 def test_members_that_are_large_together_are_refused(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_members_that_are_large_together_are_refused(tmp_path: Path) -> None:
         tmp_path / "run.zip", {"tables/samples.csv": pd.DataFrame([ROW]).to_csv(index=False).encode()} | members
     )
     with pytest.raises(BenchmarkError, match="what was read before are larger than"):
-        read_run(path)
+        open_run(path)
 
 
 def _old(path: Path, rows: list[dict[str, Any]], **info: Any) -> Path:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from ai_dev_tools.benchmark.analysis.samples_table import NUMBERS, TEXT, prepare
 from ai_dev_tools.benchmark.comparison import write_comparison
 from ai_dev_tools.benchmark.comparison.gate import judge_gate
-from ai_dev_tools.benchmark.comparison.run import read_run
+from ai_dev_tools.benchmark.comparison.run import open_run
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.records.sample import Sample
 from ai_dev_tools.benchmark.records.table_files import guarded, kind_of, read_table, unguarded, write_csv
@@ -114,7 +114,7 @@ def test_names_that_look_like_something_else_are_in_every_table_and_in_the_repor
 
 def test_the_two_forms_of_a_run_agree_at_the_gate_and_in_a_comparison(strange: Run, tmp_path: Path) -> None:
     tables = strange.folder / "tables"
-    text, binary = read_run(tables / "samples.csv"), read_run(tables / "samples.parquet")
+    text, binary = open_run(tables / "samples.csv"), open_run(tables / "samples.parquet")
     pd.testing.assert_frame_equal(prepare(text.samples), prepare(binary.samples))
     bounds = {"tokens": 1.05, "quality": -0.05, "failures": 0.05}
     found = judge_gate(text, dataclasses.replace(binary, name="before"), bounds)
@@ -129,7 +129,7 @@ def test_every_column_of_every_table_is_in_the_schema(tmp_path: Path) -> None:
     runs = [make_run(tmp_path / name, profile=name, approaches=arms, change=caching) for name in ("light", "medium")]
     for run in runs:
         make_tables(run)
-    write_comparison(*(read_run(run.folder) for run in runs), tmp_path / "compared", "baseline")
+    write_comparison(*(open_run(run.folder) for run in runs), tmp_path / "compared", "baseline")
     for file in [*tmp_path.glob("*/tables/*.csv"), *tmp_path.glob("compared/*.csv")]:
         plain = pd.read_csv(file)
         for column in plain.columns[plain.notna().any()]:
@@ -151,7 +151,7 @@ def test_tables_of_other_programs_are_read_by_the_same_schema(strange: Run, tmp_
     spreadsheet = samples.assign(model="7").to_csv(index=False, na_rep="NA", lineterminator="\r\n")
     (tmp_path / "foreign.csv").write_bytes(b"\xef\xbb\xbf" + spreadsheet.encode())
     for name in ("foreign.parquet", "foreign.csv"):
-        found = read_run(tmp_path / name).samples
+        found = open_run(tmp_path / name).samples
         assert set(found["model"]) == {"7"}
         assert set(found["task"]) == {"NA", "007"}
         np.testing.assert_array_equal(found["score"].astype(float), samples["score"].astype(float))
@@ -164,7 +164,7 @@ def test_tables_of_other_programs_are_read_by_the_same_schema(strange: Run, tmp_
 def test_a_table_that_cannot_be_read_is_one_line(tmp_path: Path, content: bytes, said: str) -> None:
     (tmp_path / "t.csv").write_bytes(content)
     with pytest.raises(ConfigurationError) as error:
-        read_run(tmp_path / "t.csv")
+        open_run(tmp_path / "t.csv")
     assert said in str(error.value)
     assert len(str(error.value).splitlines()) == 1
 

@@ -52,7 +52,7 @@ class Run:
     sessions: list[Session] = field(default_factory=list)
 
 
-def read_run(where: str | Path, root: Path = Path(), name: str | None = None) -> Run:
+def open_run(where: str | Path, root: Path = Path(), name: str | None = None) -> Run:
     """A stored run.
 
     Args:
