@@ -280,43 +280,41 @@ def pair_up(
     key = [name for name in _KEY if name != by and name not in free]
     sides = [np.flatnonzero((table[by] == value).to_numpy()) for value in (approach, reference)]
     left, right, unpaired = _match(codes(table, key), *sides)
-    pairs = table.iloc[left][
-        [*dict.fromkeys([*key, "profile", "model", "instance"]), "cluster", "size", "stratum", "sample"]
-    ]
-    pairs = pairs.reset_index(drop=True)
+    keys = [*dict.fromkeys([*key, "profile", "model", "instance"]), "cluster", "size", "stratum", "sample"]
+    pairs = table.iloc[left][keys].reset_index(drop=True)
     dropped = table["dropped"].to_numpy(dtype=object)
-    pairs["dropped"] = pd.Series(np.where(dropped[left] == "", dropped[right], dropped[left]), dtype="category")
-    pairs["lost"] = (pairs["dropped"] != "").to_numpy()
+    why = np.where(dropped[left] == "", dropped[right], dropped[left])
+    added: dict[str, Any] = {"dropped": pd.Series(why, dtype="category"), "lost": why != ""}
     for name in ("censored", "fell_back"):
-        pairs[name] = table[name].to_numpy()[left] | table[name].to_numpy()[right]
+        added[name] = table[name].to_numpy()[left] | table[name].to_numpy()[right]
     for name in names:
         low, high = quantity(COMPARISONS.find(name), table)
         for suffix, rows in (("", left), ("_ref", right)):
-            pairs[f"{name}_low{suffix}"], pairs[f"{name}_high{suffix}"] = low[rows], high[rows]
+            added[f"{name}_low{suffix}"], added[f"{name}_high{suffix}"] = low[rows], high[rows]
     for name in columns:
-        values = table[name]
-        pairs[name], pairs[f"{name}_ref"] = (
-            values.iloc[left].reset_index(drop=True),
-            values.iloc[right].reset_index(drop=True),
-        )
+        for suffix, rows in (("", left), ("_ref", right)):
+            added[f"{name}{suffix}"] = table[name].iloc[rows].reset_index(drop=True)
     for name, parts in (
         ("unit", ["cluster"]),
         ("task_number", ["task"]),
         ("case_number", ["model", "instance", "task", "case"]),
     ):
-        pairs[name] = codes(pairs, parts)
-    _add_flags(pairs, table, left, right)
-    return Pairs(pairs, unpaired)
+        added[name] = codes(pairs, parts)
+    added |= _flags(table, left, right)
+    # added at once: pandas takes long for each column that is set alone
+    return Pairs(pd.concat([pairs, pd.DataFrame(added, index=pairs.index)], axis=1), unpaired)
 
 
-def _add_flags(pairs: pd.DataFrame, table: pd.DataFrame, left: NDArray[Any], right: NDArray[Any]) -> None:
-    """Add which pairs are void for each outcome, by which side, and by which check first."""
+def _flags(table: pd.DataFrame, left: NDArray[Any], right: NDArray[Any]) -> dict[str, Any]:
+    """Which pairs are void for each outcome, by which side, and by which check first."""
+    found: dict[str, Any] = {}
     for outcome in OUTCOMES:
         name, why = f"void_{outcome}", table[f"why_{outcome}"].cat
         void, check = table[name].to_numpy(), why.codes.to_numpy()
-        pairs[name], pairs[f"{name}_own"], pairs[f"{name}_ref"] = void[left] | void[right], void[left], void[right]
+        found |= {name: void[left] | void[right], f"{name}_own": void[left], f"{name}_ref": void[right]}
         which = np.where(void[left], check[left], check[right])
-        pairs[f"why_{outcome}"] = pd.Categorical.from_codes(which, why.categories)
+        found[f"why_{outcome}"] = pd.Categorical.from_codes(which, why.categories)
+    return found
 
 
 def _match(key: NDArray[np.int64], left: NDArray[Any], right: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], int]:
