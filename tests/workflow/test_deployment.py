@@ -223,3 +223,11 @@ def test_the_catalog_finds_what_it_wants() -> None:
     assert (ROOT / "workflow" / "Snakefile").exists()
     assert (ROOT / "config" / "README.md").read_text().strip()
     assert all((ROOT / word).exists() for word in usage["mandatory-flags"]["flags"].split() if "/" in word)
+
+
+def test_no_rule_is_longer_than_twenty_lines() -> None:
+    text = "\n".join(file.read_text() for file in (ROOT / "workflow" / "rules").glob("*.smk"))
+    rules = re.findall(r"^rule (\w+):\n((?:(?: .*)?\n)+)", text + "\n", re.MULTILINE)
+    lengths = {name: 1 + len(body.strip("\n").splitlines()) for name, body in rules}
+    assert len(lengths) > 10
+    assert [name for name, length in lengths.items() if length > 20] == []

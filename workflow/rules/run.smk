@@ -41,7 +41,7 @@ rule run_block:
         start=flow.start_block,
         block=flow.of(lambda experiment, job: experiment.block(job.profile, job.model, job.task).to_json()),
     shell:
-        ASK + " --output {output:q}"
+        f"{ASK} --output {{output:q}}"
 
 
 rule run_sample:
@@ -61,4 +61,4 @@ rule run_sample:
         start=flow.start_block,
         block=flow.block_of_sample,
     shell:
-        ASK + " --only {wildcards.approach} {wildcards.sample}"
+        f"{ASK} --only {{wildcards.approach}} {{wildcards.sample}}"
