@@ -12,10 +12,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from ai_dev_tools.benchmark.archive import unpack, verify
 from ai_dev_tools.benchmark.comparison.pool import import_archives
+from ai_dev_tools.benchmark.records import paths
+from ai_dev_tools.benchmark.records.table_files import read_table
 from fakes.ollama import FakeOllama
 from support import making
 from support.workflow_project import Project
@@ -114,6 +117,38 @@ def test_a_run_is_compared_with_its_replay(author: Author) -> None:
     # on a busy machine, times can be void in one of the two runs; what both asked is the same on any machine
     assert all(line.startswith("time:") for line in changed), changed
     assert "Request by request" in (folder / "overview.html").read_text()
+    before, after = (_figures(author.project.folder / "results" / run) for run in ("light", "light@replay"))
+    for name, table in before.items():
+        assert len(table)
+        pd.testing.assert_frame_equal(table, after[name], check_exact=True, obj=name)
+
+
+OF_A_CLOCK = {"s", "tokens/s", "1/s", "cores", "bytes", "requests"}
+"""Units of figures that two runs of the same requests need not share."""
+
+
+def _figures(run: Path) -> dict[str, pd.DataFrame]:
+    """Every figure of a run that no clock decides: samples, metrics, comparisons, and verdicts on tokens and quality."""
+    tables = {name: read_table(run / "tables" / f"{name}.csv") for name in paths.TABLE_NAMES}
+    known = tables["definitions"]
+    timed = set(known.loc[known["unit"].isin(OF_A_CLOCK), "name"]) | {"efficiency_score"}
+    samples, verdicts = tables["samples"], tables["verdicts"]
+    quality = [
+        name for name in verdicts if "quality" in name or name.startswith(("worst_task", "floor_p", "own_floor_p"))
+    ]
+    of_time = {
+        name for name in samples if name.endswith("_s") or name.startswith(("server_", "endpoint_", "other_cpu"))
+    }
+    figures = {
+        "samples": samples.drop(columns=[*of_time, "session", "started_at", "in_flight", "flags"], errors="ignore"),
+        "metrics": tables["metrics"].loc[~tables["metrics"]["metric"].isin(timed)],
+        "comparisons": tables["comparisons"].loc[~tables["comparisons"]["comparison"].isin(timed)],
+        "verdicts on tokens": verdicts.loc[verdicts["outcome"] == "tokens"],
+        "quality behind verdicts": verdicts[["claim", "models", "task", *quality]],
+    }
+    # p-values adjusted over a family that claims about time belong to, and whose run it is
+    shared = ["p_adjusted", "profile", "run"]
+    return {name: table.drop(columns=shared, errors="ignore").reset_index(drop=True) for name, table in figures.items()}
 
 
 @pytest.fixture(scope="module")
