@@ -57,6 +57,7 @@ if flow.source == "cases":
     localrules:
         fetch_weights,
         fetch_corpus,
+        fetch_repository,
         render_prompts,
 
     include: "workflow/rules/fetch.smk"

@@ -37,3 +37,20 @@ rule fetch_corpus:
         round=flow.corpus_round,
     script:
         "../scripts/fetch_corpus.py"
+
+
+rule fetch_repository:
+    """The texts of one commit of a git repository, which agents read; never checked out."""
+    output:
+        paths.REPOSITORY_RECEIPT,
+    log:
+        f"{paths.LOGS}/fetch_repository.{{repository}}.log",
+    priority: flow.before_blocks
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        measuring=flow.blocks_at_once,
+    params:
+        place=flow.of(lambda experiment, job: experiment.repository(job.repository)),
+    script:
+        "../scripts/fetch_repository.py"

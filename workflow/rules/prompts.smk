@@ -1,7 +1,7 @@
 # In: cases and tool results. Out: every prompt of a task, one row per (case, approach).
 
 COMPOSED = dict(
-    approaches=flow.experiment.prompted_approaches,
+    approaches=flow.of(lambda experiment, job: experiment.prompted(job.task)),
     tools=flow.of(lambda experiment, job: experiment.task_tools(job.task)),
     shown=flow.of(lambda experiment, job: experiment.shown_tools(job.task)),
     agents=flow.agents,
@@ -13,6 +13,7 @@ rule render_prompts:
     input:
         task=flow.of(lambda experiment, job: experiment.task_files(job.task)),
         contexts=flow.of(lambda experiment, job: experiment.context_files(job.task)),
+        workspaces=flow.of(lambda experiment, job: experiment.workspace_receipts(job.task)),
         plugins=flow.prompt_plugins,
     output:
         paths.PROMPTS,

@@ -106,6 +106,8 @@ def _said(plan: Plan) -> Iterator[str]:
     """What a plan says, for people."""
     yield f"Profile {plan.profile}: {', '.join(plan.models)}"
     yield f"Arms: {', '.join(plan.approaches)}; {plan.samples} samples each"
+    for task, arms in plan.arms.items():
+        yield f"Arms of task {task}: {', '.join(arms)}; only an agent can read its workspaces, so there is no single prompt"
     for claim in plan.claims:
         yield f"Claim {claim.id}: '{claim.approach}' against '{claim.reference}', margin {claim.margin_ratio:g}"
     for task, cases in plan.tasks.items():

@@ -28,6 +28,7 @@ from ai_dev_tools.benchmark.tasks.corpora import (
     CorpusInvalid,
     CorpusUnavailable,
     fetch_corpus,
+    find_corpus,
     is_complete,
     load_corpora,
     read_archive,
@@ -315,12 +316,127 @@ def test_a_download_that_does_not_end_is_stopped(index: Index, tmp_path: Path, m
 
 @given(st.text(alphabet="a./\\:\0", max_size=12))
 def test_a_path_counts_as_safe_only_if_it_stays_below_its_folder(name: str) -> None:
-    if corpora._is_safe_path(name):
+    if corpora.is_safe_path(name):
         below = Path("/top").joinpath(name)
         assert below != Path("/top")
         assert ".." not in below.parts
         assert below.is_relative_to("/top")
         assert not set(name) & set("\\:\0")
+
+
+# --- all of an archive ----------------------------------------------------------------------------------------------
+
+FULL_SDIST = sdist(
+    regular("demo-1.0/demo/core.py"),
+    regular("demo-1.0/README.md", "# Demo ∀\n".encode()),
+    regular("demo-1.0/logo.png", b"\x89PNG\0\0"),
+    regular("demo-1.0/setup.py", b"raise SystemExit('build code must never run')\n"),
+    special("demo-1.0/docs", tarfile.SYMTYPE, "/etc"),
+    special("demo-1.0/device", tarfile.CHRTYPE),
+)
+
+
+def whole(archive: bytes = FULL_SDIST, **changes: object) -> Corpus:
+    return corpus(archive, **({"members": "all"} | changes))
+
+
+def test_all_members_are_those_that_are_text(index: Index, tmp_path: Path) -> None:
+    """No link, no device, no picture; nothing is executed."""
+    index.files["demo-1.0.tar.gz"] = FULL_SDIST
+    fetch_corpus(whole(), tmp_path / "demo")
+    assert files_below(tmp_path / "demo") == ["README.md", "demo/core.py", "setup.py"]
+
+
+def test_a_listed_corpus_can_be_taken_whole_beside_its_members(index: Index, tmp_path: Path) -> None:
+    index.files["demo-1.0.tar.gz"] = FULL_SDIST
+    known = {"demo": corpus(FULL_SDIST)}
+    for name in ("demo", "demo-all"):
+        fetch_corpus(find_corpus(known, name, "corpora.yaml"), tmp_path / name)
+    assert files_below(tmp_path / "demo") == ["demo/core.py"]
+    assert files_below(tmp_path / "demo-all") == ["README.md", "demo/core.py", "setup.py"]
+
+
+def test_a_whole_corpus_goes_through_the_parameters_of_a_job() -> None:
+    whole_of_it = corpus().whole
+    assert Corpus(**whole_of_it.model_dump(mode="json")) == whole_of_it
+
+
+def test_an_id_may_not_look_like_all_of_another(tmp_path: Path) -> None:
+    (tmp_path / "corpora.yaml").write_text("demo-all: {}\n")
+    with pytest.raises(ConfigurationError, match="an id has no '-'"):
+        load_corpora(tmp_path / "corpora.yaml")
+
+
+def test_an_unknown_corpus_is_one_line_with_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"corpora.yaml has no corpus 'dmo', did you mean 'demo'\?"):
+        find_corpus({"demo": corpus()}, "dmo-all", "corpora.yaml")
+    remote = {"demo": corpus(kind="wheel", sha256=None)}
+    with pytest.raises(ConfigurationError, match="its archive has no sha256"):
+        find_corpus(remote, "demo-all", "corpora.yaml")
+
+
+@pytest.mark.parametrize("harm", ["edit", "addition", "loss", "no listing", "another archive"])
+def test_a_whole_corpus_is_fetched_again_only_if_it_is_not_what_was_unpacked(
+    harm: str, index: Index, tmp_path: Path
+) -> None:
+    index.files["demo-1.0.tar.gz"] = FULL_SDIST
+    folder = tmp_path / "demo"
+    fetch_corpus(whole(), folder)
+    fetch_corpus(whole(), folder)
+    assert index.bytes_sent == len(FULL_SDIST)
+    match harm:
+        case "edit":
+            (folder / "setup.py").write_text("changed\n")
+        case "addition":
+            (folder / "answers.md").write_text("core.py\n")
+        case "loss":
+            (folder / "setup.py").unlink()
+        case "no listing":
+            (tmp_path / "demo.sha256").unlink()
+        case "another archive":
+            listing = (tmp_path / "demo.sha256").read_text()
+            (tmp_path / "demo.sha256").write_text("0" * 64 + listing[64:])
+    fetch_corpus(whole(), folder)
+    assert index.bytes_sent == 2 * len(FULL_SDIST)
+    assert files_below(folder) == ["README.md", "demo/core.py", "setup.py"]
+
+
+BAD_WHOLE = {
+    "parent folder": (sdist(regular("demo-1.0/../../evil.py")), "leaves the archive's folder"),
+    "duplicate": (sdist(regular(LISTED), regular(LISTED)), "is there twice"),
+    "two in one place": (
+        sdist(regular("demo-1.0/a.py"), regular("demo-1.0/A.py")),
+        "would be in one place with 'a.py'",
+    ),
+    "two folders in one place": (
+        sdist(regular("demo-1.0/a/x.py"), regular("demo-1.0/A/y.py")),
+        "in one place with 'a'",
+    ),
+    "file and folder": (sdist(regular("demo-1.0/a"), regular("demo-1.0/a/b")), "'a' is a file and a folder"),
+    "device name": (sdist(regular("demo-1.0/aux.py")), "some systems read differently"),
+    "long name": (sdist(regular(f"demo-1.0/{'x' * 250}.py")), "too long"),
+    "large member": (sdist(regular("demo-1.0/a", bytes(corpora.MAX_MEMBER_BYTES + 1))), "is larger than"),
+    "nothing": (sdist(regular("demo-1.0/logo.png", b"\0")), "has no member that is text"),
+    "not an archive": (b"PK but not really", "is not a readable archive"),
+}
+
+
+@pytest.mark.parametrize(("archive", "reason"), BAD_WHOLE.values(), ids=BAD_WHOLE.keys())
+def test_an_archive_that_cannot_be_unpacked_whole_is_refused_in_one_line(
+    archive: bytes, reason: str, tmp_path: Path
+) -> None:
+    (tmp_path / "archive").write_bytes(archive)
+    with pytest.raises(CorpusInvalid) as caught:
+        read_archive(whole(archive), tmp_path / "archive")
+    assert reason in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_archive_of_too_many_members_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(corpora, "MAX_MEMBERS", 3)
+    (tmp_path / "archive").write_bytes(FULL_SDIST)
+    with pytest.raises(CorpusInvalid, match="is one of more than 3"):
+        read_archive(whole(), tmp_path / "archive")
 
 
 # --- the list of corpora --------------------------------------------------------------------------------------------
@@ -339,6 +455,12 @@ BAD_ENTRIES: dict[str, tuple[Callable[[dict[str, object]], object], str]] = {
     "unpinned sdist": (lambda c: {k: v for k, v in c.items() if k != "sha256"}, "needs the sha256"),
     "unsafe member": (lambda c: c | {"members": {"../x": "0" * 64}}, "without `..`"),
     "no members": (lambda c: c | {"members": {}}, "members"),
+    "absent members": (lambda c: c | {"members": None}, "list the members with their sha256, or say `all`"),
+    "unknown word": (lambda c: c | {"members": "every"}, "list the members with their sha256, or say `all`"),
+    "all of an unpinned wheel": (
+        lambda c: {k: v for k, v in c.items() if k != "sha256"} | {"kind": "wheel", "members": "all"},
+        "needs the sha256 of the archive",
+    ),
     "invented licence": (lambda c: c | {"license": "Free For All"}, "SPDX"),
     "not a mapping": (lambda c: ["demo"], "not a mapping"),
 }

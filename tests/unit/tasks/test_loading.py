@@ -152,7 +152,7 @@ def test_a_mistake_in_a_task_is_one_line_naming_file_and_field(
         ({"source": None, "inline": {"a\0": "x"}}, ["'inline'", "is not a path below"]),
         ({"source": None, "inline": {"a": "x", "a/b.py": "y"}}, ["'a' is a file, and a folder in 'a/b.py'"]),
         ({"labels": {"x": float("nan")}}, ["holds an invalid number"]),
-        ({"source": None}, ["give exactly one of 'source', 'inline' and 'contexts'"]),
+        ({"source": None}, ["give exactly one of 'source', 'inline', 'contexts' and 'workspace'"]),
         ({"inline": {"a": "b"}}, ["give exactly one of"]),
         ({"source": None, "inline": {"../a.py": "x"}}, ["'inline'", "'../a.py' is not a path below"]),
         ({"source": None, "inline": {"/a.py": "x"}}, ["'inline'", "'/a.py' is not a path below"]),

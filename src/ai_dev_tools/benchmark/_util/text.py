@@ -117,3 +117,20 @@ def xml_text(text: str) -> str:
 def shorten(text: str, most: int) -> str:
     """The start of a text, with a note of how much is left out."""
     return text if len(text) <= most else f"{text[:most]}… ({number(len(text) - most)} more characters)"
+
+
+def is_storable(text: str) -> bool:
+    """Whether a text can be written as UTF-8: it has no half of a character, as names of files may."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def is_text(content: bytes) -> bool:
+    """Whether a file's content is UTF-8 text."""
+    try:
+        return "\0" not in content.decode()
+    except UnicodeDecodeError:
+        return False

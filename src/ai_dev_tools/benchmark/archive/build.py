@@ -51,6 +51,7 @@ from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.about import Subject
 from ai_dev_tools.benchmark.records.archive_names import plugin_member
 from ai_dev_tools.benchmark.records.plan import read_plans
+from ai_dev_tools.benchmark.tasks.corpora import listing_of
 from ai_dev_tools.benchmark.tasks.receipts import read_receipt
 
 BY_TASK = ("fetch_corpus", "collect_contexts", "render_prompts")
@@ -233,6 +234,8 @@ class _Collection:
                              self.root / paths.CORPUS_RECEIPT.format(corpus=name))  # fmt: skip
             if self._may_include(receipt):
                 yield from _tree(self.root / paths.CORPORA_FOLDER / name, f"{paths.CORPORA_FOLDER}/{name}")
+                if (listing := listing_of(self.root / paths.CORPORA_FOLDER / name)).exists():
+                    yield Member(f"{paths.CORPORA_FOLDER}/{listing.name}", listing)
         for model in self._embedded_models() if "weights" in self.included else ():
             if (self.root / model.path).exists():
                 yield Member(model.path.as_posix(), self.root / model.path)

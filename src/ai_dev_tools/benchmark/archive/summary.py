@@ -94,7 +94,7 @@ def wrong_settings_of_report(recorded: object, manifest: Manifest, plans: Path) 
             "tasks": sorted(plan.tasks),
             "approaches": sorted(plan.approaches),
             "samples": plan.samples,
-            "expected": {task: plan.samples * len(plan.approaches) for task in plan.tasks},
+            "expected": {task: plan.expected(task) for task in plan.tasks},
         }
     )
     yield from (f"its {name} is not what plan {manifest.plan} says" for name in said if said[name] != planned.get(name))

@@ -99,7 +99,7 @@ def _planned(plan: Plan) -> RunAbout:
         models=list(plan.models),
         tasks={task: task.replace("_", " ") for task in plan.tasks},
         approaches=dict.fromkeys(plan.approaches, ""),
-        expected=dict.fromkeys(plan.tasks, plan.samples * len(plan.approaches)),
+        expected={task: plan.expected(task) for task in plan.tasks},
     )
 
 

@@ -5,7 +5,7 @@ Every host that is not this machine is named before anything is sent.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -62,17 +62,14 @@ def destinations(experiment: Experiment, profile: str) -> list[Destination]:
                 models += [instance.model] if instance.model not in models else []
     if not asked:
         return []
-    samples, arms = experiment.profile(profile).samples, len(experiment.approaches)
+    samples = experiment.profile(profile).samples
+    prompts = experiment.requests(profile)
     cases = sum(len(experiment.cases(profile, task)[:samples]) for task in experiment.tasks)
     return [
-        Destination(host, encrypted, tuple(models), _prompts(experiment, models, samples * arms), cases, tasks, key_env)
+        Destination(host, encrypted, tuple(models), prompts * len(models), cases, tasks, key_env)
         for tasks in [tuple(experiment.tasks)]
         for (host, encrypted, key_env), models in sorted(asked.items(), key=lambda item: item[0][0])
     ]
-
-
-def _prompts(experiment: Experiment, models: Sequence[str], each: int) -> int:
-    return each * len(models) * len(experiment.tasks)
 
 
 def _addresses(instance: ResolvedInstance, spec: EndpointSpec) -> Iterator[str]:

@@ -47,9 +47,8 @@ def estimate(experiment: Experiment, profiles: list[str], root: Path) -> Duratio
     requests = missing = 0
     servers: dict[str, float] = defaultdict(float)
     unknown: list[str] = []
-    arms = len(experiment.approaches)
     for profile in profiles:
-        wanted = experiment.profile(profile).samples * arms
+        samples = experiment.profile(profile).samples
         for instance in experiment.instances(profile):
             server = experiment.servers(profile)[paths.safe_model(instance.model)]
             rate = measured.get(instance.model)
@@ -57,7 +56,9 @@ def estimate(experiment: Experiment, profiles: list[str], root: Path) -> Duratio
                 unknown.append(instance.model)
                 rate = scaled(instance.model, measured)
             for task in experiment.tasks:
-                there = _stored(root, profile, instance.model, task, experiment.approaches, wanted // arms)
+                arms = experiment.arms(task)
+                wanted = samples * len(arms)
+                there = _stored(root, profile, instance.model, task, arms, samples)
                 requests, missing = requests + wanted, missing + wanted - there
                 servers[server] += (wanted - there) * (rate or 0.0) / instance.max_concurrent
     known = bool(measured) or not missing

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from ai_dev_tools.benchmark._util.credentials import without_passwords
 from ai_dev_tools.benchmark._util.model_names import full_name
+from ai_dev_tools.benchmark._util.text import listing
 from ai_dev_tools.benchmark.config.models import (
     ALL,
     Config,
@@ -38,6 +39,7 @@ from ai_dev_tools.benchmark.plugins import (
     Registry,
     agent_tool_of,
     is_agent,
+    reads_workspaces,
 )
 from ai_dev_tools.benchmark.prompts.approaches import FINDINGS_CONTROLS, PLAIN_ARMS, find_approach
 from ai_dev_tools.benchmark.prompts.fingerprints import case_digests, tool_digest
@@ -48,7 +50,8 @@ from ai_dev_tools.benchmark.records.block import PROTOCOL, Block, PluginRef, cas
 from ai_dev_tools.benchmark.records.endpoint_spec import EndpointSpec
 from ai_dev_tools.benchmark.records.episode import VERSION
 from ai_dev_tools.benchmark.records.plan import RULES, Plan, QualityRule
-from ai_dev_tools.benchmark.tasks.loading import Task, check_names, load_task
+from ai_dev_tools.benchmark.tasks.loading import Task, check_names, load_task, says_agents_only
+from ai_dev_tools.benchmark.tasks.workspaces import Workspaces
 
 
 @dataclass
@@ -74,12 +77,40 @@ class Experiment:
     def tasks(self) -> dict[str, Task]:
         """The selected tasks by id."""
         names = self.config.tasks
-        wanted = sorted(self.task_folders) if ALL in names else list(names)
+        wanted = (
+            [name for name in sorted(self.task_folders) if name not in self.left_out] if ALL in names else list(names)
+        )
         check_names(wanted, self.task_folders, "task")
         loaded = {name: load_task(self.task_folders[name]) for name in wanted}
+        if not self.agent_arms and (task := next((task for task in loaded.values() if task.agents_only), None)):
+            raise ConfigurationError(
+                f"config: only an agent can read the workspaces of task '{task.id}', and 'approaches' names none",
+                remedy="Add approaches=agent,agent-none, or leave the task out",
+            )
         for task in loaded.values() if not self.config.tools else ():  # no task's own tools are used then
             check_names(task.tools, self.tool_files, f"tool in {task.folder / 'task.yaml'}")
         return loaded
+
+    @cached_property
+    def left_out(self) -> list[str]:
+        """Tasks that `tasks: all` does not mean, because only agents can be asked and none is."""
+        if ALL not in self.config.tasks or self.agent_arms:
+            return []
+        return [name for name in sorted(self.task_folders) if says_agents_only(self.task_folders[name])]
+
+    @property
+    def notes(self) -> list[str]:
+        """What a run leaves out, for people."""
+        left_out = [
+            f"task {name} is left out: only agents can be asked (approaches=agent,agent-none)" for name in self.left_out
+        ]
+        missing = {name: [arm for arm in self._arms if arm not in self.arms(name)] for name in self.tasks}
+        fewer = [
+            f"task {name} has no arm {listing(arms)}: only an agent can read its workspaces"
+            for name, arms in missing.items()
+            if arms
+        ]
+        return [*left_out, *fewer]
 
     @cached_property
     def tools(self) -> dict[str, ToolSpec]:
@@ -146,7 +177,8 @@ class Experiment:
                 f"config: 'plan.reference' is '{reference}', which is not an arm of this run, {nearest(reference, names)}"
             )
         self._refuse_what_no_agent_can_do()
-        return names
+        exists = reads_workspaces if all(task.agents_only for task in self.tasks.values()) else bool
+        return [name for name in names if exists(name)]
 
     def _refuse_what_no_agent_can_do(self) -> None:
         for task in self.tasks.values() if self.agent_arms else ():
@@ -179,6 +211,11 @@ class Experiment:
             )
         )
 
+    def prompted(self, task: str) -> list[str]:
+        """The arms whose prompts are made for a task."""
+        names = self.prompted_approaches
+        return [name for name in names if reads_workspaces(name)] if self.tasks[task].agents_only else names
+
     @property
     def plugin_approaches(self) -> list[str]:
         """The arms of the run that plugins brought."""
@@ -189,12 +226,21 @@ class Experiment:
         wanted = list(names)
         return [plugin for plugin in self.plugins if plugin.has(registry, wanted)]
 
+    def arms(self, task: str) -> list[str]:
+        """The arms of a task: all of the run, or those that exist where a workspace is no prompt."""
+        names = self.approaches
+        return [name for name in names if reads_workspaces(name)] if self.tasks[task].agents_only else names
+
+    def requests(self, profile: str) -> int:
+        """How many samples a profile asks of one model."""
+        return self.profile(profile).samples * sum(len(self.arms(task)) for task in self.tasks)
+
     def shown_tools(self, task: str) -> list[str]:
         """Tools behind the arm `tools` and the controls.
 
         These are the task's own, unless the setting `tools` names others.
         """
-        if self.without_findings:
+        if self.without_findings or self.tasks[task].agents_only:
             return []
         return list(self.config.tools or self.tasks[task].tools)
 
@@ -205,7 +251,8 @@ class Experiment:
 
     def task_tools(self, task: str) -> list[str]:
         """Tools that run over a task's cases: those behind the arms, and those with a separate arm."""
-        return list(dict.fromkeys([*self.shown_tools(task), *self.judged_tools]))
+        judged = [] if self.tasks[task].agents_only else self.judged_tools
+        return list(dict.fromkeys([*self.shown_tools(task), *judged]))
 
     @property
     def run(self) -> str:
@@ -296,6 +343,31 @@ class Experiment:
         """Receipts of the corpora that a task's cases read."""
         return [paths.CORPUS_RECEIPT.format(corpus=corpus) for corpus in self.tasks[task].corpora]
 
+    def workspace_receipts(self, task: str) -> list[str]:
+        """Receipts of what the workspaces of a task are made of: agents read these files, and no tool runs before."""
+        loaded = self.tasks[task]
+        repositories = [paths.REPOSITORY_RECEIPT.format(repository=name) for name in loaded.repositories]
+        return [*self.receipts(task), *repositories] if loaded.agents_only else []
+
+    def folder_digests(self, task: str) -> dict[str, str]:
+        """What the files say of folders that are workspaces of a task: their prompts are made again when a file changes."""
+        loaded = self.tasks[task]
+        workspaces = Workspaces(loaded, Path(paths.CORPORA_FOLDER))
+        folders = [case for case in loaded.cases if case.workspace and case.workspace.path]
+        return {case.id: workspaces.of(case).digest for case in folders}
+
+    def repository(self, name: str) -> dict[str, str]:
+        """What has to be fetched as a repository of this id, and the place that names it first.
+
+        Raises:
+            ConfigurationError: no case names it.
+        """
+        for task in self.tasks.values():
+            if source := task.repositories.get(name):
+                place = {"folder": str(task.folder), "where": task.workspaces[source]}
+                return {"git": str(source.git), "commit": str(source.commit), **place}
+        raise ConfigurationError(f"no case of this run has a repository '{name}' as its workspace")
+
     def context_files(self, task: str) -> list[str]:
         """Tool results that a task's prompts need, in the order of `task_tools`."""
         return [paths.CONTEXTS.format(task=task, tool=tool) for tool in self.task_tools(task)]
@@ -340,7 +412,7 @@ class Experiment:
             task=task,
             cases=self.cases(profile, task)[: resolved.samples],  # no others are asked, and a command line has a limit
             samples=resolved.samples,
-            approaches=self.approaches,
+            approaches=self.arms(task),
             options=options,
             think=config.think,
             timeout_s=resolved.task_timeout,
@@ -348,7 +420,7 @@ class Experiment:
             retry=config.retry,
             round=read_round(profile, model, task),
             plan=self.plan(profile).digest,
-            run_requests=resolved.samples * len(self.approaches) * len(self.blocks(profile)),
+            run_requests=self.requests(profile) * len(self.instances(profile)),
             endpoint=self.endpoint(profile, instance),
             plugins=self._block_plugins(task, instance),
         )
@@ -384,7 +456,7 @@ class Experiment:
             supplied={task.id: bool(task.scoring) for task in self.tasks.values() if task.supplied},
             approaches={name: find_approach(name, self.tool_files).description for name in self.approaches},
             samples=resolved.samples,
-            expected={task: resolved.samples * len(self.approaches) for task in self.tasks},
+            expected={task: resolved.samples * len(self.arms(task)) for task in self.tasks},
             execution_mode=str(self.config.execution_mode),
             plan=self.plan(profile).digest,
             partial=self.config.partial,
@@ -452,8 +524,15 @@ class Experiment:
     def _said(self) -> dict[str, Any]:
         """What a plan says only where there is something to say: its hash covers what is said."""
         said: dict[str, Any] = {"plugins": digests} if (digests := self._plugin_digests) else {}
+        said |= {"arms": fewer} if (fewer := self._fewer_arms) else {}
         agents = {**self.config.agent.model_dump(), "version": VERSION}
         return said | ({"agents": agents} if self.agent_arms else {})
+
+    @property
+    def _fewer_arms(self) -> dict[str, tuple[str, ...]]:
+        """Arms of the tasks that do not have all arms of the run."""
+        arms = {task: tuple(self.arms(task)) for task in self.tasks}
+        return {task: found for task, found in arms.items() if found != tuple(self.approaches)}
 
     @cached_property
     def _plugin_digests(self) -> dict[str, str]:

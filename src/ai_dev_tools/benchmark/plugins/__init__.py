@@ -55,6 +55,7 @@ from ai_dev_tools.benchmark.plugins.kinds import (
     is_agent,
     metric,
     plot,
+    reads_workspaces,
     reference_for,
     scorer,
 )
@@ -121,6 +122,7 @@ __all__ = [
     "without_plugins",
     "plot",
     "reference_for",
+    "reads_workspaces",
     "scorer",
 ]
 

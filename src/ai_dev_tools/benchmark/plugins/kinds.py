@@ -232,6 +232,11 @@ def agent_tool_of(approach: str) -> str | None:
     return approach.removeprefix(AGENT_PREFIX) if with_tool else None
 
 
+def reads_workspaces(approach: str) -> bool:
+    """Whether an arm exists for a case that is a whole repository: it shows no files, or an agent reads them."""
+    return is_agent(approach) or approach == "no_context"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Approach(Plugin[ApproachFunction]):
     """An arm; its description says what it rules out, for the report."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, ToolError
-from ai_dev_tools.benchmark.plugins import Approach, CaseInputs, is_agent
+from ai_dev_tools.benchmark.plugins import Approach, CaseInputs, is_agent, reads_workspaces
 from ai_dev_tools.benchmark.prompts.episodes import ArmDesign, case_workspace, episode_spec, first_message
-from ai_dev_tools.benchmark.records.episode import EpisodeSpec
+from ai_dev_tools.benchmark.records.episode import EpisodeSpec, Workspace
 from ai_dev_tools.benchmark.records.sample import SampleError, write_atomically
 
 if TYPE_CHECKING:
     from ai_dev_tools.benchmark.prompts.tool_results import ToolResult
     from ai_dev_tools.benchmark.tasks.loading import Case, Task
+    from ai_dev_tools.benchmark.tasks.workspaces import Workspaces
 
 
 class Prompt(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -127,7 +128,10 @@ def rendered(
 ) -> list[Prompt]:
     """Like `render_prompts`, but without the check of sizes."""
     from ai_dev_tools.benchmark.tasks.loading import render_questions
+    from ai_dev_tools.benchmark.tasks.workspaces import Workspaces
 
+    if task.agents_only:
+        return list(_workspace_prompts(task, arms, Workspaces(task, corpora), designs))
     cases = [case for case in task.cases if case.contexts or all(case.id in results for results in contexts.values())]
     questions = render_questions(task, cases)
     return [
@@ -135,6 +139,28 @@ def rendered(
         for case in cases
         for row in _case_prompts(task, case, str(questions[case.id]), contexts, arms, corpora, tools, designs)
     ]
+
+
+def _workspace_prompts(
+    task: Task, arms: list[Approach], workspaces: Workspaces, designs: Mapping[str, ArmDesign]
+) -> Iterator[Prompt]:
+    """The prompts of cases that are whole repositories: those of agents, and the question alone."""
+    from ai_dev_tools.benchmark.tasks.corpora import CorpusUnavailable
+    from ai_dev_tools.benchmark.tasks.loading import render_questions
+
+    questions = render_questions(task)
+    for case in task.cases:
+        for arm in (arm for arm in arms if reads_workspaces(arm.name)):
+            question = str(questions[case.id])
+            try:
+                workspace = workspaces.of(case).record()
+            except CorpusUnavailable as error:
+                yield _row(task, case, arm, None, error=SampleError(SKIPPED, str(error)))
+                continue
+            if is_agent(arm.name):
+                yield _episode_prompt(task, case, arm, workspace, question, designs[arm.name])
+            else:
+                yield _row(task, case, arm, compose(question, None, task.answer_schema))
 
 
 def _case_prompts(
@@ -166,7 +192,7 @@ def _case_prompts(
         given=case.contexts,
     )
     return [
-        _episode_prompt(task, case, arm, texts, question, designs[arm.name])
+        _episode_prompt(task, case, arm, case_workspace(case.id, texts), question, designs[arm.name])
         if is_agent(arm.name)
         else _arm_prompt(task, case, arm, inputs, question)
         for arm in arms
@@ -174,10 +200,9 @@ def _case_prompts(
 
 
 def _episode_prompt(
-    task: Task, case: Case, arm: Approach, texts: Mapping[str, str], question: str, design: ArmDesign
+    task: Task, case: Case, arm: Approach, workspace: Workspace, question: str, design: ArmDesign
 ) -> Prompt:
     """The first message of an agent at a case, and what the episode may do after it."""
-    workspace = case_workspace(case.id, texts)
     spec = episode_spec(arm.name, design, workspace, question, case.vars)
     row = _row(task, case, arm, first_message(question, task.answer_schema, spec))
     return msgspec.structs.replace(row, episode=spec)

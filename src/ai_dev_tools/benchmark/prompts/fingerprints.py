@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ai_dev_tools.benchmark.prompts.tools import ToolSpec, companions
+from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.tasks.case_files import content_digest, source_files
 from ai_dev_tools.benchmark.tasks.loading import Case, Task
+from ai_dev_tools.benchmark.tasks.workspaces import Workspaces
 
 LENGTH = 12
 _CASE = ("cluster", "source", "files", "excerpt", "inline", "contexts", "vars", "truth")
@@ -17,13 +19,17 @@ _PROSE = {"description", "homepage", "install"}
 def case_digests(task: Task, cases: Iterable[str]) -> dict[str, str]:
     """For each case, a digest of the question, the files and the correct answer.
 
-    Files of a corpus are pinned by checksum in `corpora.yaml` and may not be here yet, so only their names count.
+    Files of a corpus are pinned by checksum in `corpora.yaml`, those of a git repository by its commit; they may not be here
+    yet, so only their names count.
     """
     rules = [rule.model_dump_json() for rule in task.scoring]
+    workspaces = Workspaces(task, Path(paths.CORPORA_FOLDER))
+
+    def parts(case: Case) -> list[object]:
+        return [*_case(case), *_files(task, case), *_workspace(case, workspaces)]
+
     return {
-        name: content_digest(
-            task.question, task.answer_schema, *rules, *_case(task.case(name)), *_files(task, task.case(name))
-        )[:LENGTH]
+        name: content_digest(task.question, task.answer_schema, *rules, *parts(task.case(name)))[:LENGTH]
         for name in cases
     }
 
@@ -37,6 +43,14 @@ def _files(task: Task, case: Case) -> list[bytes]:
         return []
     base: Path = task.folder.resolve() / "sources"
     return [path.read_bytes() for path in source_files(case, base, case.source, case.where)]
+
+
+def _workspace(case: Case, workspaces: Workspaces) -> list[str]:
+    """Where the files of a workspace come from, and for a folder what they say."""
+    if case.workspace is None:
+        return []
+    said = case.workspace.model_dump_json()
+    return [said, workspaces.of(case).digest] if case.workspace.path else [said]
 
 
 def tool_digest(tool: ToolSpec) -> str:

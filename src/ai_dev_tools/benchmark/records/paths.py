@@ -17,10 +17,12 @@ NOTEBOOK = "notebooks/report.ipynb"
 
 CORPORA_FOLDER = "resources/corpora"
 CORPUS_RECEIPT = f"{CORPORA_FOLDER}/{{corpus}}.json"
+REPOSITORIES_FOLDER = "resources/repositories"
+REPOSITORY_RECEIPT = f"{REPOSITORIES_FOLDER}/{{repository}}.json"
 WEIGHTS = "resources/models/{weights}"
 
 CASE_LIST = "resources/cases/{sha256}.{format}"
-FETCHED = tuple(str(Path(path).parent) for path in (WEIGHTS, CORPUS_RECEIPT, CASE_LIST))
+FETCHED = tuple(str(Path(path).parent) for path in (WEIGHTS, CORPUS_RECEIPT, REPOSITORY_RECEIPT, CASE_LIST))
 """Folders of downloads that are fetched again when needed; known digests of container images are not among them."""
 
 CONTEXTS = "results/contexts/{task}.{tool}.jsonl"

@@ -75,6 +75,8 @@ class Plan(_Part):
     models: tuple[str, ...]
     tasks: dict[str, tuple[str, ...]]
     approaches: tuple[str, ...]
+    arms: dict[str, tuple[str, ...]] = {}
+    """Arms of each task that does not have all: what only an agent can read fits no single prompt."""
     samples: Annotated[int, Field(ge=1)]
     alpha: Level = ALPHA
     claims: tuple[Claim, ...]
@@ -107,6 +109,14 @@ class Plan(_Part):
     def digest(self) -> str:
         """First 16 hex digits of the sha256 of the plan's canonical JSON."""
         return _digest(self.content())
+
+    def arms_of(self, task: str) -> tuple[str, ...]:
+        """The arms that a task is asked in."""
+        return self.arms.get(task, self.approaches)
+
+    def expected(self, task: str) -> int:
+        """Samples of one model at a task."""
+        return self.samples * len(self.arms_of(task))
 
     def restates(self, earlier: Plan) -> bool:
         """Whether this is an earlier plan as a newer version of this project writes it."""

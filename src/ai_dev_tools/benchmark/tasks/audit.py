@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
 from ai_dev_tools.benchmark.records import paths
-from ai_dev_tools.benchmark.tasks.corpora import Corpus, CorpusUnavailable, fetch_corpus, load_corpora
+from ai_dev_tools.benchmark.tasks.corpora import Corpus, CorpusUnavailable, fetch_corpus, find_corpus, load_corpora
 from ai_dev_tools.benchmark.tasks.loading import find_tasks, load_task
 
 
@@ -65,10 +65,8 @@ def _audited(folder: Path, corpora: Path, known: dict[str, Corpus]) -> list[str]
     """Print and return a task's differences; None if its corpora are not available."""
     task = load_task(folder)
     try:
-        for corpus in task.corpora:
-            if corpus not in known:
-                raise ConfigurationError(f"{folder}: corpus '{corpus}' is not in {paths.CORPORA}")
-            fetch_corpus(known[corpus], corpora / corpus)
+        for name in task.corpora:
+            fetch_corpus(find_corpus(known, name, paths.CORPORA), corpora / name)
     except CorpusUnavailable as error:
         print(f"{task.id}: not audited, {error}", file=sys.stderr)
         return None

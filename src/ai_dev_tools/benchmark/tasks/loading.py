@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, PositiveFloat, field_validator, model_validator
 
-from ai_dev_tools.benchmark._util.json_values import JsonValue
+from ai_dev_tools.benchmark._util.json_values import JsonValue, table_in
 from ai_dev_tools.benchmark.config.models import WorkflowType
 from ai_dev_tools.benchmark.config.parsing import (
     CLUSTER,
@@ -29,9 +29,12 @@ from ai_dev_tools.benchmark.plugins import SCORERS
 from ai_dev_tools.benchmark.records.names import clean_files
 from ai_dev_tools.benchmark.tasks.case_files import source_files
 from ai_dev_tools.benchmark.tasks.case_lists import IMPLICIT, CaseList, list_files, listed_cases
+from ai_dev_tools.benchmark.tasks.corpora import whole_id
 from ai_dev_tools.benchmark.tasks.excerpts import Excerpt
+from ai_dev_tools.benchmark.tasks.repositories import check_place
 from ai_dev_tools.benchmark.tasks.scoring import NORMALISATIONS, ScorerFailed, score_fields
 from ai_dev_tools.benchmark.tasks.templating import MAX_QUESTION_BYTES, Failed, render_each
+from ai_dev_tools.benchmark.tasks.workspaces import WorkspaceSource, workspace_errors
 
 CORPUS_PREFIX = "corpus:"
 _OF_A_RULE = ("field", "scorer", "weight")
@@ -96,6 +99,7 @@ class Case(StrictModel):
     excerpt: Excerpt | None = None
     inline: dict[str, str] | None = Field(None, min_length=1)
     contexts: dict[str, str] | None = Field(None, min_length=1)
+    workspace: WorkspaceSource | None = None
     vars: dict[str, object] = {}
     truth: dict[str, Any] | None = None
     labels: object = None
@@ -116,8 +120,10 @@ class Case(StrictModel):
 
     @model_validator(mode="after")
     def _one_source(self) -> Case:
-        if sum(given is not None for given in (self.source, self.inline, self.contexts)) != 1:
-            raise ValueError("give exactly one of 'source', 'inline' and 'contexts'")
+        if sum(given is not None for given in (self.source, self.inline, self.contexts, self.workspace)) != 1:
+            raise ValueError("give exactly one of 'source', 'inline', 'contexts' and 'workspace'")
+        if self.workspace and self.excerpt:
+            raise ValueError("'excerpt' is a part of a prompt: an agent reads what it wants of a 'workspace'")
         if self.truth is not None and not self.established:
             raise ValueError("'established' is missing: say how the truth was established")
         return self
@@ -135,6 +141,7 @@ class Task(StrictModel):
 
     Attributes:
         single_source: all cases come from one repository. Its files are the clusters, and verdicts hold only for it.
+        agents_only: cases have a workspace instead of files that fit a prompt, so that no arm with a single prompt exists.
         cases_from: where more cases are listed than cases/ holds.
         case_lists: files of all lists that were read.
     """
@@ -149,6 +156,7 @@ class Task(StrictModel):
     scoring: tuple[ScoringRule, ...] = ()
     timeout: PositiveFloat | None = None
     single_source: bool = False
+    agents_only: bool = False
     cases_from: CaseList | None = None
     folder: Path = Field(exclude=True)
     case_lists: tuple[Path, ...] = Field((), exclude=True)
@@ -157,7 +165,18 @@ class Task(StrictModel):
     @property
     def corpora(self) -> list[str]:
         """Ids of the corpora that cases of this task read."""
-        return sorted({case.corpus for case in self.cases if case.corpus})
+        shown = {case.corpus for case in self.cases if case.corpus}
+        return sorted(shown | {whole_id(space.corpus) for space in self.workspaces if space.corpus})
+
+    @property
+    def workspaces(self) -> dict[WorkspaceSource, str]:
+        """The workspaces of its cases, each with the place where it is named first."""
+        return {case.workspace: case.where for case in reversed(self.cases) if case.workspace}
+
+    @property
+    def repositories(self) -> dict[str, WorkspaceSource]:
+        """The commits of git repositories that its cases read, by id."""
+        return {name: space for space in self.workspaces if (name := space.repository(self.folder))}
 
     @property
     def supplied(self) -> bool:
@@ -210,6 +229,17 @@ def find_tasks(folders: Iterable[Path]) -> dict[str, Path]:
     return found
 
 
+def says_agents_only(folder: Path) -> bool:
+    """Whether a task says that only agents can be asked; nothing of it is checked, and no case is read."""
+    path = folder / "task.yaml"
+    try:
+        if "agents_only" not in path.read_text(encoding="utf-8"):
+            return False
+    except (OSError, UnicodeDecodeError):
+        return False  # whoever loads the task says what is wrong
+    return table_in(read_yaml(path)).get("agents_only") is True
+
+
 def load_task(folder: Path) -> Task:
     """The task in a folder, fully checked except for what needs a corpus.
 
@@ -232,6 +262,8 @@ def load_task(folder: Path) -> Task:
         raise ConfigurationError(f"{folder / 'cases'}: no cases found", remedy="Add at least one <case>.yaml")
     task = parse(Task, data, str(path), {"folder": folder, "cases": cases, "case_lists": [file for file, _ in lists]})
     refuse_unstorable(settings, str(path))
+    for workspace, where in task.workspaces.items():
+        check_place(workspace, folder, where)
     if lines := _task_errors(task, path):
         raise ConfigurationErrors(lines)
     return task
@@ -299,6 +331,7 @@ def _task_errors(task: Task, path: Path) -> list[str]:
     fields = [rule.field for rule in task.scoring]
     lines += [f"{path}: 'scoring' names field '{field}' twice" for field in set(fields) if fields.count(field) > 1]
     lines += [f"{path}: 'tools' names '{tool}' twice" for tool in set(task.tools) if task.tools.count(tool) > 1]
+    lines += workspace_errors(task, path)
     if lines:
         return lines
     questions = render_questions(task)

@@ -1,6 +1,6 @@
-"""The result of fetching a corpus, as a file.
+"""The result of fetching a corpus or a repository, as a file.
 
-If it is unavailable, its cases are skipped and the run continues.
+If a corpus is unavailable, its cases are skipped and the run continues. A repository of yours must be there.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import Any
 
 from ai_dev_tools.benchmark.records.sample import write_atomically
 from ai_dev_tools.benchmark.tasks.corpora import Corpus, CorpusUnavailable, fetch_corpus
+from ai_dev_tools.benchmark.tasks.repositories import fetch_repository
+from ai_dev_tools.benchmark.tasks.workspaces import WorkspaceSource
 
 
 def fetch_with_receipt(corpus: Corpus, folder: Path, receipt: Path, round_: int) -> str | None:
@@ -52,3 +54,19 @@ def read_round(receipt: Path) -> int:
     """How often fetching is known to have failed."""
     number = read_receipt(receipt).get("round", 0)
     return number if isinstance(number, int) else 0
+
+
+def fetch_repository_with_receipt(receipt: Path, git: str, commit: str, folder: str, where: str) -> None:
+    """Fetch a commit of a git repository and write its receipt.
+
+    Args:
+        git, commit: the repository, and which state of it.
+        folder: the task's, from which `git` is seen.
+        where: the case that names it first, for messages.
+
+    Raises:
+        ConfigurationError: it cannot be fetched.
+    """
+    fetch_repository(WorkspaceSource(git=git, commit=commit), receipt.with_suffix(""), Path(folder), where)
+    content = {"repository": receipt.stem, "git": git, "commit": commit}
+    write_atomically(receipt, json.dumps(content, indent=1).encode() + b"\n")

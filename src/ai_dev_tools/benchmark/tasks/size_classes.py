@@ -1,4 +1,4 @@
-"""Size classes of cases, by the tokens of their baseline prompt."""
+"""Size classes of cases, by the tokens of their baseline prompt, or of the whole workspace that an agent reads."""
 
 from __future__ import annotations
 
@@ -6,5 +6,7 @@ from collections.abc import Mapping
 
 LARGEST: Mapping[str, int] = {"S": 2500, "L": 7000}
 """Maximum number of tokens in the baseline prompt of each size class."""
+LARGEST_WORKSPACE: Mapping[str, int] = {"S": 15_000}
+"""Maximum number of tokens in all files of a workspace; nothing limits the largest class."""
 CHARS_PER_TOKEN = 3.2
 """For code, and cautious: most tokenizers need fewer tokens."""

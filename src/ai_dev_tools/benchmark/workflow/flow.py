@@ -36,7 +36,7 @@ from ai_dev_tools.benchmark.prompts.tools import companions, installed_version, 
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.about import RunAbout
 from ai_dev_tools.benchmark.records.block import Block
-from ai_dev_tools.benchmark.tasks.corpora import Corpus, load_corpora
+from ai_dev_tools.benchmark.tasks.corpora import Corpus, find_corpus, load_corpora
 from ai_dev_tools.benchmark.tasks.receipts import read_round
 from ai_dev_tools.benchmark.workflow import block_worker
 from ai_dev_tools.benchmark.workflow.asked import asked_cases, note_call
@@ -67,6 +67,7 @@ class Wildcards(Protocol):
     approach: str
     sample: str
     corpus: str
+    repository: str
     weights: str
 
 
@@ -101,7 +102,7 @@ class Flow:
         for number in range(len(self._servers)):
             self._limit(f"server_{number}", 1)
         if workflow.is_main_process:
-            for line in self.config.replaced:
+            for line in (*self.config.replaced, *self.experiment.notes):
                 print(f"note: {line}", file=sys.stderr)
             self._check_machine()
         if workflow.is_main_process or workflow.remote_exec:  # on a cluster's node the run is that node's Snakemake
@@ -179,10 +180,7 @@ class Flow:
     @ends_in_lines
     def corpus(self, wildcards: Wildcards) -> JsonFields:
         """A corpus's own entry: nothing else in corpora.yaml fetches it again."""
-        if wildcards.corpus not in self._corpora:
-            known = nearest(wildcards.corpus, self._corpora)
-            raise ConfigurationError(f"{paths.CORPORA} has no corpus '{wildcards.corpus}', {known}")
-        return self._corpora[wildcards.corpus].model_dump(mode="json")
+        return find_corpus(self._corpora, wildcards.corpus, paths.CORPORA).model_dump(mode="json")
 
     def corpus_round(self, wildcards: Wildcards) -> int:
         """Raised when fetching failed in a way that may pass, so that the next run tries again."""
@@ -266,7 +264,9 @@ class Flow:
             return {}
         files = {arm: tool and str(self.experiment.tool_files[tool]) for arm in arms for tool in [agent_tool_of(arm)]}
         programs = {tool: self._program(tool) for tool in self.experiment.agent_tools}
+        folders = self.experiment.folder_digests(wildcards.task)
         return {
+            **({"folders": folders} if folders else {}),
             "arms": files,
             "programs": programs,
             "settings": self.config.agent.model_dump(),

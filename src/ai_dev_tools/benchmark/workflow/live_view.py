@@ -184,7 +184,7 @@ def planned(ledger: Path) -> dict[Cell, int]:
         for plan in plans
         for model in plan.models
         for task in plan.tasks
-        for arm in plan.approaches
+        for arm in plan.arms_of(task)
     }
 
 

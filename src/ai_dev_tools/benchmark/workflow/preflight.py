@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +23,8 @@ from ai_dev_tools.benchmark.planning.opening import open_experiment
 from ai_dev_tools.benchmark.prompts.sizes import baseline_rows, misfits, refuse_wrong_sizes, size_problem
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.endpoint_spec import is_url
+from ai_dev_tools.benchmark.tasks.loading import Task
+from ai_dev_tools.benchmark.tasks.workspaces import Workspaces, workspace_problem
 
 MIN_FREE_GB = 1.0
 """Below this, a run may not be able to keep its samples."""
@@ -66,6 +68,7 @@ def validate(merged: Merged, overrides: Mapping[str, Any], root: Path) -> list[P
             "config", "ok", f"profile {profile.name}, {profile.samples} samples, {', '.join(experiment.approaches)}"
         ),
         *(PreflightCheck("config", "warning", line) for line in config.replaced),
+        *(PreflightCheck("config", "ok", line) for line in experiment.notes),
         *_tasks(experiment, config.profile, root),
         *_tools(experiment),
         *_endpoints(experiment, config.profile, root),
@@ -85,6 +88,7 @@ def _tasks(experiment: Experiment, profile: str, root: Path) -> Iterator[Preflig
             corpora_folder = root / paths.CORPORA_FOLDER
             rows = list(baseline_rows(task, cases, corpora_folder)) if experiment.source == "cases" else []
             refuse_wrong_sizes(task, rows)
+            workspaces = list(_workspaces(task, cases, corpora_folder)) if task.agents_only else []
         except ConfigurationErrors as error:
             yield from (PreflightCheck(f"task {task.id}", "failed", line, "Correct its size") for line in error.lines)
             continue
@@ -95,6 +99,27 @@ def _tasks(experiment: Experiment, profile: str, root: Path) -> Iterator[Preflig
         corpora = f", corpora: {', '.join(task.corpora)}" if task.corpora else ""
         yield PreflightCheck(f"task {task.id}", "ok", f"{len(cases)} cases in {clusters} clusters{corpora}")
         yield from (PreflightCheck(f"task {task.id}", "warning", line) for row in rows if (line := size_problem(row)))
+        yield from workspaces
+
+
+def _workspaces(task: Task, cases: Sequence[str], corpora: Path) -> Iterator[PreflightCheck]:
+    """What agents will read, as far as it is here already."""
+    workspaces, sizes = Workspaces(task, corpora), []
+    for case in map(task.case, cases):
+        if (case.workspace and case.workspace.path is None) and not case.workspace.folder(
+            corpora, task.folder
+        ).is_dir():
+            continue  # the run fetches it
+        files = workspaces.of(case)
+        sizes.append(files.tokens)
+        if problem := workspace_problem(case.size, files, case.where):
+            yield PreflightCheck(f"task {task.id}", "warning", problem)
+    yield from (PreflightCheck(f"task {task.id}", "warning", line) for line in workspaces.left_out())
+    if sizes:
+        span = f"{min(sizes):,} to {max(sizes):,} tokens (estimated)"
+        yield PreflightCheck(
+            f"task {task.id}", "ok", f"agents read workspaces of {span}; only arms of agents and no_context are asked"
+        )
 
 
 def _contexts(experiment: Experiment, root: Path) -> Iterator[PreflightCheck]:

@@ -169,7 +169,7 @@ def tool_failures(data: RunData) -> dict[str, str]:
 
 
 def _scope_notices(data: RunData) -> list[Block]:
-    found: list[Block] = [*_too_small(data), *_supplied(data)]
+    found: list[Block] = [*_too_small(data), *_supplied(data), *_fewer_arms(data)]
     arms = sorted(set(data.samples["approach"]))
     if len(arms) == 1:
         found.append(
@@ -215,3 +215,14 @@ def _supplied(data: RunData) -> list[Block]:
     rest = f" Answers of {listing(unscored)} are not scored, so no verdict on it says 'saves'." if unscored else ""
     names = listing([data.task_name(task) for task in supplied])
     return [Notice("warning", f"{names}: context supplied by the user. No tool ran for it.{rest}")]
+
+
+def _fewer_arms(data: RunData) -> list[Block]:
+    """Tasks about whole repositories, for which arms with a single prompt do not exist."""
+    return [
+        Notice(
+            "info",
+            f"{data.task_name(task)}: only an agent can read its workspaces, so its only arms are {listing(list(arms))}.",
+        )
+        for task, arms in (data.plan.arms.items() if data.plan else ())
+    ]

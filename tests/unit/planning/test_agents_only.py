@@ -1,0 +1,108 @@
+"""Tasks that only agents can be asked: left out of runs without one, and without the arms that show files in a prompt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ai_dev_tools.benchmark.agents.file_actions import workspace_texts
+from ai_dev_tools.benchmark.config.models import load_config
+from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.planning.experiment import Experiment
+from ai_dev_tools.benchmark.planning.opening import open_experiment
+from ai_dev_tools.benchmark.prompts import render_prompts
+from ai_dev_tools.benchmark.prompts.approaches import find_approach
+from ai_dev_tools.benchmark.prompts.episodes import ArmDesign
+from support.making import case, write_task
+from support.repository import ROOT
+
+SETTINGS: dict[str, Any] = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A working folder with a task of files, and one of workspaces."""
+    tasks = tmp_path / "config" / "tasks"
+    write_task(tasks, tools=None)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "app.py").write_text("x = 1\n")
+    spaces = [case(name, source=None, workspace={"path": "../../../mine"}) for name in ("one", "two")]
+    extra = {"id": "repo", "tools": None, "agents_only": True, "single_source": True}
+    write_task(tmp_path / "more", *spaces, **extra).rename(tasks / "repo")
+    (tmp_path / "config" / "tools").mkdir()
+    return tmp_path
+
+
+def opened(root: Path, **changed: Any) -> Experiment:
+    return open_experiment(load_config(SETTINGS | changed), root)
+
+
+def test_all_tasks_are_those_that_the_arms_can_be_asked(root: Path) -> None:
+    experiment = opened(root, approaches="baseline,no_context")
+    assert list(experiment.tasks) == ["colours"]
+    assert experiment.notes == ["task repo is left out: only agents can be asked (approaches=agent,agent-none)"]
+
+
+def test_naming_such_a_task_without_an_agent_is_one_line(root: Path) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        opened(root, approaches="baseline,no_context", tasks="repo")
+    assert "only an agent can read the workspaces of task 'repo'" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_plan_without_such_a_task_says_nothing_of_arms(root: Path) -> None:
+    """So the plans of runs that were made before have the hash that they had."""
+    experiment = opened(root, approaches="baseline,no_context")
+    assert "arms" not in experiment.plan("embedded").content()
+
+
+def test_such_a_task_has_the_arms_of_agents_and_the_question_alone(root: Path) -> None:
+    experiment = opened(root, approaches="baseline,no_context,agent,agent-none", samples=2)
+    plan = experiment.plan("embedded")
+    assert experiment.notes == ["task repo has no arm baseline: only an agent can read its workspaces"]
+    assert plan.arms == {"repo": ("no_context", "agent", "agent-none")}
+    assert plan.approaches == ("baseline", "no_context", "agent", "agent-none")
+    assert [plan.expected(task) for task in ("colours", "repo")] == [8, 6]
+    assert experiment.about("embedded").expected == {"colours": 8, "repo": 6}
+    for task in ("colours", "repo"):
+        block = experiment.block("embedded", "smollm2-135m", task)
+        assert (block.approaches, block.run_requests) == (list(plan.arms_of(task)), 14)
+
+
+def test_arms_that_no_task_has_are_no_arms_of_the_run(root: Path) -> None:
+    """So there is no claim about them, and nothing is counted as lost."""
+    experiment = opened(root, approaches="baseline,tools,agent,agent-none", tasks="repo")
+    assert experiment.approaches == ["agent", "agent-none"]
+    assert experiment.plan("embedded").arms == {}
+    assert experiment.notes == ["task repo has no arm baseline and tools: only an agent can read its workspaces"]
+
+
+def test_no_tool_runs_over_workspaces_before(root: Path) -> None:
+    experiment = opened(root, approaches="baseline,tools,agent", tasks="all")
+    assert experiment.task_tools("repo") == []
+    assert experiment.context_files("repo") == []
+
+
+def test_a_changed_folder_makes_its_prompts_again(root: Path) -> None:
+    before = opened(root, approaches="agent", tasks="repo").folder_digests("repo")
+    (root / "mine" / "app.py").write_text("x = 2\n")
+    after = opened(root, approaches="agent", tasks="repo").folder_digests("repo")
+    assert before.keys() == after.keys() == {"one", "two"}
+    assert before != after
+
+
+def test_prompts_of_a_workspace_name_its_files_and_hold_none(root: Path, tmp_path: Path) -> None:
+    task = opened(root, approaches="agent", tasks="repo").tasks["repo"]
+    arms = [find_approach(name, {}) for name in ("baseline", "no_context", "agent", "agent-none")]
+    designs = {name: ArmDesign() for name in ("agent", "agent-none")}
+    rows = {row.approach: row for row in render_prompts(task, {}, arms, tmp_path, (), designs) if row.case == "one"}
+    assert set(rows) == {"no_context", "agent", "agent-none"}
+    assert rows["no_context"].episode is None
+    spec = rows["agent"].episode
+    assert spec is not None
+    assert spec.workspace is not None
+    assert (spec.workspace.kind, spec.workspace.files, spec.workspace.texts) == ("path", ["app.py"], {})
+    assert workspace_texts(spec.workspace) == {"app.py": "x = 1\n"}

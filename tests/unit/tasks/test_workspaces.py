@@ -1,0 +1,342 @@
+"""Workspaces: all texts of a pinned package, a folder, or a commit; what cannot be one is refused in one line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.prompts.fingerprints import case_digests
+from ai_dev_tools.benchmark.tasks import workspaces
+from ai_dev_tools.benchmark.tasks.corpora import CorpusUnavailable
+from ai_dev_tools.benchmark.tasks.loading import Task, load_task
+from ai_dev_tools.benchmark.tasks.repositories import fetch_repository
+from ai_dev_tools.benchmark.tasks.workspaces import WorkspaceFiles, read_workspace
+from support.making import case, write_task
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def task_of(folder: Path, *spaces: dict[str, Any], **changed: Any) -> Task:
+    cases = [
+        case(f"case{number}", source=None, workspace=space, **changed) for number, space in enumerate(spaces, start=1)
+    ]
+    more = {"tools": None, "agents_only": True, "single_source": True}
+    return load_task(write_task(folder / "tasks", *cases, **more))
+
+
+def files_of(task: Task, corpora: Path) -> WorkspaceFiles:
+    item = task.cases[0]
+    assert item.workspace is not None
+    return read_workspace(item, item.workspace, corpora, task.folder)
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    """A folder as people have them: code, a hidden folder, a backup, a picture."""
+    for name, text in {
+        "app/core.py": "def run():\n    return 1\n",
+        "app/util.py": "from app.core import run\n",
+        "README.md": "# Mine ∀\n",
+        ".git/HEAD": "ref: refs/heads/main\n",
+        "app/core.py~": "old\n",
+    }.items():
+        (tmp_path / "mine" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "mine" / name).write_text(text, encoding="utf-8")
+    (tmp_path / "mine" / "logo.png").write_bytes(b"\x89PNG\0\0")
+    return tmp_path / "mine"
+
+
+# --- a folder -----------------------------------------------------------------------------------------------------
+
+
+def test_a_folder_has_its_texts_without_hidden_files_and_backups(mine: Path, tmp_path: Path) -> None:
+    files = files_of(task_of(tmp_path, {"path": "../../mine"}), tmp_path)
+    assert list(files.texts) == ["README.md", "app/core.py", "app/util.py"]
+    assert files.left_out == ("logo.png",)
+    assert files.texts["README.md"] == "# Mine ∀\n"
+    assert files.tokens == round(sum(map(len, files.texts.values())) / 3.2)
+
+
+def test_globs_choose_among_the_files(mine: Path, tmp_path: Path) -> None:
+    def chosen(*globs: str) -> list[str]:
+        return list(
+            files_of(
+                task_of(tmp_path / "-".join(globs).replace("/", "_"), {"path": str(mine)}, files=globs), mine
+            ).texts
+        )
+
+    assert chosen("**/*.py") == ["app/core.py", "app/util.py"]
+    assert chosen("app/u*", "README.md") == ["README.md", "app/util.py"]
+    assert chosen("*.md") == ["README.md"]
+    assert chosen("app/**") == ["app/core.py", "app/util.py"]
+    assert chosen(".git/*") == [".git/HEAD"]
+
+
+def test_the_record_names_the_folder_as_seen_from_the_working_folder(
+    mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    record = files_of(task_of(tmp_path, {"path": "../../mine"}), tmp_path).record()
+    assert (record.kind, record.root, record.label) == ("path", "mine", "../../mine")
+    assert record.files == ["README.md", "app/core.py", "app/util.py"]
+
+
+def test_the_digest_covers_names_and_contents(mine: Path, tmp_path: Path) -> None:
+    task = task_of(tmp_path, {"path": str(mine)})
+    before = files_of(task, tmp_path).digest
+    assert files_of(task, tmp_path).digest == before
+    (mine / "app/core.py").rename(mine / "app/kern.py")
+    renamed = files_of(task, tmp_path).digest
+    (mine / "app/kern.py").write_text("def run():\n    return 2\n")
+    assert len({before, renamed, files_of(task, tmp_path).digest}) == 3
+
+
+def test_a_changed_folder_is_another_case_for_the_plan(mine: Path, tmp_path: Path) -> None:
+    task = task_of(tmp_path, {"path": str(mine)}, {"path": str(mine)})
+    before = case_digests(task, ["case1", "case2"])
+    (mine / "app/core.py").write_text("def run():\n    return 2\n")
+    after = case_digests(task, ["case1", "case2"])
+    assert before["case1"] != after["case1"]
+    assert before["case2"] != after["case2"]
+
+
+def link(place: str, target: str) -> Callable[[Path], object]:
+    return lambda mine: (mine / place).symlink_to(target)
+
+
+def large(mine: Path) -> None:
+    (mine / "table.csv").write_bytes(b"1\n" * 2**21 + b"2\n")
+
+
+REFUSED: dict[str, tuple[Callable[[Path], object], dict[str, Any], str]] = {
+    "file link out": (link("app/passwd", "/etc/passwd"), {}, "app/passwd is a link that leads out of it"),
+    "folder link out": (link("else", "/etc"), {}, "else is a link that leads out of it"),
+    "link up": (link("app/up", "../.."), {}, "app/up is a link that leads out of it"),
+    "large file": (large, {}, "table.csv is larger than 4 MB. Name fewer with `files`"),
+    "glob without match": (
+        lambda mine: None,
+        {"files": ["src/**/*.py"]},
+        "'files' entry 'src/**/*.py' matches no file",
+    ),
+    "glob out": (lambda mine: None, {"files": ["../*"]}, "'files' entry '../*' leads out of the workspace"),
+    "binary": (
+        lambda mine: None,
+        {"files": ["*.png"]},
+        "'files' entry '*.png' matches only what is not text: logo.png",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "fields", "words"), REFUSED.values(), ids=REFUSED.keys())
+def test_what_cannot_be_a_workspace_is_one_line(
+    change: Callable[[Path], object], fields: dict[str, Any], words: str, mine: Path, tmp_path: Path
+) -> None:
+    change(mine)
+    task = task_of(tmp_path, {"path": str(mine)}, **fields)
+    with pytest.raises(ConfigurationError) as caught:
+        files_of(task, tmp_path)
+    assert words in str(caught.value)
+    assert "case1.yaml: workspace" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty" / ".git").mkdir(parents=True)
+    with pytest.raises(ConfigurationError, match="there is no file in it"):
+        files_of(task_of(tmp_path, {"path": str(tmp_path / "empty")}), tmp_path)
+
+
+@pytest.mark.parametrize(("limit", "words"), [("MAX_FILES", "more than 2 files"), ("MAX_BYTES", "more than 0 MB")])
+def test_a_folder_that_is_too_large_is_refused(
+    limit: str, words: str, mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workspaces, limit, 2)
+    with pytest.raises(ConfigurationError, match=words):
+        files_of(task_of(tmp_path, {"path": str(mine)}), tmp_path)
+
+
+def test_a_name_that_is_not_utf_8_is_refused(mine: Path, tmp_path: Path) -> None:
+    (mine / os.fsdecode(b"caf\xe9.py")).write_text("x = 1\n")
+    with pytest.raises(ConfigurationError, match="not UTF-8"):
+        files_of(task_of(tmp_path, {"path": str(mine)}), tmp_path)
+
+
+def test_links_within_the_folder_are_files_and_no_way_round(mine: Path, tmp_path: Path) -> None:
+    (mine / "also.py").symlink_to("app/core.py")
+    (mine / "app" / "again").symlink_to("..")
+    files = files_of(task_of(tmp_path, {"path": str(mine)}, files=["**/*.py"]), tmp_path)
+    assert list(files.texts) == ["also.py", "app/core.py", "app/util.py"]
+
+
+def test_links_that_no_glob_asks_for_do_no_harm(mine: Path, tmp_path: Path) -> None:
+    (mine / "venv").symlink_to("/usr")
+    files = files_of(task_of(tmp_path, {"path": str(mine)}, files=["app/*.py"]), tmp_path)
+    assert list(files.texts) == ["app/core.py", "app/util.py"]
+
+
+# --- a package ----------------------------------------------------------------------------------------------------
+
+
+def test_a_package_is_the_folder_of_all_its_texts(tmp_path: Path) -> None:
+    task = task_of(tmp_path, {"corpus": "demo"})
+    assert task.corpora == ["demo-all"]
+    with pytest.raises(CorpusUnavailable, match="corpus 'demo' is not available"):
+        files_of(task, tmp_path / "corpora")
+    (tmp_path / "corpora" / "demo-all").mkdir(parents=True)
+    (tmp_path / "corpora" / "demo-all" / "demo.py").write_text("x = 1\n")
+    assert list(files_of(task, tmp_path / "corpora").texts) == ["demo.py"]
+
+
+# --- a commit -----------------------------------------------------------------------------------------------------
+
+
+def git(folder: Path, *words: str) -> str:
+    who = ["-c", "user.name=T", "-c", "user.email=t@example.org", "-c", "init.defaultBranch=main"]
+    return subprocess.run(
+        ["git", "-C", str(folder), *who, *words], check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+@pytest.fixture
+def commit(mine: Path) -> str:
+    """The folder as a repository of one commit, after which its files change."""
+    (mine / ".git" / "HEAD").unlink()
+    git(mine, "init", "--quiet")
+    git(mine, "add", "--all")
+    git(mine, "commit", "--quiet", "-m", "first")
+    (mine / "app" / "core.py").write_text("changed later\n")
+    return git(mine, "rev-parse", "HEAD")
+
+
+def fetched(task: Task, tmp_path: Path) -> Path:
+    ((name, source),) = task.repositories.items()
+    fetch_repository(source, tmp_path / name, task.folder, "case1.yaml")
+    return tmp_path / name
+
+
+def test_a_commit_is_read_as_it_was(mine: Path, commit: str, tmp_path: Path) -> None:
+    folder = fetched(task_of(tmp_path, {"git": "../../mine", "commit": commit}), tmp_path)
+    assert sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()) == [
+        "README.md",
+        "app/core.py",
+        "app/core.py~",
+        "app/util.py",
+    ]
+    assert (folder / "app/core.py").read_text() == "def run():\n    return 1\n"
+
+
+def test_a_commit_at_an_address_is_fetched_alone(mine: Path, commit: str, tmp_path: Path) -> None:
+    git(mine, "commit", "--quiet", "--all", "-m", "second")
+    folder = fetched(task_of(tmp_path, {"git": mine.as_uri(), "commit": commit}), tmp_path)
+    assert (folder / "app/core.py").read_text() == "def run():\n    return 1\n"
+
+
+def test_nothing_of_a_repository_is_executed(mine: Path, commit: str, tmp_path: Path) -> None:
+    """No hook, and no filter that its attributes name."""
+    (mine / ".gitattributes").write_text("*.py filter=evil\n")
+    git(mine, "config", "filter.evil.smudge", f"touch {tmp_path}/ran; cat")
+    for hook in ("post-checkout", "reference-transaction", "post-merge"):
+        (mine / ".git/hooks" / hook).write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+        (mine / ".git/hooks" / hook).chmod(0o755)
+    fetched(task_of(tmp_path, {"git": str(mine), "commit": commit}), tmp_path)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_link_in_a_commit_may_not_lead_out(mine: Path, commit: str, tmp_path: Path) -> None:
+    (mine / "inside").symlink_to("app/../README.md")
+    git(mine, "add", "--all")
+    git(mine, "commit", "--quiet", "-m", "a link")
+    inside = git(mine, "rev-parse", "HEAD")
+    assert not (fetched(task_of(tmp_path / "a", {"git": str(mine), "commit": inside}), tmp_path) / "inside").exists()
+    (mine / "app" / "out").symlink_to("../../../etc/passwd")
+    git(mine, "add", "--all")
+    git(mine, "commit", "--quiet", "-m", "a link out")
+    outside = git(mine, "rev-parse", "HEAD")
+    with pytest.raises(ConfigurationError, match="app/out is a link that leads out of it"):
+        fetched(task_of(tmp_path / "b", {"git": str(mine), "commit": outside}), tmp_path)
+
+
+def test_a_commit_that_an_address_lacks_is_one_line(mine: Path, commit: str, tmp_path: Path) -> None:
+    task = task_of(tmp_path, {"git": mine.as_uri(), "commit": COMMIT})
+    with pytest.raises(ConfigurationError, match=f"{COMMIT} cannot be fetched from file://") as caught:
+        fetched(task, tmp_path)
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.glob(".git.*"))
+
+
+NOT_A_COMMIT: dict[str, tuple[dict[str, Any], str]] = {
+    "branch": ({"git": "../../mine", "commit": "main"}, "'commit' is 'main', which is not a full commit id"),
+    "short": ({"git": "../../mine", "commit": "0123abc"}, "not a full commit id"),
+    "none": ({"git": "../../mine"}, "'commit' is missing"),
+    "no such commit": ({"git": "../../mine", "commit": COMMIT}, f"{COMMIT} is not a commit of ../../mine"),
+    "no repository": ({"git": "../..", "commit": COMMIT}, "../.. is not a git repository"),
+    "folder within": ({"git": "../../mine/app", "commit": COMMIT}, "is a folder within a repository"),
+    "nothing there": ({"git": "../../absent", "commit": COMMIT}, "neither a folder nor an address"),
+    "option": ({"git": "--upload-pack=x", "commit": COMMIT}, "neither a folder nor an address"),
+    "program": ({"git": "ext::sh -c x", "commit": COMMIT}, "neither a folder nor an address"),
+    "password": ({"git": "https://me:secret@example.org/x", "commit": COMMIT}, "holds a name or password"),
+    "token": ({"git": "https://ghp_secret@example.org/x", "commit": COMMIT}, "holds a name or password"),
+    "two places": ({"git": "x", "path": "y"}, "give exactly one of 'corpus', 'path' and 'git'"),
+    "no place": ({}, "give exactly one of 'corpus', 'path' and 'git'"),
+    "commit of a folder": ({"path": "../../mine", "commit": COMMIT}, "'commit' belongs to 'git'"),
+    "no folder": ({"path": "../../absent"}, "'workspace.path' ../../absent is not a folder"),
+    "a file": ({"path": "../../mine/README.md"}, "is not a folder"),
+    "unknown": ({"url": "x"}, "unknown setting 'workspace.url'"),
+}
+
+
+@pytest.mark.parametrize(("space", "words"), NOT_A_COMMIT.values(), ids=NOT_A_COMMIT.keys())
+def test_a_place_that_is_none_is_one_line_when_the_task_is_read(
+    space: dict[str, Any], words: str, commit: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        task_of(tmp_path, space)
+    line = str(caught.value)
+    assert words in line
+    assert "case1.yaml" in line
+    assert "\n" not in line
+    assert "secret" not in line
+
+
+# --- tasks --------------------------------------------------------------------------------------------------------
+
+
+TASKS: dict[str, tuple[dict[str, Any], list[dict[str, Any]], str]] = {
+    "not declared": ({"agents_only": None}, [{}], "'agents_only: true' is missing"),
+    "one without": ({}, [{}, {"workspace": None, "source": "two"}], "two.yaml: 'workspace' is missing"),
+    "tools": ({"tools": ["echo"]}, [{}], "ask for the arm agent-echo instead"),
+    "one repository": ({"single_source": None}, [{}], "all cases are about one repository"),
+    "excerpt": ({}, [{"excerpt": {"file": "a.py", "symbols": ["x"]}}], "an agent reads what it wants"),
+    "two sources": ({}, [{"inline": {"a.py": "x"}}], "give exactly one of 'source', 'inline', 'contexts' and"),
+}
+
+
+@pytest.mark.parametrize(("changed", "fields", "words"), TASKS.values(), ids=TASKS.keys())
+def test_a_task_whose_cases_do_not_fit_together_is_one_line(
+    changed: dict[str, Any], fields: list[dict[str, Any]], words: str, tmp_path: Path
+) -> None:
+    names = ("one", "two")
+    cases = [
+        case(name, **({"source": None, "workspace": {"corpus": "demo"}} | more))
+        for name, more in zip(names, fields, strict=False)
+    ]
+    task = {"tools": None, "agents_only": True, "single_source": True} | changed
+    with pytest.raises(ConfigurationError) as caught:
+        load_task(write_task(tmp_path, *cases, sources={"two/a.py": "x = 1\n"}, **task))
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_small_workspace_is_of_class_s(mine: Path, tmp_path: Path) -> None:
+    files = files_of(task_of(tmp_path, {"path": str(mine)}), tmp_path)
+    assert workspaces.workspace_problem("S", files, "one") is None
+    (mine / "long.py").write_text("x = 1\n" * 10_000)
+    files = files_of(task_of(tmp_path / "again", {"path": str(mine)}), tmp_path)
+    assert "declare size: L" in str(workspaces.workspace_problem("S", files, "one"))
+    assert workspaces.workspace_problem("L", files, "one") is None
