@@ -18,8 +18,16 @@ from ai_dev_tools.benchmark.reporting.build import SCHEMA_VERSION
 from ai_dev_tools.benchmark.reporting.data import RunData, read_run
 from ai_dev_tools.benchmark.reporting.document import Report
 from ai_dev_tools.benchmark.reporting.formats import own, structured
-from ai_dev_tools.benchmark.reporting.notebook import OPENING, OpenReport, only_shows
-from ai_dev_tools.benchmark.reporting.render import execute_notebook, render_report
+from ai_dev_tools.benchmark.reporting.notebook import (
+    INJECTED,
+    OPENING,
+    OpenReport,
+    executed,
+    only_shows,
+    tags,
+    with_parameters,
+)
+from ai_dev_tools.benchmark.reporting.render import converted, execute_notebook, render_report, shown_html
 from ai_dev_tools.benchmark.tasks import templating
 from support.report_runs import Run, make_run, report_of
 from support.repository import ROOT
@@ -150,3 +158,26 @@ def test_a_section_that_does_not_exist_is_one_clear_line_without_a_kernel(run: R
     with pytest.raises(BenchmarkError, match=r"own\.ipynb: a cell failed: .*no such part") as caught:
         execute_notebook(tmp_path / "own.ipynb", tmp_path / "out.ipynb", {}, OpenReport(data))
     assert "\n" not in str(caught.value)
+
+
+def test_the_shipped_notebook_is_shown_as_nbconvert_would(run: Run) -> None:
+    data = read_run(run.inputs.tables, run.about, run.inputs.plans)
+    cells, failed = executed(nbformat.read(ROOT / "notebooks/report.ipynb", as_version=4), OpenReport(data), {"a": 1})
+    assert not failed
+    assert shown_html(cells) == converted(cells)
+    note = nbformat.from_dict({"cell_type": "markdown", "id": "n", "metadata": {}, "source": "# My *note*"})
+    cells.cells.append(note)
+    assert shown_html(cells) is None
+    assert "<em>note</em>" in converted(cells)
+
+
+def test_parameters_are_put_behind_their_cell_once_and_mean_what_was_given() -> None:
+    notebook = book("tables = ''", OPENING)
+    notebook.cells[0].metadata["tags"] = ["parameters"]
+    given = {"tables": 'it\'s "x"\n', "about": {"n": [1, 2.5, None, True], "é": "\\"}}
+    for _ in range(2):
+        notebook = with_parameters(notebook, given)
+    assert [tags(cell) for cell in notebook.cells] == [["parameters"], [INJECTED], []]
+    found: dict[str, object] = {}
+    exec(notebook.cells[1].source, found)
+    assert {name: found[name] for name in given} == given

@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+import ast
+import io
 import json
 import re
+import tokenize
 
 from ai_dev_tools.benchmark._util.json_values import JsonFields
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.reporting.formats.structured import jsonable
+from ai_dev_tools.benchmark.reporting.notebook import INJECTED
 
-_PARAMETERS = "injected-parameters"
+IMPOSSIBLE = (
+    ValueError, KeyError, TypeError, AttributeError, RecursionError, MemoryError, SyntaxError, tokenize.TokenError,
+)  # fmt: skip
+"""What a notebook of any content makes the checks stumble over."""
 _OF_CELLS = ("execution", "papermill", "tags")
 _WHOLE = ("kernelspec", "language_info", "papermill")
 _WORD = re.compile(r"[A-Za-z0-9 .,:;+_/@-]{0,200}")
 
 
 def is_executed(recorded: bytes, expected: bytes, profile: str, about: object) -> bool:
-    """Whether a notebook is the expected one as papermill writes it, with its parameters and times.
+    """Whether a notebook is the expected one with its parameters and times, as papermill writes it or as `reporting.notebook` does.
 
     Args:
         expected: the same without a kernel, see `render_without_kernel`.
     """
     try:
         found, wanted = json.loads(recorded), json.loads(expected)
-        cells = [cell for cell in found["cells"] if _PARAMETERS not in cell["metadata"].get("tags", [])]
-        injected = [cell for cell in found["cells"] if _PARAMETERS in cell["metadata"].get("tags", [])]
+        cells = [cell for cell in found["cells"] if INJECTED not in cell["metadata"].get("tags", [])]
+        injected = [cell for cell in found["cells"] if INJECTED in cell["metadata"].get("tags", [])]
         return (
             found.keys() == wanted.keys()
             and (found["nbformat"], found["nbformat_minor"]) == (wanted["nbformat"], wanted["nbformat_minor"])
@@ -34,7 +41,7 @@ def is_executed(recorded: bytes, expected: bytes, profile: str, about: object) -
             and _is_dull(found["metadata"], _WHOLE)
             and all(_is_dull(cell["metadata"], _OF_CELLS) for cell in found["cells"])
         )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except IMPOSSIBLE:
         return False
 
 
@@ -50,9 +57,7 @@ def _plain(cell: JsonFields) -> JsonFields:
 
 
 def _is_injected(cell: JsonFields, profile: str, about: object) -> bool:
-    """Whether a cell holds the parameters of this run, as papermill writes them."""
-    from papermill.translators import PythonTranslator
-
+    """Whether a cell holds the parameters of this run and nothing else, however it is laid out."""
     values = {
         "tables": paths.TABLES.format(profile=profile),
         "plans": paths.PLANS.format(profile=profile),
@@ -60,8 +65,18 @@ def _is_injected(cell: JsonFields, profile: str, about: object) -> bool:
         "about": about,
     }
     source = "".join(cell["source"])
-    same: bool = source.strip() == PythonTranslator.codify(jsonable(values)).strip()
+    given: dict[str, object] = {}
+    for line in ast.parse(source).body:
+        if not (isinstance(line, ast.Assign) and len(line.targets) == 1 and isinstance(line.targets[0], ast.Name)):
+            return False
+        given[line.targets[0].id] = ast.literal_eval(line.value)
+    same = json.dumps(given) == json.dumps(jsonable(values)) and _comments(source) == ["# Parameters"]
     return same and cell["cell_type"] == "code" and cell["outputs"] == []
+
+
+def _comments(source: str) -> list[str]:
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    return [token.string for token in tokens if token.type == tokenize.COMMENT]
 
 
 def _is_dull(metadata: JsonFields, known: tuple[str, ...]) -> bool:

@@ -18,15 +18,19 @@ import os
 import re
 import shutil
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from ai_dev_tools.benchmark._util import remembered
 from ai_dev_tools.benchmark.records import paths
 
 HASHED_BYTES = 50_000_000
 """Among many files, a file larger than this counts by size and modification time."""
+TOUCHED_S = 5
+"""How long after a change a file's times may not yet show the next one."""
 NODE_SUFFIXES = {".js", ".mjs", ".cjs"}
 OWN = [Path(name).parts[0] for name in (paths.CONTEXTS, paths.CORPORA_FOLDER)]
 """What a run itself writes, in case a tool's sources surround it."""
@@ -215,13 +219,30 @@ def _quick_hash(path: Path) -> str:
 
 
 def content_hash(path: Path) -> str:
-    """sha256 of a file's content, written as in RECORD; empty if it cannot be read."""
+    """sha256 of a file's content, written as in RECORD; empty if it cannot be read.
+
+    A start of Snakemake remembers it for files that have not been touched since.
+    """
     try:
         with path.open("rb") as file:
+            key = _untouched(path, os.fstat(file.fileno()))
+            if key and isinstance(known := remembered.recall(key), str):
+                return known
             found = hashlib.file_digest(file, "sha256").digest()
     except OSError:
         return ""
-    return "sha256=" + base64.urlsafe_b64encode(found).rstrip(b"=").decode()
+    text = "sha256=" + base64.urlsafe_b64encode(found).rstrip(b"=").decode()
+    if key:
+        remembered.keep(key, text)
+    return text
+
+
+def _untouched(path: Path, status: os.stat_result) -> str:
+    """A key that changes with the file, as the system knows it; none if it was touched a moment ago: once more may not show."""
+    if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) < TOUCHED_S * 10**9:
+        return ""
+    where = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    return remembered.key_of("file", str(path), *where)
 
 
 def case_free(words: Iterable[str]) -> list[str]:

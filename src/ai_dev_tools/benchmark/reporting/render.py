@@ -34,7 +34,7 @@ from ai_dev_tools.benchmark.reporting.document import Page, Report, Section, Tab
 from ai_dev_tools.benchmark.reporting.figures.pictures import figure_csv
 from ai_dev_tools.benchmark.reporting.formats import badge, console, html, junit, markdown, own, structured
 from ai_dev_tools.benchmark.reporting.machine import Made
-from ai_dev_tools.benchmark.reporting.notebook import PLUGINS, OpenReport, only_shows, shown
+from ai_dev_tools.benchmark.reporting.notebook import PLUGINS, OpenReport, executed, only_shows, shown, tags
 
 MOST_SOCKET_PATH = 80
 MOST_FIGURE_ROWS = 5000
@@ -188,6 +188,30 @@ def page_payload(report: Report, data: BrowserData, folder: Path) -> Payload:
 def html_page(notebook: Path, report: Report, payload: Payload) -> str:
     """The executed notebook as one page without its code, in the package's own template."""
     import nbformat
+
+    read: Any = nbformat.read
+    cells = read(str(notebook), as_version=4)
+    body = shown_html(cells)
+    return html.document(report, converted(cells) if body is None else body, payload.scripts, payload.beside)
+
+
+def shown_html(cells: Any) -> str | None:
+    """What `converted` makes of a notebook that shows parts of the report and nothing else; None if it shows more."""
+    parts: list[str] = []
+    for cell in cells.cells:
+        if cell.cell_type == "markdown" and "report" in tags(cell):
+            continue
+        if cell.cell_type != "code":
+            return None
+        for output in cell.outputs:
+            if output.output_type != "execute_result" or set(output.data) != {"text/html", "text/plain"}:
+                return None
+            parts.append(output.data["text/html"])
+    return "".join(parts)
+
+
+def converted(cells: Any) -> str:
+    """An executed notebook as HTML, by nbconvert: half a second of imports that the shipped notebook does not need."""
     from nbconvert.exporters import HTMLExporter, TemplateExporter
 
     with resources.as_file(
@@ -197,17 +221,15 @@ def html_page(notebook: Path, report: Report, payload: Payload) -> str:
         exporter = make_exporter(
             template_name="benchmark", extra_template_basedirs=[str(templates)], exclude_input=True
         )
-        read: Any = nbformat.read
-        cells = read(str(notebook), as_version=4)
         # HTMLExporter's own method parses the finished page once more, which costs seconds and changes its bytes
         body, _ = TemplateExporter.from_notebook_node(exporter, cells, {})
-    return html.document(report, str(body), payload.scripts, payload.beside)
+    return str(body)
 
 
 def execute_notebook(
     notebook: Path, output: Path, parameters: Mapping[str, Any], run: OpenReport | None = None
 ) -> None:
-    """Run a notebook with parameters by papermill and write the executed one.
+    """Run a notebook with parameters and write the executed one: by papermill, unless it only shows parts of the report.
 
     Args:
         run: what a notebook that only shows a report is to show; it then needs no kernel.
@@ -222,17 +244,17 @@ def execute_notebook(
         )
     with _quiet_jupyter():
         cells = _require_notebook(notebook)
-        import papermill
+        if run and only_shows(cells):
+            _write_notebook(*executed(cells, run, parameters), notebook, output)
+            return
+        import papermill  # a second, with the kernel several, that a report of the shipped notebook does not pay
         from papermill.exceptions import PapermillException
-
-        from ai_dev_tools.benchmark.reporting import engine
 
         try:
             papermill.execute_notebook(
                 str(notebook),
                 str(output),
                 dict(parameters),
-                engine_name=engine.register(run) if run and only_shows(cells) else None,
                 request_save_on_cell_execute=False,
                 kernel_name="python3",
                 progress_bar=False,
@@ -241,7 +263,21 @@ def execute_notebook(
             )
         except PapermillException as error:
             name, value = getattr(error, "ename", type(error).__name__), getattr(error, "evalue", str(error))
-            raise BenchmarkError(f"{notebook}: a cell failed: {name}: {value}", remedy=f"See {output}") from None
+            raise _cell_failed(notebook, output, f"{name}: {value}") from None
+
+
+def _write_notebook(cells: Any, failed: str, notebook: Path, output: Path) -> None:
+    """Write an executed notebook, and then raise if a cell of it failed."""
+    import nbformat
+
+    write: Any = nbformat.write
+    write(cells, str(output))
+    if failed:
+        raise _cell_failed(notebook, output, failed)
+
+
+def _cell_failed(notebook: Path, output: Path, said: str) -> BenchmarkError:
+    return BenchmarkError(f"{notebook}: a cell failed: {said}", remedy=f"See {output}")
 
 
 def _require_notebook(path: Path) -> Any:

@@ -11,11 +11,14 @@ import os
 import resource
 import select
 import signal
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from ai_dev_tools.benchmark._util import remembered
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -72,8 +75,7 @@ def template_problem(source: str) -> str | None:
 
     Compiling is limited too, because it evaluates constant expressions.
     """
-    environment = template_environment()
-    (rendered,) = run_isolated(lambda: _each(environment, source, [None], MAX_TEXT_BYTES))
+    (rendered,) = _known_or(source, [None], MAX_TEXT_BYTES)
     return rendered.message if isinstance(rendered, Failed) else None
 
 
@@ -81,8 +83,26 @@ def render_each(
     source: str, values: Iterable[Mapping[str, object]], most_bytes: int = MAX_TEXT_BYTES
 ) -> list[Rendered]:
     """A template rendered with each of these sets of variables, in order; stops after a `limit`."""
+    return _known_or(source, list(values), most_bytes)
+
+
+def _known_or(source: str, values: list[Mapping[str, object] | None], most_bytes: int) -> list[Rendered]:
+    """What comes of a template; good results are remembered, since a process for each costs a start of Snakemake much."""
     environment = template_environment()  # made here, or every child would import Jinja2
-    return run_isolated(lambda: _each(environment, source, values, most_bytes))
+    key = remembered.key_of("template", _version(), source, values, most_bytes)
+    if isinstance(known := remembered.recall(key), list):
+        return list(known)
+    made = run_isolated(lambda: _each(environment, source, values, most_bytes))
+    good = [rendered for rendered in made if isinstance(rendered, str)]
+    if len(good) == len(made):
+        remembered.keep(key, good)
+    return made
+
+
+def _version() -> str:
+    import jinja2
+
+    return f"{jinja2.__version__} {sys.version}"
 
 
 def render_text(

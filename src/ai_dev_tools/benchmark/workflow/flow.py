@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from snakemake.persistence import PersistenceBase
 
 import ai_dev_tools
+from ai_dev_tools.benchmark._util import remembered
 from ai_dev_tools.benchmark._util.json_values import JsonFields, JsonObject, JsonValue
 from ai_dev_tools.benchmark.config.models import ExecutionMode, load_config
 from ai_dev_tools.benchmark.config.parsing import nearest
@@ -86,6 +87,8 @@ class Flow:
     def __init__(self, config: Mapping[str, JsonValue], workflow: Workflow) -> None:
         self._workflow, self._started = workflow, time.time()
         self.call = read_call(config, workflow)
+        if workflow.is_main_process:
+            remembered.keep_in(Path(".snakemake") / "remembered.json")
         self.experiment: Experiment = open_experiment(load_config(self.call.settings), Path.cwd(), self.call.home)
         self.config = self.experiment.config
         self.profile, self.source = self.experiment.run, self.experiment.source
@@ -199,7 +202,7 @@ class Flow:
 
     def _program(self, name: str) -> str:
         if name not in self._programs:
-            spec = load_tool(self.experiment.tool_files[name])
+            spec = self.experiment.tools.get(name) or load_tool(self.experiment.tool_files[name])
             self._programs[name] = tool_digest(spec, installed_version(spec, self.config.tool_sandbox))
         return self._programs[name]
 

@@ -1,0 +1,124 @@
+"""What a start of Snakemake remembers, so that the next one need not work it out again."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from ai_dev_tools.benchmark._util import remembered
+from ai_dev_tools.benchmark.prompts import executed
+from ai_dev_tools.benchmark.prompts.executed import content_hash
+from ai_dev_tools.benchmark.tasks import templating
+from ai_dev_tools.benchmark.tasks.templating import Failed, render_each, template_problem
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Iterator[Path]:
+    remembered.keep_in(tmp_path / "remembered.json")
+    yield tmp_path / "remembered.json"
+    remembered.forget()
+
+
+def next_start(memory: Path) -> None:
+    remembered.forget()
+    remembered.keep_in(memory)
+
+
+@pytest.fixture
+def rendered(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows with each process that is forked for a template."""
+    forks: list[int] = []
+    fork = templating.run_isolated
+    monkeypatch.setattr(templating, "run_isolated", lambda work: (forks.append(1), fork(work))[1])
+    return forks
+
+
+def test_what_is_kept_is_known_at_the_next_start(memory: Path) -> None:
+    key = remembered.key_of("kind", "a", [1])
+    assert remembered.recall(key) is None
+    remembered.keep(key, ["x", "\udc80"])
+    next_start(memory)
+    assert remembered.recall(key) == ["x", "\udc80"]
+
+
+def test_nothing_is_kept_where_no_file_was_named() -> None:
+    key = remembered.key_of("kind", "unnamed")
+    remembered.keep(key, "x")
+    assert remembered.recall(key) is None
+
+
+@pytest.mark.parametrize("content", [b"", b"[1]", b"{", b"\xff"])
+def test_a_damaged_file_is_no_memory_and_no_error(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "remembered.json").write_bytes(content)
+    remembered.keep_in(tmp_path / "remembered.json")
+    try:
+        assert remembered.recall(remembered.key_of("kind")) is None
+    finally:
+        remembered.forget()
+
+
+def test_the_entries_that_were_used_last_are_kept(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        remembered.keep(str(number), str(number))
+    next_start(memory)
+    monkeypatch.setattr(remembered, "MOST", 2)
+    assert remembered.recall("0") == "0"
+    remembered.keep("new", "new")
+    next_start(memory)
+    assert [remembered.recall(key) for key in ("0", "1", "2", "new")] == ["0", None, None, "new"]
+
+
+def test_a_template_is_rendered_once_and_again_when_it_or_its_variables_change(
+    memory: Path, rendered: list[int]
+) -> None:
+    for _ in range(2):
+        assert render_each("{{ x }}!", [{"x": 1}, {"x": "1"}]) == ["1!", "1!"]
+        assert template_problem("{{ x }}!") is None
+        next_start(memory)
+    assert len(rendered) == 2
+    assert render_each("{{ x }}?", [{"x": 1}]) == ["1?"]
+    assert render_each("{{ x }}?", [{"x": 2}]) == ["2?"]
+    assert len(rendered) == 4
+
+
+def test_what_went_wrong_with_a_template_is_tried_again(memory: Path, rendered: list[int]) -> None:
+    for _ in range(2):
+        assert isinstance(render_each("{{ x }}", [{}])[0], Failed)
+        assert template_problem("{% if %}")
+    assert len(rendered) == 4
+
+
+def test_a_file_is_read_again_only_when_it_was_touched(
+    memory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A minute after each change; even a change that keeps size and time is seen."""
+    minute_later = SimpleNamespace(time_ns=lambda: time.time_ns() + 60 * 10**9)
+    monkeypatch.setattr(executed, "time", minute_later)
+    read: list[object] = []
+    digest = hashlib.file_digest
+    monkeypatch.setattr(executed.hashlib, "file_digest", lambda *given: (read.append(given), digest(*given))[1])
+    program = tmp_path / "program"
+    program.write_text("one")
+    first, status = content_hash(program), program.stat()
+    next_start(memory)
+    assert content_hash(program) == first
+    assert len(read) == 1
+    program.write_text("two")
+    os.utime(program, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert content_hash(program) not in ("", first)
+    assert len(read) == 2
+
+
+def test_a_file_that_was_touched_a_moment_ago_is_always_read(memory: Path, tmp_path: Path) -> None:
+    """Within one tick of the clock a second change leaves the same times."""
+    program = tmp_path / "program"
+    program.write_text("one")
+    content_hash(program)
+    next_start(memory)
+    assert not memory.exists()
