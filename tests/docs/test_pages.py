@@ -24,6 +24,7 @@ from ai_dev_tools.benchmark.config.models import Config, load_config
 from ai_dev_tools.benchmark.config.parsing import read_yaml
 from ai_dev_tools.benchmark.config.resolving import resolve_profile
 from ai_dev_tools.benchmark.config.sources import load_settings, merge
+from ai_dev_tools.benchmark.tasks.workspaces import WorkspaceSource
 from ai_dev_tools.cli.benchmark_cli import app, join_lists
 from ai_dev_tools.cli.rooms import floors, rooms_picture
 from support.documents import DATA, DIRECTIVES, PLAIN, PYTHON, SHELL, Block, every_block, pages
@@ -204,6 +205,8 @@ def test_yaml_is_what_it_seems(block: Block) -> None:
         return  # a file that its tutorial says to save: read by tests/slow/docs/test_tutorials.py
     elif keys == {"cases_from"}:
         assert documents
+    elif keys == {"workspace"}:
+        WorkspaceSource(**data["workspace"])
     elif keys & set(Config.model_fields):
         config = load_config(merge(shipped(), {}, data).settings)
         for profile in data.get("profiles", {}):

@@ -22,7 +22,7 @@ from support.project import make_project
 
 MODELS = ["smollm2:135m", "llama3.2:1b", "llama3.2:3b", "llama3.1:8b", "codellama:7b"]
 FIRST = ["docs/tutorial-first-run.md", "docs/cli.md", "docs/python-api.md", "docs/report.md"]
-ELSEWHERE = ["docs/tutorial-own-tool.md", "docs/tutorial-own-task.md"]
+ELSEWHERE = ["docs/tutorial-own-tool.md", "docs/tutorial-own-task.md", "docs/tutorial-own-repository.md"]
 pytestmark = pytest.mark.slow
 
 

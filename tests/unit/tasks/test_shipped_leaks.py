@@ -58,7 +58,7 @@ def rendered(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFacto
     contexts: dict[str, dict[str, dict[str, ToolResult]]] = {}
     for (task, spec), rows in zip(jobs, results, strict=True):
         contexts.setdefault(task.id, {})[spec.id] = {row.case: row for row in rows}
-    return {task.id: render_prompts(task, contexts[task.id], APPROACHES.values(), CORPORA) for task in loaded}
+    return {task.id: render_prompts(task, contexts.get(task.id, {}), APPROACHES.values(), CORPORA) for task in loaded}
 
 
 def expected_values(truth: Any) -> Iterator[str]:

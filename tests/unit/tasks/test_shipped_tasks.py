@@ -29,8 +29,10 @@ def task(request: pytest.FixtureRequest) -> Task:
     return load_once(request.param)
 
 
-def test_the_six_tasks_are_there() -> None:
-    assert set(SHIPPED) == {
+def test_the_shipped_tasks_are_there() -> None:
+    """Six that a default run asks, and one that only agents can be asked."""
+    assert {name for name in SHIPPED if load_once(name).agents_only} == {"repo_navigation"}
+    assert set(SHIPPED) - {"repo_navigation"} == {
         "safety_assessment",
         "pattern_detection",
         "context_analysis",
@@ -49,7 +51,7 @@ def test_a_shipped_task_has_cases_enough_for_a_paired_test(task: Task) -> None:
 
 def test_every_tool_of_a_shipped_task_is_there_and_loads(task: Task) -> None:
     files = find_tools(ROOT / "config" / "tools")
-    assert task.tools
+    assert bool(task.tools) != task.agents_only
     for name in task.tools:
         spec = load_tool(files[name])
         assert spec.version
@@ -95,7 +97,7 @@ def test_the_reference_has_the_numbers_of_the_shipped_tasks(task: Task) -> None:
     states = sum(case.tool_states_answer for case in task.cases)
     clusters = len({case.cluster for case in task.cases})
     cells = [len(task.cases), clusters, len(task.case_ids(["S"])), len(task.case_ids(["L"])), states]
-    row = f"({task.id}/README.md) | {' | '.join(map(str, cells))} | {', '.join(task.tools)} |".replace(
+    row = f"({task.id}/README.md) | {' | '.join(map(str, cells))} | {', '.join(task.tools) or '–'} |".replace(
         f"({task.id}", f"(../config/tasks/{task.id}"
     )
     assert row in (ROOT / "docs" / "tasks.md").read_text(encoding="utf-8")
