@@ -13,6 +13,7 @@ from hypothesis import settings
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, ReadyEndpoint, open_endpoint
 from ai_dev_tools.benchmark.endpoints.embedded.catalogue import find_model
 from ai_dev_tools.benchmark.endpoints.embedded.weights import fetch_weights
+from support import rendered_once
 
 ROOT = Path(__file__).parents[1]
 LONGEST_FIRST = ("workflow", "endpoints", "conformance", "unit/archive", "unit/reporting", "unit/cli")
@@ -69,6 +70,13 @@ def pytest_runtest_makereport(
 def nothing_may_be_skipped() -> bool:
     """Whether the machine is one that must have podman, Slurm and Chromium."""
     return os.environ.get("CI_REQUIRE_ALL", "") not in ("", "0")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def rendered_templates() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        rendered_once.use(patch)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -75,6 +75,7 @@ def make_run(
     seed: int = 0,
     reference: str = "baseline",
     ratios: dict[str, float] | None = None,
+    tables: bool = True,
 ) -> Run:
     """Write blocks, prompts, plan and all tables.
 
@@ -83,6 +84,7 @@ def make_run(
         response: what the model answers every time; by default something near the truth.
         change: alters each sample, or drops it by returning None.
         reference: the arm that the claims of the plan compare with.
+        tables: whether they are made; that is most of the work.
     """
     rng = np.random.default_rng(seed)
     plan = Plan.from_content(_plan(profile, models, tasks, approaches, samples, reference))
@@ -112,7 +114,8 @@ def make_run(
             path.parent.mkdir(parents=True, exist_ok=True)
             write_block(path, made)
     run = Run(folder, _about(profile, models, tasks, approaches, samples))
-    make_tables(run, reference)
+    if tables:
+        make_tables(run, reference)
     return run
 
 

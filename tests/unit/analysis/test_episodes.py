@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from ai_dev_tools.benchmark.analysis.flatten import OF_EPISODES, sample_row, samples_table
-from ai_dev_tools.benchmark.analysis.metrics import OF_EPISODES as EPISODE_METRICS
 from ai_dev_tools.benchmark.analysis.metrics import compute_metrics
+from ai_dev_tools.benchmark.analysis.metrics_table import OF_EPISODES as EPISODE_METRICS
 from ai_dev_tools.benchmark.analysis.samples import Samples
 from ai_dev_tools.benchmark.analysis.verdicts import verdicts
 from ai_dev_tools.benchmark.records.episode import Limits, Turn

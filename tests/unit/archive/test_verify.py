@@ -97,15 +97,15 @@ def test_an_archive_from_before_outcomes_had_their_name_stays_valid(archive: Pat
 
 
 def test_no_flipped_byte_and_no_truncation_goes_unnoticed(archive: Path, tmp_path: Path) -> None:
-    """800 flips and 200 truncations at random; each is found without a crash, and named."""
+    """200 flips and 50 truncations at random (many more: tests/slow/soak); each is found without a crash, and named."""
     whole, rng, broken = archive.read_bytes(), random.Random(8), tmp_path / "broken.crate.zip"
-    places = rng.sample(range(len(whole)), 800)
+    places = rng.sample(range(len(whole)), 200)
     for place in places:
         data = bytearray(whole)
         data[place] ^= 1 << rng.randrange(8)
         broken.write_bytes(data)
         _is_found(broken, f"flip at {place}")
-    for size in rng.sample(range(len(whole)), 200):
+    for size in rng.sample(range(len(whole)), 50):
         broken.write_bytes(whole[:size])
         _is_found(broken, f"cut to {size}")
 

@@ -27,7 +27,7 @@ def put(run: Run, samples: list[Sample]) -> None:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    return make_run(tmp_path / "results" / "mine", samples=4)
+    return make_run(tmp_path / "results" / "mine", samples=4, tables=False)
 
 
 def printed(folder: Path) -> str:
