@@ -82,17 +82,23 @@ def _earlier_report(content: bytes) -> bytes:
     return json.dumps(report).encode()
 
 
-def _earlier_verdicts(content: bytes) -> bytes:
-    header, rest = content.split(b"\n", 1)
-    return header.replace(b",outcome,", b",endpoint,") + b"\n" + rest.replace(b",more_expensive,", b",dearer,")
+def _earlier_words(content: bytes) -> bytes:
+    for now, earlier in (
+        (b",outcome,", b",endpoint,"), (b"; outcome=", b"; endpoint="), (b'"outcome":', b'"endpoint":'),
+        (b",more_expensive,", b",dearer,"),
+    ):  # fmt: skip
+        content = content.replace(now, earlier)
+    return content
 
 
 def test_an_archive_from_before_outcomes_had_their_name_stays_valid(archive: Path, tmp_path: Path) -> None:
     earlier = {
-        "recorded/tables/verdicts.csv": _earlier_verdicts,
+        **{f"recorded/tables/{name}": _earlier_words for name in ("verdicts.csv", "verdicts.json", "definitions.csv")},
         "recorded/report/report.json": _earlier_report,
     }
-    result = verify(forge(archive, tmp_path / "earlier.crate.zip", earlier), report=False)
+    forged = forge(archive, tmp_path / "earlier.crate.zip", earlier)
+    assert b"endpoint" in zipfile.ZipFile(forged).read("recorded/tables/verdicts.csv")
+    result = verify(forged, recompute=True, report=False)
     assert result.findings == []
 
 
@@ -269,6 +275,16 @@ def test_tables_that_do_not_follow_from_the_samples_are_found_by_deriving_them(a
     forged = forge(archive, tmp_path / "f.zip", {"recorded/tables/costs.csv": lambda content: content + b"\n"})
     assert verify(forged).ok, "costs are behind no figure that is read off the tables"
     assert "recorded/tables/costs.csv: does not follow" in verify(forged, recompute=True).line
+
+
+def test_a_table_that_another_program_made_otherwise_is_not_checked_and_said_to_be_so(
+    archive: Path, tmp_path: Path
+) -> None:
+    another = {name: (lambda content: content + b"\n") for name in ("Snakefile", "recorded/tables/costs.csv")}
+    line = verify(forge(archive, tmp_path / "f.zip", another), recompute=True, report=False).line
+    assert line.startswith("VALID: the data belong together")
+    assert "all other tables were derived again, byte by byte" in line
+    assert "NOT CHECKED: recorded/tables/costs.csv (made by a program that is not the installed one)" in line
 
 
 def test_a_member_that_nobody_listed_is_named(archive: Path, tmp_path: Path) -> None:

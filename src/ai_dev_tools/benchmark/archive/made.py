@@ -12,7 +12,7 @@ import msgspec
 from ai_dev_tools.benchmark.archive.chain import REPORT_JSON, Records
 from ai_dev_tools.benchmark.archive.container import Archive, ArchiveError
 from ai_dev_tools.benchmark.archive.layout import RECORDED, RUN, Manifest, RunFacts
-from ai_dev_tools.benchmark.archive.program import Program
+from ai_dev_tools.benchmark.archive.program import OTHER_PROGRAM, Program
 from ai_dev_tools.benchmark.archive.recompute import report_differences
 from ai_dev_tools.benchmark.archive.rendering import Compared, compare_report, lay_out, made_by_own_code
 from ai_dev_tools.benchmark.archive.summary import other_words, wrong_facts, wrong_settings_of_report
@@ -77,7 +77,7 @@ def _check_words(archive: Archive, manifest: Manifest, facts: RunFacts, result: 
             result.add(name, "does not follow from the summary of the run")
         different = []
     result.unchecked = tuple(sorted({*compared.unchecked, *different}))
-    reason = compared.reason or ("made by a program that is not the installed one" if different else "")
+    reason = compared.reason or (OTHER_PROGRAM if different else "")
     result.why_unchecked = reason
 
 

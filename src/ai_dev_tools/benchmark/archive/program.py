@@ -17,6 +17,7 @@ from ai_dev_tools.benchmark.config.shipped_files import CHECKOUT, PACKAGED
 from ai_dev_tools.benchmark.records import paths
 
 MOST_NAMED = 5
+OTHER_PROGRAM = "made by a program that is not the installed one"
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from ai_dev_tools.benchmark.archive.layout import (
     RECORDED,
     Manifest,
 )
-from ai_dev_tools.benchmark.archive.program import Program, installed_notebook
+from ai_dev_tools.benchmark.archive.program import OTHER_PROGRAM, Program, installed_notebook
 from ai_dev_tools.benchmark.errors import BenchmarkError
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.about import RunAbout
@@ -153,7 +153,7 @@ def _sorted_out(differing: list[str], program: Program, made: Made, own: dict[st
     other = [name for name in here if name not in ("snakemake", "xllamacpp") and made.software.get(name) != here[name]]
     reasons = sorted({f"made by {code}" for code in own.values()})
     if not program.same and differing:
-        reasons.append("made by a program that is not the installed one")
+        reasons.append(OTHER_PROGRAM)
     elif elsewhere and differing:
         reasons.append(f"made on {elsewhere}, here on {_system()}: pictures and last digits may differ")
     elif other and differing:

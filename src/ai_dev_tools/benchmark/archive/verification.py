@@ -6,6 +6,7 @@ collected, not raised, so that one damaged byte is reported with the member that
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,11 +28,12 @@ from ai_dev_tools.benchmark.archive.crate import entity_ids
 from ai_dev_tools.benchmark.archive.layout import CRATE, FORMAT, MANIFEST, RECORDED, RUN, Entry, Manifest, RunFacts
 from ai_dev_tools.benchmark.archive.limits import bounded_memory, first_line
 from ai_dev_tools.benchmark.archive.members import is_known, most_bytes
-from ai_dev_tools.benchmark.archive.program import Program, compare_program, listed
+from ai_dev_tools.benchmark.archive.program import OTHER_PROGRAM, Program, compare_program, listed
 from ai_dev_tools.benchmark.archive.streams import Hashed
 from ai_dev_tools.benchmark.plugins import without_plugins
 
 MOST_FINDINGS = 50
+TABLES = f"{RECORDED}/tables"
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,8 @@ class Verification:
     def _checked(self) -> str:
         """What was checked, and what was not."""
         words = [
-            "all tables were derived again, byte by byte"
+            f"all {'other ' if any(name.startswith(TABLES) for name in self.unchecked) else ''}tables were derived again, "
+            "byte by byte"
             if self.recomputed
             else "every row of the samples table was checked (--recompute derives the other tables again)"
         ]
@@ -128,8 +131,9 @@ def verify(path: Path, *, recompute: bool = False, report: bool = True, limits: 
     """Check an archive; never raises for what is in the file.
 
     Args:
-        recompute: also derive all tables from the samples and compare them byte by byte, which needs the packages of the
-            run (see envs/requirements.lock in the archive).
+        recompute: also derive all tables from the samples and compare them byte by byte, which needs the program and the
+            packages of the run (see envs/requirements.lock in the archive). Where another program made the archive, tables
+            that differ count as not checked.
         report: make every format of the report again and compare. Without it, only the numbers
             and verdicts of report.json.
     """
@@ -142,12 +146,24 @@ def verify(path: Path, *, recompute: bool = False, report: bool = True, limits: 
                 if result.ok and recompute:
                     from ai_dev_tools.benchmark.archive.recompute import recomputed
 
-                    for where, what in recomputed(archive, _manifest(archive)):
-                        result.add(where, what)
-                    result.recomputed = True
+                    _note_tables(result, recomputed(archive, _manifest(archive)))
     except ArchiveError as error:
         result.add(path.name, str(error).removeprefix(f"{path} "))
     return result
+
+
+def _note_tables(result: Verification, differences: Iterable[tuple[str, str]]) -> None:
+    """Note which tables differ from those derived here: as findings, unless another program made them."""
+    later = []
+    for where, what in differences:
+        if result.program.same or not where.startswith(f"{TABLES}/") or where == f"{TABLES}/":
+            result.add(where, what)
+        else:
+            later.append(where)
+    result.recomputed = True
+    if later:
+        result.unchecked = tuple(sorted({*result.unchecked, *later}))
+        result.why_unchecked = result.why_unchecked or OTHER_PROGRAM
 
 
 def _check(archive: Archive, result: Verification, intact: bool, report: bool) -> None:

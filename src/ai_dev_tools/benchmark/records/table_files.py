@@ -67,6 +67,17 @@ _TRUTH = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0
 RENAMED = {"endpoint": "outcome"}
 """Columns of computed tables that had another name in earlier versions; `sample.RENAMED` has those of samples."""
 _DIRECTIONS = {"dearer": "more_expensive"}
+EARLIER_TEXTS = (
+    ("; dearer on ", ", but more expensive on "),
+    ("case is dearer but", "case is more expensive but"),
+    ("(without: dearer,", "(without: more expensive,"),
+    ("with: dearer)", "with: more expensive)"),
+    ("under this plan (retry=all)", "under this plan (retry=plan)"),
+    ("kind=ratio; endpoint=", "kind=ratio; outcome="),
+    ("kind=difference; endpoint=", "kind=difference; outcome="),
+    ("the scores hang on", "the scores rest on"),
+)
+"""What cells of earlier versions say, and how it is said now."""
 
 
 def kind_of(column: str) -> Kind:
@@ -130,6 +141,16 @@ def todays_row(row: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     if (said := row.get("direction")) in _DIRECTIONS:
         named["direction"] = _DIRECTIONS[str(said)]
     return {**row, **named}
+
+
+def todays_bytes(content: bytes) -> bytes:
+    """A file of an earlier version, CSV or JSON, as this one would write it."""
+    words = [(f'"{old}":', f'"{new}":') for old, new in RENAMED.items()]
+    words += [(f'"direction": "{old}"', f'"direction": "{new}"') for old, new in _DIRECTIONS.items()]
+    words += [(f",{old},", f",{new},") for old, new in (*RENAMED.items(), *_DIRECTIONS.items())]
+    for old, new in (*words, *EARLIER_TEXTS):
+        content = content.replace(old.encode(), new.encode())
+    return content
 
 
 def _todays(table: pd.DataFrame) -> pd.DataFrame:

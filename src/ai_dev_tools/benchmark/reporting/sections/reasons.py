@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ai_dev_tools.benchmark._util.text import shorten
+from ai_dev_tools.benchmark.records.table_files import EARLIER_TEXTS
 
 
 class Reason(NamedTuple):
@@ -95,8 +96,6 @@ NOTES = (
     r"planned under rules",
 )
 """Reasons that only explain others."""
-EARLIER_WORDS = (("; dearer on ", ", but more expensive on "), ("case is dearer but", "case is more expensive but"))
-"""What tables of earlier versions say otherwise."""
 MOST_MESSAGE = 160
 
 
@@ -109,7 +108,7 @@ def reasons_of(row: Mapping[str, Any], words: Mapping[str, str]) -> list[Reason]
     if failure := str(row.get("tool_failure") or ""):
         return [Reason(shorten(failure, MOST_MESSAGE), "tool")]
     text = str(row.get("reasons") or "")
-    for earlier, now in EARLIER_WORDS:
+    for earlier, now in EARLIER_TEXTS:
         text = text.replace(earlier, now)
     found = [_meaning(piece, words) for piece in text.split("; ") if piece and not _is_note(piece)]
     return [reason for _, reason in sorted(found, key=lambda each: each[0])]
