@@ -18,7 +18,7 @@ from ai_dev_tools.benchmark.comparison.run import Run, open_run
 from ai_dev_tools.benchmark.comparison.tables import arms, per_run, together
 from ai_dev_tools.benchmark.config.batches import BATCHES, Batch
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.planning.estimate import Estimate, announcement
+from ai_dev_tools.benchmark.planning.estimate import DurationEstimate, announcement
 from ai_dev_tools.benchmark.records.model_size import parameters, recorded_size
 from ai_dev_tools.benchmark.records.sample import Sample
 from support.report_runs import fail, make_run, make_stored, with_identity
@@ -284,12 +284,15 @@ def test_a_batch_shows_every_members_verdicts_the_time_it_took_and_the_way_to_th
 @pytest.mark.parametrize(
     ("guess", "words"),
     [
-        (Estimate(54, 54, None, ()), "54 of 54 requests to ask; estimate none: nothing was measured on this machine"),
-        (Estimate(54, 9, 95.0, ()), "9 of 54 requests to ask; estimate about 2 min; nominal 5-10 min"),
-        (Estimate(54, 9, 95.0, ("a:3b",)), "about 2 min (never measured here, scaled by size: a:3b); nominal"),
+        (
+            DurationEstimate(54, 54, None, ()),
+            "54 of 54 requests to ask; estimate none: nothing was measured on this machine",
+        ),
+        (DurationEstimate(54, 9, 95.0, ()), "9 of 54 requests to ask; estimate about 2 min; nominal 5-10 min"),
+        (DurationEstimate(54, 9, 95.0, ("a:3b",)), "about 2 min (never measured here, scaled by size: a:3b); nominal"),
     ],
 )
-def test_a_batch_states_its_estimate_beside_the_nominal_time(guess: Estimate, words: str) -> None:
+def test_a_batch_states_its_estimate_beside_the_nominal_time(guess: DurationEstimate, words: str) -> None:
     assert words in announcement("quick", BATCHES["quick"], guess)
     assert announcement("scaling", BATCHES["scaling"], guess).endswith("nominal none given")
 
