@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
+import sys
 from typing import Any
 from urllib.parse import quote
 
@@ -43,6 +45,16 @@ def with_server(project: Project, url: str) -> None:
     file.write_text(yaml.safe_dump(data | {"profile": "lab", "approaches": ["baseline", "no_context"]}))
 
 
+def said_by_command(project: Project, *arguments: str) -> str:
+    """All that a command prints."""
+    command = [sys.executable, "-m", "ai_dev_tools.cli.benchmark_cli", *arguments]
+    done = subprocess.run(
+        command, cwd=project.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+    )
+    assert "fake:1b" in done.stdout
+    return done.stdout
+
+
 @pytest.mark.usefixtures("four_cases")
 def test_a_run_its_archive_and_its_replay_hold_nothing_of_the_key(
     project: Project, monkeypatch: pytest.MonkeyPatch
@@ -55,6 +67,9 @@ def test_a_run_its_archive_and_its_replay_hold_nothing_of_the_key(
             echoes[len(fake.chats) % 4] if len(fake.chats) % 4 < 3 and chat.attempt == 1 else None
         )
         printed = project.run("--cores", "1", "archive")
+        fake.about = {"owned_by": KEY, "meta": {"n_ctx": 8192, "note": KEY}}
+        for command in (["plan"], ["plan", "--json"], ["validate"], ["validate", "--json"]):
+            printed += said_by_command(project, *command, "--profile", "lab")
     samples = list(project.sample_files("lab").values())
     assert len(samples) == 8
     assert {sample["request"]["api"] for sample in samples} == {"openai"}

@@ -155,5 +155,12 @@ class InterruptedRequestError(BenchmarkError):
     asked_again = True
 
 
+class BudgetReached(BenchmarkError):
+    """The next request could cost more than is left of the run's budget: it is not sent, and no sample says so."""
+
+    error_class = "budget"
+    asked_again = True
+
+
 ASKED_AGAIN: frozenset[str] = frozenset(c.error_class for c in BenchmarkError.__subclasses__() if c.asked_again)
 """Error classes of samples that a plain rerun asks again; the others are results."""

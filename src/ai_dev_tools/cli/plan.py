@@ -56,7 +56,9 @@ def plan_of(experiment: Experiment, root: Path, effect: float | None = None) -> 
     from ai_dev_tools.benchmark.analysis.continuity import compared_with
     from ai_dev_tools.benchmark.planning.disclosure import destinations
     from ai_dev_tools.benchmark.planning.estimate import estimate
+    from ai_dev_tools.benchmark.planning.pricing import unused_prices
     from ai_dev_tools.benchmark.planning.sizing import size_up, sizing_lines
+    from ai_dev_tools.benchmark.planning.spending import spending
     from ai_dev_tools.benchmark.prompts.sizes import misfits
     from ai_dev_tools.benchmark.records import paths
     from ai_dev_tools.benchmark.records.plan import read_plans
@@ -68,7 +70,9 @@ def plan_of(experiment: Experiment, root: Path, effect: float | None = None) -> 
     ledger = read_plans(root / paths.PLANS.format(profile=profile))
     declared = [known.plan for known in ledger]
     looks = len(declared) + (plan.digest not in declared)
-    sizing = size_up(experiment, root, effect, declared.index(plan.digest) + 1 if plan.digest in declared else looks)
+    costs = spending(experiment, root)
+    look = declared.index(plan.digest) + 1 if plan.digest in declared else looks
+    sizing = size_up(experiment, root, effect, look, costs)
     earlier = [compared_with(known, plan) for known in takewhile(lambda known: known.plan != plan.digest, ledger)]
     changed = [found for _, found in changed_models(experiment, profile, root)]
     sent, too_long = destinations(experiment, profile), misfits(experiment, root)
@@ -81,6 +85,7 @@ def plan_of(experiment: Experiment, root: Path, effect: float | None = None) -> 
         "earlier": earlier,
         "changed_models": changed,
         "sizing": sizing.content() if sizing else None,
+        **({"money": costs.content()} if costs else {}),
         "sent_to": [vars(one) for one in sent],
         "context": [vars(misfit) for misfit in too_long],
     }
@@ -89,9 +94,11 @@ def plan_of(experiment: Experiment, root: Path, effect: float | None = None) -> 
         f"Plan {plan.digest} ({'declared' if plan.digest in declared else 'not declared yet'}; "
         f"plan {looks} of this profile)",
         *(f"Note: {found}" for found in changed),
+        *(f"Note: {found}" for found in unused_prices(experiment.config, experiment.instances(profile))),
         *(f"This plan {said}" for said in earlier),
         *_said(plan),
         f"Requests: {guess.requests}, of which {guess.missing} are to be asked; time {seconds}",
+        *(costs.lines() if costs else ()),
         *(f"Where your code goes: {one}" for one in sent),
         *(f"Context: {misfit}" for misfit in too_long),
     ]
@@ -108,6 +115,8 @@ def _said(plan: Plan) -> Iterator[str]:
     yield f"Arms: {', '.join(plan.approaches)}; {plan.samples} samples each"
     for task, arms in plan.arms.items():
         yield f"Arms of task {task}: {', '.join(arms)}; only an agent can read its workspaces, so there is no single prompt"
+    if plan.prices:
+        yield f"Prices: {plan.prices.shown}"
     for claim in plan.claims:
         yield f"Claim {claim.id}: '{claim.approach}' against '{claim.reference}', margin {claim.margin_ratio:g}"
     for task, cases in plan.tasks.items():

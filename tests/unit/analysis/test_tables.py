@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from ai_dev_tools.benchmark.analysis.flatten import COLUMNS, sample_row, samples_table
+from ai_dev_tools.benchmark.analysis.flatten import COLUMNS, OF_EPISODES, WHERE_KNOWN, sample_row, samples_table
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.records.sample import Attempt, Resources, SampleError, write_block
 from support.making import sample
@@ -26,7 +26,7 @@ FAILED: dict[str, Any] = {
 
 
 def test_a_row_has_the_tables_columns() -> None:
-    assert set(sample_row(sample())) == set(COLUMNS)
+    assert set(sample_row(sample())) == {*COLUMNS, *WHERE_KNOWN}
     assert len(COLUMNS) == len(set(COLUMNS))
 
 
@@ -84,7 +84,7 @@ def test_strata_are_those_of_task_and_case(tmp_path: Path) -> None:
 
 
 def test_no_samples_are_an_empty_table_with_all_columns() -> None:
-    assert list(samples_table([], {}).columns) == COLUMNS
+    assert list(samples_table([], {}).columns) == [name for name in COLUMNS if name not in OF_EPISODES]
 
 
 def test_a_damaged_block_is_one_line(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 from ai_dev_tools.benchmark.analysis.flatten import sample_row
 from ai_dev_tools.benchmark.analysis.samples_table import prepare
 from ai_dev_tools.benchmark.analysis.validity import DEFAULTS, options_changed
+from ai_dev_tools.benchmark.analysis.verdicts import verdicts
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, open_endpoint
 from ai_dev_tools.benchmark.endpoints.external import find_dialect
 from ai_dev_tools.benchmark.endpoints.openai_client import OpenAIClient
@@ -347,3 +348,52 @@ def test_the_embedded_servers_own_v1_is_asked_with_a_schema_and_tells_its_times(
         assert sample.load_s is None
         assert sample.flags == []
     assert msgspec.json.decode(msgspec.json.encode(sample), type=Sample) == sample
+
+
+# --- replay ---------------------------------------------------------------------------------------------------------
+
+
+def judged(samples: list[Sample]) -> list[tuple[Any, ...]]:
+    """What the verdicts on tokens of these samples say."""
+    table = pd.DataFrame([sample_row(sample) for sample in samples])
+    rows = verdicts(table, resamples=199)
+    rows = rows[rows["outcome"] == "tokens"]
+    wanted = ["task", "verdict", "ratio", "low", "high", "pairs", "flagged", "dropped", "quality_difference", "reasons"]
+    return [tuple(row) for row in rows[wanted].fillna(-1).itertuples(index=False)]
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["named", "found out"])
+def test_a_run_that_was_asked_in_openais_api_replays_with_the_same_verdicts(
+    tmp_path: Path, fake: FakeOpenAI, named: bool
+) -> None:
+    fake.usage = lambda counted: (
+        counted
+        | {
+            "prompt_tokens_details": {"cached_tokens": 16},
+            "completion_tokens_details": {"reasoning_tokens": 3},
+        }
+    )
+    design: dict[str, Any] = {
+        "cases": [f"case{n}" for n in range(8)], "samples": 8, "approaches": ["baseline", "tools", "no_context"]
+    }  # fmt: skip
+    folder = tmp_path / "lab"
+    url = fake.url if named else fake.url.removesuffix("/v1")
+    api = {"api": "openai"} if named else {}
+    recorded = run(a_block(folder, url, api, **design))
+    asked = len(fake.chats)
+    player = {"replay_from": str(folder)} | api
+    replayed = run(a_block(tmp_path / "lab@replay", "replay", player, **design))
+    assert len(fake.chats) == asked
+    names = [
+        "status",
+        "answer",
+        "score",
+        "input_tokens",
+        "output_tokens",
+        "prompt_cached_tokens",
+        "reasoning_tokens",
+        "done_reason",
+    ]
+    for one, other in zip(recorded, replayed, strict=True):
+        assert [getattr(one, name) for name in names] == [getattr(other, name) for name in names]
+    assert judged(replayed) == judged(recorded)

@@ -23,6 +23,7 @@ from ai_dev_tools.benchmark.records.block import (
     request_options,
     seed,
 )
+from ai_dev_tools.benchmark.records.prices import Budget, Rates
 from support.making import SCHEMA, block
 
 ids = st.text("abcdefgh_0123", min_size=1, max_size=6)
@@ -175,6 +176,7 @@ CHANGED: list[dict[str, Any]] = [
 ]
 KEPT: list[dict[str, Any]] = [
     {"plugins": [PluginRef("scorers.py", "0" * 64)]},
+    {"budget": Budget(5.0, "USD", {"fake:1b": Rates(1.0, 4.0)})},
     {"profile": "heavy"},
     {"results": "elsewhere"},
     {"instance": "large"},

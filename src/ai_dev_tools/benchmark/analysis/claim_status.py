@@ -8,8 +8,9 @@ from typing import Literal
 import pandas as pd
 
 from ai_dev_tools.benchmark.analysis.claims import PlanInForce, makes
-from ai_dev_tools.benchmark.analysis.continuity import additions, departures, foreseen, share_requests
+from ai_dev_tools.benchmark.analysis.continuity import additions, departures, foreseen, price_changes, share_requests
 from ai_dev_tools.benchmark.records.plan import Claim, DeclaredPlan, Plan
+from ai_dev_tools.benchmark.records.prices import MONEY
 
 Label = Literal["planned", "interim", "exploratory"]
 REMEDY = "to get a word, undo that or ask everything again under this plan (retry=plan)"
@@ -73,7 +74,8 @@ def _provenance(
     for other in in_force.earlier:
         used = counted.get(other.plan, 0)
         concerned = used or (makes(other, claim, model) and share_requests(other, plan))
-        if concerned and (changed := departures(other, plan)):
+        changed = [*departures(other, plan), *(price_changes(other, plan, model) if claim.outcome == MONEY else ())]
+        if concerned and changed:
             said = f"plan {other.plan} is not continued: {', '.join(changed)}"
             # samples that may have suggested the change are not evidence for it; fresh ones are, and a reader is told
             (reasons if len(older) else notes).append(said)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from ai_dev_tools.benchmark.analysis.money import is_priced
 from ai_dev_tools.benchmark.plugins import AGENT_FLOOR, reference_for
-from ai_dev_tools.benchmark.records.plan import CLAIMED_OUTCOMES, Claim, DeclaredPlan
+from ai_dev_tools.benchmark.records.plan import CLAIMED_OUTCOMES, Claim, ClaimedOutcome, DeclaredPlan
+from ai_dev_tools.benchmark.records.prices import MONEY
 
 CONTROLS = frozenset({"no_context", "excerpt", "shuffled", "mismatched", AGENT_FLOOR})
 
@@ -35,6 +38,12 @@ class PlanInForce:
     looks: dict[tuple[str, str], int]
     earlier: tuple[DeclaredPlan, ...] = ()
 
+    def rests_on_time(self, claim: Claim, model: str) -> bool:
+        """Whether a claim is about time, or about money that time costs."""
+        prices = self.plan.prices
+        paid = prices is not None and model in prices.models and prices.models[model].per_hour > 0
+        return claim.outcome == "time" or (claim.outcome == MONEY and paid)
+
 
 def plan_in_force(
     samples: pd.DataFrame, plans: Sequence[DeclaredPlan], profile: str, reference: str = "baseline"
@@ -48,12 +57,19 @@ def plan_in_force(
         return PlanInForce(_assumed(samples, profile, reference), False, {})
     *earlier, plan = own
     # a claim is known by what it compares: another name, margin or reference does not make its first look anew
-    looks = {
-        (claim.id, model): 1 + sum(makes(other, claim, model) for other in earlier if not plan.restates(other))
-        for claim in plan.claims
-        for model in plan.models
-    }
+    looks = {(claim.id, model): _look(plan, earlier, claim, model) for claim in plan.claims for model in plan.models}
     return PlanInForce(plan, True, looks, tuple(earlier))
+
+
+def _look(plan: DeclaredPlan, earlier: Sequence[DeclaredPlan], claim: Claim, model: str) -> int:
+    """How many plans have made a claim, the last one included.
+
+    For tokens and time, plans that differ in prices alone are one: they look at the same numbers in the same way.
+    """
+    made = [other for other in earlier if makes(other, claim, model) and not plan.restates(other)]
+    if claim.outcome == MONEY or not any(other.prices for other in (*made, plan)):
+        return 1 + len(made)
+    return len({json.dumps(other.without_prices(), sort_keys=True) for other in (*made, plan)})
 
 
 def makes(plan: DeclaredPlan, claim: Claim, model: str) -> bool:
@@ -68,6 +84,7 @@ def _assumed(samples: pd.DataFrame, profile: str, reference: str) -> DeclaredPla
     tested = [arm for arm in arms if arm != reference_for(arm, reference) and arm not in CONTROLS]
     pairs = here[["task", "case"]].astype(str).drop_duplicates()
     last = here["sample"].max()
+    outcomes: list[ClaimedOutcome] = [*CLAIMED_OUTCOMES, MONEY] if is_priced(here) else [*CLAIMED_OUTCOMES]
     return DeclaredPlan(
         plan="none",
         profile=profile,
@@ -78,7 +95,7 @@ def _assumed(samples: pd.DataFrame, profile: str, reference: str) -> DeclaredPla
         claims=tuple(
             Claim(id=f"{outcome}:{arm}", outcome=outcome, approach=arm, reference=reference_for(arm, reference))
             for arm in tested
-            for outcome in CLAIMED_OUTCOMES
+            for outcome in outcomes
         ),
     )
 

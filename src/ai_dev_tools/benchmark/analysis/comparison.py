@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ai_dev_tools.benchmark.analysis.clusters import Floats, group_means
 from ai_dev_tools.benchmark.analysis.effects import Effect, effect
+from ai_dev_tools.benchmark.analysis.money import unavailable
 from ai_dev_tools.benchmark.analysis.pairing import By, pair_up
 from ai_dev_tools.benchmark.analysis.pairs import Pairs, Rows
 from ai_dev_tools.benchmark.analysis.power import minimal_effect
@@ -32,7 +33,7 @@ from ai_dev_tools.benchmark.analysis.statistics import (
 )
 from ai_dev_tools.benchmark.analysis.validity import REFERENCE
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.plugins import COMPARISONS, Comparison
+from ai_dev_tools.benchmark.plugins import COMPARISONS, MONEY, Comparison
 from ai_dev_tools.benchmark.records.plan import QualityRule
 
 DESCRIPTIVE_BELOW = 6
@@ -77,9 +78,9 @@ def compare(
     """
     if approach == reference:
         raise ConfigurationError(f"cannot compare '{approach}' with itself")
-    plugins = [COMPARISONS.find(name) for name in comparisons] if comparisons is not None else [*COMPARISONS.values()]
-    names = [plugin.name for plugin in plugins]
     table = Samples.of(samples, reference if by == "approach" else REFERENCE).frame
+    plugins = _chosen(table, comparisons)
+    names = [plugin.name for plugin in plugins]
     pairs = pair_up(table, approach, reference, names, by)
     rows: list[Row] = []
     moves: list[Floats] = []
@@ -93,6 +94,17 @@ def compare(
     result["p_signed_rank"] = [signed_rank_p(moved) for moved in moves]
     result["p_adjusted"] = benjamini_hochberg(result["p"].to_list())
     return result
+
+
+def _chosen(table: pd.DataFrame, names: Sequence[str] | None) -> list[Comparison]:
+    """The comparisons of these names; by default all that the samples have something for."""
+    silent = unavailable(table)
+    if names is None:
+        return [plugin for plugin in COMPARISONS.values() if plugin.name not in silent]
+    plugins = [COMPARISONS.find(name) for name in names]
+    if MONEY in names and MONEY in silent:
+        raise ConfigurationError("money cannot be compared: these samples have no prices, or in several currencies")
+    return plugins
 
 
 def _rows(

@@ -97,6 +97,26 @@ def _requests(earlier: Plan, later: Plan) -> Iterator[str]:
             yield f"question, files or truth of case {_named(other)} of task '{task}' changed"
 
 
+def price_changes(earlier: Plan, later: Plan, model: str | None = None) -> list[str]:
+    """What a later plan counts with in money that an earlier one did not, in words.
+
+    It bears on claims about money alone. Prices that were named after the samples could have been chosen to suit them.
+
+    Args:
+        model: look at its price alone.
+    """
+    if earlier.prices is None:
+        return ["prices came after it"] if later.prices else []
+    if later.prices is None:
+        return ["prices are left out"]
+    before, after = earlier.prices, later.prices
+    if before.currency != after.currency:
+        return [f"prices are in {after.currency} instead of {before.currency}"]
+    names = [model] if model else [name for name in before.rates if name in after.rates]
+    changed = [name for name in names if before.rates.get(name) != after.rates.get(name)]
+    return [f"the price of {_named(changed)} changed"] if changed else []
+
+
 def _named(names: list[str]) -> str:
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     return ", ".join(f"'{name}'" for name in names[:MOST_NAMED]) + more
@@ -134,7 +154,8 @@ def additions(earlier: Plan, later: Plan) -> list[str]:
     if changed:
         found.append(f"another version of tool {_named(changed)}")
     arms = [name for name in _other_code(earlier, later) if name.startswith("approach ")]
-    return found + [f"another version of {name}" for name in arms]
+    prices = ["other prices"] if earlier.prices and price_changes(earlier, later) else []
+    return [*found, *(f"another version of {name}" for name in arms), *prices]
 
 
 def _other_code(earlier: Plan, later: Plan) -> list[str]:

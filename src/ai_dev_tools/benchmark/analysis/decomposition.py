@@ -12,6 +12,7 @@ from ai_dev_tools.benchmark.analysis.activity import Activity
 from ai_dev_tools.benchmark.analysis.clusters import ClusterEstimate, Ints, cluster_estimate, integer_labels
 from ai_dev_tools.benchmark.analysis.comparison import scopes, why_no_pair
 from ai_dev_tools.benchmark.analysis.metrics import efficiency
+from ai_dev_tools.benchmark.analysis.money import PARTS, currency_of, is_priced
 from ai_dev_tools.benchmark.analysis.pairing import By, Floats, pair_up
 from ai_dev_tools.benchmark.analysis.pairs import Pairs
 from ai_dev_tools.benchmark.analysis.rows import Row
@@ -24,18 +25,10 @@ from ai_dev_tools.benchmark.analysis.statistics import (
     why_no_interval,
 )
 from ai_dev_tools.benchmark.analysis.validity import REFERENCE
+from ai_dev_tools.benchmark.records.prices import MONEY
 
 SCOPE = ["profile", "model", "task", "approach", "reference"]
-_PARTS = (
-    ("tool", "s", "time"),
-    ("earlier attempts", "s", "time"),
-    ("load", "s", "time"),
-    ("prefill", "s", "time"),
-    ("decode", "s", "time"),
-    ("rest", "s", "time"),
-    ("input", "tokens", "tokens"),
-    ("output", "tokens", "tokens"),
-)
+_UNITS = {"time": "s", "tokens": "tokens"}
 _NEEDED = words(
     "tool_s attempts_s duration_s load_s prompt_eval_s eval_s input_tokens output_tokens total_tokens start"
 )
@@ -64,13 +57,18 @@ BREAK_EVEN = [
     "pairs",
     "note",
 ]
+MONEY_BREAK_EVEN = words(
+    "tool_money saving_money saving_money_low saving_money_high uses_money uses_money_low uses_money_high money_note"
+)
+"""Further columns of runs with prices."""
 EFFICIENCY = [*SCOPE, "reference_score", "approach_score", "change_percent", "low", "high", "clusters", "note"]
 
 
 def _paired(samples: SamplesLike, approach: str, reference: str, by: By = "approach") -> Iterator[tuple[Row, Pairs]]:
     """(scope, pairs), margins included."""
     table = Samples.of(samples, reference if by == "approach" else REFERENCE).frame
-    pairs = pair_up(table, approach, reference, ["time"], by, columns=[*_NEEDED, "status"])
+    wanted = [*_NEEDED, "status", *(f"money_{name}" for name in PARTS if is_priced(table))]
+    pairs = pair_up(table, approach, reference, ["time"], by, columns=wanted)
     for (profile, model, task, _), inside in scopes(pairs, strata=False):
         yield dict(zip(SCOPE, (profile, model, task, approach, reference), strict=True)), pairs.part(inside)
 
@@ -80,10 +78,16 @@ def _completed(pairs: Pairs) -> Pairs:
     return pairs.part(pairs.have("status", "completed") & pairs.have("status_ref", "completed"))
 
 
-def _components(pairs: Pairs, suffix: str) -> dict[str, Floats]:
+def _components(pairs: Pairs, outcome: str, suffix: str) -> dict[str, Floats]:
+    """What an outcome is made of, part by part."""
+
     def get(name: str) -> Floats:
         return np.asarray(pairs[f"{name}{suffix}"], dtype=np.float64)
 
+    if outcome == "tokens":
+        return {"input": get("input_tokens"), "output": get("output_tokens")}
+    if outcome == MONEY:
+        return {name: get(f"money_{name}") for name in PARTS}
     phases = {"load": get("load_s"), "prefill": get("prompt_eval_s"), "decode": get("eval_s")}
     known = sum((np.nan_to_num(part) for part in phases.values()), start=np.zeros(len(pairs)))
     return {
@@ -91,8 +95,6 @@ def _components(pairs: Pairs, suffix: str) -> dict[str, Floats]:
         "earlier attempts": get("attempts_s") - get("duration_s"),
         **phases,
         "rest": get("duration_s") - known,
-        "input": get("input_tokens"),
-        "output": get("output_tokens"),
     }
 
 
@@ -106,17 +108,17 @@ def decompose(samples: SamplesLike, approach: str, reference: str = "baseline", 
     unexplained: sampling, the answer's grammar, any wait for a slot, and transport. `share_percent` is the part's
     share of the net difference.
     """
-    rows = []
+    frame, rows = Samples.of(samples).frame, []
+    units = {**_UNITS, **({MONEY: currency_of(frame)} if is_priced(frame) else {})}
     for scope, asked in _paired(samples, approach, reference, by):
         part = _completed(asked)
-        for outcome in ("time", "tokens"):
+        for outcome, unit in units.items():
             usable = part.part(~part[f"void_{outcome}"])
-            own, other = _components(usable, ""), _components(usable, "_ref")
+            own, other = _components(usable, outcome, ""), _components(usable, outcome, "_ref")
             found = [
                 {**scope, "component": name, "unit": unit, "note": _why_none(asked, part, outcome, scope)}
                 | _component(usable, name, own[name], other[name])
-                for name, unit, belongs in _PARTS
-                if belongs == outcome
+                for name in own
             ]
             whole = sum(row["difference"] for row in found if "difference" in row)
             for row in found:
@@ -159,6 +161,7 @@ def break_even(samples: SamplesLike, approach: str, reference: str = "baseline")
     absent when requests save nothing; `uses_high` is infinite when the saving's interval reaches 0. Secondary: verdicts
     always charge the tool's full run time to every use.
     """
+    priced = is_priced(Samples.of(samples).frame)
     rows = []
     for scope, asked in _paired(samples, approach, reference):
         part = _completed(asked)
@@ -186,8 +189,33 @@ def break_even(samples: SamplesLike, approach: str, reference: str = "baseline")
             elif not inference.usable:
                 row["note"] = f"no interval: {why_no_interval(inference.source)}"
         row["note"] = "; ".join(filter(None, (row["note"], what_is_left_out(saved))))
-        rows.append(row)
-    return pd.DataFrame(rows, columns=BREAK_EVEN)
+        rows.append(row | (_money_break_even(part) if priced else {}))
+    return pd.DataFrame(rows, columns=[*BREAK_EVEN, *(MONEY_BREAK_EVEN if priced else ())])
+
+
+def _money_break_even(completed: Pairs) -> Row:
+    """After how many uses the money that the tool's own run costs is paid back by cheaper requests."""
+    usable = completed.part(~completed["void_money"])
+    saving, tool = (
+        _estimate(
+            usable,
+            sum((usable[f"money_{name}_ref"] - usable[f"money_{name}"] for name in names), np.zeros(len(usable))),
+        )
+        for names in ([name for name in PARTS if name != "tool"], ["tool"])
+    )
+    inference, cost = infer(saving, resamples=0), -tool.estimate
+    low, high = inference.bound("low", 0.025), inference.bound("high", 0.025)
+    row: Row = {"tool_money": cost, "saving_money": saving.estimate, "saving_money_low": low, "saving_money_high": high}
+    if not np.isfinite(saving.estimate):
+        return row | {"money_note": "money is not known in any pair"}
+    if saving.estimate <= 0:
+        return row | {"money_note": "never: a request with the tool's findings is not cheaper"}
+    if not cost > 0:
+        return row | {"uses_money": 1.0, "money_note": "the tool's run costs nothing: no price per hour"}
+    row |= {"uses_money": float(np.ceil(cost / saving.estimate)), "uses_money_low": float(np.ceil(cost / high))}
+    if not low > 0:
+        return row | {"uses_money_high": float("inf"), "money_note": "perhaps never: the saving is not surely above 0"}
+    return row | {"uses_money_high": float(np.ceil(cost / low)), "money_note": ""}
 
 
 def _estimate(pairs: Pairs, values: Floats) -> ClusterEstimate:

@@ -69,11 +69,13 @@ COLUMNS = [
 
 ADDED = ("total_s", "tool_other_cpu_s", *OF_EPISODES)
 """Columns that tables of earlier versions lack; those that they have under another name are `samples.RENAMED`."""
+WHERE_KNOWN = ("reasoning_tokens",)
+"""Columns of those tables alone that have anything to say in them."""
 
 
 def sample_row(sample: Sample, stratum: str = "") -> Row:
     """A sample as a flat row; see the reference of the samples table."""
-    row = {name: getattr(sample, name) for name in SAME_NAME}
+    row = {name: getattr(sample, name) for name in (*SAME_NAME, *WHERE_KNOWN)}
     return row | {
         "error_class": sample.error.class_ if sample.error else None,
         "parsed": sample.answer is not None,
@@ -122,7 +124,8 @@ def samples_table(blocks: Iterable[Path], strata: dict[tuple[str, str], str]) ->
     rows = [
         sample_row(sample, strata.get((sample.task, sample.case), "")) for path in blocks for sample in read_block(path)
     ]
-    table = pd.DataFrame(rows, columns=COLUMNS).convert_dtypes()
+    table = pd.DataFrame(rows, columns=[*COLUMNS, *WHERE_KNOWN]).convert_dtypes()
+    table = table.drop(columns=[name for name in WHERE_KNOWN if table[name].isna().all()])
     if table["turns"].isna().all():
         table = table.drop(columns=OF_EPISODES)
     return table.sort_values(["profile", "model", "task", "approach", "sample", "instance"], ignore_index=True)

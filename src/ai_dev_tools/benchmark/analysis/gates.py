@@ -8,15 +8,17 @@ import pandas as pd
 
 from ai_dev_tools.benchmark.analysis.claims import PlanInForce
 from ai_dev_tools.benchmark.analysis.controls import COMPARABLE
+from ai_dev_tools.benchmark.analysis.money import is_priced
 from ai_dev_tools.benchmark.analysis.pairing import FLOOR, pair_up
 from ai_dev_tools.benchmark.analysis.pairs import Pairs
 from ai_dev_tools.benchmark.analysis.quality import ClaimQuality, Gate, claim_quality, gate_level, quality_gate
 from ai_dev_tools.benchmark.analysis.samples_table import ALL, levels
 from ai_dev_tools.benchmark.plugins import AGENT_FLOOR, is_agent
 from ai_dev_tools.benchmark.records.plan import Claim, QualityRule
+from ai_dev_tools.benchmark.records.prices import MONEY
 
 Arms = tuple[str, str]
-BESIDE = ("tokens_open", "time_open", "place", "tool_calls")
+COSTS = ("tokens", "time")
 Scope = tuple[str, str, str, str]
 """Approach, reference, model and task."""
 
@@ -27,6 +29,7 @@ class Gates:
     def __init__(self, table: pd.DataFrame, in_force: PlanInForce) -> None:
         self._table, self.in_force = table, in_force
         self._present = set(levels(table["approach"]))
+        self._costs = (*COSTS, *([MONEY] if is_priced(table) else []))
         self._pairs: dict[Arms, Pairs] = {}
         self._excerpts: dict[str, Pairs] = {}
         self._claims: dict[tuple[str, str, str], ClaimQuality] = {}
@@ -72,17 +75,26 @@ class Gates:
         return self._claims[key]
 
     def _look(self, claim: Claim) -> int:
-        """How often the quality of these arms has been looked at: on whichever outcome and model most often."""
-        same = {
-            c.id for c in self.in_force.plan.claims if (c.approach, c.reference) == (claim.approach, claim.reference)
-        }
+        """How often the quality of these arms has been looked at: on whichever outcome and model most often.
+
+        Other prices are another look at money, and none at quality.
+        """
+        arms = (claim.approach, claim.reference)
+        claims = [c for c in self.in_force.plan.claims if (c.approach, c.reference) == arms]
+        same = {c.id for c in claims if c.outcome != MONEY} or {c.id for c in claims}
         return max((look for (name, _), look in self.in_force.looks.items() if name in same), default=1)
 
     def pairs_of(self, approach: str, reference: str) -> Pairs:
         """All pairs of two arms."""
         key = approach, reference
         if key not in self._pairs:
-            self._pairs[key] = pair_up(self._table, approach, reference, ["tokens", "time", "quality"], columns=BESIDE)
+            self._pairs[key] = pair_up(
+                self._table,
+                approach,
+                reference,
+                [*self._costs, "quality"],
+                columns=["place", "tool_calls", *(f"{name}_open" for name in self._costs)],
+            )
         return self._pairs[key]
 
     def _excerpt(self, approach: str) -> Pairs | None:

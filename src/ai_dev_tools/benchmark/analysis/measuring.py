@@ -23,6 +23,8 @@ def measure(c: Candidate, limits: ValidityThresholds, resamples: int) -> None:
     """
     name, dropped = c.claim.outcome, c.pairs["lost"]
     c.least_clusters = limits.min_clusters
+    if f"void_{name}" not in c.pairs:  # a claim on money, of a ledger that has no prices
+        return
     kept = c.pairs.part(~dropped)
     void = kept[f"void_{name}"] | kept["void_quality"]
     clean = kept.part(~void)
@@ -77,7 +79,7 @@ def _turns(c: Candidate, clean: Pairs, limits: ValidityThresholds) -> Iterator[C
 
     Otherwise, whatever warms up or wears out would affect one of them more.
     """
-    if c.claim.outcome != "time":
+    if not c.in_force.rests_on_time(c.claim, c.model):
         return
     ahead = clean["place"] - clean["place_ref"]
     ahead = ahead[np.isfinite(ahead)]

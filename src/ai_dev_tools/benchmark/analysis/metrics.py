@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from ai_dev_tools.benchmark.analysis.cells import DIMENSIONS, Cell, MetricCell
 from ai_dev_tools.benchmark.analysis.clusters import Floats, Ints, cluster_estimate
 from ai_dev_tools.benchmark.analysis.metrics_table import compute_metrics, wide
+from ai_dev_tools.benchmark.analysis.money import THOUGHTS
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.analysis.spreads import mean_interval, percentile_interval, share_interval
 from ai_dev_tools.benchmark.analysis.statistics import infer
-from ai_dev_tools.benchmark.plugins import Estimate, metric
+from ai_dev_tools.benchmark.plugins import MONEY, Estimate, metric
 
 __all__ = ["ALL", "Cell", "DIMENSIONS", "Estimate", "compute_metrics", "metric", "wide"]
 EFFICIENCY_WEIGHTS = {"success": 0.4, "throughput": 0.3, "tokens_per_second": 0.2, "duration": 0.1}
@@ -240,6 +241,12 @@ for _kind in ("input", "output", "total"):
         description=f"Mean {_kind} tokens per completed request; t interval over clusters",
     )(partial(_mean, column=f"{_kind}_tokens"))
 
+metric(
+    "reasoning_tokens_mean",
+    unit="tokens",
+    description="Mean generated tokens that are thoughts, where the server counts them apart; t interval over clusters",
+)(partial(_mean, column=THOUGHTS))
+
 
 def _speed(cell: MetricCell, tokens: str, seconds: str, minus: str = "") -> Estimate:
     count, time = cell.column(tokens), cell.column(seconds)
@@ -384,9 +391,18 @@ def _per_point(cell: MetricCell, columns: tuple[str, ...]) -> Estimate:
     return Estimate(float(cost[use].sum()) / points, note=f"cost unknown of {left}, not in it" if left else "")
 
 
+metric("money_sum", unit=MONEY, description="What completed requests cost at the prices of the run")(
+    partial(_summary, column="money", what=np.sum)
+)
+metric("money_mean", unit=MONEY, description="Mean cost of a completed request; t interval over clusters")(
+    partial(_mean, column="money")
+)
 metric("tokens_per_point", unit="tokens", description="Tokens spent (timed-out samples included) / sum of scores")(
     partial(_per_point, columns=("total_tokens",))
 )
 metric(
     "seconds_per_point", unit="s", description="Seconds spent (all attempts, tools, timed-out samples) / sum of scores"
 )(partial(_per_point, columns=("attempts_s", "tool_s")))
+metric("money_per_point", unit=MONEY, description="Money spent (timed-out samples included) / sum of scores")(
+    partial(_per_point, columns=("money",))
+)

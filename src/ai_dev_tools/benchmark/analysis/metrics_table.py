@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from ai_dev_tools.benchmark.analysis.cells import DIMENSIONS, MetricCell, SampleColumns
+from ai_dev_tools.benchmark.analysis.money import currency_of, unavailable
 from ai_dev_tools.benchmark.analysis.samples import Samples, SamplesLike
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
-from ai_dev_tools.benchmark.plugins import METRICS, Estimate, Metric
+from ai_dev_tools.benchmark.plugins import METRICS, MONEY, Estimate, Metric
 
 COLUMNS = [*DIMENSIONS, "metric", "unit", "value", "low", "high", "n", "note"]
 OF_EPISODES = ("turns_mean", "tool_calls_mean", "tool_used_rate", "limit_rate", "new_input_tokens_mean")
@@ -34,14 +35,17 @@ def compute_metrics(samples: SamplesLike, only: Sequence[str] | None = None) -> 
     Raises:
         ConfigurationError: the table lacks what identifies a sample, or a metric is unknown.
     """
-    plugins = [METRICS.find(name) for name in only] if only is not None else [*METRICS.values()]
     source = SampleColumns(Samples.of(samples))
+    silent = unavailable(source.samples)
+    wanted = [METRICS.find(name) for name in only] if only is not None else [*METRICS.values()]
+    plugins = [plugin for plugin in wanted if plugin.name not in silent]
     if only is None and not source.samples["turns"].notna().any():
         plugins = [plugin for plugin in plugins if plugin.name not in OF_EPISODES]
     if len(source.samples) == 0:
         return pd.DataFrame(
             {name: pd.Series(dtype="float64" if name in ("value", "low", "high", "n") else "str") for name in COLUMNS}
         )
+    units = {MONEY: currency_of(source.samples)} if MONEY not in silent else {}
     single = [len(source.levels(name)) == 1 for name in DIMENSIONS]
     known: dict[tuple[str, ...], list[Estimate]] = {}
     cells: list[tuple[tuple[str, ...], int, str, list[Estimate]]] = []
@@ -54,11 +58,15 @@ def compute_metrics(samples: SamplesLike, only: Sequence[str] | None = None) -> 
     # margins after what they sum up
     cells.sort(key=lambda cell: [(part == ALL, part) for part in cell[0]])
     rows = [
-        (*key, plugin.name, plugin.unit, e.value, e.low, e.high, size, "; ".join(filter(None, (e.note, mixture))))
+        (*key, plugin.name, units.get(plugin.unit, plugin.unit), e.value, e.low, e.high, size, _joined(e.note, mixture))
         for key, size, mixture, estimates in cells
         for plugin, e in zip(plugins, estimates, strict=True)
     ]
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _joined(*notes: str) -> str:
+    return "; ".join(filter(None, notes))
 
 
 def _only_level(source: SampleColumns, dimension: int) -> str:

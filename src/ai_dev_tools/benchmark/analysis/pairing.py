@@ -5,13 +5,15 @@ The cost of a sample that was cut off is an interval.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ai_dev_tools.benchmark.analysis.money import is_priced, with_money
+from ai_dev_tools.benchmark.analysis.money import wasted as wasted_money
 from ai_dev_tools.benchmark.analysis.pairs import Pairs
 from ai_dev_tools.benchmark.analysis.samples_table import CUT_OFF, LIMIT, LOOP, codes
 from ai_dev_tools.benchmark.errors import ConfigurationError
@@ -25,6 +27,7 @@ from ai_dev_tools.benchmark.plugins import (
     comparison,
     is_agent,
 )
+from ai_dev_tools.benchmark.records.prices import MONEY
 
 Floats = NDArray[np.float64]
 By = Literal["approach", "model", "profile", "run"]
@@ -36,6 +39,7 @@ OWN_FAILURES = ("tool", "context_overflow", "model", "malformed_response")
 """Error classes that an arm brings about itself; others (connection, overload, …) say nothing about it."""
 _KEY = ["run", "profile", "instance", "model", "task", "case", "repeat", "approach"]
 _COSTS = ("tokens_low", "tokens_high", "tokens_open", "time_low", "time_high", "time_open")
+_MONEY = ("money_low", "money_high", "money_open")
 
 
 def costs(table: pd.DataFrame) -> pd.DataFrame:
@@ -54,7 +58,8 @@ def costs(table: pd.DataFrame) -> pd.DataFrame:
     completed, timeout = (status == "completed").to_numpy(), (status == "timeout").to_numpy()
     capped = completed & reason.isin(CUT_OFF).to_numpy()
     censored = capped | timeout
-    tokens_low, tokens_open = _tokens(table, censored, uncounted=timeout | (reason == LOOP).to_numpy())
+    read = _read_tokens(table, uncounted := timeout | (reason == LOOP).to_numpy())
+    tokens_low, tokens_open = _tokens(table, censored, uncounted, read)
     time_low = table["attempts_s"].to_numpy() + table["tool_s"].to_numpy()
     time_open = np.where(censored, time_low + _rest(table, tokens_low), time_low)
     quality = np.where(timeout & table["score"].isna().to_numpy(), 0.0, table["score"].to_numpy())
@@ -71,10 +76,14 @@ def costs(table: pd.DataFrame) -> pd.DataFrame:
         place=_places(table),
         dropped=np.where(status == "failed", "failed: " + table["error_class"].astype(str).replace("", "unknown"), ""),
     )
+    if priced := is_priced(table):
+        table = with_money(table, read)
+    costed = (*_COSTS, *(_MONEY if priced else ()))
     lost = (status == "failed").to_numpy()
-    for name in (*_COSTS, "quality"):
+    wasted = dict(_wasted(table, priced))
+    for name in (*costed, "quality"):
         table[name] = table[name].where(~lost)
-    table = _fall_back(table)
+    table = _fall_back(table, costed, wasted)
     table["dropped"] = table["dropped"].astype("category")
     return table
 
@@ -92,13 +101,21 @@ def _places(table: pd.DataFrame) -> Floats:
     return np.where(np.isfinite(order), place, np.nan)
 
 
-def _tokens(table: pd.DataFrame, censored: NDArray[np.bool_], uncounted: NDArray[np.bool_]) -> tuple[Floats, Floats]:
-    total = table["total_tokens"].to_numpy(copy=True)
-    if (uncounted & np.isnan(total)).any():
-        known_input = table["input_tokens"].to_numpy(copy=True)
+def _read_tokens(table: pd.DataFrame, uncounted: NDArray[np.bool_]) -> Floats:
+    """Prompt tokens of each sample; where they were not counted, those of the same prompt elsewhere."""
+    known_input = table["input_tokens"].to_numpy(copy=True)
+    if (uncounted & np.isnan(table["total_tokens"].to_numpy())).any():
         for names in (["run", "model", "prompt_sha256"], ["run", "model", "task", "case", "approach"]):
             if table[names[-1]].notna().all():
                 known_input = np.where(np.isnan(known_input), _group_max(known_input, codes(table, names)), known_input)
+    return known_input
+
+
+def _tokens(
+    table: pd.DataFrame, censored: NDArray[np.bool_], uncounted: NDArray[np.bool_], known_input: Floats
+) -> tuple[Floats, Floats]:
+    total = table["total_tokens"].to_numpy(copy=True)
+    if (uncounted & np.isnan(total)).any():
         seen = known_input + np.nan_to_num(table["output_tokens"].to_numpy())
         # nothing counted: one token is the least a request can have been, so the lower end stays harmless
         seen = np.where(np.isnan(seen), np.fmax(table["output_tokens"].to_numpy(), 1.0), seen)
@@ -144,7 +161,15 @@ def _rest(table: pd.DataFrame, seen: Floats) -> Floats:
     return np.where(table["done_reason"] == LIMIT, np.inf, rest)
 
 
-def _fall_back(table: pd.DataFrame) -> pd.DataFrame:
+def _wasted(table: pd.DataFrame, priced: bool) -> Iterator[tuple[str, Floats]]:
+    """What a failed request took: what it read and wrote is mostly not told; its time is."""
+    yield "tokens", np.nan_to_num(table["total_tokens"].to_numpy())
+    yield "time", np.nan_to_num(table["attempts_s"].to_numpy()) + table["tool_s"].to_numpy()
+    if priced:
+        yield "money", wasted_money(table)
+
+
+def _fall_back(table: pd.DataFrame, costed: Sequence[str], wasted: Mapping[str, Floats]) -> pd.DataFrame:
     """Charge what an arm brought on itself: tool, failed request and the baseline's, whose answer counts."""
     exempt = [name for arms in FALLBACKS.items() for name in arms]
     own = table["error_class"].isin(OWN_FAILURES) & ~table["approach"].isin(exempt)
@@ -153,13 +178,8 @@ def _fall_back(table: pd.DataFrame) -> pd.DataFrame:
         return table
     helper = _helpers(table)
     use = failed & (helper >= 0)
-    wasted = {
-        # what a failed request read and wrote is mostly not told; its time is
-        "tokens": np.nan_to_num(table["total_tokens"].to_numpy()),
-        "time": np.nan_to_num(table["attempts_s"].to_numpy()) + table["tool_s"].to_numpy(),
-    }
     table = table.copy(deep=False)
-    for name in (*_COSTS, "quality"):
+    for name in (*costed, "quality"):
         values = table[name].to_numpy(copy=True)
         extra = wasted[name.partition("_")[0]][use] if name != "quality" else 0.0
         values[use] = values[helper[use]] + extra
@@ -198,6 +218,13 @@ def _compare_tokens(samples: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
 )
 def _compare_time(samples: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
     return samples["time_low"], samples["time_high"]
+
+
+@comparison(
+    MONEY, unit=MONEY, outcome=MONEY, description="What a sample cost at the prices of the run; interval when cut off"
+)
+def _compare_money(samples: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    return samples["money_low"], samples["money_high"]
 
 
 @comparison(
@@ -308,7 +335,7 @@ def pair_up(
 def _flags(table: pd.DataFrame, left: NDArray[Any], right: NDArray[Any]) -> dict[str, Any]:
     """Which pairs are void for each outcome, by which side, and by which check first."""
     found: dict[str, Any] = {}
-    for outcome in OUTCOMES:
+    for outcome in (*OUTCOMES, *([MONEY] if "void_money" in table else [])):
         name, why = f"void_{outcome}", table[f"why_{outcome}"].cat
         void, check = table[name].to_numpy(), why.codes.to_numpy()
         found |= {name: void[left] | void[right], f"{name}_own": void[left], f"{name}_ref": void[right]}

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.records.prices import PRICES
 from ai_dev_tools.benchmark.records.sample import RENAMED
 
 
@@ -72,6 +73,8 @@ def prepare(samples: pd.DataFrame) -> pd.DataFrame:
     extra = [name for name in samples.columns if name not in columns]
     if extra:
         table = pd.concat([table, samples[extra].reset_index(drop=True)], axis=1)
+    for name in (name for name in (*PRICES, "reasoning_tokens") if name in extra):  # not every run has these
+        table[name] = _number(samples, name)
     _refuse_unknown(table)
     _mark_implausible(table)
     _complete(table)

@@ -16,6 +16,7 @@ from ai_dev_tools.benchmark.analysis.decomposition import break_even, decompose,
 from ai_dev_tools.benchmark.analysis.flatten import samples_table
 from ai_dev_tools.benchmark.analysis.ledger import check_samples
 from ai_dev_tools.benchmark.analysis.metrics import compute_metrics
+from ai_dev_tools.benchmark.analysis.money import unavailable, with_prices
 from ai_dev_tools.benchmark.analysis.samples import Samples
 from ai_dev_tools.benchmark.analysis.sensitivity import sensitivity
 from ai_dev_tools.benchmark.analysis.tool_failures import with_tool_failures
@@ -73,11 +74,13 @@ def _write_tables(
 ) -> None:
     rows = [row for path in prompts for row in read_prompts(path).values()]
     table = samples_table(blocks, {(row.task, row.case): row.stratum for row in rows})
+    declared = up_to(read_plans(plans), plan)
+    if declared and (prices := declared[-1].prices):
+        table = with_prices(table, prices.rates, prices.currency)
     table.to_parquet(outputs["samples_parquet"], index=False)
     samples = Samples.prepare(table, ValidityThresholds.model_validate(thresholds), reference)
     ledger = check_samples(samples)
     ledger.to_parquet(outputs["validity_parquet"], index=False)
-    declared = up_to(read_plans(plans), plan)
     verdicts, checks = judge(samples, declared)
     verdicts = with_tool_failures(verdicts, samples.frame, rows)
     skipped = {(row.task, row.case): row.error.message for row in rows if row.error and row.error.class_ == SKIPPED}
@@ -93,7 +96,7 @@ def _write_tables(
         "checks": checks,
         "controls": realised_lengths(samples, shown),
         "skipped": pd.DataFrame([(*k, why) for k, why in sorted(skipped.items())], columns=["task", "case", "reason"]),
-        "definitions": pd.DataFrame(catalogue(), columns=DEFINITIONS),
+        "definitions": pd.DataFrame(catalogue(unavailable(table)), columns=DEFINITIONS),
         "sensitivity": sensitivity(samples, declared),
     }
     for name in TABLE_NAMES:

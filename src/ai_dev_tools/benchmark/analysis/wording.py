@@ -35,7 +35,7 @@ def sentence(row: Row) -> str:
 def _amount(ratio: float, outcome: str) -> str:
     change = 100 * abs(1 - ratio)
     if round(change, 1) == 0:
-        return f"as many tokens ({ratio:.3f} times)" if outcome == "tokens" else f"as much time ({ratio:.3f} times)"
+        return f"as {'many' if outcome == 'tokens' else 'much'} {outcome} ({ratio:.3f} times)"
     less, more = ("fewer", "more") if outcome == "tokens" else ("less", "more")
     return f"{change:.1f} % {less if ratio < 1 else more}"
 

@@ -24,6 +24,7 @@ from ai_dev_tools.benchmark._util.junit import TestCase, document
 from ai_dev_tools.benchmark._util.text import is_missing
 from ai_dev_tools.benchmark.analysis.clusters import Floats, cluster_estimate
 from ai_dev_tools.benchmark.analysis.comparison import DESCRIPTIVE_BELOW
+from ai_dev_tools.benchmark.analysis.money import is_priced
 from ai_dev_tools.benchmark.analysis.pairing import pair_up
 from ai_dev_tools.benchmark.analysis.power import t_power
 from ai_dev_tools.benchmark.analysis.rows import Row, records
@@ -40,6 +41,7 @@ from ai_dev_tools.benchmark.comparison.tables import together
 from ai_dev_tools.benchmark.config.models import ValidityThresholds
 from ai_dev_tools.benchmark.config.parsing import nearest
 from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.records.prices import MONEY
 
 NOW, BEFORE = "now", "before"
 COLUMNS = [
@@ -70,6 +72,7 @@ class GateMetric:
 GATE_METRICS: dict[str, GateMetric] = {
     "tokens": GateMetric(1.05, "higher", True, "tokens of the arm, now / before"),
     "time": GateMetric(1.10, "higher", True, "time of the arm relative to the reference arm, now / before"),
+    "money": GateMetric(1.05, "higher", True, "money for the arm at the prices of each run, now / before"),
     "quality": GateMetric(-0.05, "lower", False, "score of the arm, now - before"),
     "failures": GateMetric(0.05, "higher", False, "share of requests without a complete answer, now - before"),
 }
@@ -133,9 +136,14 @@ def judge_gate(
         for name in (approach, reference) if "time" in bounds else (approach,):
             if name not in arms:
                 raise ConfigurationError(f"run '{run.name}' has no approach '{name}', {nearest(name, arms)}")
-    names = [name for name in ("tokens", "time", "quality") if name in bounds]
+    names = [name for name in ("tokens", "time", MONEY, "quality") if name in bounds]
     both = together([Run(BEFORE, before.samples), Run(NOW, now.samples)])
     samples = Samples.prepare(both, thresholds, reference)
+    if MONEY in names and not is_priced(samples.frame):
+        raise ConfigurationError(
+            f"the gate has no money to judge: '{now.name}' and '{before.name}' have no prices, or in several currencies",
+            remedy="Leave --metric money out, or run both with prices",
+        )
     pairs = pair_up(samples.frame, NOW, BEFORE, names, "run", columns=["status"]).frame
     arm, plain = (pairs[(pairs["approach"] == name).to_numpy()] for name in (approach, reference))
     if arm.empty:

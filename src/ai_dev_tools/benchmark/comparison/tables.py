@@ -9,10 +9,12 @@ import pandas as pd
 
 from ai_dev_tools.benchmark.analysis.comparison import compare
 from ai_dev_tools.benchmark.analysis.metrics import compute_metrics, wide
+from ai_dev_tools.benchmark.analysis.money import is_priced
 from ai_dev_tools.benchmark.analysis.pairing import By
 from ai_dev_tools.benchmark.analysis.samples import Samples
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.comparison.run import Run
+from ai_dev_tools.benchmark.records.prices import CURRENCY, MONEY
 
 MEASURES = [
     "samples", "success_rate", "quality", "input_tokens_mean", "output_tokens_mean", "total_tokens_mean",
@@ -25,6 +27,7 @@ EFFECT_COLUMNS = [
     "pairs", "clusters", "note",
 ]  # fmt: skip
 COMPARED = ["tokens", "time", "quality"]
+MONEY_MEASURES = ["money_mean", "money_per_point"]
 KEY = ["task", "case", "repeat"]
 
 
@@ -52,17 +55,27 @@ def per_run(samples: Samples, names: Sequence[str], make: Callable[[Samples], pd
     return pd.concat(made, ignore_index=True)
 
 
+def compared(samples: Samples) -> list[str]:
+    """What is compared: money too, where every sample has a price in one currency."""
+    return [*COMPARED[:2], *([MONEY] if _all_priced(samples) else []), *COMPARED[2:]]
+
+
+def _all_priced(samples: Samples) -> bool:
+    return is_priced(samples.frame) and bool(samples.frame[CURRENCY].notna().all())
+
+
 def arms(samples: Samples) -> pd.DataFrame:
     """One row per profile, model and arm over all tasks: number of requests, quality and cost."""
-    table = wide(compute_metrics(samples, only=MEASURES))
+    more = MONEY_MEASURES if _all_priced(samples) else []
+    table = wide(compute_metrics(samples, only=[*MEASURES, *more]))
     table = table[(table["task"] == ALL) & (table[["profile", "model", "approach"]] != ALL).all(axis=1)]
-    return table.reindex(columns=ARM_COLUMNS).reset_index(drop=True)
+    return table.reindex(columns=[*ARM_COLUMNS, *more]).reset_index(drop=True)
 
 
 def effects(samples: Samples, reference: str) -> pd.DataFrame:
     """Every arm against the reference within its own run, per profile and model, over all tasks."""
     others = [arm for arm in samples.levels("approach") if arm != reference]
-    parts = [compare(samples, arm, reference, comparisons=COMPARED, strata=False) for arm in others]
+    parts = [compare(samples, arm, reference, comparisons=compared(samples), strata=False) for arm in others]
     return _chosen(parts, EFFECT_COLUMNS, tasks=False)
 
 
@@ -77,7 +90,7 @@ def changes(samples: Samples, after: str, before: str, by: By, tasks: bool = Fal
     for arm in samples.levels("approach"):
         # an arm is compared with itself: how its requests lay beside those of the reference does not matter here
         mine = samples.by_themselves((samples.frame["approach"] == arm).to_numpy())
-        parts.append(compare(mine, after, before, by=by, comparisons=COMPARED, strata=False).assign(arm=arm))
+        parts.append(compare(mine, after, before, by=by, comparisons=compared(samples), strata=False).assign(arm=arm))
     table = _chosen(parts, [*EFFECT_COLUMNS, "arm", *(["task"] if tasks else [])], tasks)
     table = table.rename(columns={"approach": "after", "reference": "before", "arm": "approach"})
     first = ["model", *(["task"] if tasks else []), "approach", "after", "before"]

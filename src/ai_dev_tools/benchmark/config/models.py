@@ -24,6 +24,7 @@ from ai_dev_tools.benchmark._util.json_values import JsonValue
 from ai_dev_tools.benchmark.config.agent import AgentSettings
 from ai_dev_tools.benchmark.config.batches import Batch
 from ai_dev_tools.benchmark.config.parsing import PathSafe, StrictModel, nearest, parse_settings
+from ai_dev_tools.benchmark.config.prices import Prices, check_prices
 from ai_dev_tools.benchmark.config.written import as_list as as_list
 from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
 from ai_dev_tools.benchmark.plugins import DEFAULT_APPROACHES, SHIPPED_ENDPOINT_KINDS
@@ -342,6 +343,12 @@ class Config(StrictModel):
     server: ServerSettings = Field(ServerSettings(), description="settings of the servers that a run starts or uses")
     endpoint_file: Path | None = Field(None, description="replaced by `plugins`, which takes the same file")
     plan: PlanSettings = Field(PlanSettings(), description="what a run sets out to show")
+    prices: Prices | None = Field(
+        None, description="what requests cost, by model or instance; `list`: from the price list"
+    )
+    budget: PositiveFloat | None = Field(
+        None, description="what a run may cost: it stops asking before that is exceeded"
+    )
     validity: ValidityThresholds = Field(ValidityThresholds(), description="thresholds of the checks")
     plugins: Plugins = Field(
         (), description="what adds approaches, scorers, metrics …: Python files, installed plugins, modules"
@@ -356,6 +363,9 @@ class Config(StrictModel):
             check_endpoint(self.endpoint)
         if self.profile not in self.profiles:
             raise ValueError(f"unknown profile '{self.profile}', {nearest(self.profile, self.profiles)}")
+        instances = [(key, one) for profile in self.profiles.values() for key, one in profile.instances.items() if one]
+        known = [name for key, one in instances for name in (key, one.model)]
+        check_prices(self.prices, self.budget, self.plan.outcomes, known)
         return self
 
     @property

@@ -15,6 +15,7 @@ from ai_dev_tools.benchmark._util.text import nearest as nearest
 from ai_dev_tools.benchmark.config import written
 from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
 from ai_dev_tools.benchmark.records.names import checked
+from ai_dev_tools.benchmark.records.prices import CURRENCY_FORM
 
 PATH_SAFE = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
 PathSafe = Annotated[str, Field(pattern=PATH_SAFE), AfterValidator(checked)]
@@ -24,6 +25,7 @@ _FORMS = {
     PATH_SAFE: "use letters, digits, '-' and '_' only (it becomes part of a path)",
     CLUSTER: "use only letters, digits, '.', '-' and '_', starting with a letter or digit",
     r"^https?://": "expected an address that begins with http:// or https://",
+    CURRENCY_FORM: "expected a currency of three capital letters, like USD",
     r"^[0-9a-f]{64}$": "expected 64 hexadecimal digits in lower case",
     r"^\d{4}-\d{4}-\d{4}-\d{3}[\dX]$": "expected an ORCID iD like 0000-0002-1825-0097",
 }

@@ -11,10 +11,10 @@ import json
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Protocol
 
 import urllib3
 from urllib3.exceptions import (
@@ -143,6 +143,13 @@ class Accepted:
         return (*([] if self.format == "json_schema" else [f"format_{self.format}"]), *left_out)
 
 
+class Payer(Protocol):
+    """Who pays for requests."""
+
+    def paying(self, chat: Chat, timeout_s: float, reply: Reply) -> AbstractContextManager[None]:
+        """Around a request that is under way; raises BudgetReached before it is sent."""
+
+
 class ChatClient(ABC):
     """Chat with one server over pooled connections; one client serves many threads.
 
@@ -169,6 +176,8 @@ class ChatClient(ABC):
         accepted: Accepted | None = None,
     ) -> None:
         self.pace = pace or Pace()
+        self.payer: Payer | None = None
+        """Who pays for requests, where the run has a budget."""
         self.accepted = accepted or Accepted()
         self._url = f"{base_url.rstrip('/')}{self.path}"
         self._headers = {"Content-Type": "application/json", **(headers or {})}
@@ -221,7 +230,8 @@ class ChatClient(ABC):
             BenchmarkError: the subclass names the error class.
         """
         reply.offered = bool(chat.tools)
-        self.chat(self.body(chat), timeout_s, reply)
+        with self.payer.paying(chat, timeout_s, reply) if self.payer else nullcontext():
+            self.chat(self.body(chat), timeout_s, reply)
 
     def warm_up(self, chat: Chat, timeout_s: float) -> None:
         """Have the model loaded with the very options that follow.

@@ -14,11 +14,11 @@ from ai_dev_tools.benchmark.endpoints import ReadyEndpoint, open_endpoint
 from ai_dev_tools.benchmark.endpoints.chat import Accepted
 from ai_dev_tools.benchmark.endpoints.metering import Meter
 from ai_dev_tools.benchmark.endpoints.pacing import Pace
-from ai_dev_tools.benchmark.errors import EndpointConnectionError
+from ai_dev_tools.benchmark.errors import BudgetReached, EndpointConnectionError
 from ai_dev_tools.benchmark.execution import slots
-from ai_dev_tools.benchmark.execution.progress import BlockProgress
+from ai_dev_tools.benchmark.execution.progress import BlockProgress, samples_kept
 from ai_dev_tools.benchmark.execution.provenance import ModelMonitor
-from ai_dev_tools.benchmark.execution.request import one_token
+from ai_dev_tools.benchmark.execution.request import chat_of, one_token
 from ai_dev_tools.benchmark.execution.stock import Log, Work, ask_again, require_scores, retryable, take_stock
 from ai_dev_tools.benchmark.execution.threads import RequestThreads
 from ai_dev_tools.benchmark.execution.warming import warm_up
@@ -55,6 +55,7 @@ def run_block(
     work = Work(block, prompts)
     take_stock(work, log, only)
     if work.missing:
+        _require_means(work)
         with open_endpoint(block.endpoint) as endpoint:
             _settle_dialect(work, endpoint, log)
             _ask_if_model_changed(work, endpoint, log)
@@ -93,6 +94,28 @@ def _ask_if_model_changed(work: Work, endpoint: ReadyEndpoint, log: Log) -> None
     ask_again(work, stale)
 
 
+def _require_means(work: Work) -> None:
+    """End before a server is started if not even the next request can be paid."""
+    if work.purse is None:
+        return
+    cell, block = work.missing[0], work.block
+    prompt = work.prompt(cell)
+    try:
+        work.purse.require(chat_of(block, cell, prompt, 0), prompt.timeout_s or block.timeout_s)
+    except BudgetReached as error:
+        raise _over_budget(work, error) from None
+
+
+def _over_budget(work: Work, error: BudgetReached) -> BudgetReached:
+    """The error that says what of the run is missing."""
+    wanted = work.block.run_requests
+    kept = min(samples_kept(work.block), wanted)
+    return BudgetReached(
+        f"{error}: {kept} of {wanted} requests of this run are answered, {wanted - kept} are missing",
+        remedy="Run the same command with a larger budget: only what is missing is asked",
+    )
+
+
 def _measure(work: Work, endpoint: ReadyEndpoint, log: Log, stop: threading.Event) -> None:
     """Ask all missing cells; restart our own endpoint if it went away, a limited number of times."""
     progress = BlockProgress(work.block, len(work.missing), log)
@@ -115,6 +138,8 @@ def _measure(work: Work, endpoint: ReadyEndpoint, log: Log, stop: threading.Even
             monitor.check()
             meter.rescan()
             threads.run(meter, [one.usable for one in found])
+        if threads.over and not stop.is_set():
+            raise _over_budget(work, threads.over)
         if not threads.gone or stop.is_set():
             continue
         if not endpoint.can_restart or endpoint.restarts >= MAX_RESTARTS:

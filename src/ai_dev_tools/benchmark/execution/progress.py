@@ -30,7 +30,7 @@ class BlockProgress:
         self._lost = 0
         self._started = time.monotonic()
         self._printed = self._started
-        self._run_done = min(_kept(block), block.run_requests - missing)
+        self._run_done = min(samples_kept(block), block.run_requests - missing)
         log(f"{block.task} on {block.model}: asking {missing} of {len(block.approaches) * block.samples} requests")
 
     def finished(self, error: BenchmarkError | None, lost: int = 0) -> None:
@@ -77,7 +77,7 @@ class _Planned(msgspec.Struct):
     tasks: dict[str, list[str]]
 
 
-def _kept(block: Block) -> int:
+def samples_kept(block: Block) -> int:
     """How many samples of this run there are; those of tasks, arms and indices that it does not ask for do not count."""
     wanted = {f"{sample}.json" for sample in range(block.samples)}
     folders = [

@@ -14,6 +14,7 @@ import msgspec
 
 from ai_dev_tools.benchmark.endpoints.metering import is_disturbed
 from ai_dev_tools.benchmark.errors import ASKED_AGAIN, ConfigurationError
+from ai_dev_tools.benchmark.execution.purse import Purse
 from ai_dev_tools.benchmark.execution.recording import score_of, unasked
 from ai_dev_tools.benchmark.execution.request import digest_of
 from ai_dev_tools.benchmark.prompts import SKIPPED, Prompt
@@ -35,6 +36,12 @@ class Work:
     done: dict[tuple[str, int], Sample] = field(default_factory=dict)
     missing: deque[PlannedRequest] = field(default_factory=deque)
     skipped: int = 0
+    purse: Purse | None = None
+    """What requests are paid from, if the run has a budget."""
+
+    def __post_init__(self) -> None:
+        if self.block.budget is not None:
+            self.purse = Purse(self.block.budget, Path(self.block.results), self.block.model)
 
     def prompt(self, cell: PlannedRequest) -> Prompt:
         try:

@@ -10,7 +10,7 @@ from ai_dev_tools.benchmark.endpoints.chat import Accepted, ChatClient
 from ai_dev_tools.benchmark.endpoints.dialects import dialect
 from ai_dev_tools.benchmark.endpoints.metering import Meter
 from ai_dev_tools.benchmark.endpoints.pacing import Pace
-from ai_dev_tools.benchmark.errors import BenchmarkError, EndpointConnectionError, NoTurnError
+from ai_dev_tools.benchmark.errors import BenchmarkError, BudgetReached, EndpointConnectionError, NoTurnError
 from ai_dev_tools.benchmark.execution.progress import BlockProgress
 from ai_dev_tools.benchmark.execution.provenance import ModelMonitor
 from ai_dev_tools.benchmark.execution.recording import sample_of
@@ -43,6 +43,7 @@ class RequestThreads:
         pace: Pace,
     ) -> None:
         self.gone = False
+        self.over: BudgetReached | None = None
         self._work = work
         self._digest = endpoint.model_digest
         self._identity = EndpointIdentity(endpoint.kind, endpoint.version)
@@ -58,6 +59,8 @@ class RequestThreads:
         connections = work.block.endpoint.max_concurrent
         client = dialect(endpoint.api)
         self.clients = [client(url, connections, endpoint.headers, pace, accepted) for url in endpoint.replicas]
+        for one in self.clients:
+            one.payer = work.purse
 
     def run(self, meter: Meter, at_once: Sequence[int]) -> None:
         """Ask until nothing is missing, the endpoint is gone, or the run is stopped.
@@ -102,7 +105,9 @@ class RequestThreads:
         while cell is not None:
             prompt = work.prompt(cell)
             asked = ask(block, cell, prompt, client, meter, self._stop, lambda: self._in_flight)
-            if self._stop.is_set():
+            if isinstance(asked.error, BudgetReached):  # it was not asked, or not to its end: no sample
+                self.over = asked.error
+            if self._stop.is_set() or isinstance(asked.error, BudgetReached):
                 return
             sample = sample_of(block, cell, prompt, asked, work.session, self._digest, self._identity)
             if asked.load_s > SLOW_LOAD_S:
@@ -141,7 +146,7 @@ class RequestThreads:
         numbers of two arms differ and invalidate their times.
         """
         with self._lock:
-            if self._work.missing and not self._stop.is_set() and not self.gone:
+            if self._work.missing and not (self._stop.is_set() or self.gone or self.over):
                 return self._work.missing.popleft()
             self._in_flight -= 1
             return None

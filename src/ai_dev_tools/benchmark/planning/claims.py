@@ -7,15 +7,20 @@ from collections.abc import Iterator, Sequence
 from ai_dev_tools.benchmark.config.models import PlanSettings
 from ai_dev_tools.benchmark.plugins import AGENT, AGENT_FLOOR, is_agent, reference_for
 from ai_dev_tools.benchmark.prompts.approaches import TOOL_PREFIX
-from ai_dev_tools.benchmark.records.plan import Claim
+from ai_dev_tools.benchmark.records.plan import Claim, ClaimedOutcome
+from ai_dev_tools.benchmark.records.prices import MONEY
 
 
-def claims_of(settings: PlanSettings, approaches: Sequence[str]) -> Iterator[Claim]:
+def claims_of(settings: PlanSettings, approaches: Sequence[str], priced: bool = False) -> Iterator[Claim]:
     """A claim for each outcome and arm of a tool; none about an arm whose reference is not asked.
 
     An agent with a tool is held against the same agent without it, because an agent in itself costs many requests.
+
+    Args:
+        priced: whether the run has prices: it then claims money too.
     """
-    for outcome in settings.outcomes:
+    claimed: list[ClaimedOutcome] = [outcome for outcome in settings.outcomes if outcome != MONEY or priced]
+    for outcome in dict.fromkeys([*claimed, MONEY] if priced else claimed):
         for name in approaches:
             reference = reference_for(name, settings.reference)
             if _has_tool(name) and reference in approaches and name != reference:

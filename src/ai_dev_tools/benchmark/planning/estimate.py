@@ -58,7 +58,7 @@ def estimate(experiment: Experiment, profiles: list[str], root: Path) -> Duratio
             for task in experiment.tasks:
                 arms = experiment.arms(task)
                 wanted = samples * len(arms)
-                there = _stored(root, profile, instance.model, task, arms, samples)
+                there = stored(root, profile, instance.model, task, arms, samples)
                 requests, missing = requests + wanted, missing + wanted - there
                 servers[server] += (wanted - there) * (rate or 0.0) / instance.max_concurrent
     known = bool(measured) or not missing
@@ -110,7 +110,8 @@ def scaled(model: str, measured: dict[str, float]) -> float | None:
     return fmean(rates) * size if size else fmean(measured.values())
 
 
-def _stored(root: Path, profile: str, model: str, task: str, approaches: list[str], samples: int) -> int:
+def stored(root: Path, profile: str, model: str, task: str, approaches: list[str], samples: int) -> int:
+    """How many samples of these arms lie here."""
     results = root / paths.RUN.format(profile=profile)
     return sum(
         paths.sample_file(results, model, task, approach, number).exists()

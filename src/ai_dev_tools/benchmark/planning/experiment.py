@@ -27,6 +27,7 @@ from ai_dev_tools.benchmark.config.resolving import ResolvedInstance, ResolvedPr
 from ai_dev_tools.benchmark.endpoints.embedded.catalogue import CatalogueModel, Weights, load_catalogue
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.planning.claims import claims_of
+from ai_dev_tools.benchmark.planning.pricing import budget_of, prices_of
 from ai_dev_tools.benchmark.planning.rounds import read_round
 from ai_dev_tools.benchmark.planning.serving import endpoint_spec, find_weights, server_of
 from ai_dev_tools.benchmark.plugins import (
@@ -50,6 +51,7 @@ from ai_dev_tools.benchmark.records.block import PROTOCOL, Block, PluginRef, cas
 from ai_dev_tools.benchmark.records.endpoint_spec import EndpointSpec
 from ai_dev_tools.benchmark.records.episode import VERSION
 from ai_dev_tools.benchmark.records.plan import RULES, Plan, QualityRule
+from ai_dev_tools.benchmark.records.prices import Budget
 from ai_dev_tools.benchmark.tasks.loading import Task, check_names, load_task, says_agents_only
 from ai_dev_tools.benchmark.tasks.workspaces import Workspaces
 
@@ -423,6 +425,7 @@ class Experiment:
             run_requests=self.requests(profile) * len(self.instances(profile)),
             endpoint=self.endpoint(profile, instance),
             plugins=self._block_plugins(task, instance),
+            budget=None if profile.endswith(paths.REPLAY) else self.budget(profile),
         )
 
     def _block_plugins(self, task: str, instance: ResolvedInstance) -> list[PluginRef]:
@@ -488,6 +491,10 @@ class Experiment:
             home=home,
         )
 
+    def budget(self, profile: str) -> Budget | None:
+        """What the run of a profile may cost; None if nothing says so."""
+        return budget_of(self.config, self.plan(profile).prices)
+
     def plan(self, profile: str) -> Plan:
         """What the run of a profile sets out to show, as it goes into the ledger."""
         if profile not in self._plans:
@@ -496,6 +503,7 @@ class Experiment:
 
     def _plan(self, profile: str) -> Plan:
         settings, samples = self.config.plan, self.profile(profile).samples
+        prices = prices_of(self.config, self.instances(profile))
         asked = {task: self.cases(profile, task) for task in self.tasks}
         return Plan(
             rules=RULES,
@@ -506,13 +514,13 @@ class Experiment:
             approaches=tuple(self.approaches),
             samples=samples,
             alpha=settings.alpha,
-            claims=tuple(claims_of(settings, self.approaches)),
+            claims=tuple(claims_of(settings, self.approaches, priced=prices is not None)),
             quality=QualityRule.model_validate(settings.quality.model_dump()),
             single_source=tuple(task.id for task in self.tasks.values() if task.single_source),
             options=self.config.options.model_dump(exclude_none=True),
             contents={task: self._contents(task, cases[:samples]) for task, cases in asked.items()},
             tools=self._tool_digests,
-            **self._said,
+            **(self._said | ({"prices": prices} if prices else {})),
         )
 
     def _contents(self, task: str, cases: Sequence[str]) -> dict[str, str]:

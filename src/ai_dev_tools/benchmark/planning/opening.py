@@ -10,6 +10,7 @@ from ai_dev_tools.benchmark.config.shipped_files import find_catalogue, own_or_s
 from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
 from ai_dev_tools.benchmark.planning.archivable import archive_problems
 from ai_dev_tools.benchmark.planning.experiment import Experiment
+from ai_dev_tools.benchmark.planning.pricing import budget_of, prices_of
 from ai_dev_tools.benchmark.plugins import LoadedPlugin, is_file_name, load_plugins
 from ai_dev_tools.benchmark.prompts.tools import find_tools
 from ai_dev_tools.benchmark.records import paths
@@ -45,6 +46,7 @@ def open_experiment(config: Config, root: Path, home: Path | None = None) -> Exp
         lambda: experiment.tools,
         lambda: experiment.approaches,
         lambda: experiment.instances(config.profile),
+        lambda: budget_of(config, prices_of(config, experiment.instances(config.profile))),
         lambda: experiment.endpoints(config.profile) if experiment.source != "samples" else None,
     ):
         try:

@@ -17,6 +17,7 @@ from scipy import special
 from ai_dev_tools.benchmark.analysis.claims import CONTROLS
 from ai_dev_tools.benchmark.analysis.clusters import Floats
 from ai_dev_tools.benchmark.analysis.decision_power import CostTest, QualityTest, fewest, ratio_found, says_saves
+from ai_dev_tools.benchmark.analysis.money import is_priced
 from ai_dev_tools.benchmark.analysis.pairing import FLOOR, pair_up
 from ai_dev_tools.benchmark.analysis.power import t_power
 from ai_dev_tools.benchmark.analysis.quality import estimate_differences, gate_level
@@ -26,6 +27,7 @@ from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.planning.durations import DurationModel, fit_durations
 from ai_dev_tools.benchmark.plugins import AGENT_FLOOR, is_agent
 from ai_dev_tools.benchmark.records.plan import CLAIMED_OUTCOMES
+from ai_dev_tools.benchmark.records.prices import MONEY
 
 PLAN_COLUMNS = words(
     "model outcome effect power alpha tests repeats sd sd_quality basis clusters_cost clusters_quality "
@@ -165,6 +167,7 @@ def plan(
     repeats: Sequence[int] = (1, 2, 3),
     timed: SamplesLike | None = None,
     assume: Assumptions | None = None,
+    outcomes: Sequence[str] = CLAIMED_OUTCOMES,
 ) -> pd.DataFrame:
     """Sizes and durations for finding the target's effect, for each model, outcome and number of repeats.
 
@@ -173,6 +176,7 @@ def plan(
         models, tasks: what the run will have; by default the pilot's, and six tasks without one.
         arms: arms per case, the floor included.
         timed: samples that the duration model is fitted on; by default the pilot.
+        outcomes: what is claimed.
 
     Returns:
         One row per model, outcome and number of repeats: the spread used (for a pilot its upper 80 % limit), `basis`
@@ -194,7 +198,7 @@ def plan(
     count = tasks or (int(table["task"].nunique()) if table is not None else 6)
     rows = []
     for model in names:
-        for outcome in CLAIMED_OUTCOMES:
+        for outcome in outcomes:
             spread = _spread(table, goal, model, outcome, guess, goal.model_count or len(names))
             for r in repeats:
                 size = _size(goal, spread, r, count, names)
@@ -220,6 +224,7 @@ def prospects(
     repeats: float = 1,
     tasks: int | None = None,
     assume: Assumptions | None = None,
+    outcomes: Sequence[str] = CLAIMED_OUTCOMES,
 ) -> pd.DataFrame:
     """What a run of a given size can find, for each model and outcome.
 
@@ -240,7 +245,7 @@ def prospects(
     count = tasks or (int(table["task"].nunique()) if table is not None else 6)
     rows = []
     for model in names:
-        for outcome in CLAIMED_OUTCOMES:
+        for outcome in outcomes:
             spread = _spread(table, goal, model, outcome, guess, goal.model_count or len(names))
             sd = spread.with_repeats(repeats)
             cost, quality = goal.cost(sd, count, names), goal.quality(spread, count, names)
@@ -285,6 +290,8 @@ def _spread(
     arm = goal.approach or (arms[0] if arms else None)
     if arm is None:
         return replace(assumed, note="the pilot has no arm to compare")
+    if outcome == MONEY and not is_priced(table):
+        return replace(assumed, note="the pilot has no prices, so assumed")
     everything = pair_up(table, arm, goal.reference, [outcome, "quality"])
     pairs = everything.part(everything.have("model", model) & ~everything["lost"] & ~everything[f"void_{outcome}"])
     known = pairs.part(np.isfinite(pairs[f"{outcome}_low"]) & np.isfinite(pairs[f"{outcome}_low_ref"]))

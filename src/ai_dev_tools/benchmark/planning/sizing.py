@@ -11,14 +11,18 @@ import pandas as pd
 
 from ai_dev_tools.benchmark._util.clock import duration
 from ai_dev_tools.benchmark.analysis.flatten import samples_table
+from ai_dev_tools.benchmark.analysis.money import with_prices
 from ai_dev_tools.benchmark.analysis.rows import Row, records
 from ai_dev_tools.benchmark.analysis.samples import Samples
+from ai_dev_tools.benchmark.planning.design import Design, cheapest
 from ai_dev_tools.benchmark.planning.durations import fit_durations
 from ai_dev_tools.benchmark.planning.estimate import UNTIMED, measured_blocks, scaled, seconds_per_request
 from ai_dev_tools.benchmark.planning.experiment import Experiment
 from ai_dev_tools.benchmark.planning.planner import Assumptions, Target, plan, prospects
+from ai_dev_tools.benchmark.planning.spending import Spending
 from ai_dev_tools.benchmark.records import paths
-from ai_dev_tools.benchmark.records.plan import Claim
+from ai_dev_tools.benchmark.records.plan import CLAIMED_OUTCOMES, Claim
+from ai_dev_tools.benchmark.records.prices import MONEY
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,7 @@ class Sizing:
         sizes: what the wanted effect needs, see `planner.plan`; `timed` is false for a model that was never measured
             here, whose time is that of the others by its size.
         durations: the duration models of this machine with their prediction errors.
+        design: the cheapest run that would do, where prices are known.
     """
 
     target: Target
@@ -43,6 +48,7 @@ class Sizing:
     prospects: pd.DataFrame
     sizes: pd.DataFrame
     durations: pd.DataFrame
+    design: Design | None = None
 
     def content(self) -> Row:
         """For programs: plain values, None if something is absent."""
@@ -54,16 +60,20 @@ class Sizing:
             "clusters": self.clusters,
             "clusters_available": self.available,
             **tables,
+            **({"cheapest_design": self.design.content()} if self.design else {}),
         }
 
 
-def size_up(experiment: Experiment, root: Path, effect: float | None = None, look: int = 1) -> Sizing | None:
+def size_up(
+    experiment: Experiment, root: Path, effect: float | None = None, look: int = 1, costs: Spending | None = None
+) -> Sizing | None:
     """Size the run of the experiment's profile; None when its plan claims nothing.
 
     Args:
         root: the working folder; samples below its `results/` are the pilot and tell how long requests take.
         effect: the true ratio to be found; by default the config's.
         look: which plan of these claims it is.
+        costs: what requests cost, where the run has prices.
 
     Raises:
         ConfigurationError: the effect is none that the margin allows, or a block file is damaged.
@@ -77,11 +87,15 @@ def size_up(experiment: Experiment, root: Path, effect: float | None = None, loo
     everything = samples_table(measured_blocks(root / "results"), {})
     timed, measured = everything[~everything["endpoint_kind"].isin(UNTIMED)], seconds_per_request(root / "results")
     here = samples_table(sorted((root / paths.RUN.format(profile=profile)).glob("blocks/*/*.jsonl")), {})
+    if declared.prices:
+        here = with_prices(here, declared.prices.rates, declared.prices.currency)
     pilot = Samples.prepare(here, experiment.config.validity, experiment.config.plan.reference)
     asked = {task: cases(profile, task)[: declared.samples] for task in experiment.tasks}
     repeats = fmean(declared.samples / len(found) for found in asked.values())
     clusters = _clusters(experiment, asked)
-    found = prospects(clusters, pilot, target, models=models, repeats=repeats, tasks=len(asked))
+    claimed = {claim.outcome for claim in claims}
+    outcomes = [outcome for outcome in (*CLAIMED_OUTCOMES, MONEY) if outcome in claimed]
+    found = prospects(clusters, pilot, target, models=models, repeats=repeats, tasks=len(asked), outcomes=outcomes)
     sizes = pd.concat(
         plan(
             pilot,
@@ -91,18 +105,20 @@ def size_up(experiment: Experiment, root: Path, effect: float | None = None, loo
             arms=len(experiment.approaches),
             timed=timed[timed["model"] == model],
             assume=Assumptions(seconds=scaled(model, measured) or float("nan")),
+            outcomes=outcomes,
         ).assign(timed=model in measured)
         for model in models
     )
-    outcomes = [claim.outcome for claim in claims]
+    available = _clusters(experiment, {task: cases(profile, task) for task in experiment.tasks})
     return Sizing(
         target,
         len(pilot),
         clusters,
-        _clusters(experiment, {task: cases(profile, task) for task in experiment.tasks}),
-        found[found["outcome"].isin(outcomes)],
-        sizes[sizes["outcome"].isin(outcomes)],
+        available,
+        found,
+        sizes,
         fit_durations(timed).table,
+        cheapest(declared, pilot, target, costs, available, outcomes) if costs else None,
     )
 
 
@@ -150,6 +166,8 @@ def sizing_lines(sizing: Sizing) -> Iterator[str]:
     yield f"To find a true ratio of {target.effect:g} with {_share(target.power)}:"
     for _, rows in sizing.sizes.groupby("model", sort=False):
         yield from _needs(rows, sizing.available)
+    if sizing.design:
+        yield from sizing.design.lines()
     for row in records(sizing.durations):
         if row["model"] != "(all)" and row["total_error"] is not None:
             yield (

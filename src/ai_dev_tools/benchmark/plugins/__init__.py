@@ -18,6 +18,7 @@ the function is treated like the built-in ones. Light imports: block jobs use th
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 from ai_dev_tools.benchmark.plugins.kinds import (
@@ -31,6 +32,7 @@ from ai_dev_tools.benchmark.plugins.kinds import (
     DEFAULT_APPROACHES,
     ENDPOINT_KINDS,
     METRICS,
+    MONEY,
     OUTCOMES,
     PLOTS,
     SCORERS,
@@ -86,6 +88,7 @@ __all__ = [
     "ENDPOINTS",
     "ENDPOINT_KINDS",
     "METRICS",
+    "MONEY",
     "OUTCOMES",
     "PLOTS",
     "REGISTRIES",
@@ -127,8 +130,12 @@ __all__ = [
 ]
 
 
-def catalogue() -> list[dict[str, str]]:
-    """What tables are computed with: every metric, comparison and check."""
+def catalogue(without: Container[str] = ()) -> list[dict[str, str]]:
+    """What tables are computed with: every metric, comparison and check.
+
+    Args:
+        without: names of those that have nothing to say of the samples.
+    """
     tabled: list[Registry[Any]] = [METRICS, COMPARISONS, CHECKS]
     return [
         {
@@ -141,4 +148,5 @@ def catalogue() -> list[dict[str, str]]:
         }
         for registry in tabled
         for plugin in registry.values()
+        if plugin.name not in without
     ]

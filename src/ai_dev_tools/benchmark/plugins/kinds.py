@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.plugins.registry import COLUMN, Plugin, Registry, first_line, origin_of
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., object])
 Outcome = Literal["tokens", "time", "quality"]
 OUTCOMES: tuple[Outcome, ...] = ("tokens", "time", "quality")
+"""What checks void samples for; money is void where what it is computed from is."""
+MONEY: Final = "money"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class Comparison(Plugin[Callable[..., Any]]):
 
     unit: str
     scale: Literal["ratio", "difference"]
-    outcome: Outcome
+    outcome: Outcome | Literal["money"]
 
     @property
     def options(self) -> str:
@@ -109,7 +111,7 @@ def comparison(
     unit: str = "",
     description: str,
     kind: Literal["ratio", "difference"] = "ratio",
-    outcome: Outcome | None = None,
+    outcome: Outcome | Literal["money"] | None = None,
     endpoint: Outcome | None = None,
 ) -> Callable[[F], F]:
     """Register `f(samples: DataFrame) -> Series | (Series, Series)`: a quantity of each sample.
@@ -120,7 +122,7 @@ def comparison(
     `outcome` says which validity checks void a sample for it; by default `time`. `endpoint` is its name in earlier versions.
     """
     about = outcome or endpoint or "time"
-    if kind not in ("ratio", "difference") or about not in OUTCOMES:
+    if kind not in ("ratio", "difference") or about not in (*OUTCOMES, MONEY):
         raise ConfigurationError(f"comparison '{name}': kind is ratio or difference, outcome is one of {OUTCOMES}")
 
     def register(function: F) -> F:

@@ -118,13 +118,13 @@ def misfits(experiment: Experiment, root: Path) -> list[Misfit]:
     for task in experiment.tasks.values():
         cases = experiment.cases(profile, task.id)[:samples]
         asked[task.id] = len(cases)
-        rows += _known_rows(task, cases, experiment.approaches, root)
+        rows += known_rows(task, cases, experiment.approaches, root)
     return [
         misfit for instance in experiment.instances(profile) for misfit in _of(instance, rows, asked, experiment, root)
     ]
 
 
-def _known_rows(task: Task, cases: Sequence[str], arms: Sequence[str], root: Path) -> list[Prompt]:
+def known_rows(task: Task, cases: Sequence[str], arms: Sequence[str], root: Path) -> list[Prompt]:
     """Prompts of the wanted arms; those of the baseline are made again, since a case may have changed."""
     fresh: list[Prompt] = []
     if "baseline" in arms:

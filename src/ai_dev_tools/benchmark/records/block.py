@@ -19,6 +19,7 @@ from ai_dev_tools.benchmark._util.addresses import ends_in_v1
 from ai_dev_tools.benchmark._util.json_values import JsonValue
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.records.endpoint_spec import EndpointSpec
+from ai_dev_tools.benchmark.records.prices import Budget
 
 OLLAMA = "ollama"
 PROTOCOL = 1
@@ -63,6 +64,8 @@ class Block(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     run_requests: int
     endpoint: EndpointSpec
     plugins: list[PluginRef] = []
+    budget: Budget | None = None
+    """What the whole run may cost; requests do not depend on it."""
 
     @property
     def num_ctx(self) -> int | None:

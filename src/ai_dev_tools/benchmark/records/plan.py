@@ -17,19 +17,22 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ai_dev_tools.benchmark._util.clock import utc_stamp
 from ai_dev_tools.benchmark._util.json_values import JsonValue, Scalar
 from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.records.prices import CURRENCY_FORM, MONEY, Rates
 from ai_dev_tools.benchmark.records.sample import write_atomically
 
 RULES = 2
 """Version of the rules that verdicts are made by, noted in each plan; plans of the first version do not name it."""
 
-ClaimedOutcome = Literal["tokens", "time"]
+ClaimedOutcome = Literal["tokens", "time", "money"]
 CLAIMED_OUTCOMES: tuple[ClaimedOutcome, ...] = ("tokens", "time")
+"""What every run can claim; one with prices claims money too."""
 MARGIN_RATIO = 0.95
 """A ratio must surely be below this for a claim to count as saving, unless a plan says otherwise."""
 ALPHA = 0.05
 """Family-wise error rate, unless a plan says otherwise."""
 Ratio = Annotated[float, Field(gt=0, lt=1)]
 Level = Annotated[float, Field(gt=0, lt=0.5)]
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class _Part(BaseModel):
@@ -51,6 +54,48 @@ class Claim(_Part):
     approach: str
     reference: str = "baseline"
     margin_ratio: Ratio = MARGIN_RATIO
+
+
+class Price(_Part):
+    """What requests to one model cost, in the currency of the plan: a million tokens, or an hour of measuring."""
+
+    input: Amount = 0.0
+    cached_input: Amount | None = None
+    """Of prompt tokens that the server says were cached; None: they cost what others do."""
+    output: Amount = 0.0
+    per_hour: Amount = 0.0
+    source: str | None = None
+    """The price list that it is from, with the date of its data; None: the settings."""
+
+    @property
+    def rates(self) -> Rates:
+        """Its numbers."""
+        return Rates(self.input, self.output, self.cached_input, self.per_hour)
+
+    def shown(self, currency: str) -> str:
+        """For people: `input 0.15, output 0.60 USD per million tokens`."""
+        named = {"input": self.input, "cached input": self.cached_input, "output": self.output}
+        tokens = ", ".join(f"{name} {value:g}" for name, value in named.items() if value is not None)
+        parts = [f"{tokens} {currency} per million tokens"] if max(self.input, self.output) > 0 else []
+        parts += [f"{self.per_hour:g} {currency} per hour of measuring"] if self.per_hour else []
+        return " and ".join(parts) + (f" ({self.source})" if self.source else "")
+
+
+class Prices(_Part):
+    """What a claim about money counts with."""
+
+    currency: Annotated[str, Field(pattern=CURRENCY_FORM)]
+    models: dict[str, Price]
+
+    @property
+    def rates(self) -> dict[str, Rates]:
+        """The numbers by model."""
+        return {model: price.rates for model, price in self.models.items()}
+
+    @property
+    def shown(self) -> str:
+        """All of them in a line for people."""
+        return "; ".join(f"{model}: {price.shown(self.currency)}" for model, price in self.models.items())
 
 
 class QualityRule(_Part):
@@ -92,6 +137,8 @@ class Plan(_Part):
     """A digest of the code behind each approach and scorer that a plugin brought, by `approach NAME` or `scorer NAME`."""
     agents: Mapping[str, Scalar] = {}
     """How agents were asked, and what an episode could use at most."""
+    prices: Prices | None = None
+    """What requests cost; None: nothing is claimed about money."""
 
     @classmethod
     def from_content(cls, content: Mapping[str, JsonValue]) -> Self:
@@ -104,6 +151,12 @@ class Plan(_Part):
             mode="json", exclude_unset=True, by_alias=True, include=set(Plan.model_fields)
         )
         return content
+
+    def without_prices(self) -> dict[str, JsonValue]:
+        """What the plan says besides money."""
+        claims = [claim for claim in self.claims if claim.outcome != MONEY]
+        plain = self.model_copy(update={"claims": tuple(claims)})
+        return {name: value for name, value in plain.content().items() if name != "prices"}
 
     @property
     def digest(self) -> str:

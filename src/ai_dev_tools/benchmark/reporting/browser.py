@@ -118,6 +118,7 @@ def _detail(sample: Sample, prompt: Prompt | None, place: tuple[int, int] | None
     facts = {
         "input tokens": sample.input_tokens,
         "output tokens": sample.output_tokens,
+        **({} if sample.reasoning_tokens is None else {"of which thoughts": sample.reasoning_tokens}),
         "cached tokens": sample.prompt_cached_tokens,
         "duration s": sample.duration_s,
         "first token s": sample.time_to_first_token_s,

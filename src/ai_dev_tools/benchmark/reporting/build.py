@@ -8,6 +8,7 @@ from typing import Any
 from ai_dev_tools.benchmark._util.text import Number, is_missing
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.records.about import RunAbout
+from ai_dev_tools.benchmark.records.prices import MONEY
 from ai_dev_tools.benchmark.reporting.data import RunData, records
 from ai_dev_tools.benchmark.reporting.document import Report, Section
 from ai_dev_tools.benchmark.reporting.machine import machine_in_short
@@ -87,11 +88,12 @@ def comparison_metrics(data: RunData, approach: str | None) -> dict[str, float |
     known = (
         {}
         if approach is None or approach in headline.tool_failures(data)
-        else {name: data.comparison(name, approach).get("change_percent") for name in ("tokens", "time")}
+        else {name: data.comparison(name, approach).get("change_percent") for name in ("tokens", "time", MONEY)}
     )
     return {
         "token_reduction_percent": _plain(known.get("tokens")),
         "time_reduction_percent": _plain(known.get("time")),
+        **({"money_reduction_percent": _plain(known.get(MONEY))} if data.currency else {}),
         "efficiency_improvement_percent": _improvement(data, approach),
     }
 

@@ -13,6 +13,7 @@ import msgspec
 import pandas as pd
 
 from ai_dev_tools.benchmark._util.text import Number, is_missing
+from ai_dev_tools.benchmark.analysis.money import currency_of, is_priced
 from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.rows import records as records
 from ai_dev_tools.benchmark.analysis.samples_table import ALL, REQUIRED, TEXT, prepare
@@ -116,6 +117,11 @@ class RunData:
         """The arm that the others are compared with."""
         named = [str(name) for name in self.comparisons.get("reference", pd.Series(dtype=str)).dropna().unique()]
         return REFERENCE if REFERENCE in named or not named else named[0]
+
+    @cached_property
+    def currency(self) -> str:
+        """What its money is counted in; empty where it has no prices."""
+        return currency_of(self.samples) if is_priced(self.samples) else ""
 
     @property
     def plan(self) -> DeclaredPlan | None:

@@ -30,6 +30,7 @@ from ai_dev_tools.benchmark.execution.job import RUN_PID
 from ai_dev_tools.benchmark.execution.start_block import WORKER
 from ai_dev_tools.benchmark.planning.experiment import Experiment
 from ai_dev_tools.benchmark.planning.opening import open_experiment
+from ai_dev_tools.benchmark.planning.pricing import unused_prices
 from ai_dev_tools.benchmark.plugins import APPROACHES, PLOTS, LoadedPlugin, agent_tool_of
 from ai_dev_tools.benchmark.prompts.containment import choose_sandbox
 from ai_dev_tools.benchmark.prompts.tool_results import read_contexts
@@ -105,7 +106,9 @@ class Flow:
         for number in range(len(self._servers)):
             self._limit(f"server_{number}", 1)
         if workflow.is_main_process:
-            for line in (*self.config.replaced, *self.experiment.notes):
+            several = self.config.compare or self.config.batch  # whose profiles ask other models
+            unused = [] if several else unused_prices(self.config, self.experiment.instances(self.config.profile))
+            for line in (*self.config.replaced, *self.experiment.notes, *unused):
                 print(f"note: {line}", file=sys.stderr)
             self._check_machine()
         if workflow.is_main_process or workflow.remote_exec:  # on a cluster's node the run is that node's Snakemake

@@ -10,6 +10,7 @@ from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.comparison.run import Run
 from ai_dev_tools.benchmark.comparison.sections.several import forest_rows, run_notices, spoken
 from ai_dev_tools.benchmark.comparison.several import SeveralRuns, overall
+from ai_dev_tools.benchmark.records.prices import MONEY
 from ai_dev_tools.benchmark.reporting.data import RunData, records
 from ai_dev_tools.benchmark.reporting.document import Block, Column, Figure, Notice, Prose, Section, Table
 from ai_dev_tools.benchmark.reporting.machine import Session, machine_facts
@@ -175,6 +176,8 @@ def _facts(one: RunData) -> dict[str, str]:
     found["Samples"] = number(len(samples))
     found["Completed"] = number(int((samples["status"] == "completed").sum()))
     found["Plan"] = one.plans[-1].plan if one.plans else "none declared"
+    if one.plan and one.plan.prices:
+        found["Prices"] = one.plan.prices.shown
     started = sorted(text for text in samples["started_at"] if text) if "started_at" in samples else []
     found["Measured"] = f"{started[0][:19]} to {started[-1][:19]}" if started else ""
     return found
@@ -223,7 +226,7 @@ def changes(data: SeveralRuns, table: pd.DataFrame) -> Section:
     whole_first = sorted(records(table), key=lambda row: row["task"] != ALL)
     rows = [{**row, "task": "all tasks" if row["task"] == ALL else row["task"]} for row in whole_first]
     whole = [row for row in rows if row["task"] == "all tasks"]
-    known = [row for row in whole if row["comparison"] in ("tokens", "time") and not is_missing(row["value"])]
+    known = [row for row in whole if row["comparison"] in ("tokens", "time", MONEY) and not is_missing(row["value"])]
     caption = (
         f"{after} relative to {before}, for the same model, approach and case. A ratio below 1 is cheaper in {after}. "
         "Times compare two machines or two days, not two tools: judge a tool by its effect within a run. Exploratory."

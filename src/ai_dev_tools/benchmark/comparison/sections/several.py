@@ -11,10 +11,12 @@ from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.comparison.several import SeveralRuns
 from ai_dev_tools.benchmark.reporting.data import is_claimed, plain_float, records
 from ai_dev_tools.benchmark.reporting.document import Block, Column, Figure, Notice, Prose, Section, Table
-from ai_dev_tools.benchmark.reporting.sections.comparison import PANELS
+from ai_dev_tools.benchmark.reporting.sections.comparison import MONEY_PANEL
+from ai_dev_tools.benchmark.reporting.sections.comparison import PANELS as USUAL_PANELS
 from ai_dev_tools.benchmark.reporting.sections.headline import notices
 
 RUN, MODEL, APPROACH = Column("run", "Run"), Column("model", "Model"), Column("approach", "Approach")
+PANELS = {**USUAL_PANELS, **MONEY_PANEL}
 EFFECT_COLUMNS = (
     RUN,
     MODEL,

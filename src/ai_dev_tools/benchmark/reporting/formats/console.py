@@ -13,6 +13,7 @@ from rich.text import Text
 
 from ai_dev_tools.benchmark._util.text import interval, is_missing, number, visible
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
+from ai_dev_tools.benchmark.records.prices import MONEY
 from ai_dev_tools.benchmark.reporting import document
 from ai_dev_tools.benchmark.reporting.formats.brief import brief
 from ai_dev_tools.benchmark.reporting.formats.markdown import KNOWN, known, known_comparisons
@@ -47,7 +48,7 @@ def summary(content: Mapping[str, Any]) -> Group:
     lines += [Text("📊 Overall Performance:", style="bold"), *_overall(overall)]
     for title, numbers in known_comparisons(content):
         lines += [Text(""), Text(f"🎯 {visible(title, keep_lines=False)}:", style="bold")]
-        lines += [Text(f"   {label}: {known(numbers[key])}") for label, key in KNOWN]
+        lines += [Text(f"   {label}: {known(numbers[key])}") for label, key in KNOWN if key in numbers]
     if short:
         lines += [Text(""), _line(f"Next: {short['next']}")]
     if short.get("command"):
@@ -85,12 +86,14 @@ def _ranking(content: Mapping[str, Any]) -> list[RenderableType]:
     if not rows:
         return []
     table = RichTable(box=None, pad_edge=False, show_edge=False)
-    for name in ("#", "Tool", "Token ratio", "Time ratio", "Quality", "Tool s", "Break-even"):
+    paid = [("Money ratio", MONEY)] if any(f"{MONEY}_verdict" in row for row in rows) else []
+    ratios = [("Token ratio", "tokens"), ("Time ratio", "time"), *paid, ("Quality", "quality")]
+    for name in ("#", "Tool", *(label for label, _ in ratios), "Tool s", "Break-even"):
         table.add_column(name)
     for row in rows:
         tool = row["tool"] + (f" on {row['model']}" if "model" in row else "")
         cells = (
-            number(row["place"]), tool, _span(row, "tokens"), _span(row, "time"), _span(row, "quality"),
+            number(row["place"]), tool, *(_span(row, name) for _, name in ratios),
             number(row["tool_s"], 2), number(row["uses"]),
         )  # fmt: skip
         table.add_row(*(_line(cell) for cell in cells))

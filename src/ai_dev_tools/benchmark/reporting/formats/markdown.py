@@ -24,6 +24,7 @@ LEFT_OUT = ("samples", "distributions", "costs", "latency", "efficiency", "contr
 KNOWN = (
     ("Token Reduction", "token_reduction_percent"),
     ("Time Reduction", "time_reduction_percent"),
+    ("Money Reduction", "money_reduction_percent"),
     ("Efficiency Improvement", "efficiency_improvement_percent"),
 )
 
@@ -65,7 +66,7 @@ def _known(report: document.Report) -> str:
     found = list(known_comparisons({"comparison_metrics": report.comparison_metrics, **report.more}))
     parts = []
     for title, numbers in found:
-        lines = [f"- **{label}:** {known(numbers[key])}" for label, key in KNOWN]
+        lines = [f"- **{label}:** {known(numbers[key])}" for label, key in KNOWN if key in numbers]
         parts.append("\n".join(lines if title == USUAL else [f"**{plain(title)}**", "", *lines]))
     return "\n\n".join(parts)
 

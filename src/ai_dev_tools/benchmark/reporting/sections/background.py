@@ -51,6 +51,8 @@ def provenance(data: RunData) -> Section:
     facts.append(
         ("Plan", f"{plan.plan}, declared {plan.declared_at}" if plan else "none declared: everything is exploratory")
     )
+    if plan and plan.prices:
+        facts.append(("Prices", plan.prices.shown))
     own = distinct(samples, "plan")
     if plan and (others := [p for p in own if p != plan.plan]):
         facts.append(
@@ -218,6 +220,15 @@ METHODS = (
         ),
     ),
 )
+MONEY_METHOD = (
+    "Money",
+    (
+        "Prompt, cached and generated tokens, at the prices of the plan; cached tokens are priced as such only where the server "
+        "reports them. Where an hour of measuring has a price, a request pays its share of the machine (its seconds divided by "
+        "the requests in flight), and the tool pays its run time. Prices belong to the claim: with other prices than those "
+        "declared before the samples, a claim about money is exploratory."
+    ),
+)
 GLOSSARY = (
     (
         "Approach (arm)",
@@ -256,6 +267,8 @@ def methods(data: RunData) -> Section:
         "floor": data.floor,
     }
     items = tuple((name, text.format(**values)) for name, text in METHODS)
+    if data.currency:
+        items = (*items[:-1], MONEY_METHOD, *items[-1:])
     return Section("methods", "Methods", (Facts(items), *margins_table(data), *_definitions(data)), folded=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -10,13 +11,15 @@ from ai_dev_tools.benchmark._util.text import is_missing, listing, number, ratio
 from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.records.names import figure_id
+from ai_dev_tools.benchmark.records.prices import MONEY
 from ai_dev_tools.benchmark.reporting.data import REFERENCE, RunData, plain_float, settles_nothing
 from ai_dev_tools.benchmark.reporting.document import Column, Figure, Prose, Section, Table, ranked
 from ai_dev_tools.benchmark.reporting.sections.controls import controls_table
 
 MOST_SPOKEN = 4
 PANELS = {"tokens": "Tokens", "time": "Time, tool run included"}
-COMPARED = ("tokens", "time", "quality", "input_tokens", "output_tokens", "time_to_first_token", "server_cpu")
+MONEY_PANEL = {MONEY: "Money"}
+COMPARED = ("tokens", "time", MONEY, "quality", "input_tokens", "output_tokens", "time_to_first_token", "server_cpu")
 COMPARISON_COLUMNS = (
     Column("model", "Model"),
     Column("task", "Task"),
@@ -50,6 +53,11 @@ def _compared(data: RunData) -> list[str]:
     return list(dict.fromkeys([*COMPARED, *data.comparisons.get("comparison", ())]))
 
 
+def _panels(data: RunData) -> dict[str, str]:
+    """The outcomes that are drawn."""
+    return {**PANELS, **(MONEY_PANEL if data.currency else {})}
+
+
 def comparison(data: RunData) -> Section:
     """Ratio with interval per task and model, as forest plot and table."""
     names = _compared(data)
@@ -60,7 +68,7 @@ def comparison(data: RunData) -> Section:
                 if found := data.comparison(name, approach, model=model, task=task):
                     named = "all tasks" if task == ALL else data.task_name(task)
                     shown = {**found, "task": named, "comparison": name.replace("_", " ")}
-                    main = task == ALL and approach in data.compared and name in ("tokens", "time", "quality")
+                    main = task == ALL and approach in data.compared and name in ("tokens", "time", MONEY, "quality")
                     rows.append(ranked(shown, main=main, quiet=settles_nothing(found)))
     blocks: list[Any] = [_forest(data, approach) for approach in data.compared]
     caption = (
@@ -85,15 +93,17 @@ def _forest(data: RunData, approach: str) -> Figure | None:
     if not len(table) or not table["ratio"].notna().any():
         return None
     overall = " ".join(_over_all_tasks(data, approach, model) for model in data.models[:MOST_SPOKEN])
+    drawn = " and ".join(f"for {name}" for name in _panels(data))
+    settled = _settled(table, data.margin, _panels(data))
     return Figure(
         id=figure_id("forest", approach),
         title=f"Cost of {approach} relative to {data.reference}",
         caption=(
-            f"{overall} {_settled(table, data.margin)}An interval entirely left of the grey band is cheaper beyond the "
+            f"{overall} {settled}An interval entirely left of the grey band is cheaper beyond the "
             "margin, entirely right of it more expensive; if it touches the band, the result is open. Arrowheads: the interval "
             "continues beyond the edge; few clusters give unbounded ones."
         ),
-        alt=f"Forest plot of the ratio of {approach} to {data.reference} per task, for tokens and for time. {overall}",
+        alt=f"Forest plot of the ratio of {approach} to {data.reference} per task, {drawn}. {overall}",
         plot="forest",
         data=table,
         options={"margin": data.margin, "xlabel": ratio_axis(data.reference)},
@@ -105,7 +115,7 @@ def _ratios(data: RunData, approach: str) -> pd.DataFrame:
     rows = []
     for model, task in _scopes(data):
         label = ("all tasks" if task == ALL else data.task_name(task)) + (f" · {model}" if len(data.models) > 1 else "")
-        for name, panel in PANELS.items():
+        for name, panel in _panels(data).items():
             found = data.comparison(name, approach, model=model, task=task)
             rows.append(
                 {
@@ -125,11 +135,11 @@ def _ratios(data: RunData, approach: str) -> pd.DataFrame:
 
 def _over_all_tasks(data: RunData, approach: str, model: str) -> str:
     """`Over all tasks on llama3.2:1b: tokens ratio 0.617 (…); time ratio 0.712 (…).`"""
-    heads = [f"{name} {_spoken(data.comparison(name, approach, model=model))}" for name in PANELS]
+    heads = [f"{name} {_spoken(data.comparison(name, approach, model=model))}" for name in _panels(data)]
     return f"Over all tasks on {model}: {'; '.join(heads)}."
 
 
-def _settled(table: pd.DataFrame, margin: float) -> str:
+def _settled(table: pd.DataFrame, margin: float, panels: Mapping[str, str]) -> str:
     """How many single tasks are entirely on one side of the band; nothing for one task."""
     tasks = table[~table["overall"]]
     every = tasks["label"].nunique()
@@ -138,7 +148,7 @@ def _settled(table: pd.DataFrame, margin: float) -> str:
     sides = {"left of the band": tasks["high"] < margin, "right": tasks["low"] > 1 / margin}
     parts = []
     for side, inside in sides.items():
-        counts = [f"{name} {int((inside & (tasks['panel'] == panel)).sum())}" for name, panel in PANELS.items()]
+        counts = [f"{name} {int((inside & (tasks['panel'] == panel)).sum())}" for name, panel in panels.items()]
         parts.append(f"entirely {side}: {', '.join(counts)}")
     return f"Of {number(every)} rows of single tasks, {'; '.join(parts)}. "
 
@@ -188,6 +198,7 @@ def _points(data: RunData) -> pd.DataFrame:
     for cost, panel in (
         ("total_tokens_mean", "mean tokens per request"),
         ("duration_mean", "mean seconds per request"),
+        *((("money_mean", f"mean {data.currency} per request"),) if data.currency else ()),
     ):
         for approach in data.approaches:
             for model in data.models:

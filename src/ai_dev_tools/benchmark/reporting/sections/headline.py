@@ -8,6 +8,7 @@ from typing import Any
 from ai_dev_tools.benchmark._util.text import interval, is_missing, listing, number, percent, plural, signed
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.analysis.wording import ONE_REPOSITORY
+from ai_dev_tools.benchmark.records.prices import MONEY, money
 from ai_dev_tools.benchmark.reporting.data import RunData, records
 from ai_dev_tools.benchmark.reporting.document import Block, Notice, Section, Verdict, Verdicts
 from ai_dev_tools.benchmark.reporting.sections.in_short import in_short
@@ -26,7 +27,7 @@ MEANINGS = {
 def headline(data: RunData) -> Section:
     """The run in short, notices, a ranking of several tools, then one card per claim and model."""
     arms = unread(data)
-    items = tuple(verdict_of(row, arms) for row in records(data.verdicts) if row["task"] == ALL)
+    items = tuple(verdict_of(row, arms, paid(data, row)) for row in records(data.verdicts) if row["task"] == ALL)
     blocks = (in_short(data), *notices(data), *ranking(data), Verdicts(items, _why_none(data)))
     return Section("verdicts", "Verdicts", blocks, lead=count_words(items))
 
@@ -54,8 +55,12 @@ def _quality(row: Mapping[str, Any], name: str) -> str:
     return f"{signed(row.get(f'{name}_difference'), 3)} (at worst {signed(row.get(f'{name}_bound'), 3)})"
 
 
-def verdict_of(row: Mapping[str, Any], arms: list[Unread] | None = None) -> Verdict:
-    """The card of a row of the verdicts table; `arms` are those whose answers often could not be read."""
+def verdict_of(row: Mapping[str, Any], arms: list[Unread] | None = None, amounts: str = "") -> Verdict:
+    """The card of a row of the verdicts table; `arms` are those whose answers often could not be read.
+
+    Args:
+        amounts: what a claim about money came to, in words.
+    """
     thing, word = str(row["outcome"]), row["verdict"] or "inconclusive"
     fewer = "fewer" if thing == "tokens" else "less"
     change: Any = None if row.get("tool_failure") else row.get("change_percent")
@@ -82,6 +87,8 @@ def verdict_of(row: Mapping[str, Any], arms: list[Unread] | None = None) -> Verd
         shown = f"{number(row.get('ratio'), 3)} (95 %: {interval(row.get('low'), row.get('high'), 3)})"
         evidence.insert(0, ("ratio", shown))
         evidence.insert(1, ("whole bill", f"{number(row.get('bill_ratio'), 3)} of {row['reference']}"))
+        if amounts:
+            evidence.insert(2, ("per thousand questions", amounts))
         evidence.append(("adjusted p", number(row.get("p_adjusted"), 4)))
     if word == "inconclusive" and not is_missing(row.get("power")):
         evidence.append(("could find", _could_find(row)))
@@ -101,6 +108,18 @@ def verdict_of(row: Mapping[str, Any], arms: list[Unread] | None = None) -> Verd
         statement=f"{fewer} {thing} with {row['approach']}",
         reach=reach,
     )
+
+
+def paid(data: RunData, row: Mapping[str, Any]) -> str:
+    """`0.42 USD instead of 0.61 USD`: the mean request of both arms, a thousand times; empty for other outcomes."""
+    if row["outcome"] != MONEY or not data.currency:
+        return ""
+    arms = (str(row[arm]) for arm in ("approach", "reference"))
+    means: list[Any] = [data.metric("money_mean", model=str(row["models"]), approach=arm).get("value") for arm in arms]
+    if any(map(is_missing, means)):
+        return ""
+    ours, other = (money(1000 * float(mean), data.currency) for mean in means)
+    return f"{ours} instead of {other}"
 
 
 def _why_none(data: RunData) -> str:

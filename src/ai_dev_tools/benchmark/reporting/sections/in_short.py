@@ -186,8 +186,8 @@ def _costs(group: list[Judged]) -> Iterator[str]:
 
 def _what(claims: list[Judged], verb: str) -> str:
     """`Using ctags saves tokens and time: 58.3 % fewer tokens (…) and 53.3 % less time (…)`."""
-    things = " and ".join(claim.thing for claim in claims)
-    amounts = _short(claims[0]) if len(claims) == 1 else " and ".join(claim.measured for claim in claims)
+    things = listing([claim.thing for claim in claims])
+    amounts = _short(claims[0]) if len(claims) == 1 else listing([claim.measured for claim in claims])
     return f"{_using(claims[0])} {verb} {things}: {amounts}"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from ai_dev_tools.benchmark._util.text import listing, number
+from ai_dev_tools.benchmark.analysis.money import THOUGHTS
 from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.samples_table import ALL, CUT_OFF
 from ai_dev_tools.benchmark.plugins import BUILT_IN
@@ -149,7 +150,7 @@ def _differences(data: RunData) -> Table:
     """The difference to the reference taken apart, over all tasks."""
     rows = [
         ranked(
-            {**row, "component": PARTS.get(row["component"], row["component"])},
+            _per_thousand(row, data.currency) | {"component": PARTS.get(row["component"], row["component"])},
             main=row["approach"] in data.compared,
             quiet=settles_nothing(row, ("difference", "low", "high")),
         )
@@ -161,6 +162,15 @@ def _differences(data: RunData) -> Table:
         "cost. ../tables/costs.csv of the run has the single tasks."
     )
     return Table("costs", "What the difference is made of", caption, COST_COLUMNS, rows, "Nothing to compare.")
+
+
+def _per_thousand(row: Row, currency: str) -> Row:
+    """A row about money counts a thousand requests: one costs too little to be read."""
+    if not currency or row["unit"] != currency:
+        return row
+    names = ("reference_mean", "approach_mean", "difference", "low", "high")
+    scaled = {name: None if row[name] is None else 1000 * row[name] for name in names}
+    return {**row, **scaled, "unit": f"{currency} per 1,000"}
 
 
 def _largest(table: pd.DataFrame, approach: str) -> str:
@@ -192,15 +202,27 @@ METRIC_COLUMNS = (
 )
 
 
+def _columns(data: RunData) -> tuple[Column, ...]:
+    """The columns of the metrics table, with thoughts where models had any, and money where the run has prices."""
+    paid = (
+        Column("money_mean", f"{data.currency} per 1,000", "number", 3),
+        Column("money_per_point", f"{data.currency} per 1,000 points", "number", 3),
+    )
+    at = [column.key for column in METRIC_COLUMNS].index("efficiency_score")
+    columns = (*METRIC_COLUMNS[:at], *paid, *METRIC_COLUMNS[at:]) if data.currency else METRIC_COLUMNS
+    if THOUGHTS not in data.samples:
+        return columns
+    at = [column.key for column in columns].index("total_tokens_mean")
+    return (*columns[:at], Column("reasoning_tokens_mean", "of which thoughts", "number", 1), *columns[at:])
+
+
 def metrics(data: RunData) -> Section:
     """Metrics of every model, task and approach, with percentiles."""
-    rows = []
+    rows, columns = [], _columns(data)
     for model in ([ALL] if len(data.models) > 1 else []) + data.models:
         for task in [ALL, *data.tasks]:
             for approach in ([ALL] if task == ALL else []) + data.approaches:
-                cells = {
-                    c.key: data.metric(c.key, model=model, task=task, approach=approach) for c in METRIC_COLUMNS[4:]
-                }
+                cells = {c.key: data.metric(c.key, model=model, task=task, approach=approach) for c in columns[4:]}
                 count = data.metric("samples", model=model, task=task, approach=approach)
                 if not count:
                     continue
@@ -209,7 +231,7 @@ def metrics(data: RunData) -> Section:
                     "task": "all tasks" if task == ALL else data.task_name(task),
                     "approach": "all" if approach == ALL else approach,
                 }
-                shown = {**names, "n": count["n"], **{key: cell.get("value") for key, cell in cells.items()}}
+                shown = {**names, "n": count["n"], **{key: _shown(key, cell) for key, cell in cells.items()}}
                 rows.append(ranked(shown, main=task == ALL))
     caption = (
         "Failed requests count in the rates but never in the means. A percentile for which there are too few samples "
@@ -223,7 +245,7 @@ def metrics(data: RunData) -> Section:
                 "metrics",
                 "Metrics by model, task and approach",
                 caption,
-                METRIC_COLUMNS,
+                columns,
                 rows,
                 "No samples, so no metrics.",
             ),
@@ -232,6 +254,12 @@ def metrics(data: RunData) -> Section:
             *_own_metrics(data),
         ),
     )
+
+
+def _shown(name: str, cell: Row) -> object:
+    """The value of a cell; money a thousand times."""
+    value = cell.get("value")
+    return 1000 * value if name.startswith("money_") and value is not None else value
 
 
 LATENCIES = {"duration": "whole request", "time_to_first_token": "until the first token"}

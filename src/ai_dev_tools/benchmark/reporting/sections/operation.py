@@ -180,6 +180,15 @@ TOOL_COLUMNS = (
     Column("pairs", "Pairs", "number"),
     Column("note", "Note"),
 )
+MONEY_COLUMNS = (
+    Column("tool_money", "Tool per 1,000", "number", 3, "money that the tools' run time costs, a thousand times"),
+    Column(
+        "saving_money", "Saved per 1,000 requests", "number", 3, "the tool's own run not counted; negative: costs more"
+    ),
+    Column("uses_money", "Questions to break even in money", "number", 0),
+    Column("money_note", "Note on money"),
+)
+"""At the end, where the run has prices."""
 QUESTIONS = (0, 1, 2, 5, 10)
 
 
@@ -188,7 +197,7 @@ def tools(data: RunData) -> Section:
     known = [row for row in data.ordered(data.break_even) if row["approach"] in data.compared and row["model"] != ALL]
     rows = [
         ranked(
-            {**row, "task": "all tasks" if row["task"] == ALL else data.task_name(row["task"])},
+            {**row, **_money(row), "task": "all tasks" if row["task"] == ALL else data.task_name(row["task"])},
             main=row["task"] == ALL,
             quiet=settles_nothing(row, ("saving_s", "saving_low", "saving_high")),
         )
@@ -199,9 +208,16 @@ def tools(data: RunData) -> Section:
         "between questions would change that. It is secondary and gets no verdict."
     )
     empty = "No task was completed both with and without tools."
-    table = Table("tool-cost", "Tool cost and break-even", caption, TOOL_COLUMNS, rows, empty)
+    columns = (*TOOL_COLUMNS, *MONEY_COLUMNS) if data.currency else TOOL_COLUMNS
+    table = Table("tool-cost", "Tool cost and break-even", caption, columns, rows, empty)
     figure = _break_even_figure(data, known)
     return Section("tools", "Tool cost and break-even", (table, figure) if figure else (table,), folded=True)
+
+
+def _money(row: Row) -> Row:
+    """Money of a row, a thousand times; nothing without prices."""
+    found = {name: row.get(name) for name in ("tool_money", "saving_money")}
+    return {name: 1000 * value for name, value in found.items() if value is not None}
 
 
 def _break_even_figure(data: RunData, known: list[Row]) -> Figure | None:

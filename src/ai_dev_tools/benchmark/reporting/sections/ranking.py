@@ -8,13 +8,14 @@ from typing import Any
 from ai_dev_tools.benchmark._util.text import is_missing
 from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
+from ai_dev_tools.benchmark.records.prices import MONEY
 from ai_dev_tools.benchmark.reporting.data import RunData, records
 from ai_dev_tools.benchmark.reporting.document import SIGNS, Column, Table
 from ai_dev_tools.benchmark.reporting.sections.in_short import tool_name
 
 MODEL = Column("model", "Model")
 RATIO = "geometric mean over the cases of this tool's cost divided by the reference's; below 1 is cheaper"
-COLUMNS = (
+COLUMNS: tuple[Column, ...] = (
     Column("place", "#", "number"),
     Column("tool", "Tool"),
     Column("tokens_verdict", "Tokens"),
@@ -33,6 +34,13 @@ COLUMNS = (
         "uses", "Break-even", "number", 0, "so many questions must share one run of the tool until its time is paid for"
     ),
 )
+MONEY_COLUMNS = (
+    Column("money_verdict", "Money"),
+    Column("money", "Ratio", "number", 3, RATIO),
+    Column("money_low", "from", "number", 3),
+    Column("money_high", "to", "number", 3),
+)
+"""Before quality, where the run has prices."""
 CAPTION = (
     "Tools with a verdict that they save come first, then those that are open, then those that cost; within each, the "
     "smaller ratio of {first} comes first. Where intervals overlap, the order may be chance. Ratios, and the difference in "
@@ -48,13 +56,15 @@ def ranking(data: RunData) -> Iterator[Table]:
             judged.setdefault((str(row["models"]), str(row["approach"])), {})[str(row["outcome"])] = row
     if len({approach for _, approach in judged}) < 2:
         return
-    first = next(name for name in ("tokens", "time") if any(name in found for found in judged.values()))
+    first = next(name for name in ("tokens", "time", MONEY) if any(name in found for found in judged.values()))
     ordered = sorted(judged.items(), key=lambda item: (item[0][0], *_order(item[1].get(first, {})), item[0][1]))
     rows, places = [], dict.fromkeys((model for model, _ in judged), 0)
     for (model, approach), found in ordered:
         places[model] += 1
         rows.append({"place": places[model], "model": model, **_row(data, model, approach, found)})
-    columns = COLUMNS if len(places) == 1 else (*COLUMNS[:2], MODEL, *COLUMNS[2:])
+    at = [column.key for column in COLUMNS].index("quality")
+    shown = (*COLUMNS[:at], *MONEY_COLUMNS, *COLUMNS[at:]) if data.currency else COLUMNS
+    columns = shown if len(places) == 1 else (*shown[:2], MODEL, *shown[2:])
     caption = CAPTION.format(first=first, reference=data.reference)
     yield Table("ranking", "Ranking of the tools", caption, columns, rows)
 

@@ -1,0 +1,190 @@
+"""A run's budget: what its requests have cost so far, and what those in flight may cost at worst, over all of its jobs.
+
+What is paid or held is one number in a file of the run's folder, which all jobs change under a lock. A request in flight is
+held at its worst case. One that a kill cut short stays so, since its server may have charged it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import math
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import msgspec
+
+from ai_dev_tools.benchmark.endpoints.chat import Chat, Reply
+from ai_dev_tools.benchmark.errors import BenchmarkError, BudgetReached, ConfigurationError, RequestTimeoutError
+from ai_dev_tools.benchmark.records.prices import Budget, Rates, money
+from ai_dev_tools.benchmark.records.sample import Sample, read_sample, write_atomically
+
+FILE = "spent.json"
+WRAPPING_TOKENS = 128
+"""What a chat template and the schema of the answer may add to a prompt."""
+SLACK = 1e-9
+"""Rounding of sums is no reason to refuse a request."""
+
+
+class Spent(msgspec.Struct, forbid_unknown_fields=True):
+    """The file: what was paid or is held, counted with these prices."""
+
+    money: float
+    currency: str
+    rates: dict[str, Rates]
+
+
+class Purse:
+    """What the requests of one block are paid from.
+
+    Args:
+        results: the run's folder.
+        model: which the block asks.
+    """
+
+    def __init__(self, budget: Budget, results: Path, model: str) -> None:
+        self._budget, self._results, self._rates = budget, results, budget.rates.get(model, Rates())
+        self._settled, self._open = threading.Condition(), 0
+
+    @contextmanager
+    def paying(self, chat: Chat, timeout_s: float, reply: Reply) -> Iterator[None]:
+        """Hold the worst case of a request while it is under way, and keep what it came to.
+
+        Raises:
+            BudgetReached: it could exceed the budget, and is not sent.
+        """
+        worst = self.worst_case(chat, timeout_s)
+        with self._settled:
+            while not self._held(worst):  # those in flight may come to less than their worst case
+                self._settled.wait()
+            self._open += 1
+        error: BaseException | None = None
+        try:
+            yield
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            with self._settled:
+                self._change(self._paid(reply, worst, error) - worst)
+                self._open -= 1
+                self._settled.notify_all()
+
+    def require(self, chat: Chat, timeout_s: float) -> None:
+        """Raise BudgetReached if not even this request can be paid."""
+        with self._settled:
+            self._change(0.0, self.worst_case(chat, timeout_s), paid_for(self._results, self._budget.rates))
+
+    def _held(self, worst: float) -> bool:
+        """Hold this much; False if it is not left before others in flight have settled."""
+        try:
+            self._change(worst, worst)
+        except BudgetReached:
+            if self._open:
+                return False
+            raise
+        return True
+
+    def worst_case(self, chat: Chat, timeout_s: float) -> float:
+        """What a request can cost at most: a token for each byte of the prompt, and an answer of full length."""
+        window = chat.options.get("num_ctx")
+        said = [asdict(message) for message in chat.conversation]
+        prompt = WRAPPING_TOKENS + sum(_bytes(part) for part in (said, chat.schema or {}, chat.tools))
+        read = prompt if window is None else min(prompt, int(window))
+        return self._rates.money(read, 0, int(chat.options.get("num_predict") or window or read), timeout_s)
+
+    def _paid(self, reply: Reply, worst: float, error: BaseException | None) -> float:
+        """What a request came to; the worst case if something came and nobody counted it."""
+        read, written = (_count(reply.final.get(key)) for key in ("prompt_eval_count", "eval_count"))
+        cached = _count(reply.final.get("prompt_eval_cached_count")) or 0
+        seconds = reply.duration_s / max(1, self._open)
+        if read is not None and written is not None:
+            return self._rates.money(read, min(cached, read), written, seconds)
+        begun = reply.turn_s is not None or bool(reply.pieces) or isinstance(error, RequestTimeoutError)
+        if error is None or begun or not isinstance(error, BenchmarkError):
+            return worst
+        return self._rates.money(0, 0, 0, seconds)
+
+    def _change(self, by: float, needed: float = 0.0, least: float = 0.0) -> None:
+        """Add to what is paid or held, if what is needed is left.
+
+        Args:
+            least: what is spent at least; a run without a budget in between has noted nothing.
+        """
+        budget = self._budget
+        with _locked(self._results):
+            spent = self._read()
+            spent.money = max(spent.money, least)
+            if needed and spent.money + needed > budget.amount * (1 + SLACK):
+                raise BudgetReached(
+                    f"{money(spent.money, budget.currency)} of the budget of {money(budget.amount, budget.currency)} are "
+                    f"spent, and the next request may cost up to {money(needed, budget.currency)}"
+                )
+            if by or least:
+                spent.money = max(0.0, spent.money + by)
+                write_atomically(self._results / FILE, msgspec.json.encode(spent) + b"\n")
+
+    def _read(self) -> Spent:
+        budget = self._budget
+        noted = _noted(self._results)
+        if noted and (noted.currency, noted.rates) == (budget.currency, budget.rates):
+            return noted
+        return Spent(paid_for(self._results, budget.rates), budget.currency, budget.rates)
+
+
+@contextmanager
+def _locked(results: Path) -> Iterator[None]:
+    """Be the only job that looks at what is spent."""
+    path = results / f".{FILE}.lock"
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+        file = path.open("a")
+    except OSError as error:
+        raise ConfigurationError(f"cannot write {path}: {error.strerror}") from None
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def spent_so_far(results: Path, rates: Mapping[str, Rates]) -> float:
+    """What a run has cost: as its jobs noted it, where it has a budget, else by its stored samples."""
+    if (noted := _noted(results)) and noted.rates == rates:
+        return noted.money
+    return paid_for(results, rates)
+
+
+def _noted(results: Path) -> Spent | None:
+    """What the file says; None if there is none that can be believed."""
+    try:
+        spent = msgspec.json.decode((results / FILE).read_bytes(), type=Spent)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    return spent if math.isfinite(spent.money) and spent.money >= 0 else None
+
+
+def paid_for(results: Path, rates: Mapping[str, Rates]) -> float:
+    """What the stored samples of a run came to, those that were asked again later included, as far as they were counted."""
+    files = [*results.glob("samples/*/*/*/*.json"), *results.glob("superseded/**/*.json")]
+    return sum(_cost(sample, rates) for path in files if isinstance(sample := read_sample(path), Sample))
+
+
+def _cost(sample: Sample, rates: Mapping[str, Rates]) -> float:
+    rate = rates.get(sample.model)
+    if rate is None or not sample.attempts:
+        return 0.0
+    cap = int(sample.request.options.get("num_predict") or 0)
+    written = sample.output_tokens if sample.output_tokens is not None else cap if sample.status == "timeout" else 0
+    read = sample.input_tokens or 0
+    seconds = sum(attempt.duration_s for attempt in sample.attempts) / max(1, sample.in_flight)
+    return rate.money(read, min(sample.prompt_cached_tokens or 0, read), written, seconds)
+
+
+def _bytes(value: object) -> int:
+    return len(json.dumps(value, ensure_ascii=False, default=dict).encode())
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

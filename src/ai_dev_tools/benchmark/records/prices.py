@@ -1,0 +1,111 @@
+"""What requests cost: prices of tokens and of a machine's hours, and the money that they come to.
+
+The same arithmetic for one sample and for columns of many. Light imports: block jobs use this where a run has a budget.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+MILLION, HOUR_S = 1e6, 3600.0
+MONEY: Final = "money"
+"""The outcome; also the unit of what tables show in the run's currency."""
+PRICES = ("price_input", "price_cached_input", "price_output", "price_per_hour")
+CURRENCY = "currency"
+CURRENCY_FORM = r"^[A-Z]{3}$"
+PRICE_COLUMNS = (*PRICES, CURRENCY)
+"""Columns of the samples table of a run with prices; others have none of them."""
+
+
+class Rates(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Prices of one model.
+
+    Attributes:
+        input, output: of a million tokens.
+        cached_input: of a million prompt tokens that the server says were cached; None: they cost what others do.
+        per_hour: of an hour of measuring.
+    """
+
+    input: float = 0.0
+    output: float = 0.0
+    cached_input: float | None = None
+    per_hour: float = 0.0
+
+    @property
+    def cached(self) -> float:
+        """What a million cached prompt tokens cost."""
+        return self.input if self.cached_input is None else self.cached_input
+
+    @property
+    def columns(self) -> tuple[float, float, float, float]:
+        """The values of `PRICES`."""
+        return self.input, self.cached, self.output, self.per_hour
+
+    def money(self, input_tokens: float, cached_tokens: float, output_tokens: float, seconds: float) -> float:
+        """What a request comes to."""
+        return float(Parts.of(*self.columns, input_tokens, cached_tokens, output_tokens, seconds, 0.0).total)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What money is made of, of one sample or of a column of them.
+
+    Attributes:
+        input, cached, output: prompt tokens that were read anew, cached ones, generated ones.
+        machine, tool: time of the machine for the request, and for the tools.
+    """
+
+    input: Any
+    cached: Any
+    output: Any
+    machine: Any
+    tool: Any
+
+    @classmethod
+    def of(
+        cls, input_price: Any, cached_price: Any, output_price: Any, hour_price: Any,
+        input_tokens: Any, cached_tokens: Any, output_tokens: Any, seconds: Any, tool_s: Any,
+    ) -> Parts:  # fmt: skip
+        """From prices as `Rates` has them.
+
+        Args:
+            input_tokens: all prompt tokens, `cached_tokens` among them.
+            seconds: the share of the machine's time that the request took.
+        """
+        return cls(
+            (input_tokens - cached_tokens) * input_price / MILLION,
+            cached_tokens * cached_price / MILLION,
+            output_tokens * output_price / MILLION,
+            seconds * hour_price / HOUR_S,
+            tool_s * hour_price / HOUR_S,
+        )
+
+    @property
+    def total(self) -> Any:
+        """All of it."""
+        return self.input + self.cached + self.output + self.machine + self.tool
+
+
+class Budget(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a run may cost.
+
+    Attributes:
+        rates: by model, of all models of the run: all of it is paid from one budget.
+    """
+
+    amount: float
+    currency: str
+    rates: dict[str, Rates]
+
+
+def money(value: float, currency: str) -> str:
+    """Money for people: `12.50 USD`, and where it is less than a unit, three digits of it."""
+    if abs(value) >= 1 or value == 0:
+        return f"{value:,.2f} {currency}"
+    digits = 2
+    while abs(value) < 10 ** (2 - digits) and digits < 9:
+        digits += 1
+    return f"{value:.{digits}f} {currency}"

@@ -1,0 +1,225 @@
+"""A budget: a run stops asking before it is exceeded, keeps everything, says what is missing, and goes on with a larger one."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ai_dev_tools.benchmark.endpoints.chat import Chat, Reply
+from ai_dev_tools.benchmark.errors import BudgetReached, EndpointConnectionError, RequestTimeoutError
+from ai_dev_tools.benchmark.execution.purse import Purse, paid_for, spent_so_far
+from ai_dev_tools.benchmark.execution.request import chat_of
+from ai_dev_tools.benchmark.records.block import cells
+from ai_dev_tools.benchmark.records.prices import Budget, Rates
+from support.bench import Bench
+from support.making import prompts
+
+RATES = {"fake:1b": Rates(input=1e6, output=1e6)}
+"""A token costs one, so that money is a number of tokens."""
+CHAT = Chat("fake:1b", "x" * 100, {}, {"num_predict": 50})
+
+
+def budget(amount: float, **rates: Rates) -> Budget:
+    return Budget(amount, "USD", RATES | rates)
+
+
+def worst(bench: Bench) -> float:
+    """The worst case of any of its requests."""
+    block = bench.block()
+    purse, given = Purse(budget(1), bench.folder, "fake:1b"), prompts(block)
+    chats = (chat_of(block, cell, given[cell.case, cell.approach], 0) for cell in cells(block))
+    return max(purse.worst_case(chat, 10) for chat in chats)
+
+
+WORST = Purse(budget(1), Path(), "fake:1b").worst_case(CHAT, 10)
+
+
+def total(bench: Bench) -> float:
+    """What the stored samples cost."""
+    return paid_for(bench.folder, RATES)
+
+
+# --- one request ----------------------------------------------------------------------------------------------------
+
+
+def answered(reply: Reply, read: int = 30, written: int = 5) -> None:
+    reply.final = {"prompt_eval_count": read, "eval_count": written}
+
+
+def test_a_request_is_held_at_its_worst_case_and_then_costs_what_it_came_to(tmp_path: Path) -> None:
+    purse = Purse(budget(1000), tmp_path, "fake:1b")
+    reply = Reply()
+    with purse.paying(CHAT, 10, reply):
+        assert spent_so_far(tmp_path, RATES) == WORST
+        answered(reply)
+    assert spent_so_far(tmp_path, RATES) == 35
+
+
+def test_one_that_could_exceed_the_budget_is_not_sent(tmp_path: Path) -> None:
+    said = f"0.00 USD of the budget of {WORST - 1:.2f} USD .* may cost up to {WORST:.2f} USD"
+    with (
+        pytest.raises(BudgetReached, match=said),
+        Purse(budget(WORST - 1), tmp_path, "fake:1b").paying(CHAT, 10, Reply()),
+    ):
+        pytest.fail("it was sent")
+    reply = Reply()
+    with Purse(budget(WORST), tmp_path, "fake:1b").paying(CHAT, 10, reply):
+        answered(reply)
+
+
+def test_requests_in_flight_count_at_their_worst_case_over_all_jobs_of_the_run(tmp_path: Path) -> None:
+    one, other = (Purse(budget(2 * WORST - 1), tmp_path, "fake:1b") for _ in range(2))
+    reply = Reply()
+    with one.paying(CHAT, 10, reply):
+        with pytest.raises(BudgetReached), other.paying(CHAT, 10, Reply()):
+            pytest.fail("both could exceed it together")
+        answered(reply)
+    with other.paying(CHAT, 10, reply):
+        pass
+
+
+def test_a_request_waits_for_those_in_flight_since_they_may_come_to_less(tmp_path: Path) -> None:
+    purse = Purse(budget(1.5 * WORST), tmp_path, "fake:1b")
+    sent = threading.Event()
+
+    def second() -> None:
+        with purse.paying(CHAT, 10, Reply(final={"prompt_eval_count": 1, "eval_count": 1})):
+            sent.set()
+
+    other = threading.Thread(target=second)
+    reply = Reply()
+    with purse.paying(CHAT, 10, reply):
+        other.start()
+        assert not sent.is_set()
+        answered(reply)
+    other.join()
+    assert sent.is_set()
+    assert spent_so_far(tmp_path, RATES) == 35 + 2
+
+
+@pytest.mark.parametrize(
+    ("error", "pieces", "paid"),
+    [
+        (RequestTimeoutError("late"), 0, WORST),
+        (EndpointConnectionError("broke"), 3, WORST),
+        (EndpointConnectionError("no connection"), 0, 0),
+        (KeyboardInterrupt(), 0, WORST),
+    ],
+    ids=["timed out", "broken off", "never there", "stopped"],
+)
+def test_what_nobody_counted_costs_its_worst_case_if_it_may_have_been_charged(
+    tmp_path: Path, error: BaseException, pieces: int, paid: float
+) -> None:
+    reply = Reply(pieces=pieces)
+    with pytest.raises(type(error)), Purse(budget(1000), tmp_path, "fake:1b").paying(CHAT, 10, reply):
+        raise error
+    assert spent_so_far(tmp_path, RATES) == paid
+
+
+def test_the_worst_case_is_a_token_for_each_byte_and_an_answer_of_full_length() -> None:
+    assert 100 + 50 < WORST < 100 + 50 + 300, "and what a template may add"
+
+
+def test_the_context_window_bounds_the_worst_case(tmp_path: Path) -> None:
+    small = Chat("fake:1b", "x" * 10_000, {}, {"num_predict": 50, "num_ctx": 512})
+    assert Purse(budget(1), tmp_path, "fake:1b").worst_case(small, 10) == 512 + 50
+
+
+def test_an_hour_of_ones_own_machine_is_paid_by_the_seconds(tmp_path: Path) -> None:
+    hourly = Budget(100, "EUR", {"m": Rates(per_hour=3600.0)})
+    purse = Purse(hourly, tmp_path, "m")
+    assert purse.worst_case(CHAT, 10) == 10
+    reply = Reply(duration_s=2.5)
+    with purse.paying(CHAT, 10, reply):
+        answered(reply)
+    assert spent_so_far(tmp_path, hourly.rates) == pytest.approx(2.5)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b'{"money": -1}', b"null", b'{"money": 1e999, "currency": "USD", "rates": {}}']
+)
+def test_a_damaged_file_is_counted_again_from_the_samples(tmp_path: Path, bench: Bench, content: bytes) -> None:
+    bench.run()
+    (bench.folder / "spent.json").write_bytes(content)
+    purse = Purse(budget(1e6), bench.folder, "fake:1b")
+    purse.require(CHAT, 10)
+    assert spent_so_far(bench.folder, RATES) == total(bench) > 0
+
+
+def test_other_prices_are_counted_from_the_samples_too(bench: Bench) -> None:
+    bench.run(budget=budget(1e6))
+    dearer = {"fake:1b": Rates(input=2e6, output=2e6)}
+    assert spent_so_far(bench.folder, dearer) == 2 * total(bench)
+
+
+# --- a block --------------------------------------------------------------------------------------------------------
+
+
+def stopped(bench: Bench, amount: float, **changed: Any) -> str:
+    with pytest.raises(BudgetReached) as caught:
+        bench.run(budget=budget(amount), **changed)
+    return str(caught.value)
+
+
+def test_a_budget_stops_keeps_says_what_is_missing_and_a_larger_one_goes_on(bench: Bench) -> None:
+    bench.run()
+    whole, files = total(bench), bench.samples_there()
+    assert len(files) == 6
+    bench.folder = bench.folder.with_name("again")
+    most = 0.6 * whole + worst(bench)
+    said = stopped(bench, most)
+    there = len(bench.samples_there())
+    assert 0 < there < 6
+    assert len(bench.asked) == there, "what was sent is kept"
+    assert total(bench) <= spent_so_far(bench.folder, RATES) <= most
+    assert f"{there} of 6 requests of this run are answered, {6 - there} are missing" in said
+    assert said.endswith("Run the same command with a larger budget: only what is missing is asked")
+    assert "\n" not in said
+    samples = bench.run(budget=budget(1e6))
+    assert len(bench.asked) == 6 - there
+    assert len(samples) == 6
+
+
+def test_nothing_is_started_where_not_even_one_request_can_be_paid(bench: Bench) -> None:
+    said = stopped(bench, 0.5)
+    assert "0 of 6 requests of this run are answered, 6 are missing" in said
+    assert bench.asked == []
+    assert bench.fake.warm_ups == []
+
+
+def test_a_finished_block_needs_no_budget(bench: Bench) -> None:
+    bench.run()
+    assert len(bench.run(budget=budget(0.5))) == 6
+    assert bench.asked == []
+
+
+def test_warm_ups_are_paid_for_too(bench: Bench) -> None:
+    bench.run(budget=budget(1e6))
+    assert bench.fake.warm_ups
+    assert spent_so_far(bench.folder, RATES) > total(bench)
+
+
+def test_several_requests_at_once_stay_below_the_budget(bench: Bench) -> None:
+    most = 2.5 * worst(bench)
+    said = stopped(bench, most, endpoint={"max_concurrent": 3}, samples=30, run_requests=60)
+    there = len(bench.samples_there())
+    assert f"{there} of 60 requests of this run are answered, {60 - there} are missing" in said
+    assert total(bench) <= spent_so_far(bench.folder, RATES) <= most
+
+
+def test_what_a_run_without_a_budget_spent_in_between_counts(bench: Bench) -> None:
+    stopped(bench, worst(bench))
+    bench.run()
+    Purse(budget(1e6), bench.folder, "fake:1b").require(CHAT, 10)
+    noted = json.loads((bench.folder / "spent.json").read_text())["money"]
+    assert noted >= total(bench)
+
+
+def test_a_request_does_not_depend_on_the_budget(bench: Bench) -> None:
+    plain, limited = (bench.block(budget=given) for given in (None, budget(5.0)))
+    assert "budget" not in plain.to_json()
+    assert type(limited).from_json(limited.to_json()).budget == budget(5.0)
