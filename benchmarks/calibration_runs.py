@@ -1,4 +1,4 @@
-"""Whole verdicts on invented runs whose truth is known: several unequal tasks, several models, looks, rare dear cases.
+"""Whole verdicts on invented runs whose truth is known: several unequal tasks, several models, looks, rare expensive cases.
 
 The pairs of a run are laid out once; each replicate fills in new scores and costs, and the code that makes the real
 verdicts judges them: pairs, checks, cost tests, Holm, gate, floor, bill, words. To add a world, write how its scores and
@@ -251,7 +251,9 @@ class World:
 
     def runs(self, replicates: int) -> Iterator[list[list[Candidate]]]:
         """By replicate, the verdicts of each look."""
-        rng = generator("world", self.name, self.models, self.looks)
+        # the seed keeps a word that names no longer have, so that the published rates can be made again
+        seeded = self.name.replace("rare expensive cases", "rare dear cases")
+        rng = generator("world", seeded, self.models, self.looks)
         shape = (self.models, len(self.looks[0]), max(self.looks[-1]))
         for _ in range(replicates):
             run = self.make(rng, shape)
@@ -300,8 +302,11 @@ WORLDS = (
             ("loss at the margin, graded 0.25", graded(0.25, 0.1)),
         )
     ),
-    *(World(f"rare dear cases, true bill 1.18; {sized(z)}", heavy_tail, (z,)) for z in ((6,) * 6, EVEN, (20,) * 6)),
-    World("rare dear cases, one model; 6 x 12", heavy_tail, (EVEN,), 1, promised=False),
+    *(
+        World(f"rare expensive cases, true bill 1.18; {sized(z)}", heavy_tail, (z,))
+        for z in ((6,) * 6, EVEN, (20,) * 6)
+    ),
+    World("rare expensive cases, one model; 6 x 12", heavy_tail, (EVEN,), 1, promised=False),
     World("hardest 8 % of prompts overflow, charged; 6 x 12", overflowing(True), (EVEN,)),
     World("hardest 8 % of prompts overflow, dropped; 6 x 12", overflowing(False), (EVEN,), promised=False),
     World("no saving, equal quality; 6 x 12", plain(graded(0.16), ratio=1.0), (EVEN,)),

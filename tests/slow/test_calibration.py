@@ -70,7 +70,7 @@ def test_the_tables_in_the_documentation_are_a_full_run() -> None:
     assert "10,000 replicates of single decisions, 500 of whole runs" in block.group(1)
     worlds = (
         "looks at 12, 20, 32",
-        "rare dear cases",
+        "rare expensive cases",
         "overflow",
         "2, 2, 2, 2, 2, 30",
         "planned for 80 %",
