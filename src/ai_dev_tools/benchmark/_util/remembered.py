@@ -1,4 +1,4 @@
-"""Results that follow from their key alone, kept in a file so that the next start need not compute them again.
+"""Results that follow from their key alone, kept in a file for the next start.
 
 Nothing is kept unless `keep_in` names a file, as the main process of a run does. The file can be deleted at any time.
 """
@@ -39,7 +39,10 @@ class _Memory:
         self._used[key], self._new = value, True
 
     def save(self) -> None:
-        """Write the file, unless this is a forked child or nothing is new; what cannot be written is computed again."""
+        """Write the file, unless this is a forked child or nothing is new.
+
+        What cannot be written is computed again.
+        """
         if not self._new or os.getpid() != self._pid:
             return
         kept = [*(item for item in self._before.items() if item[0] not in self._used), *self._used.items()]

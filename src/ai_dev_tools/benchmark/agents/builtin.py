@@ -1,4 +1,4 @@
-"""How the built-in agent talks with a model: what it asks each turn, and which action it reads from the answer.
+"""How the built-in agent talks with a model: what it asks, and which action it reads.
 
 Deliberately plain, so that the tool is judged and not the agent's cunning. With the protocol `json` every message of the model
 is one JSON object with one action, which the server enforces by a schema. With `native` the model calls functions as it was

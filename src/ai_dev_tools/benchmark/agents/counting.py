@@ -1,4 +1,4 @@
-"""Read an answer while it passes through the meter: its text, its calls, and the server's own closing figures."""
+"""Read an answer while it passes through the meter: text, calls, the server's closing figures."""
 
 from __future__ import annotations
 

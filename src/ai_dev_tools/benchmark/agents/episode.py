@@ -1,4 +1,4 @@
-"""One episode: the turns of the built-in agent at one case, their counts as the server gave them, and its limits.
+"""One episode: the turns of the built-in agent at one case, their counts, and its limits.
 
 What is counted is what the server says of each request. Whoever asks (`Ask`) sends the request, repeats what was only refused,
 and knows how long it may take; everything else about an episode is here.
@@ -154,7 +154,10 @@ class _Episode:
         self._messages[-1] = Message(newest.role, f"{newest.content}\n\n{NOW_ANSWER}", newest.calls, newest.answers)
 
     def _turn(self, last: bool) -> tuple[Reply, Readings]:
-        """One request. If it does not fit the window, its newest result is left out and the model has to answer."""
+        """One request.
+
+        If it does not fit the window, its newest result is left out and the model has to answer.
+        """
         try:
             return self._request(last)
         except ContextOverflowError:

@@ -1,4 +1,6 @@
-"""What the plan fixes of an agent's requests, whatever the agent asks for. Pure functions over bodies of requests.
+"""What the plan fixes of an agent's requests, whatever the agent asks for.
+
+Pure functions over bodies of requests.
 
 Only fields that say what the agent wants of the model are passed on. How the model is sampled, how large its context is, and
 which model it is are the plan's, so that all arms and all agents are asked alike.

@@ -1,4 +1,4 @@
-"""The meter: a local server between agents and the model, where everything that an agent asks is counted.
+"""The meter: a local server between agents and the model that counts what agents ask.
 
 An agent's own report of its tokens is not evidence; what the server says at the end of each answer is. Every episode has a
 key, in the path (`http://127.0.0.1:PORT/e/KEY/v1`) or as bearer token, so that episodes that run at once are told apart. What
@@ -49,7 +49,9 @@ CREATED = 1_700_000_000
 
 
 class MeterServer:
-    """The meter of a block: a context manager that answers on a free port of this machine, from a thread of its own.
+    """The meter of a block, a context manager.
+
+    It answers on a free port of this machine, from a thread of its own.
 
     Attributes:
         url: where it answers.
@@ -80,7 +82,10 @@ class MeterServer:
 
     @contextmanager
     def episode(self, rules: Rules, upstream: Upstream) -> Iterator[tuple[str, Metered]]:
-        """Count for one episode; yields its key and its account. Afterwards, the key opens nothing and nothing is under way."""
+        """Count for one episode; yields its key and its account.
+
+        Afterwards, the key opens nothing and no request is in flight.
+        """
         key, account = secrets.token_urlsafe(12), Metered(rules, upstream)
         self._episodes[key] = account
         try:
@@ -135,7 +140,10 @@ class MeterServer:
             return await self._pass_on(request, _Exchange(path, body, account))
 
     async def _pass_on(self, request: web.Request, exchange: _Exchange) -> web.StreamResponse:
-        """Send a request, hand the answer on as it comes, and count it; a request that is given up is given up upstream."""
+        """Send a request, pass the answer on as it comes, and count it.
+
+        A request that the agent gives up is also given up at the server.
+        """
         account = exchange.account
         try:
             async with asyncio.timeout(max(0.0, account.seconds_left)):
@@ -247,7 +255,10 @@ class _Exchange:
         return rest
 
     def failed(self, error_class: str, message: str) -> None:
-        """The exchange did not come to its end; an agent that goes away after the last word has got its answer."""
+        """The exchange did not come to its end.
+
+        An agent that leaves after the last word has got its answer.
+        """
         self._reader.end()
         complete = bool(self._reader.heard.final) and not self._reader.heard.error
         self._note(None if complete else SampleError(error_class, self._secrets.text(message)[:1000]))

@@ -1,4 +1,4 @@
-"""The account of one episode at the meter: its turns as the server counted them, its limits, and what was refused."""
+"""The account of one episode at the meter: turns, limits, and what was refused."""
 
 from __future__ import annotations
 
@@ -48,7 +48,10 @@ class Upstream:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A request that was not passed on: what it was about (`model`, `path`, `body`, `limit`), and why in one line."""
+    """A request that was not passed on, and why in one line.
+
+    It was about `model`, `path`, `body` or `limit`.
+    """
 
     about: str
     line: str
@@ -56,7 +59,10 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Opening:
-    """How a request begins: digests of its messages, and what they say if no earlier request of the episode began so."""
+    """How a request begins: digests of its messages.
+
+    With what they say, if no earlier request of the episode began like this.
+    """
 
     digests: tuple[str, ...]
     text: str
@@ -87,7 +93,7 @@ class Metered:
 
     @asynccontextmanager
     async def one_at_a_time(self) -> AsyncIterator[None]:
-        """An episode asks one thing after the other, so that it takes up one place at the server, as the plan has it."""
+        """An episode asks one thing after the other, so it takes one slot of the server, as planned."""
         async with self._turn:
             self._task = asyncio.current_task()
             try:

@@ -1,4 +1,6 @@
-"""OpenAI's words for agents, Ollama's for the server: Ollama's own `/v1` cannot be told how large the context is, and cuts.
+"""OpenAI's words for agents, Ollama's for the server.
+
+Ollama's own `/v1` cannot be told how large the context is, and cuts prompts.
 
 Requests and answers only change their words. What an agent asks for that `/api/chat` cannot do is refused in one line.
 """

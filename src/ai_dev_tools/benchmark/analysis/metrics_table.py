@@ -1,4 +1,4 @@
-"""The metrics table: every registered metric of every profile x model x task x approach, and of every margin.
+"""The metrics table: every metric by profile, model, task and approach, with all margins.
 
 `compute_metrics` gives one row per cell and metric, `wide` one row per cell.
 """

@@ -290,7 +290,10 @@ class Records:
 
 
 def _wrong_workspace(row: Prompt) -> str | None:
-    """Why the files that an agent was given are not the ones of their digest; None if they are, or are not there."""
+    """Why the files that an agent was given do not match their digest.
+
+    None if they match, or are not there.
+    """
     workspace = row.episode.workspace if row.episode else None
     if workspace is None or workspace.root is not None or workspace_digest(workspace.texts) == workspace.digest:
         return None

@@ -23,7 +23,9 @@ _WORD = re.compile(r"[A-Za-z0-9 .,:;+_/@-]{0,200}")
 
 
 def is_executed(recorded: bytes, expected: bytes, profile: str, about: object) -> bool:
-    """Whether a notebook is the expected one with its parameters and times, as papermill writes it or as `reporting.notebook` does.
+    """Whether a notebook is the expected one, with its parameters and times.
+
+    As papermill or `reporting.notebook` writes it.
 
     Args:
         expected: the same without a kernel, see `render_without_kernel`.

@@ -45,7 +45,10 @@ MAX_RESPONSE_BYTES = 64_000_000
 
 @dataclass(frozen=True)
 class ToolCall:
-    """A function that a model called, with its arguments as the model wrote them: an object, where they are one."""
+    """A function that a model called, with its arguments as the model wrote them.
+
+    They are an object if they can be read as one.
+    """
 
     name: str
     arguments: JsonValue

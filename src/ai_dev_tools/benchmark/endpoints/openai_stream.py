@@ -108,7 +108,10 @@ class Answer:
         return bool(text) or called
 
     def _take_calls(self, pieces: Any) -> bool:
-        """Take in pieces of calls; true where there are any. A server that numbers none sends them whole, in their order."""
+        """Take in pieces of calls; true if there are any.
+
+        A server that does not number them sends them whole, in their order.
+        """
         found = [piece for piece in pieces if isinstance(piece, dict)] if isinstance(pieces, list) else []
         for piece in found:
             number = piece.get("index")

@@ -1,4 +1,7 @@
-"""What a server says of one request, in the sample's words; what is missing or impossible is None, with a flag."""
+"""What a server says about one request, in the sample's words.
+
+What is missing or impossible is None, with a flag.
+"""
 
 from __future__ import annotations
 

@@ -237,7 +237,10 @@ class Player:
     async def _turn(
         self, request: web.Request, body: dict[str, Any], sample: Sample, attempt: int, number: int, received: float
     ) -> web.StreamResponse:
-        """One turn of an episode. Of attempts that failed only the end is known, so they fail with their first turn."""
+        """One turn of an episode.
+
+        Of attempts that failed, only the end is known, so they fail with their first turn.
+        """
         if attempt + 1 < len(sample.attempts):
             earlier = sample.attempts[attempt]
             await _sleep_until(received + earlier.duration_s)

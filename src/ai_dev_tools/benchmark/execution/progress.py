@@ -70,7 +70,10 @@ class BlockProgress:
 
 
 class _Planned(msgspec.Struct):
-    """What this module needs of a line of the ledger; `records.plan` reads all of it, but takes long to import."""
+    """What this module needs of a line of the ledger.
+
+    `records.plan` reads all of it, but takes long to import.
+    """
 
     plan: str
     models: list[str]
@@ -78,7 +81,10 @@ class _Planned(msgspec.Struct):
 
 
 def samples_kept(block: Block) -> int:
-    """How many samples of this run there are; those of tasks, arms and indices that it does not ask for do not count."""
+    """How many samples of this run there are.
+
+    Those of tasks, arms and indices that it does not ask for do not count.
+    """
     wanted = {f"{sample}.json" for sample in range(block.samples)}
     folders = [
         paths.sample_file(Path(block.results), model, task, approach, 0).parent

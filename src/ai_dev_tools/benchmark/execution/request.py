@@ -1,4 +1,4 @@
-"""One measured request or episode: from a cell of the design and its prompt to what came of it, retries included."""
+"""One measured request or episode: from its cell and prompt to the result, retries included."""
 
 from __future__ import annotations
 
@@ -68,7 +68,10 @@ class Asked:
 
 
 def opening(cell: PlannedRequest, prompt: Prompt, attempt: int) -> str:
-    """The first message of a cell: the prompt behind a nonce, so that no server finds its prefix in a cache."""
+    """The first message of a cell.
+
+    The prompt stands behind a nonce, so that no server finds its prefix in a cache.
+    """
     return f"Request {nonce(cell.seed, cell.approach, attempt)}\n\n{prompt.prompt}"
 
 
@@ -79,7 +82,10 @@ def chat_of(block: Block, cell: PlannedRequest, prompt: Prompt, attempt: int) ->
 
 
 def one_token(block: Block, prompt: Prompt) -> Chat:
-    """A request with the options, and answer schema or functions, of measured requests, but for a single token."""
+    """A request like the measured ones, but for a single token.
+
+    It has their options, and their answer schema or functions.
+    """
     options = {**block.options, "seed": 0, "num_predict": 1}
     chat = Chat(block.model, WARM_UP, prompt.answer_schema, options, block.think)
     if prompt.episode is None:
@@ -97,7 +103,9 @@ def ask(
     stop: threading.Event,
     in_flight: Callable[[], int],
 ) -> Asked:
-    """Ask a cell, repeat it after a pause if its error class says that this can help, and record all attempts.
+    """Ask a cell, and record all attempts.
+
+    It is repeated after a pause if its error class says that this can help.
 
     An episode is repeated from its beginning, with another nonce: a turn that is sent again would find all of its prompt in
     the server's cache, and tools would no longer be in the state that they were in.

@@ -1,4 +1,4 @@
-"""What a block has and what is missing: samples on disk that still match, and requests that are still to be asked."""
+"""What a block has and what is missing: samples that still match, and requests to be asked."""
 
 from __future__ import annotations
 
@@ -54,7 +54,10 @@ class Work:
 
     @property
     def most_demanding(self) -> Prompt:
-        """The prompt that warms up: one that needs functions to be called, if there is any, for not every server can."""
+        """The prompt that warms up.
+
+        If there is one that needs functions to be called, it is this one: not every server supports that.
+        """
         asked = [self.prompt(cell) for cell in self.missing]
         return next((p for p in asked if p.episode and p.episode.protocol == "native" and p.episode.actions), asked[0])
 

@@ -346,13 +346,19 @@ class Experiment:
         return [paths.CORPUS_RECEIPT.format(corpus=corpus) for corpus in self.tasks[task].corpora]
 
     def workspace_receipts(self, task: str) -> list[str]:
-        """Receipts of what the workspaces of a task are made of: agents read these files, and no tool runs before."""
+        """Receipts of what the workspaces of a task are made of.
+
+        Agents read these files, and no tool runs before.
+        """
         loaded = self.tasks[task]
         repositories = [paths.REPOSITORY_RECEIPT.format(repository=name) for name in loaded.repositories]
         return [*self.receipts(task), *repositories] if loaded.agents_only else []
 
     def folder_digests(self, task: str) -> dict[str, str]:
-        """What the files say of folders that are workspaces of a task: their prompts are made again when a file changes."""
+        """What the files say in folders that are workspaces of a task.
+
+        Their prompts are made again when a file changes.
+        """
         loaded = self.tasks[task]
         workspaces = Workspaces(loaded, Path(paths.CORPORA_FOLDER))
         folders = [case for case in loaded.cases if case.workspace and case.workspace.path]
@@ -437,7 +443,10 @@ class Experiment:
         ]
 
     def endpoint(self, profile: str, instance: ResolvedInstance) -> EndpointSpec:
-        """How an instance is served. The turns of an episode may find their own beginning in the cache, as they do in use."""
+        """How an instance is served.
+
+        The turns of an episode may find their own beginning in the cache, as they do in real use.
+        """
         spec = endpoint_spec(self.config, profile, instance, self.weights(profile).get(instance.model))
         return replace(spec, cache_prompt=True) if self.agent_arms else spec
 

@@ -235,7 +235,10 @@ def agent_tool_of(approach: str) -> str | None:
 
 
 def reads_workspaces(approach: str) -> bool:
-    """Whether an arm exists for a case that is a whole repository: it shows no files, or an agent reads them."""
+    """Whether an arm exists for a case that is a whole repository.
+
+    Such an arm shows no files, or an agent reads them.
+    """
     return is_agent(approach) or approach == "no_context"
 
 

@@ -82,7 +82,10 @@ def episode_spec(
 
 
 def first_message(question: str, schema: Mapping[str, Any], spec: EpisodeSpec) -> str:
-    """The first message: the same text in every agent arm, except for the actions and the tool's instructions."""
+    """The first message.
+
+    It is the same text in every agent arm, except for the actions and the tool's instructions.
+    """
     parts = [f"## Question\n\n{question}"]
     if spec.actions or spec.protocol == "json":
         parts.append("## How to work\n\n" + "\n".join(_how_to_work(spec)))

@@ -238,7 +238,10 @@ def content_hash(path: Path) -> str:
 
 
 def _untouched(path: Path, status: os.stat_result) -> str:
-    """A key that changes with the file, as the system knows it; none if it was touched a moment ago: once more may not show."""
+    """A key that changes with the file, as the system knows it.
+
+    None if the file was touched a moment ago, because another change might not show.
+    """
     if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) < TOUCHED_S * 10**9:
         return ""
     where = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns

@@ -1,4 +1,6 @@
-"""What an episode is asked with, and what each of its turns was: an agent's attempt at one case, which is one sample.
+"""Episodes: an agent's attempt at one case, which is one sample.
+
+What an episode is asked with, and what each of its turns was.
 
 Records only, so that they can be read without an agent. Light imports: block jobs and reports use this module.
 """
@@ -24,7 +26,10 @@ Protocol = Literal["json", "native"]
 
 
 class Limits(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """What an episode may use at most. Reaching one is a result: the episode must answer with its next turn."""
+    """What an episode may use at most.
+
+    Reaching a limit is a result: the episode must answer with its next turn.
+    """
 
     turns: Annotated[int, described("requests of an episode", "turns")] = 12
     tokens: Annotated[int, described("tokens after which the next turn is the last", "tokens")] = 60_000
@@ -87,7 +92,10 @@ class ToolCommand(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_
 
 
 class AgentTool(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True, kw_only=True):
-    """What the judged tool gives to an agent; from its file's `agent` section, with the version that is installed."""
+    """What the judged tool gives to an agent.
+
+    From the `agent` section of its file, with the version that is installed.
+    """
 
     id: str
     version: str
@@ -104,7 +112,7 @@ class AgentTool(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_de
 
 
 class EpisodeSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True, kw_only=True):
-    """What a prompt of an agent arm carries besides its text: how the episode goes on after the first message."""
+    """What a prompt of an agent arm has besides its text: how the episode continues."""
 
     protocol: Protocol = "json"
     limits: Limits = Limits()
@@ -119,7 +127,10 @@ class EpisodeSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_
 
     @property
     def digest(self) -> str:
-        """sha256 of all that decides what the agent is asked; where the files lie does not count, only what they say."""
+        """sha256 of all that decides what the agent is asked.
+
+        Where the files are does not count, only what they say.
+        """
         workspace = self.workspace.digest if self.workspace else ""
         tool = self.tool.digest if self.tool else ""
         parts = [self.version, self.protocol, self.limits, self.actions, self.plain, workspace, tool, self.vars]

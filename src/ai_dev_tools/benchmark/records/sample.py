@@ -63,7 +63,9 @@ class EndpointIdentity(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class Sample(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """One request in one arm, or one episode of an agent, whose counts and times are the sums over its turns.
+    """One request in one arm, or one episode of an agent.
+
+    The counts and times of an episode are sums over its turns.
 
     Times are those of the last attempt, as seen by the client unless noted.
     """

@@ -122,7 +122,9 @@ def shown(notebook: Any, run: OpenReport) -> Any:
 
 
 def executed(notebook: Any, run: OpenReport, parameters: Mapping[str, object]) -> tuple[Any, str]:
-    """The notebook as papermill leaves it, with a cell of parameters and with what its cells show; no kernel is started.
+    """The notebook as papermill leaves it, made without starting a kernel.
+
+    With a cell of parameters, and with what its cells show.
 
     Importing papermill, starting a kernel and reading the run again there takes longer than all the rest of a report.
 
@@ -146,7 +148,10 @@ def executed(notebook: Any, run: OpenReport, parameters: Mapping[str, object]) -
 
 
 def with_parameters(notebook: Any, parameters: Mapping[str, object]) -> Any:
-    """The notebook with these values behind its cell tagged `parameters`, in place of those of an earlier execution."""
+    """The notebook with these values behind its cell tagged `parameters`.
+
+    They replace those of an earlier execution.
+    """
     cells = copy.deepcopy(notebook)
     kept = [cell for cell in cells.cells if INJECTED not in tags(cell)]
     place = next((number for number, cell in enumerate(kept, start=1) if "parameters" in tags(cell)), 0)

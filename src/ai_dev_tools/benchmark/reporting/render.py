@@ -196,7 +196,10 @@ def html_page(notebook: Path, report: Report, payload: Payload) -> str:
 
 
 def shown_html(cells: Any) -> str | None:
-    """What `converted` makes of a notebook that shows parts of the report and nothing else; None if it shows more."""
+    """What `converted` makes of a notebook that only shows parts of the report.
+
+    None if it shows more.
+    """
     parts: list[str] = []
     for cell in cells.cells:
         if cell.cell_type == "markdown" and "report" in tags(cell):
@@ -211,7 +214,10 @@ def shown_html(cells: Any) -> str | None:
 
 
 def converted(cells: Any) -> str:
-    """An executed notebook as HTML, by nbconvert: half a second of imports that the shipped notebook does not need."""
+    """An executed notebook as HTML, by nbconvert.
+
+    Importing it takes half a second, which the shipped notebook does not need.
+    """
     from nbconvert.exporters import HTMLExporter, TemplateExporter
 
     with resources.as_file(
@@ -229,7 +235,9 @@ def converted(cells: Any) -> str:
 def execute_notebook(
     notebook: Path, output: Path, parameters: Mapping[str, Any], run: OpenReport | None = None
 ) -> None:
-    """Run a notebook with parameters and write the executed one: by papermill, unless it only shows parts of the report.
+    """Run a notebook with parameters and write the executed one.
+
+    With papermill, unless it only shows parts of the report.
 
     Args:
         run: what a notebook that only shows a report is to show; it then needs no kernel.

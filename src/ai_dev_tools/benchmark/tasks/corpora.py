@@ -198,7 +198,10 @@ def listing_of(folder: Path) -> Path:
 
 
 def _unpacked(corpus: Corpus, folder: Path) -> dict[str, str]:
-    """sha256 of what was unpacked of the pinned archive, by member; empty if that is not known or something was added."""
+    """sha256 of what was unpacked of the pinned archive, by member.
+
+    Empty if that is not known or something was added.
+    """
     try:
         first, *rest = listing_of(folder).read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError):

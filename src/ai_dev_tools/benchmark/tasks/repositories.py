@@ -1,4 +1,7 @@
-"""One commit of a git repository as a folder of texts: read from git's objects, never checked out, no hook or filter runs."""
+"""One commit of a git repository as a folder of texts.
+
+It is read from git's objects and never checked out, so no hook or filter runs.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ _FILE_MODES, _LINK_MODE = ("100644", "100755"), "120000"
 
 
 def check_place(source: WorkspaceSource, base: Path, where: str) -> None:
-    """Refuse a workspace whose folder or commit does not exist, as far as that can be seen without fetching.
+    """Refuse a workspace whose folder or commit does not exist, as far as is known without fetching.
 
     Args:
         base: the task's folder.
@@ -41,7 +44,9 @@ def check_place(source: WorkspaceSource, base: Path, where: str) -> None:
 
 
 def _check_commit(source: WorkspaceSource, base: Path, where: str) -> None:
-    """Refuse a folder that is not a git repository, or lacks the commit; an address is only asked when it is fetched.
+    """Refuse a folder that is not a git repository, or lacks the commit.
+
+    An address is only asked when it is fetched.
 
     Raises:
         ConfigurationError: says what is wrong, or that git is not installed.
@@ -187,7 +192,7 @@ def _command(words: Sequence[str], repository: Path) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    """That of this process, without the place of another repository, and without questions at the terminal."""
+    """The environment of this process, without what names another repository or asks questions."""
     kept = {name: value for name, value in os.environ.items() if name not in _ELSEWHERE}
     return kept | {"GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh", "LC_ALL": "C"}
 

@@ -1,4 +1,4 @@
-"""Size classes of cases, by the tokens of their baseline prompt, or of the whole workspace that an agent reads."""
+"""Size classes of cases, by the tokens of their baseline prompt or of a workspace."""
 
 from __future__ import annotations
 

@@ -87,7 +87,10 @@ def render_each(
 
 
 def _known_or(source: str, values: list[Mapping[str, object] | None], most_bytes: int) -> list[Rendered]:
-    """What comes of a template; good results are remembered, since a process for each costs a start of Snakemake much."""
+    """What a template gives.
+
+    Good results are remembered, because a process for each would slow down every start of Snakemake.
+    """
     environment = template_environment()  # made here, or every child would import Jinja2
     key = remembered.key_of("template", _version(), source, values, most_bytes)
     if isinstance(known := remembered.recall(key), list):

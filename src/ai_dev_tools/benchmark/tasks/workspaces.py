@@ -220,7 +220,9 @@ class Workspaces:
 
 
 def left_out(task: Task, corpora: Path) -> Iterator[str]:
-    """A line for each folder or repository of a task some of whose files are not text, and so are not shown to agents.
+    """A line for each folder or repository of a task with files that are not text.
+
+    Agents are not shown these.
 
     Raises:
         ConfigurationError: see `read_workspace`.
