@@ -87,11 +87,11 @@ def test_the_target_plan_sizes_a_run_from_what_was_measured_and_else_from_what_i
     project, settings = finished
     asked = len(fake.requests)
     printed = project.run("plan", **settings, plan='{"effect": 0.6}')
-    assert "Spread: that of the 24 samples of this profile that lie here" in printed
+    assert "Spread: that of the 24 existing samples of this profile" in printed
     assert f"Time of {MODEL}: " in printed
     assert "cross-validated error" in printed
     # times of a busy machine may scatter so much that no size would do, and then it says so
-    size = r"llama3\.2:1b(, 1 x each case: \d+ clusters|: no size that could be named would do)"
+    size = r"llama3\.2:1b(, 1 x each case: \d+ clusters|: no size is large enough)"
     assert re.search(rf"To find a true ratio of 0\.6 with 80 %:\n  {size}", printed)
 
     here = ["plan", "--root", str(project.folder), "--tasks", str(settings["tasks"]), "--samples", "4"]

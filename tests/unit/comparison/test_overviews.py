@@ -309,7 +309,7 @@ def only_one_case(sample: Sample) -> Sample | None:
     [
         ({"change": fail}, True, "All 9 requests failed: connection (9)"),
         ({"change": fail}, False, "All 9 requests failed: connection (9)"),
-        ({"change": only_one_case}, False, "Half-finished: 3 of 9 planned samples are there"),
+        ({"change": only_one_case}, False, "Unfinished: 3 of 9 planned samples are there"),
         ({"approaches": ("baseline",)}, True, "Single approach: only baseline was run"),
         ({"samples": 1, "approaches": ("baseline",)}, True, "Single sample"),
     ],

@@ -40,7 +40,7 @@ def test_a_half_finished_run_says_how_much_is_missing(tmp_path: Path) -> None:
         return sample if sample.task == "safety_assessment" else None
 
     report = report_of(make_run(tmp_path, samples=4, change=only_first_half))
-    assert "Half-finished: 12 of 24 planned samples are there" in notices(report)
+    assert "Unfinished: 12 of 24 planned samples are there" in notices(report)
     assert "No sample of Repo Analysis" in notices(report)
     assert not [v for v in report.verdicts if v.word in ("saves", "costs")]
 

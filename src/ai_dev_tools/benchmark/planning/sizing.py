@@ -152,18 +152,18 @@ def sizing_lines(sizing: Sizing) -> Iterator[str]:
     """For people."""
     target = sizing.target
     yield (
-        f"Spread: that of the {sizing.pilot} samples of this profile that lie here"
+        f"Spread: that of the {sizing.pilot} existing samples of this profile"
         if sizing.pilot
-        else "Spread: assumed, see docs/statistics.md, since there are no samples of this profile yet"
+        else "Spread: assumed (see docs/statistics.md), because there are no samples of this profile yet"
     )
     yield f"This plan has {sizing.clusters} clusters (of {sizing.available}). What it can find:"
     for row in records(sizing.prospects):
         yield (
-            f'  {row["model"]}, {row["outcome"]}: "saves" is said of a true ratio of {target.effect:g} with '
-            f"{_share(row['power'])} (the cost test finds it with {_share(row['cost_power'])}, an equal tool passes the "
-            f"quality gate with {_share(row['quality_power'])}); {_reach(row, target)}{_basis(row)}"
+            f'  {row["model"]}, {row["outcome"]}: with a true ratio of {target.effect:g}, the verdict is "saves" with a '
+            f"probability of {_share(row['power'])} (cost test {_share(row['cost_power'])}, quality gate of an equal tool "
+            f"{_share(row['quality_power'])}); {_reach(row, target)}{_basis(row)}"
         )
-    yield f"To find a true ratio of {target.effect:g} with {_share(target.power)}:"
+    yield f"To find a true ratio of {target.effect:g} with a probability of {_share(target.power)}:"
     for _, rows in sizing.sizes.groupby("model", sort=False):
         yield from _needs(rows, sizing.available)
     if sizing.design:
@@ -183,7 +183,7 @@ def _needs(sizes: pd.DataFrame, available: int) -> Iterator[str]:
     for repeats, rows in sizes.groupby("repeats", sort=True):
         row = records(rows.sort_values("clusters", na_position="last", kind="stable"))[-1]
         if row["clusters"] is None:
-            yield f"  {row['model']}: no size that could be named would do"
+            yield f"  {row['model']}: no size is large enough"
             return
         if row["clusters"] >= least:
             continue
@@ -213,8 +213,8 @@ def _number(value: float | None) -> str:
 
 def _reach(row: Row, target: Target) -> str:
     if row["mde_ratio"] is None:
-        return f"of no ratio, however small, with {_share(target.power)}"
-    return f"with {_share(target.power)} of one of {_number(row['mde_ratio'])}"
+        return f"no ratio, however small, gets {_share(target.power)}"
+    return f"a ratio of {_number(row['mde_ratio'])} gets {_share(target.power)}"
 
 
 def _basis(row: Row) -> str:

@@ -93,7 +93,9 @@ def _warnings(data: SeveralRuns, rows: list[Row]) -> list[Block]:
         if by_name.get(name, {}).get("change") == "differs":
             found.append(Notice("warning", f"{name} differs: {why}."))
     if (row := by_name["Prompts"])["change"] == "differs":
-        found.append(Notice("warning", f"The prompts are not the same ({row['after']}): tokens differ for that alone."))
+        found.append(
+            Notice("warning", f"The prompts are not the same ({row['after']}): tokens differ for that reason alone.")
+        )
     if by_name["Measured on"]["change"] == "differs":
         found.append(Notice("info", "Two machines: times compare the machines, not the tools."))
     models = [set(part["model"].astype(str)) for _, part in data.samples.frame.groupby("run", observed=True)]

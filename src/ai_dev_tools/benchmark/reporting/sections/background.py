@@ -285,7 +285,10 @@ DEFINITION_COLUMNS = (
 def _definitions(data: RunData) -> Iterator[Table]:
     """Every metric, comparison and check of this run; not in runs from before these were recorded."""
     if len(data.definitions):
-        caption = "What was computed. A check voids a sample for the measures named; files are plugins of this run."
+        caption = (
+            "What was computed. A flagged sample does not count for the outcomes that its check names; files are plugins of "
+            "this run."
+        )
         rows = [ranked(row, main=False) for row in records(data.definitions)]
         yield Table("definitions", "Metrics, comparisons and checks", caption, DEFINITION_COLUMNS, rows)
 

@@ -171,7 +171,7 @@ def notices(data: RunData) -> list[Block]:
             Notice(
                 "warning",
                 (
-                    f"Half-finished: {number(total)} of {number(data.expected)} planned samples are there. What "
+                    f"Unfinished: {number(total)} of {number(data.expected)} planned samples are there. What "
                     "follows is an interim look; run the same command again to finish."
                 ),
             )
@@ -218,8 +218,8 @@ def _too_small(data: RunData) -> list[Block]:
     if not small:
         return []
     text = (
-        f"{listing(small)} {'is' if len(small) == 1 else 'are'} too small to judge quality by: the whole pipeline is "
-        "exercised truthfully (real prompts, token counts and times), but the answers are poor. Do not cite their "
+        f"{listing(small)} {'is' if len(small) == 1 else 'are'} too small to judge quality by: everything is real "
+        "(prompts, token counts and times), but the answers are poor. Do not cite their "
         "quality, nor any verdict that depends on quality."
     )
     return [Notice("warning", text)]

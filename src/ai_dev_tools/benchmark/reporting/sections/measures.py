@@ -22,7 +22,7 @@ def distributions(data: RunData) -> Section:
     usable = usable.assign(censored=usable["done_reason"].isin(CUT_OFF) | (usable["status"] == "timeout"))
     if not usable[["total_tokens", "duration_s"]].notna().any(axis=None):
         return Section(
-            "distributions", "Distributions", (Prose(("No completed request: there is nothing to distribute.",)),)
+            "distributions", "Distributions", (Prose(("No completed request, so there is no distribution to show.",)),)
         )
     cut = int(usable["censored"].sum())
     marked = "None was cut off at the output cap or the time limit."
@@ -111,7 +111,7 @@ def cost(data: RunData) -> Section:
     table = pd.DataFrame(rows)
     if not len(table) or not table["value"].notna().any():
         return Section(
-            "cost", "Where the cost comes from", (Prose(("No completed request: there is no cost to take apart.",)),)
+            "cost", "Where the cost comes from", (Prose(("No completed request, so there is no cost to break down.",)),)
         )
     table = table[table.groupby(["panel", "part"])["value"].transform("max") > 0]
     biggest = [_largest(table, a) for a in data.approaches]

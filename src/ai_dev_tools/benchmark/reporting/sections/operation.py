@@ -31,7 +31,7 @@ ERROR_COLUMNS = (
         link="where",
         help="links to the samples with this status, model, task and approach",
     ),
-    Column("message", "What was said"),
+    Column("message", "Message"),
     Column("rerun", "A rerun", help="whether the same command asks again; retry=all asks again for all of them"),
     Column("cases", "Cases"),
 )
