@@ -24,6 +24,7 @@ from ai_dev_tools.benchmark.config.models import Config, load_config
 from ai_dev_tools.benchmark.config.parsing import read_yaml
 from ai_dev_tools.benchmark.config.resolving import resolve_profile
 from ai_dev_tools.benchmark.config.sources import load_settings, merge
+from ai_dev_tools.benchmark.prompts.tools import load_tool
 from ai_dev_tools.benchmark.tasks.workspaces import WorkspaceSource
 from ai_dev_tools.cli.benchmark_cli import app, join_lists
 from ai_dev_tools.cli.rooms import floors, rooms_picture
@@ -190,7 +191,7 @@ def shipped() -> dict[str, Any]:
 
 
 @of("yaml")
-def test_yaml_is_what_it_seems(block: Block) -> None:
+def test_yaml_is_what_it_seems(block: Block, tmp_path: Path) -> None:
     """Settings, tasks, cases and tools are read by the code that reads the real files."""
     documents = [yaml.safe_load(line) for line in block.text.splitlines()] if one_per_line(block) else None
     data = documents[0] if documents else yaml.safe_load(block.text)
@@ -203,6 +204,10 @@ def test_yaml_is_what_it_seems(block: Block) -> None:
                 check_own(line.split()[1:])
     elif {"id", "question"} <= keys or {"id", "template"} <= keys or {"id", "cluster"} <= keys:
         return  # a file that its tutorial says to save: read by tests/slow/docs/test_tutorials.py
+    elif {"id", "agent"} <= keys:
+        file = tmp_path / f"{data['id']}.yaml"
+        file.write_text(block.text)
+        assert load_tool(file).agent is not None
     elif keys == {"cases_from"}:
         assert documents
     elif keys == {"workspace"}:

@@ -1,4 +1,4 @@
-# In: cases, corpora, a tool's file. Out: what the tool says about each case, and what running it cost.
+# In: cases, corpora, a tool's file. Out: what the tool says about each case, or made of its workspace, and what that cost.
 
 READ = dict(
     task=flow.of(lambda experiment, job: experiment.task_files(job.task)),
@@ -10,6 +10,12 @@ EXECUTED = dict(
     cases=flow.context_cases,
     runs=flow.config.tool_runs,
     sandbox=flow.config.tool_sandbox,
+)
+PREPARED_BY = dict(
+    program=flow.agent_program,
+    cases=flow.prepared_cases,
+    sandbox=flow.config.tool_sandbox,
+    folders=flow.of(lambda experiment, job: experiment.folder_digests(job.task)),
 )
 
 
@@ -33,3 +39,26 @@ rule collect_contexts:
         **EXECUTED,
     script:
         "../scripts/collect_contexts.py"
+
+
+rule prepare_workspaces:
+    """Let one tool prepare the workspaces of a task for agents, and look at what it offers them."""
+    input:
+        **READ,
+        workspaces=flow.of(lambda experiment, job: experiment.workspace_receipts(job.task)),
+    output:
+        update(paths.PREPARED),
+    log:
+        f"{paths.LOGS}/prepare_workspaces.{{task}}.{{tool}}.log",
+    benchmark:
+        f"{paths.BENCHMARKS}/prepare_workspaces.{{task}}.{{tool}}.tsv"
+    priority: flow.before_blocks
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        measuring=flow.blocks_at_once,
+    params:
+        **LOADED,
+        **PREPARED_BY,
+    script:
+        "../scripts/prepare_workspaces.py"

@@ -14,6 +14,7 @@ rule render_prompts:
         task=flow.of(lambda experiment, job: experiment.task_files(job.task)),
         contexts=flow.of(lambda experiment, job: experiment.context_files(job.task)),
         workspaces=flow.of(lambda experiment, job: experiment.workspace_receipts(job.task)),
+        prepared=flow.of(lambda experiment, job: experiment.prepared_files(job.task)),
         plugins=flow.prompt_plugins,
     output:
         paths.PROMPTS,

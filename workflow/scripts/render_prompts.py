@@ -2,12 +2,13 @@ from pathlib import Path
 
 from ai_dev_tools.benchmark.config.agent import AgentSettings
 from ai_dev_tools.benchmark.execution.job import job
-from ai_dev_tools.benchmark.plugins import agent_tool_of, load_plugins
+from ai_dev_tools.benchmark.plugins import load_plugins
 from ai_dev_tools.benchmark.prompts import render_prompts, write_prompts
 from ai_dev_tools.benchmark.prompts.approaches import find_approach
-from ai_dev_tools.benchmark.prompts.episodes import arm_designs
+from ai_dev_tools.benchmark.prompts.episodes import ArmDesign
 from ai_dev_tools.benchmark.prompts.tool_results import read_contexts
 from ai_dev_tools.benchmark.records import paths
+from ai_dev_tools.benchmark.records.prepared import read_prepared
 from ai_dev_tools.benchmark.tasks.loading import load_task
 from ai_dev_tools.benchmark.tasks.workspaces import left_out
 
@@ -16,11 +17,12 @@ with job(snakemake.log[0]) as say:
     load_plugins(given.plugins)
     task = load_task(Path(given.folder))
     contexts = dict(zip(given.tools, map(read_contexts, map(Path, snakemake.input.contexts)), strict=True))
-    agents = given.agents
-    designs = arm_designs(agents["arms"], AgentSettings(**agents["settings"]), agents["sandbox"]) if agents else {}
-    own = [tool for arm in designs if (tool := agent_tool_of(arm))]
-    arms = [find_approach(name, dict.fromkeys([*contexts, *own])) for name in given.approaches]
+    tools, settings = given.agents.get("arms", {}), AgentSettings(**given.agents.get("settings", {}))
+    designs = {arm: ArmDesign(protocol=settings.protocol, limits=settings.limits) for arm in tools}
+    made = {Path(file).suffixes[-2][1:]: read_prepared(Path(file)) for file in snakemake.input.prepared}
+    prepared = {arm: made[tool] for arm, tool in tools.items() if tool}
+    arms = [find_approach(name, {**contexts, **made}) for name in given.approaches]
     for line in left_out(task, Path(paths.CORPORA_FOLDER)):
         say(line)
-    rows = render_prompts(task, contexts, arms, Path(paths.CORPORA_FOLDER), given.shown, designs)
+    rows = render_prompts(task, contexts, arms, Path(paths.CORPORA_FOLDER), given.shown, designs, prepared)
     write_prompts(Path(snakemake.output[0]), rows)

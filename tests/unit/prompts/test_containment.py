@@ -17,11 +17,13 @@ import pytest
 from ai_dev_tools.benchmark.errors import ConfigurationError, ToolError
 from ai_dev_tools.benchmark.prompts import containment, tools
 from ai_dev_tools.benchmark.prompts.containment import (
+    Contained,
     Limits,
     Sandbox,
     bubblewrap_problem,
     fresh_run_folder,
     run_contained,
+    tool_environment,
 )
 from ai_dev_tools.benchmark.prompts.tools import installed_version, run_tool
 from support.making import tool
@@ -283,3 +285,57 @@ def test_a_sandbox_that_cannot_be_made_says_why(tmp_path: Path, monkeypatch: pyt
     program.chmod(0o755)
     monkeypatch.setattr(containment, "_bwrap", lambda: str(program))
     assert bubblewrap_problem.__wrapped__() == "a trial of it failed (bwrap: No permissions to create new namespace)"
+
+
+# --- programs that are talked with, in an agent's folder ----------------------------------------------------------------
+
+
+ECHO = "import sys\nfor line in sys.stdin:\n    print('got', line.strip(), flush=True)"
+
+
+def test_a_program_can_be_talked_with_until_its_input_is_closed(sandbox: Sandbox) -> None:
+    to, from_ = os.pipe(), os.pipe()
+    with fresh_run_folder() as folder, open(folder.scratch / "err", "w+b") as err:
+        with open(to[0], "rb") as stdin, open(from_[1], "wb") as stdout:
+            argv = [sys.executable, "-c", ECHO]
+            environment = tool_environment(folder, sandbox)
+            running = Contained(argv, folder, environment, (stdout, err), Limits(60.0), sandbox, stdin=stdin)
+        running.begin()
+        os.write(to[1], b"a\n")
+        assert os.read(from_[0], 100) == b"got a\n"
+        assert running.ended_within(0.0) is None
+        os.close(to[1])
+        ended = running.ended_within(30.0)
+        assert ended is not None and (ended.how, ended.code) == ("exit", 0)
+        running.close()
+        os.close(from_[0])
+
+
+def test_a_program_that_is_closed_leaves_nothing_and_says_what_it_cost(sandbox: Sandbox) -> None:
+    mark = f"mark-{uuid.uuid4()}"
+    with fresh_run_folder() as folder, open(folder.scratch / "out", "w+b") as out:
+        code = DAEMON.replace("MARK", repr(mark)) + "\ntime.sleep(600)"
+        running = Contained(
+            [sys.executable, "-c", code], folder, tool_environment(folder, sandbox), (out, out), Limits(600.0), sandbox
+        )
+        running.begin()
+        assert running.ended_within(1.0) is None
+        ended = running.close()
+    assert ended is not None and ended.how == "abandoned" and ended.wall_s > 0
+    assert living(mark) == []
+
+
+def test_rooms_of_agents_look_alike_in_a_sandbox() -> None:
+    require_bubblewrap()
+    seen = set()
+    for _ in range(2):
+        with fresh_run_folder(same_paths=True) as folder, open(folder.scratch / "out", "w+b") as out:
+            code = "import os; open('x', 'w'); open(os.path.expanduser('~/y'), 'w'); print(os.getcwd(), os.environ['HOME'])"
+            environment = tool_environment(folder, "bubblewrap")
+            run_contained([sys.executable, "-c", code], folder, environment, (out, out), Limits(30.0), "bubblewrap")
+            out.seek(0)
+            text = out.read().decode()
+            seen.add(text)
+            assert (folder.case / "x").exists() and (folder.home / "y").exists()
+            assert folder.without_paths(text) == ". ~\n"
+    assert len(seen) == 1

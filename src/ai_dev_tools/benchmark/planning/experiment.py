@@ -44,7 +44,7 @@ from ai_dev_tools.benchmark.plugins import (
 )
 from ai_dev_tools.benchmark.prompts.approaches import FINDINGS_CONTROLS, PLAIN_ARMS, find_approach
 from ai_dev_tools.benchmark.prompts.fingerprints import case_digests, tool_digest
-from ai_dev_tools.benchmark.prompts.tools import ToolSpec, load_tool
+from ai_dev_tools.benchmark.prompts.tools import ToolSpec, load_tool, require_findings
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.about import RunAbout, Subject
 from ai_dev_tools.benchmark.records.block import PROTOCOL, Block, PluginRef, case_order
@@ -118,7 +118,11 @@ class Experiment:
     def tools(self) -> dict[str, ToolSpec]:
         """The tools that the run needs, by id."""
         used = {tool for task in self.tasks.values() for tool in self.task_tools(task.id)} | {*self.agent_tools}
-        return {name: load_tool(self.tool_files[name]) for name in sorted(used)}
+        loaded = {name: load_tool(self.tool_files[name]) for name in sorted(used)}
+        for task in self.tasks:
+            for name in self.task_tools(task):
+                require_findings(loaded[name])
+        return loaded
 
     @cached_property
     def judged_tools(self) -> list[str]:
@@ -379,6 +383,10 @@ class Experiment:
     def context_files(self, task: str) -> list[str]:
         """Tool results that a task's prompts need, in the order of `task_tools`."""
         return [paths.CONTEXTS.format(task=task, tool=tool) for tool in self.task_tools(task)]
+
+    def prepared_files(self, task: str) -> list[str]:
+        """What the tools of agents made of a task's workspaces."""
+        return [paths.PREPARED.format(task=task, tool=tool) for tool in self.agent_tools]
 
     def cases(self, profile: str, task: str) -> list[str]:
         """Case ids of a task in this profile's sizes, in the seeded order.

@@ -17,12 +17,19 @@ import msgspec
 
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, ToolError
 from ai_dev_tools.benchmark.plugins import Approach, CaseInputs, is_agent, reads_workspaces
-from ai_dev_tools.benchmark.prompts.episodes import ArmDesign, case_workspace, episode_spec, first_message
+from ai_dev_tools.benchmark.prompts.episodes import (
+    ArmDesign,
+    case_workspace,
+    episode_spec,
+    first_message,
+    with_tool,
+)
 from ai_dev_tools.benchmark.records.episode import EpisodeSpec, Workspace
 from ai_dev_tools.benchmark.records.sample import SampleError, write_atomically
 
 if TYPE_CHECKING:
     from ai_dev_tools.benchmark.prompts.tool_results import ToolResult
+    from ai_dev_tools.benchmark.records.prepared import PreparedTool
     from ai_dev_tools.benchmark.tasks.loading import Case, Task
     from ai_dev_tools.benchmark.tasks.workspaces import Workspaces
 
@@ -99,6 +106,7 @@ def render_prompts(
     corpora: Path,
     shown: Sequence[str] | None = None,
     designs: Mapping[str, ArmDesign] | None = None,
+    prepared: Mapping[str, Mapping[str, PreparedTool]] | None = None,
 ) -> list[Prompt]:
     """All prompts of a task, in the order of its cases and the arms, as far as its tools have run.
 
@@ -107,13 +115,15 @@ def render_prompts(
         corpora: folder of the fetched corpora.
         shown: tools behind the arm `tools` and the controls; the task's own by default.
         designs: of the agent arms, by arm.
+        prepared: the tools of agent arms, by arm and case id.
 
     Raises:
         ConfigurationErrors: a case is far larger than the size class that it declares.
     """
     from ai_dev_tools.benchmark.prompts.sizes import refuse_wrong_sizes
 
-    rows = rendered(task, contexts, list(arms), corpora, tuple(task.tools if shown is None else shown), designs or {})
+    tools = tuple(task.tools if shown is None else shown)
+    rows = rendered(task, contexts, list(arms), corpora, tools, designs or {}, prepared or {})
     refuse_wrong_sizes(task, rows)
     return rows
 
@@ -125,31 +135,38 @@ def rendered(
     corpora: Path,
     tools: tuple[str, ...],
     designs: Mapping[str, ArmDesign] = MappingProxyType({}),
+    prepared: Mapping[str, Mapping[str, PreparedTool]] = MappingProxyType({}),
 ) -> list[Prompt]:
     """Like `render_prompts`, but without the check of sizes."""
     from ai_dev_tools.benchmark.tasks.loading import render_questions
     from ai_dev_tools.benchmark.tasks.workspaces import Workspaces
 
+    made: list[Mapping[str, object]] = [*contexts.values(), *prepared.values()]
+    cases = [case for case in task.cases if case.contexts or all(case.id in results for results in made)]
     if task.agents_only:
-        return list(_workspace_prompts(task, arms, Workspaces(task, corpora), designs))
-    cases = [case for case in task.cases if case.contexts or all(case.id in results for results in contexts.values())]
+        return list(_workspace_prompts(task, cases, arms, Workspaces(task, corpora), designs, prepared))
     questions = render_questions(task, cases)
     return [
         row
         for case in cases
-        for row in _case_prompts(task, case, str(questions[case.id]), contexts, arms, corpora, tools, designs)
+        for row in _case_prompts(task, case, str(questions[case.id]), contexts, arms, corpora, tools, designs, prepared)
     ]
 
 
 def _workspace_prompts(
-    task: Task, arms: list[Approach], workspaces: Workspaces, designs: Mapping[str, ArmDesign]
+    task: Task,
+    cases: Sequence[Case],
+    arms: list[Approach],
+    workspaces: Workspaces,
+    designs: Mapping[str, ArmDesign],
+    prepared: Mapping[str, Mapping[str, PreparedTool]],
 ) -> Iterator[Prompt]:
     """The prompts of cases that are whole repositories: those of agents, and the question alone."""
     from ai_dev_tools.benchmark.tasks.corpora import CorpusUnavailable
     from ai_dev_tools.benchmark.tasks.loading import render_questions
 
-    questions = render_questions(task)
-    for case in task.cases:
+    questions = render_questions(task, cases)
+    for case in cases:
         for arm in (arm for arm in arms if reads_workspaces(arm.name)):
             question = str(questions[case.id])
             try:
@@ -158,7 +175,9 @@ def _workspace_prompts(
                 yield _row(task, case, arm, None, error=SampleError(SKIPPED, str(error)))
                 continue
             if is_agent(arm.name):
-                yield _episode_prompt(task, case, arm, workspace, question, designs[arm.name])
+                yield _episode_prompt(
+                    task, case, arm, workspace, question, designs[arm.name], prepared.get(arm.name, {})
+                )
             else:
                 yield _row(task, case, arm, compose(question, None, task.answer_schema))
 
@@ -172,6 +191,7 @@ def _case_prompts(
     corpora: Path,
     tools: tuple[str, ...],
     designs: Mapping[str, ArmDesign],
+    prepared: Mapping[str, Mapping[str, PreparedTool]],
 ) -> list[Prompt]:
     from ai_dev_tools.benchmark.tasks.case_files import case_texts
     from ai_dev_tools.benchmark.tasks.corpora import CorpusUnavailable
@@ -192,7 +212,9 @@ def _case_prompts(
         given=case.contexts,
     )
     return [
-        _episode_prompt(task, case, arm, case_workspace(case.id, texts), question, designs[arm.name])
+        _episode_prompt(
+            task, case, arm, case_workspace(case.id, texts), question, designs[arm.name], prepared.get(arm.name, {})
+        )
         if is_agent(arm.name)
         else _arm_prompt(task, case, arm, inputs, question)
         for arm in arms
@@ -200,11 +222,28 @@ def _case_prompts(
 
 
 def _episode_prompt(
-    task: Task, case: Case, arm: Approach, workspace: Workspace, question: str, design: ArmDesign
+    task: Task,
+    case: Case,
+    arm: Approach,
+    workspace: Workspace,
+    question: str,
+    design: ArmDesign,
+    prepared: Mapping[str, PreparedTool],
 ) -> Prompt:
-    """The first message of an agent at a case, and what the episode may do after it."""
+    """The first message of an agent at a case, and what the episode may do after it.
+
+    Args:
+        prepared: the arm's tool, by case id; empty if it has none.
+    """
+    tool = prepared.get(case.id)
+    if tool is not None and tool.agent is None:
+        kind = "tool" if tool.status == "failed" else SKIPPED
+        error = SampleError(kind, tool.error or f"{tool.tool} was not prepared")
+        return _row(task, case, arm, None, tool.wall_s, tool.other_cpu_s, error)
+    design = with_tool(design, tool) if tool else design
     spec = episode_spec(arm.name, design, workspace, question, case.vars)
-    row = _row(task, case, arm, first_message(question, task.answer_schema, spec))
+    cost = (tool.wall_s, tool.other_cpu_s) if tool else (0.0, None)
+    row = _row(task, case, arm, first_message(question, task.answer_schema, spec), *cost)
     return msgspec.structs.replace(row, episode=spec)
 
 

@@ -36,11 +36,13 @@ Sandbox = Literal["none", "bubblewrap"]
 
 GRACE_S = 60.0
 """How much longer than its tool a supervisor may take before we stop waiting for it."""
-ENDING_S = 15.0
-"""How long to wait for a supervisor that was told to end."""
+ASKED_TO_END_S, ENDING_S = 3.0, 15.0
+"""How long to wait for a supervisor that was told to end, before and after its process is killed."""
 LAST_LINES, LAST_LINE_CHARS = 5, 160
 HIDDEN = ("/tmp", "/var/tmp", "/run")
 """Folders that are private in a sandbox, because sockets of other programs are there."""
+WORKSPACE, HOME = "/run/workspace", "/run/home"
+"""Where a sandbox shows the folders of an agent: an index may hold absolute paths, and was made in another run."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +57,24 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Places:
+    """Folders that a program may write to, as it sees them."""
+
+    case: Path
+    home: Path
+    tmp: Path
+
+
+@dataclass(frozen=True)
 class RunFolder:
-    """A fresh folder for one run: what the tool may write to, and where its streams go."""
+    """A fresh folder for one run: what the tool may write to, and where its streams go.
+
+    Attributes:
+        same_paths: whether a sandbox shows its folders under the same names as those of other runs.
+    """
 
     scratch: Path
+    same_paths: bool = False
 
     @property
     def case(self) -> Path:
@@ -76,12 +92,27 @@ class RunFolder:
     def folders(self) -> list[Path]:
         return [self.case, self.home, self.tmp]
 
+    def places(self, sandbox: Sandbox) -> Places:
+        """Its folders, as a program in it sees them."""
+        if sandbox == "none":
+            return Places(self.case, self.home, self.tmp)
+        if self.same_paths:
+            return Places(Path(WORKSPACE), Path(HOME), Path("/tmp"))
+        return Places(self.case, self.home, Path("/tmp"))
+
+    def without_paths(self, text: str) -> str:
+        """What a program said, with paths of its folder as they are below it."""
+        for case, home in ((str(self.case), str(self.home)), (WORKSPACE, HOME) if self.same_paths else ("", "")):
+            if case:
+                text = text.replace(f"{case}/", "").replace(case, ".").replace(home, "~")
+        return text
+
 
 @contextlib.contextmanager
-def fresh_run_folder() -> Iterator[RunFolder]:
+def fresh_run_folder(*, same_paths: bool = False) -> Iterator[RunFolder]:
     """A folder for one run that is removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="tool-", ignore_cleanup_errors=True) as scratch:
-        run_folder = RunFolder(Path(scratch).resolve())
+        run_folder = RunFolder(Path(scratch).resolve(), same_paths)
         for folder in run_folder.folders:
             folder.mkdir()
         yield run_folder
@@ -113,6 +144,7 @@ def run_contained(
     limits: Limits,
     sandbox: Sandbox,
     *,
+    stdin: BinaryIO | None = None,
     network: bool = False,
     needed: tuple[Path, ...] = (),
 ) -> Ended:
@@ -120,66 +152,113 @@ def run_contained(
 
     Args:
         streams: files for stdout and stderr.
+        stdin: what it reads; nothing by default.
         network: whether a sandbox gives it network access.
         needed: what the program reads besides the system.
     """
-    outputs = [stream.fileno() for stream in streams]
-    request = {
-        "argv": argv,
-        "workdir": str(run_folder.case),
-        "environment": environment,
-        "folders": [str(run_folder.case), str(run_folder.home), _tmp(run_folder, sandbox)],
-        "outputs": outputs,
-        "timeout_s": limits.seconds,
-        "look_s": limits.look_every_s,
-        "printed_bytes": limits.printed_bytes,
-        "written_bytes": limits.written_bytes,
-        "entries": limits.entries,
-        "detach": sandbox == "none",
-    }
-    command = [sys.executable, "-I", "-S", supervisor.__file__]
-    if sandbox == "bubblewrap":
-        command = [*_bubblewrap(run_folder, argv, needed, limits, network), *command]
-    problems = run_folder.scratch / "problems"
-    with problems.open("wb") as stderr:
-        process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
-            pass_fds=outputs, start_new_session=True,
-        )  # fmt: skip
-    assert process.stdin is not None and process.stdout is not None
-    said: list[bytes] = []
-    try:
+    return Contained(
+        argv, run_folder, environment, streams, limits, sandbox, stdin=stdin, network=network, needed=needed
+    ).wait()
+
+
+class Contained:
+    """A program that runs in a folder of its own, below its supervisor, until it ends, hits a limit or is told to end.
+
+    The thread that starts it has to live as long as it does: a sandbox ends with the thread that made it.
+    """
+
+    def __init__(
+        self,
+        argv: list[str],
+        run_folder: RunFolder,
+        environment: dict[str, str],
+        streams: tuple[BinaryIO, BinaryIO],
+        limits: Limits,
+        sandbox: Sandbox,
+        *,
+        stdin: BinaryIO | None = None,
+        network: bool = False,
+        needed: tuple[Path, ...] = (),
+    ) -> None:
+        outputs, places = [stream.fileno() for stream in streams], run_folder.places(sandbox)
+        request = {
+            "argv": argv,
+            "workdir": str(places.case),
+            "environment": environment,
+            "folders": [str(places.case), str(places.home), str(places.tmp)],
+            "outputs": outputs,
+            "input": None if stdin is None else stdin.fileno(),
+            "timeout_s": limits.seconds,
+            "look_s": limits.look_every_s,
+            "printed_bytes": limits.printed_bytes,
+            "written_bytes": limits.written_bytes,
+            "entries": limits.entries,
+            "detach": sandbox == "none",
+        }
+        command = [sys.executable, "-I", "-S", supervisor.__file__]
+        if sandbox == "bubblewrap":
+            command = [*_bubblewrap(run_folder, argv, needed, limits, network), *command]
+        self._problems, self._sandbox, self._seconds = run_folder.scratch / "problems", sandbox, limits.seconds
+        self._said, self._closed = b"", False
+        with self._problems.open("wb") as stderr:
+            self._process = subprocess.Popen(
+                command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
+                pass_fds=[*outputs, *([] if stdin is None else [stdin.fileno()])], start_new_session=True,
+            )  # fmt: skip
+        assert self._process.stdin is not None
         with contextlib.suppress(OSError):
-            process.stdin.write(json.dumps(request).encode() + b"\n")
-            process.stdin.flush()
-        said = _lines(process.stdout.fileno(), limits.seconds + GRACE_S)
-        return msgspec.json.decode(said[1], type=Ended) if len(said) == 2 else Ended("lost", detail=last_line(problems))
-    finally:
+            self._process.stdin.write(json.dumps(request).encode() + b"\n")
+            self._process.stdin.flush()
+
+    def wait(self) -> Ended:
+        """Wait for its end; its supervisor watches its limits."""
+        try:
+            return self.ended_within(self._seconds + GRACE_S) or Ended("lost", detail=last_line(self._problems))
+        finally:
+            self.close()
+
+    def begin(self) -> None:
+        """Wait until its supervisor is there, so that what follows is the program's own time."""
+        self._lines(1, GRACE_S)
+
+    def ended_within(self, seconds: float) -> Ended | None:
+        """How it ended, if it does so in time; it goes on running otherwise."""
+        lines = self._lines(2, seconds)
+        return msgspec.json.decode(lines[1], type=Ended) if len(lines) == 2 else None
+
+    def close(self) -> Ended | None:
+        """End it and everything that it started; says how it ended, if its supervisor does."""
+        process = self._process
+        assert process.stdin is not None and process.stdout is not None
+        if self._closed:
+            return self.ended_within(0.0)
+        self._closed = True
         with contextlib.suppress(OSError):
             process.stdin.close()  # without it, a supervisor ends its tool and itself
+        found = self.ended_within(ASKED_TO_END_S)
         if process.poll() is None:
             process.kill()
         process.wait()
-        if len(said) == 1 and sandbox == "none":  # a tool may have stopped it
+        if self._said.count(b"\n") == 1 and self._sandbox == "none":  # a tool may have stopped it
             with contextlib.suppress(OSError):
-                os.kill(int(said[0]), signal.SIGCONT)
-        if len(said) < 2:
-            _lines(process.stdout.fileno(), ENDING_S)
+                os.kill(int(self._said.splitlines()[0]), signal.SIGCONT)
+        found = found or self.ended_within(ENDING_S)
         process.stdout.close()
+        return found
 
+    def _lines(self, count: int, seconds: float) -> list[bytes]:
+        """The first lines of its supervisor: its process id, and how the program ended.
 
-def _lines(descriptor: int, timeout_s: float) -> list[bytes]:
-    """The two lines of a supervisor: its process id and how its tool ended.
-
-    Fewer if it ends early or time is up.
-    """
-    deadline, said = time.monotonic() + timeout_s, b""
-    while said.count(b"\n") < 2:
-        ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
-        if not ready or not (part := os.read(descriptor, 65536)):
-            break
-        said += part
-    return [line for line in said.splitlines(keepends=True) if line.endswith(b"\n")]
+        Fewer if it ends early or time is up.
+        """
+        deadline, stdout = time.monotonic() + seconds, self._process.stdout
+        assert stdout is not None
+        while self._said.count(b"\n") < count and not stdout.closed:
+            ready, _, _ = select.select([stdout.fileno()], [], [], max(0.0, deadline - time.monotonic()))
+            if not ready or not (part := os.read(stdout.fileno(), 65536)):
+                break
+            self._said += part
+        return [line for line in self._said.splitlines(keepends=True) if line.endswith(b"\n")][:count]
 
 
 def _bubblewrap(
@@ -194,9 +273,10 @@ def _bubblewrap(
     ]  # fmt: skip
     for path in _hidden_needs(argv, needed):
         command += ["--ro-bind", str(path), str(path)]
-    for folder in (run_folder.case, run_folder.home):
-        command += ["--bind", str(folder), str(folder)]
-    return [*command, "--remount-ro", "/run", "--chdir", str(run_folder.case), "--"]
+    places = run_folder.places("bubblewrap")
+    for folder, seen in ((run_folder.case, places.case), (run_folder.home, places.home)):
+        command += ["--bind", str(folder), str(seen)]
+    return [*command, "--remount-ro", "/run", "--chdir", str(places.case), "--"]
 
 
 def _hidden_needs(argv: list[str], needed: tuple[Path, ...]) -> list[Path]:
@@ -220,9 +300,7 @@ def last_words(run_folder: RunFolder, out: BinaryIO, err: BinaryIO) -> str:
     told = {}
     for name, stream in (("stderr", err), ("stdout", out)):
         stream.seek(max(0, stream.seek(0, os.SEEK_END) - 20_000))
-        text = stream.read(20_000).decode(errors="replace")
-        for folder, shown in ((f"{run_folder.case}/", ""), (str(run_folder.case), "."), (str(run_folder.home), "~")):
-            text = text.replace(folder, shown)
+        text = run_folder.without_paths(stream.read(20_000).decode(errors="replace"))
         lines = [visible(line.strip(), keep_lines=False) for line in text.splitlines() if line.strip()]
         if lines:
             told[name] = " | ".join(line[:LAST_LINE_CHARS] for line in lines[-LAST_LINES:])
@@ -300,16 +378,12 @@ def search_path() -> str:
 
 def tool_environment(run_folder: RunFolder, sandbox: Sandbox) -> dict[str, str]:
     """A tool sees none of the user's settings, so that it behaves the same on every machine."""
+    places = run_folder.places(sandbox)
     return {
         "PATH": search_path(),
-        "HOME": str(run_folder.home),
-        "TMPDIR": _tmp(run_folder, sandbox),
+        "HOME": str(places.home),
+        "TMPDIR": str(places.tmp),
         "LANG": "C.UTF-8",
         "NO_COLOR": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-
-
-def _tmp(run_folder: RunFolder, sandbox: Sandbox) -> str:
-    """The run's temporary folder, as the tool sees it."""
-    return str(run_folder.tmp) if sandbox == "none" else "/tmp"

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.plugins import AGENT_FLOOR
 from ai_dev_tools.benchmark.records.episode import ANSWER, Action, AgentTool, EpisodeSpec, Limits, Protocol, Workspace
 from ai_dev_tools.benchmark.tasks.case_files import content_digest
 
 if TYPE_CHECKING:
-    from ai_dev_tools.benchmark.config.agent import AgentSettings
-    from ai_dev_tools.benchmark.prompts.containment import SandboxSetting
-    from ai_dev_tools.benchmark.prompts.tools import ToolSpec
+    from ai_dev_tools.benchmark.records.prepared import PreparedTool
 
 READ_LINES = 150
 FOUND_LINES = 30
@@ -130,36 +126,6 @@ def _kind(schema: object) -> str:
     return json.dumps(schema, separators=(",", ":"))
 
 
-def arm_design(arm: str, tool: ToolSpec | None, settings: AgentSettings, sandbox: SandboxSetting) -> ArmDesign:
-    """What all episodes of an arm have in common.
-
-    Args:
-        tool: the one that the arm adds to the agent; None in `agent` and `agent-none`.
-        sandbox: what a tool that is asked what it offers runs in.
-
-    Raises:
-        ConfigurationError: the tool's file says nothing of agents.
-    """
-    if tool is None:
-        return ArmDesign(protocol=settings.protocol, limits=settings.limits)
-    raise ConfigurationError(
-        f"tool '{tool.id}' has no section `agent:` in {tool.folder / f'{tool.id}.yaml'}, so there is no arm '{arm}'"
-    )
-
-
-def arm_designs(
-    arms: Mapping[str, str | None], settings: AgentSettings, sandbox: SandboxSetting
-) -> dict[str, ArmDesign]:
-    """The designs of all agent arms of a run.
-
-    Args:
-        arms: file of each arm's tool, None where it has none.
-
-    Raises:
-        ConfigurationError: see `arm_design`.
-    """
-    from ai_dev_tools.benchmark.prompts.tools import load_tool
-
-    return {
-        arm: arm_design(arm, load_tool(Path(file)) if file else None, settings, sandbox) for arm, file in arms.items()
-    }
+def with_tool(design: ArmDesign, prepared: PreparedTool) -> ArmDesign:
+    """The design of an arm whose agent has a tool, at one case: the tool as it was prepared there, and what it offers."""
+    return msgspec.structs.replace(design, tool=prepared.agent, offered=prepared.offered)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from ai_dev_tools.benchmark.prompts.tools import ToolSpec, companions
+from ai_dev_tools.benchmark.prompts.tools import AGENT_FIELDS, ToolSpec, companions
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.tasks.case_files import content_digest, source_files
 from ai_dev_tools.benchmark.tasks.loading import Case, Task
@@ -63,4 +63,5 @@ def tool_digest(tool: ToolSpec) -> str:
         for path in companions(tool.folder / f"{tool.id}.yaml")
         for part in (path.relative_to(tool.folder).as_posix(), path.read_bytes())
     ]
-    return content_digest(tool.model_dump_json(exclude=_PROSE), *beside)[:LENGTH]
+    absent = set() if tool.agent else AGENT_FIELDS  # digests from before there were agents stay the same
+    return content_digest(tool.model_dump_json(exclude=_PROSE | absent), *beside)[:LENGTH]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ai_dev_tools.benchmark.config.parsing import nearest
+from ai_dev_tools.benchmark._util.text import nearest
 from ai_dev_tools.benchmark.errors import ToolError
 
 _NAME = r"[^\W\d][\w.!:\[\]-]*"

@@ -40,6 +40,7 @@ class Run:
         self.argv = [str(word) for word in request["argv"]]
         self.environment = dict(request["environment"])
         self.workdir = str(request["workdir"])
+        self.input = request.get("input")
         self.timeout_s = float(request["timeout_s"])
         self.look_s = float(request["look_s"])
         self.printed_bytes = int(request["printed_bytes"])
@@ -59,7 +60,8 @@ class Run:
         own_before_s, busy_s, started = _used_s(resource.RUSAGE_SELF), _busy_s(), time.perf_counter()
         try:
             tool = subprocess.Popen(
-                self.argv, cwd=self.workdir, env=self.environment, stdin=subprocess.DEVNULL,
+                self.argv, cwd=self.workdir, env=self.environment,
+                stdin=subprocess.DEVNULL if self.input is None else int(self.input),
                 stdout=self.outputs[0], stderr=self.outputs[1], start_new_session=True,
             )  # fmt: skip
         except (OSError, ValueError) as error:

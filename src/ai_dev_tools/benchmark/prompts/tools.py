@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from pydantic import Field, PositiveFloat, ValidationInfo, field_validator
+from pydantic import Field, PositiveFloat, ValidationInfo, field_validator, model_validator
 
 from ai_dev_tools.benchmark._util.text import visible
 from ai_dev_tools.benchmark.config.parsing import PathSafe, StrictModel, parse, read_yaml
 from ai_dev_tools.benchmark.errors import ConfigurationError, ToolError
+from ai_dev_tools.benchmark.prompts.agent_section import WHERE, AgentSection
 from ai_dev_tools.benchmark.prompts.containment import (
-    Ended,
     Limits,
     RunFolder,
     Sandbox,
@@ -35,6 +35,7 @@ from ai_dev_tools.benchmark.prompts.containment import (
     search_path,
     tool_environment,
 )
+from ai_dev_tools.benchmark.prompts.endings import require_success
 from ai_dev_tools.benchmark.prompts.executed import case_free, executed_digest
 from ai_dev_tools.benchmark.prompts.placeholders import (
     PLACES,
@@ -70,6 +71,8 @@ LOOK_EVERY_S = 1.0
 MAX_WRITTEN_BYTES = 100_000_000
 """What a tool may leave in its folders: files in the case's, its home, and what is temporary."""
 MAX_ENTRIES = 20_000
+AGENT_FIELDS = {"agent", "prepare"}
+"""Fields that change nothing about a single prompt."""
 
 
 class ToolSpec(StrictModel):
@@ -89,17 +92,28 @@ class ToolSpec(StrictModel):
     output_file: str | None = Field(None, min_length=1)
     network: bool = False
     template: str
+    prepare: tuple[str, ...] | None = Field(None, min_length=1)
+    agent: AgentSection | None = None
     folder: Path = Field(exclude=True)
 
-    @field_validator("command", "version_command")
+    @field_validator("command", "version_command", "prepare")
     @classmethod
     def _known_placeholders(cls, value: tuple[str, ...] | None, info: ValidationInfo) -> tuple[str, ...] | None:
         if value and info.field_name == "command":
             check_words(value[:1], PLACES)
             check_words(value, VALID)
+        elif value and info.field_name == "prepare":
+            check_words(value[:1], PLACES)
+            check_words(value, WHERE)
         elif value:
             check_words(value, PLACES)
         return value
+
+    @model_validator(mode="after")
+    def _prepares_for_agents(self) -> ToolSpec:
+        if self.prepare and self.agent is None:
+            raise ValueError("'prepare' is for agents, and there is no section 'agent'")
+        return self
 
     @field_validator("output_file")
     @classmethod
@@ -121,13 +135,32 @@ class ToolSpec(StrictModel):
             in_template(self.template), "question"
         )
 
-    def fingerprint(self) -> str:
-        """The tool's own files, as text."""
+    def fingerprint(self, *, agent: bool = False) -> str:
+        """The tool's own files, as text; with what it gives to an agent, if that is asked."""
         beside = [
             [path.relative_to(self.folder).as_posix(), hashlib.sha256(path.read_bytes()).hexdigest()]
             for path in companions(self.folder / f"{self.id}.yaml")
         ]
-        return json.dumps([self.model_dump(mode="json"), beside], sort_keys=True)
+        said = self.model_dump(mode="json", exclude=None if agent else AGENT_FIELDS)
+        return json.dumps([said, beside], sort_keys=True)
+
+    @property
+    def program(self) -> str:
+        """The program that it is known by; empty for instructions alone."""
+        return next((words[0] for words in (self.command, *self.agent_commands()) if words), "")
+
+    def agent_commands(self) -> list[tuple[str, ...]]:
+        """Commands that run for an agent."""
+        own = [self.prepare] if self.prepare else []
+        return [*own, *(self.agent.programs() if self.agent else [])]
+
+
+class AgentOnlySpec(ToolSpec):
+    """A tool that says nothing about a case by itself, and so has no place in a single prompt."""
+
+    command: tuple[str, ...] = ()
+    output: OutputFormat = "text"
+    template: str = ""
 
 
 @dataclass(frozen=True)
@@ -172,7 +205,9 @@ def load_tool(path: Path) -> ToolSpec:
     Raises:
         ConfigurationError: anything wrong with it, naming file and field.
     """
-    spec = parse(ToolSpec, read_yaml(path), str(path), {"folder": path.parent})
+    data = read_yaml(path)
+    agent_only = isinstance(data, dict) and "agent" in data and not {"command", "output", "template"} & set(data)
+    spec = parse(AgentOnlySpec if agent_only else ToolSpec, data, str(path), {"folder": path.parent})
     if spec.id != path.stem:
         raise ConfigurationError(
             f"{path}: 'id' is '{spec.id}' but the file is named '{path.stem}': use one name for both"
@@ -180,6 +215,19 @@ def load_tool(path: Path) -> ToolSpec:
     if problem := template_problem(in_template(spec.template)):
         raise ConfigurationError(f"{path}: 'template' is not a valid Jinja2 template: {problem}")
     return spec
+
+
+def require_findings(spec: ToolSpec) -> None:
+    """Refuse a tool that is for agents alone where its findings are shown.
+
+    Raises:
+        ConfigurationError: it has no `command`.
+    """
+    if not spec.command:
+        raise ConfigurationError(
+            f"tool '{spec.id}' says nothing about a case by itself (no 'command' in {spec.folder / f'{spec.id}.yaml'})",
+            remedy=f"Judge it in an agent: approaches=agent,agent-{spec.id},agent-none",
+        )
 
 
 def installed_version(spec: ToolSpec, sandbox: SandboxSetting = "auto") -> str:
@@ -190,7 +238,9 @@ def installed_version(spec: ToolSpec, sandbox: SandboxSetting = "auto") -> str:
     """
     where = spec.folder / f"{spec.id}.yaml"
     remedy = f"Install it: {spec.install}"
-    if shutil.which(filled(spec.command[0], _places(spec)), path=search_path()) is None:
+    if not spec.program:  # instructions alone
+        return spec.version or "unknown"
+    if not is_installed(spec, spec.program):
         raise ConfigurationError(f"tool '{spec.id}' is not installed ({where})", remedy=remedy)
     found = _ask_version(spec, sandbox)
     if spec.version and found != spec.version:
@@ -198,10 +248,15 @@ def installed_version(spec: ToolSpec, sandbox: SandboxSetting = "auto") -> str:
     return found
 
 
+def is_installed(spec: ToolSpec, program: str) -> bool:
+    """Whether a program that the tool names is on PATH."""
+    return shutil.which(filled(program, places_of(spec)), path=search_path()) is not None
+
+
 def tool_digest(spec: ToolSpec, version: str) -> str:
     """A digest of what determines a tool's output: its files, its version, what is executed."""
-    words = [filled(word, _places(spec)) for word in case_free(spec.command)]
-    return content_digest(spec.fingerprint(), version, executed_digest(_argv(words), spec.package))
+    words = [filled(word, places_of(spec)) for word in case_free(spec.command)]
+    return content_digest(spec.fingerprint(), version, executed_digest(found_argv(words), spec.package))
 
 
 def _ask_version(spec: ToolSpec, sandbox: SandboxSetting) -> str:
@@ -212,12 +267,12 @@ def _ask_version(spec: ToolSpec, sandbox: SandboxSetting) -> str:
             raise ConfigurationError(
                 f"tool '{spec.id}': package '{spec.package}' is not installed in the environment that runs the "
                 f"workflow ({sys.prefix}), and 'package' looks nowhere else (for a tool that lives elsewhere, use "
-                f"version_command: [{spec.command[0]}, --version] in its place)",
+                f"version_command: [{spec.program}, --version] in its place)",
                 remedy=f"Install it: {spec.install}",
             ) from None
     if not spec.version_command:
         return "unknown"
-    argv, chosen = _argv([filled(word, _places(spec)) for word in spec.version_command]), choose_sandbox(sandbox)
+    argv, chosen = found_argv([filled(word, places_of(spec)) for word in spec.version_command]), choose_sandbox(sandbox)
     with (
         fresh_run_folder() as run_folder,
         open(run_folder.scratch / "stdout", "w+b") as out,
@@ -267,23 +322,23 @@ def run_tool(
             cost all the same.
         ConfigurationError: a sandbox is required but not available.
     """
-    chosen, given = choose_sandbox(sandbox), ToolInput(case, question, case_vars)
+    chosen, given, limits = choose_sandbox(sandbox), ToolInput(case, question, case_vars), _limits(spec)
     with fresh_run_folder() as run_folder:
         for name, text in files.items():
             path = run_folder.case / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         target = _output_path(spec, run_folder, files)
-        places = _places(spec) | {"output_file": file_argument(spec.output_file) if spec.output_file else str(target)}
-        argv = _argv(command_line(spec.command, places, files, given))
+        places = places_of(spec) | {"output_file": file_argument(spec.output_file) if spec.output_file else str(target)}
+        argv = found_argv(command_line(spec.command, places, files, given))
         with open(run_folder.scratch / "stdout", "w+b") as out, open(run_folder.scratch / "stderr", "w+b") as err:
             ended = run_contained(
-                argv, run_folder, tool_environment(run_folder, chosen), (out, err), _limits(spec), chosen,
+                argv, run_folder, tool_environment(run_folder, chosen), (out, err), limits, chosen,
                 network=spec.network, needed=(spec.folder.resolve(),),
             )  # fmt: skip
             try:
                 words = last_words(run_folder, out, err)
-                _require_success(spec, ended, words)
+                require_success(spec.id, ended, limits, words, accept_exit=spec.accept_exit, install=spec.install)
                 stdout = _content(spec, out, target, run_folder, words)
                 condensed = condense(spec, stdout, case_vars, question=question, case=case, said=words)
             except ToolError as error:
@@ -300,29 +355,6 @@ def _limits(spec: ToolSpec) -> Limits:
         entries=MAX_ENTRIES,
         look_every_s=LOOK_EVERY_S,
     )
-
-
-def _require_success(spec: ToolSpec, ended: Ended, words: str) -> None:
-    """Raise ToolError for a run that did not end properly."""
-    said = f": {words}" if words else ""
-    match ended.how:
-        case "exit" if ended.code not in spec.accept_exit:
-            raise ToolError(f"{spec.id} ended with exit code {ended.code}: {words or 'no message'}")
-        case "exit" if ended.left:
-            raise ToolError(f"{spec.id} left something running that cannot be ended")
-        case "exit":
-            return
-        case "timeout":
-            raise ToolError(f"{spec.id} did not end within {spec.timeout_s:g} s{said}")
-        case "printed":
-            raise ToolError(f"{spec.id} printed more than {MAX_OUTPUT_BYTES // 1_000_000} MB")
-        case "written":
-            raise ToolError(
-                f"{spec.id} wrote more than {MAX_WRITTEN_BYTES // 1_000_000} MB or {MAX_ENTRIES:,} files{said}"
-            )
-        case "not_started":
-            raise ToolError(f"{spec.id} cannot be started: {ended.detail}", remedy=f"Install: {spec.install}")
-    raise ToolError(f"{spec.id} ended what watched it{said}")
 
 
 def _output_path(spec: ToolSpec, run_folder: RunFolder, files: Iterable[str]) -> Path | None:
@@ -396,9 +428,11 @@ def _condensed(spec: ToolSpec, environment: SandboxedEnvironment, stdout: bytes,
     return render_text(environment, in_template(spec.template), values, MAX_OUTPUT_BYTES)
 
 
-def _argv(words: list[str]) -> list[str]:
+def found_argv(words: list[str]) -> list[str]:
+    """A command with the program where it is installed."""
     return [shutil.which(words[0], path=search_path()) or words[0], *words[1:]]
 
 
-def _places(spec: ToolSpec) -> dict[str, str]:
+def places_of(spec: ToolSpec) -> dict[str, str]:
+    """Values of the placeholders that mean the same everywhere."""
     return {"python": sys.executable, "tool_dir": str(spec.folder.resolve())}

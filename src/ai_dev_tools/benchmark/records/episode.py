@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from ai_dev_tools.benchmark.records.agent_program import AgentProgram
+from ai_dev_tools.benchmark.records.agent_tool import AgentTool as AgentTool
 from ai_dev_tools.benchmark.records.sample_error import SampleError, described
 
 VERSION = 1
@@ -80,35 +81,6 @@ class Action(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     name: str
     description: str
     parameters: Annotated[dict[str, Any], described("JSON schema of an object: the arguments")]
-
-
-class ToolCommand(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True, kw_only=True):
-    """An action that a program carries out: words with `{placeholders}`, never a shell."""
-
-    name: str
-    description: str
-    argv: list[str]
-    arguments: dict[str, Any] = {}
-
-
-class AgentTool(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True, kw_only=True):
-    """What the judged tool gives to an agent.
-
-    From the `agent` section of its file, with the version that is installed.
-    """
-
-    id: str
-    version: str
-    digest: Annotated[str, described("of the tool's files, version, and what is executed")]
-    instructions: str = ""
-    mcp: Annotated[list[str], described("command of an MCP server over stdio; empty: none")] = []
-    commands: list[ToolCommand] = []
-    wraps: Annotated[
-        dict[str, list[str]], described("commands that give the result of a plain action, by its name")
-    ] = {}
-    folder: Annotated[str, described("of the tool's file, seen from the working folder")] = ""
-    timeout_s: float = 60.0
-    sandbox: str = "auto"
 
 
 class EpisodeSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True, kw_only=True):

@@ -26,6 +26,8 @@ FETCHED = tuple(str(Path(path).parent) for path in (WEIGHTS, CORPUS_RECEIPT, REP
 """Folders of downloads that are fetched again when needed; known digests of container images are not among them."""
 
 CONTEXTS = "results/contexts/{task}.{tool}.jsonl"
+PREPARED = "results/prepared/{task}.{tool}.jsonl"
+PREPARED_FILES = "results/prepared/files"
 PROMPTS = "results/prompts/{task}.jsonl"
 
 RUN = "results/{profile}"

@@ -31,13 +31,15 @@ from ai_dev_tools.benchmark.execution.start_block import WORKER
 from ai_dev_tools.benchmark.planning.experiment import Experiment
 from ai_dev_tools.benchmark.planning.opening import open_experiment
 from ai_dev_tools.benchmark.planning.pricing import unused_prices
-from ai_dev_tools.benchmark.plugins import APPROACHES, PLOTS, LoadedPlugin, agent_tool_of
+from ai_dev_tools.benchmark.plugins import AGENT_PREFIX, APPROACHES, PLOTS, LoadedPlugin, agent_tool_of
+from ai_dev_tools.benchmark.prompts.agent_tools import agent_tool
 from ai_dev_tools.benchmark.prompts.containment import choose_sandbox
 from ai_dev_tools.benchmark.prompts.tool_results import read_contexts
 from ai_dev_tools.benchmark.prompts.tools import companions, installed_version, load_tool, tool_digest
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.about import RunAbout
 from ai_dev_tools.benchmark.records.block import Block
+from ai_dev_tools.benchmark.records.prepared import read_prepared
 from ai_dev_tools.benchmark.tasks.corpora import Corpus, find_corpus, load_corpora
 from ai_dev_tools.benchmark.tasks.receipts import read_round
 from ai_dev_tools.benchmark.workflow import block_worker
@@ -121,6 +123,8 @@ class Flow:
             choose_sandbox(self.config.tool_sandbox)
             for tool in self.experiment.tools.values():
                 installed_version(tool, self.config.tool_sandbox)
+            for name in self.experiment.agent_tools:
+                agent_tool(self.experiment.tools[name], self.config.tool_sandbox)
         if self.source != "samples":
             for tag, weights in self.experiment.weights(self.profile).items():
                 require_servable(tag, weights, Path())
@@ -215,14 +219,16 @@ class Flow:
 
         Those that are asked, and those that its current version has already run on.
         """
-        if self._workflow.is_main_process:  # Snakemake knows its own command line only once the Snakefile is read
-            note_call(self.experiment, self.call.settings, self._workflow.dag_settings)
         known = read_contexts(Path(paths.CONTEXTS.format(task=wildcards.task, tool=wildcards.tool)))
         program = self.tool_program(wildcards)
-        wanted = {*asked_cases(self.experiment, wildcards.task)}
-        wanted |= {case for case, row in known.items() if row.program == program}
-        cases = self.experiment.tasks[wildcards.task].cases
-        return [case.id for case in cases if case.id in wanted and not case.contexts]
+        return self._cases(wildcards.task, {case for case, row in known.items() if row.program == program})
+
+    def _cases(self, task: str, known: set[str]) -> list[str]:
+        """Cases of a task that are asked, and known ones."""
+        if self._workflow.is_main_process:  # Snakemake knows its own command line only once the Snakefile is read
+            note_call(self.experiment, self.call.settings, self._workflow.dag_settings)
+        wanted = {*asked_cases(self.experiment, task), *known}
+        return [case.id for case in self.experiment.tasks[task].cases if case.id in wanted and not case.contexts]
 
     @ends_in_lines
     def prompts(self, wildcards: Wildcards) -> list[str]:
@@ -264,20 +270,34 @@ class Flow:
 
     @ends_in_lines
     def agents(self, wildcards: Wildcards) -> dict[str, object]:
-        """How agent arms are asked; empty where there are none."""
+        """How agent arms are asked, and what the tool of each does; empty where there are none."""
         arms = self.experiment.agent_arms
         if not arms:
             return {}
-        files = {arm: tool and str(self.experiment.tool_files[tool]) for arm in arms for tool in [agent_tool_of(arm)]}
-        programs = {tool: self._program(tool) for tool in self.experiment.agent_tools}
+        tools = {arm: agent_tool_of(arm) for arm in arms}
+        programs = {tool: self._agent_program(tool) for tool in self.experiment.agent_tools}
         folders = self.experiment.folder_digests(wildcards.task)
-        return {
-            **({"folders": folders} if folders else {}),
-            "arms": files,
-            "programs": programs,
-            "settings": self.config.agent.model_dump(),
-            "sandbox": self.config.tool_sandbox,
-        }
+        said = {"arms": tools, "programs": programs, "settings": self.config.agent.model_dump()}
+        return said | ({"folders": folders} if folders else {})
+
+    @ends_in_lines
+    def agent_program(self, wildcards: Wildcards) -> str:
+        """Digest of what a tool does for agents, as it is installed: another one prepares workspaces again."""
+        return self._agent_program(wildcards.tool)
+
+    def _agent_program(self, name: str) -> str:
+        key = f"{AGENT_PREFIX}{name}"
+        if key not in self._programs:
+            spec = load_tool(self.experiment.tool_files[name])
+            self._programs[key] = agent_tool(spec, self.config.tool_sandbox).digest
+        return self._programs[key]
+
+    @ends_in_lines
+    def prepared_cases(self, wildcards: Wildcards) -> list[str]:
+        """Cases whose workspaces a tool prepares: as those that it runs on."""
+        known = read_prepared(Path(paths.PREPARED.format(task=wildcards.task, tool=wildcards.tool)))
+        program = self._agent_program(wildcards.tool)
+        return self._cases(wildcards.task, {case for case, row in known.items() if row.program == program})
 
     @property
     def plugins(self) -> list[str]:

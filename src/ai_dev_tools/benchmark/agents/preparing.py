@@ -1,0 +1,176 @@
+"""Before the first request: look at what a tool offers, and let it prepare each workspace once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from ai_dev_tools.benchmark.agents.file_actions import workspace_texts
+from ai_dev_tools.benchmark.agents.mcp_server import McpServer
+from ai_dev_tools.benchmark.agents.schemas import offered
+from ai_dev_tools.benchmark.agents.tool_actions import taken_names
+from ai_dev_tools.benchmark.agents.tool_commands import action_of
+from ai_dev_tools.benchmark.agents.tool_folder import ToolFolder, pack
+from ai_dev_tools.benchmark.endpoints.metering import is_disturbed
+from ai_dev_tools.benchmark.errors import ConfigurationError, ToolError
+from ai_dev_tools.benchmark.prompts.agent_tools import agent_tool, require_agent
+from ai_dev_tools.benchmark.prompts.containment import SandboxSetting
+from ai_dev_tools.benchmark.prompts.episodes import case_workspace
+from ai_dev_tools.benchmark.prompts.tools import ToolSpec
+from ai_dev_tools.benchmark.records import paths
+from ai_dev_tools.benchmark.records.agent_tool import AgentTool
+from ai_dev_tools.benchmark.records.episode import Action, Workspace
+from ai_dev_tools.benchmark.records.prepared import PreparedTool
+from ai_dev_tools.benchmark.tasks.case_files import case_texts, content_digest
+from ai_dev_tools.benchmark.tasks.corpora import CorpusUnavailable
+from ai_dev_tools.benchmark.tasks.loading import Case, Task
+from ai_dev_tools.benchmark.tasks.workspaces import Workspaces
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a tool gives to an agent besides files that it prepared: its actions, and what its server says of itself."""
+
+    actions: list[Action]
+    instructions: str = ""
+
+
+def look_at(tool: AgentTool, folder: ToolFolder | None = None) -> Offer:
+    """What a tool offers; its MCP server is started once for that, in an empty workspace if no other is given.
+
+    Raises:
+        ConfigurationError: it could not be started, or offers nothing that an agent could use.
+    """
+    actions = [action_of(command) for command in tool.commands]
+    if not tool.mcp:
+        return Offer(actions)
+    if folder is None:
+        with ToolFolder(tool, {}) as empty:
+            return look_at(tool, empty)
+    try:
+        with McpServer(folder) as server:
+            found = offered(tool.id, server.tools, taken_names(tool), tool.mcp_tools)
+            return Offer([*actions, *found.values()], server.instructions)
+    except ToolError as error:
+        raise ConfigurationError(error.args[0], remedy=error.remedy) from None
+
+
+@dataclass
+class Preparing:
+    """One tool at the workspaces of one task.
+
+    Args:
+        command: the words of `prepare`; empty if there is nothing to prepare.
+        speaks: whether the tool's file has no instructions of its own, so that what its server says of itself counts.
+        known: earlier rows by case.
+        folder: where what it makes is kept.
+    """
+
+    tool: AgentTool
+    command: tuple[str, ...]
+    speaks: bool
+    known: Mapping[str, PreparedTool]
+    folder: Path
+    _offer: Offer | None = None
+    _made: dict[str, PreparedTool] = field(default_factory=dict)
+
+    def rows(self, cases: Iterable[tuple[str, Workspace | None, str]]) -> list[PreparedTool]:
+        """A row for each case.
+
+        Args:
+            cases: id, workspace, and why there is none.
+
+        Raises:
+            ConfigurationError: the tool's MCP server could not be started, or offers nothing that an agent could use.
+        """
+        return [
+            self._row(case, workspace)
+            if workspace is not None
+            else PreparedTool(
+                case=case, tool=self.tool.id, digest="", program=self.tool.digest, status="skipped", error=why
+            )
+            for case, workspace, why in cases
+        ]
+
+    def _row(self, case: str, workspace: Workspace) -> PreparedTool:
+        digest = content_digest(self.tool.digest, self.tool.sandbox, workspace.digest)
+        known = self._made.get(digest) or self.known.get(case)
+        if known is None or known.digest != digest or known.status != "ok" or not _is_kept(known):
+            known = self._made[digest] = self._prepared(digest, workspace)
+        return msgspec.structs.replace(known, case=case)
+
+    def _prepared(self, digest: str, workspace: Workspace) -> PreparedTool:
+        row = PreparedTool(
+            case="", tool=self.tool.id, digest=digest, program=self.tool.digest, status="ok", agent=self.tool
+        )
+        texts = workspace_texts(workspace)
+        with ToolFolder(self.tool, texts) as folder:
+            if self.command:
+                try:
+                    said = folder.run(f"{self.tool.id} (prepare)", folder.filled(list(self.command)))
+                    if said.problem:
+                        failure = ToolError(said.problem)
+                        failure.spent_s, failure.other_cpu_s = said.wall_s, said.other_cpu_s
+                        raise failure
+                except ToolError as error:
+                    return msgspec.structs.replace(
+                        row, status="failed", error=str(error), agent=None,
+                        wall_s=round(error.spent_s, 6), other_cpu_s=error.other_cpu_s,
+                    )  # fmt: skip
+                archive = self.folder / self.tool.id / f"{digest[:32]}.tar"
+                pack(folder.run_folder, archive, texts)
+                row = msgspec.structs.replace(
+                    row, agent=msgspec.structs.replace(self.tool, prepared=archive.as_posix()),
+                    wall_s=round(said.wall_s, 6), cpu_s=round(said.cpu_s, 6), other_cpu_s=said.other_cpu_s,
+                )  # fmt: skip
+            if self._offer is None:
+                self._offer = look_at(self.tool, folder)
+        assert row.agent is not None
+        instructions = self._offer.instructions if self.speaks else row.agent.instructions
+        agent = msgspec.structs.replace(row.agent, instructions=instructions)
+        return msgspec.structs.replace(row, agent=agent, offered=self._offer.actions)
+
+
+def _is_kept(row: PreparedTool) -> bool:
+    """Whether a row can be kept: what the tool had made is still there, and nothing else slowed it down."""
+    if is_disturbed(row.other_cpu_s, row.wall_s):
+        return False
+    return row.agent is not None and (row.agent.prepared is None or Path(row.agent.prepared).is_file())
+
+
+def prepare_workspaces(
+    task: Task,
+    spec: ToolSpec,
+    corpora: Path,
+    known: Mapping[str, PreparedTool],
+    cases: Collection[str],
+    sandbox: SandboxSetting = "auto",
+) -> list[PreparedTool]:
+    """Let a tool prepare the workspaces of cases of a task, one after the other. A known row of the same tool is kept.
+
+    Args:
+        corpora: folder of the fetched corpora.
+        known: earlier rows by case id.
+
+    Raises:
+        ConfigurationError: the tool is not installed, gives nothing to an agent, or its MCP server cannot be used.
+    """
+    section = require_agent(spec)
+    preparing = Preparing(
+        agent_tool(spec, sandbox), spec.prepare or (), section.instructions is None, known, Path(paths.PREPARED_FILES)
+    )
+    workspaces = Workspaces(task, corpora)
+    wanted = (case for case in task.cases if case.id in cases and not case.contexts)
+    return preparing.rows((case.id, *_workspace(task, case, corpora, workspaces)) for case in wanted)
+
+
+def _workspace(task: Task, case: Case, corpora: Path, workspaces: Workspaces) -> tuple[Workspace | None, str]:
+    try:
+        if case.workspace:
+            return workspaces.of(case).record(), ""
+        return case_workspace(case.id, case_texts(task, case, corpora)), ""
+    except CorpusUnavailable as error:
+        return None, str(error)

@@ -1,0 +1,105 @@
+"""Before the first request: a tool prepares each workspace once, and what it made goes with every copy of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from ai_dev_tools.benchmark.agents.preparing import Preparing
+from ai_dev_tools.benchmark.agents.tool_actions import ToolActions
+from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.prompts.episodes import workspace_digest
+from ai_dev_tools.benchmark.records.agent_tool import AgentTool, ToolCommand
+from ai_dev_tools.benchmark.records.episode import Workspace
+from ai_dev_tools.benchmark.records.prepared import PreparedTool, read_prepared, write_prepared
+from support.repository import ROOT
+
+SERVER = ROOT / "tests" / "fakes" / "mcp_server.py"
+MAKES = """
+import os, pathlib
+pathlib.Path("index.db").write_text(",".join(sorted(os.listdir("."))))
+(pathlib.Path.home() / ".cache").mkdir()
+(pathlib.Path.home() / ".cache" / "seen").write_text(os.getcwd())
+open(os.path.join(os.environ["TMPDIR"], "t"), "w").write("tmp")
+os.symlink("/etc/passwd", "link")
+"""
+LOOKS = """
+import os
+made, seen = open("index.db").read(), open(os.path.expanduser("~/.cache/seen")).read()
+print(made, seen == os.getcwd(), os.path.lexists("link"), os.path.exists(os.environ["TMPDIR"] + "/t"))
+"""
+LOOK = ToolCommand(name="look", argv=["{python}", "-c", LOOKS])
+
+
+def workspace(text: str = "x = 1\n") -> Workspace:
+    texts = {"app.py": text}
+    return Workspace(kind="case", label="one", digest=workspace_digest(texts), texts=texts)
+
+
+def preparing(
+    folder: Path, code: str = MAKES, known: dict[str, PreparedTool] | None = None, **changed: Any
+) -> Preparing:
+    tool = AgentTool(id="index", version="1", digest="d", folder=str(folder), commands=[LOOK], timeout_s=20.0)
+    command = ("{python}", "-c", code) if code else ()
+    return Preparing(msgspec.structs.replace(tool, **changed), command, True, known or {}, folder)
+
+
+def test_what_a_tool_made_goes_with_every_copy_of_the_workspace(tmp_path: Path) -> None:
+    (row,) = preparing(tmp_path).rows([("one", workspace(), "")])
+    assert row.status == "ok" and row.agent is not None and row.agent.prepared is not None
+    assert row.wall_s > 0 and row.cpu_s > 0
+    assert [action.name for action in row.offered] == ["look"]
+    with ToolActions(row.agent, workspace().texts, None, {}) as actions:
+        text = actions.call("look", {}).text
+    assert text.startswith("app.py ") and text.endswith(" False True")
+
+
+def test_a_workspace_is_prepared_once_whatever_the_number_of_cases(tmp_path: Path) -> None:
+    counting = f"open({str(tmp_path / 'runs')!r}, 'a').write('x')"
+    cases = [("one", workspace(), ""), ("two", workspace(), ""), ("three", workspace("y = 2\n"), "")]
+    first = preparing(tmp_path, counting, sandbox="none").rows(cases)
+    assert (tmp_path / "runs").read_text() == "xx"
+    write_prepared(tmp_path / "rows.jsonl", first)
+    known = read_prepared(tmp_path / "rows.jsonl")
+    assert preparing(tmp_path, counting, known, sandbox="none").rows(cases) == first
+    assert (tmp_path / "runs").read_text() == "xx"
+    preparing(tmp_path, counting, known, sandbox="none", digest="other").rows(cases)
+    assert (tmp_path / "runs").read_text() == "xxxx"
+    for row in first:
+        assert row.agent is not None
+        Path(str(row.agent.prepared)).unlink(missing_ok=True)
+    preparing(tmp_path, counting, known, sandbox="none").rows(cases)
+    assert (tmp_path / "runs").read_text() == "xxxxxx"
+
+
+def test_a_tool_that_cannot_prepare_a_workspace_has_failed_there_at_its_cost(tmp_path: Path) -> None:
+    fails = "import sys; sys.exit('no parser for x = 1' if 'x' in open('app.py').read() else 0)"
+    one, two = preparing(tmp_path, fails).rows([("one", workspace(), ""), ("two", workspace("y = 2\n"), "")])
+    assert (one.status, one.agent) == ("failed", None)
+    assert one.error == "index (prepare) ended with exit code 1: no parser for x = 1"
+    assert one.wall_s > 0
+    assert two.status == "ok"
+
+
+def test_a_case_without_workspace_is_left_out(tmp_path: Path) -> None:
+    (row,) = preparing(tmp_path).rows([("one", None, "corpus 'x' is not available")])
+    assert (row.status, row.error) == ("skipped", "corpus 'x' is not available")
+
+
+def test_a_server_is_looked_at_once_and_what_it_says_of_itself_counts(tmp_path: Path) -> None:
+    mcp = ["{python}", str(SERVER), "{workspace}"]
+    rows = preparing(SERVER.parent, "", mcp=mcp, commands=[]).rows(
+        [("one", workspace(), ""), ("two", workspace("y"), "")]
+    )
+    assert {action.name for action in rows[0].offered} >= {"count_lines", "index_search"}
+    assert rows[1].offered == rows[0].offered
+    assert rows[1].agent is not None and rows[1].agent.instructions == "Ask `count_lines` before you read."
+
+
+def test_a_server_that_cannot_be_used_stops_the_run_before_the_first_request(tmp_path: Path) -> None:
+    mcp = ["{python}", str(SERVER), "{workspace}", "empty"]
+    with pytest.raises(ConfigurationError, match="index: its MCP server offers no tools"):
+        preparing(SERVER.parent, "", mcp=mcp).rows([("one", workspace(), "")])

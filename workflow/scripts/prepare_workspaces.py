@@ -1,0 +1,22 @@
+from pathlib import Path
+
+from ai_dev_tools.benchmark.agents.preparing import prepare_workspaces
+from ai_dev_tools.benchmark.execution.job import job
+from ai_dev_tools.benchmark.plugins import load_plugins
+from ai_dev_tools.benchmark.prompts.tools import load_tool
+from ai_dev_tools.benchmark.records import paths
+from ai_dev_tools.benchmark.records.prepared import read_prepared, write_prepared
+from ai_dev_tools.benchmark.tasks.loading import load_task
+from ai_dev_tools.benchmark.workflow.asked import is_forced
+
+with job(snakemake.log[0]) as say:
+    load_plugins(snakemake.params.plugins)
+    task, tool = load_task(Path(snakemake.params.folder)), load_tool(Path(snakemake.input.tool[0]))
+    output, asked = Path(snakemake.output[0]), snakemake.params
+    say(f"{tool.id} prepares the workspaces of {len(asked.cases)} cases of {task.id}")
+    known = {} if is_forced(snakemake.rule, snakemake.output[0]) else read_prepared(output)
+    rows = prepare_workspaces(task, tool, Path(paths.CORPORA_FOLDER), known, list(asked.cases), asked.sandbox)
+    for row in rows:
+        if row.status == "failed":
+            say(f"warning: {task.id}/{row.case}: {row.error}")
+    write_prepared(output, rows)
