@@ -41,7 +41,10 @@ class ToolCommand(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_
 
 
 class AgentTool(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True, kw_only=True):
-    """What the judged tool gives to an agent; from its file's `agent` section, with the version that is installed."""
+    """What the judged tool gives to an agent.
+
+    From the `agent` section of its file, with the version that is installed.
+    """
 
     id: str
     version: str
