@@ -183,7 +183,8 @@ class Experiment:
                 f"config: 'plan.reference' is '{reference}', which is not an arm of this run, {nearest(reference, names)}"
             )
         self._refuse_what_no_agent_can_do()
-        exists = reads_workspaces if all(task.agents_only for task in self.tasks.values()) else bool
+        tasks = self.tasks.values()
+        exists = reads_workspaces if tasks and all(task.agents_only for task in tasks) else bool
         return [name for name in names if exists(name)]
 
     def _refuse_what_no_agent_can_do(self) -> None:
