@@ -2,7 +2,7 @@ from pathlib import Path
 
 from ai_dev_tools.benchmark.comparison import write_comparison
 from ai_dev_tools.benchmark.comparison.run import open_run
-from ai_dev_tools.benchmark.config.models import ValidityThresholds
+from ai_dev_tools.benchmark.config.thresholds import ValidityThresholds
 from ai_dev_tools.benchmark.execution.job import job
 
 with job(snakemake.log[0]):

@@ -3,7 +3,7 @@ from pathlib import Path
 from ai_dev_tools.benchmark.comparison import write_batch_report
 from ai_dev_tools.benchmark.comparison.run import open_run
 from ai_dev_tools.benchmark.config.batches import Batch
-from ai_dev_tools.benchmark.config.models import ValidityThresholds
+from ai_dev_tools.benchmark.config.thresholds import ValidityThresholds
 from ai_dev_tools.benchmark.execution.job import job
 from ai_dev_tools.benchmark.records import paths
 

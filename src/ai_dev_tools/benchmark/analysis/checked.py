@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ai_dev_tools.benchmark.analysis.samples_table import codes
-from ai_dev_tools.benchmark.config.models import ValidityThresholds
+from ai_dev_tools.benchmark.config.thresholds import ValidityThresholds
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.plugins import CHECKS, OUTCOMES, Check
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from ai_dev_tools.benchmark.analysis.samples import Samples, SamplesLike
 from ai_dev_tools.benchmark.analysis.samples_table import ALL, levels
-from ai_dev_tools.benchmark.prompts.approaches import FINDINGS_CONTROLS, TOOL_PREFIX
+from ai_dev_tools.benchmark.plugins import FINDINGS_CONTROLS, TOOL_PREFIX
 
 COMPARABLE = (0.9, 1.1)
 """Realised ratios of prompt tokens within which an excerpt counts as being of the findings' length."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ai_dev_tools.benchmark.analysis.candidate import Candidate
 from ai_dev_tools.benchmark.analysis.effects import effect
 from ai_dev_tools.benchmark.analysis.pairs import Pairs
-from ai_dev_tools.benchmark.config.models import ValidityThresholds
+from ai_dev_tools.benchmark.config.thresholds import ValidityThresholds
 
 Check = tuple[str, float, float, str]
 """Name, value, limit, and what is said where the value is above it."""

@@ -16,7 +16,7 @@ from ai_dev_tools.benchmark.analysis.checked import CheckResult, run_checks, wit
 from ai_dev_tools.benchmark.analysis.pairing import costs
 from ai_dev_tools.benchmark.analysis.samples_table import levels, prepare
 from ai_dev_tools.benchmark.analysis.validity import DEFAULTS, REFERENCE
-from ai_dev_tools.benchmark.config.models import ValidityThresholds
+from ai_dev_tools.benchmark.config.thresholds import ValidityThresholds
 from ai_dev_tools.benchmark.plugins import AGENT
 
 

@@ -21,7 +21,7 @@ from ai_dev_tools.benchmark.analysis.samples import Samples
 from ai_dev_tools.benchmark.analysis.sensitivity import sensitivity
 from ai_dev_tools.benchmark.analysis.tool_failures import with_tool_failures
 from ai_dev_tools.benchmark.analysis.verdicts import judge
-from ai_dev_tools.benchmark.config.models import ValidityThresholds
+from ai_dev_tools.benchmark.config.thresholds import ValidityThresholds
 from ai_dev_tools.benchmark.plugins import catalogue, only_plugins, reference_for
 from ai_dev_tools.benchmark.prompts import SKIPPED, read_prompts
 from ai_dev_tools.benchmark.records.paths import TABLE_NAMES

@@ -34,7 +34,7 @@ from ai_dev_tools.benchmark.analysis.statistics import (
     holm,
     why_no_interval,
 )
-from ai_dev_tools.benchmark.config.models import ValidityThresholds
+from ai_dev_tools.benchmark.config.thresholds import ValidityThresholds
 from ai_dev_tools.benchmark.records.plan import DeclaredPlan
 
 LEAST_RESAMPLES_BEYOND = 20

@@ -22,7 +22,7 @@ from ai_dev_tools.benchmark.comparison.sections import differences, several
 from ai_dev_tools.benchmark.comparison.several import SeveralRuns, overall
 from ai_dev_tools.benchmark.comparison.tables import changes, shared_cases, together
 from ai_dev_tools.benchmark.config.batches import Batch
-from ai_dev_tools.benchmark.config.models import ValidityThresholds
+from ai_dev_tools.benchmark.config.thresholds import ValidityThresholds
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.reporting.document import Column, Links, Page, Prose, Section, Table, Verdicts
 from ai_dev_tools.benchmark.reporting.machine import generated_at

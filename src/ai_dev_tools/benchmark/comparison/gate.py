@@ -38,8 +38,8 @@ from ai_dev_tools.benchmark.analysis.statistics import (
 )
 from ai_dev_tools.benchmark.comparison.run import Run
 from ai_dev_tools.benchmark.comparison.tables import together
-from ai_dev_tools.benchmark.config.models import ValidityThresholds
 from ai_dev_tools.benchmark.config.parsing import nearest
+from ai_dev_tools.benchmark.config.thresholds import ValidityThresholds
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.records.prices import MONEY
 

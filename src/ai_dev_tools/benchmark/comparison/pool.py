@@ -27,7 +27,7 @@ from ai_dev_tools.benchmark.archive.unpacking import all_or_nothing, refuse_in_u
 from ai_dev_tools.benchmark.archive.verification import verify
 from ai_dev_tools.benchmark.comparison.page import table_page, write_overview
 from ai_dev_tools.benchmark.comparison.tables import arms, changes, effects, per_run, shared_cases
-from ai_dev_tools.benchmark.config.models import ValidityThresholds
+from ai_dev_tools.benchmark.config.thresholds import ValidityThresholds
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.prompts import Prompt
 from ai_dev_tools.benchmark.records.sample import decode

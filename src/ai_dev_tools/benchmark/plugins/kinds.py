@@ -205,6 +205,8 @@ class Context:
 ApproachFunction = Callable[[CaseInputs], Context | str | None]
 A = TypeVar("A", bound=ApproachFunction)
 DEFAULT_APPROACHES = ("baseline", "tools", "no_context")
+FINDINGS_CONTROLS = ("excerpt", "shuffled", "mismatched")
+"""Controls that are made from the findings of the arm `tools`."""
 TOOL_PREFIX = "tools-"
 BASELINE = "baseline"
 AGENT = "agent"

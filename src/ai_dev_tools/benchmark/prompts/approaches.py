@@ -23,6 +23,7 @@ from ai_dev_tools.benchmark.plugins import (
     APPROACHES,
     BUILT_IN,
     DEFAULT_APPROACHES,
+    FINDINGS_CONTROLS,
     TOOL_PREFIX,
     Approach,
     CaseInputs,
@@ -33,8 +34,6 @@ from ai_dev_tools.benchmark.plugins import (
 from ai_dev_tools.benchmark.prompts.tool_results import ToolResult
 
 __all__ = ["APPROACHES", "DEFAULT_APPROACHES", "FINDINGS_CONTROLS", "TOOL_PREFIX", "approach", "build_context"]
-FINDINGS_CONTROLS = ("excerpt", "shuffled", "mismatched")
-"""Controls that are made from the findings of the arm `tools`."""
 PLAIN_ARMS = ("baseline", "no_context")
 """Arms that show no findings of a tool."""
 
