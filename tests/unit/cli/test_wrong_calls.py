@@ -21,6 +21,18 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_project(tmp_path_factory.mktemp("wrong") / "project", tasks=["safety_assessment"])
+
+
+@pytest.fixture
+def shared(shared_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same for all calls that must write nothing, as the working folder."""
+    monkeypatch.chdir(shared_folder)
+    return shared_folder
+
+
 WRONG = [
     ([], "ai-dev-bench run --profile embedded"),
     (["rn"], "did you mean 'run'?"),
@@ -94,14 +106,14 @@ WRONG = [
     ("words", "says"), WRONG, ids=lambda value: " ".join(value)[:80] if isinstance(value, list) else ""
 )
 def test_a_wrong_call_ends_with_2_and_a_line_that_helps(
-    project: Path, capsys: pytest.CaptureFixture[str], words: list[str], says: str
+    shared: Path, capsys: pytest.CaptureFixture[str], words: list[str], says: str
 ) -> None:
     assert main(words) == 2
     captured = capsys.readouterr()
     assert says in captured.err
     assert all(line.startswith("error: ") for line in captured.err.splitlines())
     assert "Traceback" not in captured.err + captured.out
-    assert not list((project / "results").iterdir())
+    assert not list((shared / "results").iterdir())
 
 
 def test_all_mistakes_of_a_config_are_told_at_once(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -135,13 +147,13 @@ ADD = ["add-task", "--task-id", "mine", "--name", "Mine", "--baseline-prompt", "
     ids=lambda value: " ".join(value)[:60] if isinstance(value, list) else "",
 )
 def test_a_task_that_cannot_be_is_not_written(
-    project: Path, capsys: pytest.CaptureFixture[str], words: list[str], says: str
+    shared: Path, capsys: pytest.CaptureFixture[str], words: list[str], says: str
 ) -> None:
     assert main([*ADD, *words]) == 2
     captured = capsys.readouterr()
     assert says in captured.err
     assert captured.err.count("\n") == 1
-    assert not list((project / "config").glob("tasks_local/*"))
+    assert not list((shared / "config").glob("tasks_local/*"))
 
 
 def _truncated_tar(path: Path) -> None:
