@@ -126,6 +126,6 @@ def samples_table(blocks: Iterable[Path], strata: dict[tuple[str, str], str]) ->
     ]
     table = pd.DataFrame(rows, columns=[*COLUMNS, *WHERE_KNOWN]).convert_dtypes()
     table = table.drop(columns=[name for name in WHERE_KNOWN if table[name].isna().all()])
-    if len(table) and table["turns"].isna().all():
+    if table["turns"].isna().all():
         table = table.drop(columns=OF_EPISODES)
     return table.sort_values(["profile", "model", "task", "approach", "sample", "instance"], ignore_index=True)
