@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,7 @@ def test_the_list_knows_hosted_models_and_says_where_its_prices_are_from(root: P
     assert price.cached_input is not None
     assert price.source is not None
     assert price.source.startswith("openai/gpt-4o-mini in genai-prices ")
+    assert re.search(r"changes up to 20\d\d-\d\d-\d\d$", price.source), "the date of its data"
     assert listed_price("openai/gpt-4o-mini") == price
     declared = experiment(root, prices={MODEL: {"list": "gpt-4o-mini"}}).plan("light").prices
     assert declared is not None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from importlib.metadata import version
 
 from genai_prices import Usage, calc_price
 from genai_prices.data import providers
-from genai_prices.types import TieredPrices
+from genai_prices.types import StartDateConstraint, TieredPrices
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.records.plan import Price
@@ -37,8 +37,16 @@ def listed_price(name: str) -> Price:
     if read is None or written is None:
         raise ConfigurationError(f"the price list has no prices per token for '{name}'")
     cached = _plain(found.model_price.cache_read_mtok)
-    source = f"{found.provider.id}/{found.model.id} in genai-prices {version('genai-prices')}"
+    edition = f"genai-prices {version('genai-prices')}, which knows changes up to {_latest(noon.date())}"
+    source = f"{found.provider.id}/{found.model.id} in {edition}"
     return Price(input=read, output=written, source=source, **({} if cached is None else {"cached_input": cached}))
+
+
+def _latest(today: date) -> date:
+    """The last day on which a price of the list began: how new its data are, which it does not say itself."""
+    dated = (prices for one in providers for model in one.models if isinstance(prices := model.prices, list))
+    begun = (price.constraint for prices in dated for price in prices)
+    return max(one.start_date for one in begun if isinstance(one, StartDateConstraint) and one.start_date <= today)
 
 
 def _plain(price: Decimal | TieredPrices | None) -> float | None:

@@ -10,7 +10,6 @@ from ai_dev_tools.benchmark.config.prices import LIST, one_currency
 from ai_dev_tools.benchmark.config.prices import Price as PriceSetting
 from ai_dev_tools.benchmark.config.resolving import ResolvedInstance
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.planning.price_list import listed_price
 from ai_dev_tools.benchmark.records.plan import Price, Prices
 from ai_dev_tools.benchmark.records.prices import Budget
 
@@ -42,6 +41,8 @@ def prices_of(config: Config, instances: Sequence[ResolvedInstance]) -> Prices |
 def _price(name: str, setting: PriceSetting, model: str) -> Price:
     if setting.list is None:
         return Price.model_validate(setting.model_dump(exclude_none=True, exclude={"currency"}))
+    from ai_dev_tools.benchmark.planning.price_list import listed_price  # 0.3 s that runs without the list do not pay
+
     try:
         return listed_price(model if setting.list == LIST else setting.list)
     except ConfigurationError as error:
