@@ -92,7 +92,7 @@ def test_the_target_plan_sizes_a_run_from_what_was_measured_and_else_from_what_i
     assert "cross-validated error" in printed
     # times of a busy machine may scatter so much that no size would do, and then it says so
     size = r"llama3\.2:1b(, 1 x each case: \d+ clusters|: no size is large enough)"
-    assert re.search(rf"To find a true ratio of 0\.6 with 80 %:\n  {size}", printed)
+    assert re.search(rf"To find a true ratio of 0\.6 with a probability of 80 %:\n  {size}", printed)
 
     here = ["plan", "--root", str(project.folder), "--tasks", str(settings["tasks"]), "--samples", "4"]
     assert main([*here, "--profile", "medium", "--effect", "0.7", "--json"]) == 0
