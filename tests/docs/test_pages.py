@@ -21,9 +21,10 @@ import pytest
 import yaml
 
 from ai_dev_tools.benchmark.config.models import Config, load_config
-from ai_dev_tools.benchmark.config.parsing import read_yaml
+from ai_dev_tools.benchmark.config.parsing import parse, read_yaml
 from ai_dev_tools.benchmark.config.resolving import resolve_profile
 from ai_dev_tools.benchmark.config.sources import load_settings, merge
+from ai_dev_tools.benchmark.prompts.program_file import ProgramSpec
 from ai_dev_tools.benchmark.prompts.tools import load_tool
 from ai_dev_tools.benchmark.tasks.workspaces import WorkspaceSource
 from ai_dev_tools.cli.benchmark_cli import app, join_lists
@@ -210,6 +211,8 @@ def test_yaml_is_what_it_seems(block: Block, tmp_path: Path) -> None:
         assert load_tool(file).agent is not None
     elif keys == {"cases_from"}:
         assert documents
+    elif {"id", "command", "answer"} <= keys:
+        parse(ProgramSpec, data, str(block), {"file": Path("agent.yaml")})
     elif keys == {"workspace"}:
         WorkspaceSource(**data["workspace"])
     elif keys & set(Config.model_fields):

@@ -5,7 +5,8 @@ from ai_dev_tools.benchmark.execution.job import job
 from ai_dev_tools.benchmark.plugins import load_plugins
 from ai_dev_tools.benchmark.prompts import render_prompts, write_prompts
 from ai_dev_tools.benchmark.prompts.approaches import find_approach
-from ai_dev_tools.benchmark.prompts.episodes import ArmDesign
+from ai_dev_tools.benchmark.prompts.episodes import arm_design
+from ai_dev_tools.benchmark.prompts.program_file import given_program
 from ai_dev_tools.benchmark.prompts.tool_results import read_contexts
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.prepared import read_prepared
@@ -18,10 +19,12 @@ with job(snakemake.log[0]) as say:
     task = load_task(Path(given.folder))
     contexts = dict(zip(given.tools, map(read_contexts, map(Path, snakemake.input.contexts)), strict=True))
     tools, settings = given.agents.get("arms", {}), AgentSettings(**given.agents.get("settings", {}))
-    designs = {arm: ArmDesign(protocol=settings.protocol, limits=settings.limits) for arm in tools}
+    program = given_program(given.agents.get("program"))
+    designs = {arm: arm_design(arm, settings, program) for arm in tools}
     made = {Path(file).suffixes[-2][1:]: read_prepared(Path(file)) for file in snakemake.input.prepared}
     prepared = {arm: made[tool] for arm, tool in tools.items() if tool}
-    arms = [find_approach(name, {**contexts, **made}) for name in given.approaches]
+    spec = program.spec if program else None
+    arms = [find_approach(name, {**contexts, **made}, spec) for name in given.approaches]
     for line in left_out(task, Path(paths.CORPORA_FOLDER)):
         say(line)
     rows = render_prompts(task, contexts, arms, Path(paths.CORPORA_FOLDER), given.shown, designs, prepared)

@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 from ai_dev_tools.benchmark.agents.forcing import Rules, opened
 from ai_dev_tools.benchmark.agents.meter import MeterServer
 from ai_dev_tools.benchmark.agents.metered import Metered, Upstream
+from ai_dev_tools.benchmark.endpoints.chat import Chat, Reply
+from ai_dev_tools.benchmark.errors import BudgetReached
 from ai_dev_tools.benchmark.records.episode import Limits
 from fakes.ollama import FakeOllama
 from fakes.openai_api import FakeOpenAI
@@ -234,6 +236,34 @@ class TestLimits:
             pass
         assert post(f"{url}/api/chat", chat("hi"))[0] == 401
         assert post(f"{meter.url}/api/chat", chat("hi"))[0] == 401
+
+
+class Purse:
+    """LABELLED FAKE of a budget: pays so many requests."""
+
+    def __init__(self, requests: int) -> None:
+        self.left = requests
+        self.paid: list[Reply] = []
+
+    @contextmanager
+    def paying(self, chat: Chat, timeout_s: float, reply: Reply) -> Iterator[None]:
+        assert "hi" in chat.conversation[0].content and chat.options == OPTIONS
+        if not self.left:
+            raise BudgetReached("the budget is spent")
+        self.left -= 1
+        try:
+            yield
+        finally:
+            self.paid.append(reply)
+
+
+def test_a_budget_is_asked_before_each_request_and_told_what_it_came_to(meter: MeterServer, ollama: FakeOllama) -> None:
+    purse = Purse(1)
+    with meter.episode(rules(), Upstream(ollama.url, None, payer=purse)) as (key, account):
+        statuses = [post(f"{meter.url}/e/{key}/api/chat", chat("hi"))[0] for _ in range(2)]
+    assert statuses == [200, 402] and ollama.measured == 1 and account.ended.is_set()
+    assert str(account.over_budget) == "the budget is spent"
+    assert [reply.final["prompt_eval_count"] for reply in purse.paid] == [account.turns[0].input_tokens]
 
 
 class TestApart:

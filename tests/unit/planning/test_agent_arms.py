@@ -96,3 +96,33 @@ def test_a_mistake_is_one_line(settings: dict[str, Any], line: str) -> None:
 def test_arms_say_what_they_are() -> None:
     assert "floor" in find_approach("agent-none", {}).description
     assert "index" in find_approach("agent-index", {"index": None}).description
+
+
+PROGRAM = {"program": "aider", "sandbox": "none"}
+
+
+def test_an_agent_of_others_says_itself_what_differs_between_arms() -> None:
+    found = experiment(approaches="agent,agent-map,agent-none", agent=PROGRAM)
+    assert found.program_arms == ["agent", "agent-map"] and found.agent_tools == []
+    claims = {(claim.approach, claim.reference) for claim in claims_of(PlanSettings(), found.approaches)}
+    assert claims == {("agent-map", "agent")}
+    assert "with its map" in find_approach("agent-map", {}, found.program).description
+
+
+def test_the_plan_holds_which_agent_is_asked_and_how() -> None:
+    asked = experiment(approaches=AGENTS, agent=PROGRAM).plan("light").content()["agents"]
+    assert isinstance(asked, dict)
+    assert (asked["program"], asked["sandbox"]) == ("aider", "none") and asked["program_digest"]
+    assert "folder" not in asked, "where it is installed says nothing about it"
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        ({"approaches": "agent,agent-mpa", "agent": PROGRAM}, "no arm agent-mpa, did you mean 'map'"),
+        ({"approaches": AGENTS, "agent": {"program": "adier"}}, "no agent 'adier', did you mean 'aider'"),
+        ({"approaches": AGENTS, "agent": PROGRAM | {"sandbox": "podman"}}, "agent.sandbox"),
+    ],
+)
+def test_a_mistake_about_an_agent_of_others_is_one_line(settings: dict[str, Any], line: str) -> None:
+    test_a_mistake_is_one_line(settings, line)

@@ -283,7 +283,7 @@ def test_a_sandbox_that_cannot_be_made_says_why(tmp_path: Path, monkeypatch: pyt
     program = tmp_path / "bwrap"
     program.write_text("#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2\nexit 1\n")
     program.chmod(0o755)
-    monkeypatch.setattr(containment, "_bwrap", lambda: str(program))
+    monkeypatch.setattr(containment, "bwrap", lambda: str(program))
     assert bubblewrap_problem.__wrapped__() == "a trial of it failed (bwrap: No permissions to create new namespace)"
 
 

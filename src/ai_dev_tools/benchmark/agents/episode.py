@@ -19,7 +19,7 @@ from ai_dev_tools.benchmark.agents.file_actions import FileActions, workspace_te
 from ai_dev_tools.benchmark.agents.tool_actions import tool_actions
 from ai_dev_tools.benchmark.endpoints.chat import Chat, Message, Reply
 from ai_dev_tools.benchmark.endpoints.readings import Readings, readings, rounded
-from ai_dev_tools.benchmark.errors import BenchmarkError, ContextOverflowError, ToolError
+from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, ContextOverflowError, ToolError
 from ai_dev_tools.benchmark.records.episode import ANSWER, MOST_RESULT, Action, EpisodeSpec, Turn
 from ai_dev_tools.benchmark.records.sample_error import SampleError
 
@@ -31,6 +31,10 @@ MARGIN_TOKENS = 128
 FEWEST_CHARS_PER_TOKEN, USUAL_CHARS_PER_TOKEN = 1.5, 4.0
 Ask = Callable[[Chat, Reply], None]
 """Sends a turn and fills the reply, also as far as it came when it raises a BenchmarkError."""
+
+
+class WrongSetUp(ConfigurationError):
+    """An agent of others is set up wrongly, which no further episode can change."""
 
 
 @dataclass(frozen=True)

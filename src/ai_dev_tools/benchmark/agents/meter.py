@@ -12,8 +12,8 @@ import secrets
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -37,9 +37,10 @@ from ai_dev_tools.benchmark.agents.forcing import (
 )
 from ai_dev_tools.benchmark.agents.metered import Metered, Upstream, messages_of
 from ai_dev_tools.benchmark.agents.translating import Translator, in_ollamas_words
+from ai_dev_tools.benchmark.endpoints.chat import Chat, Message, Reply
 from ai_dev_tools.benchmark.endpoints.ollama_client import server_error, status_error
 from ai_dev_tools.benchmark.endpoints.openai_errors import error_of, refused
-from ai_dev_tools.benchmark.errors import BenchmarkError
+from ai_dev_tools.benchmark.errors import BenchmarkError, BudgetReached, EndpointConnectionError
 from ai_dev_tools.benchmark.records.sample_error import SampleError
 
 MAX_BODY_BYTES = 64 << 20
@@ -137,7 +138,9 @@ class MeterServer:
         account.requests += 1
         async with account.one_at_a_time():
             account.admit()
-            return await self._pass_on(request, _Exchange(path, body, account))
+            exchange = _Exchange(path, body, account)
+            async with _paid(exchange):
+                return await self._pass_on(request, exchange)
 
     async def _pass_on(self, request: web.Request, exchange: _Exchange) -> web.StreamResponse:
         """Send a request, pass the answer on as it comes, and count it.
@@ -175,6 +178,28 @@ class MeterServer:
             return web.Response(status=reply.status, body=await reply.read(), content_type="application/json")
 
 
+@asynccontextmanager
+async def _paid(exchange: _Exchange) -> AsyncIterator[None]:
+    """Hold what a request may cost at most while it is under way, where the run has a budget."""
+    account, payer = exchange.account, exchange.account.upstream.payer
+    if payer is None:
+        yield
+        return
+    reply = Reply()
+    paying = payer.paying(exchange.as_chat(), account.seconds_left, reply)
+    try:
+        await asyncio.to_thread(paying.__enter__)  # it may wait until others have settled
+    except BudgetReached as error:
+        account.over_budget = error
+        account.ended.set()
+        raise DeclinedRequest(402, "limit", str(error)) from None
+    try:
+        yield
+    finally:
+        failure = exchange.came_to(reply)
+        paying.__exit__(type(failure) if failure else None, failure, None)
+
+
 class _Exchange:
     """One request that is passed on, and its answer."""
 
@@ -199,6 +224,18 @@ class _Exchange:
         self._first: float | None = None
         self._noted = False
         self._started = time.perf_counter()
+
+    def as_chat(self) -> Chat:
+        """The request as a budget sees it."""
+        text = msgspec.json.encode(self._sent).decode()
+        return Chat(self.account.rules.model, "", None, self.account.rules.options, messages=(Message("user", text),))
+
+    def came_to(self, reply: Reply) -> EndpointConnectionError | None:
+        """Fill a reply with what the server counted; an error if nothing came at all."""
+        heard = self._reader.heard
+        reply.final, reply.pieces = dict(heard.final), len(heard.pieces)
+        reply.duration_s = time.perf_counter() - self._started
+        return None if self.begun else EndpointConnectionError("nothing came")
 
     @property
     def begun(self) -> bool:

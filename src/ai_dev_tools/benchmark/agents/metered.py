@@ -16,8 +16,9 @@ import msgspec
 
 from ai_dev_tools.benchmark.agents.counting import Heard, shown_calls
 from ai_dev_tools.benchmark.agents.forcing import DeclinedRequest, Rules
-from ai_dev_tools.benchmark.endpoints.chat import Accepted, Reply
+from ai_dev_tools.benchmark.endpoints.chat import Accepted, Payer, Reply
 from ai_dev_tools.benchmark.endpoints.readings import readings, rounded
+from ai_dev_tools.benchmark.errors import BudgetReached
 from ai_dev_tools.benchmark.records.episode import MOST_RESULT, Turn
 from ai_dev_tools.benchmark.records.sample_error import SampleError
 
@@ -37,6 +38,7 @@ class Upstream:
             context is, so that what agents ask there is put in Ollama's words.
         headers: sent with every request (hold the bearer token: an agent never sees them).
         accepted: what the server takes of a request in OpenAI's words.
+        payer: who pays for requests, where the run has a budget.
     """
 
     ollama: str | None
@@ -44,6 +46,7 @@ class Upstream:
     version: str = ""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     accepted: Accepted = field(default_factory=Accepted)
+    payer: Payer | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ class Metered:
         limit: the limit that was reached, if any: turns, tokens or seconds.
         ended: set as soon as the episode may ask nothing more.
         requests: how many requests for an answer came, refused ones included.
+        over_budget: what the run's budget says, if a request could not be paid.
     """
 
     def __init__(self, rules: Rules, upstream: Upstream) -> None:
@@ -84,6 +88,7 @@ class Metered:
         self.limit: str | None = None
         self.ended = threading.Event()
         self.requests = 0
+        self.over_budget: BudgetReached | None = None
         self.served: str | None = None
         self.flags: set[str] = set()
         self._turn = asyncio.Lock()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from ai_dev_tools.benchmark.config.parsing import StrictModel
+from ai_dev_tools.benchmark.config.parsing import PathSafe, StrictModel
+from ai_dev_tools.benchmark.records import paths
+from ai_dev_tools.benchmark.records.agent_program import AgentSandbox
 from ai_dev_tools.benchmark.records.episode import Limits, Protocol
 
 DEFAULTS = Limits()
@@ -27,6 +30,25 @@ class AgentSettings(StrictModel):
     seconds: PositiveFloat = Field(
         DEFAULTS.seconds, description="seconds of an episode after which its next request has to answer"
     )
+
+    program: PathSafe | None = Field(
+        None,
+        description="agent of others that drives the episodes, by its file in config/agents; default: the built-in one",
+    )
+    folder: Path | None = Field(None, description="where that agent is installed; default: resources/agents/NAME")
+    sandbox: AgentSandbox = Field(
+        "bubblewrap", description="sandbox of an agent of others: bubblewrap, or none to let it do whatever it wants"
+    )
+
+    @property
+    def program_folder(self) -> Path:
+        """Where the agent of others is installed."""
+        return (self.folder or Path(paths.PROGRAMS) / (self.program or "")).expanduser()
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """What a plan says of it: where an agent is installed is not a part of it, and what is not used is not said."""
+        return self.model_dump(exclude={"folder"} | (set() if self.program else {"program", "sandbox"}))
 
     @property
     def limits(self) -> Limits:

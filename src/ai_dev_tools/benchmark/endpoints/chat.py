@@ -182,7 +182,8 @@ class ChatClient(ABC):
         self.payer: Payer | None = None
         """Who pays for requests, where the run has a budget."""
         self.accepted = accepted or Accepted()
-        self._url = f"{base_url.rstrip('/')}{self.path}"
+        self.base_url = base_url.rstrip("/")
+        self._url = f"{self.base_url}{self.path}"
         self._headers = {"Content-Type": "application/json", **(headers or {})}
         self._secrets = wire.Secrets(headers)
         self._pool = pool(connections)

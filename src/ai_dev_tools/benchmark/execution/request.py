@@ -19,6 +19,8 @@ from ai_dev_tools.benchmark.prompts import Prompt
 from ai_dev_tools.benchmark.records.block import Block, PlannedRequest, nonce, request_digest, request_options
 from ai_dev_tools.benchmark.records.sample import Attempt, Resources, SampleError
 
+Drive = Callable[[Case, ChatClient, Played, threading.Event], None]
+"""Has an agent of others play an episode, and fills what was played, also as far as it came when it raises."""
 BACKOFF_BASE_S = 0.5
 BACKOFF_CAP_S = 30.0
 WARM_UP = "Warm up. Answer with JSON."
@@ -88,7 +90,7 @@ def one_token(block: Block, prompt: Prompt) -> Chat:
     """
     options = {**block.options, "seed": 0, "num_predict": 1}
     chat = Chat(block.model, WARM_UP, prompt.answer_schema, options, block.think)
-    if prompt.episode is None:
+    if prompt.episode is None or prompt.episode.program:
         return chat
     talk = TALKS[prompt.episode.protocol](prompt.episode.actions, prompt.answer_schema)
     return replace(chat, schema=talk.schema(last=False), tools=talk.tools(last=False))
@@ -102,6 +104,7 @@ def ask(
     meter: Meter,
     stop: threading.Event,
     in_flight: Callable[[], int],
+    drive: Drive | None = None,
 ) -> Asked:
     """Ask a cell, and record all attempts.
 
@@ -119,7 +122,7 @@ def ask(
         asked.started_at, asked.in_flight = _now(), in_flight()
         with meter.measuring() as reading:
             try:
-                _attempt(asked, block, cell, prompt, client, attempt, stop)
+                _attempt(asked, block, cell, prompt, client, attempt, stop, drive)
             except BenchmarkError as error:
                 asked.error = error
             reading.reloaded = asked.load_s > SLOW_LOAD_S
@@ -153,6 +156,7 @@ def _attempt(
     client: ChatClient,
     attempt: int,
     stop: threading.Event,
+    drive: Drive | None,
 ) -> None:
     """One attempt at a cell, also as far as it came when this raises."""
     timeout_s = prompt.timeout_s or block.timeout_s
@@ -165,6 +169,9 @@ def _attempt(
     asked.episode = Played()
     options = request_options(block, cell)
     case = Case(prompt.episode, opening(cell, prompt, attempt), prompt.answer_schema, block.model, options, block.think)
+    if prompt.episode.program:
+        assert drive is not None
+        return drive(case, client, asked.episode, stop)
     play(case, _turns(asked, block, prompt, client, timeout_s, stop), asked.episode, stop)
 
 

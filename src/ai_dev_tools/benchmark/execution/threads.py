@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
+from ai_dev_tools.benchmark.agents.episode import WrongSetUp
 from ai_dev_tools.benchmark.endpoints import ReadyEndpoint
 from ai_dev_tools.benchmark.endpoints.chat import Accepted, ChatClient
 from ai_dev_tools.benchmark.endpoints.dialects import dialect
@@ -14,7 +16,7 @@ from ai_dev_tools.benchmark.errors import BenchmarkError, BudgetReached, Endpoin
 from ai_dev_tools.benchmark.execution.progress import BlockProgress
 from ai_dev_tools.benchmark.execution.provenance import ModelMonitor
 from ai_dev_tools.benchmark.execution.recording import sample_of
-from ai_dev_tools.benchmark.execution.request import SLOW_LOAD_S, ask
+from ai_dev_tools.benchmark.execution.request import SLOW_LOAD_S, Drive, ask
 from ai_dev_tools.benchmark.execution.stock import Work
 from ai_dev_tools.benchmark.execution.warming import end_if_limited
 from ai_dev_tools.benchmark.records.block import PlannedRequest
@@ -47,6 +49,8 @@ class RequestThreads:
         self._work = work
         self._digest = endpoint.model_digest
         self._identity = EndpointIdentity(endpoint.kind, endpoint.version)
+        self._endpoint = endpoint
+        self._drive: Drive | None = None
         self._progress = progress
         self._monitor = monitor
         self._stop = stop
@@ -73,9 +77,27 @@ class RequestThreads:
         # Fill all slots before using the first: otherwise the first cases would run beside fewer requests than the others.
         first = [self._work.missing.popleft() for _ in range(min(len(places), len(self._work.missing)))]
         self._in_flight = len(first)
+        with self._agents_of_others(first):
+            self._run(meter, list(zip(places, first, strict=False)))
+        if self._crash is not None:
+            raise self._crash
+
+    @contextmanager
+    def _agents_of_others(self, first: Sequence[PlannedRequest]) -> Iterator[None]:
+        """The meter runs while agents of others may be asked."""
+        prompts = (self._work.prompt(cell) for cell in [*first, *self._work.missing])
+        if not any(prompt.episode and prompt.episode.program for prompt in prompts):
+            yield
+            return
+        # Here, because all other blocks do without aiohttp: `benchmarks/overhead.py` measures how long a block takes to start.
+        from ai_dev_tools.benchmark.agents.programs import driving
+
+        with driving(self._endpoint) as self._drive:
+            yield
+
+    def _run(self, meter: Meter, work: Sequence[tuple[ChatClient, PlannedRequest]]) -> None:
         threads = [
-            threading.Thread(target=self._guarded, args=(client, meter, cell), daemon=True)
-            for client, cell in zip(places, first, strict=False)
+            threading.Thread(target=self._guarded, args=(client, meter, cell), daemon=True) for client, cell in work
         ]
         try:
             for thread in threads:
@@ -89,8 +111,6 @@ class RequestThreads:
         finally:  # no file is left half written, and none is written later
             with self._stored:
                 self._stored.wait_for(lambda: not self._storing, STORING_S)
-        if self._crash is not None:
-            raise self._crash
 
     def _guarded(self, client: ChatClient, meter: Meter, first: PlannedRequest) -> None:
         try:
@@ -104,7 +124,7 @@ class RequestThreads:
         cell: PlannedRequest | None = first
         while cell is not None:
             prompt = work.prompt(cell)
-            asked = ask(block, cell, prompt, client, meter, self._stop, lambda: self._in_flight)
+            asked = ask(block, cell, prompt, client, meter, self._stop, lambda: self._in_flight, self._drive)
             if isinstance(asked.error, BudgetReached):  # it was not asked, or not to its end: no sample
                 self.over = asked.error
             if self._stop.is_set() or isinstance(asked.error, BudgetReached):
@@ -117,6 +137,8 @@ class RequestThreads:
             if not self._keep(cell, sample, asked.error):
                 return
             end_if_limited(block, asked.error, len(work.missing))
+            if isinstance(asked.error, WrongSetUp):
+                raise asked.error
             self._progress.finished(asked.error, len(self.lost))
             cell = self._next()
 

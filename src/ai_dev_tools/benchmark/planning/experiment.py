@@ -31,6 +31,7 @@ from ai_dev_tools.benchmark.planning.pricing import budget_of, prices_of
 from ai_dev_tools.benchmark.planning.rounds import read_round
 from ai_dev_tools.benchmark.planning.serving import endpoint_spec, find_weights, server_of
 from ai_dev_tools.benchmark.plugins import (
+    AGENT_FLOOR,
     AGENT_PREFIX,
     APPROACHES,
     ENDPOINT_KINDS,
@@ -44,6 +45,7 @@ from ai_dev_tools.benchmark.plugins import (
 )
 from ai_dev_tools.benchmark.prompts.approaches import FINDINGS_CONTROLS, PLAIN_ARMS, find_approach
 from ai_dev_tools.benchmark.prompts.fingerprints import case_digests, tool_digest
+from ai_dev_tools.benchmark.prompts.program_file import ProgramSpec, load_program
 from ai_dev_tools.benchmark.prompts.tools import ToolSpec, load_tool, require_findings
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.about import RunAbout, Subject
@@ -70,6 +72,7 @@ class Experiment:
     task_folders: dict[str, Path]
     tool_files: dict[str, Path]
     models_file: Path = Path(paths.MODELS)
+    program_files: dict[str, Path] = field(default_factory=dict)
     plugins: Sequence[LoadedPlugin] = ()
     _profiles: dict[str, ResolvedProfile] = field(default_factory=dict)
     _digests: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -138,8 +141,21 @@ class Experiment:
         return [name for name in self._arms if is_agent(name)]
 
     @cached_property
+    def program(self) -> ProgramSpec | None:
+        """The agent of others that drives the episodes; None: the built-in one does."""
+        name = self.config.agent.program
+        return None if name is None else load_program(name, self.program_files)
+
+    @property
+    def program_arms(self) -> list[str]:
+        """The arms that the agent of others drives. The floor is always the built-in agent's: there is nothing to do in it."""
+        return [] if self.program is None else [name for name in self.agent_arms if name != AGENT_FLOOR]
+
+    @cached_property
     def agent_tools(self) -> list[str]:
         """Tools that an agent has in an arm of its own, agent-NAME."""
+        if self.program is not None:  # its file says what differs between arms
+            return []
         found = sorted({tool for name in self.agent_arms if (tool := agent_tool_of(name))})
         check_names(found, self.tool_files, "tool")
         return found
@@ -176,7 +192,7 @@ class Experiment:
             )
         _ = self.judged_tools, self.agent_tools  # say what tool is unknown, so that it is not said here once more
         for name in names:
-            find_approach(name, self.tool_files)
+            find_approach(name, self.tool_files, self.program)
         reference = self.config.plan.reference
         if reference != PlanSettings().reference and reference not in names:
             raise ConfigurationError(
@@ -475,7 +491,9 @@ class Experiment:
             models=[instance.model for instance in self.instances(profile)],
             tasks={task.id: task.name for task in self.tasks.values()},
             supplied={task.id: bool(task.scoring) for task in self.tasks.values() if task.supplied},
-            approaches={name: find_approach(name, self.tool_files).description for name in self.approaches},
+            approaches={
+                name: find_approach(name, self.tool_files, self.program).description for name in self.approaches
+            },
             samples=resolved.samples,
             expected={task: resolved.samples * len(self.arms(task)) for task in self.tasks},
             execution_mode=str(self.config.execution_mode),
@@ -551,7 +569,9 @@ class Experiment:
         """What a plan says only where there is something to say: its hash covers what is said."""
         said: dict[str, Any] = {"plugins": digests} if (digests := self._plugin_digests) else {}
         said |= {"arms": fewer} if (fewer := self._fewer_arms) else {}
-        agents = {**self.config.agent.model_dump(), "version": VERSION}
+        agents = {**self.config.agent.said, "version": VERSION}
+        if self.program is not None:
+            agents["program_digest"] = self.program.fingerprint
         return said | ({"agents": agents} if self.agent_arms else {})
 
     @property

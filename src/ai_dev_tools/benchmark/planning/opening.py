@@ -12,6 +12,7 @@ from ai_dev_tools.benchmark.planning.archivable import archive_problems
 from ai_dev_tools.benchmark.planning.experiment import Experiment
 from ai_dev_tools.benchmark.planning.pricing import budget_of, prices_of
 from ai_dev_tools.benchmark.plugins import LoadedPlugin, is_file_name, load_plugins
+from ai_dev_tools.benchmark.prompts.program_file import find_programs
 from ai_dev_tools.benchmark.prompts.tools import find_tools
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.tasks.loading import find_tasks
@@ -36,6 +37,7 @@ def open_experiment(config: Config, root: Path, home: Path | None = None) -> Exp
             for folder in (*shipped_folders(paths.TOOLS, root, home), *config.tool_folders)
             for name, path in find_tools(folder).items()
         },
+        program_files=find_programs(shipped_folders(paths.AGENTS, root, home)),
     )
     lines: list[str] = list(_absent_files(config, root, home))
     experiment.plugins = _plugins(config, root, lines)
@@ -43,6 +45,7 @@ def open_experiment(config: Config, root: Path, home: Path | None = None) -> Exp
         lambda: _check_endpoints(experiment),
         lambda: experiment.tasks,
         lambda: experiment.judged_tools,
+        lambda: experiment.program,
         lambda: experiment.tools,
         lambda: experiment.approaches,
         lambda: experiment.instances(config.profile),

@@ -12,6 +12,7 @@ import random
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ai_dev_tools.benchmark._util.lines import visible_line
 from ai_dev_tools.benchmark._util.text import nearest
@@ -33,12 +34,15 @@ from ai_dev_tools.benchmark.plugins import (
 )
 from ai_dev_tools.benchmark.prompts.tool_results import ToolResult
 
+if TYPE_CHECKING:
+    from ai_dev_tools.benchmark.prompts.program_file import ProgramSpec
+
 __all__ = ["APPROACHES", "DEFAULT_APPROACHES", "FINDINGS_CONTROLS", "TOOL_PREFIX", "approach", "build_context"]
 PLAIN_ARMS = ("baseline", "no_context")
 """Arms that show no findings of a tool."""
 
 
-def find_approach(name: str, tools: Mapping[str, object]) -> Approach:
+def find_approach(name: str, tools: Mapping[str, object], program: ProgramSpec | None = None) -> Approach:
     """The arm with this name; `tools-NAME` is the tool NAME alone, `agent-NAME` an agent that has it.
 
     Raises:
@@ -47,7 +51,7 @@ def find_approach(name: str, tools: Mapping[str, object]) -> Approach:
     if name in APPROACHES:
         return APPROACHES[name]
     if is_agent(name):
-        return _agent_arm(name, tools)
+        return _agent_arm(name, tools) if program is None or name == AGENT_FLOOR else _program_arm(name, program)
     tool = name.removeprefix(TOOL_PREFIX)
     if name.startswith(TOOL_PREFIX) and tool in tools:
         return Approach(
@@ -79,6 +83,17 @@ def _agent_arm(name: str, tools: Mapping[str, object]) -> Approach:
     return Approach(
         name=name,
         description=purposes.get(name, f"the same agent, which can also use {tool}"),
+        function=_no_context_of_its_own,
+        origin=f"{BUILT_IN}prompts.episodes",
+    )
+
+
+def _program_arm(name: str, program: ProgramSpec) -> Approach:
+    """An arm of an agent of others."""
+    described = program.arm(name).description
+    return Approach(
+        name=name,
+        description=f"{program.id}{f', {described}' if described else ''}",
         function=_no_context_of_its_own,
         origin=f"{BUILT_IN}prompts.episodes",
     )

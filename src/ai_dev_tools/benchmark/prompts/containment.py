@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -165,6 +165,9 @@ class Contained:
     """A program that runs in a folder of its own, below its supervisor, until it ends, hits a limit or is told to end.
 
     The thread that starts it has to live as long as it does: a sandbox ends with the thread that made it.
+
+    Args:
+        starts: words that start another sandbox in place of the one for tools.
     """
 
     def __init__(
@@ -179,6 +182,7 @@ class Contained:
         stdin: BinaryIO | None = None,
         network: bool = False,
         needed: tuple[Path, ...] = (),
+        starts: Sequence[str] = (),
     ) -> None:
         outputs, places = [stream.fileno() for stream in streams], run_folder.places(sandbox)
         request = {
@@ -197,7 +201,7 @@ class Contained:
         }
         command = [sys.executable, "-I", "-S", supervisor.__file__]
         if sandbox == "bubblewrap":
-            command = [*_bubblewrap(run_folder, argv, needed, limits, network), *command]
+            command = [*(starts or _bubblewrap(run_folder, argv, needed, limits, network)), *command]
         self._problems, self._sandbox, self._seconds = run_folder.scratch / "problems", sandbox, limits.seconds
         self._said, self._closed = b"", False
         with self._problems.open("wb") as stderr:
@@ -266,7 +270,7 @@ def _bubblewrap(
 ) -> list[str]:
     size = str(limits.written_bytes)
     command = [
-        str(_bwrap()), "--die-with-parent", "--unshare-all", "--as-pid-1", "--cap-drop", "ALL",
+        str(bwrap()), "--die-with-parent", "--unshare-all", "--as-pid-1", "--cap-drop", "ALL",
         *(["--share-net"] if network else []),
         "--ro-bind", "/", "/", "--dev", "/dev", "--size", size, "--tmpfs", "/dev/shm", "--proc", "/proc",
         "--bind", str(run_folder.tmp), "/tmp", "--bind", str(run_folder.tmp), "/var/tmp", "--size", size, "--tmpfs", "/run",
@@ -344,14 +348,15 @@ print(", ".join(problems) or "holds")
 
 
 @functools.cache
-def _bwrap() -> str | None:
+def bwrap() -> str | None:
+    """The program bubblewrap; None if it is not installed."""
     return shutil.which("bwrap") or shutil.which("bwrap", path=os.defpath)
 
 
 @functools.cache
 def bubblewrap_problem() -> str:
     """Why no sandbox can be used here; empty if a trial has shown that it works."""
-    if sys.platform != "linux" or _bwrap() is None:
+    if sys.platform != "linux" or bwrap() is None:
         return "bubblewrap (bwrap) is not installed"
     with (
         fresh_run_folder() as run_folder,

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ai_dev_tools.benchmark.plugins import AGENT_FLOOR
+from ai_dev_tools.benchmark.records.agent_program import AgentProgram
 from ai_dev_tools.benchmark.records.episode import ANSWER, Action, AgentTool, EpisodeSpec, Limits, Protocol, Workspace
 from ai_dev_tools.benchmark.tasks.case_files import content_digest
 
 if TYPE_CHECKING:
+    from ai_dev_tools.benchmark.config.agent import AgentSettings
+    from ai_dev_tools.benchmark.prompts.program_file import InstalledProgram
     from ai_dev_tools.benchmark.records.prepared import PreparedTool
 
 READ_LINES = 150
@@ -30,6 +33,7 @@ class ArmDesign(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only
     limits: Limits = Limits()
     tool: AgentTool | None = None
     offered: list[Action] = []
+    program: AgentProgram | None = None
 
 
 def _action(name: str, description: str, **properties: Mapping[str, Any]) -> Action:
@@ -65,6 +69,8 @@ def episode_spec(
     """What the episodes of a case in an agent arm may do."""
     if approach == AGENT_FLOOR:
         return EpisodeSpec(protocol=design.protocol, limits=Limits(turns=1), plain=False)
+    if design.program is not None:
+        return EpisodeSpec(limits=design.limits, plain=False, workspace=workspace, program=design.program)
     own = {action.name for action in design.offered}
     return EpisodeSpec(
         protocol=design.protocol,
@@ -83,7 +89,9 @@ def first_message(question: str, schema: Mapping[str, Any], spec: EpisodeSpec) -
     It is the same text in every agent arm, except for the actions and the tool's instructions.
     """
     parts = [f"## Question\n\n{question}"]
-    if spec.actions or spec.protocol == "json":
+    if spec.program:
+        parts.append(f"## How to work\n\n{_work_of_program(spec.program)}")
+    elif spec.actions or spec.protocol == "json":
         parts.append("## How to work\n\n" + "\n".join(_how_to_work(spec)))
     if spec.tool and spec.tool.instructions.strip():
         parts.append(spec.tool.instructions.strip())
@@ -92,6 +100,13 @@ def first_message(question: str, schema: Mapping[str, Any], spec: EpisodeSpec) -
         + json.dumps(schema, separators=(",", ":"))
     )
     return "\n\n".join(parts)
+
+
+def _work_of_program(program: AgentProgram) -> str:
+    where = "The question is about the files of a project, which are in the current folder. "
+    if "file" in program.answer and not program.answer_field:
+        return f"{where}Write your answer, and nothing else, to the file {program.answer_file}."
+    return f"{where}End with your answer."
 
 
 def _how_to_work(spec: EpisodeSpec) -> Iterator[str]:
@@ -124,6 +139,18 @@ def _kind(schema: object) -> str:
     if isinstance(said, str) and isinstance(kind, str) and set(schema) <= {"type", "description", "minimum"}:
         return f"<{kind}: {said}>"
     return json.dumps(schema, separators=(",", ":"))
+
+
+def arm_design(arm: str, settings: AgentSettings, installed: InstalledProgram | None) -> ArmDesign:
+    """What all episodes of an arm have in common.
+
+    Args:
+        installed: the agent of others that drives all arms but the floor, if one does.
+    """
+    if installed is None or arm == AGENT_FLOOR:
+        return ArmDesign(protocol=settings.protocol, limits=settings.limits)
+    program = installed.spec.record(arm, settings.program_folder, installed.version, settings.sandbox)
+    return ArmDesign(limits=settings.limits, program=program)
 
 
 def with_tool(design: ArmDesign, prepared: PreparedTool) -> ArmDesign:

@@ -20,6 +20,7 @@ from snakemake.persistence import PersistenceBase
 import ai_dev_tools
 from ai_dev_tools.benchmark._util import remembered
 from ai_dev_tools.benchmark._util.json_values import JsonFields, JsonObject, JsonValue
+from ai_dev_tools.benchmark.agents.sandbox import require_sandbox
 from ai_dev_tools.benchmark.config.models import ExecutionMode, load_config
 from ai_dev_tools.benchmark.config.parsing import nearest
 from ai_dev_tools.benchmark.config.shipped_files import own_or_shipped
@@ -34,6 +35,7 @@ from ai_dev_tools.benchmark.planning.pricing import unused_prices
 from ai_dev_tools.benchmark.plugins import AGENT_PREFIX, APPROACHES, PLOTS, LoadedPlugin, agent_tool_of
 from ai_dev_tools.benchmark.prompts.agent_tools import agent_tool
 from ai_dev_tools.benchmark.prompts.containment import choose_sandbox
+from ai_dev_tools.benchmark.prompts.program_file import installed_program
 from ai_dev_tools.benchmark.prompts.tool_results import read_contexts
 from ai_dev_tools.benchmark.prompts.tools import companions, installed_version, load_tool, tool_digest
 from ai_dev_tools.benchmark.records import paths
@@ -121,6 +123,9 @@ class Flow:
         """What this machine cannot do ends the run before anything is fetched or asked."""
         if self.source == "cases":
             choose_sandbox(self.config.tool_sandbox)
+            if self.experiment.program_arms and self.experiment.program:
+                require_sandbox(self.experiment.program.id, self.config.agent.sandbox)
+                installed_program(self.experiment.program, self.config.agent.program_folder)
             for tool in self.experiment.tools.values():
                 installed_version(tool, self.config.tool_sandbox)
             for name in self.experiment.agent_tools:
@@ -274,10 +279,12 @@ class Flow:
         arms = self.experiment.agent_arms
         if not arms:
             return {}
-        tools = {arm: agent_tool_of(arm) for arm in arms}
+        driven = self.experiment.program_arms
+        tools = {arm: None if arm in driven else agent_tool_of(arm) for arm in arms}
         programs = {tool: self._agent_program(tool) for tool in self.experiment.agent_tools}
         folders = self.experiment.folder_digests(wildcards.task)
-        said = {"arms": tools, "programs": programs, "settings": self.config.agent.model_dump()}
+        settings = self.config.agent.model_dump(mode="json")
+        said = {"arms": tools, "programs": programs, "settings": settings, "program": self._program_of_others()}
         return said | ({"folders": folders} if folders else {})
 
     @ends_in_lines
@@ -298,6 +305,13 @@ class Flow:
         known = read_prepared(Path(paths.PREPARED.format(task=wildcards.task, tool=wildcards.tool)))
         program = self._agent_program(wildcards.tool)
         return self._cases(wildcards.task, {case for case, row in known.items() if row.program == program})
+
+    def _program_of_others(self) -> dict[str, str] | None:
+        """The agent of others that drives the episodes, as it is installed."""
+        spec = self.experiment.program
+        if spec is None:
+            return None
+        return {"file": str(spec.file), "version": installed_program(spec, self.config.agent.program_folder)}
 
     @property
     def plugins(self) -> list[str]:

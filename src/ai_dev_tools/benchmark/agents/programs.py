@@ -1,0 +1,305 @@
+"""An episode that an agent of others drives: its program runs over a copy of the files, and asks through the meter."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from ai_dev_tools.benchmark._util import wire
+from ai_dev_tools.benchmark._util.json_values import JsonValue
+from ai_dev_tools.benchmark.agents.episode import Case, Played, WrongSetUp
+from ai_dev_tools.benchmark.agents.file_actions import workspace_texts
+from ai_dev_tools.benchmark.agents.forcing import Rules
+from ai_dev_tools.benchmark.agents.meter import MeterServer
+from ai_dev_tools.benchmark.agents.metered import Metered, Upstream
+from ai_dev_tools.benchmark.agents.sandbox import PORT, inside, require_sandbox, sandbox_words
+from ai_dev_tools.benchmark.endpoints.base import ReadyEndpoint
+from ai_dev_tools.benchmark.endpoints.chat import ChatClient
+from ai_dev_tools.benchmark.errors import (
+    BenchmarkError,
+    ConfigurationError,
+    ContextOverflowError,
+    EndpointConnectionError,
+    MalformedResponseError,
+    ModelError,
+    OverloadedError,
+    RunnerError,
+    ToolError,
+)
+from ai_dev_tools.benchmark.prompts.containment import Contained, Ended, Limits, RunFolder, fresh_run_folder, last_words
+from ai_dev_tools.benchmark.prompts.placeholders import filled
+from ai_dev_tools.benchmark.prompts.program_file import program_path
+from ai_dev_tools.benchmark.records.agent_program import AgentProgram
+from ai_dev_tools.benchmark.records.sample_error import SampleError
+from ai_dev_tools.benchmark.tasks.answers import parse_answer
+
+WRITTEN_BYTES, ENTRIES, PRINTED_BYTES = 500_000_000, 50_000, 50_000_000
+"""What an agent may leave in its folders, and print."""
+MOST_ANSWER_BYTES = 1_000_000
+LAST_WORDS_S = 10.0
+"""How long an agent may go on after it has reached a limit: to write down what it has."""
+LOOK_S = 0.1
+
+
+@dataclass(frozen=True)
+class Behind:
+    """What lies behind an agent of others: the meter, and the model's server."""
+
+    meter: MeterServer
+    upstream: Upstream
+
+
+@contextmanager
+def driving(endpoint: ReadyEndpoint) -> Iterator[Callable[[Case, ChatClient, Played, threading.Event], None]]:
+    """Start the meter; yields what has an agent of others play an episode, as `execution` calls it."""
+    with MeterServer() as meter:
+        yield lambda case, client, played, stop: play_program(
+            case, Behind(meter, upstream_of(endpoint, client)), played, stop
+        )
+
+
+def upstream_of(endpoint: ReadyEndpoint, client: ChatClient) -> Upstream:
+    """The server that a client asks, as the meter reaches it.
+
+    Only the embedded server's `/v1` is used beside an API of Ollama's: its context is as large as the plan says, and is
+    never cut.
+    """
+    if endpoint.kind == "replay":
+        raise WrongSetUp("the episodes of an agent of others cannot be replayed: it asks in words of its own")
+    root, both = client.base_url, endpoint.kind == "embedded"
+    if client.api == "openai":
+        return Upstream(None, root, endpoint.version, endpoint.headers, client.accepted, client.payer)
+    openai = f"{root}/v1" if both else None
+    return Upstream(root, openai, endpoint.version, endpoint.headers, client.accepted, client.payer)
+
+
+def play_program(case: Case, behind: Behind, played: Played, stop: threading.Event) -> None:
+    """Have the program of the case's agent play an episode, and fill `played`, also as far as it came when this raises.
+
+    Args:
+        stop: set from outside to end early.
+
+    Raises:
+        WrongSetUp: the agent is set up wrongly: it does not ask the meter, or asks for another model.
+        BenchmarkError: the model's server failed it, or the agent itself broke down.
+    """
+    program = case.spec.program
+    assert program is not None
+    require_sandbox(program.id, program.sandbox)
+    opening, _, question = case.opening.partition("\n\n")
+    rules = Rules(case.model, case.options, opening, case.spec.limits, case.think)
+    started = time.perf_counter()
+    with ExitStack() as opened:
+        run_folder = opened.enter_context(fresh_run_folder(same_paths=True))
+        out = opened.enter_context(open(run_folder.scratch / "stdout", "w+b"))
+        err = opened.enter_context(open(run_folder.scratch / "stderr", "w+b"))
+        with behind.meter.episode(rules, behind.upstream) as (key, account):
+            run = _Run(program, case, run_folder, key, question, behind.meter)
+            ended = run.watched((out, err), account, stop)
+        _fill(played, account, time.perf_counter() - started)
+        if account.over_budget is not None:
+            raise account.over_budget
+        if stop.is_set():
+            return
+        played.answer = run.answer(out, account)
+        _judge(program, played, account, ended, last_words(run_folder, out, err))
+
+
+class _Run:
+    """A program in its folder."""
+
+    def __init__(
+        self, program: AgentProgram, case: Case, run_folder: RunFolder, key: str, question: str, meter: MeterServer
+    ) -> None:
+        self._program, self._case, self._run_folder, self._meter = program, case, run_folder, meter
+        places = run_folder.places(program.sandbox)
+        root = f"http://127.0.0.1:{PORT}" if program.sandbox == "bubblewrap" else meter.url
+        self._values = {
+            "folder": str(Path(program.folder).absolute()),
+            "workspace": str(places.case),
+            "question": question,
+            "question_file": str(places.home / "question.txt"),
+            "answer_file": str(places.case / program.answer_file),
+            "base_url": f"{root}/e/{key}",
+            "key": key,
+            "model": case.model,
+        }
+        texts = workspace_texts(case.spec.workspace)
+        files = {name: filled(text, self._values) for name, text in program.files.items()}
+        for name, text in {**texts, **files}.items():
+            path = run_folder.case / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        (run_folder.home / "question.txt").write_text(question, encoding="utf-8")
+
+    def watched(self, streams: tuple[BinaryIO, BinaryIO], account: Metered, stop: threading.Event) -> Ended | None:
+        """Run it to its end, or until it may ask nothing more; None if it had to be ended."""
+        program, run_folder = self._program, self._run_folder
+        argv = [filled(word, self._values) for word in program.command]
+        limits = Limits(
+            self._case.spec.limits.seconds + 2 * LAST_WORDS_S,
+            printed_bytes=PRINTED_BYTES, written_bytes=WRITTEN_BYTES, entries=ENTRIES,
+        )  # fmt: skip
+        words: list[str] = []
+        if program.sandbox == "bubblewrap":
+            words = sandbox_words(program, argv, run_folder, self._meter.socket, WRITTEN_BYTES)
+            argv = inside(argv)
+        contained = Contained(argv, run_folder, self._environment(), streams, limits, program.sandbox, starts=words)
+        try:
+            over_at: float | None = None
+            while not stop.is_set():
+                if (ended := contained.ended_within(LOOK_S)) is not None:
+                    return ended
+                if over_at is None and (account.ended.is_set() or account.seconds_left <= 0):
+                    over_at = time.monotonic()
+                    if account.seconds_left <= 0:
+                        account.out_of_time()
+                if over_at is not None and time.monotonic() - over_at > LAST_WORDS_S:
+                    return None
+            return None
+        finally:
+            contained.close()
+
+    def _environment(self) -> dict[str, str]:
+        program, places = self._program, self._run_folder.places(self._program.sandbox)
+        own = {name: filled(text, self._values) for name, text in program.environment.items()}
+        return {
+            "PATH": program_path(Path(program.folder), program.needs if program.sandbox == "bubblewrap" else None),
+            "HOME": str(places.home),
+            "TMPDIR": str(places.tmp),
+            "LANG": "C.UTF-8",
+            "NO_COLOR": "1",
+            "TERM": "dumb",
+            **own,
+        }
+
+    def answer(self, out: BinaryIO, account: Metered) -> JsonValue:
+        """The agent's answer; None if it is nowhere."""
+        schema = self._case.answer_schema
+        for place in self._program.answer:
+            text = ""
+            if place == "file":
+                text = _field(self._written(), self._program.answer_field)
+            elif place == "stdout":
+                out.seek(max(0, out.seek(0, os.SEEK_END) - MOST_ANSWER_BYTES))
+                text = out.read().decode(errors="replace")
+            elif account.turns:
+                text = account.turns[-1].text
+            if (found := parse_answer(text, schema)) is not None:
+                return found
+        return None
+
+    def _written(self) -> str:
+        """What the agent wrote to its answer file; nothing where that is not a file of its own."""
+        path = self._run_folder.case / self._program.answer_file
+        try:
+            if not path.resolve().is_relative_to(self._run_folder.case):
+                return ""
+            descriptor = os.open(path.resolve(), os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+            with open(descriptor, "rb") as file:
+                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    return ""
+                return file.read(MOST_ANSWER_BYTES).decode(errors="replace")
+        except (OSError, RuntimeError):
+            return ""
+
+
+def _field(text: str, dotted: str) -> str:
+    """A field of a JSON text, as text."""
+    if not dotted:
+        return text
+    try:
+        value: object = wire.decoded(text.encode())
+    except ValueError:
+        return ""
+    for name in dotted.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value if isinstance(value, str) else ""
+
+
+def _fill(played: Played, account: Metered, wall_s: float) -> None:
+    """What the meter counted. The agent's own time is charged too: whoever uses it waits for it."""
+    played.turns, played.limit, played.served = list(account.turns), account.limit, account.served
+    played.flags |= account.flags | ({f"limit_{account.limit}"} if account.limit else set())
+    played.text = account.turns[-1].text if account.turns else ""
+    played.tokens = float(account.tokens)
+    played.tool_s = max(0.0, wall_s - played.asked_s)
+    if any(refusal.about == "model" for refusal in account.refusals):
+        played.flags.add("other_model_asked")
+
+
+def _judge(program: AgentProgram, played: Played, account: Metered, ended: Ended | None, words: str) -> None:
+    """Tell a wrong set-up, a server that failed, an agent that broke down, and a missing answer apart."""
+    problem, said = _problem(program, ended), f": {words}" if words else ""
+    if not account.turns:
+        raise _never_asked(program, account, f"{problem or 'it ended properly'}{said}")
+    last = account.turns[-1].error
+    if last is not None and not account.answered:
+        raise _FAILURES.get(last.class_, ModelError)(last.message)
+    if played.answer is not None or account.limit:
+        return
+    if last is not None and last.class_ in _FAILURES:
+        raise _FAILURES[last.class_](last.message)
+    if problem:
+        raise ToolError(f"the agent '{program.id}' broke down after {len(account.turns)} turns: {problem}{said}")
+    played.flags.add("no_answer_found")
+    line = f"the agent '{program.id}' gave no answer in {_places(program)} after {len(account.turns)} turns{said}"
+    played.turns[-1] = msgspec.structs.replace(played.turns[-1], error=SampleError("no_answer", line[:1000]))
+
+
+def _never_asked(program: AgentProgram, account: Metered, how: str) -> WrongSetUp:
+    """Why the model was never asked, which is not the model's fault."""
+    file = f"config/agents/{program.id}.yaml"
+    for refusal in account.refusals:
+        if refusal.about == "model":
+            return WrongSetUp(refusal.line, remedy=f"Name {{model}} in the command of {file}")
+        if refusal.about in ("path", "body"):
+            return WrongSetUp(f"{refusal.line} (the agent '{program.id}': {how})")
+    if account.limit:
+        how = f"it reached its limit of {account.limit} first"
+    return WrongSetUp(
+        f"the agent '{program.id}' asked nothing of the meter: {how}",
+        remedy=f"Point it at {{base_url}} in the environment or command of {file}",
+    )
+
+
+def _problem(program: AgentProgram, ended: Ended | None) -> str:
+    """What is wrong with how it ended; empty if nothing is."""
+    if ended is None:
+        return "it had to be ended"
+    match ended.how:
+        case "exit" if ended.code in program.accept_exit:
+            return ""
+        case "exit":
+            return f"exit code {ended.code}"
+        case "not_started":
+            return f"it cannot be started ({ended.detail})"
+        case "printed" | "written":
+            return f"it {'printed' if ended.how == 'printed' else 'wrote'} too much"
+        case "timeout":
+            return "it did not end in time"
+    return f"what watches it was ended ({ended.detail})"
+
+
+_FAILURES: Mapping[str, type[BenchmarkError]] = {
+    kind.error_class: kind
+    for kind in (
+        EndpointConnectionError, OverloadedError, RunnerError, MalformedResponseError, ContextOverflowError,
+        ConfigurationError, ModelError,
+    )
+}  # fmt: skip
+"""Failures of the model's server, by the class that a turn names: an agent can do nothing about them."""
+
+
+def _places(program: AgentProgram) -> str:
+    shown = {"file": program.answer_file, "stdout": "what it printed", "message": "the model's last message"}
+    return " or ".join(shown[place] for place in program.answer)

@@ -1,0 +1,90 @@
+"""A fake agent of others: does what its first argument says, to try the meter and its sandbox; it judges nothing.
+
+    python agent_program.py SCRIPT BASE_URL MODEL QUESTION_FILE ANSWER_FILE
+
+`SCRIPT` is words joined by `+`: `ask` (one request in OpenAI's API, streamed), `chat` (one in Ollama's), `other` (asks for another
+model), `look` (reads a file of the workspace into the next message), `answer` (writes what the model said last), `print`
+(prints it), `wander` (says which of further arguments it sees), `forever` (asks without end), `sleep`, `fail`, `silent`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+
+class Agent:
+    def __init__(self, base_url: str, model: str, question: str, answer: str) -> None:
+        self.base_url, self.model, self.answer_file = base_url, model, Path(answer)
+        self.messages = [{"role": "user", "content": Path(question).read_text(encoding="utf-8")}]
+        self.said = ""
+
+    def _post(self, path: str, body: dict[str, object]) -> list[dict[str, object]]:
+        request = urllib.request.Request(
+            self.base_url + path, json.dumps(body).encode(), {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=60) as reply:
+            lines = [line.removeprefix(b"data: ").strip() for line in reply]
+        return [json.loads(line) for line in lines if line.startswith(b"{")]
+
+    def ask(self) -> None:
+        items = self._post("/v1/chat/completions", {"model": self.model, "messages": self.messages, "stream": True})
+        deltas = [choice["delta"] for item in items for choice in item["choices"]]  # type: ignore[attr-defined]
+        self._hear("".join(delta.get("content") or "" for delta in deltas))
+
+    def chat(self) -> None:
+        items = self._post("/api/chat", {"model": self.model, "messages": self.messages})
+        self._hear("".join(item["message"]["content"] for item in items))  # type: ignore[index]
+
+    def _hear(self, text: str) -> None:
+        self.said = text
+        self.messages += [{"role": "assistant", "content": text}, {"role": "user", "content": "Go on."}]
+
+    def other(self) -> None:
+        try:
+            self._post("/v1/chat/completions", {"model": "gpt-9", "messages": self.messages})
+        except urllib.error.HTTPError as error:
+            print(error.read().decode())
+
+    def look(self) -> None:
+        name = sorted(path for path in Path.cwd().rglob("*") if path.is_file())[0]
+        self.messages[-1]["content"] = name.read_text(encoding="utf-8")
+
+    def answer(self) -> None:
+        self.answer_file.write_text(self.said, encoding="utf-8")
+
+    def print(self) -> None:
+        print(f"So this is my answer:\n{self.said}\nGoodbye.")
+
+    def wander(self) -> None:
+        seen = [place for place in sys.argv[6:] if os.path.exists(place)]
+        self.messages[-1]["content"] = "\n".join(["seen:", *seen])
+
+    def forever(self) -> None:
+        while True:
+            self.chat()
+
+    def sleep(self) -> None:
+        time.sleep(600)
+
+    def fail(self) -> None:
+        sys.exit("this agent broke down")
+
+    def silent(self) -> None:
+        pass
+
+
+def main() -> None:
+    script, *rest = sys.argv[1:6]
+    agent = Agent(*rest)
+    for word in script.split("+"):
+        getattr(agent, word)()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""Agents of others in a block: their episodes are samples like any other, and a wrong set-up ends the block in one line."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.prompts.episodes import ArmDesign
+from ai_dev_tools.benchmark.records.agent_program import AgentProgram
+from ai_dev_tools.benchmark.records.episode import Limits
+from ai_dev_tools.benchmark.records.sample import Sample
+from fakes import agent_program
+from support.bench import Bench
+from support.episodes import episode_prompts
+
+TWO: dict[str, Any] = {"cases": ["one", "two"], "samples": 2, "approaches": ["agent"]}
+
+
+def run(bench: Bench, script: str, version: str = "1", limits: Limits | None = None) -> list[Sample]:
+    words = ["{folder}/agent_program.py", script, "{base_url}", "{model}", "{question_file}", "{answer_file}"]
+    program = AgentProgram(
+        id="scripted", version=version, digest=f"scripted {script} {version}", command=[sys.executable, *words],
+        folder=str(Path(agent_program.__file__).parent), sandbox="none",
+    )  # fmt: skip
+    design = ArmDesign(limits=limits or Limits(), program=program)
+    return bench.run(episode_prompts(bench.block(**TWO), design), **TWO)
+
+
+@pytest.fixture
+def bench(bench: Bench) -> Bench:
+    bench.fake.answer = lambda prompt, schema: 'It is {"colour": "red"}.'
+    return bench
+
+
+def test_its_episode_is_one_sample_with_what_the_meter_counted(bench: Bench) -> None:
+    samples = run(bench, "ask+look+chat+answer")
+    for sample in samples:
+        assert (sample.status, sample.answer, sample.score) == ("completed", {"colour": "red"}, 1.0)
+        assert sample.input_tokens == sum(turn.input_tokens or 0 for turn in sample.turns) and len(sample.turns) == 2
+        assert sample.tool_s > 0 and sample.tool_calls is None
+    said = ["\n".join(m["content"] for m in asked["messages"]) for asked in bench.asked]
+    assert sum(sample.input_tokens or 0 for sample in samples) == sum(len(text) // 4 + 1 for text in said)
+    seeds = {sample.seed for sample in samples}
+    assert {asked["options"]["seed"] for asked in bench.asked} == seeds
+
+
+def test_nothing_is_asked_twice_and_another_version_is_another_agent(bench: Bench) -> None:
+    asked = []
+    for version in ("1", "1", "2"):
+        run(bench, "ask+answer", version)
+        asked.append(len(bench.asked))
+    assert asked == [2, 0, 2]
+
+
+def test_a_limit_is_a_result(bench: Bench) -> None:
+    for sample in run(bench, "forever", limits=Limits(turns=2)):
+        assert (sample.status, sample.done_reason, sample.flags) == ("completed", "limit", ["limit_turns"])
+        assert sample.score == 0.0 and len(sample.turns) == 2
+
+
+@pytest.mark.parametrize(
+    ("script", "said"), [("silent", "asked nothing of the meter"), ("other", "asked for the model 'gpt-9'")]
+)
+def test_a_wrong_set_up_ends_the_block_in_one_line(bench: Bench, script: str, said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said) as caught:
+        run(bench, script)
+    assert len(str(caught.value).splitlines()) == 1
+    assert not bench.asked
+    assert len(run(bench, "ask+answer")) == 2, "what failed by its set-up is asked once that is right"
+
+
+def test_an_answer_that_is_nowhere_is_a_wrong_answer(bench: Bench) -> None:
+    for sample in run(bench, "ask"):
+        assert (sample.status, sample.answer, sample.score) == ("completed", None, 0.0)
+        assert "no_answer_found" in sample.flags and sample.turns[-1].error is not None
+
+
+def test_an_agent_that_breaks_down_failed_as_a_tool_does(bench: Bench) -> None:
+    for sample in run(bench, "ask+fail"):
+        assert sample.status == "failed" and sample.error is not None and sample.error.class_ == "tool"
+        assert len(sample.turns) == 1 and sample.tool_s > 0
