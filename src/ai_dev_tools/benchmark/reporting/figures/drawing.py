@@ -106,7 +106,7 @@ def svg(figure: Figure) -> str:
     buffer = io.StringIO()
     with _drawing():
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Type": None, "Format": None})
-    figure.set_layout_engine("none")  # laid out now: the next format need not do it again
+    figure.set_layout_engine(None)  # laid out now: the next format need not do it again, nor draw once more for nothing
     return with_tips(figure, buffer.getvalue())
 
 
