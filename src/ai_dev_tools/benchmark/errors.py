@@ -156,7 +156,7 @@ class InterruptedRequestError(BenchmarkError):
 
 
 class BudgetReached(BenchmarkError):
-    """The next request could cost more than is left of the run's budget: it is not sent, and no sample says so."""
+    """The next request could cost more than is left of the run's budget, so it is not sent."""
 
     error_class = "budget"
     asked_again = True

@@ -137,7 +137,9 @@ def _path(name: str, text: str, workspace: Path) -> str:
 
 
 def _refuse_option(word: str, text: str, *, ended: bool) -> None:
-    """Refuse a word that begins with what a model or a case says if a program could read it as an option or a list of words.
+    """Refuse a word that a program could read as an option or a list of words.
+
+    It begins with what a model or a case says.
 
     A word that joins it to an option (`--regexp={pattern}`) takes anything; so does one after `--`, except `@`.
     """

@@ -1,4 +1,6 @@
-"""An MCP server over stdio, for one episode: started in the tool's folder, asked through the `mcp` package, ended.
+"""An MCP server over stdio, for one episode.
+
+It is started in the tool's folder, asked through the `mcp` package, and ended.
 
 `mcp` is imported only where a server is started: it takes longer than everything else that a block job imports.
 """

@@ -32,14 +32,19 @@ from ai_dev_tools.benchmark.tasks.workspaces import Workspaces
 
 @dataclass(frozen=True)
 class Offer:
-    """What a tool gives to an agent besides files that it prepared: its actions, and what its server says of itself."""
+    """What a tool gives to an agent besides files that it prepared.
+
+    Its actions, and what its server says about itself.
+    """
 
     actions: list[Action]
     instructions: str = ""
 
 
 def look_at(tool: AgentTool, folder: ToolFolder | None = None) -> Offer:
-    """What a tool offers; its MCP server is started once for that, in an empty workspace if no other is given.
+    """What a tool offers.
+
+    Its MCP server is started once for that, in an empty workspace if no other is given.
 
     Raises:
         ConfigurationError: it could not be started, or offers nothing that an agent could use.
@@ -149,7 +154,9 @@ def prepare_workspaces(
     cases: Collection[str],
     sandbox: SandboxSetting = "auto",
 ) -> list[PreparedTool]:
-    """Let a tool prepare the workspaces of cases of a task, one after the other. A known row of the same tool is kept.
+    """Let a tool prepare the workspaces of a task's cases, one after the other.
+
+    A known row of the same tool is kept.
 
     Args:
         corpora: folder of the fetched corpora.

@@ -1,4 +1,4 @@
-"""The actions that the judged tool adds to the agent's own: its commands, its MCP server's tools, its filters."""
+"""The actions that the judged tool adds to the agent's: commands, tools of its MCP server, filters."""
 
 from __future__ import annotations
 

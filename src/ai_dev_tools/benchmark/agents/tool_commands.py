@@ -1,4 +1,4 @@
-"""A tool's own commands, as actions: a program, with what the model wrote as words of its command line."""
+"""A tool's commands as actions: a program, with the model's text as words of its command line."""
 
 from __future__ import annotations
 

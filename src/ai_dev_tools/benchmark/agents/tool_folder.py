@@ -1,4 +1,4 @@
-"""Where a tool works in one episode: a fresh copy of the workspace, and a home of its own, below a supervisor."""
+"""Where a tool works in one episode: a fresh copy of the workspace, below a supervisor."""
 
 from __future__ import annotations
 
@@ -37,7 +37,10 @@ MODIFIED = 1_577_836_800
 
 @dataclass(frozen=True)
 class Said:
-    """What a command of the tool printed, and what it cost; `problem` if it ended with an exit code that is not fine."""
+    """What a command of the tool printed, and what it cost.
+
+    `problem` is set if it ended with an exit code that is not accepted.
+    """
 
     text: str
     wall_s: float
@@ -162,7 +165,9 @@ def lay_out(texts: Mapping[str, str], folder: Path) -> None:
 
 
 def pack(run_folder: RunFolder, archive: Path, texts: Mapping[str, str]) -> None:
-    """Keep what a tool made of a workspace: every file in its folders that is not one of the workspace, unchanged.
+    """Keep what a tool made of a workspace.
+
+    Every file in its folders that is not an unchanged one of the workspace.
 
     Links are left out: they could lead anywhere in another run.
     """

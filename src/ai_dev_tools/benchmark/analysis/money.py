@@ -1,4 +1,7 @@
-"""Money: what each sample cost at the prices of its run, which stand in columns of the samples table beside it."""
+"""Money: what each sample cost at the prices of its run.
+
+Prices are columns of the samples table.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ PARTS = {"input": "prompt tokens", "cached": "cached prompt tokens", "output": "
 
 
 def unavailable(table: pd.DataFrame) -> frozenset[str]:
-    """Built-in metrics and comparisons that have nothing to say of these samples, and are in none of their tables."""
+    """Built-in metrics and comparisons that do not apply to these samples, and are in no table."""
     money = () if is_priced(table) else NEED_PRICES
     return frozenset((*money, *(() if THOUGHTS in table.columns else NEED_THOUGHTS)))
 
@@ -38,7 +41,7 @@ def currency_of(table: pd.DataFrame) -> str:
 
 
 def with_prices(table: pd.DataFrame, rates: Mapping[str, Rates], currency: str) -> pd.DataFrame:
-    """A samples table with the prices of each sample's model, and with what it came to, as far as that is known."""
+    """A samples table with the prices of each model and the cost of each sample, if known."""
     of_row = [rates.get(str(model)) for model in table["model"]]
     columns = [rate.columns if rate else (None,) * len(PRICES) for rate in of_row]
     prices = pd.DataFrame(columns, columns=list(PRICES), index=table.index, dtype="Float64")
@@ -83,7 +86,9 @@ def shared(table: pd.DataFrame) -> Floats:
 
 
 def with_money(table: pd.DataFrame, read: Floats) -> pd.DataFrame:
-    """Prepared samples with `money_low/high/open`, `money`, their parts, and from the checks `void_money` and `why_money`.
+    """Prepared samples with what they cost in money, its parts, and which are void for it.
+
+    Adds `money_low/high/open`, `money` and, from the checks, `void_money` and `why_money`.
 
     What could still have become of a cut-off sample is priced as generated tokens, and as time of the machine. Money is void
     where what it is computed from is: tokens, or time where that costs something.

@@ -1,4 +1,7 @@
-"""When checks count: all that tables need of the settings, apart from `models`, which takes a tenth of a second to import."""
+"""When checks count: all that tables need of the settings.
+
+Apart from `models`, which takes a tenth of a second to import.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A run's budget: what its requests have cost so far, and what those in flight may cost at worst, over all of its jobs.
+"""A run's budget, over all of its jobs.
+
+What its requests have cost so far, and what those in flight may cost at worst.
 
 What is paid or held is one number in a file of the run's folder, which all jobs change under a lock. A request in flight is
 held at its worst case. One that a kill cut short stays so, since its server may have charged it.
@@ -166,7 +168,10 @@ def _noted(results: Path) -> Spent | None:
 
 
 def paid_for(results: Path, rates: Mapping[str, Rates]) -> float:
-    """What the stored samples of a run came to, those that were asked again later included, as far as they were counted."""
+    """What the stored samples of a run cost, as far as they were counted.
+
+    Those that were asked again later are included.
+    """
     files = [*results.glob("samples/*/*/*/*.json"), *results.glob("superseded/**/*.json")]
     return sum(_cost(sample, rates) for path in files if isinstance(sample := read_sample(path), Sample))
 

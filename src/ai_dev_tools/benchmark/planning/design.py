@@ -1,4 +1,4 @@
-"""The cheapest design that can decide, where prices are known: which models, how often each case, and which arms."""
+"""The cheapest design that can decide, if prices are known: models, repeats and arms."""
 
 from __future__ import annotations
 
@@ -72,7 +72,9 @@ class Design:
 def cheapest(
     declared: Plan, pilot: Samples, target: Target, spending: Spending, available: int, outcomes: Sequence[str]
 ) -> Design | None:
-    """The cheapest of these designs: one model or all, each case once to three times, and the arms that claims need.
+    """The cheapest of these designs.
+
+    One model or all, each case once to three times, and the arms that claims need.
 
     None where no size would do, or what requests cost is not known. One that the tasks have clusters for goes first.
     """

@@ -1,4 +1,7 @@
-"""The price list `genai-prices`: what hosted models cost. Its data are inside the package, so nothing is fetched."""
+"""The price list `genai-prices`: what hosted models cost.
+
+Its data are inside the package, so nothing is fetched.
+"""
 
 from __future__ import annotations
 

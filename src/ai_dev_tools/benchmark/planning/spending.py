@@ -1,4 +1,7 @@
-"""What a run will cost, with a range: from what its requests took before, else from the length of its prompts."""
+"""What a run will cost, with a range.
+
+From what its requests took before, or from the length of its prompts.
+"""
 
 from __future__ import annotations
 
@@ -181,7 +184,10 @@ def _lengths(experiment: Experiment, task: str, root: Path) -> dict[str, float]:
 
 
 def _from_lengths(experiment: Experiment, lengths: Mapping[str, float], arm: str, rate: Rates) -> Range | None:
-    """From characters of prompts; an arm whose prompts are not made yet is taken to be as long as the baseline."""
+    """Tokens from characters of prompts.
+
+    An arm whose prompts are not made yet is assumed to be as long as the baseline.
+    """
     longest = max(lengths.values(), default=None)
     if longest is None:
         return None

@@ -39,7 +39,7 @@ PLAIN_ARGUMENTS: Mapping[str, Mapping[str, Argument]] = {
 
 
 def check_command(argv: tuple[str, ...], arguments: Mapping[str, object]) -> None:
-    """Raise ValueError for a command that could execute what a model writes, or that names an unknown placeholder."""
+    """Raise ValueError for a command that could execute a model's text or has an unknown placeholder."""
     check_words(argv[:1], PLACES)
     check_words(argv, (*GIVEN, *arguments))
     program = PurePosixPath(argv[0]).name.lower().removesuffix(".exe")

@@ -66,7 +66,7 @@ def agent_tool(spec: ToolSpec, sandbox: SandboxSetting = "auto") -> AgentTool:
 
 
 def agent_digest(spec: ToolSpec, version: str) -> str:
-    """A digest of everything that determines what a tool does for an agent: files, version, and what is executed."""
+    """A digest of what determines a tool's work for an agent: files, version, what is executed."""
     executed = [
         executed_digest(found_argv([filled(word, places_of(spec)) for word in words if fixed(word)]), spec.package)
         for words in spec.agent_commands()

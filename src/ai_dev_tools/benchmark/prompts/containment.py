@@ -162,7 +162,9 @@ def run_contained(
 
 
 class Contained:
-    """A program that runs in a folder of its own, below its supervisor, until it ends, hits a limit or is told to end.
+    """A program that runs in a folder of its own, below its supervisor.
+
+    It runs until it ends, hits a limit or is told to end.
 
     The thread that starts it has to live as long as it does: a sandbox ends with the thread that made it.
 

@@ -154,5 +154,8 @@ def arm_design(arm: str, settings: AgentSettings, installed: InstalledProgram | 
 
 
 def with_tool(design: ArmDesign, prepared: PreparedTool) -> ArmDesign:
-    """The design of an arm whose agent has a tool, at one case: the tool as it was prepared there, and what it offers."""
+    """The design of an arm whose agent has a tool, at one case.
+
+    The tool as it was prepared there, and what it offers.
+    """
     return msgspec.structs.replace(design, tool=prepared.agent, offered=prepared.offered)

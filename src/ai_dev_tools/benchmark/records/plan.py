@@ -57,7 +57,7 @@ class Claim(_Part):
 
 
 class Price(_Part):
-    """What requests to one model cost, in the currency of the plan: a million tokens, or an hour of measuring."""
+    """What requests to one model cost in the plan's currency: per million tokens, or per hour."""
 
     input: Amount = 0.0
     cached_input: Amount | None = None

@@ -1,4 +1,7 @@
-"""What each tool made of each case's workspace before any agent worked in it: `results/prepared/{task}.{tool}.jsonl`."""
+"""What each tool made of each case's workspace before any agent worked in it.
+
+Kept in `results/prepared/{task}.{tool}.jsonl`.
+"""
 
 from __future__ import annotations
 

@@ -111,7 +111,10 @@ def verdict_of(row: Mapping[str, Any], arms: list[Unread] | None = None, amounts
 
 
 def paid(data: RunData, row: Mapping[str, Any]) -> str:
-    """`0.42 USD instead of 0.61 USD`: the mean request of both arms, a thousand times; empty for other outcomes."""
+    """`0.42 USD instead of 0.61 USD`: a thousand mean requests of both arms.
+
+    Empty for other outcomes.
+    """
     if row["outcome"] != MONEY or not data.currency:
         return ""
     arms = (str(row[arm]) for arm in ("approach", "reference"))

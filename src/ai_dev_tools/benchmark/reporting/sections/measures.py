@@ -203,7 +203,10 @@ METRIC_COLUMNS = (
 
 
 def _columns(data: RunData) -> tuple[Column, ...]:
-    """The columns of the metrics table, with thoughts where models had any, and money where the run has prices."""
+    """The columns of the metrics table.
+
+    With thoughts if models had any, and money if the run has prices.
+    """
     paid = (
         Column("money_mean", f"{data.currency} per 1,000", "number", 3),
         Column("money_per_point", f"{data.currency} per 1,000 points", "number", 3),
