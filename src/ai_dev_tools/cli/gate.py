@@ -29,7 +29,8 @@ def gate(
         typer.Option(
             "--metric",
             metavar="NAME=BOUND ...",
-            help="tokens=1.05 time=1.10 (ratios) quality=0.05 failures=0.05 (differences) [default: all but time]",
+            help="tokens=1.05 time=1.10 money=1.05 (ratios) quality=0.05 failures=0.05 (differences) "
+            "[default: tokens quality failures]",
         ),
     ] = None,
     approach: Annotated[str, typer.Option("--approach", help="The arm that is judged")] = "tools",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pandas as pd
 import pytest
 
 from ai_dev_tools.benchmark._util.text import number, percent
+from ai_dev_tools.benchmark.analysis.money import with_prices
 from ai_dev_tools.benchmark.analysis.samples import Samples
 from ai_dev_tools.benchmark.comparison import write_batch_report, write_comparison
 from ai_dev_tools.benchmark.comparison.page import table_page, write_overview
@@ -20,6 +22,7 @@ from ai_dev_tools.benchmark.config.batches import BATCHES, Batch
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.planning.estimate import DurationEstimate, announcement
 from ai_dev_tools.benchmark.records.model_size import parameters, recorded_size
+from ai_dev_tools.benchmark.records.prices import Rates
 from ai_dev_tools.benchmark.records.sample import Sample
 from support.report_runs import fail, make_run, make_stored, with_identity
 
@@ -358,3 +361,32 @@ def test_what_is_made_for_each_run_starts_with_its_name_in_the_order_of_the_runs
     table = per_run(Samples.prepare(together(runs)), [run.name for run in runs], arms)
     assert table.columns[0] == "run"
     assert list(dict.fromkeys(table["run"])) == ["medium", "light"]
+
+
+# ------------------------------------------------------------------------------------------------------- money
+
+
+def with_money(run: Run, currency: str = "USD") -> Run:
+    rates = {model: Rates(input=1.0, output=4.0) for model in set(run.samples["model"])}
+    return replace(run, samples=with_prices(run.samples, rates, currency))
+
+
+def test_runs_with_prices_are_compared_in_money_too(members: tuple[Run, Run], tmp_path: Path) -> None:
+    before, _ = members
+    content = compare(tmp_path, with_money(before), with_money(replace(before, name="again")))
+    for table in ("effects", "changes"):
+        assert {"tokens", "time", "money", "quality"} == {row["comparison"] for row in rows(content, table)}, table
+    changed = [row for row in rows(content, "changes") if row["comparison"] == "money"]
+    assert {row["value"] for row in changed} == {1.0}
+
+
+@pytest.mark.parametrize("currency", ["EUR", None], ids=["another currency", "no prices"])
+def test_money_of_two_runs_is_compared_only_in_one_currency(
+    members: tuple[Run, Run], tmp_path: Path, currency: str | None
+) -> None:
+    before, _ = members
+    after = replace(before, name="again")
+    content = compare(tmp_path, with_money(before), with_money(after, currency) if currency else after)
+    within = {row["run"] for row in rows(content, "effects") if row["comparison"] == "money"}
+    assert within == {"light", "again"} if currency else {"light"}, "a ratio within one run needs no other"
+    assert "money" not in {row["comparison"] for row in rows(content, "changes")}

@@ -30,14 +30,23 @@ def unavailable(table: pd.DataFrame) -> frozenset[str]:
     return frozenset((*money, *(() if THOUGHTS in table.columns else NEED_THOUGHTS)))
 
 
+def has_prices(table: pd.DataFrame) -> bool:
+    """Whether any sample has a price."""
+    return bool(_currencies(table))
+
+
 def is_priced(table: pd.DataFrame) -> bool:
-    """Whether samples have prices, in one currency."""
-    return CURRENCY in table.columns and table[CURRENCY].replace("", None).dropna().nunique() == 1
+    """Whether samples have prices in one currency, so that their money can be compared."""
+    return len(_currencies(table)) == 1
+
+
+def _currencies(table: pd.DataFrame) -> list[str]:
+    return list(table[CURRENCY].replace("", None).dropna().unique()) if CURRENCY in table.columns else []
 
 
 def currency_of(table: pd.DataFrame) -> str:
     """The currency of priced samples."""
-    return str(table[CURRENCY].replace("", None).dropna().iloc[0])
+    return str(_currencies(table)[0])
 
 
 def with_prices(table: pd.DataFrame, rates: Mapping[str, Rates], currency: str) -> pd.DataFrame:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ai_dev_tools.benchmark.analysis.money import is_priced, with_money
+from ai_dev_tools.benchmark.analysis.money import has_prices, with_money
 from ai_dev_tools.benchmark.analysis.money import wasted as wasted_money
 from ai_dev_tools.benchmark.analysis.pairs import Pairs
 from ai_dev_tools.benchmark.analysis.samples_table import CUT_OFF, LIMIT, LOOP, codes
@@ -76,7 +76,7 @@ def costs(table: pd.DataFrame) -> pd.DataFrame:
         place=_places(table),
         dropped=np.where(status == "failed", "failed: " + table["error_class"].astype(str).replace("", "unknown"), ""),
     )
-    if priced := is_priced(table):
+    if priced := has_prices(table):
         table = with_money(table, read)
     costed = (*_COSTS, *(_MONEY if priced else ()))
     lost = (status == "failed").to_numpy()
