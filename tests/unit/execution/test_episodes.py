@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ import pytest
 from ai_dev_tools.benchmark.agents import episode
 from ai_dev_tools.benchmark.agents.actions import ActionResult
 from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.execution import ask_block
 from ai_dev_tools.benchmark.prompts.episodes import ArmDesign
 from ai_dev_tools.benchmark.records.episode import Limits
 from ai_dev_tools.benchmark.records.sample import Sample, SampleError
@@ -274,3 +276,45 @@ def test_samples_of_episodes_are_read_as_they_were_written(bench: Bench) -> None
     data = json.loads(bench.path("agent", 0).read_bytes())
     assert msgspec.convert(data, Sample) == sample
     assert "prompt_cached_tokens" in data["turns"][0] and "error" not in data["turns"][0]
+
+
+def test_a_blocks_memory_holds_no_transcripts_and_its_file_all_of_them(bench: Bench) -> None:
+    wanted = bench.block(**ONE)
+    work = ask_block(wanted, episode_prompts(wanted), bench.lines.append, threading.Event())
+    assert [sample.turns for sample in work.done.values()] == [[]]
+    assert [len(sample.turns) for sample in work.samples()] == [3]
+
+
+def test_a_corrected_truth_scores_an_episode_again_and_keeps_its_turns(bench: Bench) -> None:
+    run(bench)
+    corrected = msgspec.structs.replace(episode_prompt("one", "agent"), truth={"colour": "green"})
+    (sample,) = bench.run({("one", "agent"): corrected}, **ONE)
+    assert (sample.score, len(sample.turns), bench.asked) == (0.0, 3, [])
+
+
+# replays
+
+
+@pytest.mark.parametrize("protocol", ["json", "native"])
+def test_a_replay_plays_every_turn_and_the_attempt_that_failed(bench: Bench, protocol: Any) -> None:
+    bench.fake.calls_functions = True
+    failed: list[int] = []
+
+    def bend(number: int, reply: Any) -> Any:
+        return (500, [{"error": "llama runner process has terminated"}], 0.0) if number == 1 and not failed else reply
+
+    bench.fake.bend = bend
+    design = ArmDesign(protocol=protocol)
+    arms: dict[str, Any] = {"approaches": ["agent", "agent-none"]}
+    recorded = run(bench, design, **arms)
+    assert sorted(len(sample.attempts) for sample in recorded) == [1, 2]
+    endpoint = {"kind": "replay", "replay_from": str(bench.folder)}
+    replayed = run(bench, design, results=str(bench.folder.parent / "again"), endpoint=endpoint, **arms)
+    assert not bench.asked
+
+    def shown(sample: Sample) -> Any:
+        turns = [(turn.action, turn.arguments, turn.input_tokens, turn.result) for turn in sample.turns]
+        errors = [attempt.error and attempt.error.class_ for attempt in sample.attempts]
+        return sample.approach, sample.answer, sample.score, sample.input_tokens, turns, errors
+
+    assert [*map(shown, replayed)] == [*map(shown, recorded)]

@@ -24,7 +24,7 @@ from ai_dev_tools.benchmark.execution.threads import RequestThreads
 from ai_dev_tools.benchmark.execution.warming import warm_up
 from ai_dev_tools.benchmark.plugins import load_plugins
 from ai_dev_tools.benchmark.prompts import Prompt
-from ai_dev_tools.benchmark.records.block import Block, cells, in_dialect, named_api
+from ai_dev_tools.benchmark.records.block import Block, in_dialect, named_api
 from ai_dev_tools.benchmark.records.sample import Sample
 
 MAX_RESTARTS = 2
@@ -37,7 +37,18 @@ def run_block(
     stop: threading.Event,
     only: tuple[str, int] | None = None,
 ) -> list[Sample]:
-    """All samples of a block in the order of sending.
+    """All samples of a block in the order of sending; see `ask_block`."""
+    return list(ask_block(block, prompts, log, stop, only).samples())
+
+
+def ask_block(
+    block: Block,
+    prompts: dict[tuple[str, str], Prompt],
+    log: Log,
+    stop: threading.Event,
+    only: tuple[str, int] | None = None,
+) -> Work:
+    """Have all samples of a block on disk.
 
     Existing ones that still match are kept; the others are asked now.
 
@@ -63,8 +74,7 @@ def run_block(
     require_scores(work)
     if work.skipped:
         log(f"{block.task}: {work.skipped} samples skipped, because their corpus is not available")
-    order = {(cell.approach, cell.sample): cell.order for cell in cells(block)}
-    return sorted(work.done.values(), key=lambda sample: order[sample.approach, sample.sample])
+    return work
 
 
 def _settle_dialect(work: Work, endpoint: ReadyEndpoint, log: Log) -> None:

@@ -11,7 +11,7 @@ import argparse
 import threading
 from pathlib import Path
 
-from ai_dev_tools.benchmark.execution import run_block
+from ai_dev_tools.benchmark.execution import ask_block
 from ai_dev_tools.benchmark.execution.job import Say, end_in_order, job
 from ai_dev_tools.benchmark.execution.stock import retryable
 from ai_dev_tools.benchmark.prompts import read_prompts
@@ -32,10 +32,10 @@ def main(arguments: list[str] | None = None) -> int:
     only = (given.only[0], int(given.only[1])) if given.only else None
     with job(given.log) as say:
         block = Block.from_json(given.block)
-        samples = run_block(block, read_prompts(given.prompts), say, threading.Event(), only)
+        work = ask_block(block, read_prompts(given.prompts), say, threading.Event(), only)
         if given.output:
-            write_block(given.output, samples)
-            _note_round(given.output, block, retryable(samples, block.retry), say)
+            write_block(given.output, work.samples())
+            _note_round(given.output, block, retryable(work.done.values(), block.retry), say)
     return 0
 
 

@@ -6,7 +6,7 @@ import os
 import time
 import uuid
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,10 +66,27 @@ class Work:
 
     def store(self, sample: Sample) -> None:
         write_sample(self.path(sample.approach, sample.sample), sample)
-        self.done[sample.approach, sample.sample] = sample
+        self.keep(sample)
+
+    def keep(self, sample: Sample) -> None:
+        """Remember that a sample is there; the turns of an episode stay on disk."""
+        self.done[sample.approach, sample.sample] = (
+            msgspec.structs.replace(sample, turns=[]) if sample.turns else sample
+        )
+
+    def whole(self, sample: Sample) -> Sample:
+        """A sample that is there, with its turns."""
+        found = read_sample(self.path(sample.approach, sample.sample)) if sample.limits else sample
+        return found if isinstance(found, Sample) else sample
+
+    def samples(self) -> Iterator[Sample]:
+        """All samples that are there, one by one, in the order of sending."""
+        order = {(cell.approach, cell.sample): cell.order for cell in cells(self.block)}
+        for key in sorted(self.done, key=lambda key: order[key]):
+            yield self.whole(self.done[key])
 
 
-def retryable(samples: list[Sample], retry: str) -> int:
+def retryable(samples: Iterable[Sample], retry: str) -> int:
     """How many samples a later run should ask again."""
     return sum(_asked_again(sample, retry) for sample in samples)
 
@@ -100,7 +117,7 @@ def take_stock(work: Work, log: Log, only: tuple[str, int] | None) -> None:
             and not _asked_again(found, work.block.retry)
             and not (work.block.retry == "plan" and found.plan != work.block.plan)
         ):
-            work.done[cell.approach, cell.sample] = found
+            work.keep(found)
             _derive_again(work, found, prompt)
             continue
         if found is not None:
@@ -151,13 +168,14 @@ def _derive_again(work: Work, sample: Sample, prompt: Prompt) -> None:
     score = score_of(sample.answer, prompt) if sample.status == "completed" else None
     tool = sample.tool_s, sample.tool_other_cpu_s
     if (
-        not sample.turns
+        sample.limits is None
         and is_disturbed(sample.tool_other_cpu_s, sample.tool_s)
         and not is_disturbed(prompt.tool_other_cpu_s, prompt.tool_s)
     ):
         tool = prompt.tool_s, prompt.tool_other_cpu_s
     if (score, *tool) != (sample.score, sample.tool_s, sample.tool_other_cpu_s):
-        work.store(msgspec.structs.replace(sample, score=score, tool_s=tool[0], tool_other_cpu_s=tool[1]))
+        whole = work.whole(sample)
+        work.store(msgspec.structs.replace(whole, score=score, tool_s=tool[0], tool_other_cpu_s=tool[1]))
 
 
 def require_scores(work: Work) -> None:

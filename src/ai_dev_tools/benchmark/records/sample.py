@@ -166,10 +166,13 @@ def decode(data: bytes) -> Sample:
         return msgspec.convert({RENAMED.get(name, name): value for name, value in fields.items()}, Sample)
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes | Iterable[bytes]) -> None:
     """Write a file atomically.
 
     Readers, kills and power cuts leave either the old file or the complete new one.
+
+    Args:
+        data: all of it, or its parts in turn.
 
     Raises:
         ConfigurationError: the folder cannot be written or the disk is full.
@@ -178,7 +181,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "wb") as file:
-            file.write(data)
+            file.writelines([data] if isinstance(data, bytes) else data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -249,4 +252,4 @@ def read_block(path: Path) -> list[Sample]:
 
 def write_block(path: Path, samples: Iterable[Sample]) -> None:
     """Write samples as JSON lines, atomically."""
-    write_atomically(path, b"".join(encode(sample) + b"\n" for sample in samples))
+    write_atomically(path, (encode(sample) + b"\n" for sample in samples))
