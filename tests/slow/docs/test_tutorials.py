@@ -8,11 +8,12 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from fakes.agent_model import Message, action, answer, playing
 from fakes.ollama import FakeOllama
 from support.repository import ROOT
 from support.workflow_project import Project
@@ -158,3 +159,30 @@ def test_the_tutorial_about_a_task(project: Project) -> None:
         assert answered(project) == {("unused_code", arm): 3 for arm in ("baseline", "no_context", "tools")}
         scores = {(row["case"], float(row["score"])) for row in rows(project, "samples")}
         assert scores == {("bakery", 0.25), ("ferry", 0.25), ("kiosk", 1)}, "the fake says: none, used"
+
+
+def looks_once(conversation: Sequence[Message], turn: int) -> Message:
+    """An agent that looks for `price_of` and answers the question about its callers, whatever it is asked."""
+    if turn == 0:
+        return action("search", pattern="price_of(", path="")
+    return answer({"functions": ["sell", "label"], "file": "prices.py"})
+
+
+def test_the_tutorial_about_a_repository(project: Project) -> None:
+    saved = save_files("tutorial-own-repository.md", project.folder)
+    assert saved == [
+        "myrepo/shop/prices.py",
+        "myrepo/shop/stock.py",
+        "myrepo/shop/till.py",
+        "mytasks/shop_questions/cases.csv",
+        "mytasks/shop_questions/task.yaml",
+    ]
+    check, ask = commands("tutorial-own-repository.md", "snakemake")
+    with FakeOllama(models=[MODEL]) as fake:
+        run(project, check, fake)
+        assert fake.requests == []
+        fake.converse = playing(looks_once, last={"functions": [], "file": ""})
+        run(project, ask, fake)
+        assert answered(project) == {("shop_questions", arm): 3 for arm in ("agent", "agent-none")}
+        scores = {row["case"]: float(row["score"]) for row in rows(project, "samples") if row["approach"] == "agent"}
+        assert scores == {"callers": 1, "fault": 0, "receipts": pytest.approx(1 / 3)}
