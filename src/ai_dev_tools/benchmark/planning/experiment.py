@@ -199,9 +199,8 @@ class Experiment:
                 f"config: 'plan.reference' is '{reference}', which is not an arm of this run, {nearest(reference, names)}"
             )
         self._refuse_what_no_agent_can_do()
-        tasks = self.tasks.values()
-        exists = reads_workspaces if tasks and all(task.agents_only for task in tasks) else bool
-        return [name for name in names if exists(name)]
+        for_agents = bool(self.tasks) and all(task.agents_only for task in self.tasks.values())
+        return [name for name in names if reads_workspaces(name)] if for_agents else names
 
     def _refuse_what_no_agent_can_do(self) -> None:
         for task in self.tasks.values() if self.agent_arms else ():
