@@ -85,3 +85,67 @@ def test_episodes_from_the_question_to_an_archive_that_is_verified_and_replayed(
         name: sample["answer"] for name, sample in files.items()
     }
     assert all(len(sample["turns"]) == (2 if "/agent/" in name else 1) for name, sample in replayed.items())  # type: ignore[arg-type]
+
+
+# --- what a tool earns ----------------------------------------------------------------------------------------------
+
+
+def write_tool(folder: Path, name: str) -> None:
+    """A tool with one action, `find_NAME`, that searches all files."""
+    folder.mkdir(exist_ok=True)
+    command = {
+        "name": f"find_{name}",
+        "description": "Shows the lines of all files that contain a word.",
+        "argv": ["grep", "-rhw", "-e", "{word}", "."],
+        "arguments": {"word": "string"},
+    }
+    # of grep, 1 says that it found nothing
+    tool = {"id": name, "description": name, "install": "part of every system", "accept_exit": [0, 1]}
+    (folder / f"{name}.yaml").write_text(yaml.safe_dump(tool | {"agent": {"commands": [command]}}))
+
+
+READING = (action("list_files", path=""), *(action("read_file", path=f"part{i}.py", start=1) for i in range(3)))
+
+
+def player(conversation: Sequence[Message], turn: int) -> Message:
+    """An agent that reads file by file. `good` leads it to the line, `astray` to nothing, and `unused` it leaves alone."""
+    opening = conversation[0]["content"]
+    asked = re.search(r"Which colour has (\w+)\?", opening)
+    found = re.search(rf"COLOUR_OF_{asked[1]} = '(\w+)'", conversation[-1]["content"]) if asked else None
+    if found:
+        return answer({"colour": found[1]})
+    if '"find_good"' in opening and turn == 0:
+        return action("find_good", word=f"COLOUR_OF_{asked[1]}" if asked else "")
+    if '"find_astray"' in opening and turn < 3:
+        return action("find_astray", word=f"x{turn}")
+    return READING[(turn - 3 if '"find_astray"' in opening else turn) % len(READING)]
+
+
+def test_a_good_tool_saves_one_that_leads_astray_costs_and_one_that_is_never_used_gets_no_word(
+    project: Project,
+) -> None:
+    write_needles(project.folder / "mine", 44)
+    for name in ("good", "astray", "unused"):
+        write_tool(project.folder / "own", name)
+    with FakeOllama([MODEL]) as fake:
+        fake.converse = playing(player, last=GUESS)
+        project.run(
+            "tables", profile="light", endpoint=fake.url, task_folders="mine", tool_folders="own", tasks="needle",
+            samples=44, approaches="agent,agent-none", tools="good,astray,unused",
+        )  # fmt: skip
+    tables = project.folder / "results" / "light" / "tables"
+    verdicts = json.loads((tables / "verdicts.json").read_bytes())
+    said = {row["approach"]: row for row in verdicts if (row["outcome"], row["task"]) == ("tokens", "(all)")}
+    assert {name: row["verdict"] for name, row in said.items()} == {
+        "agent-good": "saves",
+        "agent-astray": "costs",
+        "agent-unused": "inconclusive",
+    }, {name: row["reasons"] for name, row in said.items()}
+    assert {name: row["tool_used"] for name, row in said.items()} == {
+        "agent-good": 1,
+        "agent-astray": 1,
+        "agent-unused": 0,
+    }
+    assert "never used" in said["agent-unused"]["reasons"]
+    samples = project.sample_files("light")
+    assert all(sample["tool_s"] > 0 for name, sample in samples.items() if "/agent-good/" in name)  # type: ignore[operator]
