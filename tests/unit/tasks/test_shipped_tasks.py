@@ -119,9 +119,9 @@ def test_only_the_task_about_one_file_is_of_a_single_source() -> None:
 
 
 def test_every_truth_is_what_its_audit_finds(task: Task) -> None:
-    """Independently of the tools. Tasks of fetched files are audited where those are at hand."""
-    if not all((CORPORA / corpus).is_dir() for corpus in task.corpora):
-        pytest.skip("its corpora are not at hand")
+    """Independently of the tools. Tasks of fetched files: test_corpus_tasks.py, test_navigation.py."""
+    if task.corpora:
+        pytest.skip("its corpora are fetched")
     assert audit_task(task.folder, CORPORA) == []
 
 
