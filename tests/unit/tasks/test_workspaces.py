@@ -262,6 +262,14 @@ def test_a_link_in_a_commit_may_not_lead_out(mine: Path, commit: str, tmp_path: 
         fetched(task_of(tmp_path / "b", {"git": str(mine), "commit": outside}), tmp_path)
 
 
+def test_an_address_without_a_repository_is_one_line_with_gits_own_reason(tmp_path: Path) -> None:
+    task = task_of(tmp_path, {"git": (tmp_path / "absent").as_uri(), "commit": COMMIT})
+    with pytest.raises(ConfigurationError, match=r"Could not read from remote repository\. Check address") as caught:
+        fetched(task, tmp_path)
+    assert "\n" not in str(caught.value)
+    assert ".." not in str(caught.value)
+
+
 def test_a_commit_that_an_address_lacks_is_one_line(mine: Path, commit: str, tmp_path: Path) -> None:
     task = task_of(tmp_path, {"git": mine.as_uri(), "commit": COMMIT})
     with pytest.raises(ConfigurationError, match=f"{COMMIT} cannot be fetched from file://") as caught:

@@ -104,7 +104,7 @@ def _fetched(source: WorkspaceSource, repository: Path, where: str) -> Path:
     done = _git([*command, str(source.git), str(source.commit)], repository, FETCH_TIMEOUT_S)
     if done.returncode:
         raise ConfigurationError(
-            f"{where}: {source.commit} cannot be fetched from {source.git}: {_last_line(done.stderr)}",
+            f"{where}: {source.commit} cannot be fetched from {source.git}: {_reason(done.stderr)}",
             remedy="Check address, commit and network; or clone it, and name the folder as `git`",
         )
     return repository
@@ -197,6 +197,9 @@ def _environment() -> dict[str, str]:
     return kept | {"GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh", "LC_ALL": "C"}
 
 
-def _last_line(output: bytes) -> str:
+def _reason(output: bytes) -> str:
+    """Git's own reason for a failure: the last line that it marks as one."""
     lines = output.decode(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "no reason given"
+    marked = [line for line in lines if line.startswith(("fatal: ", "error: "))]
+    found = (marked or lines or ["no reason given"])[-1]
+    return found.removeprefix("fatal: ").removeprefix("error: ").rstrip(".")
