@@ -15,6 +15,7 @@ MISSING = "–"
 HUGE, HUGE_WITH_DECIMALS = 1e9, 1e6
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _KEPT = {"\n", "\t"}
+_NOT_KEPT, _SPACES = str.maketrans("", "", "".join(_KEPT)), str.maketrans(dict.fromkeys(_KEPT, " "))
 
 
 def is_missing(value: object) -> bool:
@@ -96,8 +97,10 @@ def visible(text: str, keep_lines: bool = True) -> str:
         keep_lines: whether line ends and tabs stay; otherwise they become a space.
     """
     text = text.replace("\r\n", "\n")
-    if text.isascii() and text.isprintable():
+    if text.isprintable():  # then no character is of a category below
         return text
+    if text.translate(_NOT_KEPT).isprintable():
+        return text if keep_lines else text.translate(_SPACES)
     pieces = []
     for character in text:
         if character in _KEPT:
