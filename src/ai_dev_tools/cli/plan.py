@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -59,12 +59,14 @@ def plan_of(experiment: Experiment, root: Path, effect: float | None = None) -> 
     from ai_dev_tools.benchmark.planning.pricing import unused_prices
     from ai_dev_tools.benchmark.planning.sizing import size_up, sizing_lines
     from ai_dev_tools.benchmark.planning.spending import spending
+    from ai_dev_tools.benchmark.plugins import AGENT_FLOOR
     from ai_dev_tools.benchmark.prompts.sizes import misfits
     from ai_dev_tools.benchmark.records import paths
     from ai_dev_tools.benchmark.records.plan import read_plans
     from ai_dev_tools.benchmark.workflow.same_model import changed_models
 
     profile = experiment.config.profile
+    several = [arm for arm in experiment.agent_arms if arm != AGENT_FLOOR]
     plan = experiment.plan(profile)
     guess = estimate(experiment, [profile], root)
     ledger = read_plans(root / paths.PLANS.format(profile=profile))
@@ -98,6 +100,7 @@ def plan_of(experiment: Experiment, root: Path, effect: float | None = None) -> 
         *(f"This plan {said}" for said in earlier),
         *_said(plan),
         f"Requests: {guess.requests}, of which {guess.missing} are to be asked; time {seconds}",
+        *_episodes(several, experiment.config.agent.turns),
         *(costs.lines() if costs else ()),
         *(f"Where your code goes: {one}" for one in sent),
         *(f"Context: {misfit}" for misfit in too_long),
@@ -105,8 +108,15 @@ def plan_of(experiment: Experiment, root: Path, effect: float | None = None) -> 
     if sizing:
         lines += sizing_lines(sizing)
     else:
-        lines.append("No claim: a claim needs the arm 'tools' (or tools-NAME) and the reference arm")
+        needed = "arms agent-NAME and agent" if several else "arm 'tools' (or tools-NAME) and the reference arm"
+        lines.append(f"No claim: a claim needs the {needed}")
     return content, "\n".join(lines)
+
+
+def _episodes(arms: Sequence[str], turns: int) -> Iterator[str]:
+    """How many requests are behind a sample of an agent, for people."""
+    if arms:
+        yield f"Episodes: a sample of {', '.join(arms)} is up to {turns} requests to the model"
 
 
 def _said(plan: Plan) -> Iterator[str]:

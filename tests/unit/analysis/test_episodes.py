@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ai_dev_tools.benchmark.analysis.continuity import departures
 from ai_dev_tools.benchmark.analysis.flatten import OF_EPISODES, sample_row, samples_table
 from ai_dev_tools.benchmark.analysis.metrics import compute_metrics
 from ai_dev_tools.benchmark.analysis.metrics_table import OF_EPISODES as EPISODE_METRICS
@@ -59,6 +60,13 @@ def test_an_agent_with_a_tool_is_held_against_the_agent_and_the_agents_floor() -
     without_floor = episodes()
     without_floor = without_floor[without_floor["approach"] != "agent-none"]
     assert "floor: agent-none did not run" in judged(without_floor)["reasons"]
+
+
+def test_other_limits_are_another_undertaking_and_added_agents_are_not() -> None:
+    (plain,) = declared(episodes(n=4))
+    twelve, five = (plain.model_copy(update={"agents": {"turns": turns, "version": 1}}) for turns in (12, 5))
+    assert departures(twelve, five) == ["agent.turns is 5 instead of 12"]
+    assert departures(plain, twelve) == departures(twelve, twelve) == []
 
 
 def test_a_tool_that_leads_astray_costs() -> None:

@@ -17,6 +17,7 @@ from ai_dev_tools.benchmark.prompts.episodes import ArmDesign
 from ai_dev_tools.benchmark.records.episode import Limits
 from ai_dev_tools.benchmark.records.sample import Sample, SampleError
 from fakes.agent_model import action, answer, in_turn, playing
+from fakes.openai_api import FakeOpenAI
 from support.bench import Bench, answering
 from support.episodes import PLAIN_DESIGN, FakeTool, episode_prompt, episode_prompts
 
@@ -318,3 +319,40 @@ def test_a_replay_plays_every_turn_and_the_attempt_that_failed(bench: Bench, pro
         return sample.approach, sample.answer, sample.score, sample.input_tokens, turns, errors
 
     assert [*map(shown, replayed)] == [*map(shown, recorded)]
+
+
+def test_an_episode_that_is_stopped_leaves_nothing_and_is_asked_again_from_its_beginning(bench: Bench) -> None:
+    stop = threading.Event()
+    plain = playing(in_turn(*READING), last=RED)
+
+    def converse(conversation: Any, schema: Any) -> str:
+        if len(conversation) == 3:
+            stop.set()
+        return plain(conversation, schema)
+
+    bench.fake.converse = converse
+    wanted = bench.block(**ONE)
+    ask_block(wanted, episode_prompts(wanted), bench.lines.append, stop)
+    assert bench.samples_there() == []
+    bench.fake.converse = plain
+    (sample,) = run(bench)
+    assert len(sample.turns) == len(bench.asked) == 3
+
+
+# servers with OpenAI's API
+
+
+def test_episodes_at_a_server_with_openais_api(bench: Bench) -> None:
+    said = [json.dumps(step) for step in READING]
+    with FakeOpenAI() as server:
+        server.answer = lambda prompt, schema: said[(len(server.chats) - 1) % 3]
+        (sample,) = run(bench, endpoint={"kind": server.url})
+        bodies = [chat.body for chat in server.chats]
+    assert (sample.status, sample.score, [turn.action for turn in sample.turns]) == (
+        "completed",
+        1.0,
+        ["list_files", "read_file", "answer"],
+    )
+    assert [len(body["messages"]) for body in bodies] == [1, 3, 5]
+    assert sample.total_tokens == sum((t.input_tokens or 0) + (t.output_tokens or 0) for t in sample.turns)
+    assert "num_ctx" not in sample.request.options

@@ -54,6 +54,8 @@ def _rules(earlier: Plan, later: Plan) -> Iterator[str]:
         f"options.{name}": (earlier.options.get(name), later.options.get(name))
         for name in sorted({*earlier.options, *later.options})
     }
+    if later.agents:  # an earlier plan without agents is continued by one that adds them
+        pairs |= {f"agent.{name}": (old, later.agents.get(name)) for name, old in earlier.agents.items()}
     yield from (f"{name} is {new} instead of {old}" for name, (old, new) in pairs.items() if old != new)
     changed = [name for name in _other_code(earlier, later) if name.startswith("scorer ")]
     yield from (f"another version of {name}" for name in changed)
