@@ -15,7 +15,9 @@ from ai_dev_tools.benchmark.execution.purse import Purse, paid_for, spent_so_far
 from ai_dev_tools.benchmark.execution.request import chat_of
 from ai_dev_tools.benchmark.records.block import cells
 from ai_dev_tools.benchmark.records.prices import Budget, Rates
+from fakes.agent_model import action, answer, in_turn, playing
 from support.bench import Bench
+from support.episodes import episode_prompts
 from support.making import prompts
 
 RATES = {"fake:1b": Rates(input=1e6, output=1e6)}
@@ -35,6 +37,8 @@ def worst(bench: Bench) -> float:
     return max(purse.worst_case(chat, 10) for chat in chats)
 
 
+RED = {"colour": "red"}
+READING = (action("list_files", path=""), action("read_file", path="sky.py", start=1), answer(RED))
 WORST = Purse(budget(1), Path(), "fake:1b").worst_case(CHAT, 10)
 
 
@@ -223,3 +227,18 @@ def test_a_request_does_not_depend_on_the_budget(bench: Bench) -> None:
     plain, limited = (bench.block(budget=given) for given in (None, budget(5.0)))
     assert "budget" not in plain.to_json()
     assert type(limited).from_json(limited.to_json()).budget == budget(5.0)
+
+
+def test_an_episode_that_cannot_be_paid_to_its_end_is_no_sample(bench: Bench) -> None:
+    bench.fake.converse = playing(in_turn(*READING), last=RED)
+    design: dict[str, Any] = {"cases": ["one"], "samples": 1, "approaches": ["agent"], "run_requests": 1}
+    given = episode_prompts(bench.block(**design))
+    block = bench.block(**design)
+    (cell,) = cells(block)
+    first = Purse(budget(1), bench.folder, "fake:1b").worst_case(chat_of(block, cell, given["one", "agent"], 0), 10)
+    with pytest.raises(BudgetReached, match="0 of 1 requests of this run are answered, 1 are missing"):
+        bench.run(given, budget=budget(first + 200), **design)
+    assert bench.samples_there() == []
+    (sample,) = bench.run(given, budget=budget(1e6), **design)
+    assert sample.status == "completed"
+    assert spent_so_far(bench.folder, RATES) > total(bench), "its first turns were paid for twice"

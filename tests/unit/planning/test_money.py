@@ -135,6 +135,18 @@ def test_without_samples_the_cost_is_estimated_from_the_prompts(root: Path) -> N
     assert spending(experiment(root), root) is None
 
 
+def test_episodes_are_estimated_from_their_limits(root: Path) -> None:
+    one, episode = (
+        spending(experiment(root, prices={MODEL: PRICE}, approaches=arms), root)
+        for arms in ("baseline,no_context", "agent,agent-none")
+    )
+    assert one is not None
+    assert episode is not None
+    assert one.whole is not None
+    assert episode.whole is not None
+    assert episode.whole.high > 5 * one.whole.high
+
+
 def measured(root: Path, prices: dict[str, Any], stored: int = 3) -> Any:
     """A project in which requests were measured."""
     opened = experiment(root, prices=prices)

@@ -110,7 +110,8 @@ def _design(
     samples = max(2, int(np.ceil(most / tasks))) * repeats
 
     def cost(of: Sequence[str], each: int) -> Range:
-        return Range.total(spending.per_request[model, arm].times(each * tasks) for model in models for arm in of)
+        known = (spending.per_request.get((model, arm)) for model in models for arm in of)
+        return Range.total(found.times(each * tasks) for found in known if found)
 
     few = min(FEW_CASES, samples)
     return Design(

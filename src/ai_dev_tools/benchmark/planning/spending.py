@@ -17,6 +17,7 @@ from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.execution.purse import WRAPPING_TOKENS, spent_so_far
 from ai_dev_tools.benchmark.planning.estimate import measured_blocks, stored
 from ai_dev_tools.benchmark.planning.experiment import Experiment
+from ai_dev_tools.benchmark.plugins import is_agent
 from ai_dev_tools.benchmark.prompts.sizes import known_rows
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.prices import Rates, money
@@ -188,6 +189,8 @@ def _from_lengths(experiment: Experiment, lengths: Mapping[str, float], arm: str
 
     An arm whose prompts are not made yet is assumed to be as long as the baseline.
     """
+    if is_agent(arm):
+        return _of_episodes(experiment, rate)
     longest = max(lengths.values(), default=None)
     if longest is None:
         return None
@@ -200,3 +203,10 @@ def _from_lengths(experiment: Experiment, lengths: Mapping[str, float], arm: str
         rate.money(tokens + WRAPPING_TOKENS / 2, 0, cap / 2, seconds / 4),
         rate.money(tokens * TOKENIZERS + WRAPPING_TOKENS, 0, cap, seconds),
     )
+
+
+def _of_episodes(experiment: Experiment, rate: Rates) -> Range:
+    """From the limits of an episode, of which most take a part."""
+    limits, cap = experiment.config.agent, experiment.config.options.num_predict
+    most = rate.money(limits.tokens, 0, limits.turns * cap, limits.seconds)
+    return Range(most / 20, most / 3, most)
