@@ -76,6 +76,9 @@ def test_episodes_from_the_question_to_an_archive_that_is_verified_and_replayed(
         assert len(fake.requests) == 4 * 2 + 4, "two turns for each agent, one for each floor"
     files = project.sample_files("light")
     assert all(sample["score"] == 1.0 for name, sample in files.items() if "/agent/" in name)
+    page = (project.folder / "results" / "light" / "report" / "report.html").read_text()
+    assert "Where the tokens of an episode go" in page and "Turns, tool calls and limits" in page
+    assert '"turns":[{' in page.replace(" ", ""), "the sample browser shows them one by one"
     (archive,) = (project.folder / "results" / "light" / "archive").glob("*.zip")
     result = verify(archive)
     assert result.ok, result.findings

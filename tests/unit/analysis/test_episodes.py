@@ -8,8 +8,11 @@ import msgspec
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ai_dev_tools.benchmark.analysis.continuity import departures
+from ai_dev_tools.benchmark.analysis.episode_tokens import prompt_parts
 from ai_dev_tools.benchmark.analysis.flatten import OF_EPISODES, sample_row, samples_table
 from ai_dev_tools.benchmark.analysis.metrics import compute_metrics
 from ai_dev_tools.benchmark.analysis.metrics_table import OF_EPISODES as EPISODE_METRICS
@@ -158,7 +161,37 @@ def test_what_the_table_says_of_an_episode() -> None:
         "first_cached_tokens": 0,
         "limit_tokens": 60_000,
         "limit_seconds": 600.0,
+        "opening_tokens": 200,
+        "file_tokens": 75,
+        "tool_result_tokens": 0,
+        "own_message_tokens": 5,
     }
+
+
+COUNTS = st.lists(st.tuples(st.integers(0, 500), st.integers(0, 500), st.booleans()), min_size=1, max_size=12)
+
+
+@given(first=st.integers(1, 5000), steps=COUNTS)
+def test_the_parts_of_an_episodes_prompts_are_all_of_its_prompt_tokens(
+    first: int, steps: list[tuple[int, int, bool]]
+) -> None:
+    """Each prompt holds the one before, the model's message and what came back."""
+    turns, read = [], first
+    for written, came_back, by_tool in steps:
+        turns.append(Turn(input_tokens=read, output_tokens=written, tool=by_tool))
+        read += written + came_back
+    parts = prompt_parts(turns)
+    assert sum(parts.values()) == sum(turn.input_tokens or 0 for turn in turns)
+    assert parts["opening_tokens"] == first * len(turns)
+    again = range(len(turns) - 1, 0, -1)
+    assert parts["tool_result_tokens"] == sum(n * step[1] for n, step in zip(again, steps, strict=False) if step[2])
+
+
+def test_parts_are_unknown_where_a_count_is_missing_or_the_agent_forgot() -> None:
+    missing = [Turn(input_tokens=10, output_tokens=1), Turn(output_tokens=1)]
+    shorter = [Turn(input_tokens=90, output_tokens=1), Turn(input_tokens=40, output_tokens=1)]
+    for turns in ([], missing, shorter):
+        assert set(prompt_parts(turns).values()) == {None}
 
 
 def test_a_run_without_episodes_has_no_column_and_no_metric_of_them(tmp_path: Any) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pandas as pd
 
+from ai_dev_tools.benchmark.analysis.episode_tokens import PARTS, prompt_parts
 from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.records.sample import Sample, read_block
 
@@ -49,6 +50,7 @@ SAME_NAME = [
 OF_EPISODES = [
     *["turns", "tool_calls", "most_turn_tokens", "most_turn_load_s", "first_cached_tokens"],
     *["limit_tokens", "limit_seconds"],
+    *PARTS,
 ]
 """Columns that only tables with episodes have."""
 COLUMNS = [
@@ -109,6 +111,7 @@ def _of_episode(sample: Sample) -> Row:
         "first_cached_tokens": turns[0].prompt_cached_tokens if turns else None,
         "limit_tokens": sample.limits.tokens,
         "limit_seconds": sample.limits.seconds,
+        **prompt_parts(turns),
     }
 
 

@@ -231,6 +231,18 @@ for _column, _name, _text in (
 ):
     metric(_name, unit="", description=f"{_text}; t interval over clusters")(partial(_mean, column=_column))
 
+for _column, _text in (
+    ("opening_tokens", "its first message, sent again with every turn"),
+    ("file_tokens", "results of the agent's own file actions, sent again with every later turn"),
+    ("tool_result_tokens", "results of the judged tool, sent again with every later turn"),
+    ("own_message_tokens", "the model's earlier messages"),
+):
+    metric(
+        f"{_column}_mean",
+        unit="tokens",
+        description=f"Mean prompt tokens of an episode that are {_text}; t interval over clusters",
+    )(partial(_mean, column=_column))
+
 for _kind in ("input", "output", "total"):
     metric(f"{_kind}_tokens_sum", unit="tokens", description=f"Sum of {_kind} tokens of completed requests")(
         partial(_summary, column=f"{_kind}_tokens", what=np.sum)

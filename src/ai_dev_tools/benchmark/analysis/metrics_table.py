@@ -11,13 +11,17 @@ import numpy as np
 import pandas as pd
 
 from ai_dev_tools.benchmark.analysis.cells import DIMENSIONS, MetricCell, SampleColumns
+from ai_dev_tools.benchmark.analysis.episode_tokens import PARTS
 from ai_dev_tools.benchmark.analysis.money import currency_of, unavailable
 from ai_dev_tools.benchmark.analysis.samples import Samples, SamplesLike
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.plugins import METRICS, MONEY, Estimate, Metric
 
 COLUMNS = [*DIMENSIONS, "metric", "unit", "value", "low", "high", "n", "note"]
-OF_EPISODES = ("turns_mean", "tool_calls_mean", "tool_used_rate", "limit_rate", "new_input_tokens_mean")
+OF_EPISODES = (
+    *("turns_mean", "tool_calls_mean", "tool_used_rate", "limit_rate", "new_input_tokens_mean"),
+    *(f"{part}_mean" for part in PARTS),
+)
 """Metrics that only tables with episodes have."""
 
 

@@ -35,7 +35,8 @@ NUMBERS = words(
     "sample repeat seed order score input_tokens output_tokens total_tokens duration_s time_to_first_token_s "
     "load_s prompt_eval_s eval_s rest_s total_s tool_s tool_other_cpu_s prompt_cached_tokens attempts attempts_s in_flight "
     "server_cpu_s server_peak_rss_bytes other_cpu_s protocol num_ctx num_predict "
-    "turns tool_calls most_turn_tokens most_turn_load_s first_cached_tokens limit_tokens limit_seconds"
+    "turns tool_calls most_turn_tokens most_turn_load_s first_cached_tokens limit_tokens limit_seconds "
+    "opening_tokens file_tokens tool_result_tokens own_message_tokens"
 )
 _ZERO_IF_MISSING = ("repeat", "tool_s")
 _TIMES = [name for name in NUMBERS if name.endswith("_s")]

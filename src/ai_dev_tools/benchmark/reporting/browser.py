@@ -14,6 +14,7 @@ from pathlib import Path
 from ai_dev_tools.benchmark._util.json_values import JsonFields
 from ai_dev_tools.benchmark._util.text import shorten, visible
 from ai_dev_tools.benchmark.prompts import Prompt, read_prompts
+from ai_dev_tools.benchmark.records.episode import Turn
 from ai_dev_tools.benchmark.records.sample import Sample, read_block
 from ai_dev_tools.benchmark.tasks.scoring import foreign_scorers, score_fields
 
@@ -21,6 +22,8 @@ MOST_INLINE_SAMPLES = 2000
 MOST_INLINE_BYTES = 8_000_000
 MOST_TEXT = 30_000
 MOST_LINE = 90
+MOST_OF_A_TURN = 3000
+"""Characters of a message or a result; the sample file has all of the message."""
 SAMPLES_PER_PART = 200
 PROMPT_BYTES_PER_PART = 400_000
 FOLDER = "report_data"
@@ -151,6 +154,21 @@ def _detail(sample: Sample, prompt: Prompt | None, place: tuple[int, int] | None
         "fields": _fields(sample, prompt),
         "truth": _json(prompt.truth) if prompt else None,
         "prompt": place,
+        **({"turns": [_turn(turn) for turn in sample.turns]} if sample.turns else {}),
+    }
+
+
+def _turn(turn: Turn) -> dict[str, object]:
+    """One turn of an episode: what was asked, what came back, and what it cost."""
+    return {
+        "asked": None if turn.asked is None else shorten(visible(turn.asked), MOST_OF_A_TURN),
+        "said": shorten(visible(turn.text), MOST_OF_A_TURN),
+        "action": turn.action and visible(turn.action, False),
+        "tool": turn.tool,
+        "result": None if turn.result is None else shorten(visible(turn.result), MOST_OF_A_TURN),
+        "result_bytes": turn.result_bytes,
+        "error": f"{turn.error.class_}: {visible(turn.error.message, False)}" if turn.error else None,
+        "numbers": [turn.input_tokens, turn.prompt_cached_tokens, turn.output_tokens, turn.duration_s, turn.tool_s],
     }
 
 

@@ -13,6 +13,7 @@ from ai_dev_tools.benchmark.analysis.samples_table import ALL, CUT_OFF
 from ai_dev_tools.benchmark.plugins import BUILT_IN
 from ai_dev_tools.benchmark.reporting.data import RunData, plain_float, records, settles_nothing
 from ai_dev_tools.benchmark.reporting.document import Column, Figure, Prose, Section, Table, ranked
+from ai_dev_tools.benchmark.reporting.sections.episodes import episodes
 
 
 def distributions(data: RunData) -> Section:
@@ -127,7 +128,7 @@ def cost(data: RunData) -> Section:
         "stack",
         table,
     )
-    return Section("cost", "Where the cost comes from", (figure, _differences(data)))
+    return Section("cost", "Where the cost comes from", (figure, _differences(data), *episodes(data)))
 
 
 COST_COLUMNS = (

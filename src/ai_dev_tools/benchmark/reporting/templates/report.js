@@ -256,7 +256,8 @@
         const children = [make("div", { className: "tools no-print" }, close, link), make("h3", {}, name + " · " + word(row, CASE)),
           make("p", { className: "muted" }, word(row, STATUS) + ", score " + fixed(row[SCORE], 3) + ", " + fixed(row[TOKENS], 0) + " tokens, " + fixed(row[TIME], 2) + " s")];
         if (one.error) children.push(make("p", { className: "notice error" }, one.error));
-        children.push(pre("Answer of the model", one.response));
+        if (one.turns) children.push(...episode(one.turns));
+        children.push(pre(one.turns ? "Last message of the model" : "Answer of the model", one.response));
         if (one.answer === null && one.response !== null) children.push(make("p", { className: "notice warning" }, "This answer could not be parsed as JSON" + (row[SCORE] === null ? "." : " and scores 0.")));
         if (one.fields.length) children.push(make("h4", {}, "Score per field"), grid(["Field", "Scorer", "Weight", "Score", "Expected", "Given"], one.fields.map((f) => [f[0], f[1], f[2], fixed(f[3], 3), f[4] ?? "–", f[5] ?? "–"])));
         else children.push(pre("Truth", one.truth));
@@ -278,6 +279,15 @@
     const grid = (names, lines) => make("div", { className: "scroll", tabIndex: 0, role: "region", "aria-label": names.join(", ") }, make("table", {},
       make("thead", {}, make("tr", {}, ...names.map((name) => make("th", { scope: "col" }, name)))),
       make("tbody", {}, ...lines.map((line) => make("tr", {}, ...line.map((cell) => make("td", {}, String(cell))))))));
+    const episode = (turns) => [make("h4", {}, "Turn by turn"), ...turns.map((turn, place) => {
+      const [read, cached, written, seconds, tool] = turn.numbers;
+      const told = (turn.action || "no action") + (turn.tool ? " (the judged tool)" : "") + " · read " + fixed(read, 0)
+        + (cached ? " (" + fixed(cached, 0) + " cached)" : "") + ", wrote " + fixed(written, 0) + " tokens · " + fixed(seconds, 2) + " s"
+        + (tool ? " + " + fixed(tool, 2) + " s tool" : "") + (turn.result_bytes ? " · " + fixed(turn.result_bytes, 0) + " bytes came back" : "");
+      const parts = [make("summary", {}, (place + 1) + ". " + told), pre("Asked", turn.asked), pre("The model", turn.said), pre("What came back", turn.result)];
+      if (turn.error) parts.push(make("p", { className: "notice error" }, turn.error));
+      return make("details", { className: "turn" }, ...parts.filter(Boolean));
+    })];
     const arms = async (row) => {
       const same = rows.filter((other) => other[MODEL] === row[MODEL] && other[TASK] === row[TASK] && other[CASE] === row[CASE] && other[REPEAT] === row[REPEAT]);
       const cards = await Promise.all(same.map(async (other) => {
