@@ -42,6 +42,8 @@ OTHER_PROGRAMS = {
     "diff",
     "unzip",
     "curl",
+    "uv",
+    "cargo",
     "ssh-keygen",
     "cosign",
     "git",

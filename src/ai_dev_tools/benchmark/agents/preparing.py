@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from ai_dev_tools.benchmark._util.text import listing, number, plural
 from ai_dev_tools.benchmark.agents.file_actions import workspace_texts
 from ai_dev_tools.benchmark.agents.mcp_server import McpServer
 from ai_dev_tools.benchmark.agents.schemas import offered
@@ -61,6 +62,24 @@ def look_at(tool: AgentTool, folder: ToolFolder | None = None) -> Offer:
             return Offer([*actions, *found.values()], server.instructions)
     except ToolError as error:
         raise ConfigurationError(error.args[0], remedy=error.remedy) from None
+
+
+def offer_line(tool: AgentTool) -> str:
+    """What a tool gives to an agent, in one line for people; its MCP server is started for that.
+
+    Raises:
+        ConfigurationError: see `look_at`.
+    """
+    offer = look_at(tool)
+    names, texts = [action.name for action in offer.actions], [tool.instructions or offer.instructions]
+    texts += [action.description + msgspec.json.encode(action.parameters).decode() for action in offer.actions]
+    gives = [
+        f"{plural(len(names), 'action')} ({listing(names, 20)})" if names else "",
+        f"filters {listing([*tool.wraps])}" if tool.wraps else "",
+        "instructions" if texts[0] else "",
+    ]
+    size = sum(map(len, texts))
+    return f"{', '.join(filter(None, gives))}; {number(size)} characters are added to each turn"
 
 
 @dataclass

@@ -89,11 +89,23 @@ def _behind(program: Path, package: str | None) -> Iterator[Distribution]:
     """The distribution that a tool names, and the one that installed its program, wherever that is."""
     if package:
         yield from _installed(package)
-    prefix = program.parent.parent
-    folders = [str(path) for path in (*prefix.glob("lib/python3*/*-packages"), *prefix.glob("Lib/site-packages"))]
+    folders = _package_folders(program)
     if folders and program != Path(sys.executable).resolve():
         script = f"/{program.name},"
         yield from (found for found in distributions(path=folders) if script in (found.read_text("RECORD") or ""))
+
+
+def version_beside(program: str, package: str) -> str | None:
+    """The version of a package in the environment of a program, such as one of `pipx` or `uv tool`; None if it is not there."""
+    path = _program(program)
+    found = distributions(name=package, path=_package_folders(path)) if path else ()
+    return next((str(one.version) for one in found), None)
+
+
+def _package_folders(program: Path) -> list[str]:
+    """Where the packages of a program's environment are."""
+    prefix = program.parent.parent
+    return [str(path) for path in (*prefix.glob("lib/python3*/*-packages"), *prefix.glob("Lib/site-packages"))]
 
 
 def _installed(package: str) -> Iterator[Distribution]:

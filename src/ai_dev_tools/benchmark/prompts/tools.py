@@ -36,7 +36,7 @@ from ai_dev_tools.benchmark.prompts.containment import (
     tool_environment,
 )
 from ai_dev_tools.benchmark.prompts.endings import require_success
-from ai_dev_tools.benchmark.prompts.executed import case_free, executed_digest
+from ai_dev_tools.benchmark.prompts.executed import case_free, executed_digest, version_beside
 from ai_dev_tools.benchmark.prompts.placeholders import (
     PLACES,
     VALID,
@@ -264,9 +264,12 @@ def _ask_version(spec: ToolSpec, sandbox: SandboxSetting) -> str:
         try:
             return importlib.metadata.version(spec.package)
         except importlib.metadata.PackageNotFoundError:
+            (program,) = found_argv([filled(spec.program, places_of(spec))])
+            if beside := version_beside(program, spec.package):
+                return beside
             raise ConfigurationError(
                 f"tool '{spec.id}': package '{spec.package}' is not installed in the environment that runs the "
-                f"workflow ({sys.prefix}), and 'package' looks nowhere else (for a tool that lives elsewhere, use "
+                f"workflow ({sys.prefix}), nor in that of its program (for a tool that lives elsewhere, use "
                 f"version_command: [{spec.program}, --version] in its place)",
                 remedy=f"Install it: {spec.install}",
             ) from None

@@ -131,6 +131,8 @@ def _contexts(experiment: Experiment, root: Path) -> Iterator[PreflightCheck]:
 
 
 def _tools(experiment: Experiment) -> Iterator[PreflightCheck]:
+    from ai_dev_tools.benchmark.agents.preparing import offer_line
+    from ai_dev_tools.benchmark.prompts.agent_tools import agent_tool
     from ai_dev_tools.benchmark.prompts.containment import bubblewrap_problem, choose_sandbox
     from ai_dev_tools.benchmark.prompts.tools import installed_version
 
@@ -144,6 +146,8 @@ def _tools(experiment: Experiment) -> Iterator[PreflightCheck]:
         yield _try("sandbox of tools", sandbox)
     for tool in experiment.tools.values():
         yield _try(f"tool {tool.id}", lambda tool=tool: f"version {installed_version(tool, setting)}")  # type: ignore[misc]
+    for name in experiment.agent_tools:
+        yield _try(f"tool {name} for agents", lambda tool=experiment.tools[name]: offer_line(agent_tool(tool, setting)))  # type: ignore[misc]
 
 
 def _endpoints(experiment: Experiment, profile: str, root: Path) -> Iterator[PreflightCheck]:

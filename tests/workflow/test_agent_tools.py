@@ -1,0 +1,143 @@
+"""Tools in an agent through the whole workflow, with a labelled fake that plays an agent: what each comes to."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from fakes.agent_model import Message, action, answer, playing
+from fakes.ollama import FakeOllama
+from support.workflow_project import Project
+
+MODEL = "llama3.2:1b"
+COLOURS = ("red", "green", "blue", "amber", "violet", "white", "black", "pink")
+INDEX = """
+import glob, json, re, sys
+if sys.argv[1] == "build":
+    found = {n: c for f in glob.glob("*.py") for n, c in re.findall(r"^COLOUR_OF_(\\w+) = '(\\w+)'", open(f).read(), re.M)}
+    json.dump(found, open("index.json", "w"))
+else:
+    print(json.load(open("index.json")).get(sys.argv[2], "unknown"))
+"""
+SCRIPT = "{tool_dir}/index_program.py"
+TOOLS: dict[str, dict[str, Any]] = {
+    "index": {
+        "prepare": ["{python}", SCRIPT, "build"],
+        "agent": {
+            "commands": [
+                {
+                    "name": "lookup",
+                    "description": "Finds a colour.",
+                    "argv": ["{python}", SCRIPT, "ask", "{name}"],
+                    "arguments": {"name": "string"},
+                }
+            ]
+        },
+    },
+    "astray": {
+        "agent": {
+            "commands": [
+                {"name": "ponder", "description": "Finds out.", "argv": ["{python}", "-c", "print('no idea ' * 400)"]}
+            ]
+        }
+    },
+    "unused": {
+        "agent": {"commands": [{"name": "never", "description": "Is not called.", "argv": ["{python}", "-V"]}]},
+    },
+}
+
+
+def write_tools(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "index_program.py").write_text(INDEX)
+    for name, fields in TOOLS.items():
+        about = {"id": name, "description": name, "install": "comes with the test"}
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(about | fields))
+
+
+def write_task(folder: Path, cases: int) -> None:
+    """A task whose answer stands in the last of three files of each case."""
+    (folder / "needle").mkdir(parents=True)
+    schema = {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["colour"],
+        "properties": {"colour": {"type": "string", "enum": list(COLOURS)}},
+    }
+    task = {
+        "id": "needle", "name": "Needle", "description": "One fact in three files", "workflow_type": "custom",
+        "question": "Which colour has {{ thing }}?", "answer_schema": schema,
+        "scoring": [{"field": "colour", "scorer": "choice"}],
+    }  # fmt: skip
+    (folder / "needle" / "task.yaml").write_text(yaml.safe_dump(task))
+    rows = []
+    for number in range(cases):
+        dice, thing = random.Random(number), f"thing_{number}"
+        files = {f"part{i}.py": "".join(f"x{n} = {dice.randrange(99)}\n" for n in range(60)) for i in range(3)}
+        colour = dice.choice(COLOURS[1:])
+        files["part2.py"] += f"COLOUR_OF_{thing} = '{colour}'\n"
+        rows.append({
+            "id": thing, "cluster": thing, "size": "S", "inline": files, "vars": {"thing": thing},
+            "truth": {"colour": colour}, "established": "drawn by lot",
+        })  # fmt: skip
+    (folder / "needle" / "cases.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def player(conversation: Sequence[Message], turn: int) -> Message:
+    """Asks the index where there is one, ponders where it can, and else reads file after file."""
+    offered = conversation[0]["content"]
+    asked = re.search(r"Which colour has (\w+)\?", offered)
+    newest = conversation[-1]["content"]
+    found = re.search(r"COLOUR_OF_\w+ = '(\w+)'", newest) or (re.fullmatch(r"(\w+)", newest) if turn else None)
+    if found:
+        return answer({"colour": found[1]})
+    if '"action":"lookup"' in offered and asked:
+        return action("lookup", name=asked[1])
+    ponders = '"action":"ponder"' in offered
+    if ponders and turn == 0:
+        return action("ponder")
+    return action("read_file", path=f"part{turn - ponders}.py", start=1)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    project = Project.create(tmp_path)
+    yield project
+    project.clean_up()
+
+
+def test_a_good_tool_saves_one_that_leads_astray_costs_and_one_that_is_never_called_is_undecided(
+    project: Project,
+) -> None:
+    write_task(project.folder / "mine", 36)
+    write_tools(project.folder / "tools")
+    run: dict[str, Any] = {
+        "profile": "light", "task_folders": "mine", "tool_folders": "tools", "tasks": "needle", "samples": 36,
+        "approaches": "agent,agent-none", "tools": "index,astray,unused",
+    }  # fmt: skip
+    with FakeOllama([MODEL]) as fake:
+        fake.converse = playing(player, last={"colour": COLOURS[0]})
+        project.run("tables", endpoint=fake.url, **run)
+    samples = project.sample_files("light")
+    index = [sample for name, sample in samples.items() if "/agent-index/" in name]
+    assert all(sample["score"] == 1.0 and sample["tool_calls"] == 1 for sample in index)
+    prepared = {
+        row["case"]: row["wall_s"]
+        for row in map(json.loads, (project.folder / "results/prepared/needle.index.jsonl").read_text().splitlines())
+    }
+    for sample in index:
+        calls = sum(turn.get("tool_s", 0.0) for turn in sample["turns"])  # type: ignore[attr-defined]
+        assert sample["tool_s"] == pytest.approx(prepared[str(sample["case"])] + calls, abs=1e-5), "prepare is charged"
+    verdicts = json.loads((project.folder / "results/light/tables/verdicts.json").read_text())
+    words = {row["claim"]: row for row in verdicts if row["verdict"]}
+    assert words["tokens:agent-index"]["verdict"] == "saves"
+    assert words["tokens:agent-astray"]["verdict"] == "costs"
+    assert words["tokens:agent-unused"]["verdict"] == "inconclusive"
+    assert "never used" in json.dumps(words["tokens:agent-unused"])
