@@ -116,10 +116,10 @@ def project(tmp_path: Path) -> Iterator[Project]:
 def test_a_good_tool_saves_one_that_leads_astray_costs_and_one_that_is_never_called_is_undecided(
     project: Project,
 ) -> None:
-    write_task(project.folder / "mine", 36)
+    write_task(project.folder / "mine", 66)
     write_tools(project.folder / "tools")
     run: dict[str, Any] = {
-        "profile": "light", "task_folders": "mine", "tool_folders": "tools", "tasks": "needle", "samples": 36,
+        "profile": "light", "task_folders": "mine", "tool_folders": "tools", "tasks": "needle", "samples": 66,
         "approaches": "agent,agent-none", "tools": "index,astray,unused",
     }  # fmt: skip
     with FakeOllama([MODEL]) as fake:
