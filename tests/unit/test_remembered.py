@@ -47,6 +47,19 @@ def test_what_is_kept_is_known_at_the_next_start(memory: Path) -> None:
     assert remembered.recall(key) == ["x", "\udc80"]
 
 
+def test_a_file_that_is_named_twice_loses_nothing_wherever_the_process_is_at_its_end(
+    memory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    key = remembered.key_of("kind", "twice")
+    remembered.keep(key, "x")
+    remembered.keep_in(Path(memory.name))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    next_start(memory)
+    assert remembered.recall(key) == "x"
+
+
 def test_nothing_is_kept_where_no_file_was_named() -> None:
     key = remembered.key_of("kind", "unnamed")
     remembered.keep(key, "x")

@@ -20,7 +20,7 @@ MOST = 5_000
 
 class _Memory:
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._pid = os.getpid()
         self._before: dict[str, Kept] = {}
         self._used: dict[str, Kept] = {}
@@ -46,10 +46,10 @@ class _Memory:
         if not self._new or os.getpid() != self._pid:
             return
         kept = [*(item for item in self._before.items() if item[0] not in self._used), *self._used.items()]
-        temporary = self._path.with_name(f"{self._path.name}.{self._pid}")
+        temporary = self.path.with_name(f"{self.path.name}.{self._pid}")
         with suppress(OSError):
             temporary.write_text(json.dumps(dict(kept[-MOST:])), encoding="utf-8")
-            os.replace(temporary, self._path)
+            os.replace(temporary, self.path)
 
 
 _memory: _Memory | None = None
@@ -58,12 +58,16 @@ _memory: _Memory | None = None
 def keep_in(path: Path) -> None:
     """Remember in this file from now on, and write it when the process ends."""
     global _memory
+    path = path.absolute()
+    if _memory is not None and _memory.path == path:  # two modules of one workflow
+        return
+    forget()
     _memory = _Memory(path)
     atexit.register(_memory.save)
 
 
 def forget() -> None:
-    """Remember nothing any more."""
+    """Write what is new, and remember nothing any more."""
     global _memory
     if _memory is not None:
         atexit.unregister(_memory.save)
