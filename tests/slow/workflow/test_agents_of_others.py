@@ -1,0 +1,75 @@
+"""The shipped agents of others, really run in their sandbox, against a labelled fake that says what a model would.
+
+They run where they are installed: in `resources/agents/NAME`, or in `$AGENT_PROGRAMS/NAME`. Their files say how.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from ai_dev_tools.benchmark.agents.episode import Case, Played
+from ai_dev_tools.benchmark.agents.meter import MeterServer
+from ai_dev_tools.benchmark.agents.metered import Upstream
+from ai_dev_tools.benchmark.agents.programs import Behind, play_program
+from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.prompts.containment import bubblewrap_problem
+from ai_dev_tools.benchmark.prompts.program_file import installed_program, load_program
+from ai_dev_tools.benchmark.records.episode import EpisodeSpec, Limits, Workspace
+from fakes.ollama import FakeOllama
+from support.repository import ROOT
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(bubblewrap_problem()), reason="no bubblewrap")]
+FOLDER = Path(os.environ.get("AGENT_PROGRAMS", ROOT / "resources" / "agents"))
+SCHEMA = {"type": "object", "properties": {"names": {"type": "array"}}, "required": ["names"]}
+TEXTS = {
+    "src/a.py": "def alpha():\n    return 1\n",
+    "src/b.py": "from src.a import alpha\n\n\ndef beta():\n    return alpha()\n",
+}
+COMMANDS = (
+    "grep -rn alpha src",
+    'echo \'{"names": ["beta"]}\' > answer.json',
+    "echo COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT",
+)
+
+
+def play(name: str, arm: str, fake: FakeOllama) -> Played:
+    path = ROOT / "config" / "agents" / f"{name}.yaml"
+    spec = load_program(name, {name: path})
+    try:
+        version = installed_program(spec, FOLDER / name)
+    except ConfigurationError as error:
+        pytest.skip(str(error))
+    workspace = Workspace(kind="case", label="case", digest="", texts=TEXTS)
+    program = spec.record(arm, FOLDER / name, version, "bubblewrap")
+    episode = EpisodeSpec(limits=Limits(turns=8, seconds=240), plain=False, workspace=workspace, program=program)
+    options = {"temperature": 0.0, "num_ctx": 16384, "num_predict": 512, "seed": 7}
+    case = Case(episode, "Request 00000042\n\nWhich functions call alpha?", SCHEMA, "fake:1b", options, None)
+    played = Played()
+    with MeterServer() as meter:
+        play_program(case, Behind(meter, Upstream(fake.url, None)), played, threading.Event())
+    asked = ["\n".join(message["content"] for message in body["messages"]) for body in fake.requests]
+    assert [turn.input_tokens for turn in played.turns] == [len(text) // 4 + 1 for text in asked]
+    assert all(text.startswith("Request 00000042\n\n") for text in asked)
+    return played
+
+
+def test_mini_swe_agent_runs_commands_and_writes_its_answer() -> None:
+    with FakeOllama() as fake:
+        fake.answer = lambda prompt, schema: (
+            f"THOUGHT: on.\n\n```mswea_bash_command\n{COMMANDS[min(fake.measured - 1, 2)]}\n```"
+        )
+        played = play("mini_swe_agent", "agent", fake)
+    assert played.answer == {"names": ["beta"]} and len(played.turns) == 3
+    assert "src/b.py:5:    return alpha()" in (played.turns[0].result or "")
+
+
+@pytest.mark.parametrize(("arm", "has_map"), [("agent", False), ("agent-map", True)])
+def test_aiders_map_of_the_repository_is_an_arm_of_its_own(arm: str, has_map: bool) -> None:
+    with FakeOllama(answer=lambda prompt, schema: 'It is beta.\n\n{"names": ["beta"]}') as fake:
+        played = play("aider", arm, fake)
+    assert played.answer == {"names": ["beta"]} and len(played.turns) == 1
+    assert ("def alpha" in (played.turns[0].asked or "")) is has_map
