@@ -71,6 +71,7 @@ def validate(merged: Merged, overrides: Mapping[str, Any], root: Path) -> list[P
         *(PreflightCheck("config", "ok", line) for line in experiment.notes),
         *_tasks(experiment, config.profile, root),
         *_tools(experiment),
+        *_agent(experiment),
         *_endpoints(experiment, config.profile, root),
         *_sent(experiment, config.profile),
         *_contexts(experiment, root),
@@ -148,6 +149,23 @@ def _tools(experiment: Experiment) -> Iterator[PreflightCheck]:
         yield _try(f"tool {tool.id}", lambda tool=tool: f"version {installed_version(tool, setting)}")  # type: ignore[misc]
     for name in experiment.agent_tools:
         yield _try(f"tool {name} for agents", lambda tool=experiment.tools[name]: offer_line(agent_tool(tool, setting)))  # type: ignore[misc]
+
+
+def _agent(experiment: Experiment) -> Iterator[PreflightCheck]:
+    """The agent of others that drives the episodes, if one does."""
+    from ai_dev_tools.benchmark.agents.sandbox import require_sandbox
+    from ai_dev_tools.benchmark.prompts.program_file import installed_program
+
+    program, settings = experiment.program, experiment.config.agent
+    if program is None or not experiment.program_arms:
+        return
+
+    def sandbox() -> str:
+        require_sandbox(program.id, settings.sandbox)
+        return settings.sandbox
+
+    yield _try("sandbox of the agent", sandbox)
+    yield _try(f"agent {program.id}", lambda: f"version {installed_program(program, settings.program_folder)}")
 
 
 def _endpoints(experiment: Experiment, profile: str, root: Path) -> Iterator[PreflightCheck]:
