@@ -22,17 +22,21 @@ from ai_dev_tools.benchmark.archive.crate import crate_metadata
 from ai_dev_tools.benchmark.archive.layout import CRATE, MANIFEST, Entry, Manifest, RunFacts
 from ai_dev_tools.benchmark.config.models import load_config
 from ai_dev_tools.benchmark.config.shipped_files import CHECKOUT
+from ai_dev_tools.benchmark.execution.request import digest_of
 from ai_dev_tools.benchmark.planning.experiment import Experiment
 from ai_dev_tools.benchmark.planning.opening import open_experiment
+from ai_dev_tools.benchmark.plugins import is_agent
 from ai_dev_tools.benchmark.prompts import Prompt, write_prompts
 from ai_dev_tools.benchmark.records import paths
-from ai_dev_tools.benchmark.records.block import PROTOCOL, Block, cells, request_digest, request_options
+from ai_dev_tools.benchmark.records.block import PROTOCOL, Block, cells, request_options
+from ai_dev_tools.benchmark.records.episode import Turn
 from ai_dev_tools.benchmark.records.plan import declare_plan
 from ai_dev_tools.benchmark.records.sample import Attempt, EndpointIdentity, Request, Sample, write_block
 from ai_dev_tools.benchmark.reporting.machine import Made, software
 from ai_dev_tools.benchmark.reporting.render import Inputs, render_without_kernel
 from ai_dev_tools.benchmark.tasks.scoring import score_answer
 from support import making
+from support.episodes import episode_prompt
 
 PROFILE = "light"
 BLOCK = f"results/{PROFILE}/blocks/fake-1b/colours.jsonl"
@@ -99,7 +103,9 @@ def record_run(
         small_package(root.parent / "package", monkeypatch)
     block = recorded.experiment.block(PROFILE, paths.safe_model(MODEL), "colours")
     prompts = {
-        (name, arm): making.prompt(name, arm, f"{question} {name} {arm} " * 20)
+        (name, arm): episode_prompt(name, arm)
+        if is_agent(arm)
+        else making.prompt(name, arm, f"{question} {name} {arm} " * 20)
         for name in names
         for arm in block.approaches
     }
@@ -158,10 +164,16 @@ def _sample(block: Block, cell: Any, prompt: Prompt) -> Sample:
         repeat=cell.repeat, seed=cell.seed, order=cell.order, answer=answer, response=json.dumps(answer),
         score=score_answer(answer, prompt.truth, prompt.scoring), input_tokens=tokens, total_tokens=tokens + 10,
         duration_s=seconds, started_at=started, attempts=[Attempt(started, seconds)], plan=block.plan,
-        request=Request(request_digest(block, cell, prompt.prompt_sha256, prompt.answer_schema), prompt.prompt_sha256,
-                        request_options(block, cell), PROTOCOL),
+        request=Request(digest_of(block, cell, prompt), prompt.prompt_sha256, request_options(block, cell), PROTOCOL),
+        turns=_turns(tokens, answer) if prompt.episode else [], limits=prompt.episode.limits if prompt.episode else None,
         endpoint=EndpointIdentity("external", "0.0.0-fake"),
     )  # fmt: skip
+
+
+def _turns(tokens: int, answer: object) -> list[Turn]:
+    first = Turn(input_tokens=tokens // 3, output_tokens=5, action="list_files", arguments='{"path":""}', result="a.py")
+    last = Turn(input_tokens=tokens - tokens // 3, output_tokens=5, action="answer", text=json.dumps(answer))
+    return [first, last]
 
 
 def _write_derived(recorded: Recorded) -> None:

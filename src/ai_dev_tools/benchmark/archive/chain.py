@@ -39,6 +39,7 @@ from ai_dev_tools.benchmark.prompts.episodes import workspace_digest
 from ai_dev_tools.benchmark.prompts.tool_results import ToolResult
 from ai_dev_tools.benchmark.records import table_files as tablefiles
 from ai_dev_tools.benchmark.records.block import OLLAMA, Think
+from ai_dev_tools.benchmark.records.episode import Limits
 from ai_dev_tools.benchmark.records.paths import safe_model
 from ai_dev_tools.benchmark.records.plan import check_ledger
 from ai_dev_tools.benchmark.records.sample import RENAMED, Sample, decode
@@ -69,6 +70,8 @@ class _Prompt:
     stratum: str
     episode: str | None = None
     """Digest of what an episode may do after the prompt."""
+    limits: Limits | None = None
+    """What the episode may use at most."""
 
 
 class Records:
@@ -199,6 +202,7 @@ class Records:
                 row.truth,
                 row.stratum,
                 row.episode.digest if row.episode else None,
+                row.episode.limits if row.episode else None,
             )
 
     def _keep(self, size: int) -> None:
@@ -236,6 +240,10 @@ class Records:
         episode = "" if prompt.episode is None else f",{json.dumps({'episode': prompt.episode}, separators=(',', ':'))}"
         if hashlib.sha256(f"{parts[:-1]},{prompt.schema}{api}{episode}]".encode()).hexdigest() != request.digest:
             return "was asked with other settings than it says"
+        if sample.limits != prompt.limits:
+            return "names other limits than its episode had"
+        if not _adds_up(sample):
+            return "has other tokens than its turns together"
         if sample.plan is not None and sample.plan not in self._plans:
             return f"names plan {sample.plan}, which the ledger does not have"
         if sample.status == "completed" and sample.score is not None:
@@ -287,6 +295,17 @@ class Records:
         if len(seen) != self.samples:
             missing_key = next(key for key in self._rows if key not in seen)
             raise ArchiveError(f"has no row for {_named(missing_key)}")
+
+
+def _adds_up(sample: Sample) -> bool:
+    """Whether an episode's tokens are those of its turns, as far as both are known."""
+    counted = [turn for turn in sample.turns if turn.error is None or turn.input_tokens is not None]
+    for name in ("input_tokens", "output_tokens"):
+        values = [getattr(turn, name) for turn in counted]
+        whole = getattr(sample, name)
+        if values and whole is not None and None not in values and sum(values) != whole:
+            return False
+    return True
 
 
 def _wrong_workspace(row: Prompt) -> str | None:

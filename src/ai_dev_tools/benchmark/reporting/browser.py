@@ -133,6 +133,8 @@ def _detail(sample: Sample, prompt: Prompt | None, place: tuple[int, int] | None
         "other CPU beside the tool s": sample.tool_other_cpu_s,
         "server CPU s": sample.resources.server_cpu_s,
         "other CPU s": sample.resources.other_cpu_s,
+        "turns": len(sample.turns) or None,
+        "tool calls": sample.tool_calls,
         "done reason": sample.done_reason,
         "attempts": len(sample.attempts),
         "in flight": sample.in_flight,
