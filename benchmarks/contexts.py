@@ -20,7 +20,7 @@ from pathlib import Path
 
 from ai_dev_tools.benchmark.prompts.tool_results import read_contexts
 from ai_dev_tools.benchmark.records import paths
-from ai_dev_tools.benchmark.tasks.loading import find_tasks
+from ai_dev_tools.benchmark.tasks.loading import find_tasks, says_agents_only
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "workflow", "notebooks", "profiles", "config", "envs")
@@ -37,7 +37,8 @@ def copy_of_the_workflow(folder: Path) -> None:
 
 def render(folder: Path, cores: int) -> tuple[float, float, str]:
     """Every prompt of the workflow in a folder: wall seconds, CPU seconds, and what Snakemake printed."""
-    targets = [paths.PROMPTS.format(task=task) for task in find_tasks([folder / paths.TASKS])]
+    found = find_tasks([folder / paths.TASKS])
+    targets = [paths.PROMPTS.format(task=task) for task in found if not says_agents_only(found[task])]
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-m", "snakemake", "--cores", str(cores), *targets],

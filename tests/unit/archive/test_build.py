@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import zipfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -150,3 +150,22 @@ def test_a_run_is_refused_before_its_first_request_or_can_be_archived(
             accepted = False
         assert accepted == (not problems), (name, problems)
         (folder / name).unlink()
+
+
+def test_files_of_a_whole_package_may_say_anything(recorded: Recorded, tmp_path: Path) -> None:
+    """JSON of a package is not a record of this project; only the receipt beside it is."""
+    root = shutil.copytree(recorded.root, tmp_path / "project")
+    corpora = root / "resources" / "corpora"
+    (corpora / "demo-all" / "tests").mkdir(parents=True)
+    (corpora / "demo-all" / "tests" / "broken.json").write_text("[1, 2\n")
+    (corpora / "demo-all.sha256").write_text("0  demo.tar.gz\n")
+    receipt = {"corpus": "demo-all", "available": True, "license": "MIT", "package": "demo", "version": "1"}
+    (corpora / "demo-all.json").write_text(json.dumps(receipt))
+    config = recorded.subject.config | {"archive": recorded.subject.config["archive"] | {"include": ["corpora"]}}
+    subject = replace(recorded.subject, corpora=["demo-all"], config=config)
+    build_archive(subject, root, tmp_path / "run.crate.zip")
+    with zipfile.ZipFile(tmp_path / "run.crate.zip") as opened:
+        inside = {name for name in opened.namelist() if name.startswith("resources/")}
+    below = ("demo-all.json", "demo-all.sha256", "demo-all/tests/broken.json")
+    assert inside == {f"resources/corpora/{name}" for name in below}
+    assert verify(tmp_path / "run.crate.zip").ok

@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
@@ -40,7 +41,7 @@ from ai_dev_tools.benchmark.prompts.tool_results import ToolResult
 from ai_dev_tools.benchmark.records import table_files as tablefiles
 from ai_dev_tools.benchmark.records.block import OLLAMA, Think
 from ai_dev_tools.benchmark.records.episode import Limits
-from ai_dev_tools.benchmark.records.paths import safe_model
+from ai_dev_tools.benchmark.records.paths import CORPORA_FOLDER, safe_model
 from ai_dev_tools.benchmark.records.plan import check_ledger
 from ai_dev_tools.benchmark.records.sample import RENAMED, Sample, decode
 from ai_dev_tools.benchmark.records.table_files import unguarded
@@ -56,6 +57,8 @@ Key = tuple[str, str, str, int]
 SAMPLES_CSV = f"{RECORDED}/tables/samples.csv"
 SAMPLES_PARQUET = f"{RECORDED}/tables/samples.parquet"
 REPORT_JSON = f"{RECORDED}/report/report.json"
+_RECEIPT = re.compile(rf"{CORPORA_FOLDER}/[^/]+\.json")
+"""Other JSON below the folder of corpora is of the packages, and may say anything."""
 MOST_SAMPLES = 5_000_000
 _NUMBERS = frozenset(NUMBERS)
 _UNREADABLE = (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError)
@@ -144,7 +147,7 @@ class Records:
             self._table(stream)
         elif name == REPORT_JSON:
             self.report = _object(stream)
-        elif name.endswith(".json") and name.startswith(("results/", "resources/")):
+        elif name.endswith(".json") and (name.startswith("results/") or _RECEIPT.fullmatch(name)):
             _object(stream)
 
     def finish(self) -> None:
