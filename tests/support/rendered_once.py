@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import pytest
 
-from ai_dev_tools.benchmark.prompts import tools
+from ai_dev_tools.benchmark.prompts import tool_spec
 from ai_dev_tools.benchmark.tasks import loading, templating
 from ai_dev_tools.benchmark.tasks.templating import Failed, Rendered
 
@@ -48,5 +48,5 @@ def _each(
 
 def use(patch: pytest.MonkeyPatch) -> None:
     """Take what was rendered already."""
-    patch.setattr(tools, "template_problem", _problem)
+    patch.setattr(tool_spec, "template_problem", _problem)
     patch.setattr(loading, "render_each", _each)
