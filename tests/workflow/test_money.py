@@ -54,6 +54,8 @@ def test_a_budget_stops_and_goes_on_money_gets_a_verdict_and_other_prices_ask_no
         assert list(samples["money"]) == list(samples["input_tokens"] + samples["output_tokens"])
         assert set(samples["currency"]) == {"EUR"}
         report = project.folder / "results" / "light" / "report"
+        command = json.loads((report / "report.json").read_text())["in_short"]["command"]
+        assert not command or "prices=" in command, "what to do next is claimed at the same prices"
         for file in ("report.html", "report.md", "report.txt", "report.json", "report.xml", "report.csv"):
             assert "money" in (report / file).read_text().lower(), file
         assert len([badge for badge in report.glob("badges/*.svg") if "money" in badge.name]) == 1

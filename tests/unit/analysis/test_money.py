@@ -287,3 +287,18 @@ def test_every_format_of_the_report_says_what_money_was_saved(tmp_path: Path) ->
     plain = report_texts(samples, declare(samples))
     for name, text in plain.items():
         assert "money" not in text.lower(), name
+
+
+# ------------------------------------------------------------------------------------------ thoughts
+
+
+def test_thoughts_are_shown_where_a_server_counts_them_and_nowhere_else() -> None:
+    samples = invent(n=6)
+    plan = declare(samples)
+    thinking = samples.assign(reasoning_tokens=12)
+    found = compute_metrics(thinking)
+    means = found[found["metric"] == "reasoning_tokens_mean"]["value"]
+    assert set(means) == {12.0}
+    assert "reasoning_tokens_mean" not in set(compute_metrics(samples)["metric"])
+    assert "of which thoughts" in report_texts(thinking, plan)["txt"]
+    assert "thoughts" not in report_texts(samples, plan)["txt"]

@@ -57,7 +57,8 @@ if TYPE_CHECKING:
 _BLOCK = re.compile(r"--block '\{.*\}' ", re.DOTALL)
 REPEATED = (
     "samples", "tasks", "approaches", "models", "tools", "endpoint", "execution_mode", "task_timeout", "tool_runs",
-    "task_folders", "tool_folders", "endpoint_file", "plugins", "options", "think", "agent", "plan", "profiles",
+    "task_folders", "tool_folders", "endpoint_file", "plugins", "options", "think", "agent", "plan", "profiles", "prices",
+    "budget",
 )  # fmt: skip
 """Settings of a call that the report repeats in the command it suggests; none of them may hold a secret."""
 T = TypeVar("T")
