@@ -35,6 +35,7 @@ def test_the_worked_example_is_computed_from_its_samples(monkeypatch: pytest.Mon
         "quality vetoed by",
         "quality unknown",
         "did not run",
+        "never used",
         "the interval reaches the margin",
         "the adjusted p-value is",
         "per case, bill uncertain",
