@@ -94,6 +94,15 @@ class TestEpisodes:
         assert played.limit == "turns" and played.answer == {"names": ["a"]}
 
 
+def test_a_limit_of_seconds_cuts_a_turn_short(meter: MeterServer, ollama: FakeOllama) -> None:
+    agent = program("chat+answer+chat", sandbox="none")
+    ollama.gate = lambda: ollama.measured < 2  # the second answer never comes
+    played = play(meter, ollama, agent, seconds=3.0)
+    assert played.limit == "seconds" and "limit_seconds" in played.flags
+    assert [turn.done_reason for turn in played.turns] == ["stop", "limit"]
+    assert played.answer == {"names": ["a"]}
+
+
 class TestWrongSetUps:
     def test_an_agent_that_does_not_ask_the_meter(self, meter: MeterServer, ollama: FakeOllama) -> None:
         with pytest.raises(ConfigurationError, match=r"asked nothing of the meter: it ended properly.*base_url"):

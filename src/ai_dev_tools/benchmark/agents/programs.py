@@ -230,6 +230,8 @@ def _fill(played: Played, account: Metered, wall_s: float) -> None:
     """What the meter counted. The agent's own time is charged too: whoever uses it waits for it."""
     played.turns, played.limit, played.served = list(account.turns), account.limit, account.served
     played.flags |= account.flags | ({f"limit_{account.limit}"} if account.limit else set())
+    if account.limit and played.turns and played.turns[-1].done_reason is None:  # it was cut in the middle of a turn
+        played.turns[-1] = msgspec.structs.replace(played.turns[-1], done_reason="limit")
     played.text = account.turns[-1].text if account.turns else ""
     played.tokens = float(account.tokens)
     played.tool_s = max(0.0, wall_s - played.asked_s)
