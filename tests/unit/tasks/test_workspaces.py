@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.prompts.fingerprints import case_digests
@@ -76,6 +78,28 @@ def test_globs_choose_among_the_files(mine: Path, tmp_path: Path) -> None:
     assert chosen("*.md") == ["README.md"]
     assert chosen("app/**") == ["app/core.py", "app/util.py"]
     assert chosen(".git/*") == [".git/HEAD"]
+
+
+TREE = ("a.py", "b.txt", "aa/a.py", "aa/b.py", "aa/b/a.py", "b/aa/b/a.txt", "b/a/a.py")
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tree")
+    for name in TREE:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("x = 1\n")
+    return folder
+
+
+@given(
+    st.lists(st.sampled_from(["**", "*", "a", "a*", "b", "?", "[ab]"]), max_size=4),
+    st.sampled_from(["*", "*.py", "a.*"]),
+)
+def test_globs_mean_what_they_mean_in_sources(tree: Path, folders: list[str], last: str) -> None:
+    glob = "/".join([*folders, last])
+    expected = {path.relative_to(tree).as_posix() for path in tree.glob(glob) if path.is_file()}
+    assert {name for name in workspaces._walk(tree, [glob], "here") if workspaces._matches(name, glob)} == expected
 
 
 def test_the_record_names_the_folder_as_seen_from_the_working_folder(
