@@ -3,8 +3,9 @@
     python agent_program.py SCRIPT BASE_URL MODEL QUESTION_FILE ANSWER_FILE
 
 `SCRIPT` is words joined by `+`: `ask` (one request in OpenAI's API, streamed), `chat` (one in Ollama's), `other` (asks for another
-model), `look` (reads a file of the workspace into the next message), `answer` (writes what the model said last), `print`
-(prints it), `wander` (says which of further arguments it sees), `forever` (asks without end), `sleep`, `fail`, `silent`.
+model), `look` (reads a file of the workspace into the next message), `answer` (writes what the model said last),
+`print` (prints it), `wander` (says which of further arguments it sees), `forever` (asks without end),
+`compute` (half a second of CPU), `sleep`, `fail`, `silent`.
 """
 
 from __future__ import annotations
@@ -68,6 +69,10 @@ class Agent:
     def forever(self) -> None:
         while True:
             self.chat()
+
+    def compute(self) -> None:
+        while time.process_time() < 0.5:
+            pass
 
     def sleep(self) -> None:
         time.sleep(600)

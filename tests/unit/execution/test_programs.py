@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ai_dev_tools.benchmark.endpoints.metering import Meter, Reading
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.prompts.episodes import ArmDesign
 from ai_dev_tools.benchmark.records.agent_program import AgentProgram
 from ai_dev_tools.benchmark.records.episode import Limits
-from ai_dev_tools.benchmark.records.sample import Sample
+from ai_dev_tools.benchmark.records.sample import Resources, Sample
 from fakes import agent_program
 from support.bench import Bench
 from support.episodes import episode_prompts
@@ -54,6 +56,13 @@ def test_nothing_is_asked_twice_and_another_version_is_another_agent(bench: Benc
         run(bench, "ask+answer", version)
         asked.append(len(bench.asked))
     assert asked == [2, 0, 2]
+
+
+def test_what_it_computes_itself_does_not_disturb_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As measured from outside, an agent is just another program that uses the machine."""
+    monkeypatch.setattr(Meter, "measuring", lambda self: nullcontext(Reading(result=Resources(0.0, 0, 5.0))))
+    for sample in run(bench, "compute+ask+answer"):
+        assert sample.resources.other_cpu_s is not None and sample.resources.other_cpu_s <= 4.6
 
 
 def test_a_limit_is_a_result(bench: Bench) -> None:

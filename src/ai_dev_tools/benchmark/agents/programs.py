@@ -105,6 +105,7 @@ def play_program(case: Case, behind: Behind, played: Played, stop: threading.Eve
         with behind.meter.episode(rules, behind.upstream) as (key, account):
             run = _Run(program, case, run_folder, key, question, behind.meter)
             ended = run.watched((out, err), account, stop)
+            played.cpu_s = run.cpu_s
         _fill(played, account, time.perf_counter() - started)
         if account.over_budget is not None:
             raise account.over_budget
@@ -115,12 +116,13 @@ def play_program(case: Case, behind: Behind, played: Played, stop: threading.Eve
 
 
 class _Run:
-    """A program in its folder."""
+    """A program in its folder; `cpu_s` is what it used, once it has ended."""
 
     def __init__(
         self, program: AgentProgram, case: Case, run_folder: RunFolder, key: str, question: str, meter: MeterServer
     ) -> None:
         self._program, self._case, self._run_folder, self._meter = program, case, run_folder, meter
+        self.cpu_s = 0.0
         places = run_folder.places(program.sandbox)
         root = f"http://127.0.0.1:{PORT}" if program.sandbox == "bubblewrap" else meter.url
         self._values = {
@@ -167,7 +169,8 @@ class _Run:
                     return None
             return None
         finally:
-            contained.close()
+            if (ended := contained.close()) is not None:
+                self.cpu_s = ended.cpu_s
 
     def _environment(self) -> dict[str, str]:
         program, places = self._program, self._run_folder.places(self._program.sandbox)
