@@ -96,6 +96,8 @@ def test_what_was_not_said_is_not_hashed(name: str) -> None:
         ({"samples": 0}, "'samples'"),
         ({"models": "m"}, "'models'"),
         ({"claims": [{"id": "x", "endpoint": "fun", "approach": "a"}]}, "'claims.0.endpoint'"),
+        ({"prices": {"currency": "USD", "models": {"m": {"input": -1.0}}}}, "'prices.models.m.input'"),
+        ({"prices": {"currency": "dollars", "models": {}}}, "'prices.currency'"),
         ({"alpha": True}, "'alpha'"),
         ({"tasks": ["a"]}, "'tasks'"),
     ],
