@@ -12,6 +12,7 @@ from ai_dev_tools.benchmark.endpoints.metering import Meter
 from ai_dev_tools.benchmark.endpoints.ollama_client import OllamaClient
 from ai_dev_tools.benchmark.errors import OverloadedError
 from ai_dev_tools.benchmark.execution import request as measure
+from ai_dev_tools.benchmark.execution.recording import sample_of
 from ai_dev_tools.benchmark.records.block import cells, nonce
 from ai_dev_tools.benchmark.records.sample import EndpointIdentity, SampleError, read_sample
 from support.bench import Bench, Reply, answering
@@ -206,7 +207,7 @@ def test_an_error_of_a_request_says_where_it_happened(bench: Bench) -> None:
     )
     assert isinstance(asked.error, OverloadedError)
     assert (asked.error.instance, asked.error.attempts) == ("small", 2)
-    sample = measure.sample_of(
+    sample = sample_of(
         wanted, cell, prompt(cell.case, cell.approach), asked, "s", None, EndpointIdentity("external", "1")
     )
     assert asked.error.request == sample.request.digest
