@@ -194,7 +194,7 @@ def unpack(archive: Path, run_folder: RunFolder) -> None:
             tar.extractall(run_folder.scratch, filter="data")
     except (OSError, tarfile.TarError) as error:
         raise ConfigurationError(
-            f"{archive} cannot be read ({error})", remedy="Delete it and run the whole workflow again, it makes it"
+            f"{archive} cannot be read ({error})", remedy="To have it made again, add `--forcerun prepare_workspaces`"
         ) from None
 
 
