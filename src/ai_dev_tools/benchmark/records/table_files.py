@@ -30,6 +30,7 @@ _NUMBERS = """
     claim_quality_bound fell_back high_uncapped low_uncapped place quality_alpha rules says_saves
     quality_margin ratio samples samples_could_decide success_rate tasks threshold throughput tokens_per_point
     tokens_per_second unpaired uses value
+    turns tool_calls tool_used tool_used_rate limit_rate limit_seconds
     money price_input price_cached_input price_output price_per_hour tool_money saving_money uses_money
 """
 NUMBERS = frozenset(_NUMBERS.split())
