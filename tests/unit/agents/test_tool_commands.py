@@ -113,6 +113,17 @@ def test_a_filter_takes_the_place_of_what_a_plain_action_returns() -> None:
     assert result.text == "found ['x', '.']" and result.tool
 
 
+def test_a_path_that_names_nothing_gets_the_same_hint_with_a_filter_as_without() -> None:
+    """Otherwise the words of the benchmark's own messages would be judged, and not the filter."""
+    shown = python("print('filtered')", "{path}", arguments=dict(PLAIN_ARGUMENTS["read_file"]))
+    given = tool(wraps={"read_file": shown})
+    for path in ("/home/user/app.py", "../app.py", "nothing.py"):
+        asked = {"path": path, "start": 1}
+        result = called(given, "read_file", **asked)
+        assert (result.text, result.tool) == (FileActions(TEXTS).call("read_file", asked).text, False)
+    assert called(given, "read_file", path="/app.py", start=1).text == "filtered"
+
+
 def test_a_filter_may_read_what_the_plain_action_returns() -> None:
     upper = python(
         "import sys; print(sys.stdin.read().upper())", filters=True, arguments=dict(PLAIN_ARGUMENTS["read_file"])

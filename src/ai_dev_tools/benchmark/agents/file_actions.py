@@ -72,7 +72,7 @@ class FileActions:
 
     def call(self, name: str, arguments: Mapping[str, JsonValue]) -> ActionResult:
         started = time.perf_counter()
-        path = _as_path(arguments.get("path"))
+        path = as_path(arguments.get("path"))
         match name:
             case "list_files":
                 text = self._list(path)
@@ -157,7 +157,7 @@ def _within(lines: Iterable[str], most: int) -> Iterator[str]:
         yield line
 
 
-def _as_path(value: object) -> str:
+def as_path(value: object) -> str:
     """A path below the workspace as its files are named: `./a/`, `/a` and `a` are one; `.` is all."""
     if not isinstance(value, str):
         return ""

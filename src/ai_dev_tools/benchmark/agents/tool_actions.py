@@ -11,7 +11,7 @@ from typing import Self
 from ai_dev_tools.benchmark._util.json_values import JsonValue
 from ai_dev_tools.benchmark._util.lines import visible_line
 from ai_dev_tools.benchmark.agents.actions import Action, ActionResult, Actions
-from ai_dev_tools.benchmark.agents.file_actions import workspace_texts
+from ai_dev_tools.benchmark.agents.file_actions import as_path, workspace_texts
 from ai_dev_tools.benchmark.agents.mcp_server import McpServer
 from ai_dev_tools.benchmark.agents.schemas import given_to_server, offered
 from ai_dev_tools.benchmark.agents.tool_commands import action_of, failed, run_command
@@ -46,7 +46,7 @@ class ToolActions:
     def __init__(
         self, tool: AgentTool, texts: Mapping[str, str], plain: Actions | None, words: Mapping[str, str]
     ) -> None:
-        self._tool, self._plain = tool, plain
+        self._tool, self._texts, self._plain = tool, texts, plain
         self._folder = ToolFolder(tool, texts, words)
         self._commands = {command.name: command for command in tool.commands}
         self._mcp_names: dict[str, str] = {}
@@ -103,10 +103,18 @@ class ToolActions:
         return ActionResult(text, seconds, problem, tool=True)
 
     def _filtered(self, name: str, arguments: Mapping[str, JsonValue]) -> ActionResult:
-        """What a filter makes of a plain action."""
-        command = self._tool.wraps[name]
+        """What a filter makes of a plain action.
+
+        A path that names nothing is the agent's own affair, in all arms alike: it gets the plain action's hint.
+        """
+        command, path = self._tool.wraps[name], as_path(arguments.get("path"))
+        if self._plain and not self._names_something(path):
+            return self._plain.call(name, arguments)
         plain = self._plain.call(name, arguments).text if command.filters and self._plain else None
-        return run_command(command, arguments, self._folder, plain)
+        return run_command(command, {**arguments, "path": path}, self._folder, plain)
+
+    def _names_something(self, path: str) -> bool:
+        return not path or any(name == path or name.startswith(f"{path}/") for name in self._texts)
 
 
 def taken_names(tool: AgentTool) -> list[str]:
