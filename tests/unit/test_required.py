@@ -43,9 +43,10 @@ def test_a_slow_test_may_be_skipped_unless_all_is_required(
 ) -> None:
     (tmp_path / "conftest.py").write_text((ROOT / "tests" / "conftest.py").read_text())
     (tmp_path / "test_it.py").write_text(TESTS)
+    environment = {**os.environ, "CI_REQUIRE_ALL": value, "PYTHONPATH": str(ROOT / "tests")}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_it.py"],
-        cwd=tmp_path, env={**os.environ, "CI_REQUIRE_ALL": value}, capture_output=True, text=True, check=False,
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert counts in done.stdout
     assert done.returncode == status

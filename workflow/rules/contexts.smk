@@ -12,6 +12,7 @@ EXECUTED = dict(
     sandbox=flow.config.tool_sandbox,
 )
 PREPARED_BY = dict(
+    **LOADED,
     program=flow.agent_program,
     cases=flow.prepared_cases,
     sandbox=flow.config.tool_sandbox,
@@ -58,7 +59,6 @@ rule prepare_workspaces:
     resources:
         measuring=flow.blocks_at_once,
     params:
-        **LOADED,
         **PREPARED_BY,
     script:
         "../scripts/prepare_workspaces.py"

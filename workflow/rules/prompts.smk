@@ -1,5 +1,12 @@
 # In: cases and tool results. Out: every prompt of a task, one row per (case, approach).
 
+PARTS = dict(
+    task=flow.of(lambda experiment, job: experiment.task_files(job.task)),
+    contexts=flow.of(lambda experiment, job: experiment.context_files(job.task)),
+    workspaces=flow.of(lambda experiment, job: experiment.workspace_receipts(job.task)),
+    prepared=flow.of(lambda experiment, job: experiment.prepared_files(job.task)),
+    plugins=flow.prompt_plugins,
+)
 COMPOSED = dict(
     approaches=flow.of(lambda experiment, job: experiment.prompted(job.task)),
     tools=flow.of(lambda experiment, job: experiment.task_tools(job.task)),
@@ -11,11 +18,7 @@ COMPOSED = dict(
 rule render_prompts:
     """Combine question, context and answer format for each case and arm."""
     input:
-        task=flow.of(lambda experiment, job: experiment.task_files(job.task)),
-        contexts=flow.of(lambda experiment, job: experiment.context_files(job.task)),
-        workspaces=flow.of(lambda experiment, job: experiment.workspace_receipts(job.task)),
-        prepared=flow.of(lambda experiment, job: experiment.prepared_files(job.task)),
-        plugins=flow.prompt_plugins,
+        **PARTS,
     output:
         paths.PROMPTS,
     log:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ai_dev_tools.benchmark._util.json_values import JsonObject
+from ai_dev_tools.benchmark._util.text import plural
 from ai_dev_tools.cli import console
 from ai_dev_tools.cli.command_request import CommandRequest, open_request
 from ai_dev_tools.cli.options import (
@@ -116,7 +117,7 @@ def plan_of(experiment: Experiment, root: Path, effect: float | None = None) -> 
 def _episodes(arms: Sequence[str], turns: int) -> Iterator[str]:
     """How many requests are behind a sample of an agent, for people."""
     if arms:
-        yield f"Episodes: a sample of {', '.join(arms)} is up to {turns} requests to the model"
+        yield f"Episodes: a sample of {', '.join(arms)} is up to {plural(turns, 'request')} to the model"
 
 
 def _said(plan: Plan) -> Iterator[str]:

@@ -209,6 +209,6 @@ def test_an_unknown_model_of_the_fake_is_a_model_error() -> None:
 
 def test_which_classes_a_rerun_asks_again() -> None:
     again = {"connection", "overloaded", "malformed_response", "runner"}
-    assert set(ASKED_AGAIN) == {*again, "no_turn", "interrupted", "configuration"}
+    assert set(ASKED_AGAIN) == {*again, "no_turn", "interrupted", "configuration", "budget"}
     retried = {kind.error_class for kind in BenchmarkError.__subclasses__() if kind.retried}
     assert retried == again

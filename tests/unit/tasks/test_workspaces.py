@@ -142,6 +142,8 @@ REFUSED: dict[str, tuple[Callable[[Path], object], dict[str, Any], str]] = {
     "file link out": (link("app/passwd", "/etc/passwd"), {}, "app/passwd is a link that leads out of it"),
     "folder link out": (link("else", "/etc"), {}, "else is a link that leads out of it"),
     "link up": (link("app/up", "../.."), {}, "app/up is a link that leads out of it"),
+    "link to itself": (link("loop", "loop"), {}, "loop is a link that leads nowhere"),
+    "link to nothing": (link("app/gone", "absent"), {}, "app/gone is a link that leads nowhere"),
     "large file": (large, {}, "table.csv is larger than 4 MB. Name fewer with `files`"),
     "glob without match": (
         lambda mine: None,

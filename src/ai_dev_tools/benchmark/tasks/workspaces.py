@@ -285,7 +285,11 @@ def _walk(root: Path, globs: Sequence[str], about: str, below: str = "") -> Iter
         wanted = any(_fits(parts, glob) for glob in words)
         if wanted and not is_storable(name):
             raise ConfigurationError(f"{about}: {name!a} has a name that is not UTF-8")
-        entered = entry.is_dir() and any(_leads(parts, glob) for glob in words)
+        entered = _is_folder(entry) and any(_leads(parts, glob) for glob in words)
+        if wanted and entry.is_symlink() and not os.path.exists(entry.path):
+            raise ConfigurationError(
+                f"{about}: {name} is a link that leads nowhere", remedy="Remove it, or name other files with `files`"
+            )
         if entry.is_symlink() and (wanted or entered) and not Path(entry.path).resolve().is_relative_to(root.resolve()):
             raise ConfigurationError(
                 f"{about}: {name} is a link that leads out of it", remedy="Remove it, or name other files with `files`"
@@ -294,6 +298,14 @@ def _walk(root: Path, globs: Sequence[str], about: str, below: str = "") -> Iter
             yield from _walk(root, globs, about, name)
         elif wanted and entry.is_file():
             yield name
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a folder; a link to itself, or to nothing, is not."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _matches(name: str, glob: str) -> bool:

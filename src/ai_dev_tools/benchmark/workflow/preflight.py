@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from ai_dev_tools.benchmark._util.text import plural
 from ai_dev_tools.benchmark.config.batches import apply_batch
 from ai_dev_tools.benchmark.config.models import load_config
 from ai_dev_tools.benchmark.config.resolving import ResolvedInstance
@@ -98,7 +99,8 @@ def _tasks(experiment: Experiment, profile: str, root: Path) -> Iterator[Preflig
             continue
         clusters = len({task.case(case).cluster for case in cases})
         corpora = f", corpora: {', '.join(task.corpora)}" if task.corpora else ""
-        yield PreflightCheck(f"task {task.id}", "ok", f"{len(cases)} cases in {clusters} clusters{corpora}")
+        said = f"{plural(len(cases), 'case')} in {plural(clusters, 'cluster')}{corpora}"
+        yield PreflightCheck(f"task {task.id}", "ok", said)
         yield from (PreflightCheck(f"task {task.id}", "warning", line) for row in rows if (line := size_problem(row)))
         yield from workspaces
 

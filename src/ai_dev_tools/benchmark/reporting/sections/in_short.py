@@ -138,8 +138,9 @@ def _asked(data: RunData) -> str:
     present = set(samples["approach"])
     compared = [name for name in data.compared if name in present]
     if data.reference not in present or not compared:
-        arms = listing([name for name in data.approaches if name in present], MOST_NAMED)
-        return f"{models} answered {on}, but there is nothing to compare: only {arms} was run."
+        run = [name for name in data.approaches if name in present]
+        verb = "was" if len(run) == 1 else "were"
+        return f"{models} answered {on}, but there is nothing to compare: only {listing(run, MOST_NAMED)} {verb} run."
     named = [tool_name(name) for name in compared]
     found = (
         what_is_shown(compared[0]) if len(compared) == 1 else f"the findings of each tool: {listing(named, MOST_NAMED)}"
