@@ -2,11 +2,13 @@
 
     python mcp_server.py WORKSPACE [FAULT]
 
-Faults: `dies` at once, `silent` (never answers), `garbage` (prints what is not MCP), `empty` (offers no tools).
+Faults: `dies` at once, `silent` (never answers), `garbage` (prints what is not MCP), `empty` (offers no tools), `formless` (says of
+a tool what no tool may be).
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -20,6 +22,19 @@ if fault == "garbage":
     print("Welcome to fake-index 1.0", flush=True)
 if fault in ("garbage", "silent"):
     time.sleep(600)
+
+if fault == "formless":
+    for line in sys.stdin:
+        asked = json.loads(line)
+        hello = {
+            "protocolVersion": "2025-06-18",
+            "capabilities": {"tools": {}},
+            "serverInfo": {"name": "x", "version": "1"},
+        }
+        tools = {"tools": [{"name": "find", "inputSchema": "nonsense"}]}
+        said = {"initialize": hello, "tools/list": tools}.get(asked["method"])
+        if said:
+            print(json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": said}), flush=True)
 
 from mcp.server.mcpserver import MCPServer  # noqa: E402 - it takes longer than the faults above need
 

@@ -111,6 +111,11 @@ def test_a_server_that_dies_hangs_or_babbles_ends_the_episode(action: str, expec
             "index: its MCP server printed what is not a message of MCP, for which stdout is reserved: Welcome to",
         ),
         ("empty", 60.0, "index: its MCP server offers no tools"),
+        (
+            "formless",
+            60.0,
+            "index: its MCP server sent what the protocol does not allow (tools.0.inputSchema: Input should",
+        ),
     ],
 )
 def test_a_server_that_cannot_be_used_is_one_line(fault: str, timeout_s: float, expected: str) -> None:

@@ -17,6 +17,7 @@ from ai_dev_tools.benchmark.workflow.snakemake import SnakemakeCall, spell, spli
 from ai_dev_tools.cli.benchmark_cli import app, main
 from ai_dev_tools.cli.options import join_lists
 from fakes.ollama import FakeOllama
+from support.making import case, write_task
 from support.project import make_project
 from support.repository import ROOT
 
@@ -210,6 +211,15 @@ def test_the_tables_of_validate_fit_a_terminal_and_lose_nothing(
     (check,) = [c for c in json.loads(capsys.readouterr().out)["checks"] if c["name"] == "task repo_analysis"]
     assert len(check["found"]) > 100
     assert all(word in said for word in check["found"].split())
+
+
+def test_validate_names_a_corpus_that_is_not_listed(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = {key: value for key, value in case("one").items() if key not in ("inline", "source")}
+    one |= {"source": "corpus:atrs", "files": ["*.py"]}
+    write_task(project / "config" / "tasks", one, case("two"), tools=["radon"])
+    assert main(["validate", "--tasks", "colours", "--json"]) == 1
+    (failed,) = [c for c in json.loads(capsys.readouterr().out)["checks"] if c["status"] == "failed"]
+    assert failed["found"] == "config/corpora.yaml has no corpus 'atrs', did you mean 'attrs'?"
 
 
 def test_validate_of_a_broken_config_lists_what_is_wrong(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -198,6 +198,7 @@ class McpServer:
 
     def _ask(self, ask: Callable[[], Awaitable[T]], started: float) -> T:
         """Ask the server something; what goes wrong is the tool's failure."""
+        from pydantic import ValidationError  # which the package has imported by now
 
         async def in_time() -> T:
             import anyio
@@ -208,7 +209,12 @@ class McpServer:
         try:
             return self._portal.call(in_time)
         except TimeoutError:
-            problem = f"did not answer within {self.timeout_s:g} s{self._words()}"
+            problem = f"did not answer within {self.timeout_s:g} s (`timeout_s` in its file){self._words()}"
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            place = ".".join(str(part) for part in first["loc"])
+            said = visible_line(f"{place}: {first['msg']}", 300)
+            problem = self._garbage_said() or f"sent what the protocol does not allow ({said})"
         except Exception as error:  # of the package, of what it validates with, or of the connection
             problem = self._garbage_said() or self._end_said() or f"answered with an error: {visible_line(error, 300)}"
         failure = ToolError(f"{self._id}: its MCP server {problem}")

@@ -126,6 +126,9 @@ def _lines(error: ValidationError, model: type[BaseModel]) -> list[str]:
                 text = f"unknown setting '{field}', {nearest(location[-1], _siblings(model, location))}"
             case "missing":
                 text = f"'{field}' is missing"
+            case "literal_error" if location[-1] == "[key]":
+                valid = item["ctx"]["expected"].replace("'", "")
+                text = f"'{'.'.join(map(str, location[:-2]))}' has {item['input']!r}: expected {valid}"
             case "literal_error" | "enum":
                 valid = [word.strip(" '") for word in item["ctx"]["expected"].replace(" or ", ", ").split(",")]
                 text = f"'{field}' is {item['input']!r}, {nearest(item['input'], valid)}"

@@ -104,6 +104,14 @@ class ArgumentSpec(StrictModel):
                 raise ValueError(f"'pattern' is not a regular expression: {error}") from None
         if self.default is not None and not self._is_of_type(self.default):
             raise ValueError(f"'default' is {self.default!r}, which is not of type {self.type}")
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            raise ValueError(f"'minimum' is {self.minimum:g}, and 'maximum' {self.maximum:g}: no number fits")
+        if isinstance(self.default, int | float) and not isinstance(self.default, bool):
+            low, high = self.minimum, self.maximum
+            if (low is not None and self.default < low) or (high is not None and self.default > high):
+                raise ValueError(f"'default' is {self.default!r}, which is not between 'minimum' and 'maximum'")
+        if self.pattern is not None and isinstance(self.default, str) and not re.fullmatch(self.pattern, self.default):
+            raise ValueError(f"'default' is {self.default!r}, which does not match 'pattern'")
         if self.choices and self.default is not None and self.default not in self.choices:
             raise ValueError(f"'default' is {self.default!r}, which is not among the choices")
         return self

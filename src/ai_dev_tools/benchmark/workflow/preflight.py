@@ -24,6 +24,7 @@ from ai_dev_tools.benchmark.planning.opening import open_experiment
 from ai_dev_tools.benchmark.prompts.sizes import baseline_rows, misfits, refuse_wrong_sizes, size_problem
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.endpoint_spec import is_url
+from ai_dev_tools.benchmark.tasks.corpora import find_corpus, load_corpora
 from ai_dev_tools.benchmark.tasks.loading import Task
 from ai_dev_tools.benchmark.tasks.workspaces import Workspaces, workspace_problem
 
@@ -84,8 +85,11 @@ def validate(merged: Merged, overrides: Mapping[str, Any], root: Path) -> list[P
 
 
 def _tasks(experiment: Experiment, profile: str, root: Path) -> Iterator[PreflightCheck]:
+    known = load_corpora(root / paths.CORPORA) if any(task.corpora for task in experiment.tasks.values()) else {}
     for task in experiment.tasks.values():
         try:
+            for corpus in task.corpora:
+                find_corpus(known, corpus, paths.CORPORA)
             cases = experiment.cases(profile, task.id)
             corpora_folder = root / paths.CORPORA_FOLDER
             rows = list(baseline_rows(task, cases, corpora_folder)) if experiment.source == "cases" else []
