@@ -79,7 +79,7 @@ def test_it_answers_as_the_real_one_did(name: str, server_kind: str, urls: dict[
 def test_every_listed_difference_is_one(server_kind: str, urls: dict[str, str], embedded_only: None) -> None:
     found = [(name, difference) for name in OFFERED for difference in seen(name, urls[server_kind])]
     for row in listed(server_kind):
-        for line in row["differences"]:
+        for line in [] if row.get("not_always") else row["differences"]:
             narrowed = row | {"differences": [line]}
             assert any(is_listed(name, difference, narrowed) for name, difference in found), line
 
