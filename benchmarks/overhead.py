@@ -201,8 +201,7 @@ def prepare(folder: Path) -> Project:
     folder.mkdir()
     project = Project.create(folder)
     (project.folder / "resources").symlink_to(REPO / "resources")
-    prompts = [f"results/prompts/{path.parent.name}.jsonl" for path in (REPO / "config/tasks").glob("*/task.yaml")]
-    project.run(*prompts, "results/heavy/plans.jsonl", **SETTINGS)
+    project.run("run", "--until", "render_prompts", "declare_plan", **SETTINGS)
     project.run("run", **DEFAULT)
     return project
 
