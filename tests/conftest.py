@@ -14,6 +14,7 @@ from ai_dev_tools.benchmark.endpoints import EndpointSpec, ReadyEndpoint, open_e
 from ai_dev_tools.benchmark.endpoints.embedded.catalogue import find_model
 from ai_dev_tools.benchmark.endpoints.embedded.weights import fetch_weights
 from support import rendered_once
+from support.registries import registered_for_a_while
 
 ROOT = Path(__file__).parents[1]
 LONGEST_FIRST = ("workflow", "endpoints", "conformance", "unit/archive", "unit/reporting", "unit/cli")
@@ -76,6 +77,13 @@ def nothing_may_be_skipped() -> bool:
 def rendered_templates() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         rendered_once.use(patch)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def own_registrations() -> Iterator[None]:
+    """What a test registers, directly or by loading plugins, is gone for the next one."""
+    with registered_for_a_while():
         yield
 
 

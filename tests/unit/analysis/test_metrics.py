@@ -14,7 +14,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from ai_dev_tools.benchmark.analysis.metrics import ALL, compute_metrics, wide
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.plugins import METRICS, REGISTRIES, Estimate, catalogue, load_plugins, metric
+from ai_dev_tools.benchmark.plugins import METRICS, Estimate, catalogue, load_plugins, metric
 from support.invented import invent
 
 
@@ -236,15 +236,6 @@ def test_a_foreign_table_is_refused_in_one_line(change: object, message: str) ->
 # ------------------------------------------------------------------------------------------------------------ plugins
 
 
-@pytest.fixture
-def keep_registries():
-    saved = [registry.snapshot() for registry in REGISTRIES]
-    yield
-    load_plugins([])
-    for registry, plugins in zip(REGISTRIES, saved, strict=True):
-        registry.restore(plugins)
-
-
 IMPORT = "from ai_dev_tools.benchmark.plugins import check, metric\n"
 GOOD = """
 from ai_dev_tools.benchmark.plugins import Estimate, check, comparison, metric
@@ -267,7 +258,7 @@ def long_answer(samples, thresholds):
 """
 
 
-def test_a_plugin_file_is_treated_like_the_built_in_ones(tmp_path: Path, keep_registries: None) -> None:
+def test_a_plugin_file_is_treated_like_the_built_in_ones(tmp_path: Path) -> None:
     from ai_dev_tools.benchmark.analysis.comparison import compare
     from ai_dev_tools.benchmark.analysis.ledger import check_samples
 
@@ -290,7 +281,7 @@ def test_a_plugin_file_is_treated_like_the_built_in_ones(tmp_path: Path, keep_re
     assert "mine.py" in {row["origin"] for row in catalogue()}
 
 
-def test_whatever_a_metric_of_the_users_own_gives_no_impossible_number_reaches_the_table(keep_registries: None) -> None:
+def test_whatever_a_metric_of_the_users_own_gives_no_impossible_number_reaches_the_table() -> None:
     given = {
         "none": None,
         "text": "many",
@@ -344,9 +335,7 @@ def test_only_one_metric_can_be_computed_for_a_finished_run() -> None:
         ),
     ],
 )
-def test_a_bad_plugin_file_is_one_clear_line_and_registers_nothing(
-    tmp_path: Path, keep_registries: None, text: str, message: str
-) -> None:
+def test_a_bad_plugin_file_is_one_clear_line_and_registers_nothing(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "bad.py"
     path.write_text(text)
     before = list(METRICS)
@@ -356,9 +345,7 @@ def test_a_bad_plugin_file_is_one_clear_line_and_registers_nothing(
     assert list(METRICS) == before
 
 
-def test_two_plugin_files_of_one_name_are_refused_because_tables_could_not_tell_them_apart(
-    tmp_path: Path, keep_registries: None
-) -> None:
+def test_two_plugin_files_of_one_name_are_refused_because_tables_could_not_tell_them_apart(tmp_path: Path) -> None:
     paths = [tmp_path / folder / "mine.py" for folder in ("a", "b")]
     for number, path in enumerate(paths):
         path.parent.mkdir()

@@ -30,7 +30,7 @@ from ai_dev_tools.benchmark.analysis.statistics import (
     quantile_interval,
     wilson,
 )
-from ai_dev_tools.benchmark.plugins import COMPARISONS, comparison
+from ai_dev_tools.benchmark.plugins import comparison
 from support.invented import invent
 
 # Darwin's maize: heights in inches of 15 pairs, cross- and self-fertilised. Analysed by Fisher (The Design of
@@ -256,17 +256,14 @@ def test_darwins_maize_end_to_end_gives_fishers_answer() -> None:
     def height(samples: pd.DataFrame) -> pd.Series:
         return samples["duration_s"]
 
-    try:
-        table = invent(n=15, tasks=("maize",), approaches=("selfed", "crossed"))
-        for arm, heights in (("crossed", CROSSED), ("selfed", SELFED)):
-            table.loc[table["approach"] == arm, ["duration_s", "attempts_s"]] = np.repeat(
-                np.asarray(heights)[:, None], 2, axis=1
-            )
-        table["time_to_first_token_s"], table["started_at"] = None, None
-        row = compare(table, "crossed", "selfed", comparisons=["height"], resamples=0).iloc[-1]
-        careful = compare(table, "crossed", "selfed", comparisons=["height"]).iloc[-1]
-    finally:
-        COMPARISONS.forget(__name__)
+    table = invent(n=15, tasks=("maize",), approaches=("selfed", "crossed"))
+    for arm, heights in (("crossed", CROSSED), ("selfed", SELFED)):
+        table.loc[table["approach"] == arm, ["duration_s", "attempts_s"]] = np.repeat(
+            np.asarray(heights)[:, None], 2, axis=1
+        )
+    table["time_to_first_token_s"], table["started_at"] = None, None
+    row = compare(table, "crossed", "selfed", comparisons=["height"], resamples=0).iloc[-1]
+    careful = compare(table, "crossed", "selfed", comparisons=["height"]).iloc[-1]
     assert row["value"] == pytest.approx(2.6167, abs=5e-5)
     assert row["d_z"] * np.sqrt(15) == pytest.approx(2.148, abs=5e-4)
     assert row["p"] == pytest.approx(0.0497, abs=5e-5)

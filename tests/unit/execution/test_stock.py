@@ -12,7 +12,6 @@ import pytest
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.execution.stock import retryable
-from ai_dev_tools.benchmark.plugins import load_plugins
 from ai_dev_tools.benchmark.records.block import PluginRef
 from ai_dev_tools.benchmark.records.sample import Sample, SampleError, read_sample, write_sample
 from support.bench import Bench
@@ -73,7 +72,6 @@ def test_a_scorer_that_fails_ends_the_block_once_all_answers_are_kept(bench: Ben
     kept = read_sample(bench.path("tools", 0))
     assert isinstance(kept, Sample)
     assert kept.score == 0.25, "a broken scorer takes no score away"
-    load_plugins([])
 
 
 def test_the_changed_prompt_of_one_case_asks_exactly_that_case(bench: Bench) -> None:

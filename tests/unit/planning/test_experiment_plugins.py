@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from ai_dev_tools.benchmark.config.models import load_config
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.planning.experiment import Experiment
 from ai_dev_tools.benchmark.planning.opening import open_experiment
-from ai_dev_tools.benchmark.plugins import load_plugins
 from ai_dev_tools.benchmark.tasks.registry import TaskRegistry
 from support.making import case, write_task
 from support.repository import ROOT
@@ -40,14 +38,13 @@ def lab(spec):
 
 
 @pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with one task and a plugin file."""
     (tmp_path / "config" / "tools").mkdir(parents=True)
     write_task(tmp_path / "config" / "tasks", case("one"), tools=[])
     (tmp_path / "mine.py").write_text(PLUGIN)
     monkeypatch.chdir(tmp_path)
-    yield tmp_path
-    load_plugins([])
+    return tmp_path
 
 
 def experiment(root: Path, **changed: Any) -> Experiment:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -58,15 +58,6 @@ def cloud(figure, data, options):
 def lab(spec):
     yield None
 '''
-
-
-@pytest.fixture(autouse=True)
-def keep_registries() -> Iterator[None]:
-    saved = [registry.snapshot() for registry in REGISTRIES]
-    yield
-    load_plugins([])
-    for registry, plugins in zip(REGISTRIES, saved, strict=True):
-        registry.restore(plugins)
 
 
 @pytest.fixture

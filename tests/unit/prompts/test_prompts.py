@@ -163,10 +163,7 @@ def test_an_arm_is_one_decorated_function() -> None:
     def names_only(given: CaseInputs) -> Context:
         return Context(" ".join(given.texts))
 
-    try:
-        assert context("names_only", material({"a.py": "x", "b.py": "y"})).text == "a.py b.py"
-    finally:
-        APPROACHES.forget(__name__)
+    assert context("names_only", material({"a.py": "x", "b.py": "y"})).text == "a.py b.py"
 
 
 # --- prompts ------------------------------------------------------------------------------------------------------

@@ -288,10 +288,7 @@ def test_a_scorer_is_one_decorated_function() -> None:
     def length(expected: Any, actual: Any) -> float:
         return float(len(expected) == len(actual))
 
-    try:
-        assert score_answer({"f": "xy"}, {"f": "ab"}, [{"field": "f", "scorer": "test_length"}]) == 1
-    finally:
-        SCORERS.forget(__name__)
+    assert score_answer({"f": "xy"}, {"f": "ab"}, [{"field": "f", "scorer": "test_length"}]) == 1
 
 
 # --- parsing ------------------------------------------------------------------------------------------------------
