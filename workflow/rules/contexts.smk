@@ -2,19 +2,19 @@
 
 READ = dict(
     task=flow.of(lambda experiment, job: experiment.task_files(job.task)),
-    tool=flow.tool_files,
+    tool=flow.tools.files,
     corpora=flow.of(lambda experiment, job: experiment.receipts(job.task)),
 )
 EXECUTED = dict(
-    program=flow.tool_program,
-    cases=flow.context_cases,
+    program=flow.tools.program,
+    cases=flow.tools.cases,
     runs=flow.config.tool_runs,
     sandbox=flow.config.tool_sandbox,
 )
 PREPARED_BY = dict(
     **LOADED,
-    program=flow.agent_program,
-    cases=flow.prepared_cases,
+    program=flow.tools.agent_program,
+    cases=flow.tools.prepared_cases,
     sandbox=flow.config.tool_sandbox,
     folders=flow.of(lambda experiment, job: experiment.folder_digests(job.task)),
 )

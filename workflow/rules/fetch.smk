@@ -3,12 +3,14 @@
 
 rule fetch_weights:
     """Weights of an embedded model, from the first source of the catalogue that has them."""
+    input:
+        flow.nothing,
     output:
         paths.WEIGHTS,
     log:
         f"{paths.LOGS}/fetch_weights.{{weights}}.log",
     wildcard_constraints:
-        weights=flow.fetched_weights,
+        weights=flow.downloads.weights,
     priority: flow.before_blocks
     conda:
         "../../envs/environment.yaml"
@@ -16,13 +18,15 @@ rule fetch_weights:
         measuring=flow.blocks_at_once,
     params:
         catalogue=str(flow.experiment.models_file),
-        pinned=flow.pinned,
+        pinned=flow.downloads.pinned,
     script:
         "../scripts/fetch_weights.py"
 
 
 rule fetch_corpus:
     """Source files of one published package; if it is unavailable, its cases are skipped."""
+    input:
+        flow.nothing,
     output:
         paths.CORPUS_RECEIPT,
     log:
@@ -33,14 +37,16 @@ rule fetch_corpus:
     resources:
         measuring=flow.blocks_at_once,
     params:
-        corpus=flow.corpus,
-        round=flow.corpus_round,
+        corpus=flow.downloads.corpus,
+        round=flow.downloads.round,
     script:
         "../scripts/fetch_corpus.py"
 
 
 rule fetch_repository:
     """The texts of one commit of a git repository, which agents read; never checked out."""
+    input:
+        flow.nothing,
     output:
         paths.REPOSITORY_RECEIPT,
     log:

@@ -11,7 +11,7 @@ COMPOSED = dict(
     approaches=flow.of(lambda experiment, job: experiment.prompted(job.task)),
     tools=flow.of(lambda experiment, job: experiment.task_tools(job.task)),
     shown=flow.of(lambda experiment, job: experiment.shown_tools(job.task)),
-    agents=flow.agents,
+    agents=flow.tools.agents,
 )
 
 

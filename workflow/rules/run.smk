@@ -3,6 +3,8 @@
 
 rule declare_plan:
     """Write down what the run sets out to show, before its first request."""
+    input:
+        flow.nothing,
     output:
         update(paths.PLANS),
     log:
@@ -39,7 +41,7 @@ rule run_block:
         **flow.block_resources(),
     params:
         start=flow.start_block,
-        block=flow.of(lambda experiment, job: experiment.block(job.profile, job.model, job.task).to_json()),
+        block=flow.block,
     shell:
         f"{ASK} --output {{output:q}}"
 
@@ -59,6 +61,6 @@ rule run_sample:
         **flow.block_resources(),
     params:
         start=flow.start_block,
-        block=flow.block_of_sample,
+        block=flow.block,
     shell:
         f"{ASK} --only {{wildcards.approach}} {{wildcards.sample}}"

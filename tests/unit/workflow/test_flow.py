@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
-from ai_dev_tools.benchmark.tasks.corpora import Corpus
-from ai_dev_tools.benchmark.workflow.flow import Flow
+from ai_dev_tools.benchmark.tasks.corpora import Corpus, load_corpora
+from ai_dev_tools.benchmark.workflow.downloads import Downloads
+from ai_dev_tools.benchmark.workflow.known_names import KnownNames
+from support.experiments import SHIPPED, experiment
+from support.making import write_task
 from support.repository import ROOT
 
 CORPORA = (ROOT / "config" / "corpora.yaml").read_text(encoding="utf-8")
@@ -17,14 +20,17 @@ CORPORA = (ROOT / "config" / "corpora.yaml").read_text(encoding="utf-8")
 
 @pytest.fixture
 def corpus_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The parameter of the job that fetches a corpus, by the content of corpora.yaml."""
     monkeypatch.chdir(tmp_path)
-    Path("config").mkdir()
+    write_task(tmp_path / "config" / "tasks", tools=[])
+    (tmp_path / "config" / "tools").mkdir()
+    path = tmp_path / "config" / "corpora.yaml"
 
     def parameter(text: str, name: str = "attrs") -> Any:
-        Path("config/corpora.yaml").write_text(text, encoding="utf-8")
-        flow = Flow.__new__(Flow)  # no Snakemake, whose objects it would need
-        flow.call = SimpleNamespace(home=tmp_path)  # type: ignore[assignment]
-        return flow.corpus(SimpleNamespace(corpus=name))  # type: ignore[arg-type]
+        path.write_text(text, encoding="utf-8")
+        run = experiment(tmp_path)
+        names = KnownNames(run, SHIPPED, lambda: load_corpora(path))
+        return Downloads(run, names, lambda: load_corpora(path)).corpus(SimpleNamespace(corpus=name))
 
     return parameter
 
@@ -35,8 +41,3 @@ def test_a_corpus_is_fetched_again_if_its_own_entry_changes_and_not_for_a_commen
     assert corpus_of(f"# a comment\n{CORPORA}") == known
     assert corpus_of(CORPORA.replace("package: blinker", "package: winker")) == known
     assert corpus_of(CORPORA.replace("homepage: https://www.attrs.org", "homepage: https://attrs.example")) != known
-
-
-def test_a_corpus_that_is_not_there_is_one_line(corpus_of: Any) -> None:
-    with pytest.raises(SystemExit, match="has no corpus 'atrs', did you mean 'attrs'"):
-        corpus_of(CORPORA, "atrs")

@@ -10,10 +10,10 @@ from snakemake.persistence import PersistenceBase
 CODE = """
 import sys
 from types import SimpleNamespace
-from ai_dev_tools.benchmark.workflow.flow import _keep_pandas_out
+from ai_dev_tools.benchmark.workflow.surroundings import keep_pandas_out
 from snakemake.persistence import PersistenceBase
 
-_keep_pandas_out()
+keep_pandas_out()
 store = SimpleNamespace(_serialize_param_builtin=repr)
 print(PersistenceBase._serialize_param.fget(store)([1, "x"]), "pandas" in sys.modules)
 """
@@ -21,6 +21,6 @@ print(PersistenceBase._serialize_param.fget(store)([1, "x"]), "pandas" in sys.mo
 
 def test_snakemake_looks_at_params_without_pandas() -> None:
     """It imports pandas at every start, which takes half a second, in case a parameter is a data frame; none is here."""
-    assert hasattr(PersistenceBase, "_serialize_param_builtin"), "Snakemake changed: see flow._keep_pandas_out"
+    assert hasattr(PersistenceBase, "_serialize_param_builtin"), "Snakemake changed: see surroundings.keep_pandas_out"
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True)
     assert done.stdout == "[1, 'x'] False\n"

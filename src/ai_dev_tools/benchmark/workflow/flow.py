@@ -2,59 +2,49 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import os
-import re
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from snakemake.persistence import PersistenceBase
-
-import ai_dev_tools
 from ai_dev_tools.benchmark._util import remembered
-from ai_dev_tools.benchmark._util.json_values import JsonFields, JsonObject, JsonValue
+from ai_dev_tools.benchmark._util.json_values import JsonObject, JsonValue
 from ai_dev_tools.benchmark.agents.sandbox import require_sandbox
 from ai_dev_tools.benchmark.config.models import ExecutionMode, load_config
-from ai_dev_tools.benchmark.config.parsing import nearest
 from ai_dev_tools.benchmark.config.shipped_files import own_or_shipped
 from ai_dev_tools.benchmark.config.written import spell
 from ai_dev_tools.benchmark.endpoints.embedded.catalogue import require_servable
-from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.execution.job import RUN_PID
 from ai_dev_tools.benchmark.execution.start_block import WORKER
 from ai_dev_tools.benchmark.planning.experiment import Experiment
 from ai_dev_tools.benchmark.planning.opening import open_experiment
 from ai_dev_tools.benchmark.planning.pricing import unused_prices
-from ai_dev_tools.benchmark.plugins import AGENT_PREFIX, APPROACHES, PLOTS, LoadedPlugin, agent_tool_of
+from ai_dev_tools.benchmark.plugins import APPROACHES, PLOTS, LoadedPlugin
 from ai_dev_tools.benchmark.prompts.agent_tools import agent_tool
 from ai_dev_tools.benchmark.prompts.containment import choose_sandbox
 from ai_dev_tools.benchmark.prompts.program_file import installed_program
-from ai_dev_tools.benchmark.prompts.tool_results import read_contexts
-from ai_dev_tools.benchmark.prompts.tools import companions, installed_version, load_tool, tool_digest
+from ai_dev_tools.benchmark.prompts.tools import installed_version
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.about import RunAbout
-from ai_dev_tools.benchmark.records.block import Block
-from ai_dev_tools.benchmark.records.prepared import read_prepared
-from ai_dev_tools.benchmark.tasks.corpora import Corpus, find_corpus, load_corpora
-from ai_dev_tools.benchmark.tasks.receipts import read_round
-from ai_dev_tools.benchmark.workflow import block_worker
-from ai_dev_tools.benchmark.workflow.asked import asked_cases, note_call
+from ai_dev_tools.benchmark.tasks.corpora import Corpus, load_corpora
+from ai_dev_tools.benchmark.workflow import block_worker, surroundings
 from ai_dev_tools.benchmark.workflow.call import ends_in_lines, read_call
+from ai_dev_tools.benchmark.workflow.downloads import Downloads
+from ai_dev_tools.benchmark.workflow.known_names import KnownNames, Wildcards, for_job
 from ai_dev_tools.benchmark.workflow.preflight import require_servers
 from ai_dev_tools.benchmark.workflow.run_lock import clear_stale_lock
 from ai_dev_tools.benchmark.workflow.several import Several
+from ai_dev_tools.benchmark.workflow.tool_runs import ToolRuns
 
 if TYPE_CHECKING:
     from snakemake.workflow import Workflow
 
-_BLOCK = re.compile(r"--block '\{.*\}' ", re.DOTALL)
 REPEATED = (
     "samples", "tasks", "approaches", "models", "tools", "endpoint", "execution_mode", "task_timeout", "tool_runs",
     "task_folders", "tool_folders", "endpoint_file", "plugins", "options", "think", "agent", "plan", "profiles", "prices",
@@ -64,22 +54,10 @@ REPEATED = (
 T = TypeVar("T")
 
 
-class Wildcards(Protocol):
-    """The wildcards of all rules; a job has those of its own rule."""
-
-    profile: str
-    model: str
-    task: str
-    tool: str
-    approach: str
-    sample: str
-    corpus: str
-    repository: str
-    weights: str
-
-
 class Flow:
     """What rules need besides paths.
+
+    Rules that run tools ask `tools`, those that fetch `downloads`, and those that put several runs side by side `several`.
 
     Args:
         config: Snakemake's `config`; in a module, what the importing workflow says, laid over this one's config.yaml.
@@ -101,12 +79,11 @@ class Flow:
         sequential = self.config.execution_mode is ExecutionMode.SEQUENTIAL
         self.blocks_at_once = 1 if sequential else self.config.max_concurrent_batches
         self._servers = sorted({s for name in self.config.profiles for s in self.experiment.servers(name).values()})
-        self._programs: dict[str, str] = {}
-        self.several = Several(self.experiment, self.call.settings)
-        logging.getLogger("snakemake.logging").addFilter(_shorten)
-        _prepare_environment()
+        self._answer_by_name()
+        logging.getLogger("snakemake.logging").addFilter(surroundings.shorten)
+        surroundings.prepare_environment()
         if not self.call.is_module:
-            _keep_pandas_out()
+            surroundings.keep_pandas_out()
         self._limit("measuring", self.blocks_at_once)
         for number in range(len(self._servers)):
             self._limit(f"server_{number}", 1)
@@ -119,6 +96,19 @@ class Flow:
         if workflow.is_main_process or workflow.remote_exec:  # on a cluster's node the run is that node's Snakemake
             os.environ[RUN_PID] = str(os.getpid())
             os.environ.pop(WORKER, None)  # of a run that this one is part of
+
+    def _answer_by_name(self) -> None:
+        """What answers the rules, and what knows which names they may ask for."""
+
+        @functools.cache
+        def corpora() -> dict[str, Corpus]:
+            return load_corpora(Path(self.shipped(paths.CORPORA)))
+
+        settings = self.call.settings
+        self.names = KnownNames(self.experiment, settings, corpora)
+        self.several = Several(self.experiment, self.names, settings)
+        self.tools = ToolRuns(self.experiment, self.names, self._workflow, settings)
+        self.downloads = Downloads(self.experiment, self.names, corpora)
 
     def _check_machine(self) -> None:
         """What this machine cannot do ends the run before anything is fetched or asked."""
@@ -134,7 +124,7 @@ class Flow:
         if self.source != "samples":
             for tag, weights in self.experiment.weights(self.profile).items():
                 require_servable(tag, weights, Path())
-        _require_writable(Path(paths.LOGS).parent)
+        surroundings.require_writable(Path(paths.LOGS).parent)
         clear_stale_lock(Path(".snakemake"))
 
     def _limit(self, resource: str, most: int) -> None:
@@ -171,6 +161,7 @@ class Flow:
 
         @ends_in_lines
         def answer(wildcards: Wildcards) -> T:
+            self.names.require(wildcards)
             return said(self.experiment, wildcards)
 
         return answer
@@ -179,89 +170,28 @@ class Flow:
         """A file of the working folder, else the workflow's own."""
         return str(own_or_shipped(Path(path), Path.cwd(), self.call.home))
 
-    @property
-    def fetched_weights(self) -> str:
-        """A pattern of the files that can be fetched: those of the catalogue."""
-        return "|".join(re.escape(model.file) for model in self.experiment.catalogue.values()) or "none"
+    @for_job
+    def nothing(self, wildcards: Wildcards) -> list[str]:
+        """No input files: the names of the job are checked, and nothing else comes before it."""
+        return []
 
-    def pinned(self, wildcards: Wildcards) -> dict[str, str]:
-        """The catalogue's model behind a file of weights: its tag and checksum."""
-        model = next(model for model in self.experiment.catalogue.values() if model.file == wildcards.weights)
-        return {"tag": model.tag, "sha256": model.sha256}
-
-    @cached_property
-    def _corpora(self) -> dict[str, Corpus]:
-        return load_corpora(Path(self.shipped(paths.CORPORA)))
-
-    @ends_in_lines
-    def corpus(self, wildcards: Wildcards) -> JsonFields:
-        """A corpus's own entry: nothing else in corpora.yaml fetches it again."""
-        return find_corpus(self._corpora, wildcards.corpus, paths.CORPORA).model_dump(mode="json")
-
-    def corpus_round(self, wildcards: Wildcards) -> int:
-        """Raised when fetching failed in a way that may pass, so that the next run tries again."""
-        return read_round(Path(paths.CORPUS_RECEIPT.format(corpus=wildcards.corpus)))
-
-    @ends_in_lines
-    def tool_files(self, wildcards: Wildcards) -> list[str]:
-        """A tool's file and the files beside it that belong to it."""
-        path = self.experiment.tool_files[wildcards.tool]
-        return [str(path), *map(str, companions(path))]
-
-    @ends_in_lines
-    def tool_program(self, wildcards: Wildcards) -> str:
-        """Digest of a tool as it is installed: another one runs it again."""
-        return self._program(wildcards.tool)
-
-    def _program(self, name: str) -> str:
-        if name not in self._programs:
-            spec = self.experiment.tools.get(name) or load_tool(self.experiment.tool_files[name])
-            self._programs[name] = tool_digest(spec, installed_version(spec, self.config.tool_sandbox))
-        return self._programs[name]
-
-    @ends_in_lines
-    def context_cases(self, wildcards: Wildcards) -> list[str]:
-        """Cases that a tool runs on.
-
-        Those that are asked, and those that its current version has already run on.
-        """
-        known = read_contexts(Path(paths.CONTEXTS.format(task=wildcards.task, tool=wildcards.tool)))
-        program = self.tool_program(wildcards)
-        return self._cases(wildcards.task, {case for case, row in known.items() if row.program == program})
-
-    def _cases(self, task: str, known: set[str]) -> list[str]:
-        """Cases of a task that are asked, and known ones."""
-        if self._workflow.is_main_process:  # Snakemake knows its own command line only once the Snakefile is read
-            note_call(self.experiment, self.call.settings, self._workflow.dag_settings)
-        wanted = {*asked_cases(self.experiment, task), *known}
-        return [case.id for case in self.experiment.tasks[task].cases if case.id in wanted and not case.contexts]
-
-    @ends_in_lines
+    @for_job
     def prompts(self, wildcards: Wildcards) -> list[str]:
         """Prompts of every task of the run."""
         return [paths.PROMPTS.format(task=task) for task in self.experiment.tasks]
 
-    @ends_in_lines
+    @for_job
     def weights(self, wildcards: Wildcards) -> list[str]:
         """Weights of a block's model, where the embedded endpoint serves it."""
         known = self.experiment.weights(wildcards.profile)
         return [str(known[tag].path) for tag in known if paths.safe_model(tag) == wildcards.model]
 
-    @ends_in_lines
-    def block_of_sample(self, wildcards: Wildcards) -> str:
-        """The block that a single sample belongs to, as JSON."""
-        block: Block = self.experiment.block(wildcards.profile, wildcards.model, wildcards.task)
-        approach, sample = wildcards.approach, wildcards.sample
-        if approach not in block.approaches:
-            raise ConfigurationError(f"'{approach}' is not an arm of this run, {nearest(approach, block.approaches)}")
-        if sample not in map(str, range(block.samples)):
-            raise ConfigurationError(
-                f"an arm of this run has the samples 0 to {block.samples - 1}, not {sample}",
-                remedy="Ask for more with samples=N",
-            )
-        return block.to_json()
+    @for_job
+    def block(self, wildcards: Wildcards) -> str:
+        """A block, or the block that a single sample belongs to, as JSON."""
+        return self.experiment.block(wildcards.profile, wildcards.model, wildcards.task).to_json()
 
-    @ends_in_lines
+    @for_job
     def blocks(self, wildcards: Wildcards) -> list[str]:
         """Block files of a profile; with `partial`, those that exist."""
         files = self.experiment.block_files(wildcards.profile)
@@ -273,46 +203,6 @@ class Flow:
         A function of `input` is not among the parameters whose change runs a job again.
         """
         return list(self.config.every_plugin)
-
-    @ends_in_lines
-    def agents(self, wildcards: Wildcards) -> dict[str, object]:
-        """How agent arms are asked, and what the tool of each does; empty where there are none."""
-        arms = self.experiment.agent_arms
-        if not arms:
-            return {}
-        driven = self.experiment.program_arms
-        tools = {arm: None if arm in driven else agent_tool_of(arm) for arm in arms}
-        programs = {tool: self._agent_program(tool) for tool in self.experiment.agent_tools}
-        folders = self.experiment.folder_digests(wildcards.task)
-        settings = self.config.agent.model_dump(mode="json")
-        said = {"arms": tools, "programs": programs, "settings": settings, "program": self._program_of_others()}
-        return said | ({"folders": folders} if folders else {})
-
-    @ends_in_lines
-    def agent_program(self, wildcards: Wildcards) -> str:
-        """Digest of what a tool does for agents, as it is installed: another one prepares workspaces again."""
-        return self._agent_program(wildcards.tool)
-
-    def _agent_program(self, name: str) -> str:
-        key = f"{AGENT_PREFIX}{name}"
-        if key not in self._programs:
-            spec = load_tool(self.experiment.tool_files[name])
-            self._programs[key] = agent_tool(spec, self.config.tool_sandbox).digest
-        return self._programs[key]
-
-    @ends_in_lines
-    def prepared_cases(self, wildcards: Wildcards) -> list[str]:
-        """Cases whose workspaces a tool prepares: as those that it runs on."""
-        known = read_prepared(Path(paths.PREPARED.format(task=wildcards.task, tool=wildcards.tool)))
-        program = self._agent_program(wildcards.tool)
-        return self._cases(wildcards.task, {case for case, row in known.items() if row.program == program})
-
-    def _program_of_others(self) -> dict[str, str] | None:
-        """The agent of others that drives the episodes, as it is installed."""
-        spec = self.experiment.program
-        if spec is None:
-            return None
-        return {"file": str(spec.file), "version": installed_program(spec, self.config.agent.program_folder)}
 
     @property
     def plugins(self) -> list[str]:
@@ -334,7 +224,7 @@ class Flow:
         """The arm that others are compared with, and the thresholds of the checks."""
         return {"reference": self.config.plan.reference, "thresholds": self.config.validity.model_dump()}
 
-    @ends_in_lines
+    @for_job
     def analysis(self, wildcards: Wildcards) -> dict[str, object]:
         """Settings that the tables depend on."""
         return {
@@ -343,7 +233,7 @@ class Flow:
             "plan": self.about(wildcards).get("plan"),
         }
 
-    @ends_in_lines
+    @for_job
     def about(self, wildcards: Wildcards) -> dict[str, object]:
         """What a report says of the run besides its tables; of a recorded run, what was recorded."""
         recorded = Path(paths.ABOUT.format(profile=wildcards.profile))
@@ -356,7 +246,7 @@ class Flow:
         }
         return replace(self.experiment.about(wildcards.profile), given=given).plain()
 
-    @ends_in_lines
+    @for_job
     def archived(self, wildcards: Wildcards) -> dict[str, object]:
         """What an archive of the run is made of, besides its results."""
         home = os.path.relpath(self.call.home)
@@ -411,45 +301,7 @@ class Flow:
         say_what_failed(self.profile, self._started)
 
 
-def _shorten(record: logging.LogRecord) -> bool:
-    """Leave a block's design out of what Snakemake prints about a failed job.
-
-    Otherwise the job's own line could not be found.
-    """
-    if isinstance(record.msg, str):
-        record.msg = _BLOCK.sub("--block … ", record.msg)
-    return True
-
-
 def _plugin_files(plugins: Iterable[LoadedPlugin]) -> list[str]:
     """Their files, those of the working folder as seen from it."""
     files = [path for plugin in plugins for path in plugin.files]
     return [str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path) for path in files]
-
-
-def _require_writable(results: Path) -> None:
-    """Refuse to begin where nothing could be kept."""
-    if results.exists() and not (results.is_dir() and os.access(results, os.W_OK | os.X_OK)):
-        raise ConfigurationError(f"cannot write to {results}", remedy="Make it a folder that you may write to")
-
-
-def _keep_pandas_out() -> None:
-    """Do without a part of Snakemake that imports pandas.
-
-    It looks for data frames in `params`, and takes half a second at every start.
-
-    No rule here has one there; those of a workflow that imports this one may.
-    """
-    if hasattr(PersistenceBase, "_serialize_param_builtin"):
-        PersistenceBase._serialize_param = property(lambda store: store._serialize_param_builtin)
-
-
-def _prepare_environment() -> None:
-    """Let jobs find this interpreter as `python3`, and other interpreters this package.
-
-    In a conda environment, `python3` is that of the environment.
-    """
-    beside = str(Path(sys.executable).parent)
-    if shutil.which("python3") != f"{beside}/python3":
-        os.environ["PATH"] = os.pathsep.join([beside, os.environ.get("PATH", os.defpath)])
-    os.environ["AI_DEV_BENCH_PACKAGE"] = str(Path(ai_dev_tools.__file__).parent)  # for envs/environment.post-deploy.sh

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 from ai_dev_tools.benchmark._util.json_values import JsonObject
 from ai_dev_tools.benchmark.config.batches import find_batch
@@ -14,14 +12,7 @@ from ai_dev_tools.benchmark.planning.estimate import announcement, estimate
 from ai_dev_tools.benchmark.planning.experiment import Experiment
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.workflow.call import ends_in_lines
-
-
-class Side(Protocol):
-    """Wildcards of a comparison (before, after) and of a batch."""
-
-    batch: str
-
-    def __getitem__(self, name: str) -> str: ...
+from ai_dev_tools.benchmark.workflow.known_names import KnownNames, Wildcards, for_job
 
 
 class Several:
@@ -31,7 +22,8 @@ class Several:
         settings: all settings of the call.
     """
 
-    def __init__(self, experiment: Experiment, settings: JsonObject) -> None:
+    def __init__(self, experiment: Experiment, names: KnownNames, settings: JsonObject) -> None:
+        self.names = names
         self._experiment, self._settings = experiment, settings
 
     @ends_in_lines
@@ -55,10 +47,15 @@ class Several:
     def _is_run(self, profile: str) -> bool:
         return all(Path(file).exists() for file in self._experiment.block_files(profile))
 
-    @staticmethod
-    def compared_tables(side: str) -> Callable[[Side], list[str]]:
-        """The tables of samples and of verdicts of one side of a comparison."""
-        return lambda wildcards: _tables(wildcards[side])
+    @for_job
+    def tables_before(self, job: Wildcards) -> list[str]:
+        """The tables of samples and of verdicts of the first run of a comparison."""
+        return _tables(job.before)
+
+    @for_job
+    def tables_after(self, job: Wildcards) -> list[str]:
+        """Those of the second."""
+        return _tables(job.after)
 
     @ends_in_lines
     def batch_report(self, wildcards: object) -> list[str]:
@@ -72,16 +69,16 @@ class Several:
         reports = [paths.PAGE.format(profile=profile) for profile in batch.profiles]
         return [*reports, f"{paths.BATCH.format(batch=name)}/overview.html"]
 
-    @ends_in_lines
-    def batch_tables(self, wildcards: Side) -> list[str]:
+    @for_job
+    def batch_tables(self, job: Wildcards) -> list[str]:
         """The tables of samples and of verdicts of a batch's members."""
-        profiles = find_batch(self._settings, wildcards.batch).profiles
+        profiles = find_batch(self._settings, job.batch).profiles
         return [table for profile in profiles for table in _tables(profile)]
 
-    @ends_in_lines
-    def batch(self, wildcards: Side) -> JsonObject:
+    @for_job
+    def batch(self, job: Wildcards) -> JsonObject:
         """What the batch is, as its report says it."""
-        return find_batch(self._settings, wildcards.batch).model_dump(mode="json")
+        return find_batch(self._settings, job.batch).model_dump(mode="json")
 
 
 def _tables(profile: str) -> list[str]:

@@ -1,0 +1,55 @@
+"""What the process of Snakemake and its jobs need around them: a PATH, short messages, fewer imports."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+
+from snakemake.persistence import PersistenceBase
+
+import ai_dev_tools
+from ai_dev_tools.benchmark.errors import ConfigurationError
+
+_BLOCK = re.compile(r"--block '\{.*\}' ", re.DOTALL)
+
+
+def shorten(record: logging.LogRecord) -> bool:
+    """Leave a block's design out of what Snakemake prints about a failed job.
+
+    Otherwise the job's own line could not be found.
+    """
+    if isinstance(record.msg, str):
+        record.msg = _BLOCK.sub("--block … ", record.msg)
+    return True
+
+
+def require_writable(results: Path) -> None:
+    """Refuse to begin where nothing could be kept."""
+    if results.exists() and not (results.is_dir() and os.access(results, os.W_OK | os.X_OK)):
+        raise ConfigurationError(f"cannot write to {results}", remedy="Make it a folder that you may write to")
+
+
+def keep_pandas_out() -> None:
+    """Do without a part of Snakemake that imports pandas.
+
+    It looks for data frames in `params`, and takes half a second at every start.
+
+    No rule here has one there; those of a workflow that imports this one may.
+    """
+    if hasattr(PersistenceBase, "_serialize_param_builtin"):
+        PersistenceBase._serialize_param = property(lambda store: store._serialize_param_builtin)
+
+
+def prepare_environment() -> None:
+    """Let jobs find this interpreter as `python3`, and other interpreters this package.
+
+    In a conda environment, `python3` is that of the environment.
+    """
+    beside = str(Path(sys.executable).parent)
+    if shutil.which("python3") != f"{beside}/python3":
+        os.environ["PATH"] = os.pathsep.join([beside, os.environ.get("PATH", os.defpath)])
+    os.environ["AI_DEV_BENCH_PACKAGE"] = str(Path(ai_dev_tools.__file__).parent)  # for envs/environment.post-deploy.sh
