@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +19,9 @@ from ai_dev_tools.benchmark.endpoints.ollama_client import OllamaClient, Reply
 from ai_dev_tools.benchmark.endpoints.readings import readings
 from ai_dev_tools.benchmark.endpoints.replay import closing_fields
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
+from ai_dev_tools.benchmark.records.block import nonce
+from ai_dev_tools.benchmark.records.conversation import conversation_digest
+from ai_dev_tools.benchmark.records.episode import Limits, Turn
 from ai_dev_tools.benchmark.records.sample import (
     Attempt,
     EndpointIdentity,
@@ -148,6 +152,40 @@ def test_attempts_are_played_in_turn(recording: Write) -> None:
             with pytest.raises(BenchmarkError, match="busy"):
                 client.chat(body(), 5, Reply())
         client.chat(body(), 5, Reply())
+
+
+def test_requests_of_an_agent_of_others_get_the_turn_with_the_same_words_or_else_the_next(recording: Write) -> None:
+    """Agents may ask two things side by side, in any order, and may say what time it is."""
+    asked = [["One?"], ["One?", "Yes.", "Two?"], ["It is 10:00. Three?"]]
+    turns = [
+        Turn(text=f"Answer {number}", conversation=conversation_digest(texts), done_reason="stop")
+        for number, texts in enumerate(asked)
+    ]
+    sample = recorded(turns=turns, limits=Limits(), approach="agent")
+    opening = f"Request {nonce(42, 'agent', 0)}"
+    with open_endpoint(recording(sample)) as endpoint:
+        for texts, said in ((asked[1], 1), (["It is 11:00. Three?"], 0), (asked[2], 2)):
+            messages = [{"role": "user", "content": text} for text in [f"{opening}\n\n{texts[0]}", *texts[1:]]]
+            wanted = body() | {"messages": messages, "stream": False}
+            reply = urllib3.request("POST", f"{endpoint.base_url}/api/chat", json=wanted).json()
+            assert reply["message"]["content"] == f"Answer {said}" and reply["done"] is True
+        reply = urllib3.request("POST", f"{endpoint.base_url}/api/chat", json=wanted)
+        assert reply.status == 404 and "was not recorded" in reply.json()["error"]
+
+
+def test_what_a_model_called_is_called_again_whatever_it_wrote(recording: Write) -> None:
+    several = json.dumps([["look", '{"path": "a.py"}'], ["run", "{broken"]])
+    turns = [
+        Turn(text="", asked="[user] One?", action="look, run", arguments=several, done_reason="stop"),
+        Turn(text="", action="run", arguments="{broken", done_reason="stop"),
+    ]
+    with open_endpoint(recording(recorded(turns=turns, limits=Limits(), approach="agent"))) as endpoint:
+        called = []
+        for _ in turns:
+            wanted = body(nonce=nonce(42, "agent", 0)) | {"stream": False, "tools": [{"type": "function"}]}
+            reply = urllib3.request("POST", f"{endpoint.base_url}/api/chat", json=wanted).json()
+            called.append([tuple(call["function"].values()) for call in reply["message"]["tool_calls"]])
+    assert called == [[("look", {"path": "a.py"}), ("run", "{broken")], [("run", "{broken")]]
 
 
 def test_counts_that_were_absent_stay_absent(recording: Write) -> None:

@@ -2,16 +2,21 @@
 
     python agent_program.py SCRIPT BASE_URL MODEL QUESTION_FILE ANSWER_FILE
 
-`SCRIPT` is words joined by `+`: `ask` (one request in OpenAI's API, streamed), `chat` (one in Ollama's), `other` (asks for another
+`SCRIPT` is words joined by `+`: `ask` (one request in OpenAI's API, streamed), `chat` (one in Ollama's), `complete`
+(one in Ollama's, not streamed, without a conversation), `try_chat` (one that may fail), `other` (asks for another
 model), `look` (reads a file of the workspace into the next message), `answer` (writes what the model said last),
-`print` (prints it), `wander` (says which of further arguments it sees), `forever` (asks without end),
+`print` (prints it), `wander` (says which of further arguments it sees), `reach` (says
+which interfaces there are, and which of further arguments are ports that answer), `scribble` (says in which of further arguments it
+can write), `forever` (asks without end),
 `compute` (half a second of CPU), `sleep`, `fail`, `silent`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import socket
 import sys
 import time
 import urllib.error
@@ -42,6 +47,14 @@ class Agent:
         items = self._post("/api/chat", {"model": self.model, "messages": self.messages})
         self._hear("".join(item["message"]["content"] for item in items))  # type: ignore[index]
 
+    def complete(self) -> None:
+        (item,) = self._post("/api/generate", {"model": self.model, "prompt": "Are you sure?", "stream": False})
+        self.said = str(item["response"])
+
+    def try_chat(self) -> None:
+        with contextlib.suppress(urllib.error.HTTPError):
+            self.chat()
+
     def _hear(self, text: str) -> None:
         self.said = text
         self.messages += [{"role": "assistant", "content": text}, {"role": "user", "content": "Go on."}]
@@ -65,6 +78,22 @@ class Agent:
     def wander(self) -> None:
         seen = [place for place in sys.argv[6:] if os.path.exists(place)]
         self.messages[-1]["content"] = "\n".join(["seen:", *seen])
+
+    def reach(self) -> None:
+        found = []
+        for port in sys.argv[6:]:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", int(port)), 5):
+                found.append(port)
+        interfaces = " ".join(name for _, name in socket.if_nameindex())
+        self.messages[-1]["content"] = f"interfaces: {interfaces}; ports: {' '.join(found)}"
+
+    def scribble(self) -> None:
+        found = []
+        for folder in sys.argv[6:]:
+            with contextlib.suppress(OSError):
+                Path(folder, "scribble").write_text("x", encoding="utf-8")
+                found.append(folder)
+        self.messages[-1]["content"] = f"written: {' '.join(found)}"
 
     def forever(self) -> None:
         while True:

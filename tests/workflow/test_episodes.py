@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import random
 import re
@@ -59,6 +60,13 @@ def seeker(conversation: Sequence[Message], turn: int) -> Message:
     return answer({"colour": found[1]} if found else GUESS)
 
 
+def counted(project: Project, run: str) -> list[dict[str, str]]:
+    """All that the table of a run says of tokens, answers and turns; times are measured again."""
+    rows = csv.DictReader((project.folder / "results" / run / "tables" / "metrics.csv").open(newline=""))
+    units = ("tokens", "0..1", "share", "requests", "samples")
+    return [row for row in rows if row["unit"] in units and row["metric"] != "efficiency_score"]
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Project]:
     project = Project.create(tmp_path)
@@ -83,6 +91,8 @@ def test_episodes_from_the_question_to_an_archive_that_is_verified_and_replayed(
     result = verify(archive)
     assert result.ok, result.findings
     project.run("tables", endpoint="replay", **agents)
+    rows = counted(project, "light")
+    assert counted(project, "light@replay") == rows and {"tokens", "0..1"} <= {row["unit"] for row in rows}
     replayed = project.sample_files("light@replay")
     assert {name: sample["answer"] for name, sample in replayed.items()} == {
         name: sample["answer"] for name, sample in files.items()

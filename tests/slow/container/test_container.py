@@ -34,20 +34,6 @@ with open_endpoint(EndpointSpec.from_dict(json.loads(sys.argv[1]))):
     print("ready", flush=True)
     time.sleep(60)
 """
-LIMITS = """[containers]
-default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
-[engine]
-runtime = "runc"
-"""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def modest_podman(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Limits that Podman may also set inside another container, unless the machine has settings of its own."""
-    if "CONTAINERS_CONF" not in os.environ:
-        file = tmp_path_factory.mktemp("podman") / "containers.conf"
-        file.write_text(LIMITS)
-        os.environ["CONTAINERS_CONF"] = str(file)
 
 
 @pytest.fixture(scope="module")

@@ -2,12 +2,15 @@
 
     python tests/slow/soak/kill_loop.py --kills 500 --seed 7              a labelled fake Ollama, started as `ollama serve`
     python tests/slow/soak/kill_loop.py --kills 100 --server embedded     the real embedded model
+    python tests/slow/soak/kill_loop.py --kills 50 --server agents        the fake, asked by the agent, also with an MCP server
+    python tests/slow/soak/kill_loop.py --kills 50 --server programs      the fake, asked by a program in its sandbox
 
 Each round starts the workflow and kills one kind of process (Snakemake, a block's job, the block, the worker that blocks
 start from, the server, its guard, or all at once) with SIGKILL, SIGTERM or SIGINT after a random time, until the run has
 ended. Then it looks:
 every finished sample is there, unchanged but for the time of a tool that others disturbed; the server was not asked for any of
-them again; no process and no port is left. At the end one undisturbed run must complete.
+them again; episodes have all their turns; no process (of the run, of a tool, of an agent) and no port is left. At the end one
+undisturbed run must complete.
 The same seed draws the same kills, but not the same moments.
 """
 
@@ -19,6 +22,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -26,6 +30,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,17 +40,71 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from ai_dev_tools.benchmark.prompts.containment import bubblewrap_problem
+from fakes import agent_program
+from fakes.agent_model import Message, action, only_answers
 from fakes.faulty_proxy import NONCE
-from fakes.ollama import FakeOllama
+from fakes.ollama import FakeOllama, smallest_answer
 from support.repository import ROOT
 from support.workflow_project import Project
 
 MARK = "KILL_LOOP_RUN"
 REQUEST_LOG = "KILL_LOOP_REQUESTS"
-MODEL = {"fake": "fake:1b", "embedded": "smollm2:135m"}
-TASKS = {"fake": "safety_assessment,systematic_fix", "embedded": "systematic_fix"}
-MORE = {"fake": 6, "embedded": 2}
-"""Samples per arm to begin with, and more of them each time that all are there."""
+PLAYS = "KILL_LOOP_PLAYS"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is asked in a soak.
+
+    Attributes:
+        more: samples per arm to begin with, and more of them each time that all are there.
+        turns: how many turns the episodes of an arm have; none: an arm of single prompts.
+        settings: of the run, besides.
+    """
+
+    endpoint: str = "process"
+    model: str = "fake:1b"
+    tasks: str = "systematic_fix"
+    more: int = 2
+    turns: Mapping[str, int] = field(default_factory=lambda: dict.fromkeys(("baseline", "tools", "no_context"), 0))
+    settings: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def samples_at_once(self) -> int:
+        """Samples that one more per arm means."""
+        return len(self.turns) * len(self.tasks.split(","))
+
+
+SANDBOX = "none" if bubblewrap_problem() else "bubblewrap"
+AGENTS = "agent,agent-none"
+KINDS_OF_SOAK = {
+    "fake": Kind(tasks="safety_assessment,systematic_fix", more=6),
+    "embedded": Kind(endpoint="embedded", model="smollm2:135m"),
+    "agents": Kind(
+        more=4, turns={"agent": 3, "agent-none": 1, "agent-quick": 3}, settings={"approaches": AGENTS, "tools": "quick"}
+    ),
+    "programs": Kind(
+        more=6, turns={"agent": 2, "agent-none": 1},
+        settings={"approaches": AGENTS, "agent": f"{{program: scripted, sandbox: {SANDBOX}}}"},
+    ),
+}  # fmt: skip
+QUICK_SERVER = """
+import json, sys
+
+tool = {"name": "lookup", "description": "Finds a name.", "inputSchema": {"type": "object", "properties": {}}}
+results = {
+    "initialize": {
+        "protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": {"name": "quick", "version": "1"},
+    },
+    "tools/list": {"tools": [tool]},
+    "tools/call": {"content": [{"type": "text", "text": "found nothing"}]},
+}
+for line in sys.stdin:
+    asked = json.loads(line)
+    if asked.get("method") in results:
+        print(json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": results[asked["method"]]}), flush=True)
+"""
 SIGNALS = [signal.SIGKILL, signal.SIGTERM, signal.SIGINT]
 KINDS = {"snakemake": 2, "job": 3, "block": 3, "worker": 1, "server": 4, "guard": 1, "everything": 2}
 """What is killed, and how often relative to the others."""
@@ -91,8 +150,8 @@ class Soak:
         self.server = server
         self.draw = random.Random(seed)
         self.outcome = Outcome()
-        self.samples = MORE[server]
-        self.tasks = TASKS[server]
+        self.kind = KINDS_OF_SOAK[server]
+        self.samples = self.kind.more
         self.log = folder / "requests.log"
         self._finished: dict[str, bytes] = {}
         with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -104,16 +163,18 @@ class Soak:
         ollama.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{Path(__file__).resolve()}" --serve\n')
         ollama.chmod(0o755)
         path = f"{programs}{os.pathsep}{os.environ['PATH']}"
-        self.environment = {**os.environ, MARK: self.mark, REQUEST_LOG: str(self.log), "PATH": path}
+        plays = {PLAYS: "1"} if server == "agents" else {}
+        self.environment = {**os.environ, MARK: self.mark, REQUEST_LOG: str(self.log), "PATH": path, **plays}
+        _write_tool(folder / "config" / "tools")
+        _write_agent(folder)
         with (folder / "config" / "config.yaml").open("a", encoding="utf-8") as config:
             config.write(self._profile())
 
     def _profile(self) -> str:
-        kind = "process" if self.server == "fake" else "embedded"
         return (
-            f"  soak:\n    description: killed again and again\n    samples: 1\n    sizes: [S]\n    endpoint: {kind}\n"
-            "    max_concurrent: 2\n    task_timeout: 600\n"
-            f"    instances:\n      soak: {{model: '{MODEL[self.server]}', host: 127.0.0.1, port: {self.port}}}\n"
+            f"  soak:\n    description: killed again and again\n    samples: 1\n    sizes: [S]\n"
+            f"    endpoint: {self.kind.endpoint}\n    max_concurrent: 2\n    task_timeout: 600\n"
+            f"    instances:\n      soak: {{model: '{self.kind.model}', host: 127.0.0.1, port: {self.port}}}\n"
         )
 
     # one round
@@ -148,7 +209,14 @@ class Soak:
         output = (self.project.folder / "output.log").open("ab")
         with output:
             return subprocess.Popen(
-                self.project.command("run", profile="soak", tasks=self.tasks, samples=self.samples, retry_attempts=2),
+                self.project.command(
+                    "run",
+                    profile="soak",
+                    tasks=self.kind.tasks,
+                    samples=self.samples,
+                    retry_attempts=2,
+                    **self.kind.settings,
+                ),
                 cwd=self.project.folder,
                 env=self.environment,
                 stdout=output,
@@ -227,7 +295,7 @@ class Soak:
 
     def _check(self, asked_before: int) -> None:
         deadline = time.monotonic() + QUIET_WITHIN_S
-        while (left := self._processes("everything")) and time.monotonic() < deadline:
+        while (left := self._left()) and time.monotonic() < deadline:
             time.sleep(0.1)
         for process in left:
             with suppress(psutil.NoSuchProcess):  # it took longer than allowed, but went
@@ -240,14 +308,37 @@ class Soak:
         for name, content in self._finished.items():
             if name not in now or _asked_part(now[name]) != _asked_part(content):
                 self.outcome.wrong.append(f"{name} was finished and is {'changed' if name in now else 'gone'}")
+        self.outcome.wrong += [
+            problem for name, content in now.items() if (problem := self._wrong_turns(name, content))
+        ]
         known = {_key(json.loads(content)) for content in self._finished.values()}
         self.outcome.wrong += [f"asked again: {key}" for key in self._requests()[asked_before:] if key in known]
         self._finished = now
         if len(now) >= self._expected():
-            self.samples += MORE[self.server]  # something to do for the next round
+            self.samples += self.kind.more  # something to do for the next round
 
     def _expected(self) -> int:
-        return self.samples * 3 * len(self.tasks.split(","))
+        return self.samples * self.kind.samples_at_once
+
+    def _left(self) -> list[psutil.Process]:
+        """Processes of the run, and of its tools and agents: these know nothing of the run but paths below its folder."""
+        found = {process.pid: process for process in self._processes("everything")}
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                known = process.environ().values() if process.status() != psutil.STATUS_ZOMBIE else ()
+                if process.pid != os.getpid() and any(str(self.project.folder) in value for value in known):
+                    found[process.pid] = process
+        return list(found.values())
+
+    def _wrong_turns(self, name: str, content: bytes) -> str:
+        """What is wrong with the turns of a finished episode; empty if nothing is."""
+        sample = json.loads(content)
+        turns, wanted = sample.get("turns", []), self.kind.turns[sample["approach"]]
+        if len(turns) != wanted:
+            return f"{name} has {len(turns)} turns instead of {wanted}"
+        if turns and sum(turn["input_tokens"] for turn in turns) != sample["input_tokens"]:
+            return f"the turns of {name} do not add up"
+        return ""
 
     def _completed(self) -> dict[str, bytes]:
         root = self.project.folder / "results" / "soak" / "samples"
@@ -280,6 +371,34 @@ class Soak:
             print(f"temporary files of killed writers: {len(temporary)}", flush=True)
 
 
+def _write_tool(folder: Path) -> None:
+    """A tool with an MCP server that starts at once."""
+    (folder / "quick_server.py").write_text(QUICK_SERVER)
+    server = {"mcp": {"command": ["{python}", "{tool_dir}/quick_server.py"]}}
+    about = {"id": "quick", "description": "LABELLED FAKE", "install": "comes with the test", "agent": server}
+    (folder / "quick.yaml").write_text(json.dumps(about))
+
+
+def _write_agent(folder: Path) -> None:
+    """The labelled, scripted agent of others, installed where agents are."""
+    place = folder / "resources" / "agents" / "scripted"
+    place.mkdir(parents=True)
+    shutil.copy(agent_program.__file__, place)
+    words = ["ask+look+chat+answer", "{base_url}", "{model}", "{question_file}", "{answer_file}"]
+    command = [sys.executable, "{folder}/agent_program.py", *words]
+    about = {"id": "scripted", "description": "LABELLED FAKE", "install": "comes with the test", "command": command}
+    (folder / "config" / "agents" / "scripted.yaml").write_text(json.dumps(about))
+
+
+def _converse(conversation: Sequence[Message], schema: Any) -> str:
+    """Looks twice, and answers the smallest that the task allows."""
+    turn = sum(message["role"] == "assistant" for message in conversation)
+    if turn > 1 or only_answers(schema):
+        return smallest_answer("", schema)
+    looks_up = turn == 0 and '"action":"lookup"' in conversation[0]["content"]
+    return json.dumps(action("lookup") if looks_up else action("list_files", path=""))
+
+
 def _asked_part(content: bytes) -> dict[str, object]:
     """A sample without the time of its tool: where other programs disturbed the tool, a later run of it replaces that."""
     return {name: value for name, value in json.loads(content).items() if name not in ("tool_s", "tool_other_cpu_s")}
@@ -304,7 +423,9 @@ class RecordingOllama(FakeOllama):
 
 async def _serve() -> None:
     port = int(os.environ["OLLAMA_HOST"].rpartition(":")[2])
-    await RecordingOllama([MODEL["fake"]], port, LATENCY_S).listen()
+    server = RecordingOllama([KINDS_OF_SOAK["fake"].model], port, LATENCY_S)
+    server.converse = _converse if os.environ.get(PLAYS) else None
+    await server.listen()
     await asyncio.Event().wait()
 
 
@@ -329,7 +450,7 @@ def soak(kills: int, seed: int, server: str, folder: Path, limit_s: float = floa
             )
         task.finish()
     finally:
-        for process in task._processes("everything"):
+        for process in task._left():
             with suppress(psutil.NoSuchProcess):
                 process.kill()
     task.outcome.seconds = time.monotonic() - started
@@ -340,7 +461,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--server", choices=["fake", "embedded"], default="fake")
+    parser.add_argument("--server", choices=[*KINDS_OF_SOAK], default="fake")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="work in this new folder and keep it")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,26 +10,20 @@ from typing import Any
 import pytest
 import yaml
 
-from ai_dev_tools.benchmark.agents.episode import Case, Played
+from ai_dev_tools.benchmark.agents import sandbox
 from ai_dev_tools.benchmark.agents.meter import MeterServer
-from ai_dev_tools.benchmark.agents.metered import Upstream
-from ai_dev_tools.benchmark.agents.programs import Behind, play_program
 from ai_dev_tools.benchmark.errors import (
     ConfigurationError,
     ConfigurationErrors,
     OverloadedError,
     ToolError,
 )
-from ai_dev_tools.benchmark.prompts.containment import bubblewrap_problem
+from ai_dev_tools.benchmark.prompts.containment import Starter, bubblewrap_problem
 from ai_dev_tools.benchmark.prompts.program_file import ProgramSpec, find_programs, installed_program, load_program
 from ai_dev_tools.benchmark.records.agent_program import AgentProgram
-from ai_dev_tools.benchmark.records.episode import EpisodeSpec, Limits, Workspace
-from fakes import agent_program
 from fakes.ollama import FakeOllama
+from support.agents_of_others import ANSWER, play, program
 
-MODEL = "fake:1b"
-SCHEMA = {"type": "object", "properties": {"names": {"type": "array"}}, "required": ["names"]}
-ANSWER = '{"names": ["a"]}'
 SANDBOXES = [
     "none",
     pytest.param("bubblewrap", marks=pytest.mark.skipif(bool(bubblewrap_problem()), reason="no bubblewrap")),
@@ -47,25 +40,6 @@ def meter() -> Iterator[MeterServer]:
 def ollama() -> Iterator[FakeOllama]:
     with FakeOllama(answer=lambda prompt, schema: ANSWER) as fake:
         yield fake
-
-
-def program(script: str, *more: str, **fields: Any) -> AgentProgram:
-    words = ["{folder}/agent_program.py", script, "{base_url}", "{model}", "{question_file}", "{answer_file}", *more]
-    folder = str(Path(agent_program.__file__).parent)
-    return AgentProgram(
-        id="scripted", version="1", digest="d", command=[sys.executable, *words], folder=folder, **fields
-    )
-
-
-def play(meter: MeterServer, fake: FakeOllama, agent: AgentProgram, **limits: Any) -> Played:
-    texts = {"src/a.py": "def a(): ..."}
-    workspace = Workspace(kind="case", label="case", digest="", texts=texts)
-    spec = EpisodeSpec(limits=Limits(**limits), workspace=workspace, program=agent)
-    options = {"temperature": 0.0, "num_ctx": 4096, "num_predict": 64, "seed": 7}
-    case = Case(spec, "Request 00000042\n\nWhat is there?", SCHEMA, MODEL, options, None)
-    played = Played()
-    play_program(case, Behind(meter, Upstream(fake.url, None)), played, threading.Event())
-    return played
 
 
 @pytest.mark.parametrize("sandbox", SANDBOXES)
@@ -137,13 +111,29 @@ class TestWrongSetUps:
         with pytest.raises(ConfigurationError, match="it cannot be started"):
             play(meter, ollama, missing)
 
+    @pytest.mark.parametrize(
+        ("setting", "said"),
+        [
+            ("auto", "but bubblewrap (bwrap) is not installed and podman is not installed"),
+            ("bubblewrap", "but bubblewrap (bwrap) is not installed"),
+            ("podman", "but podman is not installed"),
+        ],
+    )
     def test_without_a_sandbox_it_is_refused(
+        self, meter: MeterServer, ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch, setting: Any, said: str
+    ) -> None:
+        monkeypatch.setattr(sandbox, "bubblewrap_problem", lambda: "bubblewrap (bwrap) is not installed")
+        monkeypatch.setattr(sandbox, "_podman_problem", lambda: "podman is not installed")
+        with pytest.raises(ConfigurationError, match=r"needs a sandbox, but .*agent\.sandbox=none") as caught:
+            play(meter, ollama, program("ask+answer", sandbox=setting))
+        assert f"{said}." in str(caught.value) and not ollama.requests
+
+    def test_a_sandbox_that_does_not_start_says_why(
         self, meter: MeterServer, ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(
-            "ai_dev_tools.benchmark.agents.sandbox.bubblewrap_problem", lambda: "bubblewrap (bwrap) is not installed"
-        )
-        with pytest.raises(ConfigurationError, match=r"needs a sandbox, but bubblewrap .*agent\.sandbox=none"):
+        broken = Starter(["sh", "-c", "echo 'no namespaces left' >&2; exit 1", "--"])
+        monkeypatch.setattr("ai_dev_tools.benchmark.agents.programs.sandbox_starter", lambda *_: broken)
+        with pytest.raises(ConfigurationError, match=r"asked nothing of the meter: .*no namespaces left"):
             play(meter, ollama, program("ask+answer"))
 
 

@@ -16,20 +16,21 @@ from ai_dev_tools.benchmark.records.agent_program import AgentProgram
 from ai_dev_tools.benchmark.records.episode import Limits
 from ai_dev_tools.benchmark.records.sample import Resources, Sample
 from fakes import agent_program
-from support.bench import Bench
+from support.bench import Bench, answering
 from support.episodes import episode_prompts
 
 TWO: dict[str, Any] = {"cases": ["one", "two"], "samples": 2, "approaches": ["agent"]}
 
 
-def run(bench: Bench, script: str, version: str = "1", limits: Limits | None = None) -> list[Sample]:
+def run(bench: Bench, script: str, version: str = "1", limits: Limits | None = None, **changed: Any) -> list[Sample]:
     words = ["{folder}/agent_program.py", script, "{base_url}", "{model}", "{question_file}", "{answer_file}"]
     program = AgentProgram(
         id="scripted", version=version, digest=f"scripted {script} {version}", command=[sys.executable, *words],
         folder=str(Path(agent_program.__file__).parent), sandbox="none",
     )  # fmt: skip
     design = ArmDesign(limits=limits or Limits(), program=program)
-    return bench.run(episode_prompts(bench.block(**TWO), design), **TWO)
+    block = TWO | changed
+    return bench.run(episode_prompts(bench.block(**block), design), **block)
 
 
 @pytest.fixture
@@ -92,3 +93,39 @@ def test_an_agent_that_breaks_down_failed_as_a_tool_does(bench: Bench) -> None:
     for sample in run(bench, "ask+fail"):
         assert sample.status == "failed" and sample.error is not None and sample.error.class_ == "tool"
         assert len(sample.turns) == 1 and sample.tool_s > 0
+
+
+def replayed(bench: Bench, script: str, **changed: Any) -> list[Sample]:
+    endpoint = {"kind": "replay", "replay_from": str(bench.folder)}
+    samples = run(bench, script, results=str(bench.folder.parent / "again"), endpoint=endpoint, **changed)
+    assert not bench.asked
+    return samples
+
+
+def test_a_replay_gives_the_same_agent_the_same_turns(bench: Bench) -> None:
+    bench.fake.answer = lambda prompt, schema: f'Answer {bench.fake.measured}: {{"colour": "red"}}'
+
+    def shown(sample: Sample) -> Any:
+        turns = [(turn.text, turn.input_tokens, turn.output_tokens, turn.asked, turn.result) for turn in sample.turns]
+        return sample.case, sample.answer, sample.score, sample.input_tokens, turns
+
+    recorded = run(bench, "ask+look+chat+complete+ask+answer")
+    assert len({turn.text for sample in recorded for turn in sample.turns}) == 8, "each turn is told from the others"
+    assert [*map(shown, replayed(bench, "ask+look+chat+complete+ask+answer"))] == [*map(shown, recorded)]
+
+
+def test_a_turn_that_was_never_recorded_is_one_line(bench: Bench) -> None:
+    run(bench, "ask+answer")
+    for sample in replayed(bench, "ask+chat+answer"):
+        assert sample.status == "failed" and sample.error is not None and sample.error.class_ == "model"
+        assert "this request to fake:1b was not recorded" in sample.error.message
+        assert "\n" not in sample.error.message and len(sample.turns) == 2
+
+
+def test_a_failed_turn_fails_again(bench: Bench) -> None:
+    one: dict[str, Any] = {"cases": ["one"], "samples": 1}
+    bench.fake.bend = answering(500, "llama runner process has terminated", lambda number: number == 1)
+    (recorded,) = run(bench, "ask+try_chat+chat+answer", **one)
+    (again,) = replayed(bench, "ask+try_chat+chat+answer", **one)
+    classes = [[turn.error and turn.error.class_ for turn in sample.turns] for sample in (recorded, again)]
+    assert classes == [[None, "runner", None]] * 2

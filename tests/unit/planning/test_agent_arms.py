@@ -121,7 +121,7 @@ def test_the_plan_holds_which_agent_is_asked_and_how() -> None:
     [
         ({"approaches": "agent,agent-mpa", "agent": PROGRAM}, "no arm agent-mpa, did you mean 'map'"),
         ({"approaches": AGENTS, "agent": {"program": "adier"}}, "no agent 'adier', did you mean 'aider'"),
-        ({"approaches": AGENTS, "agent": PROGRAM | {"sandbox": "podman"}}, "agent.sandbox"),
+        ({"approaches": AGENTS, "agent": PROGRAM | {"sandbox": "docker"}}, "agent.sandbox"),
     ],
 )
 def test_a_mistake_about_an_agent_of_others_is_one_line(settings: dict[str, Any], line: str) -> None:

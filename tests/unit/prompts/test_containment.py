@@ -212,8 +212,10 @@ def test_a_version_is_asked_for_as_a_tool_is_run(sandbox: Sandbox, tmp_path: Pat
 def test_a_sandbox_that_is_demanded_and_does_not_work_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(containment, "bubblewrap_problem", lambda: "a trial of it failed (no namespaces)")
-    with pytest.raises(ConfigurationError, match=r"tool_sandbox is bubblewrap, but a trial of it failed.*Install"):
+    monkeypatch.setattr(containment, "bubblewrap_problem", lambda: "a trial of bubblewrap failed (no namespaces)")
+    with pytest.raises(
+        ConfigurationError, match=r"tool_sandbox is bubblewrap, but a trial of bubblewrap failed.*Install"
+    ):
         run_tool(tool(tmp_path, "-c", ""), FILES, {}, sandbox="bubblewrap")
     assert run_tool(tool(tmp_path, "-c", "print(1)"), FILES, {}, sandbox="auto").sandbox == "none"
 
@@ -284,7 +286,10 @@ def test_a_sandbox_that_cannot_be_made_says_why(tmp_path: Path, monkeypatch: pyt
     program.write_text("#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2\nexit 1\n")
     program.chmod(0o755)
     monkeypatch.setattr(containment, "bwrap", lambda: str(program))
-    assert bubblewrap_problem.__wrapped__() == "a trial of it failed (bwrap: No permissions to create new namespace)"
+    assert (
+        bubblewrap_problem.__wrapped__()
+        == "a trial of bubblewrap failed (bwrap: No permissions to create new namespace)"
+    )
 
 
 # --- programs that are talked with, in an agent's folder ----------------------------------------------------------------

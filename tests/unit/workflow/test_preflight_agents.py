@@ -29,8 +29,11 @@ def test_an_agent_that_is_not_installed_fails_with_how_to_install_it(tmp_path: P
 
 def test_an_agent_without_a_sandbox_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ai_dev_tools.benchmark.agents.sandbox.bubblewrap_problem", lambda: "it is not installed")
+    monkeypatch.setattr("ai_dev_tools.benchmark.agents.sandbox._podman_problem", lambda: "podman does not work")
     found = checks("agent", tmp_path)["sandbox of the agent"]
-    assert found.status == "failed" and "needs a sandbox, but it is not installed" in found.found
+    assert (
+        found.status == "failed" and "needs a sandbox, but it is not installed and podman does not work" in found.found
+    )
 
 
 def test_an_agent_that_drives_nothing_is_not_looked_for(tmp_path: Path) -> None:

@@ -35,12 +35,13 @@ from ai_dev_tools.benchmark.agents.forcing import (
     require_model,
     wants_usage,
 )
-from ai_dev_tools.benchmark.agents.metered import Metered, Upstream, messages_of
+from ai_dev_tools.benchmark.agents.metered import Metered, Upstream
 from ai_dev_tools.benchmark.agents.translating import Translator, in_ollamas_words
 from ai_dev_tools.benchmark.endpoints.chat import Chat, Message, Reply
 from ai_dev_tools.benchmark.endpoints.ollama_client import server_error, status_error
 from ai_dev_tools.benchmark.endpoints.openai_errors import error_of, refused
 from ai_dev_tools.benchmark.errors import BenchmarkError, BudgetReached, EndpointConnectionError
+from ai_dev_tools.benchmark.records.conversation import messages_of
 from ai_dev_tools.benchmark.records.sample_error import SampleError
 
 MAX_BODY_BYTES = 64 << 20

@@ -19,6 +19,7 @@ from ai_dev_tools.benchmark.agents.forcing import DeclinedRequest, Rules
 from ai_dev_tools.benchmark.endpoints.chat import Accepted, Payer, Reply
 from ai_dev_tools.benchmark.endpoints.readings import readings, rounded
 from ai_dev_tools.benchmark.errors import BudgetReached
+from ai_dev_tools.benchmark.records.conversation import conversation_digest, text_of
 from ai_dev_tools.benchmark.records.episode import MOST_RESULT, Turn
 from ai_dev_tools.benchmark.records.sample_error import SampleError
 
@@ -69,6 +70,7 @@ class Opening:
 
     digests: tuple[str, ...]
     text: str
+    conversation: str = ""
 
 
 class Metered:
@@ -161,13 +163,14 @@ class Metered:
         Those that no earlier request had are what came back of the turn before, which gets them as its result.
         """
         digests = tuple(_digest(message) for message in messages)
+        conversation = conversation_digest([text_of(message) for message in messages])
         before = max(
             (place for place, known in enumerate(self._asked) if known and digests[: len(known)] == known),
             key=lambda place: (len(self._asked[place]), place),
             default=None,
         )
         if before is None:
-            return Opening(digests, "\n\n".join(filter(None, map(_shown, messages))))
+            return Opening(digests, "\n\n".join(filter(None, map(_shown, messages))), conversation)
         fresh = list(messages[len(self._asked[before]) :])
         if fresh and fresh[0].get("role") == "assistant":
             fresh = fresh[1:]
@@ -176,7 +179,7 @@ class Metered:
             self.turns[before] = msgspec.structs.replace(
                 self.turns[before], result=text[:MOST_RESULT], result_bytes=len(text.encode("utf-8", "replace"))
             )
-        return Opening(digests, "")
+        return Opening(digests, "", conversation)
 
     def note(
         self, heard: Heard, opening: Opening, seconds: float, first: float | None, error: SampleError | None
@@ -200,6 +203,7 @@ class Metered:
             total_s=found.total_s,
             done_reason=found.done_reason,
             asked=opening.text[:MOST_RESULT] or None,
+            conversation=opening.conversation,
             text=heard.text,
             action=action,
             arguments=arguments,
@@ -207,23 +211,6 @@ class Metered:
         )
         self.turns.append(turn)
         self._asked.append(opening.digests)
-
-
-def messages_of(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The messages of a request in any of the APIs."""
-    messages = body.get("messages")
-    if isinstance(messages, list):
-        return [message for message in messages if isinstance(message, dict)]
-    told = [("system", body.get("system")), ("user", body.get("prompt"))]
-    return [{"role": role, "content": text} for role, text in told if text]
-
-
-def text_of(message: Mapping[str, Any]) -> str:
-    """What a message says."""
-    content = message.get("content")
-    if isinstance(content, list):
-        return "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
-    return content if isinstance(content, str) else ""
 
 
 def _shown(message: Mapping[str, Any]) -> str:

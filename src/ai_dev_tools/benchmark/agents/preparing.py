@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from ai_dev_tools.benchmark._util.text import listing, number, plural
 from ai_dev_tools.benchmark.agents.file_actions import workspace_texts
 from ai_dev_tools.benchmark.agents.mcp_server import McpServer
 from ai_dev_tools.benchmark.agents.schemas import offered
-from ai_dev_tools.benchmark.agents.tool_actions import taken_names
+from ai_dev_tools.benchmark.agents.tool_actions import case_words, taken_names
 from ai_dev_tools.benchmark.agents.tool_commands import action_of
 from ai_dev_tools.benchmark.agents.tool_folder import ToolFolder, pack
 from ai_dev_tools.benchmark.endpoints.metering import is_disturbed
@@ -20,6 +20,7 @@ from ai_dev_tools.benchmark.errors import ConfigurationError, ToolError
 from ai_dev_tools.benchmark.prompts.agent_tools import agent_tool, require_agent
 from ai_dev_tools.benchmark.prompts.containment import SandboxSetting
 from ai_dev_tools.benchmark.prompts.episodes import case_workspace
+from ai_dev_tools.benchmark.prompts.placeholders import VARS, names_in
 from ai_dev_tools.benchmark.prompts.tools import ToolSpec
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.agent_tool import AgentTool
@@ -27,7 +28,7 @@ from ai_dev_tools.benchmark.records.episode import Action, Workspace
 from ai_dev_tools.benchmark.records.prepared import PreparedTool
 from ai_dev_tools.benchmark.tasks.case_files import case_texts, content_digest
 from ai_dev_tools.benchmark.tasks.corpora import CorpusUnavailable
-from ai_dev_tools.benchmark.tasks.loading import Case, Task
+from ai_dev_tools.benchmark.tasks.loading import Case, Task, render_questions
 from ai_dev_tools.benchmark.tasks.workspaces import Workspaces
 
 
@@ -42,10 +43,13 @@ class Offer:
     instructions: str = ""
 
 
-def look_at(tool: AgentTool, folder: ToolFolder | None = None) -> Offer:
+def look_at(tool: AgentTool, folder: ToolFolder | None = None, words: Mapping[str, str] | None = None) -> Offer:
     """What a tool offers.
 
     Its MCP server is started once for that, in an empty workspace if no other is given.
+
+    Args:
+        words: values of the placeholders of a case, for an empty workspace.
 
     Raises:
         ConfigurationError: it could not be started, or offers nothing that an agent could use.
@@ -54,7 +58,7 @@ def look_at(tool: AgentTool, folder: ToolFolder | None = None) -> Offer:
     if not tool.mcp:
         return Offer(actions)
     if folder is None:
-        with ToolFolder(tool, {}) as empty:
+        with ToolFolder(tool, {}, words) as empty:
             return look_at(tool, empty)
     try:
         with McpServer(folder) as server:
@@ -64,13 +68,24 @@ def look_at(tool: AgentTool, folder: ToolFolder | None = None) -> Offer:
         raise ConfigurationError(error.args[0], remedy=error.remedy) from None
 
 
-def offer_line(tool: AgentTool) -> str:
+def server_words(tool: AgentTool, task: Task, cases: Sequence[Case]) -> dict[str, dict[str, str]]:
+    """Values of the placeholders of cases, by their ids; empty if the command of the tool's server has none."""
+    if not any(name == "question" or name.startswith(VARS) for word in tool.mcp for name in names_in(word)):
+        return {}
+    questions = render_questions(task, cases)
+    return {case.id: case_words(str(questions[case.id]), case.vars) for case in cases}
+
+
+def offer_line(tool: AgentTool, words: Mapping[str, str] | None = None) -> str:
     """What a tool gives to an agent, in one line for people; its MCP server is started for that.
+
+    Args:
+        words: values of the placeholders of a case.
 
     Raises:
         ConfigurationError: see `look_at`.
     """
-    offer = look_at(tool)
+    offer = look_at(tool, words=words)
     names, texts = [action.name for action in offer.actions], [tool.instructions or offer.instructions]
     texts += [action.description + msgspec.json.encode(action.parameters).decode() for action in offer.actions]
     gives = [
@@ -91,6 +106,7 @@ class Preparing:
         speaks: whether the tool's file has no instructions of its own, so that what its server says of itself counts.
         known: earlier rows by case.
         folder: where what it makes is kept.
+        words: values of the placeholders of each case, by its id, where the server's command has any.
     """
 
     tool: AgentTool
@@ -98,6 +114,7 @@ class Preparing:
     speaks: bool
     known: Mapping[str, PreparedTool]
     folder: Path
+    words: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     _offer: Offer | None = None
     _made: dict[str, PreparedTool] = field(default_factory=dict)
 
@@ -123,15 +140,15 @@ class Preparing:
         digest = content_digest(self.tool.digest, self.tool.sandbox, workspace.digest)
         known = self._made.get(digest) or self.known.get(case)
         if known is None or known.digest != digest or known.status != "ok" or not _is_kept(known):
-            known = self._made[digest] = self._prepared(digest, workspace)
+            known = self._made[digest] = self._prepared(digest, workspace, self.words.get(case, {}))
         return msgspec.structs.replace(known, case=case)
 
-    def _prepared(self, digest: str, workspace: Workspace) -> PreparedTool:
+    def _prepared(self, digest: str, workspace: Workspace, words: Mapping[str, str]) -> PreparedTool:
         row = PreparedTool(
             case="", tool=self.tool.id, digest=digest, program=self.tool.digest, status="ok", agent=self.tool
         )
         texts = workspace_texts(workspace)
-        with ToolFolder(self.tool, texts) as folder:
+        with ToolFolder(self.tool, texts, words) as folder:
             if self.command:
                 try:
                     said = folder.run(f"{self.tool.id} (prepare)", folder.filled(list(self.command)))
@@ -184,12 +201,12 @@ def prepare_workspaces(
     Raises:
         ConfigurationError: the tool is not installed, gives nothing to an agent, or its MCP server cannot be used.
     """
-    section = require_agent(spec)
-    preparing = Preparing(
-        agent_tool(spec, sandbox), spec.prepare or (), section.instructions is None, known, Path(paths.PREPARED_FILES)
-    )
+    section, tool = require_agent(spec), agent_tool(spec, sandbox)
+    wanted = [case for case in task.cases if case.id in cases and not case.contexts]
+    words = server_words(tool, task, wanted)
+    speaks = section.instructions is None
+    preparing = Preparing(tool, spec.prepare or (), speaks, known, Path(paths.PREPARED_FILES), words)
     workspaces = Workspaces(task, corpora)
-    wanted = (case for case in task.cases if case.id in cases and not case.contexts)
     return preparing.rows((case.id, *_workspace(task, case, corpora, workspaces)) for case in wanted)
 
 

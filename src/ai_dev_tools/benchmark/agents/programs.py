@@ -21,7 +21,7 @@ from ai_dev_tools.benchmark.agents.file_actions import workspace_texts
 from ai_dev_tools.benchmark.agents.forcing import Rules
 from ai_dev_tools.benchmark.agents.meter import MeterServer
 from ai_dev_tools.benchmark.agents.metered import Metered, Upstream
-from ai_dev_tools.benchmark.agents.sandbox import PORT, inside, require_sandbox, sandbox_words
+from ai_dev_tools.benchmark.agents.sandbox import PORT, agent_sandbox, inside, sandbox_starter
 from ai_dev_tools.benchmark.endpoints.base import ReadyEndpoint
 from ai_dev_tools.benchmark.endpoints.chat import ChatClient
 from ai_dev_tools.benchmark.errors import (
@@ -35,7 +35,15 @@ from ai_dev_tools.benchmark.errors import (
     RunnerError,
     ToolError,
 )
-from ai_dev_tools.benchmark.prompts.containment import Contained, Ended, Limits, RunFolder, fresh_run_folder, last_words
+from ai_dev_tools.benchmark.prompts.containment import (
+    Contained,
+    Ended,
+    Limits,
+    RunFolder,
+    Sandbox,
+    fresh_run_folder,
+    last_words,
+)
 from ai_dev_tools.benchmark.prompts.placeholders import filled
 from ai_dev_tools.benchmark.prompts.program_file import program_path
 from ai_dev_tools.benchmark.records.agent_program import AgentProgram
@@ -73,8 +81,6 @@ def upstream_of(endpoint: ReadyEndpoint, client: ChatClient) -> Upstream:
     Only the embedded server's `/v1` is used beside an API of Ollama's: its context is as large as the plan says, and is
     never cut.
     """
-    if endpoint.kind == "replay":
-        raise WrongSetUp("the episodes of an agent of others cannot be replayed: it asks in words of its own")
     root, both = client.base_url, endpoint.kind == "embedded"
     if client.api == "openai":
         return Upstream(None, root, endpoint.version, endpoint.headers, client.accepted, client.payer)
@@ -94,7 +100,7 @@ def play_program(case: Case, behind: Behind, played: Played, stop: threading.Eve
     """
     program = case.spec.program
     assert program is not None
-    require_sandbox(program.id, program.sandbox)
+    sandbox = agent_sandbox(program.id, program.sandbox)
     opening, _, question = case.opening.partition("\n\n")
     rules = Rules(case.model, case.options, opening, case.spec.limits, case.think)
     started = time.perf_counter()
@@ -103,10 +109,10 @@ def play_program(case: Case, behind: Behind, played: Played, stop: threading.Eve
         out = opened.enter_context(open(run_folder.scratch / "stdout", "w+b"))
         err = opened.enter_context(open(run_folder.scratch / "stderr", "w+b"))
         with behind.meter.episode(rules, behind.upstream) as (key, account):
-            run = _Run(program, case, run_folder, key, question, behind.meter)
+            run = _Run(program, sandbox, case, run_folder, key, question, behind.meter)
             ended = run.watched((out, err), account, stop)
             played.cpu_s = run.cpu_s
-        _fill(played, account, time.perf_counter() - started)
+        _fill(played, account, run.wall_s or time.perf_counter() - started)
         if account.over_budget is not None:
             raise account.over_budget
         if stop.is_set():
@@ -116,15 +122,23 @@ def play_program(case: Case, behind: Behind, played: Played, stop: threading.Eve
 
 
 class _Run:
-    """A program in its folder; `cpu_s` is what it used, once it has ended."""
+    """A program in its folder; `cpu_s` and `wall_s` are what it took, once it has ended: its sandbox is not its own time."""
 
     def __init__(
-        self, program: AgentProgram, case: Case, run_folder: RunFolder, key: str, question: str, meter: MeterServer
+        self,
+        program: AgentProgram,
+        sandbox: Sandbox,
+        case: Case,
+        run_folder: RunFolder,
+        key: str,
+        question: str,
+        meter: MeterServer,
     ) -> None:
-        self._program, self._case, self._run_folder, self._meter = program, case, run_folder, meter
-        self.cpu_s = 0.0
-        places = run_folder.places(program.sandbox)
-        root = f"http://127.0.0.1:{PORT}" if program.sandbox == "bubblewrap" else meter.url
+        self._program, self._sandbox, self._case, self._run_folder = program, sandbox, case, run_folder
+        self._meter = meter
+        self.cpu_s = self.wall_s = 0.0
+        places = run_folder.places(sandbox)
+        root = meter.url if sandbox == "none" else f"http://127.0.0.1:{PORT}"
         self._values = {
             "folder": str(Path(program.folder).absolute()),
             "workspace": str(places.case),
@@ -151,11 +165,9 @@ class _Run:
             self._case.spec.limits.seconds + 2 * LAST_WORDS_S,
             printed_bytes=PRINTED_BYTES, written_bytes=WRITTEN_BYTES, entries=ENTRIES,
         )  # fmt: skip
-        words: list[str] = []
-        if program.sandbox == "bubblewrap":
-            words = sandbox_words(program, argv, run_folder, self._meter.socket, WRITTEN_BYTES)
-            argv = inside(argv)
-        contained = Contained(argv, run_folder, self._environment(), streams, limits, program.sandbox, starts=words)
+        starter = sandbox_starter(self._sandbox, program, argv, run_folder, self._meter.socket, WRITTEN_BYTES)
+        argv = inside(argv) if starter else argv
+        contained = Contained(argv, run_folder, self._environment(), streams, limits, self._sandbox, starter=starter)
         try:
             over_at: float | None = None
             while not stop.is_set():
@@ -170,13 +182,13 @@ class _Run:
             return None
         finally:
             if (ended := contained.close()) is not None:
-                self.cpu_s = ended.cpu_s
+                self.cpu_s, self.wall_s = ended.cpu_s, ended.wall_s
 
     def _environment(self) -> dict[str, str]:
-        program, places = self._program, self._run_folder.places(self._program.sandbox)
+        program, places = self._program, self._run_folder.places(self._sandbox)
         own = {name: filled(text, self._values) for name, text in program.environment.items()}
         return {
-            "PATH": program_path(Path(program.folder), program.needs if program.sandbox == "bubblewrap" else None),
+            "PATH": program_path(Path(program.folder), None if self._sandbox == "none" else program.needs),
             "HOME": str(places.home),
             "TMPDIR": str(places.tmp),
             "LANG": "C.UTF-8",

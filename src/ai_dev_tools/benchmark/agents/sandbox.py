@@ -1,21 +1,23 @@
-"""The sandbox of an agent of others: bubblewrap, with nothing of this machine but its system and the agent's own files.
+"""The sandbox of an agent of others: bubblewrap or podman, with nothing of this machine but its system and the agent's own files.
 
 Stricter than that of tools, because such an agent runs programs of its choice: it must not read the answers of the tasks, the
-results so far, or your home. There is no network; a Unix socket leads to the meter.
+results so far, or your home. There is no network; a Unix socket leads to the meter. Both kinds show the same.
 """
 
 from __future__ import annotations
 
+import functools
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ai_dev_tools.benchmark.agents import forwarder
+from ai_dev_tools.benchmark.agents.podman import Shown, container, podman_problem
 from ai_dev_tools.benchmark.config.shipped_files import PACKAGED
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.prompts import supervisor
-from ai_dev_tools.benchmark.prompts.containment import RunFolder, bubblewrap_problem, bwrap
+from ai_dev_tools.benchmark.prompts.containment import RunFolder, Sandbox, Starter, bubblewrap_problem, bwrap
 from ai_dev_tools.benchmark.records.agent_program import AgentProgram, AgentSandbox
 
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/nix/store")
@@ -26,33 +28,63 @@ PORT = 11434
 """Where the meter answers inside: nothing else is there, so it can be the port that agents expect."""
 
 
-def require_sandbox(program: str, setting: AgentSandbox) -> None:
-    """Raise ConfigurationError where the agent's sandbox cannot be had."""
+def agent_sandbox(program: str, setting: AgentSandbox) -> Sandbox:
+    """The sandbox for a setting.
+
+    Args:
+        program: name of the agent, for messages.
+
+    Raises:
+        ConfigurationError: it cannot be had here.
+    """
     if setting == "none":
-        return
-    if problem := bubblewrap_problem():
-        raise ConfigurationError(
-            f"the agent '{program}' runs programs of its choice and needs a sandbox, but {problem}",
-            remedy="Install bubblewrap, or set agent.sandbox=none to let it do whatever it wants on this machine",
-        )
+        return "none"
+    problems = []
+    for kind in ("bubblewrap", "podman") if setting == "auto" else (setting,):
+        problem = bubblewrap_problem() if kind == "bubblewrap" else _podman_problem()
+        if not problem:
+            return kind
+        problems.append(problem)
+    raise ConfigurationError(
+        f"the agent '{program}' runs programs of its choice and needs a sandbox, but {' and '.join(problems)}",
+        remedy="Install bubblewrap or podman, or set agent.sandbox=none to let it do whatever it wants on this machine",
+    )
 
 
-def sandbox_words(
-    program: AgentProgram, argv: Sequence[str], run_folder: RunFolder, socket: Path, written_bytes: int
+def sandbox_starter(
+    kind: Sandbox, program: AgentProgram, argv: Sequence[str], run_folder: RunFolder, socket: Path, written_bytes: int
+) -> Starter | None:
+    """What starts the agent's sandbox; None: there is none.
+
+    Args:
+        socket: of the meter.
+        written_bytes: most bytes that the agent may keep in memory as files.
+    """
+    if kind == "none":
+        return None
+    parts = sorted(set(_parts(program, argv)))
+    hidden = [PACKAGED] if PACKAGED.is_dir() else []  # the answers of the shipped tasks, where they are a package
+    if kind == "podman":
+        shown = Shown([*_folders(), *parts], _links(), hidden, {SOCKET: socket})
+        return container(run_folder, shown, written_bytes)
+    return Starter(_bubblewrap(parts, hidden, run_folder, socket, str(written_bytes)))
+
+
+def _bubblewrap(
+    parts: Iterable[Path], hidden: Iterable[Path], run_folder: RunFolder, socket: Path, size: str
 ) -> list[str]:
-    """The words that start the agent's sandbox, in front of the command of its supervisor."""
-    size, places = str(written_bytes), run_folder.places("bubblewrap")
+    places = run_folder.places("bubblewrap")
     words = [
         str(bwrap()), "--die-with-parent", "--unshare-all", "--as-pid-1", "--cap-drop", "ALL", "--hostname", "sandbox",
-        *(word for folder in SYSTEM for word in _shown(folder)),
+        *(word for path in _folders() for word in ("--ro-bind", str(path), str(path))),
+        *(word for link, target in _links().items() for word in ("--symlink", target, link)),
         "--proc", "/proc", "--dev", "/dev", "--size", size, "--tmpfs", "/dev/shm", "--bind", str(run_folder.tmp), "/tmp",
+        *(word for path in parts for word in ("--ro-bind", str(path), str(path))),
+        *(word for path in hidden for word in ("--tmpfs", str(path))),
+        "--bind", str(run_folder.case), str(places.case), "--bind", str(run_folder.home), str(places.home),
+        "--bind", str(socket), SOCKET, "--chdir", str(places.case), "--",
     ]  # fmt: skip
-    for path in sorted(set(_parts(program, argv))):
-        words += ["--ro-bind", str(path), str(path)]
-    if PACKAGED.is_dir():  # the answers of the shipped tasks, where this project is installed as a package
-        words += ["--tmpfs", str(PACKAGED)]
-    words += ["--bind", str(run_folder.case), str(places.case), "--bind", str(run_folder.home), str(places.home)]
-    return [*words, "--bind", str(socket), SOCKET, "--chdir", str(places.case), "--"]
+    return words
 
 
 def inside(argv: Sequence[str]) -> list[str]:
@@ -60,11 +92,20 @@ def inside(argv: Sequence[str]) -> list[str]:
     return [sys.executable, "-I", "-S", forwarder.__file__, SOCKET, str(PORT), "--", *argv]
 
 
-def _shown(folder: str) -> list[str]:
-    path = Path(folder)
-    if path.is_symlink():
-        return ["--symlink", str(path.readlink()), folder]
-    return ["--ro-bind", folder, folder] if path.is_dir() else []
+@functools.cache
+def _podman_problem() -> str:
+    nothing = AgentProgram(id="", version="", digest="", command=[])
+    return podman_problem(Shown([*_folders(), *sorted(set(_parts(nothing, [sys.executable])))], _links()))
+
+
+def _folders() -> list[Path]:
+    """Folders of the system."""
+    return [path for path in map(Path, SYSTEM) if path.is_dir() and not path.is_symlink()]
+
+
+def _links() -> Mapping[str, str]:
+    """Links among the folders of the system, and what they lead to."""
+    return {name: str(Path(name).readlink()) for name in SYSTEM if Path(name).is_symlink()}
 
 
 def _parts(program: AgentProgram, argv: Sequence[str]) -> Iterator[Path]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from ai_dev_tools.benchmark._util.json_values import JsonValue
 from ai_dev_tools.benchmark._util.lines import visible_line
@@ -122,7 +122,7 @@ def taken_names(tool: AgentTool) -> list[str]:
     return [*PLAIN_ACTIONS, "answer", *(command.name for command in tool.commands)]
 
 
-def case_words(question: str, variables: Mapping[str, JsonValue]) -> dict[str, str]:
+def case_words(question: str, variables: Mapping[str, Any]) -> dict[str, str]:
     """Values of the placeholders of a case, by name."""
     texts = {f"vars.{name}": _as_text(value) for name, value in variables.items()}
     return {"question": question, **texts}

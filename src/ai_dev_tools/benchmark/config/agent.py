@@ -37,7 +37,9 @@ class AgentSettings(StrictModel):
     )
     folder: Path | None = Field(None, description="where that agent is installed; default: resources/agents/NAME")
     sandbox: AgentSandbox = Field(
-        "bubblewrap", description="sandbox of an agent of others: bubblewrap, or none to let it do whatever it wants"
+        "auto",
+        description="sandbox of an agent of others: bubblewrap or podman, whichever works (auto); none lets it do whatever "
+        "it wants",
     )
 
     @property

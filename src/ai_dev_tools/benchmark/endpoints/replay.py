@@ -1,7 +1,8 @@
 """Serve answers from recorded samples, with their timings: repeats a run without a model.
 
 A request is recognised by its model, the digest of its prompt without the opening nonce, and its seed. Every recorded
-attempt is replayed in turn, including the failures.
+attempt is replayed in turn, including the failures. Requests of an agent of others are those of its episode: each gets the
+answer to the same conversation, or else the next one that was recorded.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import hashlib
 import json
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,11 +20,13 @@ from typing import Any
 
 from aiohttp import web
 
+from ai_dev_tools.benchmark._util import wire
 from ai_dev_tools.benchmark._util.model_names import same_model
 from ai_dev_tools.benchmark.endpoints.base import EndpointSpec, ReadyEndpoint, endpoint_kind
 from ai_dev_tools.benchmark.endpoints.embedded import origins
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.records.block import nonce
+from ai_dev_tools.benchmark.records.conversation import conversation_digest, messages_of, text_of
 from ai_dev_tools.benchmark.records.episode import Turn
 from ai_dev_tools.benchmark.records.sample import Sample, read_block, read_sample
 
@@ -92,18 +95,34 @@ class Recordings:
         self.digest = next((s.model_digest for s in every if s.model_digest), None)
         self.kind, self.version = first.endpoint.kind, first.endpoint.version
         self._played: Counter[Key] = Counter()
+        self._turns_played: dict[EpisodeKey, set[int]] = {}
         self._lock = threading.Lock()
 
     def turn(self, body: dict[str, Any]) -> tuple[Sample, int, int] | None:
         """The recording of an episode that a request belongs to, which of its attempts, and which turn."""
-        try:
-            messages, seed = body["messages"], body["options"]["seed"]
-            opening = str(messages[0]["content"]).partition("\n\n")[0]
-            turn = sum(message["role"] == "assistant" for message in messages)
-        except (KeyError, IndexError, TypeError, AttributeError):
+        messages, options = messages_of(body), body.get("options")
+        seed = options.get("seed") if isinstance(options, dict) else None
+        if not messages or not isinstance(seed, int):
             return None
-        found = self.episodes.get((opening.removeprefix("Request "), seed)) if isinstance(seed, int) else None
-        return (*found, turn) if found else None
+        first, *more = map(text_of, messages)
+        opening, _, first = first.partition("\n\n")
+        key = opening.removeprefix("Request "), seed
+        if (found := self.episodes.get(key)) is None:
+            return None
+        sample, attempt = found
+        if any(turn.asked or turn.conversation for turn in sample.turns):
+            return sample, attempt, self._turn_of_program(key, sample, conversation_digest([first, *more]))
+        return sample, attempt, sum(message.get("role") == "assistant" for message in messages)
+
+    def _turn_of_program(self, key: EpisodeKey, sample: Sample, conversation: str) -> int:
+        """Which turn of an agent of others is asked: the first one left that is about the same, else the first one left."""
+        with self._lock:
+            played = self._turns_played.setdefault(key, set())
+            left = [number for number in range(len(sample.turns)) if number not in played]
+            same = (number for number in left if sample.turns[number].conversation == conversation)
+            number = next(same, left[0] if left else len(sample.turns))
+            played.add(number)
+        return number
 
     @property
     def count(self) -> int:
@@ -215,7 +234,7 @@ class Player:
             body = json.loads(await request.read())
         except (ValueError, RecursionError):
             return _json(400, {"error": "invalid JSON"})
-        if request.path != "/api/chat" or not isinstance(body, dict):
+        if request.path not in ("/api/chat", "/api/generate") or not isinstance(body, dict):
             return _json(404, {"error": "not recorded"})
         return await self._chat(request, body, received)
 
@@ -228,7 +247,7 @@ class Player:
             return await self._unknown(request, body)
         sample, attempt = found
         if attempt + 1 == len(sample.attempts) and sample.status == "completed":
-            return await _play(request, _Said.by_sample(sample), received)
+            return await _play(request, body, _Said.by_sample(sample), received)
         recorded = sample.attempts[attempt]
         await _sleep_until(received + recorded.duration_s)
         error = recorded.error or sample.error
@@ -249,10 +268,10 @@ class Player:
         if number >= len(sample.turns):
             return await self._unknown(request, body)
         turn = sample.turns[number]
-        if turn.error and turn.action is None and turn.result is None:
+        if turn.error and turn.action is None and turn.result is None and turn.error.class_ != "no_answer":
             await _sleep_until(received + turn.duration_s)
             return await _fail(request, turn.error.class_, turn.error.message)
-        return await _play(request, _Said.by_turn(sample.model, turn, bool(body.get("tools"))), received)
+        return await _play(request, body, _Said.by_turn(sample.model, turn, bool(body.get("tools"))), received)
 
     async def _unknown(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
         """Answer a warm-up (which asks for one token); any other request that was not recorded is an error."""
@@ -282,19 +301,42 @@ class _Said:
     @classmethod
     def by_turn(cls, model: str, turn: Turn, native: bool) -> _Said:
         called = native and turn.action and turn.arguments is not None
-        calls = [{"function": {"name": turn.action, "arguments": json.loads(turn.arguments or "{}")}}] if called else []
+        calls = [{"function": {"name": n, "arguments": a}} for n, a in calls_of(turn)] if called else []
         return cls(model, turn.text, closing_fields(turn), turn.time_to_first_token_s or 0.0, turn.duration_s, calls)
 
+    def part(self, path: str, text: str, calls: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+        """A piece of the answer, as the API at that path writes it."""
+        if path == "/api/generate":
+            return {"model": self.model, "response": text}
+        message = {"role": "assistant", "content": text, **({"tool_calls": [*calls]} if calls else {})}
+        return {"model": self.model, "message": message}
 
-async def _play(request: web.Request, said: _Said, received: float) -> web.StreamResponse:
-    closing = {"model": said.model, "message": {"role": "assistant", "content": ""}, **said.closing}
+
+def calls_of(turn: Turn) -> list[tuple[str, Any]]:
+    """Names and arguments of what the model called in a turn. What it wrote that is not JSON is left as it is."""
+    found = _arguments(turn.arguments or "{}")
+    if not isinstance(found, list):
+        return [(str(turn.action), found)]
+    return [(str(name), _arguments(text)) for name, text in found]
+
+
+def _arguments(written: str) -> Any:
+    try:
+        return wire.decoded(written.encode())
+    except ValueError:
+        return written
+
+
+async def _play(request: web.Request, body: Mapping[str, Any], said: _Said, received: float) -> web.StreamResponse:
+    if body.get("stream") is False:
+        await _sleep_until(received + said.whole_s)
+        return _json(200, said.part(request.path, said.text, said.calls) | said.closing)
     response = await _lines(request)
     await _sleep_until(received + said.first_s)
     if said.text or said.calls:
-        message = {"role": "assistant", "content": said.text, **({"tool_calls": said.calls} if said.calls else {})}
-        await response.write(_line({"model": said.model, "message": message, "done": False}))
+        await response.write(_line({**said.part(request.path, said.text, said.calls), "done": False}))
     await _sleep_until(received + said.whole_s)
-    await response.write(_line(closing))
+    await response.write(_line({**said.part(request.path, ""), **said.closing}))
     return response
 
 

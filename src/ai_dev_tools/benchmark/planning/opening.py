@@ -12,6 +12,7 @@ from ai_dev_tools.benchmark.planning.archivable import archive_problems
 from ai_dev_tools.benchmark.planning.experiment import Experiment
 from ai_dev_tools.benchmark.planning.pricing import budget_of, prices_of
 from ai_dev_tools.benchmark.plugins import LoadedPlugin, is_file_name, load_plugins
+from ai_dev_tools.benchmark.prompts.agent_tools import require_agent, require_vars
 from ai_dev_tools.benchmark.prompts.program_file import find_programs
 from ai_dev_tools.benchmark.prompts.tools import find_tools
 from ai_dev_tools.benchmark.records import paths
@@ -48,6 +49,7 @@ def open_experiment(config: Config, root: Path, home: Path | None = None) -> Exp
         lambda: experiment.program,
         lambda: experiment.tools,
         lambda: experiment.approaches,
+        lambda: _check_agent_tools(experiment),
         lambda: experiment.instances(config.profile),
         lambda: budget_of(config, prices_of(config, experiment.instances(config.profile))),
         lambda: experiment.endpoints(config.profile) if experiment.source != "samples" else None,
@@ -87,6 +89,14 @@ def _check_endpoints(experiment: Experiment) -> None:
             check_endpoint(instance.endpoint)
         except ValueError as error:
             raise ConfigurationError(f"config: 'endpoint': {error}") from None
+
+
+def _check_agent_tools(experiment: Experiment) -> None:
+    """Refuse a tool that gives nothing to an agent, or names what a case does not have."""
+    for name in experiment.agent_tools:
+        require_agent(experiment.tools[name])
+        for task in experiment.tasks.values():
+            require_vars(experiment.tools[name], task.cases)
 
 
 def _absent_files(config: Config, root: Path, home: Path | None) -> Iterator[str]:

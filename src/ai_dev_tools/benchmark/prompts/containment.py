@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -32,7 +32,8 @@ from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.prompts import supervisor
 
 SandboxSetting = Literal["auto", "none", "bubblewrap"]
-Sandbox = Literal["none", "bubblewrap"]
+Sandbox = Literal["none", "bubblewrap", "podman"]
+"""What a program runs in; only agents of others run in podman."""
 
 GRACE_S = 60.0
 """How much longer than its tool a supervisor may take before we stop waiting for it."""
@@ -118,6 +119,23 @@ def fresh_run_folder(*, same_paths: bool = False) -> Iterator[RunFolder]:
         yield run_folder
 
 
+@dataclass(frozen=True)
+class Starter:
+    """What starts a sandbox that is not the one for tools.
+
+    Attributes:
+        words: what stands in front of the command of the supervisor.
+        environment: of the program that makes the sandbox; None: the same as that of the program in it.
+        outputs: where the sandbox shows the files for stdout and stderr, if it does not pass on open ones.
+        removal: what takes the sandbox away if the program that made it does not, which is given time for that.
+    """
+
+    words: Sequence[str]
+    environment: Mapping[str, str] | None = None
+    outputs: tuple[str, str] | None = None
+    removal: Sequence[str] = ()
+
+
 class Ended(msgspec.Struct, frozen=True):
     """How a run ended, and what it cost.
 
@@ -169,7 +187,7 @@ class Contained:
     The thread that starts it has to live as long as it does: a sandbox ends with the thread that made it.
 
     Args:
-        starts: words that start another sandbox in place of the one for tools.
+        starter: starts another sandbox in place of the one for tools.
     """
 
     def __init__(
@@ -184,7 +202,7 @@ class Contained:
         stdin: BinaryIO | None = None,
         network: bool = False,
         needed: tuple[Path, ...] = (),
-        starts: Sequence[str] = (),
+        starter: Starter | None = None,
     ) -> None:
         outputs, places = [stream.fileno() for stream in streams], run_folder.places(sandbox)
         request = {
@@ -192,7 +210,7 @@ class Contained:
             "workdir": str(places.case),
             "environment": environment,
             "folders": [str(places.case), str(places.home), str(places.tmp)],
-            "outputs": outputs,
+            "outputs": starter.outputs if starter and starter.outputs else outputs,
             "input": None if stdin is None else stdin.fileno(),
             "timeout_s": limits.seconds,
             "look_s": limits.look_every_s,
@@ -202,13 +220,17 @@ class Contained:
             "detach": sandbox == "none",
         }
         command = [sys.executable, "-I", "-S", supervisor.__file__]
-        if sandbox == "bubblewrap":
-            command = [*(starts or _bubblewrap(run_folder, argv, needed, limits, network)), *command]
+        if starter is not None:
+            command = [*starter.words, *command]
+        elif sandbox == "bubblewrap":
+            command = [*_bubblewrap(run_folder, argv, needed, limits, network), *command]
+        self._removal = starter.removal if starter else ()
+        self._outside = environment if starter is None or starter.environment is None else starter.environment
         self._problems, self._sandbox, self._seconds = run_folder.scratch / "problems", sandbox, limits.seconds
-        self._said, self._closed = b"", False
+        self._said, self._silent, self._closed = b"", False, False
         with self._problems.open("wb") as stderr:
             self._process = subprocess.Popen(
-                command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
+                command, env=self._outside, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
                 pass_fds=[*outputs, *([] if stdin is None else [stdin.fileno()])], start_new_session=True,
             )  # fmt: skip
         assert self._process.stdin is not None
@@ -230,6 +252,11 @@ class Contained:
     def ended_within(self, seconds: float) -> Ended | None:
         """How it ended, if it does so in time; it goes on running otherwise."""
         lines = self._lines(2, seconds)
+        if len(lines) == 2:
+            return msgspec.json.decode(lines[1], type=Ended)
+        return Ended("lost", detail=last_line(self._problems)) if self._silent else None
+        """How it ended, if it does so in time; it goes on running otherwise."""
+        lines = self._lines(2, seconds)
         return msgspec.json.decode(lines[1], type=Ended) if len(lines) == 2 else None
 
     def close(self) -> Ended | None:
@@ -242,6 +269,8 @@ class Contained:
         with contextlib.suppress(OSError):
             process.stdin.close()  # without it, a supervisor ends its tool and itself
         found = self.ended_within(ASKED_TO_END_S)
+        if self._removal:
+            self._clean_up()
         if process.poll() is None:
             process.kill()
         process.wait()
@@ -252,6 +281,14 @@ class Contained:
         process.stdout.close()
         return found
 
+    def _clean_up(self) -> None:
+        """Wait until the sandbox is taken away, or take it away."""
+        try:
+            self._process.wait(ENDING_S)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+                subprocess.run(self._removal, env=self._outside, timeout=ENDING_S, capture_output=True, check=False)
+
     def _lines(self, count: int, seconds: float) -> list[bytes]:
         """The first lines of its supervisor: its process id, and how the program ended.
 
@@ -261,7 +298,10 @@ class Contained:
         assert stdout is not None
         while self._said.count(b"\n") < count and not stdout.closed:
             ready, _, _ = select.select([stdout.fileno()], [], [], max(0.0, deadline - time.monotonic()))
-            if not ready or not (part := os.read(stdout.fileno(), 65536)):
+            if not ready:
+                break
+            if not (part := os.read(stdout.fileno(), 65536)):
+                self._silent = True
                 break
             self._said += part
         return [line for line in self._said.splitlines(keepends=True) if line.endswith(b"\n")][:count]
@@ -333,7 +373,8 @@ def choose_sandbox(setting: SandboxSetting) -> Sandbox:
 _TRIAL = """
 import os, socket, sys
 problems = []
-if not os.statvfs(sys.prefix).f_flag & os.ST_RDONLY:
+system = [line.split()[1] for line in open("/proc/self/mounts") if line.split()[1].startswith("/usr")]
+if any(os.path.exists(place) and not os.statvfs(place).f_flag & os.ST_RDONLY for place in (*system, sys.prefix)):
     problems.append("the system can be written to")
 try:
     open(sys.argv[1], "w").write("x")
@@ -360,21 +401,22 @@ def bubblewrap_problem() -> str:
     """Why no sandbox can be used here; empty if a trial has shown that it works."""
     if sys.platform != "linux" or bwrap() is None:
         return "bubblewrap (bwrap) is not installed"
-    with (
-        fresh_run_folder() as run_folder,
-        open(run_folder.scratch / "out", "w+b") as out,
-        open(run_folder.scratch / "err", "w+b") as err,
-    ):
+    with fresh_run_folder() as run_folder:
+        return trial_problem(run_folder, "bubblewrap")
+
+
+def trial_problem(run_folder: RunFolder, sandbox: Sandbox, starter: Starter | None = None) -> str:
+    """What a trial shows that a sandbox does not keep apart; empty if it holds."""
+    with open(run_folder.scratch / "stdout", "w+b") as out, open(run_folder.scratch / "stderr", "w+b") as err:
         argv = [sys.executable, "-I", "-c", _TRIAL, str(run_folder.scratch / "outside")]
-        ended = run_contained(
-            argv, run_folder, tool_environment(run_folder, "bubblewrap"), (out, err), Limits(30.0), "bubblewrap"
-        )
+        environment = tool_environment(run_folder, sandbox)
+        ended = Contained(argv, run_folder, environment, (out, err), Limits(30.0), sandbox, starter=starter).wait()
         out.seek(0)
         said = out.read(500).decode(errors="replace").strip()
         if (run_folder.scratch / "outside").exists():
-            return "a trial of it failed (files outside can be written)"
+            return f"a trial of {sandbox} failed (files outside can be written)"
     if ended.how != "exit" or said != "holds":
-        return f"a trial of it failed ({said or ended.detail or ended.how})"
+        return f"a trial of {sandbox} failed ({said or ended.detail or ended.how})"
     return ""
 
 

@@ -36,7 +36,7 @@ class Run:
 
     def __init__(self, request: dict[str, Any]) -> None:
         self.folders = [str(folder) for folder in request["folders"]]
-        self.outputs = [int(descriptor) for descriptor in request["outputs"]]
+        self.outputs = [_opened(output) for output in request["outputs"]]
         self.argv = [str(word) for word in request["argv"]]
         self.environment = dict(request["environment"])
         self.workdir = str(request["workdir"])
@@ -107,6 +107,11 @@ class Run:
         if size - self.own_bytes > self.written_bytes or entries - self.own_entries > self.entries:
             return "written"
         return ""
+
+
+def _opened(output: int | str) -> int:
+    """A descriptor of a stream: one that was passed on, or that of a file."""
+    return os.open(output, os.O_WRONLY | os.O_APPEND) if isinstance(output, str) else int(output)
 
 
 def _used_s(whose: int) -> float:

@@ -13,7 +13,7 @@ from ai_dev_tools.benchmark.records.sample_error import described
 
 AnswerPlace = Literal["file", "stdout", "message"]
 """Where an agent leaves its answer: in a file, in what it prints, in the model's last message."""
-AgentSandbox = Literal["bubblewrap", "none"]
+AgentSandbox = Literal["auto", "bubblewrap", "podman", "none"]
 
 
 class AgentProgram(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True, kw_only=True):
@@ -31,4 +31,4 @@ class AgentProgram(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit
     accept_exit: list[int] = msgspec.field(default_factory=lambda: [0])
     folder: Annotated[str, described("where it is installed, seen from the working folder")] = ""
     needs: Annotated[list[str], described("further programs that it is made of, such as node")] = []
-    sandbox: AgentSandbox = "bubblewrap"
+    sandbox: AgentSandbox = "auto"

@@ -54,6 +54,7 @@ class Turn(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_default
     asked: Annotated[str | None, described("how a conversation of an agent of others begins; null if it goes on")] = (
         None
     )
+    conversation: Annotated[str, described("digest of all that an agent of others sent with it, nonce excluded")] = ""
     text: Annotated[str, described("what the model said, whole")] = ""
     action: Annotated[str | None, described("the action that it chose; null if its message was not one")] = None
     arguments: Annotated[str | None, described("the action's arguments as JSON")] = None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ai_dev_tools.benchmark._util import remembered
 from ai_dev_tools.benchmark._util.json_values import JsonObject, JsonValue
-from ai_dev_tools.benchmark.agents.sandbox import require_sandbox
+from ai_dev_tools.benchmark.agents.sandbox import agent_sandbox
 from ai_dev_tools.benchmark.config.models import ExecutionMode, load_config
 from ai_dev_tools.benchmark.config.shipped_files import own_or_shipped
 from ai_dev_tools.benchmark.config.written import spell
@@ -115,7 +115,7 @@ class Flow:
         if self.source == "cases":
             choose_sandbox(self.config.tool_sandbox)
             if self.experiment.program_arms and self.experiment.program:
-                require_sandbox(self.experiment.program.id, self.config.agent.sandbox)
+                agent_sandbox(self.experiment.program.id, self.config.agent.sandbox)
                 installed_program(self.experiment.program, self.config.agent.program_folder)
             for tool in self.experiment.tools.values():
                 installed_version(tool, self.config.tool_sandbox)

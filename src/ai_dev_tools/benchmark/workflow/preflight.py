@@ -22,6 +22,7 @@ from ai_dev_tools.benchmark.planning.disclosure import destinations
 from ai_dev_tools.benchmark.planning.experiment import Experiment
 from ai_dev_tools.benchmark.planning.opening import open_experiment
 from ai_dev_tools.benchmark.prompts.sizes import baseline_rows, misfits, refuse_wrong_sizes, size_problem
+from ai_dev_tools.benchmark.prompts.tool_spec import ToolSpec
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.endpoint_spec import is_url
 from ai_dev_tools.benchmark.tasks.corpora import find_corpus, load_corpora
@@ -138,7 +139,7 @@ def _contexts(experiment: Experiment, root: Path) -> Iterator[PreflightCheck]:
 
 
 def _tools(experiment: Experiment) -> Iterator[PreflightCheck]:
-    from ai_dev_tools.benchmark.agents.preparing import offer_line
+    from ai_dev_tools.benchmark.agents.preparing import offer_line, server_words
     from ai_dev_tools.benchmark.prompts.agent_tools import agent_tool
     from ai_dev_tools.benchmark.prompts.containment import bubblewrap_problem, choose_sandbox
     from ai_dev_tools.benchmark.prompts.tools import installed_version
@@ -149,17 +150,21 @@ def _tools(experiment: Experiment) -> Iterator[PreflightCheck]:
         found = choose_sandbox(setting)
         return f"none: {bubblewrap_problem()}" if found == "none" and setting != "none" else found
 
+    def offered(spec: ToolSpec) -> str:
+        tool, task = agent_tool(spec, setting), next(iter(experiment.tasks.values()))
+        return offer_line(tool, server_words(tool, task, task.cases[:1]).get(task.cases[0].id))
+
     if experiment.tools:
         yield _try("sandbox of tools", sandbox)
     for tool in experiment.tools.values():
         yield _try(f"tool {tool.id}", lambda tool=tool: f"version {installed_version(tool, setting)}")  # type: ignore[misc]
     for name in experiment.agent_tools:
-        yield _try(f"tool {name} for agents", lambda tool=experiment.tools[name]: offer_line(agent_tool(tool, setting)))  # type: ignore[misc]
+        yield _try(f"tool {name} for agents", lambda name=name: offered(experiment.tools[name]))  # type: ignore[misc]
 
 
 def _agent(experiment: Experiment) -> Iterator[PreflightCheck]:
     """The agent of others that drives the episodes, if one does."""
-    from ai_dev_tools.benchmark.agents.sandbox import require_sandbox
+    from ai_dev_tools.benchmark.agents.sandbox import agent_sandbox
     from ai_dev_tools.benchmark.prompts.program_file import installed_program
 
     program, settings = experiment.program, experiment.config.agent
@@ -167,8 +172,7 @@ def _agent(experiment: Experiment) -> Iterator[PreflightCheck]:
         return
 
     def sandbox() -> str:
-        require_sandbox(program.id, settings.sandbox)
-        return settings.sandbox
+        return agent_sandbox(program.id, settings.sandbox)
 
     yield _try("sandbox of the agent", sandbox)
     yield _try(f"agent {program.id}", lambda: f"version {installed_program(program, settings.program_folder)}")

@@ -1,0 +1,136 @@
+"""An agent of others in podman: what it reaches and leaves, and when podman is taken. The agent is a scripted, labelled fake."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from ai_dev_tools.benchmark.agents import podman, sandbox
+from ai_dev_tools.benchmark.agents.meter import MeterServer
+from ai_dev_tools.benchmark.prompts.containment import bubblewrap_problem
+from fakes.ollama import FakeOllama
+from support.agents_of_others import ANSWER, play, program
+from support.repository import ROOT
+
+pytestmark = pytest.mark.slow
+HOLD = """
+import sys
+from pathlib import Path
+sys.path.insert(0, str(Path(sys.argv[1]) / "tests"))
+from ai_dev_tools.benchmark.agents.meter import MeterServer
+from fakes.ollama import FakeOllama
+from support.agents_of_others import play, program
+with MeterServer() as meter, FakeOllama() as fake:
+    play(meter, fake, program("chat+sleep", sandbox="podman"))
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def works(modest_podman: None) -> Iterator[None]:
+    """Podman, as this module's settings have it."""
+    sandbox._podman_problem.cache_clear()
+    if problem := sandbox._podman_problem():
+        pytest.skip(problem)
+    yield
+    sandbox._podman_problem.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def meter() -> Iterator[MeterServer]:
+    with MeterServer() as server:
+        yield server
+
+
+@pytest.fixture
+def ollama() -> Iterator[FakeOllama]:
+    with FakeOllama(answer=lambda prompt, schema: ANSWER) as fake:
+        yield fake
+
+
+def containers() -> list[str]:
+    command = [
+        podman.podman() or "podman",
+        "ps",
+        "--all",
+        "--format",
+        "{{.Names}}",
+        "--filter",
+        "name=ai-dev-tools-agent",
+    ]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+
+
+def test_it_asks_looks_and_answers_through_the_meter(meter: MeterServer, ollama: FakeOllama) -> None:
+    played = play(meter, ollama, program("ask+look+chat+answer+print", sandbox="podman"))
+    assert played.answer == {"names": ["a"]} and played.limit is None and not played.flags
+    assert [turn.result for turn in played.turns] == ["def a(): ...", None]
+    assert ollama.requests[0]["messages"][0]["content"] == "Request 00000042\n\nWhat is there?"
+    assert played.tool_s > 0 and played.cpu_s > 0
+    assert containers() == []
+
+
+def test_what_it_prints_is_an_answer_too(meter: MeterServer, ollama: FakeOllama) -> None:
+    assert play(meter, ollama, program("ask+print", sandbox="podman", answer=["stdout"])).answer == {"names": ["a"]}
+
+
+def test_it_sees_its_files_and_nothing_else_of_the_machine(
+    meter: MeterServer, ollama: FakeOllama, tmp_path: Path
+) -> None:
+    (tmp_path / "secret").touch()
+    hidden = [ROOT / "config/tasks", ROOT / "README.md", tmp_path / "secret", meter.socket]
+    shown = ["/run/workspace/src/a.py", "/usr/bin"]
+    agent = program("ask+wander+ask", *map(str, hidden), *shown, answer=["message"], sandbox="podman")
+    assert play(meter, ollama, agent).turns[0].result == "\n".join(["seen:", *shown])
+
+
+def test_it_reaches_the_meter_and_nothing_else_of_the_network(meter: MeterServer, ollama: FakeOllama) -> None:
+    ports = [str(ollama.port), meter.url.rpartition(":")[2], "11434"]
+    agent = program("ask+reach+ask", *ports, answer=["message"], sandbox="podman")
+    assert play(meter, ollama, agent).turns[0].result == "interfaces: lo; ports: 11434"
+
+
+def test_it_can_write_to_its_own_folders_only(meter: MeterServer, ollama: FakeOllama) -> None:
+    places = ["/run/workspace", "/tmp", "/usr", "/etc", "/run", "/", str(Path(sys.prefix))]
+    agent = program("ask+scribble+ask", *places, answer=["message"], sandbox="podman")
+    assert play(meter, ollama, agent).turns[0].result == "written: /run/workspace /tmp"
+
+
+def test_a_limit_ends_it_and_its_container(meter: MeterServer, ollama: FakeOllama) -> None:
+    played = play(meter, ollama, program("forever", sandbox="podman"), turns=3)
+    assert played.limit == "turns" and len(played.turns) == 3
+    assert containers() == []
+
+
+@pytest.mark.parametrize("victims", ["run", "run and podman"])
+def test_a_run_that_is_killed_leaves_no_container(victims: str) -> None:
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(ROOT)], start_new_session=True) as run:
+        assert _within(60, containers), "a container is there"
+        children = psutil.Process(run.pid).children()
+        os.kill(run.pid, signal.SIGKILL)
+        for child in children if victims == "run and podman" else []:
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
+    assert _within(60, lambda: not containers()), "it is taken away"
+
+
+def _within(seconds: float, condition: object) -> bool:
+    deadline = time.monotonic() + seconds
+    while not (found := condition()) and time.monotonic() < deadline:  # type: ignore[operator]
+        time.sleep(0.2)
+    return bool(found)
+
+
+def test_it_is_taken_where_bubblewrap_does_not_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not bubblewrap_problem():
+        assert sandbox.agent_sandbox("x", "auto") == "bubblewrap"
+    monkeypatch.setattr(sandbox, "bubblewrap_problem", lambda: "bubblewrap (bwrap) is not installed")
+    assert sandbox.agent_sandbox("x", "auto") == "podman"

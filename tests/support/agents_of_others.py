@@ -1,0 +1,42 @@
+"""A labelled, scripted fake of an agent of others, and how a test has it play an episode."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from ai_dev_tools.benchmark.agents.episode import Case, Played
+from ai_dev_tools.benchmark.agents.meter import MeterServer
+from ai_dev_tools.benchmark.agents.metered import Upstream
+from ai_dev_tools.benchmark.agents.programs import Behind, play_program
+from ai_dev_tools.benchmark.records.agent_program import AgentProgram
+from ai_dev_tools.benchmark.records.episode import EpisodeSpec, Limits, Workspace
+from fakes import agent_program
+from fakes.ollama import FakeOllama
+
+MODEL = "fake:1b"
+SCHEMA = {"type": "object", "properties": {"names": {"type": "array"}}, "required": ["names"]}
+ANSWER = '{"names": ["a"]}'
+
+
+def program(script: str, *more: str, **fields: Any) -> AgentProgram:
+    words = ["{folder}/agent_program.py", script, "{base_url}", "{model}", "{question_file}", "{answer_file}", *more]
+    folder = str(Path(agent_program.__file__).parent)
+    return AgentProgram(
+        id="scripted", version="1", digest="d", command=[sys.executable, *words], folder=folder, **fields
+    )
+
+
+def play(
+    meter: MeterServer, fake: FakeOllama, agent: AgentProgram, stop: threading.Event | None = None, **limits: Any
+) -> Played:
+    texts = {"src/a.py": "def a(): ..."}
+    workspace = Workspace(kind="case", label="case", digest="", texts=texts)
+    spec = EpisodeSpec(limits=Limits(**limits), workspace=workspace, program=agent)
+    options = {"temperature": 0.0, "num_ctx": 4096, "num_predict": 64, "seed": 7}
+    case = Case(spec, "Request 00000042\n\nWhat is there?", SCHEMA, MODEL, options, None)
+    played = Played()
+    play_program(case, Behind(meter, Upstream(fake.url, None)), played, stop or threading.Event())
+    return played
