@@ -9,15 +9,24 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from ai_dev_tools.benchmark.endpoints import EndpointSpec, ReadyEndpoint, endpoint_kind
+from ai_dev_tools.benchmark._util import own_programs
+from ai_dev_tools.benchmark.endpoints import EndpointSpec, ReadyEndpoint, endpoint_kind, metering
 from ai_dev_tools.benchmark.endpoints.metering import Meter
 from ai_dev_tools.benchmark.execution import run_block
+from ai_dev_tools.benchmark.prompts.containment import (
+    Contained,
+    Limits,
+    bubblewrap_problem,
+    fresh_run_folder,
+    tool_environment,
+)
 from fakes.ollama import FakeOllama
 from support.making import block, prompts
 
@@ -168,3 +177,70 @@ def test_a_server_that_cannot_be_seen_is_unknown_and_not_zero(pid: int | None) -
     meter.close()
     assert reading.result.server_cpu_s is None
     assert reading.result.server_peak_rss_bytes is None
+
+
+# --- programs of an episode -------------------------------------------------------------------------------------------
+
+WORKS = "import time\nwhile time.process_time() < 0.4: pass\nprint(flush=True)\n"
+PARENT = (
+    f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {WORKS!r}])\nopen('done', 'w').close()\ninput()"
+)
+"""A tool whose child works: what has ended below a tool counts too."""
+SANDBOXES = [
+    "none",
+    pytest.param("bubblewrap", marks=pytest.mark.skipif(bool(bubblewrap_problem()), reason="no sandbox here")),
+]
+
+
+@contextmanager
+def program(folder: Path, sandbox: Any) -> Iterator[Contained]:
+    """A program of an episode that has worked for 0.4 s and goes on running, as an MCP server does."""
+    listen, talk = os.pipe()
+    with (
+        fresh_run_folder() as room,
+        (folder / "out").open("w+b") as out,
+        open(listen, "rb", buffering=0) as stdin,
+        open(talk, "wb", buffering=0),
+    ):
+        argv = [sys.executable, "-c", PARENT]
+        environment = tool_environment(room, sandbox)
+        contained = Contained(argv, room, environment, (out, out), Limits(60.0), sandbox, stdin=stdin)
+        try:
+            contained.begin()
+            deadline = time.monotonic() + 60
+            while not (room.case / "done").exists():
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            yield contained
+        finally:
+            contained.close()
+
+
+@pytest.mark.parametrize("sandbox", SANDBOXES)
+def test_what_a_program_of_ours_uses_is_counted_while_it_runs_and_once_when_it_has_ended(
+    tmp_path: Path, sandbox: Any
+) -> None:
+    before = own_programs.used_s()
+    with program(tmp_path, sandbox) as contained:
+        running = own_programs.used_s() - before
+        contained.close()
+        ended = own_programs.used_s() - before
+    assert 0.35 <= running <= ended < 0.8
+    assert own_programs.used_s() - before == ended
+
+
+@pytest.mark.parametrize("sandbox", SANDBOXES)
+def test_the_work_of_a_tool_that_still_runs_is_not_that_of_other_programs(
+    tmp_path: Path, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As beside an MCP server of another episode; the machine is said to have worked for one second in all."""
+    worked = iter([100.0, 101.0])
+    monkeypatch.setattr(metering, "_busy_s", lambda: next(worked))
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as idle:
+        meter = Meter(idle.pid)
+        with ExitStack() as opened:
+            with meter.measuring() as reading:
+                opened.enter_context(program(tmp_path, sandbox))
+            assert reading.result.other_cpu_s is not None and reading.result.other_cpu_s <= 0.65
+        meter.close()
+        idle.kill()

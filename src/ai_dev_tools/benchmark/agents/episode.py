@@ -63,7 +63,6 @@ class Played:
         limit: which limit was reached, if any: turns, tokens, seconds or context.
         tool_s: seconds that the judged tool took, its start included.
         tool_calls: actions that it carried out; None if it offers none.
-        cpu_s: CPU time of an agent of others, which is a part of the episode and does not disturb it.
     """
 
     turns: list[Turn] = field(default_factory=list)
@@ -73,7 +72,6 @@ class Played:
     flags: set[str] = field(default_factory=set)
     tool_s: float = 0.0
     tool_calls: int | None = None
-    cpu_s: float = 0.0
     served: str | None = None
     tokens: float = 0.0
 

@@ -111,7 +111,6 @@ def play_program(case: Case, behind: Behind, played: Played, stop: threading.Eve
         with behind.meter.episode(rules, behind.upstream) as (key, account):
             run = _Run(program, sandbox, case, run_folder, key, question, behind.meter)
             ended = run.watched((out, err), account, stop)
-            played.cpu_s = run.cpu_s
         _fill(played, account, run.wall_s or time.perf_counter() - started)
         if account.over_budget is not None:
             raise account.over_budget
@@ -122,7 +121,7 @@ def play_program(case: Case, behind: Behind, played: Played, stop: threading.Eve
 
 
 class _Run:
-    """A program in its folder; `cpu_s` and `wall_s` are what it took, once it has ended: its sandbox is not its own time."""
+    """A program in its folder; `wall_s` is what it took, once it has ended: its sandbox is not its own time."""
 
     def __init__(
         self,
@@ -136,7 +135,7 @@ class _Run:
     ) -> None:
         self._program, self._sandbox, self._case, self._run_folder = program, sandbox, case, run_folder
         self._meter = meter
-        self.cpu_s = self.wall_s = 0.0
+        self.wall_s = 0.0
         places = run_folder.places(sandbox)
         root = meter.url if sandbox == "none" else f"http://127.0.0.1:{PORT}"
         self._values = {
@@ -182,7 +181,7 @@ class _Run:
             return None
         finally:
             if (ended := contained.close()) is not None:
-                self.cpu_s, self.wall_s = ended.cpu_s, ended.wall_s
+                self.wall_s = ended.wall_s
 
     def _environment(self) -> dict[str, str]:
         program, places = self._program, self._run_folder.places(self._sandbox)

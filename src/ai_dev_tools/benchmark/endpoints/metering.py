@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import psutil
 
+from ai_dev_tools.benchmark._util import own_programs
 from ai_dev_tools.benchmark.records.sample import Resources
 
 SAMPLING_INTERVAL_S = 0.5
@@ -143,8 +144,8 @@ def _rss(process: psutil.Process) -> int:
 
 
 def _own_cpu_s() -> float:
-    """CPU time of this process, and of programs that it ran and that have ended: the tools of an agent."""
-    return sum(os.times()[:4])
+    """CPU time of this process, and of the tools and agents that it runs."""
+    return sum(os.times()[:2]) + own_programs.used_s()
 
 
 def _busy_s() -> float:

@@ -7,8 +7,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from msgspec import structs
-
 from ai_dev_tools.benchmark._util.clock import utc_stamp
 from ai_dev_tools.benchmark.agents.builtin import TALKS
 from ai_dev_tools.benchmark.agents.episode import Ask, Case, Played, play
@@ -128,7 +126,7 @@ def ask(
             except BenchmarkError as error:
                 asked.error = error
             reading.reloaded = asked.load_s > SLOW_LOAD_S
-        asked.resources = _without(asked.episode, reading.result)
+        asked.resources = reading.result
         # A turn that was refused has been sent again often enough.
         refused = asked.episode is not None and isinstance(asked.error, OverloadedError)
         again = _may_help(asked, client) and attempt + 1 < block.attempts and not stop.is_set() and not refused
@@ -142,13 +140,6 @@ def ask(
         asked.error.instance, asked.error.attempts = block.instance, len(asked.attempts)
         asked.error.request = digest_of(block, cell, prompt)
     return asked
-
-
-def _without(episode: Played | None, found: Resources) -> Resources:
-    """What was measured, without what an agent of others used itself: that did not come from elsewhere."""
-    if episode is None or found.other_cpu_s is None:
-        return found
-    return structs.replace(found, other_cpu_s=round(max(0.0, found.other_cpu_s - episode.cpu_s), 3))
 
 
 def digest_of(block: Block, cell: PlannedRequest, prompt: Prompt) -> str:

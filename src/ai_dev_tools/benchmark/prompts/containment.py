@@ -22,10 +22,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import IO, BinaryIO, Literal
 
 import msgspec
 
+from ai_dev_tools.benchmark._util.credentials import without_passwords
+from ai_dev_tools.benchmark._util.own_programs import OwnProgram
 from ai_dev_tools.benchmark._util.processes import last_line
 from ai_dev_tools.benchmark._util.text import visible
 from ai_dev_tools.benchmark.errors import ConfigurationError
@@ -143,6 +145,7 @@ class Ended(msgspec.Struct, frozen=True):
         how: `exit` with a code; the limit that it hit; `lost` if something else ended its supervisor.
         detail: why it could not be started.
         left: something could not be ended.
+        own_cpu_s: what its supervisor used itself.
     """
 
     how: Literal["exit", "timeout", "printed", "written", "not_started", "abandoned", "lost"]
@@ -152,6 +155,7 @@ class Ended(msgspec.Struct, frozen=True):
     cpu_s: float = 0.0
     other_cpu_s: float | None = None
     left: bool = False
+    own_cpu_s: float = 0.0
 
 
 def run_contained(
@@ -233,6 +237,7 @@ class Contained:
                 command, env=self._outside, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
                 pass_fds=[*outputs, *([] if stdin is None else [stdin.fileno()])], start_new_session=True,
             )  # fmt: skip
+        self._program = OwnProgram(self._top)
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):
             self._process.stdin.write(json.dumps(request).encode() + b"\n")
@@ -266,9 +271,20 @@ class Contained:
         if self._closed:
             return self.ended_within(0.0)
         self._closed = True
+        found = None
+        try:
+            found = self._close(process, process.stdin)
+        finally:
+            process.stdout.close()
+            self._program.ended(found.cpu_s + found.own_cpu_s if found else None)
+        return found
+
+    def _close(self, process: subprocess.Popen[bytes], stdin: IO[bytes]) -> Ended | None:
         with contextlib.suppress(OSError):
-            process.stdin.close()  # without it, a supervisor ends its tool and itself
+            stdin.close()  # without it, a supervisor ends its tool and itself
         found = self.ended_within(ASKED_TO_END_S)
+        if found is None:
+            self._program.look()
         if self._removal:
             self._clean_up()
         if process.poll() is None:
@@ -277,9 +293,12 @@ class Contained:
         if self._said.count(b"\n") == 1 and self._sandbox == "none":  # a tool may have stopped it
             with contextlib.suppress(OSError):
                 os.kill(int(self._said.splitlines()[0]), signal.SIGCONT)
-        found = found or self.ended_within(ENDING_S)
-        process.stdout.close()
-        return found
+        return found or self.ended_within(ENDING_S)
+
+    def _top(self) -> int:
+        """The process above the program: without a sandbox, its supervisor leaves the one that was started."""
+        supervisor_id, line_end, _ = self._said.partition(b"\n")
+        return int(supervisor_id) if self._sandbox == "none" and line_end else self._process.pid
 
     def _clean_up(self) -> None:
         """Wait until the sandbox is taken away, or take it away."""
@@ -346,7 +365,7 @@ def last_words(run_folder: RunFolder, out: BinaryIO, err: BinaryIO) -> str:
     told = {}
     for name, stream in (("stderr", err), ("stdout", out)):
         stream.seek(max(0, stream.seek(0, os.SEEK_END) - 20_000))
-        text = run_folder.without_paths(stream.read(20_000).decode(errors="replace"))
+        text = without_passwords(run_folder.without_paths(stream.read(20_000).decode(errors="replace")))
         lines = [visible(line.strip(), keep_lines=False) for line in text.splitlines() if line.strip()]
         if lines:
             told[name] = " | ".join(line[:LAST_LINE_CHARS] for line in lines[-LAST_LINES:])

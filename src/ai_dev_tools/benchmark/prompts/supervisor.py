@@ -219,7 +219,9 @@ def _descendants(root: int) -> list[int]:
 
 def main() -> None:
     request = json.loads(sys.stdin.buffer.readline())
+    own_s = 0.0
     if request["detach"]:
+        own_s = _used_s(resource.RUSAGE_SELF)
         above = os.getpid()
         if os.fork():
             os._exit(0)  # so that the process that started the run is not above the tool
@@ -228,7 +230,9 @@ def main() -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     os.write(1, b"%d\n" % os.getpid())
-    os.write(1, json.dumps(Run(request).go()).encode() + b"\n")
+    ended = Run(request).go()
+    ended["own_cpu_s"] = own_s + _used_s(resource.RUSAGE_SELF)
+    os.write(1, json.dumps(ended).encode() + b"\n")
     os._exit(0)
 
 

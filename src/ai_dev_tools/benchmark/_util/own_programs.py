@@ -1,0 +1,71 @@
+"""CPU time of the programs that this process runs below supervisors: judged tools, and agents of others.
+
+What they use is this process's own use, not that of others on the machine. `os.times()` cannot say it, because it knows only
+children that have ended: an MCP server runs through a whole episode, episodes run side by side, and without a sandbox a
+supervisor is not a child.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+_lock = threading.Lock()
+_running: set[OwnProgram] = set()
+_ended_s = 0.0
+
+
+class OwnProgram:
+    """A program that has been started.
+
+    Args:
+        root: says which process is at the top of it: all below are part of it.
+    """
+
+    def __init__(self, root: Callable[[], int]) -> None:
+        self._root, self._seen_s = root, 0.0
+        with _lock:
+            _running.add(self)
+
+    def ended(self, cpu_s: float | None) -> None:
+        """It has ended, all in all after so many CPU seconds; None: as far as it was seen."""
+        global _ended_s
+        with _lock:
+            if self in _running:
+                _running.remove(self)
+                _ended_s += max(self._seen_s, cpu_s or 0.0)
+
+    def look(self) -> None:
+        """Note what it has used so far, before it is killed without a word."""
+        with _lock:
+            self.seen_s()
+
+    def seen_s(self) -> float:
+        """CPU seconds so far; they never go down, whatever of it has ended."""
+        self._seen_s = max(self._seen_s, _tree_cpu_s(self._root()))
+        return self._seen_s
+
+
+def used_s() -> float:
+    """CPU seconds of all programs of this process so far, those that have ended and those that run."""
+    with _lock:
+        return _ended_s + sum(program.seen_s() for program in _running)
+
+
+def _tree_cpu_s(root: int) -> float:
+    """CPU seconds of a process and all below it, and of children of these that have ended; 0 if there is none."""
+    import psutil  # here, because the command line reads tools without it
+
+    total = 0.0
+    try:
+        top = psutil.Process(root)
+        tree = [top, *top.children(recursive=True)]
+    except psutil.Error:
+        return 0.0
+    for process in tree:
+        try:
+            times = process.cpu_times()
+        except psutil.Error:
+            continue
+        total += times.user + times.system + getattr(times, "children_user", 0) + getattr(times, "children_system", 0)
+    return total
