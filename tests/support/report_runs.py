@@ -15,8 +15,10 @@ import pandas as pd
 from ai_dev_tools.benchmark.analysis.tables import write_tables
 from ai_dev_tools.benchmark.comparison.run import Run as StoredRun
 from ai_dev_tools.benchmark.comparison.run import open_run
+from ai_dev_tools.benchmark.plugins import AGENT_FLOOR, agent_tool_of, is_agent, reference_for
 from ai_dev_tools.benchmark.prompts import Prompt, write_prompts
 from ai_dev_tools.benchmark.records.about import RunAbout
+from ai_dev_tools.benchmark.records.episode import Limits, Turn
 from ai_dev_tools.benchmark.records.paths import TABLE_FILES
 from ai_dev_tools.benchmark.records.plan import Plan
 from ai_dev_tools.benchmark.records.sample import (
@@ -29,7 +31,7 @@ from ai_dev_tools.benchmark.records.sample import (
     write_block,
 )
 from ai_dev_tools.benchmark.reporting.build import SCHEMA_VERSION, build_report
-from ai_dev_tools.benchmark.reporting.data import read_run
+from ai_dev_tools.benchmark.reporting.data import is_claimed, read_run
 from ai_dev_tools.benchmark.reporting.document import Notice, Report
 from ai_dev_tools.benchmark.reporting.formats import console, junit, markdown, structured
 from ai_dev_tools.benchmark.reporting.notebook import open_report
@@ -167,9 +169,9 @@ def _plan(
         "samples": samples,
         "alpha": 0.05,
         "claims": [
-            {"id": f"{end}:{arm}", "endpoint": end, "approach": arm, "reference": reference, "margin_ratio": 0.95}
+            {"id": f"{end}:{arm}", "endpoint": end, "approach": arm, "reference": against, "margin_ratio": 0.95}
             for arm in approaches
-            if arm.startswith("tools") and arm != reference and reference in approaches
+            if is_claimed(arm) and arm != (against := reference_for(arm, reference)) and against in approaches
             for end in ("tokens", "time")
         ],
         "quality": {"margin": 0.1, "task_veto": 0.2, "alpha": 0.05, "floor": "no_context"},
@@ -228,7 +230,7 @@ def _samples(
             share = ratios.get(approach, 1.0) * float(np.exp(rng.normal(0, 0.05)))
             tokens, written = int(size * share), int(rng.integers(30, 60))
             read_s, write_s = tokens / 300, written / 100
-            good = approach != "no_context"
+            good = approach not in ("no_context", AGENT_FLOOR)
             answer = {
                 "risk": "HIGH" if good or number % 3 == 0 else "LOW",
                 "names": ["load", "save"] if good and number % 4 else ["x"],
@@ -288,8 +290,19 @@ def _samples(
                     protocol=1,
                 ),
                 endpoint=EndpointIdentity(kind="external", version="0.9.0"),
+                **(_episode(approach, tokens, written, text) if is_agent(approach) else {}),
             )
             order += 1
+
+
+def _episode(approach: str, tokens: int, written: int, text: str) -> dict[str, Any]:
+    """Two turns: a look, by the tool where there is one, and the answer."""
+    by_tool, first = agent_tool_of(approach) is not None, tokens // 3
+    look = Turn(
+        input_tokens=first, output_tokens=5, action="lookup" if by_tool else "list_files", tool=by_tool, result="a.py"
+    )
+    last = Turn(input_tokens=tokens - first, output_tokens=written - 5, action="answer", text=text)
+    return {"turns": [look, last], "limits": Limits(), "tool_calls": 1 if by_tool else None}
 
 
 def fail(sample: Sample, status: str = "failed", name: str = "connection", message: str = "refused") -> Sample:

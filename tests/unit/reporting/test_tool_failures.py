@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from ai_dev_tools.benchmark.prompts import read_prompts, write_prompts
-from ai_dev_tools.benchmark.records.sample import Sample, SampleError
+from ai_dev_tools.benchmark.records.sample import Sample, SampleError, read_block, write_block
 from ai_dev_tools.benchmark.records.table_files import read_table
 from ai_dev_tools.benchmark.reporting.formats import structured
 from support.report_runs import Run, everything, fail, make_run, make_tables, notices, report_of, shown
@@ -110,3 +111,55 @@ def test_the_comparison_of_several_tools_stands_under_their_names_on_the_page(tm
     assert report_of(two_tools(tmp_path)).section("comparison").title == "baseline vs tools-a and tools-b"
     usual = make_run(tmp_path / "usual" / "light", tasks=("safety_assessment",))
     assert report_of(usual).section("comparison").title == "Baseline vs Tools Comparison"
+
+
+# --- during an episode --------------------------------------------------------------------------------------------
+
+DIED = "index: its MCP server ended with exit code 3: the index is corrupt"
+
+
+def run_with_a_tool_that_dies(folder: Path, dies: Callable[[Sample], bool], message: str = DIED) -> Run:
+    """A run of agents whose tool can be offered, so that their prompts are there, and dies when it is used."""
+
+    def change(sample: Sample) -> Sample:
+        return (
+            fail(sample, name="tool", message=message) if sample.approach == "agent-index" and dies(sample) else sample
+        )
+
+    arms = ("agent", "agent-index", "agent-none")
+    return make_run(folder / "light", tasks=("safety_assessment",), approaches=arms, reference="agent", change=change)
+
+
+def test_what_a_tool_said_when_it_died_in_an_episode_is_told_in_every_format(tmp_path: Path) -> None:
+    run = run_with_a_tool_that_dies(tmp_path, lambda sample: True)
+    for name, text in (everything(report_of(run)) | {"html": shown(run)}).items():
+        if name != "csv":
+            assert "the tool failed in 8 of 8 cases" in text, name
+            assert "ended with exit code 3: the index is corrupt" in text.replace("\\", ""), name
+            assert "no message" not in text, name
+
+
+def test_the_message_that_was_most_frequent_is_one_visible_line(tmp_path: Path) -> None:
+    run = run_with_a_tool_that_dies(tmp_path, lambda sample: sample.sample != 0, "bad\x1b[31m\nindex")
+    (said,) = set(read_table(run.folder / "tables" / "verdicts.csv")["tool_failure"].dropna())
+    assert said == "the tool failed in 7 of 8 cases: bad␛[31m index"
+
+
+def test_a_case_counts_if_the_tool_failed_in_most_of_its_samples(tmp_path: Path) -> None:
+    run = make_run(
+        tmp_path / "light", tasks=("safety_assessment",), approaches=("agent", "agent-index"), reference="agent"
+    )
+    samples = [sample for path in run.inputs.blocks for sample in read_block(path)]
+    again = [
+        msgspec.structs.replace(sample, sample=sample.sample + 8 * n, repeat=n) for n in (1, 2) for sample in samples
+    ]
+    for failing, told in ((1, set()), (2, {f"the tool failed in 8 of 8 cases: {DIED}"})):
+        asked = [
+            fail(msgspec.structs.replace(sample), name="tool", message=DIED)
+            if sample.approach == "agent-index" and sample.repeat < failing
+            else sample
+            for sample in [*samples, *again]
+        ]
+        write_block(run.inputs.blocks[0], asked)
+        make_tables(run, "agent")
+        assert set(read_table(run.folder / "tables" / "verdicts.csv")["tool_failure"].dropna()) == told

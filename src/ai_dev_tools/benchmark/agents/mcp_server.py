@@ -32,6 +32,8 @@ LIFE_S = 86_400.0
 """Most seconds that a server runs; its episode has limits of its own."""
 LEAVING_S = 2.0
 """How long a server may take to end once its input is closed."""
+ENDING_S = 5.0
+"""How long to wait for word of how a server ended whose output is closed."""
 MOST_MESSAGE = 20_000_000
 """Bytes of one message."""
 MOST_PAGES = 20
@@ -228,7 +230,7 @@ class McpServer:
 
     def _end_said(self) -> str:
         """How the server ended, if it did."""
-        if (ended := self._process.ended_within(1.0)) is None:
+        if (ended := self._process.ended_within(ENDING_S)) is None:
             return ""
         words = last_words(self._folder.run_folder, io.BytesIO(), self._stderr)
         try:

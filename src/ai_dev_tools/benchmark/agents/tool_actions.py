@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
 
+from ai_dev_tools.benchmark._util.credentials import without_passwords
 from ai_dev_tools.benchmark._util.json_values import JsonValue
 from ai_dev_tools.benchmark._util.lines import visible_line
 from ai_dev_tools.benchmark.agents.actions import Action, ActionResult, Actions
@@ -99,7 +100,8 @@ class ToolActions:
         except ToolError as error:
             return failed(error)
         text = self._folder.shown(text) or "(no output)"
-        problem = SampleError("tool", visible_line(f"{self._tool.id} ({name}): {text}", 300)) if is_error else None
+        said = visible_line(without_passwords(f"{self._tool.id} ({name}): {text}"), 300)
+        problem = SampleError("tool", said) if is_error else None
         return ActionResult(text, seconds, problem, tool=True)
 
     def _filtered(self, name: str, arguments: Mapping[str, JsonValue]) -> ActionResult:

@@ -82,7 +82,7 @@ def _write_tables(
     ledger = check_samples(samples)
     ledger.to_parquet(outputs["validity_parquet"], index=False)
     verdicts, checks = judge(samples, declared)
-    verdicts = with_tool_failures(verdicts, samples.frame, rows)
+    verdicts = with_tool_failures(verdicts, samples.frame, blocks)
     skipped = {(row.task, row.case): row.error.message for row in rows if row.error and row.error.class_ == SKIPPED}
     made = {
         "samples": table,

@@ -5,53 +5,62 @@ The figures of their arms then say nothing about them, so the failure is reporte
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
 
 import pandas as pd
 
+from ai_dev_tools.benchmark._util.lines import visible_line
 from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
-from ai_dev_tools.benchmark.prompts import Prompt
+from ai_dev_tools.benchmark.records.sample import read_block
 
 TOOL = "tool"
-"""Error class of samples whose prompt could not be made, because the tool failed."""
+"""Error class of samples whose tool failed: before the request, or during the episode."""
 NOT_RUN = "not run"
 """How the message of a case begins that the tool was spared, because it had failed on those before."""
 MOST_CHARS = 300
+CaseKey: TypeAlias = tuple[str, str]
+"""Task and case."""
+Messages: TypeAlias = Mapping[tuple[str, str, str], Mapping[CaseKey, list[str]]]
+"""What tools said when they failed, by (profile, model, arm) and case."""
 
 
 @dataclass(frozen=True)
 class _Arm:
-    """What became of an arm's tool, by case."""
+    """What became of an arm's tool, by case: how many samples there are, in how many it failed, and what it said."""
 
-    failed: dict[tuple[str, str], str]
-    cases: frozenset[tuple[str, str]]
+    samples: Mapping[CaseKey, int]
+    failures: Mapping[CaseKey, int]
+    messages: Mapping[CaseKey, list[str]]
 
     def said(self, task: str, who: str) -> str:
         """That the tool failed in most cases of a task, and what it said most often; "" where it did not."""
-        cases = [case for case in self.cases if task in (ALL, case[0])]
-        messages = [self.failed[case] for case in cases if case in self.failed]
-        if not cases or 2 * len(messages) <= len(cases):
+        cases = [case for case in self.samples if task in (ALL, case[0])]
+        failed = [case for case in cases if 2 * self.failures.get(case, 0) > self.samples[case]]
+        if not cases or 2 * len(failed) <= len(cases):
             return ""
+        messages = [message for case in failed for message in self.messages.get(case, [])]
         tried = [message for message in messages if not message.startswith(NOT_RUN)]
-        (message, _), *_ = Counter(sorted(tried or messages)).most_common(1)
-        text = " ".join(message.split())
+        said = Counter(sorted(tried or messages)).most_common(1)
+        text = visible_line(" ".join(said[0][0].split())) if said else "no message"
         shown = text if len(text) <= MOST_CHARS else f"{text[:MOST_CHARS]}…"
-        return f"{who} failed in {len(messages)} of {len(cases)} cases: {shown or 'no message'}"
+        return f"{who} failed in {len(failed)} of {len(cases)} cases: {shown}"
 
 
-def with_tool_failures(verdicts: pd.DataFrame, samples: pd.DataFrame, prompts: Iterable[Prompt]) -> pd.DataFrame:
+def with_tool_failures(verdicts: pd.DataFrame, samples: pd.DataFrame, blocks: Iterable[Path]) -> pd.DataFrame:
     """The verdicts with a column `tool_failure`.
 
     Where it is not empty, it is also the first reason and the sentence.
 
     Args:
         samples: prepared; which cases an arm was asked, and where its tool had failed.
-        prompts: say with what message.
+        blocks: say with what message. They are read only if a tool has failed.
     """
-    messages = {(p.task, p.case, p.approach): p.error.message for p in prompts if p.error and p.error.class_ == TOOL}
+    messages = _messages(blocks) if (samples["error_class"] == TOOL).any() else {}
     arms: dict[tuple[str, str, str], _Arm] = {}
     rows = []
     for row in verdicts.to_dict("records"):
@@ -68,14 +77,24 @@ def with_tool_failures(verdicts: pd.DataFrame, samples: pd.DataFrame, prompts: I
     return pd.DataFrame(rows, columns=[*verdicts.columns, "tool_failure"]).astype(verdicts.dtypes.to_dict())
 
 
-def _arm(samples: pd.DataFrame, profile: str, model: str, name: str, messages: dict[tuple[str, str, str], str]) -> _Arm:
+def _messages(blocks: Iterable[Path]) -> Messages:
+    found: dict[tuple[str, str, str], dict[CaseKey, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for path in blocks:
+        for sample in read_block(path):
+            if sample.error and sample.error.class_ == TOOL:
+                arm = (sample.profile, sample.model, sample.approach)
+                found[arm][(sample.task, sample.case)].append(sample.error.message)
+    return found
+
+
+def _arm(samples: pd.DataFrame, profile: str, model: str, name: str, messages: Messages) -> _Arm:
     part = samples[(samples["profile"] == profile) & (samples["model"] == model) & (samples["approach"] == name)]
-    cases = {
-        (str(task), str(case)): str(error)
-        for task, case, error in zip(part["task"], part["case"], part["error_class"], strict=True)
-    }
-    failed = {case: messages.get((*case, name), "") for case, error in cases.items() if error == TOOL}
-    return _Arm(failed, frozenset(cases))
+    rows = list(zip(part["task"].astype(str), part["case"].astype(str), part["error_class"].astype(str), strict=True))
+    return _Arm(
+        Counter((task, case) for task, case, _ in rows),
+        Counter((task, case) for task, case, error in rows if error == TOOL),
+        messages.get((profile, model, name), {}),
+    )
 
 
 def _told(row: Row, said: str) -> Row:
