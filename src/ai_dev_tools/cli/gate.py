@@ -35,7 +35,11 @@ def gate(
     ] = None,
     approach: Annotated[str, typer.Option("--approach", help="The arm that is judged")] = "tools",
     reference: Annotated[
-        str | None, typer.Option("--reference", help="The arm that its time is relative to [default: plan.reference]")
+        str | None,
+        typer.Option(
+            "--reference",
+            help="The arm that its time is relative to [default: plan.reference; agent for an agent with a tool]",
+        ),
     ] = None,
     alpha: Annotated[float, typer.Option(min=0.0001, max=0.5, help="Error rate over all metrics and models")] = 0.05,
     power: Annotated[
@@ -86,13 +90,14 @@ def _judge(
     from ai_dev_tools.benchmark.comparison.gate import judge_gate
     from ai_dev_tools.benchmark.comparison.run import open_run
     from ai_dev_tools.benchmark.errors import ConfigurationError
+    from ai_dev_tools.benchmark.plugins import reference_for
 
     given = CommandRequest(root)
     thresholds, planned = judging(root)
     folder = given.find_root() if run is None or not Path(run).exists() or not Path(baseline).exists() else Path()
     try:
         now = open_run(run or open_request(given)[0].run, folder)
-        before, arm = open_run(baseline, folder), reference or planned
+        before, arm = open_run(baseline, folder), reference or reference_for(approach, planned)
         return judge_gate(now, before, bounds, approach, arm, alpha, power=power, thresholds=thresholds)
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
         said = (str(error).splitlines() or [""])[0][:120]

@@ -315,3 +315,31 @@ def test_strict_tells_undecided_from_fine(tmp_path: Path, stored: dict[str, Path
     assert main(arguments) == 0
     assert main([*arguments, "--strict"]) == 3
     assert ET.parse(tmp_path / "gate.xml").getroot().get("skipped") == "3"
+
+
+# ------------------------------------------------------------------------------------------------------------- agents
+
+
+def of_agents(name: str, **settings: Any) -> Run:
+    """The run with the arms of an agent beside those of single prompts, which a slower machine asked."""
+    samples = run(name, **settings).samples
+    agents = samples.replace({"approach": {"baseline": "agent", "tools": "agent-index"}})
+    samples["duration_s"] *= 2 if name == "now" else 1
+    return Run(name, pd.concat([samples, agents], ignore_index=True))
+
+
+@pytest.mark.parametrize(("time", "code"), [(1.0, 0), (1.6, 1)])
+def test_the_time_of_an_agent_with_a_tool_is_relative_to_the_agent(time: float, code: int, tmp_path: Path) -> None:
+    of_agents("now", time=time, seed=1).samples.to_csv(tmp_path / "now.csv", index=False)
+    of_agents("before", seed=2).samples.to_csv(tmp_path / "before.csv", index=False)
+    stored = ["--run", str(tmp_path / "now.csv"), "--baseline", str(tmp_path / "before.csv")]
+    junit_file = tmp_path / "gate.xml"
+    asked = ["--approach", "agent-index", "--metric", "time", "tokens", "--junit", str(junit_file)]
+    assert main(["gate", *stored, *asked]) == code
+    assert ET.parse(junit_file).getroot().get("failures") == str(code)
+
+
+def test_a_run_of_agents_alone_names_its_arms_where_none_was_chosen() -> None:
+    agents = Run("a", run("a").samples.replace({"approach": {"baseline": "agent", "tools": "agent-index"}}))
+    with pytest.raises(ConfigurationError, match=r"no approach 'tools', .*agent"):
+        judge_gate(agents, agents, parse_metrics([]))

@@ -390,3 +390,20 @@ def test_money_of_two_runs_is_compared_only_in_one_currency(
     within = {row["run"] for row in rows(content, "effects") if row["comparison"] == "money"}
     assert within == {"light", "again"} if currency else {"light"}, "a ratio within one run needs no other"
     assert "money" not in {row["comparison"] for row in rows(content, "changes")}
+
+
+# ------------------------------------------------------------------------------------------------------------- agents
+
+
+@pytest.mark.parametrize("prompts", [("baseline", "tools"), ()], ids=["beside prompts", "alone"])
+def test_an_agent_with_a_tool_is_held_against_the_agent(tmp_path: Path, prompts: tuple[str, ...]) -> None:
+    arms_of = (*prompts, "agent", "agent-index", "agent-none")
+    ratios = {"agent-index": 0.5, "agent-none": 0.2}
+    runs = [make_stored(tmp_path, name, approaches=arms_of, ratios=ratios) for name in ("light", "medium")]
+    content = compare(tmp_path, *runs)
+    found = {row["approach"]: row for row in rows(content, "effects") if row["comparison"] == "tokens"}
+    against = {"agent-index": "agent", "agent-none": "agent"} | ({"tools": "baseline"} if prompts else {})
+    assert {arm: row["reference"] for arm, row in found.items()} == against
+    assert found["agent-index"]["value"] == pytest.approx(0.5, rel=0.2)
+    words = content["page"]["figures"]["effects-forest"]["caption"]
+    assert words.startswith(f"Fewer tokens than {'agent or baseline' if prompts else 'agent'} in ")

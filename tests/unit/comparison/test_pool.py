@@ -144,3 +144,12 @@ def test_the_command_line_imports_nothing_that_is_damaged(
     assert main(["import", str(here), str(here), "--output", "out"]) == 2
     assert "are the same run. Name it once" in capsys.readouterr().err
     assert not Path("out").exists()
+
+
+def test_archives_of_agents_are_pooled_against_the_agent(make: Make, tmp_path: Path) -> None:
+    arms = {"approaches": "agent,agent-none", "cases": 3, "samples": 3}
+    one, two = (make(name, hardware=HARDWARE | {"cpu": name}, **arms) for name in ("one", "two"))
+    import_archives([one, two], tmp_path / "out")
+    overview = json.loads((tmp_path / "out" / "overview.json").read_text())
+    for table in ("effects_within_each_run", "effects_over_all_runs"):
+        assert {(row["approach"], row["reference"]) for row in overview[table]} == {("agent-none", "agent")}

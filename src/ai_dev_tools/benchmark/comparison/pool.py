@@ -170,10 +170,10 @@ def _write(group: Sequence[Recorded], folder: Path, reference: str, thresholds: 
     tables = {
         "Runs": pd.DataFrame([_about(run) for run in group]),
         "Arms": _per_run(samples, group, arms),
-        "Effects within each run": _per_run(samples, group, lambda part: effects(part, reference)),
+        "Effects within each run": _per_run(samples, group, lambda part: effects(part, samples.reference)),
     }
     if len(group) > 1:
-        tables["Effects over all runs"] = effects(samples, reference)
+        tables["Effects over all runs"] = effects(samples, samples.reference)
     if len(group) > 1 and len(shared):
         first, *others = group
         parts = [changes(shared.where("run", first.name, run.name), run.name, first.name, "run") for run in others]

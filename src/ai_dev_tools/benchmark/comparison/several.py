@@ -65,8 +65,13 @@ class SeveralRuns:
 
     @property
     def reference(self) -> str:
-        """The arm that the others are compared with."""
+        """The arm that the others are compared with; agents have one of their own."""
         return self.samples.reference
+
+    @cached_property
+    def against(self) -> str:
+        """The arms that others are compared with, for a sentence: `baseline`, or `agent or baseline`."""
+        return " or ".join(sorted(set(self.effects["reference"].dropna().astype(str)))) or self.reference
 
     @property
     def names(self) -> list[str]:

@@ -14,6 +14,7 @@ from ai_dev_tools.benchmark.analysis.pairing import By
 from ai_dev_tools.benchmark.analysis.samples import Samples
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.comparison.run import Run
+from ai_dev_tools.benchmark.plugins import reference_for
 from ai_dev_tools.benchmark.records.prices import CURRENCY, MONEY
 
 MEASURES = [
@@ -73,9 +74,13 @@ def arms(samples: Samples) -> pd.DataFrame:
 
 
 def effects(samples: Samples, reference: str) -> pd.DataFrame:
-    """Every arm against the reference within its own run, per profile and model, over all tasks."""
-    others = [arm for arm in samples.levels("approach") if arm != reference]
-    parts = [compare(samples, arm, reference, comparisons=compared(samples), strata=False) for arm in others]
+    """Every arm against its reference within its own run, per profile and model, over all tasks."""
+    held = [(arm, reference_for(arm, reference)) for arm in samples.levels("approach")]
+    parts = [
+        compare(samples, arm, against, comparisons=compared(samples), strata=False)
+        for arm, against in held
+        if arm != against
+    ]
     return _chosen(parts, EFFECT_COLUMNS, tasks=False)
 
 

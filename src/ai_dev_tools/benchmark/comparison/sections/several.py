@@ -21,6 +21,7 @@ EFFECT_COLUMNS = (
     RUN,
     MODEL,
     APPROACH,
+    Column("reference", "Against"),
     Column("comparison", "Of what"),
     Column("value", "Ratio or difference", "number", 3, "ratio to the reference; for quality the difference"),
     Column("low", "95 % from", "number", 3),
@@ -102,12 +103,12 @@ def effects(data: SeveralRuns) -> Section:
     several = len({row["approach"] for row in claimed}) > 1
     table = Table(
         "effects",
-        "Every approach against the reference",
-        f"Every row compares an approach with {data.reference} over the same cases of the same run, pair by pair. A "
+        "Every approach against its reference",
+        f"Every row compares an approach with {data.against} over the same cases of the same run, pair by pair. A "
         "ratio below 1 is cheaper. Exploratory: verdict words are given by each run's own report only.",
         EFFECT_COLUMNS,
         rows,
-        f"No run has a case that was answered by {data.reference} and by another approach: nothing to compare.",
+        f"No run has a case that was answered by {data.against} and by another approach: nothing to compare.",
     )
     title = "Effects within each run"
     if not known:
@@ -115,17 +116,17 @@ def effects(data: SeveralRuns) -> Section:
     drawn = forest_rows(claimed, lambda row: (f"{row['approach']} · " if several else "") + label(row))
     below = [row for row in known if row["comparison"] == "tokens" and row["value"] < 1]
     tokens = [row for row in known if row["comparison"] == "tokens"]
-    said = f"Fewer tokens than {data.reference} in {len(below)} of {plural(len(tokens), 'comparison')}"
+    said = f"Fewer tokens than {data.against} in {len(below)} of {plural(len(tokens), 'comparison')}"
     figure = Figure(
         "effects-forest",
-        f"Cost with tools relative to {data.reference}",
+        f"Cost with tools relative to {data.against}",
         f"{said}; {spoken(known[0])} for {label(known[0])}. An interval entirely left of "
         "the grey band is cheaper beyond the margin, entirely right of it more expensive; if it touches the band, the result is "
         "open. A tool that works shows it in every run.",
-        f"Forest plot of the cost with tools relative to {data.reference}, for tokens and time, by model and run. {said}.",
+        f"Forest plot of the cost with tools relative to {data.against}, for tokens and time, by model and run. {said}.",
         "forest",
         drawn,
-        {"margin": data.margin, "xlabel": ratio_axis(data.reference)},
+        {"margin": data.margin, "xlabel": ratio_axis(data.against)},
     )
     return Section("effects", title, (figure, table))
 
@@ -152,7 +153,7 @@ def quality(data: SeveralRuns) -> Section:
         "quality",
         "Quality by model and run",
         f"{said}. An approach is only worth its lower cost where its quality is not lower, and quality means something "
-        "only above the floor (no_context), which guesses. Bars: 95 % intervals over clusters.",
+        "only above the floor (no_context, agent-none), which guesses. Bars: 95 % intervals over clusters.",
         f"Mean quality with 95 % interval by model, run and approach. {said}.",
         "dots",
         table,
