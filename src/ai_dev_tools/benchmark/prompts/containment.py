@@ -260,9 +260,6 @@ class Contained:
         if len(lines) == 2:
             return msgspec.json.decode(lines[1], type=Ended)
         return Ended("lost", detail=last_line(self._problems)) if self._silent else None
-        """How it ended, if it does so in time; it goes on running otherwise."""
-        lines = self._lines(2, seconds)
-        return msgspec.json.decode(lines[1], type=Ended) if len(lines) == 2 else None
 
     def close(self) -> Ended | None:
         """End it and everything that it started; says how it ended, if its supervisor does."""

@@ -15,6 +15,7 @@ from ai_dev_tools.benchmark._util.json_values import JsonFields
 from ai_dev_tools.benchmark._util.text import shorten, visible
 from ai_dev_tools.benchmark.prompts import Prompt, read_prompts
 from ai_dev_tools.benchmark.records.episode import Turn
+from ai_dev_tools.benchmark.records.paths import sample_file
 from ai_dev_tools.benchmark.records.sample import Sample, read_block
 from ai_dev_tools.benchmark.tasks.scoring import foreign_scorers, score_fields
 
@@ -156,8 +157,18 @@ def _detail(sample: Sample, prompt: Prompt | None, place: tuple[int, int] | None
         "fields": _fields(sample, prompt),
         "truth": _json(prompt.truth) if prompt else None,
         "prompt": place,
-        **({"turns": [_turn(turn) for turn in sample.turns]} if sample.turns else {}),
+        **(_episode(sample) if sample.turns else {}),
     }
+
+
+def _episode(sample: Sample) -> dict[str, object]:
+    """Its turns, and, where texts of them are shortened here, the file that has more."""
+    place = sample_file(Path(), sample.model, sample.task, sample.approach, sample.sample).as_posix()
+    said = [text for turn in sample.turns for text in (turn.asked, turn.text, turn.result) if text]
+    folded = any(len(visible(text)) > MOST_OF_A_TURN for text in said) or any(
+        turn.result_bytes > len((turn.result or "").encode("utf-8", "replace")) for turn in sample.turns
+    )
+    return {"turns": [_turn(turn) for turn in sample.turns], "rest": visible(place, False) if folded else None}
 
 
 def _turn(turn: Turn) -> dict[str, object]:

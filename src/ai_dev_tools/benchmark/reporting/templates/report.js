@@ -256,7 +256,7 @@
         const children = [make("div", { className: "tools no-print" }, close, link), make("h3", {}, name + " · " + word(row, CASE)),
           make("p", { className: "muted" }, word(row, STATUS) + ", score " + fixed(row[SCORE], 3) + ", " + fixed(row[TOKENS], 0) + " tokens, " + fixed(row[TIME], 2) + " s")];
         if (one.error) children.push(make("p", { className: "notice error" }, one.error));
-        if (one.turns) children.push(...episode(one.turns));
+        if (one.turns) children.push(...episode(one));
         children.push(pre(one.turns ? "Last message of the model" : "Answer of the model", one.response));
         if (one.answer === null && one.response !== null) children.push(make("p", { className: "notice warning" }, "This answer could not be parsed as JSON" + (row[SCORE] === null ? "." : " and scores 0.")));
         if (one.fields.length) children.push(make("h4", {}, "Score per field"), grid(["Field", "Scorer", "Weight", "Score", "Expected", "Given"], one.fields.map((f) => [f[0], f[1], f[2], fixed(f[3], 3), f[4] ?? "–", f[5] ?? "–"])));
@@ -279,7 +279,9 @@
     const grid = (names, lines) => make("div", { className: "scroll", tabIndex: 0, role: "region", "aria-label": names.join(", ") }, make("table", {},
       make("thead", {}, make("tr", {}, ...names.map((name) => make("th", { scope: "col" }, name)))),
       make("tbody", {}, ...lines.map((line) => make("tr", {}, ...line.map((cell) => make("td", {}, String(cell))))))));
-    const episode = (turns) => [make("h4", {}, "Turn by turn"), ...turns.map((turn, place) => {
+    const episode = ({ turns, rest }) => [make("h4", {}, "Turn by turn"),
+      rest ? make("p", { className: "muted" }, "Long texts are shortened here. " + rest + " in the run's folder has all that the model said, and the first 2,000 characters of what came back.") : null,
+      ...turns.map((turn, place) => {
       const [read, cached, written, seconds, tool] = turn.numbers;
       const told = (turn.action || "no action") + (turn.tool ? " (the judged tool)" : "") + " · read " + fixed(read, 0)
         + (cached ? " (" + fixed(cached, 0) + " cached)" : "") + ", wrote " + fixed(written, 0) + " tokens · " + fixed(seconds, 2) + " s"
