@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
+import subprocess
 import sys
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ai_dev_tools.benchmark.endpoints.metering import Meter, Reading
+from ai_dev_tools.benchmark.endpoints import metering
+from ai_dev_tools.benchmark.endpoints.metering import Meter
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.prompts.episodes import ArmDesign
 from ai_dev_tools.benchmark.records.agent_program import AgentProgram
 from ai_dev_tools.benchmark.records.episode import Limits
-from ai_dev_tools.benchmark.records.sample import Resources, Sample
+from ai_dev_tools.benchmark.records.sample import Sample
 from fakes import agent_program
 from support.bench import Bench, answering
 from support.episodes import episode_prompts
@@ -60,10 +62,14 @@ def test_nothing_is_asked_twice_and_another_version_is_another_agent(bench: Benc
 
 
 def test_what_it_computes_itself_does_not_disturb_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As measured from outside, an agent is just another program that uses the machine."""
-    monkeypatch.setattr(Meter, "measuring", lambda self: nullcontext(Reading(result=Resources(0.0, 0, 5.0))))
-    for sample in run(bench, "compute+ask+answer"):
-        assert sample.resources.other_cpu_s is not None and sample.resources.other_cpu_s <= 4.6
+    """As measured from outside, an agent is just another program that uses the machine, which is said to work for 1 s."""
+    worked, plain = itertools.count(100.0), Meter.__init__
+    monkeypatch.setattr(metering, "_busy_s", lambda: next(worked))
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as server:
+        monkeypatch.setattr(Meter, "__init__", lambda self, pid: plain(self, server.pid))
+        (sample,) = run(bench, "compute+ask+answer", cases=["one"], samples=1)
+        server.kill()
+    assert sample.resources.other_cpu_s is not None and sample.resources.other_cpu_s <= 0.65
 
 
 def test_a_limit_is_a_result(bench: Bench) -> None:
