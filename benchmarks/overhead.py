@@ -200,6 +200,7 @@ def prepare(folder: Path) -> Project:
     """A clone with corpora, prompts and plans, so that only asking is left."""
     folder.mkdir()
     project = Project.create(folder)
+    (REPO / "resources").mkdir(exist_ok=True)
     (project.folder / "resources").symlink_to(REPO / "resources")
     project.run("run", "--until", "render_prompts", "declare_plan", **SETTINGS)
     project.run("run", **DEFAULT)

@@ -164,6 +164,18 @@ def test_the_blocks_of_a_run_share_what_was_found(bench: Bench) -> None:
 
 
 @pytest.mark.usefixtures("one_run")
+@pytest.mark.parametrize("fake", [0], indirect=True)
+def test_a_server_that_is_too_fast_to_show_it_is_asked_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slots, "SHORT_S", 3600.0)
+    monkeypatch.setattr(slots, "overlapping", lambda _: 1)
+    bench.run(samples=1, endpoint={"max_concurrent": 4})
+    asked = probes(bench.fake)
+    bench.run(samples=2, endpoint={"max_concurrent": 4})
+    assert probes(bench.fake) == asked > 0
+    assert [(one["at_once"], one["too_fast"]) for one in recorded(bench)] == [(None, True)]
+
+
+@pytest.mark.usefixtures("one_run")
 def test_a_server_that_was_restarted_is_asked_anew(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """It has not loaded the model, as far as the warm-up, and may have other slots."""
     bench.run(samples=1, endpoint={"max_concurrent": 4})
@@ -192,7 +204,7 @@ def test_another_run_asks_anew(bench: Bench, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_what_waited_all_the_same_voids_time_and_never_tokens(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slots, "probe", lambda *_: None)
+    monkeypatch.setattr(slots, "probe", lambda _client, _chat, asked, _timeout_s: asked)
     bench.fake.latency_s = 0.8
     samples = bench.run(samples=2, endpoint={"max_concurrent": 4})
     assert any("does not show how many requests it serves at once" in line for line in bench.lines)
@@ -243,7 +255,7 @@ def test_a_slow_request_that_had_its_turn_is_a_measured_time_out(bench: Bench) -
 def test_a_real_model_behind_one_slot_is_seen_to_have_one(embedded_endpoint: ReadyEndpoint) -> None:
     body = slots.probe_chat(block(model=embedded_endpoint.model, options={"num_ctx": 2048, "temperature": 0.0}))
     client = OllamaClient(embedded_endpoint.base_url, 3, embedded_endpoint.headers)
-    assert slots.probe(client, body, 3, timeout_s=120) == 1
+    assert slots.probe(client, body, slots.Slots("", None, wanted=3), timeout_s=120).at_once == 1
 
 
 # --- what probes show -------------------------------------------------------------------------------------------------

@@ -53,6 +53,7 @@ class Slots:
         wanted: requests that the run would send at once.
         model_digest, num_ctx: what was loaded.
         run, server: process of the run that found it out, and of the server; None if unknown.
+        too_fast: whether it answered too fast to show how many it serves at once.
     """
 
     url: str
@@ -62,6 +63,12 @@ class Slots:
     num_ctx: int | None = None
     run: str | None = None
     server: str | None = None
+    too_fast: bool = False
+
+    @property
+    def known(self) -> bool:
+        """Whether asking (again) would not tell more."""
+        return self.at_once is not None or self.too_fast
 
     @property
     def usable(self) -> int:
@@ -90,9 +97,9 @@ def find_slots(
     Replicas of which nothing is known are asked, if their warm-up went well and they name no limits.
     """
     return [
-        replace(slots, at_once=probe(client, probe_chat(block), slots.wanted, block.timeout_s))
-        if slots.at_once is None and slots.wanted > 1 and answers and not client.pace.limited
-        else slots
+        slots
+        if slots.known or slots.wanted == 1 or not answers or client.pace.limited
+        else probe(client, probe_chat(block), slots, block.timeout_s)
         for client, answers, slots in zip(clients, warm, known, strict=True)
     ]
 
@@ -124,14 +131,13 @@ def in_words(slots: Slots, endpoint: ReadyEndpoint, instance: str) -> str | None
     return f"{where} serves {slots.at_once} {plural} at once, so no more are sent instead of {slots.wanted}, {remedy}"
 
 
-def probe(client: ChatClient, chat: Chat, most: int, timeout_s: float) -> int | None:
-    """How many of `most` requests sent together the server serves at once.
-
-    None if it cannot be determined.
+def probe(client: ChatClient, chat: Chat, slots: Slots, timeout_s: float) -> Slots:
+    """Add how many of the wanted requests, sent together, the server serves at once, if that can be determined.
 
     A round of long answers can show too few if someone else's request takes a slot, so the best of two counts. What
     short answers show is partly noise: they are made longer, and if they stay short, several rounds must agree.
     """
+    most = slots.wanted
     clear: list[int] = []
     short: list[tuple[int, int]] = []
     tokens, slowest_s = FIRST_TOKENS, 0.0
@@ -150,10 +156,12 @@ def probe(client: ChatClient, chat: Chat, most: int, timeout_s: float) -> int | 
             short.append((seen, spread(turns)))
             tokens = min(4 * tokens, MOST_TOKENS)
             if [overlap for overlap, _ in short].count(most) == 2:
-                return most
+                return replace(slots, at_once=most)
     if clear:
-        return max(clear)
-    return max(map(statistics.median_low, zip(*short, strict=True))) if short and slowest_s >= SHORT_S else None
+        return replace(slots, at_once=max(clear))
+    if short and slowest_s >= SHORT_S:
+        return replace(slots, at_once=max(map(statistics.median_low, zip(*short, strict=True))))
+    return replace(slots, too_fast=bool(short))
 
 
 @dataclass(frozen=True)
@@ -261,7 +269,7 @@ def _recorded(block: Block) -> list[Slots]:
 
 
 def _found_before(slots: Slots, earlier: Sequence[Slots], endpoint: ReadyEndpoint, url: str) -> Slots:
-    same = [one for one in earlier if replace(one, at_once=None) == slots and one.at_once is not None]
+    same = [one for one in earlier if replace(one, at_once=None, too_fast=False) == slots and one.known]
     if slots.run is None or not same:
         return slots
     if endpoint.told_by != OllamaClient.api:  # such a server does not say what is loaded
