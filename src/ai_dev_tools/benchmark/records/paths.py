@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
@@ -72,6 +73,7 @@ BENCHMARKS = f"{LOGS}/benchmarks"
 SERVER_LOGS = f"{RUN}/logs"
 
 
+@cache
 def safe_model(model: str) -> str:
     """A model tag as one path segment: `llama3.2:1b` -> `llama3.2-1b`.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from pathlib import Path
 
 from ai_dev_tools.benchmark.config.models import OutputFormat
@@ -38,6 +39,16 @@ def say_what_failed(profile: str, since: float) -> None:
     lines = [line for text in texts for line in text.splitlines() if line.startswith("error: ")]
     said = ["The run is not complete; the same command goes on where it stopped.", *dict.fromkeys(lines)]
     print(*said, sep="\n", file=sys.stderr)
+
+
+def cancel_timers() -> None:
+    """Cancel what Snakemake's scheduler has left to wake up for.
+
+    Its process would live on for up to a second after the last job.
+    """
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer):
+            thread.cancel()
 
 
 def _made_since(moment: float, pattern: str, levels: int) -> set[str]:

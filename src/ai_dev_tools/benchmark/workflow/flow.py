@@ -290,15 +290,17 @@ class Flow:
 
     def say_goodbye(self) -> None:
         """What is said when all went well."""
-        from ai_dev_tools.benchmark.workflow.endings import say_result  # 0.1 s that no other start of Snakemake pays
+        from ai_dev_tools.benchmark.workflow import endings  # 0.1 s that no other start of Snakemake pays
 
-        say_result(self.profile, self.config.output_format, self._started)
+        endings.say_result(self.profile, self.config.output_format, self._started)
+        endings.cancel_timers()
 
     def say_what_failed(self) -> None:
         """What is said when something failed."""
-        from ai_dev_tools.benchmark.workflow.endings import say_what_failed  # as above
+        from ai_dev_tools.benchmark.workflow import endings  # as above
 
-        say_what_failed(self.profile, self._started)
+        endings.say_what_failed(self.profile, self._started)
+        endings.cancel_timers()
 
 
 def _plugin_files(plugins: Iterable[LoadedPlugin]) -> list[str]:
