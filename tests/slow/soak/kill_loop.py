@@ -51,6 +51,10 @@ from support.workflow_project import Project
 MARK = "KILL_LOOP_RUN"
 REQUEST_LOG = "KILL_LOOP_REQUESTS"
 PLAYS = "KILL_LOOP_PLAYS"
+KINDS = {"snakemake": 2, "job": 3, "block": 3, "worker": 1, "server": 4, "guard": 1, "everything": 2}
+"""What is killed, and how often relative to the others."""
+AROUND_AGENTS = {"snakemake": 2, "job": 2, "block": 4, "server": 1, "everything": 2}
+"""The same where agents are asked: what was above them, so that they could be left behind."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,7 @@ class Kind:
         more: samples per arm to begin with, and more of them each time that all are there.
         turns: how many turns the episodes of an arm have; none: an arm of single prompts.
         settings: of the run, besides.
+        killed: what is killed, and how often relative to the others.
     """
 
     endpoint: str = "process"
@@ -69,6 +74,7 @@ class Kind:
     more: int = 2
     turns: Mapping[str, int] = field(default_factory=lambda: dict.fromkeys(("baseline", "tools", "no_context"), 0))
     settings: Mapping[str, object] = field(default_factory=dict)
+    killed: Mapping[str, int] = field(default_factory=lambda: KINDS)
 
     @property
     def samples_at_once(self) -> int:
@@ -82,10 +88,11 @@ KINDS_OF_SOAK = {
     "fake": Kind(tasks="safety_assessment,systematic_fix", more=6),
     "embedded": Kind(endpoint="embedded", model="smollm2:135m"),
     "agents": Kind(
-        more=4, turns={"agent": 3, "agent-none": 1, "agent-quick": 3}, settings={"approaches": AGENTS, "tools": "quick"}
+        more=4, turns={"agent": 3, "agent-none": 1, "agent-quick": 3}, killed=AROUND_AGENTS,
+        settings={"approaches": AGENTS, "tools": "quick"},
     ),
     "programs": Kind(
-        more=6, turns={"agent": 2, "agent-none": 1},
+        more=6, turns={"agent": 2, "agent-none": 1}, killed=AROUND_AGENTS,
         settings={"approaches": AGENTS, "agent": f"{{program: scripted, sandbox: {SANDBOX}}}"},
     ),
 }  # fmt: skip
@@ -106,8 +113,6 @@ for line in sys.stdin:
         print(json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": results[asked["method"]]}), flush=True)
 """
 SIGNALS = [signal.SIGKILL, signal.SIGTERM, signal.SIGINT]
-KINDS = {"snakemake": 2, "job": 3, "block": 3, "worker": 1, "server": 4, "guard": 1, "everything": 2}
-"""What is killed, and how often relative to the others."""
 LATENCY_S = 0.12
 QUIET_WITHIN_S = 60.0
 HANG_S = 15.0
@@ -244,7 +249,7 @@ class Soak:
         return sum(name.endswith(".json") for _, _, names in os.walk(root) for name in names)
 
     def _draw_kind(self) -> str:
-        return self.draw.choices(list(KINDS), list(KINDS.values()))[0]
+        return self.draw.choices(list(self.kind.killed), list(self.kind.killed.values()))[0]
 
     def _kill(self, kind: str, signum: signal.Signals, run: subprocess.Popen[bytes]) -> bool:
         """Send the signal; false when there is no such process just now."""

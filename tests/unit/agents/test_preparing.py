@@ -8,13 +8,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from ai_dev_tools.benchmark.agents.preparing import Preparing
+from ai_dev_tools.benchmark.agents.preparing import Preparing, server_words
 from ai_dev_tools.benchmark.agents.tool_actions import ToolActions
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.prompts.episodes import workspace_digest
 from ai_dev_tools.benchmark.records.agent_tool import AgentTool, ToolCommand
 from ai_dev_tools.benchmark.records.episode import Workspace
 from ai_dev_tools.benchmark.records.prepared import PreparedTool, read_prepared, write_prepared
+from ai_dev_tools.benchmark.tasks.loading import load_task
+from support.making import write_task
 from support.repository import ROOT
 
 SERVER = ROOT / "tests" / "fakes" / "mcp_server.py"
@@ -103,3 +105,22 @@ def test_a_server_that_cannot_be_used_stops_the_run_before_the_first_request(tmp
     mcp = ["{python}", str(SERVER), "{workspace}", "empty"]
     with pytest.raises(ConfigurationError, match="index: its MCP server offers no tools"):
         preparing(SERVER.parent, "", mcp=mcp).rows([("one", workspace(), "")])
+
+
+def test_a_server_is_looked_at_with_the_words_of_a_case(tmp_path: Path) -> None:
+    """As in an episode: a server may need what its command names."""
+    mcp = ["{python}", str(SERVER), "{workspace}", "{vars.fault}"]
+    made = preparing(SERVER.parent, "", mcp=mcp, commands=[])
+    made.words = {"one": {"vars.fault": "empty"}}
+    with pytest.raises(ConfigurationError, match="offers no tools"):
+        made.rows([("one", workspace(), "")])
+    made.words = {"one": {"vars.fault": ""}}
+    assert made.rows([("one", workspace(), "")])[0].status == "ok"
+
+
+def test_the_words_of_cases_are_worked_out_only_for_a_server_that_names_them(tmp_path: Path) -> None:
+    task = load_task(write_task(tmp_path, tools=None))
+    tool = AgentTool(id="index", version="1", digest="d", mcp=["server", "--about={question}", "{vars.thing}"])
+    words = server_words(tool, task, task.cases)
+    assert words["one"] == {"question": "Which colour has the sky?", "vars.thing": "the sky"}
+    assert server_words(msgspec.structs.replace(tool, mcp=["server", "{workspace}"]), task, task.cases) == {}

@@ -95,11 +95,11 @@ class TestWrongSetUps:
         assert played.answer is None and "no_answer_found" in played.flags
         error = played.turns[-1].error
         assert error is not None and error.message.startswith(
-            "the agent 'scripted' gave no answer in answer.json after 1 turns"
+            "the agent 'scripted' gave no answer in answer.json after 1 turn"
         )
 
     def test_one_that_breaks_down_later_failed_itself(self, meter: MeterServer, ollama: FakeOllama) -> None:
-        with pytest.raises(ToolError, match="broke down after 1 turns: exit code 1: this agent broke down"):
+        with pytest.raises(ToolError, match="broke down after 1 turn: exit code 1: this agent broke down"):
             play(meter, ollama, program("ask+fail", sandbox="none"))
 
     def test_a_server_that_fails_is_not_the_agents_failure(self, meter: MeterServer) -> None:

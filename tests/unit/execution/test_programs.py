@@ -93,6 +93,15 @@ def test_an_answer_that_is_nowhere_is_a_wrong_answer(bench: Bench) -> None:
     for sample in run(bench, "ask"):
         assert (sample.status, sample.answer, sample.score) == ("completed", None, 0.0)
         assert "no_answer_found" in sample.flags and sample.turns[-1].error is not None
+    (line,) = [line for line in bench.lines if line.startswith("warning: ")]
+    assert "the agent 'scripted' gave no answer in answer.json after 1 turn" in line and "check 'answer'" in line
+
+
+def test_an_agent_that_also_asks_for_another_model_is_said_once(bench: Bench) -> None:
+    for sample in run(bench, "ask+other+answer"):
+        assert sample.score == 1.0 and "other_model_asked" in sample.flags
+    (line,) = [line for line in bench.lines if line.startswith("warning: ")]
+    assert "also asked for another model" in line
 
 
 def test_an_agent_that_breaks_down_failed_as_a_tool_does(bench: Bench) -> None:

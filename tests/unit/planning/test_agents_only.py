@@ -10,7 +10,7 @@ import yaml
 
 from ai_dev_tools.benchmark.agents.file_actions import workspace_texts
 from ai_dev_tools.benchmark.config.models import load_config
-from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
 from ai_dev_tools.benchmark.planning.experiment import Experiment
 from ai_dev_tools.benchmark.planning.opening import open_experiment
 from ai_dev_tools.benchmark.prompts import render_prompts
@@ -106,3 +106,45 @@ def test_prompts_of_a_workspace_name_its_files_and_hold_none(root: Path, tmp_pat
     assert spec.workspace is not None
     assert (spec.workspace.kind, spec.workspace.files, spec.workspace.texts) == ("path", ["app.py"], {})
     assert workspace_texts(spec.workspace) == {"app.py": "x = 1\n"}
+
+
+def write_tool(root: Path, **agent: Any) -> None:
+    about = {"id": "index", "description": "an index", "install": "comes with it", "agent": agent}
+    (root / "config" / "tools" / "index.yaml").write_text(yaml.safe_dump(about))
+
+
+LOOK = {"name": "look", "description": "Looks."}
+WITH_TOOL = {"approaches": "agent,agent-index", "tasks": "colours"}
+
+
+@pytest.mark.parametrize(
+    "agent",
+    [
+        {"commands": [LOOK | {"argv": ["{python}", "-V", "{vars.thnig}"]}]},
+        {"mcp": {"command": ["{python}", "--scope={vars.thnig}"]}},
+        {"wraps": {"search": ["{python}", "{vars.thing}", "{vars.thnig}"]}},
+    ],
+)
+def test_a_variable_that_a_case_does_not_have_is_one_line_before_anything_starts(
+    root: Path, agent: dict[str, Any]
+) -> None:
+    write_tool(root, **agent)
+    with pytest.raises(ConfigurationErrors) as caught:
+        opened(root, **WITH_TOOL)
+    (line,) = caught.value.lines
+    assert "case 'one' has no var 'thnig', which {vars.thnig} in what tool 'index' gives to an agent stands for" in line
+    assert "index.yaml: did you mean 'thing'?" in line
+
+
+def test_variables_that_all_cases_have_are_fine(root: Path) -> None:
+    write_tool(root, commands=[LOOK | {"argv": ["{python}", "-V", "{vars.thing}", "{question}", "{{vars.text}}"]}])
+    assert opened(root, **WITH_TOOL).agent_tools == ["index"]
+
+
+def test_a_tool_that_gives_nothing_to_an_agent_has_no_arm_there(root: Path) -> None:
+    about = {"id": "index", "description": "d", "install": "i", "command": ["echo"], "output": "text", "template": "x"}
+    (root / "config" / "tools" / "index.yaml").write_text(yaml.safe_dump(about))
+    with pytest.raises(ConfigurationErrors) as caught:
+        opened(root, **WITH_TOOL)
+    (line,) = caught.value.lines
+    assert "tool 'index' gives nothing to an agent, so there is no arm agent-index" in line

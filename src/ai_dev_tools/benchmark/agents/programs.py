@@ -16,6 +16,7 @@ import msgspec
 
 from ai_dev_tools.benchmark._util import wire
 from ai_dev_tools.benchmark._util.json_values import JsonValue
+from ai_dev_tools.benchmark._util.text import plural
 from ai_dev_tools.benchmark.agents.episode import Case, Played, WrongSetUp
 from ai_dev_tools.benchmark.agents.file_actions import workspace_texts
 from ai_dev_tools.benchmark.agents.forcing import Rules
@@ -266,9 +267,11 @@ def _judge(program: AgentProgram, played: Played, account: Metered, ended: Ended
     if last is not None and last.class_ in _FAILURES:
         raise _FAILURES[last.class_](last.message)
     if problem:
-        raise ToolError(f"the agent '{program.id}' broke down after {len(account.turns)} turns: {problem}{said}")
+        raise ToolError(
+            f"the agent '{program.id}' broke down after {plural(len(account.turns), 'turn')}: {problem}{said}"
+        )
     played.flags.add("no_answer_found")
-    line = f"the agent '{program.id}' gave no answer in {_places(program)} after {len(account.turns)} turns{said}"
+    line = f"the agent '{program.id}' gave no answer in {_places(program)} after {plural(len(account.turns), 'turn')}{said}"
     played.turns[-1] = msgspec.structs.replace(played.turns[-1], error=SampleError("no_answer", line[:1000]))
 
 

@@ -28,6 +28,7 @@ class BlockProgress:
         self._done = 0
         self._failed = 0
         self._lost = 0
+        self._warned: set[str] = set()
         self._started = time.monotonic()
         self._printed = self._started
         self._run_done = min(samples_kept(block), block.run_requests - missing)
@@ -49,6 +50,14 @@ class BlockProgress:
                 return
             self._printed = now
         self._log(self._line(now - self._started))
+
+    def warn(self, about: str, line: str) -> None:
+        """Say what is odd about a sample, once for all samples of the block that are odd in this way."""
+        with self._lock:
+            if about in self._warned:
+                return
+            self._warned.add(about)
+        self._log(f"warning: {self._block.task} on {self._block.model}: {line}")
 
     def asked_again(self, count: int) -> None:
         """Subtract failed requests that are asked again in this run."""

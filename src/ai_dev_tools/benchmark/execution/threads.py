@@ -139,6 +139,8 @@ class RequestThreads:
             end_if_limited(block, asked.error, len(work.missing))
             if isinstance(asked.error, WrongSetUp):
                 raise asked.error
+            for flag, line in oddities(sample):
+                self._progress.warn(flag, line)
             self._progress.finished(asked.error, len(self.lost))
             cell = self._next()
 
@@ -172,3 +174,12 @@ class RequestThreads:
                 return self._work.missing.popleft()
             self._in_flight -= 1
             return None
+
+
+def oddities(sample: Sample) -> Iterator[tuple[str, str]]:
+    """Flags of an episode that say that its agent may be set up wrongly, although it went on, and what to look at."""
+    last = sample.turns[-1].error if sample.turns else None
+    if "no_answer_found" in sample.flags and last is not None:
+        yield "no_answer_found", f"{last.message} (if that goes on, check 'answer' in the agent's file)"
+    if "other_model_asked" in sample.flags:
+        yield "other_model_asked", "the agent also asked for another model, which was refused: see its settings"

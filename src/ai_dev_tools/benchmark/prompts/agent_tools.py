@@ -50,8 +50,9 @@ def require_vars(spec: ToolSpec, cases: Iterable[Case]) -> None:
         if absent := sorted(name for name in names if case.vars.get(name) is None):
             raise ConfigurationError(
                 f"{case.where}: case '{case.id}' has no var '{absent[0]}', which {{{VARS}{absent[0]}}} in what tool "
-                f"'{spec.id}' gives to an agent stands for, {nearest(absent[0], case.vars)}",
-                remedy=f"Add it to the case's 'vars', or correct {spec.folder / f'{spec.id}.yaml'}",
+                f"'{spec.id}' gives to an agent stands for",
+                remedy=f"Add it to the case's 'vars', or correct {spec.folder / f'{spec.id}.yaml'}: "
+                f"{nearest(absent[0], case.vars)}",
             )
 
 
