@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,10 +13,10 @@ import yaml
 
 from fakes.agent_model import Message, action, answer, playing
 from fakes.ollama import FakeOllama
+from support.needles import COLOURS, write_needles
 from support.workflow_project import Project
 
 MODEL = "llama3.2:1b"
-COLOURS = ("red", "green", "blue", "amber", "violet", "white", "black", "pink")
 INDEX = """
 import glob, json, re, sys
 if sys.argv[1] == "build":
@@ -62,34 +61,6 @@ def write_tools(folder: Path) -> None:
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(about | fields))
 
 
-def write_task(folder: Path, cases: int) -> None:
-    """A task whose answer stands in the last of three files of each case."""
-    (folder / "needle").mkdir(parents=True)
-    schema = {
-        "type": "object",
-        "additionalProperties": False,
-        "required": ["colour"],
-        "properties": {"colour": {"type": "string", "enum": list(COLOURS)}},
-    }
-    task = {
-        "id": "needle", "name": "Needle", "description": "One fact in three files", "workflow_type": "custom",
-        "question": "Which colour has {{ thing }}?", "answer_schema": schema,
-        "scoring": [{"field": "colour", "scorer": "choice"}],
-    }  # fmt: skip
-    (folder / "needle" / "task.yaml").write_text(yaml.safe_dump(task))
-    rows = []
-    for number in range(cases):
-        dice, thing = random.Random(number), f"thing_{number}"
-        files = {f"part{i}.py": "".join(f"x{n} = {dice.randrange(99)}\n" for n in range(60)) for i in range(3)}
-        colour = dice.choice(COLOURS[1:])
-        files["part2.py"] += f"COLOUR_OF_{thing} = '{colour}'\n"
-        rows.append({
-            "id": thing, "cluster": thing, "size": "S", "inline": files, "vars": {"thing": thing},
-            "truth": {"colour": colour}, "established": "drawn by lot",
-        })  # fmt: skip
-    (folder / "needle" / "cases.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-
-
 def player(conversation: Sequence[Message], turn: int) -> Message:
     """Asks the index where there is one, ponders where it can, and else reads file after file."""
     offered = conversation[0]["content"]
@@ -116,7 +87,7 @@ def project(tmp_path: Path) -> Iterator[Project]:
 def test_a_good_tool_saves_one_that_leads_astray_costs_and_one_that_is_never_called_is_undecided(
     project: Project,
 ) -> None:
-    write_task(project.folder / "mine", 66)
+    write_needles(project.folder / "mine", 66, part=2, lines=60, first=1)
     write_tools(project.folder / "tools")
     run: dict[str, Any] = {
         "profile": "light", "task_folders": "mine", "tool_folders": "tools", "tasks": "needle", "samples": 66,

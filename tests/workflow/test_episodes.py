@@ -3,52 +3,21 @@
 from __future__ import annotations
 
 import csv
-import json
-import random
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from ai_dev_tools.benchmark.archive import verify
 from fakes.agent_model import Message, action, answer, playing
 from fakes.ollama import FakeOllama
+from support.needles import COLOURS, write_needles
 from support.workflow_project import Project
 
 MODEL = "llama3.2:1b"
-COLOURS = ("red", "green", "blue", "amber", "violet", "white", "black", "pink")
 GUESS = {"colour": COLOURS[0]}
-
-
-def write_needles(folder: Path, cases: int) -> None:
-    """A task whose answer stands in one of three files of each case."""
-    (folder / "needle").mkdir(parents=True)
-    schema = {
-        "type": "object",
-        "additionalProperties": False,
-        "required": ["colour"],
-        "properties": {"colour": {"type": "string", "enum": list(COLOURS)}},
-    }
-    task = {
-        "id": "needle", "name": "Needle", "description": "One fact in three files", "workflow_type": "custom",
-        "question": "Which colour has {{ thing }}?", "answer_schema": schema,
-        "scoring": [{"field": "colour", "scorer": "choice"}],
-    }  # fmt: skip
-    (folder / "needle" / "task.yaml").write_text(yaml.safe_dump(task))
-    rows = []
-    for number in range(cases):
-        dice, thing = random.Random(number), f"thing_{number}"
-        files = {f"part{i}.py": "".join(f"x{n} = {dice.randrange(99)}\n" for n in range(40)) for i in range(3)}
-        colour = dice.choice(COLOURS)
-        files["part1.py"] += f"COLOUR_OF_{thing} = '{colour}'\n"
-        rows.append({
-            "id": thing, "cluster": thing, "size": "S", "inline": files, "vars": {"thing": thing},
-            "truth": {"colour": colour}, "established": "drawn by lot",
-        })  # fmt: skip
-    (folder / "needle" / "cases.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 def seeker(conversation: Sequence[Message], turn: int) -> Message:
