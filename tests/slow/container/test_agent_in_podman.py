@@ -35,13 +35,10 @@ with MeterServer() as meter, FakeOllama() as fake:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def works(modest_podman: None) -> Iterator[None]:
+def works(modest_podman: None) -> None:
     """Podman, as this module's settings have it."""
-    sandbox._podman_problem.cache_clear()
     if problem := sandbox._podman_problem():
         pytest.skip(problem)
-    yield
-    sandbox._podman_problem.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +71,7 @@ def test_it_asks_looks_and_answers_through_the_meter(meter: MeterServer, ollama:
     assert played.answer == {"names": ["a"]} and played.limit is None and not played.flags
     assert [turn.result for turn in played.turns] == ["def a(): ...", None]
     assert ollama.requests[0]["messages"][0]["content"] == "Request 00000042\n\nWhat is there?"
-    assert played.tool_s > 0 and played.cpu_s > 0
+    assert played.tool_s > 0
     assert containers() == []
 
 

@@ -18,13 +18,15 @@ from ai_dev_tools.benchmark.agents.episode import Case, Played
 from ai_dev_tools.benchmark.agents.meter import MeterServer
 from ai_dev_tools.benchmark.agents.metered import Upstream
 from ai_dev_tools.benchmark.agents.programs import Behind, play_program
-from ai_dev_tools.benchmark.prompts.containment import bubblewrap_problem
+from ai_dev_tools.benchmark.agents.sandbox import agent_sandbox
+from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.prompts.program_file import installed_program, load_program
+from ai_dev_tools.benchmark.records.agent_program import AgentSandbox
 from ai_dev_tools.benchmark.records.episode import EpisodeSpec, Limits, Workspace
 from fakes.ollama import FakeOllama
 from support.repository import ROOT
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(bubblewrap_problem()), reason="no bubblewrap")]
+pytestmark = pytest.mark.slow
 FOLDER = Path(os.environ.get("AGENT_PROGRAMS", ROOT / "resources" / "agents"))
 SCHEMA = {"type": "object", "properties": {"names": {"type": "array"}}, "required": ["names"]}
 TEXTS = {
@@ -57,11 +59,11 @@ def file_of(name: str) -> Path:
     return ROOT / "config" / "agents" / f"{name}.yaml"
 
 
-def play(name: str, arm: str, fake: FakeOllama, folder: Path) -> Played:
+def play(name: str, arm: str, fake: FakeOllama, folder: Path, sandbox: AgentSandbox) -> Played:
     spec = load_program(name, {name: file_of(name)})
     version = installed_program(spec, folder / name)
     workspace = Workspace(kind="case", label="case", digest="", texts=TEXTS)
-    program = spec.record(arm, folder / name, version, "bubblewrap")
+    program = spec.record(arm, folder / name, version, sandbox)
     episode = EpisodeSpec(limits=Limits(turns=8, seconds=240), plain=False, workspace=workspace, program=program)
     options = {"temperature": 0.0, "num_ctx": 16384, "num_predict": 512, "seed": 7}
     case = Case(episode, "Request 00000042\n\nWhich functions call alpha?", SCHEMA, "fake:1b", options, None)
@@ -74,19 +76,32 @@ def play(name: str, arm: str, fake: FakeOllama, folder: Path) -> Played:
     return played
 
 
-def test_mini_swe_agent_runs_commands_and_writes_its_answer(folder: Path) -> None:
+@pytest.fixture(params=["bubblewrap", "podman"])
+def kind(request: pytest.FixtureRequest, modest_podman: None) -> AgentSandbox:
+    """Each kind of sandbox."""
+    setting: AgentSandbox = request.param
+    try:
+        agent_sandbox("x", setting)
+    except ConfigurationError as error:
+        pytest.skip(str(error))
+    return setting
+
+
+def test_mini_swe_agent_runs_commands_and_writes_its_answer(folder: Path, kind: AgentSandbox) -> None:
     with FakeOllama() as fake:
         fake.answer = lambda prompt, schema: (
             f"THOUGHT: on.\n\n```mswea_bash_command\n{COMMANDS[min(fake.measured - 1, 2)]}\n```"
         )
-        played = play("mini_swe_agent", "agent", fake, folder)
+        played = play("mini_swe_agent", "agent", fake, folder, kind)
     assert played.answer == {"names": ["beta"]} and len(played.turns) == 3
     assert "src/b.py:5:    return alpha()" in (played.turns[0].result or "")
 
 
 @pytest.mark.parametrize(("arm", "has_map"), [("agent", False), ("agent-map", True)])
-def test_aiders_map_of_the_repository_is_an_arm_of_its_own(arm: str, has_map: bool, folder: Path) -> None:
+def test_aiders_map_of_the_repository_is_an_arm_of_its_own(
+    arm: str, has_map: bool, folder: Path, kind: AgentSandbox
+) -> None:
     with FakeOllama(answer=lambda prompt, schema: 'It is beta.\n\n{"names": ["beta"]}') as fake:
-        played = play("aider", arm, fake, folder)
+        played = play("aider", arm, fake, folder, kind)
     assert played.answer == {"names": ["beta"]} and len(played.turns) == 1
     assert ("def alpha" in (played.turns[0].asked or "")) is has_map

@@ -1,4 +1,4 @@
-"""Settings of podman for all tests with containers."""
+"""Settings of podman for all slow tests."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator
 
 import pytest
+
+from ai_dev_tools.benchmark.agents import sandbox
 
 LIMITS = """[containers]
 default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
@@ -22,4 +24,6 @@ def modest_podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             file = tmp_path_factory.mktemp("podman") / "containers.conf"
             file.write_text(LIMITS)
             patch.setenv("CONTAINERS_CONF", str(file))
+        sandbox._podman_problem.cache_clear()
         yield
+        sandbox._podman_problem.cache_clear()
