@@ -9,6 +9,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from snakemake.iocontainers import Params, Snakemake
 from snakemake.persistence import PersistenceBase
 
 import ai_dev_tools
@@ -34,14 +35,23 @@ def require_writable(results: Path) -> None:
 
 
 def keep_pandas_out() -> None:
-    """Do without a part of Snakemake that imports pandas.
+    """Do without two parts of Snakemake that import pandas.
 
-    It looks for data frames in `params`, and takes half a second at every start.
+    They look for data frames in `params`, one at every start and one before the first script, and take half a second.
 
     No rule here has one there; those of a workflow that imports this one may.
     """
     if hasattr(PersistenceBase, "_serialize_param_builtin"):
         PersistenceBase._serialize_param = property(lambda store: store._serialize_param_builtin)
+    if hasattr(Snakemake, "_safely_store_params"):
+        Snakemake._safely_store_params = _store_params
+
+
+def _store_params(script: Snakemake, params: Params) -> None:
+    """Hand parameters to a script as they are."""
+    script._params_store = Params(toclone=list(params))
+    script._params_types = {}
+    script._params_store._take_names(params._get_names())
 
 
 def prepare_environment() -> None:
