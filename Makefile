@@ -1,5 +1,6 @@
 # Everything a fresh machine needs: Python >= 3.11, git, make.
 #   make run    set up, then run the benchmark on the embedded model      make test       set up, then the tests
+#   make run samples=4 tasks=safety_assessment   the same with settings, as after --config of snakemake
 #   make check  linters, types, formatting, generated files               make test-slow  soak, calibration, Slurm, podman, browser
 #   make lock   refresh the hash-pinned lock                              make generate   rewrite generated files
 #   make docs   build the documentation into docs/_build/html
@@ -12,10 +13,19 @@ READY  := $(VENV)/.ready
 CORES  ?= all
 WORKERS ?= 3
 
-.PHONY: run test test-slow check docs lock generate tasks-audit clean setup
+TARGETS := run test test-slow check docs lock generate tasks-audit clean setup
+OTHERS := $(filter-out $(TARGETS) $(READY),$(MAKECMDGOALS))
+OF_MAKE := $(addsuffix =%,PYTHON VENV BIN READY CORES WORKERS)
+SETTINGS = $(filter-out $(OF_MAKE),$(MAKEOVERRIDES))
+
+.PHONY: $(TARGETS)
+
+ifneq ($(OTHERS),)
+$(error unknown: $(OTHERS). Targets: $(TARGETS). Settings of a run look like samples=4)
+endif
 
 run: setup
-	$(BIN)/snakemake --cores $(CORES)
+	$(BIN)/snakemake --cores $(CORES) $(if $(SETTINGS),--config $(SETTINGS))
 
 test: setup
 	$(BIN)/python -m pytest -m "not slow" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder

@@ -58,6 +58,7 @@ if flow.source == "cases":
         fetch_weights,
         fetch_corpus,
         fetch_repository,
+        check_prepared,
         render_prompts,
 
     include: "workflow/rules/fetch.smk"

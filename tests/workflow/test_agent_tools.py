@@ -112,3 +112,18 @@ def test_a_good_tool_saves_one_that_leads_astray_costs_and_one_that_is_never_cal
     assert words["tokens:agent-astray"]["verdict"] == "costs"
     assert words["tokens:agent-unused"]["verdict"] == "inconclusive"
     assert "never used" in json.dumps(words["tokens:agent-unused"])
+
+
+def test_a_tool_that_can_prepare_nothing_stops_the_run_before_the_first_request(project: Project) -> None:
+    write_needles(project.folder / "mine", 2)
+    write_tools(project.folder / "tools")
+    (project.folder / "tools" / "index_program.py").write_text("import sys; sys.exit('no parser for Python')")
+    with FakeOllama([MODEL]) as fake:
+        done = project.snakemake(
+            "tables", endpoint=fake.url, profile="light", task_folders="mine", tool_folders="tools",
+            tasks="needle", samples=2, approaches="agent,agent-none,baseline", tools="index",
+        )  # fmt: skip
+    assert done.returncode == 1 and not project.sample_files("light")
+    told = [line for line in done.stdout.splitlines() if line.startswith("error: ")]
+    assert set(told) == {told[0]}, told
+    assert "tool 'index' could not prepare any of the 2 workspaces: index (prepare) ended with exit code 1" in told[0]

@@ -62,3 +62,21 @@ rule prepare_workspaces:
         **PREPARED_BY,
     script:
         "../scripts/prepare_workspaces.py"
+
+
+rule check_prepared:
+    """Stop before the first request where a tool could prepare no workspace of any task."""
+    input:
+        tool=flow.tools.files,
+        prepared=flow.of(lambda experiment, job: experiment.prepared_by(job.tool)),
+    output:
+        paths.PREPARED_CHECK,
+    log:
+        f"{paths.LOGS}/check_prepared.{{tool}}.log",
+    priority: flow.before_blocks
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        measuring=flow.blocks_at_once,
+    script:
+        "../scripts/check_prepared.py"

@@ -5,6 +5,7 @@ PARTS = dict(
     contexts=flow.of(lambda experiment, job: experiment.context_files(job.task)),
     workspaces=flow.of(lambda experiment, job: experiment.workspace_receipts(job.task)),
     prepared=flow.of(lambda experiment, job: experiment.prepared_files(job.task)),
+    checked=flow.of(lambda experiment, job: experiment.prepared_checks),
     plugins=flow.prompt_plugins,
 )
 COMPOSED = dict(

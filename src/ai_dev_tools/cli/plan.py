@@ -42,9 +42,11 @@ def plan(
     config: Settings = None, configfile: ConfigFiles = None, root: Root = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Show what a run would claim, find, ask and take, and how large a run for `--effect` must be."""
+    from ai_dev_tools.benchmark.planning.unused_settings import unused_settings
+
     request = CommandRequest.of(context)
     experiment, place = open_request(request)
-    for line in experiment.config.replaced:
+    for line in (*experiment.config.replaced, *unused_settings(experiment)):
         console.say(f"note: {line}")
     content, text = plan_of(experiment, place, effect)
     console.out_json(content) if as_json else console.out(text)
@@ -60,7 +62,7 @@ def plan_of(experiment: Experiment, root: Path, effect: float | None = None) -> 
     from ai_dev_tools.benchmark.planning.pricing import unused_prices
     from ai_dev_tools.benchmark.planning.sizing import size_up, sizing_lines
     from ai_dev_tools.benchmark.planning.spending import spending
-    from ai_dev_tools.benchmark.plugins import AGENT_FLOOR
+    from ai_dev_tools.benchmark.plugins import AGENT_FLOOR, what_a_claim_needs
     from ai_dev_tools.benchmark.prompts.sizes import misfits
     from ai_dev_tools.benchmark.records import paths
     from ai_dev_tools.benchmark.records.plan import read_plans
@@ -109,8 +111,8 @@ def plan_of(experiment: Experiment, root: Path, effect: float | None = None) -> 
     if sizing:
         lines += sizing_lines(sizing)
     else:
-        needed = "arms agent-NAME and agent" if several else "arm 'tools' (or tools-NAME) and the reference arm"
-        lines.append(f"No claim: a claim needs the {needed}")
+        needed = what_a_claim_needs(plan.approaches, experiment.config.plan.reference)
+        lines.append(f"No claim: a claim needs {needed}")
     return content, "\n".join(lines)
 
 

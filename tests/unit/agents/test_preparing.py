@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from ai_dev_tools.benchmark.agents.preparing import Preparing, server_words
+from ai_dev_tools.benchmark.agents.preparing import Preparing, require_prepared, server_words
 from ai_dev_tools.benchmark.agents.tool_actions import ToolActions
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.prompts.episodes import workspace_digest
@@ -16,7 +16,7 @@ from ai_dev_tools.benchmark.records.agent_tool import AgentTool, ToolCommand
 from ai_dev_tools.benchmark.records.episode import Workspace
 from ai_dev_tools.benchmark.records.prepared import PreparedTool, read_prepared, write_prepared
 from ai_dev_tools.benchmark.tasks.loading import load_task
-from support.making import write_task
+from support.making import tool, write_task
 from support.repository import ROOT
 
 SERVER = ROOT / "tests" / "fakes" / "mcp_server.py"
@@ -124,3 +124,48 @@ def test_the_words_of_cases_are_worked_out_only_for_a_server_that_names_them(tmp
     words = server_words(tool, task, task.cases)
     assert words["one"] == {"question": "Which colour has the sky?", "vars.thing": "the sky"}
     assert server_words(msgspec.structs.replace(tool, mcp=["server", "{workspace}"]), task, task.cases) == {}
+
+
+def failed(case: str, error: str = "index (prepare) ended with exit code 1: no parser") -> PreparedTool:
+    return PreparedTool(case=case, tool="mine", digest=case, status="failed", error=error)
+
+
+FINE = PreparedTool(case="fine", tool="mine", digest="d", status="ok")
+NOT_THERE = PreparedTool(case="gone", tool="mine", digest="", status="skipped", error="corpus 'x' is not available")
+
+
+@pytest.mark.parametrize(
+    ("of_tasks", "which"),
+    [
+        ([[failed("a")]], "its only workspace"),
+        ([[failed("a"), failed("b"), failed("c", "killed")], [NOT_THERE, failed("d")]], "any of the 4 workspaces"),
+    ],
+    ids=["one", "all tasks"],
+)
+def test_a_tool_that_can_prepare_no_workspace_stops_the_run_in_one_line_and_may_try_again(
+    of_tasks: list[list[PreparedTool]], which: str, tmp_path: Path
+) -> None:
+    files = [tmp_path / f"{number}.jsonl" for number, _ in enumerate(of_tasks)]
+    for file, rows in zip(files, of_tasks, strict=True):
+        write_prepared(file, rows)
+    spec = tool(tmp_path, "-V")
+    with pytest.raises(ConfigurationError) as caught:
+        require_prepared(spec, files)
+    line = str(caught.value)
+    assert f"tool '{spec.id}' could not prepare {which}: index (prepare) ended with exit code 1: no parser" in line
+    assert f"Correct 'prepare' in {tmp_path / f'{spec.id}.yaml'}" in line and "\n" not in line
+    assert not any(file.exists() for file in files)
+
+
+def test_a_tool_that_fails_on_some_workspaces_or_on_all_of_one_task_goes_on(tmp_path: Path) -> None:
+    """What it fails on is its failure, and the report says so; leaving such a task out would favour the tool."""
+    files = [tmp_path / "one.jsonl", tmp_path / "two.jsonl"]
+    write_prepared(files[0], [failed("a"), failed("b")])
+    write_prepared(files[1], [FINE, failed("c")])
+    assert require_prepared(tool(tmp_path, "-V"), files) == "1 of 4 workspaces prepared"
+    assert all(file.exists() for file in files)
+
+
+def test_where_no_workspace_was_there_no_tool_is_to_blame(tmp_path: Path) -> None:
+    write_prepared(tmp_path / "rows.jsonl", [NOT_THERE])
+    assert require_prepared(tool(tmp_path, "-V"), [tmp_path / "rows.jsonl"]) == "0 of 0 workspaces prepared"

@@ -68,10 +68,13 @@ def test_a_plan_with_prices_claims_money_too(root: Path, name: str) -> None:
     assert plan.without_prices() == experiment(root).plan("light").content()
 
 
-def test_money_can_be_all_that_is_claimed(root: Path) -> None:
-    changed = SHIPPED["plan"] | {"outcomes": ["money"]}
+@pytest.mark.parametrize(
+    "outcomes", [["money"], ["tokens"], ["time"], ["tokens", "time"], ["money", "tokens"], ["tokens", "time", "money"]]
+)
+def test_only_outcomes_that_the_plan_names_are_claimed(root: Path, outcomes: list[str]) -> None:
+    changed = SHIPPED["plan"] | {"outcomes": outcomes}
     claims = experiment(root, prices={MODEL: PRICE}, plan=changed).plan("light").claims
-    assert [claim.id for claim in claims] == ["money:tools"]
+    assert [claim.id for claim in claims] == [f"{outcome}:tools" for outcome in outcomes]
 
 
 def test_prices_and_budget_change_no_request(root: Path) -> None:
@@ -185,6 +188,18 @@ def test_plan_says_whether_the_budget_suffices(root: Path, budget: float, said: 
     assert said in line
     assert content["money"]["budget"] == budget
     assert "Prices: llama3.2:1b: input 1, output 4 USD per million tokens" in text
+
+
+def test_plan_shows_how_long_requests_of_its_own_models_take_and_no_others(root: Path) -> None:
+    measured(root, {MODEL: PRICE})
+    samples = [sample(model="other:1b", case=f"case{n}", approach="tools", sample=n) for n in range(6)]
+    write_block(root / "results" / "mine" / "blocks" / "other-1b" / "colours.jsonl", samples)
+    _, text = plan_of(experiment(root), root)
+    assert [line.split(":")[0] for line in text.splitlines() if line.startswith("Time of")] == ["Time of llama3.2"]
+    _, text = plan_of(experiment(root, profile="medium"), root)
+    lines = [line for line in text.splitlines() if line.startswith("Time of")]
+    assert lines[0].startswith(f"Time of {MODEL}: ") and "ms per input token" in lines[0]
+    assert lines[1:] == ["Time of llama3.2:3b: not known, as it was never measured here"]
 
 
 def test_plan_names_the_cheapest_design_that_can_decide(root: Path) -> None:

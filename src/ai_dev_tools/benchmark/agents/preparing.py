@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +26,7 @@ from ai_dev_tools.benchmark.prompts.tools import ToolSpec
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.agent_tool import AgentTool
 from ai_dev_tools.benchmark.records.episode import Action, Workspace
-from ai_dev_tools.benchmark.records.prepared import PreparedTool
+from ai_dev_tools.benchmark.records.prepared import PreparedTool, read_prepared
 from ai_dev_tools.benchmark.tasks.case_files import case_texts, content_digest
 from ai_dev_tools.benchmark.tasks.corpora import CorpusUnavailable
 from ai_dev_tools.benchmark.tasks.loading import Case, Task, render_questions
@@ -217,3 +218,32 @@ def _workspace(task: Task, case: Case, corpora: Path, workspaces: Workspaces) ->
         return case_workspace(case.id, case_texts(task, case, corpora)), ""
     except CorpusUnavailable as error:
         return None, str(error)
+
+
+def require_prepared(spec: ToolSpec, files: Iterable[Path]) -> str:
+    """Refuse a tool that could prepare no workspace at all: nothing would be asked in its arm, and everything in the others.
+
+    What failed is not kept then, so that the next run tries again.
+
+    Args:
+        files: what the tool made of the workspaces of each task.
+
+    Returns:
+        What became of the workspaces, for people.
+
+    Raises:
+        ConfigurationError: `prepare` failed on every workspace.
+    """
+    made = list(files)
+    rows = [row for file in made for row in read_prepared(file).values() if row.status != "skipped"]
+    failed = [row.error or "no message" for row in rows if row.status == "failed"]
+    if rows and len(failed) == len(rows):
+        for file in made:
+            file.unlink(missing_ok=True)
+        (message, _), *_ = Counter(failed).most_common(1)
+        which = "its only workspace" if len(rows) == 1 else f"any of the {number(len(rows))} workspaces"
+        raise ConfigurationError(
+            f"tool '{spec.id}' could not prepare {which}: {message}",
+            remedy=f"Correct 'prepare' in {spec.folder / f'{spec.id}.yaml'}, or leave out the arm agent-{spec.id}",
+        )
+    return f"{len(rows) - len(failed)} of {plural(len(rows), 'workspace')} prepared"

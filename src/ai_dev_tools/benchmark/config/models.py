@@ -38,7 +38,6 @@ from ai_dev_tools.benchmark.records.names import safe_segment
 from ai_dev_tools.benchmark.records.paths import NOTEBOOK
 from ai_dev_tools.benchmark.records.plan import (
     ALPHA,
-    CLAIMED_OUTCOMES,
     MARGIN_RATIO,
     ClaimedOutcome,
     Level,
@@ -216,7 +215,9 @@ class PlanSettings(StrictModel):
     alpha: Level = Field(ALPHA, description="family-wise error rate")
     margin_ratio: Ratio = Field(MARGIN_RATIO, description="'saves' requires a ratio certainly below this")
     reference: str = Field("baseline", description="arm that the others are compared with")
-    outcomes: tuple[ClaimedOutcome, ...] = Field(CLAIMED_OUTCOMES, description="what is claimed")
+    outcomes: tuple[ClaimedOutcome, ...] | None = Field(
+        None, description="what is claimed; default: tokens and time, and money where the run has prices"
+    )
     quality: QualityGate = Field(QualityGate(), description="when answers count as not worse")
     effect: Ratio = Field(0.80, description="true ratio that `plan` sizes a run for; claims do not depend on it")
     power: Ratio = Field(0.80, description="probability of finding it, for one model and outcome")
@@ -332,7 +333,7 @@ class Config(StrictModel):
             raise ValueError(f"unknown profile '{self.profile}', {nearest(self.profile, self.profiles)}")
         instances = [(key, one) for profile in self.profiles.values() for key, one in profile.instances.items() if one]
         known = [name for key, one in instances for name in (key, one.model)]
-        check_prices(self.prices, self.budget, self.plan.outcomes, known)
+        check_prices(self.prices, self.budget, self.plan.outcomes or (), known)
         return self
 
     @property

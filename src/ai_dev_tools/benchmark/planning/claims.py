@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from ai_dev_tools.benchmark.config.models import PlanSettings
 from ai_dev_tools.benchmark.plugins import AGENT, AGENT_FLOOR, is_agent, reference_for
 from ai_dev_tools.benchmark.prompts.approaches import TOOL_PREFIX
-from ai_dev_tools.benchmark.records.plan import Claim, ClaimedOutcome
+from ai_dev_tools.benchmark.records.plan import CLAIMED_OUTCOMES, Claim, ClaimedOutcome
 from ai_dev_tools.benchmark.records.prices import MONEY
 
 
@@ -17,10 +17,10 @@ def claims_of(settings: PlanSettings, approaches: Sequence[str], priced: bool = 
     An agent with a tool is held against the same agent without it, because an agent in itself costs many requests.
 
     Args:
-        priced: whether the run has prices: it then claims money too.
+        priced: whether the run has prices: it then claims money too, unless the settings name what is claimed.
     """
-    claimed: list[ClaimedOutcome] = [outcome for outcome in settings.outcomes if outcome != MONEY or priced]
-    for outcome in dict.fromkeys([*claimed, MONEY] if priced else claimed):
+    named: tuple[ClaimedOutcome, ...] = (*CLAIMED_OUTCOMES, MONEY) if settings.outcomes is None else settings.outcomes
+    for outcome in dict.fromkeys(outcome for outcome in named if outcome != MONEY or priced):
         for name in approaches:
             reference = reference_for(name, settings.reference)
             if _has_tool(name) and reference in approaches and name != reference:

@@ -105,6 +105,15 @@ class Experiment(Selection):
         """What the tools of agents made of a task's workspaces."""
         return [paths.PREPARED.format(task=task, tool=tool) for tool in self.agent_tools]
 
+    def prepared_by(self, tool: str) -> list[str]:
+        """What one tool made of the workspaces of all tasks."""
+        return [paths.PREPARED.format(task=task, tool=tool) for task in self.tasks]
+
+    @property
+    def prepared_checks(self) -> list[str]:
+        """A file for each tool that prepares workspaces and could prepare one at least."""
+        return [paths.PREPARED_CHECK.format(tool=tool) for tool in self.agent_tools if self.tools[tool].prepare]
+
     # requests
 
     def cases(self, profile: str, task: str) -> list[str]:

@@ -168,10 +168,21 @@ def sizing_lines(sizing: Sizing) -> Iterator[str]:
         yield from _needs(rows, sizing.available)
     if sizing.design:
         yield from sizing.design.lines()
-    for row in records(sizing.durations):
-        if row["model"] != "(all)" and row["total_error"] is not None:
+    yield from _times(sizing)
+
+
+def _times(sizing: Sizing) -> Iterator[str]:
+    """How long requests of the models of this run take here; other models say nothing of them."""
+    measured = {str(row["model"]): row for row in records(sizing.durations)}
+    for model in dict.fromkeys(map(str, sizing.sizes["model"])):
+        row = measured.get(model)
+        if row is None:
+            yield f"Time of {model}: not known, as it was never measured here"
+        elif row["total_error"] is None:
+            yield f"Time of {model}: not known, as {row['samples']} samples are too few to tell"
+        else:
             yield (
-                f"Time of {row['model']}: {row['intercept_s']:.3g} s + {1000 * row['s_per_input_token']:.3g} ms per input "
+                f"Time of {model}: {row['intercept_s']:.3g} s + {1000 * row['s_per_input_token']:.3g} ms per input "
                 f"token + {1000 * row['s_per_output_token']:.3g} ms per output token, from {row['samples']} samples; "
                 f"cross-validated error {_share(row['median_error'])} of a request, {_share(row['total_error'])} of a total"
             )

@@ -61,6 +61,7 @@ from ai_dev_tools.benchmark.plugins.kinds import (
     reads_workspaces,
     reference_for,
     scorer,
+    what_a_claim_needs,
 )
 from ai_dev_tools.benchmark.plugins.loading import (
     LoadedPlugin,
@@ -127,6 +128,7 @@ __all__ = [
     "without_plugins",
     "plot",
     "reference_for",
+    "what_a_claim_needs",
     "reads_workspaces",
     "scorer",
 ]

@@ -5,7 +5,7 @@ Light imports: block jobs use this.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
@@ -228,6 +228,29 @@ def reference_for(approach: str, reference: str) -> str:
     if is_agent(approach) == is_agent(reference):
         return reference
     return AGENT if is_agent(approach) else BASELINE
+
+
+def what_a_claim_needs(approaches: Sequence[str], reference: str) -> str:
+    """Which arms a run without a claim lacks for one, for people."""
+    agents = [name for name in approaches if is_agent(name)]
+    others = [name for name in approaches if not is_agent(name) and not (agents and name == "no_context")]
+    said = []
+    if others or not agents:
+        found = [name for name in others if name == "tools" or name.startswith(TOOL_PREFIX)]
+        said.append(_beside(found, others, reference_for("tools", reference), "tools (or tools-NAME)"))
+    if agents:
+        with_tool = [name for name in agents if agent_tool_of(name)]
+        said.append(_beside(with_tool, agents, reference_for(AGENT, reference), f"{AGENT_PREFIX}NAME"))
+    return ", or ".join(said)
+
+
+def _beside(found: Sequence[str], arms: Sequence[str], reference: str, wanted: str) -> str:
+    """What is missing of an arm with a tool and the arm that it is compared with."""
+    if reference in arms:
+        return f"the arm {wanted} beside {reference}"
+    if found:
+        return f"the arm {reference}, which {' and '.join(found)} {'is' if len(found) == 1 else 'are'} compared with"
+    return f"the arms {reference} and {wanted}"
 
 
 def agent_tool_of(approach: str) -> str | None:

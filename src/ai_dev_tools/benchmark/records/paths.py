@@ -31,6 +31,7 @@ FETCHED = tuple(str(Path(path).parent) for path in (WEIGHTS, CORPUS_RECEIPT, REP
 CONTEXTS = "results/contexts/{task}.{tool}.jsonl"
 PREPARED = "results/prepared/{task}.{tool}.jsonl"
 PREPARED_FILES = "results/prepared/files"
+PREPARED_CHECK = "results/prepared/{tool}.checked"
 PROMPTS = "results/prompts/{task}.jsonl"
 
 RUN = "results/{profile}"

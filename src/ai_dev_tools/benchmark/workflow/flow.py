@@ -25,6 +25,7 @@ from ai_dev_tools.benchmark.execution.start_block import WORKER
 from ai_dev_tools.benchmark.planning.experiment import Experiment
 from ai_dev_tools.benchmark.planning.opening import open_experiment
 from ai_dev_tools.benchmark.planning.pricing import unused_prices
+from ai_dev_tools.benchmark.planning.unused_settings import unused_settings
 from ai_dev_tools.benchmark.plugins import APPROACHES, PLOTS, LoadedPlugin
 from ai_dev_tools.benchmark.prompts.agent_tools import agent_tool
 from ai_dev_tools.benchmark.prompts.containment import choose_sandbox
@@ -90,6 +91,7 @@ class Flow:
         if workflow.is_main_process:
             several = self.config.compare or self.config.batch  # whose profiles ask other models
             unused = [] if several else unused_prices(self.config, self.experiment.instances(self.config.profile))
+            unused += unused_settings(self.experiment)
             for line in (*self.config.replaced, *self.experiment.notes, *unused):
                 print(f"note: {line}", file=sys.stderr)
             self._check_machine()

@@ -21,6 +21,7 @@ from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, Co
 from ai_dev_tools.benchmark.planning.disclosure import destinations
 from ai_dev_tools.benchmark.planning.experiment import Experiment
 from ai_dev_tools.benchmark.planning.opening import open_experiment
+from ai_dev_tools.benchmark.planning.unused_settings import unused_settings
 from ai_dev_tools.benchmark.prompts.sizes import baseline_rows, misfits, refuse_wrong_sizes, size_problem
 from ai_dev_tools.benchmark.prompts.tool_spec import ToolSpec
 from ai_dev_tools.benchmark.records import paths
@@ -28,6 +29,7 @@ from ai_dev_tools.benchmark.records.endpoint_spec import is_url
 from ai_dev_tools.benchmark.tasks.corpora import find_corpus, load_corpora
 from ai_dev_tools.benchmark.tasks.loading import Task
 from ai_dev_tools.benchmark.tasks.workspaces import Workspaces, workspace_problem
+from ai_dev_tools.benchmark.workflow.where_set import where_to_correct
 
 MIN_FREE_GB = 1.0
 """Below this, a run may not be able to keep its samples."""
@@ -63,7 +65,7 @@ def validate(merged: Merged, overrides: Mapping[str, Any], root: Path) -> list[P
         experiment = open_experiment(config, root)
     except ConfigurationError as error:
         return [
-            PreflightCheck("config", "failed", line, "Correct it where it is set") for line in str(error).splitlines()
+            PreflightCheck("config", "failed", line, where_to_correct(line, merged)) for line in str(error).splitlines()
         ]
     profile = experiment.profile(config.profile)
     checks = [
@@ -72,6 +74,7 @@ def validate(merged: Merged, overrides: Mapping[str, Any], root: Path) -> list[P
         ),
         *(PreflightCheck("config", "warning", line) for line in config.replaced),
         *(PreflightCheck("config", "ok", line) for line in experiment.notes),
+        *(PreflightCheck("config", "warning", line) for line in unused_settings(experiment)),
         *_tasks(experiment, config.profile, root),
         *_tools(experiment),
         *_agent(experiment),

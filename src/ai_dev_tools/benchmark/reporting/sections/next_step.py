@@ -8,7 +8,7 @@ from typing import Any
 
 from ai_dev_tools.benchmark._util.text import is_missing, listing, number
 from ai_dev_tools.benchmark.config.written import spell
-from ai_dev_tools.benchmark.plugins import is_agent
+from ai_dev_tools.benchmark.plugins import is_agent, what_a_claim_needs
 from ai_dev_tools.benchmark.records.model_size import parameters, recorded_size
 from ai_dev_tools.benchmark.reporting.data import RunData
 from ai_dev_tools.benchmark.reporting.sections.reasons import Reason
@@ -57,7 +57,10 @@ def next_step(data: RunData, claims: Sequence[Claim]) -> Step:
         return "Run the same command again: it asks only for what is missing.", command(data)
     if not claims:
         if any(map(is_agent, data.approaches)):
-            return "Give the agent a tool to judge: tools=NAME adds the arm agent-NAME.", ""
+            return (
+                f"Run the arms that can be compared: a claim needs {what_a_claim_needs(data.approaches, data.reference)}.",
+                "",
+            )
         arms = ["baseline", "tools", "no_context"]
         return "Run the arms that can be compared.", command(data, approaches=arms)
     for step in ORDER:
