@@ -8,7 +8,7 @@ supervisor is not a child.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 _lock = threading.Lock()
 _running: set[OwnProgram] = set()
@@ -19,11 +19,11 @@ class OwnProgram:
     """A program that has been started.
 
     Args:
-        root: says which process is at the top of it: all below are part of it.
+        roots: says which processes are at the top of it: all below are part of it.
     """
 
-    def __init__(self, root: Callable[[], int]) -> None:
-        self._root, self._seen_s = root, 0.0
+    def __init__(self, roots: Callable[[], Sequence[int]]) -> None:
+        self._roots, self._seen_s = roots, 0.0
         with _lock:
             _running.add(self)
 
@@ -42,7 +42,7 @@ class OwnProgram:
 
     def seen_s(self) -> float:
         """CPU seconds so far; they never go down, whatever of it has ended."""
-        self._seen_s = max(self._seen_s, _tree_cpu_s(self._root()))
+        self._seen_s = max(self._seen_s, sum(map(_tree_cpu_s, self._roots())))
         return self._seen_s
 
 

@@ -50,11 +50,8 @@ def container(run_folder: RunFolder, shown: Shown, shared_memory_bytes: int) -> 
     Raises:
         ConfigurationError: a place cannot be shown.
     """
-    root, name, places = (
-        run_folder.scratch / "root",
-        f"ai-dev-tools-agent-{secrets.token_hex(6)}",
-        run_folder.places("podman"),
-    )
+    name, places = f"ai-dev-tools-agent-{secrets.token_hex(6)}", run_folder.places("podman")
+    root, keeper = run_folder.scratch / "root", run_folder.scratch / "keeper"
     root.mkdir()
     for link, target in shown.links.items():
         (root / link.lstrip("/")).symlink_to(target)
@@ -62,8 +59,9 @@ def container(run_folder: RunFolder, shown: Shown, shared_memory_bytes: int) -> 
     streams = {Path(place): run_folder.scratch / Path(place).name for place in STREAMS}
     further = {Path(place): path for place, path in (shown.more or {}).items()}
     words = [
-        podman() or "podman", "run", "--rm", "--interactive", "--name", name, "--log-driver", "none", "--network", "none",
-        "--no-hosts", "--http-proxy=false", "--userns", "host", "--cap-drop", "all", "--hostname", "sandbox",
+        podman() or "podman", "run", "--rm", "--interactive", "--name", name, "--conmon-pidfile", str(keeper),
+        "--log-driver", "none", "--network", "none", "--no-hosts", "--http-proxy=false",
+        "--userns", "host", "--cap-drop", "all", "--hostname", "sandbox",
         "--security-opt", "no-new-privileges", "--security-opt", "label=disable", "--shm-size", str(shared_memory_bytes),
         "--read-only", "--read-only-tmpfs=false", "--workdir", str(places.case),
         *(word for path in sorted(set(shown.read)) for word in _volume(path, path, "ro")),
@@ -72,7 +70,7 @@ def container(run_folder: RunFolder, shown: Shown, shared_memory_bytes: int) -> 
         "--rootfs", str(root),
     ]  # fmt: skip
     removal = [words[0], "rm", "--force", "--ignore", "--time", "0", name]
-    return Starter(words, _environment(), STREAMS, removal)
+    return Starter(words, _environment(), STREAMS, removal, keeper)
 
 
 def _volume(path: Path, place: Path, access: str) -> list[str]:

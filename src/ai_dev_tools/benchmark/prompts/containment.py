@@ -129,6 +129,7 @@ class Starter:
         words: what stands in front of the command of the supervisor.
         environment: of the program that makes the sandbox; None: the same as that of the program in it.
         outputs: where the sandbox shows the files for stdout and stderr, if it does not pass on open ones.
+        keeper: file with the number of the process that the sandbox is below, if that is not the one that made it.
         removal: what takes the sandbox away if the program that made it does not, which is given time for that.
     """
 
@@ -136,6 +137,7 @@ class Starter:
     environment: Mapping[str, str] | None = None
     outputs: tuple[str, str] | None = None
     removal: Sequence[str] = ()
+    keeper: Path | None = None
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -228,7 +230,7 @@ class Contained:
             command = [*starter.words, *command]
         elif sandbox == "bubblewrap":
             command = [*_bubblewrap(run_folder, argv, needed, limits, network), *command]
-        self._removal = starter.removal if starter else ()
+        self._removal, self._keeper = (starter.removal, starter.keeper) if starter else ((), None)
         self._outside = environment if starter is None or starter.environment is None else starter.environment
         self._problems, self._sandbox, self._seconds = run_folder.scratch / "problems", sandbox, limits.seconds
         self._said, self._silent, self._closed = b"", False, False
@@ -237,7 +239,7 @@ class Contained:
                 command, env=self._outside, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
                 pass_fds=[*outputs, *([] if stdin is None else [stdin.fileno()])], start_new_session=True,
             )  # fmt: skip
-        self._program = OwnProgram(self._top)
+        self._program = OwnProgram(self._tops)
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):
             self._process.stdin.write(json.dumps(request).encode() + b"\n")
@@ -280,7 +282,7 @@ class Contained:
         with contextlib.suppress(OSError):
             stdin.close()  # without it, a supervisor ends its tool and itself
         found = self.ended_within(ASKED_TO_END_S)
-        if found is None:
+        if found is None or self._removal:
             self._program.look()
         if self._removal:
             self._clean_up()
@@ -292,10 +294,13 @@ class Contained:
                 os.kill(int(self._said.splitlines()[0]), signal.SIGCONT)
         return found or self.ended_within(ENDING_S)
 
-    def _top(self) -> int:
-        """The process above the program: without a sandbox, its supervisor leaves the one that was started."""
+    def _tops(self) -> list[int]:
+        """The processes above the program: without a sandbox, its supervisor leaves the one that was started."""
         supervisor_id, line_end, _ = self._said.partition(b"\n")
-        return int(supervisor_id) if self._sandbox == "none" and line_end else self._process.pid
+        if self._sandbox == "none" and line_end:
+            return [int(supervisor_id)]
+        further = self._keeper.read_text() if self._keeper and self._keeper.is_file() else ""
+        return [self._process.pid, *map(int, further.split())]
 
     def _clean_up(self) -> None:
         """Wait until the sandbox is taken away, or take it away."""
