@@ -14,7 +14,8 @@ import yaml
 from pydantic import ValidationError
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.tasks.corpora import CorpusUnavailable, fetch_corpus, load_corpora
+from ai_dev_tools.benchmark.tasks.corpora import CorpusUnavailable, load_corpora
+from ai_dev_tools.benchmark.tasks.corpus_files import fetch_corpus
 from ai_dev_tools.benchmark.tasks.excerpts import Excerpt
 from ai_dev_tools.benchmark.tasks.loading import Task, load_task, render_question
 from support.repository import ROOT

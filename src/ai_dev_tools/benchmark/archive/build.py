@@ -51,7 +51,7 @@ from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.about import Subject
 from ai_dev_tools.benchmark.records.archive_names import plugin_member
 from ai_dev_tools.benchmark.records.plan import read_plans
-from ai_dev_tools.benchmark.tasks.corpora import listing_of
+from ai_dev_tools.benchmark.tasks.corpus_files import listing_of
 from ai_dev_tools.benchmark.tasks.receipts import read_receipt
 
 BY_TASK = ("fetch_corpus", "collect_contexts", "render_prompts")

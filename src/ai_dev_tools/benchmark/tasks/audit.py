@@ -9,7 +9,8 @@ from pathlib import Path
 
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
 from ai_dev_tools.benchmark.records import paths
-from ai_dev_tools.benchmark.tasks.corpora import Corpus, CorpusUnavailable, fetch_corpus, find_corpus, load_corpora
+from ai_dev_tools.benchmark.tasks.corpora import Corpus, CorpusUnavailable, find_corpus, load_corpora
+from ai_dev_tools.benchmark.tasks.corpus_files import fetch_corpus
 from ai_dev_tools.benchmark.tasks.loading import find_tasks, load_task
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ai_dev_tools.benchmark.records.sample import write_atomically
-from ai_dev_tools.benchmark.tasks.corpora import Corpus, CorpusUnavailable, fetch_corpus
+from ai_dev_tools.benchmark.tasks.corpora import Corpus, CorpusUnavailable
+from ai_dev_tools.benchmark.tasks.corpus_files import fetch_corpus
 from ai_dev_tools.benchmark.tasks.repositories import fetch_repository
 from ai_dev_tools.benchmark.tasks.workspaces import WorkspaceSource
 
