@@ -190,7 +190,7 @@ def _fields(sample: Sample, prompt: Prompt | None) -> list[list[object]]:
 
     A plugin is not needed to show a run, so what its scorer said is shown where it is known from the sample.
     """
-    if prompt is None or not prompt.truth or sample.response is None:
+    if prompt is None or not prompt.truth or sample.response is None or sample.error:
         return []
     known = [rule for rule in prompt.scoring if not foreign_scorers([rule])]
     scores: dict[str, float | None] = {**score_fields(sample.answer, prompt.truth, known)}

@@ -10,6 +10,7 @@ import pandas as pd
 from ai_dev_tools.benchmark._util.text import is_missing, listing, number, ratio_axis, signed
 from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
+from ai_dev_tools.benchmark.plugins import is_agent
 from ai_dev_tools.benchmark.records.names import figure_id
 from ai_dev_tools.benchmark.records.prices import MONEY
 from ai_dev_tools.benchmark.reporting.data import REFERENCE, RunData, plain_float, settles_nothing
@@ -186,7 +187,9 @@ def quality(data: RunData) -> Section:
         plot="pareto",
         data=table,
     )
-    return Section("quality", "Quality against cost", (figure, _controls_figure(data), controls_table(data)))
+    # each control is about what one prompt shows
+    controls = () if all(map(is_agent, data.approaches)) else (controls_table(data),)
+    return Section("quality", "Quality against cost", (figure, _controls_figure(data), *controls))
 
 
 def _points(data: RunData) -> pd.DataFrame:

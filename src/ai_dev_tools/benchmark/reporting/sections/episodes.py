@@ -8,6 +8,7 @@ import pandas as pd
 
 from ai_dev_tools.benchmark._util.text import is_missing, listing, number
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
+from ai_dev_tools.benchmark.plugins import is_agent
 from ai_dev_tools.benchmark.reporting.data import RunData, plain_float
 from ai_dev_tools.benchmark.reporting.document import Block, Column, Figure, Table, ranked
 
@@ -57,7 +58,8 @@ def episodes(data: RunData) -> Iterator[Block]:
     ).dropna(subset="value")
     if len(bars):
         yield _figure(bars)
-    yield _table(data, arms)
+    absent = [arm for arm in data.approaches if is_agent(arm) and arm not in arms]
+    yield _table(data, arms, f" Without a completed episode: {listing(absent)}." if absent else "")
 
 
 def _mean(data: RunData, metric: str, **place: str) -> float | None:
@@ -80,7 +82,7 @@ def _figure(bars: pd.DataFrame) -> Figure:
     )
 
 
-def _table(data: RunData, arms: list[str]) -> Table:
+def _table(data: RunData, arms: list[str], absent: str) -> Table:
     rows = [
         ranked(
             {
@@ -99,6 +101,6 @@ def _table(data: RunData, arms: list[str]) -> Table:
     caption = (
         "Means of completed episodes; the last six columns are tokens. A tool that is never used says nothing about its "
         "help, and a limit that many episodes reach decides much of the result. Newly read tokens were not in the server's "
-        "cache; a bill counts all that were sent."
+        f"cache; a bill counts all that were sent.{absent}"
     )
     return Table("episodes", "Turns, tool calls and limits", caption, COLUMNS, rows, "No episodes.")

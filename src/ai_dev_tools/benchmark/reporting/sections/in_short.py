@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from ai_dev_tools.benchmark._util.text import is_missing, listing, number, plural, signed
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
-from ai_dev_tools.benchmark.plugins import AGENT, AGENT_FLOOR, TOOL_PREFIX, agent_tool_of
+from ai_dev_tools.benchmark.plugins import AGENT, AGENT_FLOOR, TOOL_PREFIX, agent_tool_of, is_agent, reference_for
 from ai_dev_tools.benchmark.reporting.data import RunData, records
 from ai_dev_tools.benchmark.reporting.document import InShort
 from ai_dev_tools.benchmark.reporting.sections.next_step import next_step
@@ -25,12 +25,14 @@ class Judged:
         row: of the verdicts table, over all tasks.
         tool, model: their names where there are several, else empty.
         reasons: in plain words, the weightiest first.
+        noun: what is used where there is one: findings, or an agent's tool.
     """
 
     row: Mapping[str, Any]
     tool: str
     model: str
     reasons: tuple[Reason, ...]
+    noun: str = "the findings"
 
     @property
     def word(self) -> str:
@@ -48,7 +50,7 @@ class Judged:
     @property
     def name(self) -> str:
         """The tool and the model, as far as there are several."""
-        return f"{self.tool or 'the findings'}{self.where}"
+        return f"{self.tool or self.noun}{self.where}"
 
     @property
     def settled(self) -> bool:
@@ -96,8 +98,12 @@ def _judged(data: RunData) -> list[Judged]:
     for row in rows:
         approach, model = str(row["approach"]), str(row["models"])
         words = {"reference": what_is_shown(str(row["reference"])), "approach": what_is_shown(approach)}
-        shown = tool_name(approach) if len(tools) > 1 else "", model if len(models) > 1 else ""
-        found.append(Judged(row, *shown, tuple(reasons_of(row, words))))
+        name = tool_name(approach)
+        if is_agent(approach) and not all(map(is_agent, tools)):
+            name = f"{name} in the agent"
+        shown = name if len(tools) > 1 else "", model if len(models) > 1 else ""
+        noun = {"noun": name} if is_agent(approach) else {}
+        found.append(Judged(row, *shown, tuple(reasons_of(row, words)), **noun))
     return found
 
 
@@ -141,11 +147,17 @@ def _asked(data: RunData) -> str:
         run = [name for name in data.approaches if name in present]
         verb = "was" if len(run) == 1 else "were"
         return f"{models} answered {on}, but there is nothing to compare: only {listing(run, MOST_NAMED)} {verb} run."
-    named = [tool_name(name) for name in compared]
-    found = (
-        what_is_shown(compared[0]) if len(compared) == 1 else f"the findings of each tool: {listing(named, MOST_NAMED)}"
-    )
-    return f"{models} answered the same {on}, once with {what_is_shown(data.reference)} and once with {found}."
+    groups: dict[str, list[str]] = {}
+    for name in compared:
+        groups.setdefault(reference_for(name, data.reference), []).append(name)
+    return f"{models} answered the same {on}, {'; '.join(_both_ways(*group) for group in groups.items())}."
+
+
+def _both_ways(reference: str, arms: list[str]) -> str:
+    """`once with the raw files and once with the findings of the tools`."""
+    each = "the same agent with each tool" if is_agent(reference) else "the findings of each tool"
+    several = f"{each}: {listing([tool_name(name) for name in arms], MOST_NAMED)}"
+    return f"once with {what_is_shown(reference)} and once with {what_is_shown(arms[0]) if len(arms) == 1 else several}"
 
 
 def _results(data: RunData, judged: list[Judged]) -> Iterator[str]:
@@ -220,7 +232,7 @@ def _open(group: list[Judged]) -> Iterator[str]:
     """Claims that are open, those of one reason in one sentence."""
     for why, claims in _alike(group):
         tools, models = _names(claims, "tool"), _names(claims, "model")
-        subject = listing(tools, MOST_NAMED) if tools else "using the findings"
+        subject = listing(tools, MOST_NAMED) if tools else f"using {claims[0].noun}"
         verb = "save" if len(tools) > 1 else "saves"
         things = " or ".join(dict.fromkeys(claim.thing for claim in claims))
         on = f" on {listing(models, MOST_NAMED)}" if models else ""

@@ -77,9 +77,9 @@ def next_step(data: RunData, claims: Sequence[Claim]) -> Step:
 def _needed(data: RunData, claim: Claim) -> str:
     """The step that a claim needs; empty if its word stands."""
     row, reasons = claim
-    if row["verdict"] in ("saves", "costs") or not reasons:
+    step = reasons[0].step if reasons else ""
+    if step != "tool" and (row["verdict"] in ("saves", "costs") or not step):
         return ""
-    step = reasons[0].step
     if small_models(data) and step not in ("finish", "tool", "truth", "floor"):
         return "larger_model"
     more_could_decide = not is_missing(row.get("samples_could_decide"))

@@ -258,7 +258,7 @@
         if (one.error) children.push(make("p", { className: "notice error" }, one.error));
         if (one.turns) children.push(...episode(one));
         children.push(pre(one.turns ? "Last message of the model" : "Answer of the model", one.response));
-        if (one.answer === null && one.response !== null) children.push(make("p", { className: "notice warning" }, "This answer could not be parsed as JSON" + (row[SCORE] === null ? "." : " and scores 0.")));
+        if (one.answer === null && one.response !== null && !one.error) children.push(make("p", { className: "notice warning" }, "This answer could not be parsed as JSON" + (row[SCORE] === null ? "." : " and scores 0.")));
         if (one.fields.length) children.push(make("h4", {}, "Score per field"), grid(["Field", "Scorer", "Weight", "Score", "Expected", "Given"], one.fields.map((f) => [f[0], f[1], f[2], fixed(f[3], 3), f[4] ?? "–", f[5] ?? "–"])));
         else children.push(pre("Truth", one.truth));
         children.push(make("h4", {}, "Arms of this case side by side"), await arms(row));
@@ -298,7 +298,7 @@
         title.addEventListener("click", () => show(other, true));
         return make("div", { className: "arm" + (other === row ? " here" : "") }, title,
           make("p", {}, "score " + fixed(other[SCORE], 3) + " · " + fixed(other[TOKENS], 0) + " tokens · " + fixed(other[TIME], 2) + " s"),
-          make("pre", { dir: "auto", tabIndex: 0 }, one.response ?? one.error ?? "no answer"));
+          make("pre", { dir: "auto", tabIndex: 0 }, one.error ?? one.response ?? "no answer"));
       }));
       return make("div", { className: "arms" }, ...cards);
     };
