@@ -61,22 +61,22 @@ def lines(pieces: Iterable[bytes], limit: int | None = None) -> Iterator[bytes]:
         *ended, rest = piece.split(b"\n")
         for end in ended:
             _check_length(length + len(end), limit)
-            yield from _unless_blank(b"".join([*begun, end]))
+            line = b"".join([*begun, end]) if length else end
             begun, length = [], 0
-        begun.append(rest)
-        length += len(rest)
-        _check_length(length, limit)
-    yield from _unless_blank(b"".join(begun))
+            if line and not line.isspace():
+                yield line
+        if rest:
+            begun.append(rest)
+            length += len(rest)
+            _check_length(length, limit)
+    line = b"".join(begun)
+    if line and not line.isspace():
+        yield line
 
 
 def _check_length(length: int, limit: int) -> None:
     if length > limit:
         raise TooLongError(f"a line is longer than {limit // 1_000_000} MB")
-
-
-def _unless_blank(line: bytes) -> Iterator[bytes]:
-    if line.strip():
-        yield line
 
 
 def decoded(data: bytes) -> JsonValue:
