@@ -54,7 +54,7 @@ EXPECTED: dict[str, Expected] = {
     "busy_503_retry_after": passing("503 with `Retry-After: 1` (obeyed)", "overloaded"),
     "truncated_ndjson": passing("stream cut in mid-line", "malformed_response"),
     "invalid_json": passing("a line that is not JSON", "malformed_response"),
-    "json_that_is_no_object": passing("a line that is no JSON object", "malformed_response"),
+    "json_that_is_no_object": passing("a line that is not a JSON object", "malformed_response"),
     "invalid_utf8": passing("a line that is not UTF-8", "malformed_response"),
     "line_without_end": passing("a line of more than 16 MB", "malformed_response"),
     "no_done": passing("stream that ends without `done`", "malformed_response"),

@@ -1,4 +1,4 @@
-"""A fake agent of others: does what its first argument says, to try the meter and its sandbox; it judges nothing.
+"""A fake third-party agent: does what its first argument says, to try the meter and its sandbox; it judges nothing.
 
     python agent_program.py SCRIPT BASE_URL MODEL QUESTION_FILE ANSWER_FILE
 

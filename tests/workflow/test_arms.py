@@ -128,7 +128,7 @@ def test_a_failing_tool_fails_its_arm_and_the_rest_goes_on(project: Project) -> 
         == {  # type: ignore[index]
             "crashes ended with exit code 1"[:30],
             "hangs did not end within 0.5 s"[:30],
-            "raves printed what is not json"[:30],
+            "raves: the output is not valid json"[:30],
         }
     )
     ratios = {

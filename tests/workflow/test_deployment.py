@@ -113,7 +113,7 @@ def test_tasks_are_found_beside_the_snakefile_or_in_the_package(tmp_path: Path) 
 def test_nowhere_to_find_tasks_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("CHECKOUT", "PACKAGED"):
         monkeypatch.setattr(f"ai_dev_tools.benchmark.config.shipped_files.{name}", tmp_path)
-    with pytest.raises(ConfigurationError, match=r"no tasks beside the Snakefile .* pip install \."):
+    with pytest.raises(ConfigurationError, match=r"no tasks next to the Snakefile .* pip install \."):
         workflow_home("https://example.org/workflow")
 
 

@@ -270,7 +270,7 @@ def test_a_stopped_command_leaves_nothing_running(slow: Place, signum: int, code
     assert process.returncode == code, said
     wait_for_nothing(slow.folder)
     if code > 0:
-        assert "the same command goes on" in said
+        assert "the same command continues" in said
 
 
 # -------------------------------------------------------------------------------------------------------------- batches

@@ -175,7 +175,7 @@ def test_a_token_that_no_header_can_carry_is_refused_and_not_shown(value: str, m
         monkeypatch.setattr(os, "environ", {**os.environ, "LAB_TOKEN": value})
     else:
         monkeypatch.setenv("LAB_TOKEN", value)
-    with pytest.raises(BenchmarkError, match="LAB_TOKEN holds what no header can carry") as caught:
+    with pytest.raises(BenchmarkError, match="LAB_TOKEN contains characters that a header cannot carry") as caught:
         authorization(EndpointSpec(token_env="LAB_TOKEN"))
     assert "Marker" not in str(caught.value)
 

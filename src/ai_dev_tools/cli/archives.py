@@ -1,4 +1,4 @@
-"""Commands about archives: verify, unpack, render. They run nothing of the sender's, and no plugin."""
+"""Commands about archives: verify, unpack, render. They run no code of the sender, and no plugin."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class CommandRequest:
 
     @classmethod
     def of(cls, context: typer.Context) -> CommandRequest:
-        """The shared options of a command; ends the program where one cannot be meant so."""
+        """The shared options of a command; ends the program if one makes no sense."""
         given = context.params
         for name in SETTINGS:
             value = given.get(name)
@@ -165,7 +165,7 @@ def start(request: CommandRequest, target: str, present: Present) -> int:
         say("error: the run did not finish; what it measured is kept, the same command asks only for the rest")
         code = FAILED
     elif code:
-        say("stopped; what was measured is kept, the same command goes on")
+        say("stopped; what was measured is kept, the same command continues")
     return code
 
 

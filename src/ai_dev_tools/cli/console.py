@@ -25,7 +25,7 @@ NARROWEST = 12
 
 
 def say(line: str) -> None:
-    """A line for people, beside the data on standard output; whatever it holds, it is one visible line."""
+    """A line for people, on standard error; always one visible line."""
     print(visible_line(line), file=sys.stderr, flush=True)
 
 

@@ -22,13 +22,14 @@ def import_runs(
         ),
     ],
     name: Annotated[
-        str | None, typer.Option("--as", help="Name of the result [default: from the names of what is imported]")
+        str | None, typer.Option("--as", help="Name of the result [default: from the names of the imports]")
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Archives: its folder [default: results/comparison/NAME]")
     ] = None,
     separate: Annotated[
-        bool, typer.Option("--separate", help="Archives: keep apart what cannot be pooled, instead of refusing")
+        bool,
+        typer.Option("--separate", help="Archives: keep runs apart that cannot be pooled, instead of refusing them"),
     ] = False,
     report: Annotated[bool, typer.Option(help="Old results: also render the report")] = True,
     root: Root = None,

@@ -49,7 +49,9 @@ Output = Annotated[
 # of every command that opens the workflow; `Cores` only where something is run
 
 Settings = Annotated[Names, typer.Option(metavar="KEY=VALUE ...", help="Any setting of config/config.yaml")]
-ConfigFiles = Annotated[list[Path] | None, typer.Option(metavar="FILE", help="Settings to lay over config/config.yaml")]
+ConfigFiles = Annotated[
+    list[Path] | None, typer.Option(metavar="FILE", help="Settings that override config/config.yaml")
+]
 Cores = Annotated[str | None, typer.Option(help="Cores for Snakemake [default: all]")]
 Root = Annotated[Path | None, typer.Option("--root", help="The workflow's folder [default: found upwards from here]")]
 AsJson = Annotated[bool, typer.Option("--json", help="Data for programs on standard output")]

@@ -1,4 +1,4 @@
-"""The command `plan`: what a run would claim, can find, would ask and take."""
+"""The command `plan`: what a run would claim, can find and would ask, and how long it takes."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def plan(
 
 
 def plan_of(experiment: Experiment, root: Path, effect: float | None = None) -> tuple[JsonObject, str]:
-    """What a run sets out to show, what it can find, and what it takes: for programs, and for people."""
+    """What a run sets out to show, what it can find, and how long it takes: for programs, and for people."""
     from ai_dev_tools.benchmark._util.clock import duration
     from ai_dev_tools.benchmark.analysis.continuity import compared_with
     from ai_dev_tools.benchmark.planning.disclosure import destinations

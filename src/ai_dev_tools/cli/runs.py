@@ -54,7 +54,7 @@ def batch(
 
 def report(
     context: typer.Context,
-    partial: Annotated[bool, typer.Option(help="From what exists")] = False,
+    partial: Annotated[bool, typer.Option(help="Use only what exists")] = False,
     profile: Profile = None, tasks: Tasks = None, samples: Samples = None, approaches: Approaches = None,
     models: Models = None, tools: Tools = None, endpoint: Endpoint = None, output_format: Output = None,
     config: Settings = None, configfile: ConfigFiles = None, cores: Cores = None, root: Root = None,
@@ -80,7 +80,7 @@ def archive(
 
 
 def _archived(as_json: bool) -> Present:
-    """Presents the archive that a run was put into."""
+    """Presents the archive that was made of a run."""
 
     def present(experiment: Experiment, root: Path, command: str) -> None:
         from ai_dev_tools.benchmark.records import paths

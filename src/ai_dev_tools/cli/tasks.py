@@ -121,7 +121,7 @@ def _listed_sizes(path: Path, task: JsonObject, root: Path) -> tuple[list[str], 
     """Sizes of the cases that a task has from lists, and whether all lists are available; fetches nothing."""
     folder, declared = path.parent, task.get("cases_from")
     if not declared and not any((folder / name).is_file() for name in ("cases.jsonl", "cases.csv")):
-        return [], True  # importing what reads lists takes longer than all the rest
+        return [], True  # importing the module that reads lists takes longer than all the rest
     from ai_dev_tools.benchmark.config.parsing import parse
     from ai_dev_tools.benchmark.records.paths import CASE_LIST
     from ai_dev_tools.benchmark.tasks.case_lists import CaseList, list_files, listed_cases
@@ -137,7 +137,7 @@ def _listed_sizes(path: Path, task: JsonObject, root: Path) -> tuple[list[str], 
 
 
 def text_or_file(value: str) -> str:
-    """The text itself, or with `@FILE` what the file says."""
+    """The text itself, or with `@FILE` the content of the file."""
     if not value.startswith("@"):
         return value
     try:

@@ -1,4 +1,4 @@
-"""The command `watch`: a run as it goes on, from its sample files."""
+"""The command `watch`: the progress of a run, from its sample files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An agent of others in podman: what it reaches and leaves, and when podman is taken. The agent is a scripted, labelled fake."""
+"""A third-party agent in podman: what it reaches and leaves, and when podman is taken. The agent is a scripted, labelled fake."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from ai_dev_tools.benchmark.agents import podman, sandbox
 from ai_dev_tools.benchmark.agents.meter import MeterServer
 from ai_dev_tools.benchmark.prompts.containment import bubblewrap_problem
 from fakes.ollama import FakeOllama
-from support.agents_of_others import ANSWER, play, program
 from support.repository import ROOT
+from support.third_party_agents import ANSWER, play, program
 
 pytestmark = pytest.mark.slow
 HOLD = """
@@ -29,7 +29,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(sys.argv[1]) / "tests"))
 from ai_dev_tools.benchmark.agents.meter import MeterServer
 from fakes.ollama import FakeOllama
-from support.agents_of_others import play, program
+from support.third_party_agents import play, program
 with MeterServer() as meter, FakeOllama() as fake:
     play(meter, fake, program("chat+sleep", sandbox="podman"))
 """

@@ -385,7 +385,7 @@ def _write_tool(folder: Path) -> None:
 
 
 def _write_agent(folder: Path) -> None:
-    """The labelled, scripted agent of others, installed where agents are."""
+    """The labelled, scripted third-party agent, installed where agents are."""
     place = folder / "resources" / "agents" / "scripted"
     place.mkdir(parents=True)
     shutil.copy(agent_program.__file__, place)

@@ -48,7 +48,7 @@ def test_a_long_file_is_read_in_parts() -> None:
 def test_what_is_searched_for_is_text_and_no_pattern() -> None:
     assert call("search", pattern="os.getcwd()", path="") == "app/main.py:5: return os.getcwd()"
     assert call("search", pattern=".*", path="") == "no line contains it"
-    assert call("search", pattern=" ", path="") == "there is no text to find"
+    assert call("search", pattern=" ", path="") == "there is no text to search for"
 
 
 def test_no_action_returns_more_than_its_limit() -> None:
@@ -86,7 +86,7 @@ def test_a_workspace_of_files_is_read_as_it_was_when_the_prompts_were_made(tmp_p
     assert workspace_texts(there) == {"a.py": "x = 1\n"}
     assert workspace_texts(case_workspace("one", {"b.py": "", "a.py": "1"})) == {"a.py": "1", "b.py": ""}
     (tmp_path / "a.py").write_text("x = 2\n")
-    with pytest.raises(ConfigurationError, match="not what they were"):
+    with pytest.raises(ConfigurationError, match="have changed since the prompts were made"):
         workspace_texts(there)
     (tmp_path / "a.py").unlink()
     with pytest.raises(ConfigurationError, match="cannot be read"):

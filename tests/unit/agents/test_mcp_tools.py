@@ -84,7 +84,7 @@ def test_an_error_of_a_tool_is_shown_to_the_model_and_the_episode_goes_on(
         ("hang", "index: its MCP server did not answer within 0.5 s"),
         (
             "babble",
-            "index: its MCP server printed what is not a message of MCP, for which stdout is reserved: Indexing 10 files",
+            "index: its MCP server printed something other than MCP messages, for which stdout is reserved: Indexing 10 files",
         ),
     ],
 )
@@ -108,7 +108,7 @@ def test_a_server_that_dies_hangs_or_babbles_ends_the_episode(action: str, expec
         (
             "garbage",
             60.0,
-            "index: its MCP server printed what is not a message of MCP, for which stdout is reserved: Welcome to",
+            "index: its MCP server printed something other than MCP messages, for which stdout is reserved: Welcome to",
         ),
         ("empty", 60.0, "index: its MCP server offers no tools"),
         (

@@ -177,7 +177,7 @@ class TestForcing:
     def test_another_model_is_refused_in_one_line(self, meter: MeterServer, ollama: FakeOllama, path: str) -> None:
         with episode(meter, ollama) as (url, account):
             status, (said,) = post(url + path, chat("hi") | {"model": "gpt-9", "prompt": "hi"})
-        line = "the agent asked for the model 'gpt-9', but this run is about 'fake:1b'"
+        line = "the agent asked for the model 'gpt-9', but this run asks 'fake:1b'"
         assert status == 400 and line in json.dumps(said)
         assert [refusal.line for refusal in account.refusals] == [line]
         assert not ollama.measured and not account.turns

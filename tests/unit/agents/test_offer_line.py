@@ -40,7 +40,7 @@ def test_a_server_that_cannot_be_used_is_one_line_before_the_first_request(tmp_p
 
 def test_a_tool_for_agents_alone_has_no_findings_to_show(tmp_path: Path) -> None:
     spec = load_tool(written(tmp_path, {"instructions": "Be brief."}, version="3"))
-    with pytest.raises(ConfigurationError, match=r"says nothing about a case by itself.*agent-index"):
+    with pytest.raises(ConfigurationError, match=r"cannot be used in single prompts.*agent-index"):
         require_findings(spec)
     assert installed_version(spec) == "3"
     assert agent_tool(spec).instructions == "Be brief."
@@ -59,5 +59,5 @@ def test_a_program_in_an_environment_of_its_own_has_the_version_that_is_there(tm
     link.symlink_to(program)
     agent = {"mcp": {"command": [str(link), "{workspace}"]}}
     assert installed_version(load_tool(written(tmp_path, agent, package="far-away-index"))) == "4.2"
-    with pytest.raises(ConfigurationError, match="nor in that of its program"):
+    with pytest.raises(ConfigurationError, match="or in that of its program"):
         installed_version(load_tool(written(tmp_path, agent, package="not-there-either")))

@@ -1,4 +1,4 @@
-"""Agents of others: their files, their sandbox, and what is said of a wrong set-up. The agent is a labelled, scripted fake."""
+"""Third-party agents: their files, their sandbox, and what is said of a wrong set-up. The agent is a labelled, scripted fake."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ai_dev_tools.benchmark.prompts.containment import Starter, bubblewrap_probl
 from ai_dev_tools.benchmark.prompts.program_file import ProgramSpec, find_programs, installed_program, load_program
 from ai_dev_tools.benchmark.records.agent_program import AgentProgram
 from fakes.ollama import FakeOllama
-from support.agents_of_others import ANSWER, play, program
+from support.third_party_agents import ANSWER, play, program
 
 SANDBOXES = [
     "none",
@@ -79,11 +79,11 @@ def test_a_limit_of_seconds_cuts_a_turn_short(meter: MeterServer, ollama: FakeOl
 
 class TestWrongSetUps:
     def test_an_agent_that_does_not_ask_the_meter(self, meter: MeterServer, ollama: FakeOllama) -> None:
-        with pytest.raises(ConfigurationError, match=r"asked nothing of the meter: it ended properly.*base_url"):
+        with pytest.raises(ConfigurationError, match=r"sent nothing to the meter: it ended properly.*base_url"):
             play(meter, ollama, program("silent", sandbox="none"))
 
     def test_one_that_breaks_down_before_it_asks_says_why(self, meter: MeterServer, ollama: FakeOllama) -> None:
-        with pytest.raises(ConfigurationError, match="asked nothing of the meter: exit code 1: this agent broke down"):
+        with pytest.raises(ConfigurationError, match="sent nothing to the meter: exit code 1: this agent broke down"):
             play(meter, ollama, program("fail", sandbox="none"))
 
     def test_one_that_asks_for_another_model(self, meter: MeterServer, ollama: FakeOllama) -> None:
@@ -99,7 +99,7 @@ class TestWrongSetUps:
         )
 
     def test_one_that_breaks_down_later_failed_itself(self, meter: MeterServer, ollama: FakeOllama) -> None:
-        with pytest.raises(ToolError, match="broke down after 1 turn: exit code 1: this agent broke down"):
+        with pytest.raises(ToolError, match="failed after 1 turn: exit code 1: this agent broke down"):
             play(meter, ollama, program("ask+fail", sandbox="none"))
 
     def test_a_server_that_fails_is_not_the_agents_failure(self, meter: MeterServer) -> None:
@@ -133,7 +133,7 @@ class TestWrongSetUps:
     ) -> None:
         broken = Starter(["sh", "-c", "echo 'no namespaces left' >&2; exit 1", "--"])
         monkeypatch.setattr("ai_dev_tools.benchmark.agents.programs.sandbox_starter", lambda *_: broken)
-        with pytest.raises(ConfigurationError, match=r"asked nothing of the meter: .*no namespaces left"):
+        with pytest.raises(ConfigurationError, match=r"sent nothing to the meter: .*no namespaces left"):
             play(meter, ollama, program("ask+answer"))
 
 
@@ -178,7 +178,7 @@ class TestFiles:
             ({"command": ["{flder}/agent", "{question}"]}, r"\{flder\} is not a placeholder"),
             ({"command": ["{question}"]}, r"\{question\} is not a placeholder"),
             ({"environment": {}}, "would not ask the meter"),
-            ({"command": ["agent"]}, "would not know what to do"),
+            ({"command": ["agent"]}, "would not get the question"),
             ({"answer": "mail"}, "'answer"),
             ({"answer_file": "../x"}, "not a path below the workspace"),
             ({"files": {"/etc/x": ""}}, "not a path below the workspace"),

@@ -232,7 +232,7 @@ def test_the_gate_judges_money_at_the_prices_of_each_run() -> None:
 @pytest.mark.parametrize("other", [invent(n=6), priced(invent(n=6), currency="EUR")], ids=["none", "another currency"])
 def test_a_gate_on_money_needs_one_currency(other: pd.DataFrame) -> None:
     now = priced(invent(n=6)) if "currency" in other else invent(n=6)
-    with pytest.raises(ConfigurationError, match="the gate has no money to judge"):
+    with pytest.raises(ConfigurationError, match="the gate cannot compare money"):
         judge_gate(Run("now", now), Run("before", other), {"money": 1.05})
 
 

@@ -116,7 +116,7 @@ def test_settings_that_no_run_had_are_not_archived(recorded: Recorded, tmp_path:
 def test_a_replay_is_not_archived(recorded: Recorded, tmp_path: Path) -> None:
     from dataclasses import replace
 
-    with pytest.raises(BenchmarkError, match="only plays a recorded run again"):
+    with pytest.raises(BenchmarkError, match="only replays a recorded run"):
         build_archive(replace(recorded.subject, profile="light@replay"), recorded.root, tmp_path / "a.zip")
 
 

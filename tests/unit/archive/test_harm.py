@@ -64,7 +64,7 @@ HARM: dict[str, tuple[bytes, str]] = {
     "says UTF-8 of a name in ASCII": (_headers(flags=0x800), TWO_WAYS),
     "has a name that is no UTF-8": (zip_bytes([Part(b"\xff")]), TWO_WAYS),
     "has no name": (_named(""), NAME),
-    "is there twice": (_named("a", "a"), "collides"),
+    "occurs twice": (_named("a", "a"), "collides"),
     "differs in case only": (_named("Results/a", "results/A"), "collides"),
     "folds to another name": (_named("straße", "STRASSE"), "collides"),
     "is a file and a folder": (_named("a", "a/b"), "collides"),

@@ -202,7 +202,7 @@ def test_a_parquet_table_that_says_too_much_of_itself_is_refused(archive: Path, 
     made = io.BytesIO()
     pq.write_table(pa.table({"profile": ["x"]}, metadata={"pandas": "x" * (9 << 20)}), made)
     forged = forge(archive, tmp_path / "f.zip", {"recorded/tables/samples.parquet": lambda _: made.getvalue()})
-    assert "says more of itself" in verify(forged, report=False).line
+    assert "its metadata is larger than" in verify(forged, report=False).line
 
 
 def test_derived_tables_that_no_run_of_this_size_makes_are_refused(archive: Path, tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ def test_what_takes_more_memory_than_the_file_can_need_is_one_line(archive: Path
     from ai_dev_tools.benchmark.archive.limits import Limits, bounded_memory
 
     with (
-        pytest.raises(ArchiveError, match="takes more memory than any archive of its size"),
+        pytest.raises(ArchiveError, match="needs more memory than any archive of its size"),
         bounded_memory(archive, Limits(memory=64 << 20, memory_per_byte=0)),
     ):
         bytearray(1 << 30)

@@ -175,7 +175,7 @@ FORGERIES: dict[str, tuple[str, Callable[[bytes], bytes], str]] = {
     "deep nesting": (BLOCK, _once(b'"answer":{', b'"answer":' + b"[" * 9999 + b"{"), "is not a sample"),
     "a prompt": (PROMPTS, lambda c: c.replace(b"Which", b"What ", 1), "is not the one of its sha256"),
     "the truth": (PROMPTS, lambda c: c.replace(b'"truth":{"colour":"red"}', b'"truth":{"colour":"green"}'), "scores"),
-    "the plan": (f"results/{PROFILE}/plans.jsonl", lambda c: c.replace(b'"alpha": 0.05', b'"alpha": 0.5'), "as it was declared"),
+    "the plan": (f"results/{PROFILE}/plans.jsonl", lambda c: c.replace(b'"alpha": 0.05', b'"alpha": 0.5'), "after it was declared"),
     "a table row": ("recorded/tables/samples.csv", _tampered_csv, "does not say what the sample says"),
     "the Parquet table": ("recorded/tables/samples.parquet", lambda c: c[:-40] + c[-39:], "samples.parquet"),
     "a figure in the report": ("recorded/report/report.json", _better_report, "comparison metrics"),

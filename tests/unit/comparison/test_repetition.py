@@ -96,5 +96,5 @@ def test_a_replay_has_a_folder_of_its_own_and_keeps_the_plan(recorded: Recorded)
     assert block.endpoint.replay_from == f"results/{PROFILE}"
     assert replayed.plan(replayed.run) == experiment.plan(PROFILE)
     assert experiment.block(replayed.run, "fake-1b", "colours") == block, "whether or not all settings say replay"
-    with pytest.raises(BenchmarkError, match="would replace the recorded answers of 'light' by themselves"):
+    with pytest.raises(BenchmarkError, match="would replace the recorded answers of 'light' with themselves"):
         replayed.block(PROFILE, "fake-1b", "colours")

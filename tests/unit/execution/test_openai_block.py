@@ -300,7 +300,9 @@ def test_a_wait_that_no_run_should_sit_out_ends_the_block_and_keeps_what_there_i
     tmp_path: Path, fake: FakeOpenAI
 ) -> None:
     fake.choose = lambda chat: limited_for(7200) if len(fake.chats) > 2 else None
-    with pytest.raises(OverloadedError, match=r"^small: the server takes no more requests for 2\.0 h; .* Run the same"):
+    with pytest.raises(
+        OverloadedError, match=r"^small: the server accepts no more requests for 2\.0 h; .* Run the same"
+    ):
         run(a_block(tmp_path, fake.url))
     asked = len(fake.chats)
     fake.choose = lambda chat: None

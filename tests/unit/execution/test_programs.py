@@ -1,4 +1,4 @@
-"""Agents of others in a block: their episodes are samples like any other, and a wrong set-up ends the block in one line."""
+"""Third-party agents in a block: their episodes are samples like any other, and a wrong set-up ends the block in one line."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_a_limit_is_a_result(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("script", "said"), [("silent", "asked nothing of the meter"), ("other", "asked for the model 'gpt-9'")]
+    ("script", "said"), [("silent", "sent nothing to the meter"), ("other", "asked for the model 'gpt-9'")]
 )
 def test_a_wrong_set_up_ends_the_block_in_one_line(bench: Bench, script: str, said: str) -> None:
     with pytest.raises(ConfigurationError, match=said) as caught:

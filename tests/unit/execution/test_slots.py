@@ -74,7 +74,7 @@ def test_one_line_says_how_many_and_what_to_do(bench: Bench) -> None:
     bench.run(samples=1, endpoint={"max_concurrent": 4})
     (line,) = [line for line in bench.lines if "at once" in line]
     assert line == (
-        f"small: {bench.fake.url} serves 1 request at once, so no more are sent instead of 4, as the others would wait there. "
+        f"small: {bench.fake.url} serves 1 request at once, so no more are sent instead of 4, because the others would wait there. "
         "To have 4, start that server with OLLAMA_NUM_PARALLEL=4"
     )
 
@@ -231,9 +231,7 @@ def test_a_request_whose_turn_never_began_is_not_a_measured_time_out(bench: Benc
 
 def test_a_server_that_hangs_is_left_after_a_few_and_none_of_them_is_a_measurement(bench: Bench) -> None:
     bench.fake.slots = bench.fake.served = 1
-    with pytest.raises(
-        EndpointConnectionError, match=r"stopped answering; 0 samples are kept, 6 are still to be asked"
-    ):
+    with pytest.raises(EndpointConnectionError, match=r"stopped answering; 0 samples are kept, 6 are still missing"):
         bench.run(timeout_s=0.3, endpoint={"startup_timeout_s": 0.3})
     assert len(bench.asked) == FAILURES_IN_A_ROW
     bench.fake.served = 0

@@ -99,9 +99,9 @@ def test_a_run_whose_models_have_no_price_claims_no_money_and_prices_of_others_a
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"profile": "medium", "prices": {MODEL: PRICE}}, "'prices' has none for llama3.2:3b, which this run asks too"),
-        ({"prices": {MODEL: PRICE, "small": PRICE}}, f"'prices' has two for {MODEL}: '{MODEL}' and 'small'"),
-        ({"prices": {"llama3.2:3b": PRICE}, "budget": 5.0}, "'budget' is 5, but 'prices' has none for what this run asks"),
+        ({"profile": "medium", "prices": {MODEL: PRICE}}, "'prices' has no price for llama3.2:3b, which this run also asks"),
+        ({"prices": {MODEL: PRICE, "small": PRICE}}, f"'prices' has two prices for {MODEL}: '{MODEL}' and 'small'"),
+        ({"prices": {"llama3.2:3b": PRICE}, "budget": 5.0}, "'budget' is 5, but 'prices' has no price for what this run asks"),
         ({"prices": {MODEL: "list"}}, f"'prices.{MODEL}': the price list has no '{MODEL}'"),
         ({"prices": {MODEL: {"list": "gpt-4o-mni"}}}, "did you mean 'gpt-4o-mini'?"),
     ],
@@ -212,7 +212,7 @@ def test_plan_names_the_cheapest_design_that_can_decide(root: Path) -> None:
     assert design["requests"] == design["samples"] * 3
     assert design["cost"]["low"] < design["cost"]["expected"] < design["cost"]["high"]
     assert "Cheapest design that can decide: llama3.2:1b, " in text
-    assert "in a profile of their own" in text
+    assert "in a separate profile" in text
 
 
 def test_plan_without_prices_does_not_speak_of_money(root: Path) -> None:

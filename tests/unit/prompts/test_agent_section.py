@@ -68,10 +68,10 @@ def test_another_section_is_another_tool_for_an_agent(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("agent", "expected"),
     [
-        ({}, "it gives an agent nothing"),
+        ({}, "it is empty: set instructions"),
         ({"command": ["x"]}, "unknown setting 'agent.command'"),
-        (command(name="read_file"), "'read_file' is an action or a word of the agent's own"),
-        (command(name="answer"), "'answer' is an action or a word of the agent's own"),
+        (command(name="read_file"), "'read_file' is already an action or word of the agent"),
+        (command(name="answer"), "'answer' is already an action or word of the agent"),
         (command(name="Find it"), "'agent.commands.0.name' is 'Find it'"),
         (command(argv=[]), "'agent.commands.0.argv' is []: name at least 1"),
         (command(argv=["{name}", "{path}"]), "{name} is not a placeholder"),
@@ -90,9 +90,9 @@ def test_another_section_is_another_tool_for_an_agent(tmp_path: Path) -> None:
         ),
         (command(arguments={"name": {"pattern": "a+", "default": "b"}, "path": "path"}), "does not match 'pattern'"),
         (command(arguments={"workspace": "string"}), "an argument cannot be named 'workspace'"),
-        (command(argv=["sh", "-c", "grep {name} {path}"]), "'sh' starts other programs or is a shell"),
-        (command(argv=["/bin/BASH", "-c", "x", "{name}", "{path}"]), "'/bin/BASH' starts other programs or is a shell"),
-        (command(argv=["env", "X={name}", "grep", "{path}"]), "'env' starts other programs or is a shell"),
+        (command(argv=["sh", "-c", "grep {name} {path}"]), "'sh' is a shell or starts other programs"),
+        (command(argv=["/bin/BASH", "-c", "x", "{name}", "{path}"]), "'/bin/BASH' is a shell or starts other programs"),
+        (command(argv=["env", "X={name}", "grep", "{path}"]), "'env' is a shell or starts other programs"),
         (command(argv=["{python}", "-c", "print({name})", "{path}"]), "'{python}' runs code"),
         (command(argv=["python3", "-I", "{path}", "{name}"]), "'python3' runs code"),
         (command(argv=["node", "-e", "1", "-e", "{name}", "{path}"]), "'node' runs code"),
@@ -137,10 +137,10 @@ def test_a_tool_for_single_prompts_still_needs_its_fields(tmp_path: Path) -> Non
 
 
 def test_what_is_not_there_is_one_line_each(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="gives nothing to an agent, so there is no arm agent-index"):
+    with pytest.raises(ConfigurationError, match="has no section 'agent', so there is no arm agent-index"):
         agent_tool(loaded(tmp_path, command=["grep", "x"], output="text", template="{{ text }}"))
     with pytest.raises(
-        ConfigurationError, match=r"'no-such-server' of what it gives to an agent is not installed.*pip install x"
+        ConfigurationError, match=r"its program for agents, 'no-such-server', is not installed.*pip install x"
     ):
         agent_tool(loaded(tmp_path, {"mcp": {"command": ["no-such-server"]}}))
     with pytest.raises(ConfigurationError, match="pins 9"):

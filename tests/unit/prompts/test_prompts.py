@@ -141,7 +141,7 @@ def test_contexts_of_the_users_own() -> None:
     own = CaseInputs("one", {}, {}, (), given={"baseline": "long", "tools": "short"})
     assert context("baseline", own) == Context("long")
     assert context("no_context", own) == Context(None)
-    with pytest.raises(ConfigurationError, match="case 'one' gives no context for approach 'shuffled'"):
+    with pytest.raises(ConfigurationError, match="case 'one' has no context for approach 'shuffled'"):
         context("shuffled", own)
 
 

@@ -55,7 +55,7 @@ def test_what_is_not_json_is_refused_and_says_what(printed: str, words: str, out
     if output == "jsonl" and not printed:
         assert condense(tool(Path(), "x", output=output, template="{{ data }}"), b"", {}) == "[]"
         return
-    with pytest.raises(ToolError, match=r"^echo printed what is not json") as caught:
+    with pytest.raises(ToolError, match=r"^echo: the output is not valid json") as caught:
         condense(tool(Path(), "x", output=output, template="{{ data }}"), printed.encode(), {})
     assert words in str(caught.value)
 
@@ -115,7 +115,7 @@ def test_a_fixed_place_can_be_named_in_the_command() -> None:
         ("import os; os.symlink('/etc/hosts', 'report.json')", ["leads out of its folder"]),
         ("import os; os.symlink('report.json', 'report.json')", ["wrote no report.json"]),
         ("open('report.json', 'w').write('x' * 3_000_000)", ["wrote more than 2 MB to report.json"]),
-        ("open('report.json', 'w').write('oops')", ["what is not json"]),
+        ("open('report.json', 'w').write('oops')", ["the output is not valid json"]),
     ],
 )
 def test_a_tool_that_wrote_nothing_usable(code: str, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -201,7 +201,7 @@ def test_a_tool_that_never_stops_printing_is_ended_before_its_time_is_up(
     ],
 )
 def test_garbage_is_refused(output: str, code: str, tmp_path: Path) -> None:
-    assert f"echo printed what is not {output}" in failure(tmp_path, code, output=output, template="{{ data }}")
+    assert f"echo: the output is not valid {output}" in failure(tmp_path, code, output=output, template="{{ data }}")
 
 
 @pytest.mark.parametrize(
@@ -313,9 +313,9 @@ def test_the_installed_version(changed: dict[str, Any], version: str, tmp_path: 
         ({"package": "no-such-package"}, ["package 'no-such-package' is not installed"]),
         ({"package": "pytest", "version": "0.1"}, [f"is version {pytest.__version__}", "pins 0.1"]),
         ({"version": "0.1"}, ["is version unknown", "pins 0.1"]),
-        ({"version_command": ("no-such-program",)}, ["does not tell its version"]),
-        ({"version_command": ("{python}", "-c", "print('usage'); exit(2)")}, ["does not tell its version", "code 2"]),
-        ({"version_command": ("{python}", "-c", "import time; time.sleep(60)")}, ["does not tell its version"]),
+        ({"version_command": ("no-such-program",)}, ["does not report its version"]),
+        ({"version_command": ("{python}", "-c", "print('usage'); exit(2)")}, ["does not report its version", "code 2"]),
+        ({"version_command": ("{python}", "-c", "import time; time.sleep(60)")}, ["does not report its version"]),
     ],
     ids=str,
 )

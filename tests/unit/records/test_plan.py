@@ -159,7 +159,9 @@ def test_an_entry_that_was_changed_afterwards_is_noticed(change: dict[str, Any],
     declare_plan(ledger, plan_of())
     first, second = ledger.read_text().splitlines()
     ledger.write_text(f"{first}\n{json.dumps(json.loads(second) | change)}\n")
-    with pytest.raises(ConfigurationError, match=r"plans.jsonl line 2 is not a plan as it was declared"):
+    with pytest.raises(
+        ConfigurationError, match=r"plans.jsonl line 2 is not a plan, or was changed after it was declared"
+    ):
         read_plans(ledger)
     with pytest.raises(ConfigurationError, match="Restore the file"):
         declare_plan(ledger, plan_of(samples=99))
@@ -179,7 +181,7 @@ def test_no_line_can_be_taken_out_or_moved(ledger: Path) -> None:
     first, second, third = ledger.read_bytes().splitlines(keepends=True)
     for forged in (second + third, first + third, second + first + third):
         ledger.write_bytes(forged)
-        with pytest.raises(ConfigurationError, match="is not a plan as it was declared"):
+        with pytest.raises(ConfigurationError, match="is not a plan, or was changed after it was declared"):
             read_plans(ledger)
 
 

@@ -90,7 +90,7 @@ AGAIN = """snakemake --cores all --config profile=light-again 'profiles={"light-
             r"Using the findings saves tokens and time: \d+\.\d % fewer tokens \(95 % interval: [\d.]+ to [\d.]+ % fewer\) and "
             r"[\d.]+ % less time \(.*\), with answers that are no worse \(score 0\.000, at worst -0\.\d+, "
             r"on a scale of 0 to 1\)\.$",
-            "Turn on the controls, to see whether it is what the findings say that helps, or just their brevity.",
+            "Turn on the controls, to see whether the content of the findings helps, or just their brevity.",
             "snakemake --cores all --config profile=light approaches=all",
             id="saves",
         ),
@@ -104,22 +104,22 @@ AGAIN = """snakemake --cores all --config profile=light-again 'profiles={"light-
         pytest.param(
             {"samples": 8},
             r"Whether using the findings saves tokens or time is open, because 8 projects are too few to show that the answers are "
-            r"no worse\. Measured: [\d.]+ % fewer tokens \(.*\) and [\d.]+ % less time \(.*\)\.$",
+            r"not worse\. Measured: [\d.]+ % fewer tokens \(.*\) and [\d.]+ % less time \(.*\)\.$",
             "Ask more: about ",
             "snakemake --cores all --config profile=light samples=",
             id="inconclusive for lack of power",
         ),
         pytest.param(
             {"samples": 8, "models": ("smollm2:135m",), "profile": "embedded", "change": worse("baseline", "tools")},
-            r"is open, because with the raw files the model is not shown to do better than by guessing \(no_context\), so equal "
+            r"is open, because with the raw files the model does not demonstrably do better than guessing \(no_context\), so equal "
             r"answers prove nothing\.",
-            "Run a larger model: smollm2:135m cannot answer these questions well enough to judge a tool by.",
+            "Run a larger model: smollm2:135m cannot answer these questions well enough to judge a tool.",
             "snakemake --cores all --config profile=coder",
             id="inconclusive because of the floor",
         ),
         pytest.param(
             {"samples": 8, "change": worse("tools")},
-            r"is open, because with the findings of the tools the model is not shown to do better than by guessing ",
+            r"is open, because with the findings of the tools the model does not demonstrably do better than guessing ",
             "Read the answers that got worse",
             "",
             id="inconclusive because of quality",
@@ -127,7 +127,7 @@ AGAIN = """snakemake --cores all --config profile=light-again 'profiles={"light-
         pytest.param(
             {"samples": 8, "change": busy},
             r"Nothing can be said about time: other programs kept the processor busy during 100 % of the pairs\.$",
-            "Measure again, on a machine that does nothing else.",
+            "Measure again, on a machine that is otherwise idle.",
             AGAIN,
             id="invalid",
         ),
@@ -185,7 +185,7 @@ def test_every_kind_of_reason_has_plain_words(small: RunData, word: str, reasons
 def test_a_tool_that_failed_is_said_to_have_failed_and_nothing_else(small: RunData) -> None:
     failure = "the tool failed in 9 of 9 cases: no such option <b>"
     short = in_short(build_report(judged(small, "inconclusive", failure, tool_failure=failure)))
-    assert short.text.endswith(f"No figure says anything about the findings: {failure}.")
+    assert short.text.endswith(f"The figures do not describe the findings: {failure}.")
     assert short.advice.startswith("Fix the tool")
 
 

@@ -100,7 +100,7 @@ def test_a_template_that_takes_too_much_is_one_clear_line(
 ) -> None:
     monkeypatch.setattr(templating, "CPU_S", 1)
     (tmp_path / "x.md.j2").write_text(source)
-    with pytest.raises(ConfigurationError, match=r"x\.md\.j2 takes too much: it (takes|needs) more than 1 ") as caught:
+    with pytest.raises(ConfigurationError, match=r"x\.md\.j2 uses too much: it (takes|needs) more than 1 ") as caught:
         own.render(tmp_path / "x.md.j2", report, {}, RunData(RunAbout(), pd.DataFrame()))
     assert "\n" not in str(caught.value)
 

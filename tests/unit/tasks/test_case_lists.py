@@ -204,7 +204,7 @@ GOOD = "three,c,S,x = 1,grass,green,looked"
         (f"{HEADER}\n{GOOD},more\n", "line 2: found 8 cells, but the header has 7"),
         (f"{HEADER}\nthree,c\n", "line 2: found 2 cells, but the header has 7"),
         (f'{HEADER}\nthree,c,S,"x = 1,grass\n', "is not CSV"),
-        (f"{HEADER},id\n{GOOD},x\n", "line 1: column 'id' is there twice"),
+        (f"{HEADER},id\n{GOOD},x\n", "line 1: column 'id' occurs twice"),
         (f"{HEADER},truth\n{GOOD},x\n", "line 1: columns 'truth' and 'truth.colour' exclude each other"),
         (f"{HEADER}\n{GOOD}\n{GOOD.replace('green', 'blue')}\n", "line 3: 'id' is 'three', as in "),
         (f"{HEADER},truth.count\n{GOOD},many\n", "line 2: 'truth.count' is 'many': write it as JSON"),

@@ -154,7 +154,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], dict[str, Any], str]] = {
     "binary": (
         lambda mine: None,
         {"files": ["*.png"]},
-        "'files' entry '*.png' matches only what is not text: logo.png",
+        "'files' entry '*.png' matches only files that are not text: logo.png",
     ),
 }
 
@@ -174,11 +174,11 @@ def test_what_cannot_be_a_workspace_is_one_line(
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty" / ".git").mkdir(parents=True)
-    with pytest.raises(ConfigurationError, match="there is no file in it"):
+    with pytest.raises(ConfigurationError, match="it contains no files"):
         files_of(task_of(tmp_path, {"path": str(tmp_path / "empty")}), tmp_path)
 
 
-@pytest.mark.parametrize(("limit", "words"), [("MAX_FILES", "more than 2 files"), ("MAX_BYTES", "more than 0 MB")])
+@pytest.mark.parametrize(("limit", "words"), [("MAX_FILES", "more than 2 files"), ("MAX_BYTES", "larger than 0 MB")])
 def test_a_folder_that_is_too_large_is_refused(
     limit: str, words: str, mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -314,11 +314,11 @@ NOT_A_COMMIT: dict[str, tuple[dict[str, Any], str]] = {
     "nothing there": ({"git": "../../absent", "commit": COMMIT}, "neither a folder nor an address"),
     "option": ({"git": "--upload-pack=x", "commit": COMMIT}, "neither a folder nor an address"),
     "program": ({"git": "ext::sh -c x", "commit": COMMIT}, "neither a folder nor an address"),
-    "password": ({"git": "https://me:secret@example.org/x", "commit": COMMIT}, "holds a name or password"),
-    "token": ({"git": "https://ghp_secret@example.org/x", "commit": COMMIT}, "holds a name or password"),
+    "password": ({"git": "https://me:secret@example.org/x", "commit": COMMIT}, "contains a name or password"),
+    "token": ({"git": "https://ghp_secret@example.org/x", "commit": COMMIT}, "contains a name or password"),
     "two places": ({"git": "x", "path": "y"}, "give exactly one of 'corpus', 'path' and 'git'"),
     "no place": ({}, "give exactly one of 'corpus', 'path' and 'git'"),
-    "commit of a folder": ({"path": "../../mine", "commit": COMMIT}, "'commit' belongs to 'git'"),
+    "commit of a folder": ({"path": "../../mine", "commit": COMMIT}, "'commit' needs 'git'"),
     "no folder": ({"path": "../../absent"}, "'workspace.path' ../../absent is not a folder"),
     "a file": ({"path": "../../mine/README.md"}, "is not a folder"),
     "unknown": ({"url": "x"}, "unknown setting 'workspace.url'"),
@@ -346,7 +346,7 @@ TASKS: dict[str, tuple[dict[str, Any], list[dict[str, Any]], str]] = {
     "one without": ({}, [{}, {"workspace": None, "source": "two"}], "two.yaml: 'workspace' is missing"),
     "tools": ({"tools": ["echo"]}, [{}], "ask for the arm agent-echo instead"),
     "one repository": ({"single_source": None}, [{}], "all cases are about one repository"),
-    "excerpt": ({}, [{"excerpt": {"file": "a.py", "symbols": ["x"]}}], "an agent reads what it wants"),
+    "excerpt": ({}, [{"excerpt": {"file": "a.py", "symbols": ["x"]}}], "an agent decides itself what it reads"),
     "two sources": ({}, [{"inline": {"a.py": "x"}}], "give exactly one of 'source', 'inline', 'contexts' and"),
 }
 

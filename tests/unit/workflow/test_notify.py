@@ -209,7 +209,7 @@ def test_only_what_a_run_made_is_told(receiver: Receiver, run: Path, tmp_path: P
         settings = ["--config", "profile=light", "endpoint=http://127.0.0.1:1"]
         done = subprocess.run([*words, *settings], cwd=project, capture_output=True, text=True, check=False)
         assert done.returncode == code, done.stderr
-        assert "the same command goes on" not in done.stderr
+        assert "the same command continues" not in done.stderr
     assert receiver.events == []
     with FakeOllama(models=["llama3.2:1b"]) as fake:
         settings = ["--config", "profile=light", "samples=1", f"endpoint={fake.url}"]

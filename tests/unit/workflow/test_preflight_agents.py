@@ -1,4 +1,4 @@
-"""What `validate` says of an agent of others before anything is asked."""
+"""What `validate` says about a third-party agent before anything is asked."""
 
 from __future__ import annotations
 

@@ -43,7 +43,9 @@ def problem_of_variable(name: object) -> str | None:
     """
     if not isinstance(name, str) or (_VARIABLE.fullmatch(name) and not _looks_secret(name)):
         return None
-    return "it is not the name of an environment variable. A key itself never stands in the settings: export it, and name that"
+    return (
+        "it is not the name of an environment variable. Never write a key into the settings: export it, and name that"
+    )
 
 
 def _looks_secret(name: str) -> bool:

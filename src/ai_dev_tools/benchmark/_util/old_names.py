@@ -1,6 +1,6 @@
 """Old import paths from before the package had rooms; each gives the module at its new place.
 
-Names within a module stand beside the new ones: `plugins` keeps `Endpoint` and `ENDPOINTS`, now `Outcome` and `OUTCOMES`.
+Old names within a module exist next to the new ones: `plugins` keeps `Endpoint` and `ENDPOINTS`, now `Outcome` and `OUTCOMES`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""CPU time of the programs that this process runs below supervisors: judged tools, and agents of others.
+"""CPU time of the programs that this process runs below supervisors: judged tools, and third-party agents.
 
 What they use is this process's own use, not that of others on the machine. `os.times()` cannot say it, because it knows only
 children that have ended: an MCP server runs through a whole episode, episodes run side by side, and without a sandbox a

@@ -60,7 +60,7 @@ def _wait_for_end(pid: int) -> None:
 
 
 def start(command: list[str], environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
-    """Start a server in a session of its own.
+    """Start a server in a new session.
 
     So Ctrl-C reaches only the run, which then stops the server cleanly.
     """

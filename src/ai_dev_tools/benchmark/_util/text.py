@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 Number: TypeAlias = Any
-"""A number of any kind (of Python, numpy, or from JSON), or what stands for a missing one."""
+"""A number of any kind (of Python, numpy, or from JSON), or a value that means a missing one."""
 MISSING = "–"
 HUGE, HUGE_WITH_DECIMALS = 1e9, 1e6
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -1,6 +1,6 @@
 """What a model wrote for a command's placeholders, checked before it becomes words of a command line.
 
-Nothing that a model writes may be executed, or be read as anything but the value that it stands for: no shell sees it, it
+Nothing that a model writes may be executed, or be read as anything but a value: no shell sees it, it
 never names the program, and it cannot become an option.
 """
 
@@ -52,7 +52,7 @@ def _property(argument: Argument) -> JsonFields:
 def command_words(
     command: ToolCommand, given: Mapping[str, JsonValue], places: Mapping[str, str], workspace: Path
 ) -> list[str]:
-    """The words of a command line, with what the model wrote in place of names in braces.
+    """The words of a command line, with what the model wrote instead of names in braces.
 
     Args:
         places: values of the placeholders that are not the model's.

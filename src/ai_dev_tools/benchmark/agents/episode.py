@@ -27,14 +27,14 @@ MOST_SHOWN = 16_000
 """Characters of a result that the model is shown, whatever it comes from."""
 LEFT_OUT = "(left out: there is no room for it)"
 MARGIN_TOKENS = 128
-"""Room that is kept free beside the answer: what a chat template adds, and the error of an estimate."""
+"""Room that is kept free in addition to the answer: what a chat template adds, and the error of an estimate."""
 FEWEST_CHARS_PER_TOKEN, USUAL_CHARS_PER_TOKEN = 1.5, 4.0
 Ask = Callable[[Chat, Reply], None]
 """Sends a turn and fills the reply, also as far as it came when it raises a BenchmarkError."""
 
 
 class WrongSetUp(ConfigurationError):
-    """An agent of others is set up wrongly, which no further episode can change."""
+    """A third-party agent is set up wrongly, so that every further episode would fail, too."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def _open(spec: EpisodeSpec, opened: ExitStack, played: Played) -> dict[str, Act
         raise
     if absent := [action.name for action in spec.actions if action.name not in found]:
         owner = f"tool '{spec.tool.id}'" if spec.tool else "the agent"
-        raise ToolError(f"{owner} does not offer '{absent[0]}', which it did when the prompts were made")
+        raise ToolError(f"{owner} no longer offers '{absent[0]}', as it did when the prompts were made")
     return found
 
 

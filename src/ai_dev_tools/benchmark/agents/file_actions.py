@@ -47,8 +47,8 @@ def workspace_texts(workspace: Workspace | None) -> Mapping[str, str]:
             ) from None
     if workspace_digest(texts) != workspace.digest:
         raise ConfigurationError(
-            f"workspace {workspace.label}: its files are not what they were when the prompts were made",
-            remedy="Run the whole workflow again, it makes the prompts",
+            f"workspace {workspace.label}: its files have changed since the prompts were made",
+            remedy="Run the whole workflow again to make the prompts",
         )
     return texts
 
@@ -105,7 +105,7 @@ class FileActions:
 
     def _search(self, pattern: str, path: str) -> str:
         if not pattern.strip():
-            return "there is no text to find"
+            return "there is no text to search for"
         below = self._below(path)
         if not below:
             return self._no_such(path)

@@ -64,7 +64,7 @@ def require_model(body: Mapping[str, Any], rules: Rules) -> None:
     if name in (None, "") or (isinstance(name, str) and same_model(name, rules.model)):
         return
     raise DeclinedRequest(
-        400, "model", f"the agent asked for the model {str(name)[:80]!r}, but this run is about {rules.model!r}"
+        400, "model", f"the agent asked for the model {str(name)[:80]!r}, but this run asks {rules.model!r}"
     )
 
 
@@ -74,10 +74,10 @@ def loads_only(path: str, body: Mapping[str, Any]) -> bool:
 
 
 def forced(path: str, body: Mapping[str, Any], rules: Rules, accepted: Accepted) -> dict[str, Any]:
-    """The body that is sent in place of an agent's.
+    """The body that is sent instead of the agent's.
 
     Args:
-        accepted: what the server takes, found out by the warm-up.
+        accepted: what the server accepts, as the warm-up found out.
 
     Raises:
         DeclinedRequest: the body is for another model, or has no messages.

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mcp.shared.message import SessionMessage
 
 LIFE_S = 86_400.0
-"""Most seconds that a server runs; its episode has limits of its own."""
+"""Most seconds that a server runs; its episode has its own limits."""
 LEAVING_S = 2.0
 """How long a server may take to end once its input is closed."""
 ENDING_S = 5.0
@@ -226,7 +226,9 @@ class McpServer:
     def _garbage_said(self) -> str:
         if not self._garbage:
             return ""
-        return f"printed what is not a message of MCP, for which stdout is reserved: {self._garbage}{self._words()}"
+        return (
+            f"printed something other than MCP messages, for which stdout is reserved: {self._garbage}{self._words()}"
+        )
 
     def _end_said(self) -> str:
         """How the server ended, if it did."""

@@ -53,7 +53,7 @@ CREATED = 1_700_000_000
 class MeterServer:
     """The meter of a block, a context manager.
 
-    It answers on a free port of this machine, from a thread of its own.
+    It answers on a free port of this machine, from its own thread.
 
     Attributes:
         url: where it answers.
@@ -116,7 +116,7 @@ class MeterServer:
         key, path = _key_of(request)
         account = self._episodes.get(key)
         if account is None:
-            return refusal(path, DeclinedRequest(401, "key", "the request has no key of an episode that is under way"))
+            return refusal(path, DeclinedRequest(401, "key", "the request has no key of an episode in progress"))
         try:
             return await self._episode_answer(request, path, account)
         except DeclinedRequest as declined:
@@ -130,7 +130,9 @@ class MeterServer:
             return await self._show(request, account)
         if path not in ASKED_AT:
             raise DeclinedRequest(
-                404, "path", f"the agent asked at {path[:80]}, but the meter answers only at {', '.join(ASKED_AT)}"
+                404,
+                "path",
+                f"the agent sent a request to {path[:80]}, but the meter only answers at {', '.join(ASKED_AT)}",
             )
         body = await _body_of(request)
         if loads_only(path, body):
@@ -181,7 +183,7 @@ class MeterServer:
 
 @asynccontextmanager
 async def _paid(exchange: _Exchange) -> AsyncIterator[None]:
-    """Hold what a request may cost at most while it is under way, where the run has a budget."""
+    """Reserve what a request may cost at most while it is in flight, if the run has a budget."""
     account, payer = exchange.account, exchange.account.upstream.payer
     if payer is None:
         yield
@@ -338,7 +340,9 @@ def _key_of(request: web.Request) -> tuple[str, str]:
 
 def _ollama(path: str, upstream: Upstream) -> str:
     if upstream.ollama is None:
-        raise DeclinedRequest(404, "path", f"the agent asked at {path}, which the model's server does not have")
+        raise DeclinedRequest(
+            404, "path", f"the agent sent a request to {path}, which the model's server does not have"
+        )
     return upstream.ollama
 
 
@@ -370,7 +374,7 @@ def _told(path: str, account: Metered) -> web.Response:
     if path == "/":
         return web.Response(text="Ollama is running")
     if path not in known:
-        raise DeclinedRequest(404, "path", f"the agent asked for {path[:80]}, which the meter does not have")
+        raise DeclinedRequest(404, "path", f"the agent sent a request to {path[:80]}, which the meter does not have")
     return web.json_response(known[path])
 
 

@@ -38,7 +38,7 @@ class Upstream:
         openai: root of its API in OpenAI's words, which ends in `/v1`; None: it has none that can be told how large the
             context is, so that what agents ask there is put in Ollama's words.
         headers: sent with every request (hold the bearer token: an agent never sees them).
-        accepted: what the server takes of a request in OpenAI's words.
+        accepted: which fields of OpenAI's requests the server accepts.
         payer: who pays for requests, where the run has a budget.
     """
 
@@ -109,7 +109,7 @@ class Metered:
                 self._task = None
 
     async def close(self) -> None:
-        """Nothing more is asked; a request that is still under way is given up."""
+        """Stop asking; a request that is still in flight is given up."""
         self.ended.set()
         if self._task is not None:
             self._task.cancel()

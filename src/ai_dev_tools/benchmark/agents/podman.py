@@ -1,4 +1,4 @@
-"""Podman as the sandbox of an agent of others, where bubblewrap does not work or is not wanted.
+"""Podman as the sandbox of a third-party agent, where bubblewrap does not work or is not wanted.
 
 No image is needed: an agent is installed on this machine, so the container shows this machine's system, as bubblewrap does.
 """

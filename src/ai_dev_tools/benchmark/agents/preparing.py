@@ -104,7 +104,7 @@ class Preparing:
 
     Args:
         command: the words of `prepare`; empty if there is nothing to prepare.
-        speaks: whether the tool's file has no instructions of its own, so that what its server says of itself counts.
+        speaks: whether the tool's file has no instructions, so that those of its MCP server are used.
         known: earlier rows by case.
         folder: where what it makes is kept.
         words: values of the placeholders of each case, by its id, where the server's command has any.

@@ -1,4 +1,4 @@
-"""An episode that an agent of others drives: its program runs over a copy of the files, and asks through the meter."""
+"""An episode that a third-party agent runs: its program works on a copy of the files, and asks through the meter."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ LOOK_S = 0.1
 
 @dataclass(frozen=True)
 class Behind:
-    """What lies behind an agent of others: the meter, and the model's server."""
+    """What a third-party agent talks to: the meter, and the model's server."""
 
     meter: MeterServer
     upstream: Upstream
@@ -69,7 +69,7 @@ class Behind:
 
 @contextmanager
 def driving(endpoint: ReadyEndpoint) -> Iterator[Callable[[Case, ChatClient, Played, threading.Event], None]]:
-    """Start the meter; yields what has an agent of others play an episode, as `execution` calls it."""
+    """Start the meter; yields a function that has a third-party agent run an episode, as `execution` calls it."""
     with MeterServer() as meter:
         yield lambda case, client, played, stop: play_program(
             case, Behind(meter, upstream_of(endpoint, client)), played, stop
@@ -79,7 +79,7 @@ def driving(endpoint: ReadyEndpoint) -> Iterator[Callable[[Case, ChatClient, Pla
 def upstream_of(endpoint: ReadyEndpoint, client: ChatClient) -> Upstream:
     """The server that a client asks, as the meter reaches it.
 
-    Only the embedded server's `/v1` is used beside an API of Ollama's: its context is as large as the plan says, and is
+    Only the embedded server's `/v1` is used in addition to Ollama's API: its context is as large as the plan says, and is
     never cut.
     """
     root, both = client.base_url, endpoint.kind == "embedded"
@@ -214,7 +214,7 @@ class _Run:
         return None
 
     def _written(self) -> str:
-        """What the agent wrote to its answer file; nothing where that is not a file of its own."""
+        """What the agent wrote to its answer file; nothing if that is not a regular file."""
         path = self._run_folder.case / self._program.answer_file
         try:
             if not path.resolve().is_relative_to(self._run_folder.case):
@@ -267,9 +267,7 @@ def _judge(program: AgentProgram, played: Played, account: Metered, ended: Ended
     if last is not None and last.class_ in _FAILURES:
         raise _FAILURES[last.class_](last.message)
     if problem:
-        raise ToolError(
-            f"the agent '{program.id}' broke down after {plural(len(account.turns), 'turn')}: {problem}{said}"
-        )
+        raise ToolError(f"the agent '{program.id}' failed after {plural(len(account.turns), 'turn')}: {problem}{said}")
     played.flags.add("no_answer_found")
     line = f"the agent '{program.id}' gave no answer in {_places(program)} after {plural(len(account.turns), 'turn')}{said}"
     played.turns[-1] = msgspec.structs.replace(played.turns[-1], error=SampleError("no_answer", line[:1000]))
@@ -286,7 +284,7 @@ def _never_asked(program: AgentProgram, account: Metered, how: str) -> WrongSetU
     if account.limit:
         how = f"it reached its limit of {account.limit} first"
     return WrongSetUp(
-        f"the agent '{program.id}' asked nothing of the meter: {how}",
+        f"the agent '{program.id}' sent nothing to the meter: {how}",
         remedy=f"Point it at {{base_url}} in the environment or command of {file}",
     )
 

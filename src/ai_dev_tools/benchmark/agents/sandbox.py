@@ -1,7 +1,7 @@
-"""The sandbox of an agent of others: bubblewrap or podman, with nothing of this machine but its system and the agent's own files.
+"""The sandbox of a third-party agent: bubblewrap or podman, with nothing of this machine but its system and the agent's own files.
 
 Stricter than that of tools, because such an agent runs programs of its choice: it must not read the answers of the tasks, the
-results so far, or your home. There is no network; a Unix socket leads to the meter. Both kinds show the same.
+results so far, or your home. It has no network; a Unix socket leads to the meter. Both kinds show the same.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ def offered(
         except UnusableSchema as error:
             raise ToolError(
                 f"{tool}: its MCP server's tool '{visible_line(item.name, 60)}' cannot be offered: {error}",
-                remedy="Name those to offer with `mcp.tools`" if len(known) > 1 else None,
+                remedy="List the tools to offer in `mcp.tools`" if len(known) > 1 else None,
             ) from None
     return actions
 

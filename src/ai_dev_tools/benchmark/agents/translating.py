@@ -73,7 +73,7 @@ def _text(content: Any) -> str:
     if not isinstance(content, list):
         return content if isinstance(content, str) else ""
     if any(isinstance(part, dict) and part.get("type") not in (None, "text") for part in content):
-        raise DeclinedRequest(400, "body", "the agent sent a picture or a file, and the meter passes on only text")
+        raise DeclinedRequest(400, "body", "the agent sent an image or a file, but the meter passes on only text")
     return "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
 
 

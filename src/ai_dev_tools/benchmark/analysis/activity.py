@@ -12,7 +12,7 @@ from ai_dev_tools.benchmark.analysis.clusters import Floats, Ints
 
 @dataclass(frozen=True, eq=False)
 class Activity:
-    """How many requests were under way from each moment at which one began or ended until the next.
+    """How many requests were in flight from each moment at which one began or ended until the next.
 
     Attributes:
         moments: sorted, in seconds; `running` are the requests from each moment on.
@@ -34,7 +34,7 @@ class Activity:
 
     @property
     def busy_s(self) -> float:
-        """Seconds during which at least one request was under way."""
+        """Seconds during which at least one request was in flight."""
         return float(np.diff(self.moments)[self.running[:-1] > 0].sum())
 
     @property
@@ -43,7 +43,7 @@ class Activity:
         return int(self.running.max(initial=0))
 
     def shares(self) -> Floats:
-        """Each request's seconds where an instant is divided equally among those under way.
+        """Each request's seconds where an instant is divided equally among those in flight.
 
         They add up to `busy_s`.
         """

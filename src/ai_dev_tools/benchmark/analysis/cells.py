@@ -182,7 +182,7 @@ class MetricCell:
 
     @cached_property
     def activity(self) -> tuple[float, int]:
-        """Seconds during which at least one timed request of the cell was under way, and the most at one time."""
+        """Seconds during which at least one timed request of the cell was in flight, and the most at one time."""
         if not self.is_timed.any():
             return float("nan"), 0
         activity = Activity.of(self.column("start")[self.is_timed], self.column("duration_s")[self.is_timed])

@@ -34,7 +34,7 @@ class CheckResult:
 def run_checks(samples: pd.DataFrame, thresholds: ValidityThresholds, reference: str) -> Iterator[CheckResult]:
     """What each registered check says of each prepared sample.
 
-    Each run is checked by itself: what is usual in one says nothing of another, whose prompts may be other ones.
+    Each run is checked by itself: what is usual in one may not be in another, whose prompts may differ.
     """
     samples = samples.assign(**{IS_REFERENCE: samples["approach"] == reference})
     run = codes(samples, ["run"])
@@ -86,5 +86,5 @@ def with_flags(samples: pd.DataFrame, checks: Iterable[CheckResult]) -> pd.DataF
 
 
 def categorical(numbers: NDArray[np.integer], names: list[str]) -> pd.Categorical[str]:
-    """Numbers as the texts that they stand for."""
+    """Numbers as texts."""
     return pd.Categorical.from_codes(numbers, pd.Index(names))

@@ -103,7 +103,9 @@ def _chosen(table: pd.DataFrame, names: Sequence[str] | None) -> list[Comparison
         return [plugin for plugin in COMPARISONS.values() if plugin.name not in silent]
     plugins = [COMPARISONS.find(name) for name in names]
     if MONEY in names and MONEY in silent:
-        raise ConfigurationError("money cannot be compared: these samples have no prices, or in several currencies")
+        raise ConfigurationError(
+            "money cannot be compared: these samples have no prices, or prices in several currencies"
+        )
     return plugins
 
 

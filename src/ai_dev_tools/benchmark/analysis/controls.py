@@ -10,7 +10,7 @@ from ai_dev_tools.benchmark.analysis.samples_table import ALL, levels
 from ai_dev_tools.benchmark.plugins import FINDINGS_CONTROLS, TOOL_PREFIX
 
 COMPARABLE = (0.9, 1.1)
-"""Realised ratios of prompt tokens within which an excerpt counts as being of the findings' length."""
+"""Realised ratios of prompt tokens within which an excerpt has the length of the findings."""
 COLUMNS = ["profile", "model", "task", "approach", "reference", "pairs", "token_ratio", "comparable", "note"]
 
 

@@ -107,7 +107,7 @@ class Gates:
 
 
 def _rule_for(claim: Claim, rule: QualityRule) -> QualityRule:
-    """The rule with the floor of the claim's arms: agents have one of their own."""
+    """The rule with the floor of the claim's arms: agents have their own."""
     if is_agent(claim.reference) == is_agent(rule.floor):
         return rule
     return rule.model_copy(update={"floor": AGENT_FLOOR if is_agent(claim.reference) else FLOOR})

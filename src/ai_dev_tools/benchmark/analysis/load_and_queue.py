@@ -20,7 +20,7 @@ SESSION = ["run", "profile", "instance", "model", "task", "session"]
 ENOUGH = 4
 """Requests that a session needs to be its own yardstick; below that, all sessions with the model are."""
 MOST_WARM_S = 1.5
-"""No wait for a scheduler counts as usual beyond this: else a server that loads the model for each request looks warm."""
+"""A longer wait for a scheduler is never usual: otherwise a server that loads the model for each request looks warm."""
 MOST_SLACK_S = 1.0
 SAMPLING_SPREAD = 2.0
 """By how much more the sampling of one answer may cost per token than that of another in the session."""

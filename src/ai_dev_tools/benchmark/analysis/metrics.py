@@ -306,7 +306,7 @@ def throughput(cell: MetricCell) -> Estimate:
     )
 
 
-@metric("peak_concurrency", unit="requests", description="Most requests of the cell under way at one time")
+@metric("peak_concurrency", unit="requests", description="Most requests of the cell in flight at one time")
 def peak_concurrency(cell: MetricCell) -> Estimate:
     _, peak = cell.activity
     if cell.clock_jumped:

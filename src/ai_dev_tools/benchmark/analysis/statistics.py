@@ -47,7 +47,7 @@ def _resample_blocks(size: int, resamples: int) -> Iterator[NDArray[np.intp]]:
 def bootstrap_t(values: Floats, resamples: int = RESAMPLES) -> Floats:
     """Sorted studentised deviations t* of the mean of `values` (n,) under resampling; shape (resamples,).
 
-    A resample without spread counts as infinite on its side: it says nothing, which widens the interval.
+    A resample without spread counts as infinite on its side: it is not informative, so it widens the interval.
     """
     n = len(values)
     centred = values - values.mean()

@@ -140,7 +140,10 @@ def timed_out(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Checked:
 
 
 @check(
-    "cache_hit", voids=("time",), unit="tokens", description="Prompt tokens came from a prefix cache, which fakes speed"
+    "cache_hit",
+    voids=("time",),
+    unit="tokens",
+    description="Prompt tokens came from a prefix cache, which makes it look faster",
 )
 def cache_hit(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Checked:
     # Later turns of an episode find their own beginning in the cache, as they do in use.
@@ -243,7 +246,7 @@ def not_adjacent(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Check
     "others_in_flight",
     voids=("time",),
     unit="requests",
-    description="More or fewer own requests ran than beside the reference",
+    description="More or fewer of the run's own requests ran at the same time than for the reference",
 )
 def others_in_flight(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Checked:
     running = samples["in_flight"].to_numpy()

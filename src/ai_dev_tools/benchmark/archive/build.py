@@ -84,7 +84,7 @@ def build_archive(subject: Subject, root: Path, output: Path) -> None:
     """
     if subject.profile.endswith(paths.REPLAY):
         raise ConfigurationError(
-            f"{subject.profile} only plays a recorded run again",
+            f"{subject.profile} only replays a recorded run",
             remedy="Archive the run itself: leave endpoint=replay out",
         )
     ledger = [entry.plan for entry in read_plans(root / paths.PLANS.format(profile=subject.profile))]

@@ -222,7 +222,7 @@ class Records:
                 raise ArchiveError(f"line {number} belongs to {sample.profile}/{sample.model}/{sample.task}")
             key = (sample.model, sample.task, sample.approach, sample.sample)
             if key in self._rows:
-                raise ArchiveError(f"line {number}: {_named(key)} is there twice")
+                raise ArchiveError(f"line {number}: {_named(key)} occurs twice")
             if len(self._rows) >= MOST_SAMPLES:
                 raise ArchiveError(f"holds more than {MOST_SAMPLES} samples")
             prompt = self._prompts.get((sample.task, sample.case, sample.approach))

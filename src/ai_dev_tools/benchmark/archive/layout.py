@@ -166,7 +166,7 @@ def without_section(pyproject: str, section: str = "tool.ai-dev-tools.benchmark"
     text = "".join(kept)
     if re.search(r"^\s*(tool\.)?ai-dev-tools\b.*=", text, re.MULTILINE):
         raise ConfigurationError(
-            f"pyproject.toml: the settings of [{section}] cannot be told from the rest",
+            f"pyproject.toml: the settings of [{section}] cannot be separated from the rest",
             remedy=f"Write them below a line [{section}]",
         )
     return text

@@ -87,7 +87,7 @@ def bounded_memory(path: Path, limits: Limits = LIMITS) -> Iterator[None]:
     try:
         yield
     except MemoryError:
-        raise ArchiveError(f"{path} takes more memory than any archive of its size") from None
+        raise ArchiveError(f"{path} needs more memory than any archive of its size") from None
     finally:
         if resource and before:
             resource.setrlimit(resource.RLIMIT_AS, before)

@@ -85,4 +85,4 @@ def _refuse_large_tables(manifest: Manifest) -> None:
     tables = {name: entry.bytes for name, entry in manifest.files.items() if name.startswith(f"{RECORDED}/tables/")}
     samples = sum(size for name, size in tables.items() if name.startswith(f"{RECORDED}/tables/samples."))
     if sum(tables.values()) - samples > MOST_DERIVED + samples:
-        raise ArchiveError("derived tables are larger than any that follow from so many samples")
+        raise ArchiveError("derived tables are larger than this number of samples can give")

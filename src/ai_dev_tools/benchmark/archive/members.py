@@ -52,7 +52,7 @@ _PATTERNS = re.compile(
     """,
     re.VERBOSE,
 )
-"""The last one is a list of cases beside its task."""
+"""The last one is a list of cases next to its task."""
 
 
 def most_bytes(name: str, limits: Limits) -> int:

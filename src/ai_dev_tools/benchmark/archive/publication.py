@@ -44,7 +44,7 @@ was rendered, and in nothing else; `SOURCE_DATE_EPOCH` fixes that moment too.
 ## Repeat
 
 The recorded answers through all steps, into `results/{profile}@replay/`; or the recorded prompts on a live endpoint, under a
-profile of its own; then, whether the verdicts hold:
+separate profile; then, whether the verdicts hold:
 
     snakemake --cores 1 report --config endpoint=replay
     ai-dev-bench compare --profiles {profile} {profile}@replay --same-verdicts

@@ -147,7 +147,7 @@ def _same(archive: Archive, name: str, made: Path | None, manifest: Manifest, ab
 def _sorted_out(differing: list[str], program: Program, made: Made, own: dict[str, str], elsewhere: str) -> Compared:
     """Differences that another version explains are not findings.
 
-    Files that have them count as not checked.
+    Files that have them are reported as not checked.
     """
     here = software()
     other = [name for name in here if name not in ("snakemake", "xllamacpp") and made.software.get(name) != here[name]]

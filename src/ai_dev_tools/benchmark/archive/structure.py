@@ -106,7 +106,7 @@ def _end(file: IO[bytes], path: Path, size: int, limits: Limits) -> tuple[int, i
     if any(disks) or here != members:
         raise ArchiveError("refused: it claims to be one of several disks, or counts its members in two ways")
     if said != (min(here, _SHORT), min(members, _SHORT), min(length, _LONG), min(start, _LONG)):
-        raise ArchiveError("refused: its two ends say different things")
+        raise ArchiveError("refused: its two end records disagree")
     if members > limits.members or length > limits.directory:
         raise ArchiveError(f"{path} lists {members} members: more than {limits.members} are refused")
     if start + length != end:

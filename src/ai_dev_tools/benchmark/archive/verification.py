@@ -133,7 +133,7 @@ def verify(path: Path, *, recompute: bool = False, report: bool = True, limits: 
     Args:
         recompute: also derive all tables from the samples and compare them byte by byte, which needs the program and the
             packages of the run (see envs/requirements.lock in the archive). Where another program made the archive, tables
-            that differ count as not checked.
+            that differ are reported as not checked.
         report: make every format of the report again and compare. Without it, only the numbers
             and verdicts of report.json.
     """

@@ -136,7 +136,10 @@ def _scope(cases: list[Row], names: Sequence[str], left_out: int) -> Section:
         Column("before", f"only {names[0]}", "number"),
         Column("after", f"only {names[1]}", "number"),
     )
-    caption = f"Everything but the verdicts is over the cases that both asked; {plural(left_out, 'sample')} of others are left out."
+    caption = (
+        "Everything except the verdicts covers only the cases that both runs asked; "
+        f"{plural(left_out, 'sample')} of other cases are left out."
+    )
     words = Prose(
         (
             "Ratios are geometric means over pairs of requests about the same case; repeats are averaged, then cases "
@@ -204,7 +207,7 @@ def _batch_verdicts(data: SeveralRuns, batch: Batch, reports: Mapping[str, str])
 
 
 def _took(data: SeveralRuns, batch: Batch) -> Section:
-    """How long measuring took, beside the nominal time."""
+    """How long measuring took, compared with the nominal time."""
     rows: list[Row] = []
     for name, one in data.data.items():
         known = one.samples[one.samples["start"].notna() & one.samples["duration_s"].notna()]
@@ -227,9 +230,9 @@ def _took(data: SeveralRuns, batch: Batch) -> Section:
         Column("models", "Models"),
         Column("requests", "Requests", "number"),
         Column("completed", "Completed", "number"),
-        Column("minutes", "Measuring, minutes", "number", 1, "time in which at least one request was under way"),
+        Column("minutes", "Measuring, minutes", "number", 1, "time in which at least one request was in flight"),
     )
     caption = (
-        f"{number(total, 1)} minutes of measuring in all; {nominal}. Loading models and running tools come on top."
+        f"{number(total, 1)} minutes of measuring in all; {nominal}. Loading models and running tools take extra time."
     )
-    return Section("time", "Time it took", (Table("time-taken", "Time it took", caption, columns, rows),))
+    return Section("time", "Measuring time", (Table("time-taken", "Measuring time", caption, columns, rows),))

@@ -141,7 +141,7 @@ def judge_gate(
     samples = Samples.prepare(both, thresholds, reference)
     if MONEY in names and not is_priced(samples.frame):
         raise ConfigurationError(
-            f"the gate has no money to judge: '{now.name}' and '{before.name}' have no prices, or in several currencies",
+            f"the gate cannot compare money: '{now.name}' and '{before.name}' have no prices, or prices in several currencies",
             remedy="Leave --metric money out, or run both with prices",
         )
     pairs = pair_up(samples.frame, NOW, BEFORE, names, "run", columns=["status"]).frame

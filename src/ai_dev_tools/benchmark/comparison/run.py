@@ -249,7 +249,7 @@ def _table(name: str, data: bytes, where: str) -> pd.DataFrame:
 
 
 def _sessions(data: bytes) -> list[Session]:
-    """Sessions of an identity file; what cannot be read says nothing."""
+    """Sessions of an identity file; what cannot be read is ignored."""
     try:
         sessions = json.loads(data)["sessions"]
     except (ValueError, KeyError, TypeError, RecursionError):

@@ -55,7 +55,7 @@ class SeveralRuns:
 
     @cached_property
     def data(self) -> dict[str, RunData]:
-        """Each run as the sections of its own report see it, as far as samples, plan and verdicts tell."""
+        """Each run as the sections of its own report see it, as far as samples, plan and verdicts show."""
         return {run.name: _as_data(run) for run in self.runs}
 
     @property
@@ -65,7 +65,7 @@ class SeveralRuns:
 
     @property
     def reference(self) -> str:
-        """The arm that the others are compared with; agents have one of their own."""
+        """The arm that the others are compared with; agents have their own."""
         return self.samples.reference
 
     @cached_property

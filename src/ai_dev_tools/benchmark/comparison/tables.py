@@ -93,7 +93,7 @@ def changes(samples: Samples, after: str, before: str, by: By, tasks: bool = Fal
     """
     parts = []
     for arm in samples.levels("approach"):
-        # an arm is compared with itself: how its requests lay beside those of the reference does not matter here
+        # an arm is compared with itself: when its requests ran compared with those of the reference does not matter here
         mine = samples.by_themselves((samples.frame["approach"] == arm).to_numpy())
         parts.append(compare(mine, after, before, by=by, comparisons=compared(samples), strata=False).assign(arm=arm))
     table = _chosen(parts, [*EFFECT_COLUMNS, "arm", *(["task"] if tasks else [])], tasks)

@@ -33,18 +33,18 @@ class AgentSettings(StrictModel):
 
     program: PathSafe | None = Field(
         None,
-        description="agent of others that drives the episodes, by its file in config/agents; default: the built-in one",
+        description="third-party agent that runs the episodes, by its file in config/agents; default: the built-in one",
     )
     folder: Path | None = Field(None, description="where that agent is installed; default: resources/agents/NAME")
     sandbox: AgentSandbox = Field(
         "auto",
-        description="sandbox of an agent of others: bubblewrap or podman, whichever works (auto); none lets it do whatever "
+        description="sandbox of a third-party agent: bubblewrap or podman, whichever works (auto); none lets it do whatever "
         "it wants",
     )
 
     @property
     def program_folder(self) -> Path:
-        """Where the agent of others is installed."""
+        """Where the third-party agent is installed."""
         return (self.folder or Path(paths.PROGRAMS) / (self.program or "")).expanduser()
 
     @property

@@ -131,7 +131,7 @@ class Instance(StrictModel):
         None, description="API that its server speaks; default: openai where the address ends in /v1, else found out"
     )
     base_url: str | None = Field(
-        None, description="address of its server, like https://models.example/v1, in place of the profile's endpoint"
+        None, description="address of its server, like https://models.example/v1, instead of the profile's endpoint"
     )
     key_env: str | None = Field(
         None, description="environment variable that holds the server's key; default: server.token_env"
@@ -152,9 +152,9 @@ class Instance(StrictModel):
         if address is None or host == address.host:
             return data
         if address.scheme == "https" or address.path:
-            raise ValueError(f"host {host!r} is more than a host: give it as endpoint={address.url}")
+            raise ValueError(f"host {host!r} is more than a host name: write endpoint={address.url}")
         if address.port and data.get("port") not in (None, address.port):
-            raise ValueError(f"host {host!r} names another port than 'port' does ({data['port']})")
+            raise ValueError(f"host {host!r} has another port than 'port' ({data['port']})")
         plain = host if host.lower() == address.host else address.host
         return data | {"host": plain} | ({"port": address.port} if address.port else {})
 
@@ -250,7 +250,7 @@ class ReportSettings(StrictModel):
     """How the report is made; by default with this project's notebook and formats."""
 
     notebook: Path = Field(Path(NOTEBOOK), description="notebook that is executed and becomes report.html")
-    templates: Folders = Field((), description="custom Jinja2 templates: x.md.j2 becomes x.md beside the report")
+    templates: Folders = Field((), description="custom Jinja2 templates: x.md.j2 becomes x.md next to the report")
 
 
 def _think(value: object) -> object:

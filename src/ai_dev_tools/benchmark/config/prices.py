@@ -1,4 +1,4 @@
-"""Prices in the settings: what a million tokens of a model cost, or an hour of one's own machine."""
+"""Prices in the settings: what a million tokens of a model cost, or an hour of your own machine."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ class Price(StrictModel):
     """What requests to one model cost."""
 
     list: str | None = Field(
-        None, min_length=1, description="name in the price list, in place of prices: gpt-4o-mini, or openai/gpt-4o-mini"
+        None, min_length=1, description="name in the price list, instead of prices: gpt-4o-mini, or openai/gpt-4o-mini"
     )
     input: Amount | None = Field(None, description="price of a million prompt tokens")
     cached_input: Amount | None = Field(
-        None, description="price of a million prompt tokens that the server says were cached; default: that of others"
+        None,
+        description="price of a million prompt tokens that the server reports as cached; default: the price of `input`",
     )
     output: Amount | None = Field(None, description="price of a million generated tokens")
-    per_hour: Amount | None = Field(None, description="price of an hour of measuring, for a machine of your own")
+    per_hour: Amount | None = Field(None, description="price of an hour of measuring, for your own machine")
     currency: Annotated[str, Field(pattern=CURRENCY_FORM)] = Field(LIST_CURRENCY, description="like USD or EUR")
 
     @model_validator(mode="after")
@@ -36,14 +37,14 @@ class Price(StrictModel):
         of_tokens = (self.input, self.cached_input, self.output)
         if self.list is not None:
             if any(price is not None for price in (*of_tokens, self.per_hour)):
-                raise ValueError("a price from the list has no others beside it")
+                raise ValueError("'list' cannot be combined with other prices")
             if self.currency != LIST_CURRENCY:
                 raise ValueError(f"the price list is in {LIST_CURRENCY}, not {self.currency}")
             return self
         if (self.input is None) != (self.output is None) or (self.input is None and self.cached_input is not None):
             raise ValueError("give input and output, both for a million tokens")
         if not max((price for price in (*of_tokens, self.per_hour) if price is not None), default=0.0) > 0:
-            raise ValueError("nothing costs anything: give input and output, or per_hour, above 0")
+            raise ValueError("there is no price above 0: set input and output, or per_hour")
         return self
 
 

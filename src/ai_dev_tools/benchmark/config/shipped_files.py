@@ -1,6 +1,6 @@
 """Find the workflow's own files if another workflow uses it.
 
-They are beside its Snakefile, or in the installed package.
+They are next to its Snakefile, or in the installed package.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def workflow_home(snakefile_folder: str) -> Path:
         if (folder / paths.TASKS).is_dir() and (folder / paths.TOOLS).is_dir():
             return folder.resolve()
     raise ConfigurationError(
-        f"no tasks beside the Snakefile in {snakefile_folder}, nor in the installed package",
+        f"no tasks next to the Snakefile in {snakefile_folder} or in the installed package",
         remedy="Install the package from a clone or a wheel of this workflow: pip install .",
     )
 

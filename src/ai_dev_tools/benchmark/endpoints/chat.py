@@ -150,7 +150,7 @@ class Payer(Protocol):
     """Who pays for requests."""
 
     def paying(self, chat: Chat, timeout_s: float, reply: Reply) -> AbstractContextManager[None]:
-        """Around a request that is under way; raises BudgetReached before it is sent."""
+        """Around a request in flight; raises BudgetReached before it is sent."""
 
 
 class ChatClient(ABC):
@@ -158,7 +158,7 @@ class ChatClient(ABC):
 
     Args:
         base_url: `http://host:port`, with a path where the server has one.
-        connections: size of the pool: requests under way at once.
+        connections: size of the pool: requests in flight at once.
         headers: sent with every request, e.g. a bearer token; hidden in whatever comes back.
         pace: shared by all clients that ask for one block, so that a limit which the server names holds for all.
     """
@@ -168,7 +168,7 @@ class ChatClient(ABC):
     path: ClassVar[str]
     """Where chats go, below the base URL."""
     negotiates: ClassVar[bool] = False
-    """Whether the warm-up finds out what the server takes, so that nothing can be asked without it."""
+    """Whether the warm-up has to find out what the server accepts before anything is asked."""
 
     def __init__(
         self,
@@ -222,7 +222,7 @@ class ChatClient(ABC):
 
     @abstractmethod
     def _refusal(self, response: urllib3.BaseHTTPResponse, body: bytes) -> BenchmarkError:
-        """The error that another status than 200 stands for."""
+        """The error that a status other than 200 means."""
 
     def ask(self, chat: Chat, timeout_s: float, reply: Reply) -> None:
         """Send one streamed request and fill `reply`, also as far as it came when this raises.

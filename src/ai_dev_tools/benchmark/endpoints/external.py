@@ -63,7 +63,7 @@ def authorization(spec: EndpointSpec) -> dict[str, str]:
         )
     if not (token.isascii() and token.isprintable()):
         raise ConfigurationError(
-            f"{spec.instance}: the environment variable {spec.token_env} holds what no header can carry",
+            f"{spec.instance}: the environment variable {spec.token_env} contains characters that a header cannot carry",
             remedy="It must contain only the bearer token, in one line of ASCII",
         )
     named = token.lower().startswith(("bearer ", "basic "))

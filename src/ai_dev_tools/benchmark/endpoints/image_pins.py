@@ -28,7 +28,7 @@ def require_pinned(file: Path, image: str, digests: Sequence[str], instance: str
     noted = _read(file).get(image)
     if noted is not None and noted not in digests:
         raise ConfigurationError(
-            f"{instance}: the image {image} was {noted[:19]}… at first and is {digests[0][:19]}…",
+            f"{instance}: the image {image} had the digest {noted[:19]}… at first and now has {digests[0][:19]}…",
             remedy=f"Results would not be comparable. Delete its line in {file} to accept the new one",
         )
 

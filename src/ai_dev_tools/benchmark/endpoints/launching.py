@@ -89,7 +89,7 @@ def require_free_port(spec: EndpointSpec) -> None:
     url = with_kind(spec, "process").base_url
     if is_ollama(url):
         raise ConfigurationError(
-            f"{spec.instance}: an Ollama runs at {url} already",
+            f"{spec.instance}: an Ollama is already running at {url}",
             remedy="Use it with endpoint=external, or stop it",
         )
     raise ConfigurationError(

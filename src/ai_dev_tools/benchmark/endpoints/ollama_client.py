@@ -138,7 +138,7 @@ def _calls(item: dict[str, Any], secrets: wire.Secrets) -> list[ToolCall]:
     try:
         functions = [table_in(table_in(secrets.hide(call)).get("function")) for call in called]
     except ValueError as error:
-        raise MalformedResponseError(f"a call in the answer cannot be read: {error}") from None
+        raise MalformedResponseError(f"a tool call in the answer cannot be read: {error}") from None
     return [ToolCall(str(f["name"]), f.get("arguments")) for f in functions if isinstance(f.get("name"), str)]
 
 
@@ -174,7 +174,7 @@ def _is_whole(response: urllib3.BaseHTTPResponse) -> bool:
 
 
 def _looped(tokens: list[str]) -> bool:
-    """Whether the end is one token again and again: Ollama then stops the model, and says nothing."""
+    """Whether the end is one token again and again: Ollama then stops the model without saying so."""
     return len(tokens) >= EQUAL_TOKENS and len({token.strip() for token in tokens[-EQUAL_TOKENS:]}) == 1
 
 
@@ -183,12 +183,12 @@ def _check_answered(reply: Reply) -> None:
         raise MalformedResponseError("the answer's stream ended without saying that it was done")
     if not reply.text and reply.final.get("done_reason") in ("load", "unload"):
         raise MalformedResponseError(
-            f"the server answered nothing: it says that it did a {reply.final['done_reason']} of the model"
+            f"the server sent no answer: it only reports a {reply.final['done_reason']} of the model"
         )
 
 
 def server_error(message: str, *, may_pass: bool) -> BenchmarkError:
-    """The error that a message of the server's stands for.
+    """The error that a message of the server means.
 
     `may_pass`: it may be about the process that computes.
     """
@@ -204,7 +204,7 @@ def server_error(message: str, *, may_pass: bool) -> BenchmarkError:
 def status_error(
     status: int, body: bytes, retry_after: str | None = None, secrets: wire.Secrets | None = None
 ) -> BenchmarkError:
-    """The error that an HTTP status other than 200 stands for."""
+    """The error that an HTTP status other than 200 means."""
     message = message_of(body, secrets or wire.Secrets())
     if status in (429, 503):
         return OverloadedError(

@@ -49,7 +49,7 @@ MOST_NAMED = 12
 UNTOLD = "not told"
 """Version of a server whose API has no field for it."""
 NOT_TOLD = {
-    "digest": "the API names no digest of weights; the model's id and system_fingerprint of each answer stand for it",
+    "digest": "the API names no digest of weights; the model's id and system_fingerprint of each answer replace it",
     "version": "the API has no field for it",
     "context_length": "the API has no field for it, and none to ask for one; the lists of llama.cpp and vLLM hold it",
     "load_s": "the API has no field for it",
@@ -82,7 +82,7 @@ class OpenAIClient(ChatClient):
 
     @classmethod
     def server_url(cls, url: str) -> str:
-        """With `/v1` where an address has no path: that is where all such servers of one's own have it."""
+        """With `/v1` if an address has no path: that is where all self-hosted servers have it."""
         address = parse_address(url, "base_url")
         return url.rstrip("/") if address is None or address.path else f"{address.url}/v1"
 

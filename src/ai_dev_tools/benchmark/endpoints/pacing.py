@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 
 MOST_WAIT_S = 300.0
-"""A longer wait is not sat out: the block ends, keeps what it has, and the same command goes on later."""
+"""For a longer wait, the block ends and keeps what it has, and the same command continues later."""
 LONG_PAUSE_S = 5.0
 """A pause from which on a line says why nothing happens."""
 _EPOCH_S = 1e9

@@ -66,7 +66,7 @@ def pull(base_url: str, model: str, say: Say, headers: Mapping[str, str] | None 
         if unreachable and idle >= TRIES_OF_REGISTRY:
             raise EndpointConnectionError(
                 f"{base_url} cannot reach the registry to pull {model}; it says: {problem}",
-                remedy="Check the network and proxy of the serving machine, or copy the model there in another way",
+                remedy="Check the network and proxy of the serving machine, or copy the model there another way",
             )
         if idle >= TRIES_WITHOUT_PROGRESS:
             raise EndpointConnectionError(

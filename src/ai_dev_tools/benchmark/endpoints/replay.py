@@ -1,7 +1,7 @@
 """Serve answers from recorded samples, with their timings: repeats a run without a model.
 
 A request is recognised by its model, the digest of its prompt without the opening nonce, and its seed. Every recorded
-attempt is replayed in turn, including the failures. Requests of an agent of others are those of its episode: each gets the
+attempt is replayed in turn, including the failures. Requests of a third-party agent are those of its episode: each gets the
 answer to the same conversation, or else the next one that was recorded.
 """
 
@@ -115,7 +115,7 @@ class Recordings:
         return sample, attempt, sum(message.get("role") == "assistant" for message in messages)
 
     def _turn_of_program(self, key: EpisodeKey, sample: Sample, conversation: str) -> int:
-        """Which turn of an agent of others is asked: the first one left that is about the same, else the first one left."""
+        """Which turn of a third-party agent is asked: the first one left that is about the same, else the first one left."""
         with self._lock:
             played = self._turns_played.setdefault(key, set())
             left = [number for number in range(len(sample.turns)) if number not in played]

@@ -156,7 +156,7 @@ def _measure(work: Work, endpoint: ReadyEndpoint, log: Log, stop: threading.Even
             again = retryable(list(work.done.values()), work.block.retry)
             raise EndpointConnectionError(
                 f"the endpoint {endpoint.base_url} stopped answering; "
-                f"{len(work.done) - again} samples are kept, {len(work.missing) + again} are still to be asked",
+                f"{len(work.done) - again} samples are kept, {len(work.missing) + again} are still missing",
                 instance=work.block.instance,
                 remedy="Check the server and run the same command again: only what is missing is asked",
             )

@@ -42,7 +42,9 @@ def main(arguments: list[str] | None = None) -> int:
 def _note_round(output: Path, block: Block, open_samples: int, say: Say) -> None:
     if open_samples and block.retry == "default":
         write_atomically(output.with_suffix(".round"), f"{block.round + 1}\n".encode())
-        say(f"{block.task} on {block.model}: {open_samples} samples failed in passing; the next run asks them again")
+        say(
+            f"{block.task} on {block.model}: {open_samples} samples failed for temporary reasons; the next run asks them again"
+        )
 
 
 if __name__ == "__main__":

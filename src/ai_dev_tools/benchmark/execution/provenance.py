@@ -143,7 +143,7 @@ class ModelMonitor:
             return None
         self._say(
             f"warning: {self._block.instance}: {self._block.model} is loaded with a context of {min(found)} tokens, "
-            f"not {asked}: longer prompts fail as context_overflow. Set options.num_ctx to {min(found)} to agree"
+            f"not {asked}: longer prompts fail as context_overflow. Set options.num_ctx to {min(found)} to match"
         )
         return CONTEXT_CUT
 
@@ -165,7 +165,7 @@ class ModelMonitor:
         if before is None or before == now:
             return None
         self._say(
-            f"warning: {self._block.instance}: its server does not take the same fields of a request as in an earlier session "
+            f"warning: {self._block.instance}: its server does not accept the same request fields as in an earlier session "
             f"({_differences(before, now or {})}): the samples of this one are flagged"
         )
         return ASKED_DIFFERENTLY

@@ -28,7 +28,7 @@ FILE = "spent.json"
 WRAPPING_TOKENS = 128
 """What a chat template and the schema of the answer may add to a prompt."""
 SLACK = 1e-9
-"""Rounding of sums is no reason to refuse a request."""
+"""Rounding errors of sums must not refuse a request."""
 
 
 class Spent(msgspec.Struct, forbid_unknown_fields=True):
@@ -53,7 +53,7 @@ class Purse:
 
     @contextmanager
     def paying(self, chat: Chat, timeout_s: float, reply: Reply) -> Iterator[None]:
-        """Hold the worst case of a request while it is under way, and keep what it came to.
+        """Reserve the worst case of a request while it is in flight, and keep what it really cost.
 
         Raises:
             BudgetReached: it could exceed the budget, and is not sent.

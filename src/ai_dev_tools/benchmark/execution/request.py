@@ -20,7 +20,7 @@ from ai_dev_tools.benchmark.records.block import Block, PlannedRequest, nonce, r
 from ai_dev_tools.benchmark.records.sample import Attempt, Resources, SampleError
 
 Drive = Callable[[Case, ChatClient, Played, threading.Event], None]
-"""Has an agent of others play an episode, and fills what was played, also as far as it came when it raises."""
+"""Has a third-party agent play an episode, and fills what was played, also as far as it came when it raises."""
 BACKOFF_BASE_S = 0.5
 BACKOFF_CAP_S = 30.0
 WARM_UP = "Warm up. Answer with JSON."
@@ -213,7 +213,7 @@ def _why_silent(
     timeout_s: float,
     stop: threading.Event,
 ) -> BenchmarkError:
-    """What a timeout stands for: the request was slow, or it never had its turn."""
+    """What a timeout means: the request was slow, or it never got a slot."""
     if reply.turn_s is not None or stop.is_set():
         return error
     return _no_turn(block, prompt, client, timeout_s) or error
@@ -234,14 +234,14 @@ def _may_help(asked: Asked, client: ChatClient) -> bool:
 def _no_turn(block: Block, prompt: Prompt, client: ChatClient, timeout_s: float) -> NoTurnError | None:
     """After a timeout without any answer: why it says nothing about the request; None if it does.
 
-    The request had a slot if the server immediately answers another one in place of the one given up.
+    The request had a slot if the server immediately answers another one after this one was given up.
     """
     least, most = TURN_S
     try:
         client.ask(one_token(block, prompt), max(least, min(timeout_s, most)), Reply())
     except RequestTimeoutError:
         return NoTurnError(
-            f"nothing came within {timeout_s:g} s, and then not even one token: the server was busy with others, or hangs"
+            f"nothing arrived within {timeout_s:g} s, and then not even one token: the server was busy with others, or hangs"
         )
     except BenchmarkError:
         return None

@@ -120,11 +120,11 @@ def in_words(slots: Slots, endpoint: ReadyEndpoint, instance: str) -> str | None
             "`queued` finds those that waited"
         )
     remedy = (
-        f"although it was started with OLLAMA_NUM_PARALLEL={slots.wanted}: this model or `server.environment` has less"
+        f"although it was started with OLLAMA_NUM_PARALLEL={slots.wanted}: this model or `server.environment` allows fewer"
         if endpoint.can_restart
-        else f"as the others would wait there. To have {slots.wanted}, give that server so many slots (llama.cpp: --parallel)"
+        else f"because the others would wait there. To have {slots.wanted}, give that server enough slots (llama.cpp: --parallel)"
         if endpoint.told_by != OllamaClient.api
-        else f"as the others would wait there. To have {slots.wanted}, start that server with "
+        else f"because the others would wait there. To have {slots.wanted}, start that server with "
         f"OLLAMA_NUM_PARALLEL={slots.wanted}"
     )
     plural = "request" if slots.at_once == 1 else "requests"

@@ -24,7 +24,7 @@ LAST_WORDS = (
 
 
 def main(arguments: list[str]) -> int:
-    """The block's exit status; does not return where there is no worker."""
+    """The block's exit status; does not return if there is no worker."""
     worker = _hand_over(arguments)
     if worker is None:
         os.execv(sys.executable, [sys.executable, "-m", PROGRAM, *arguments])

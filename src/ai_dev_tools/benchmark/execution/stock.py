@@ -49,7 +49,7 @@ class Work:
         except KeyError:
             raise ConfigurationError(
                 f"there is no prompt for case '{cell.case}' in approach '{cell.approach}' of {self.block.task}",
-                remedy="Run the whole workflow again, it makes the prompts",
+                remedy="Run the whole workflow again to make the prompts",
             ) from None
 
     @property

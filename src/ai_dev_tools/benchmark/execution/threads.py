@@ -23,7 +23,7 @@ from ai_dev_tools.benchmark.records.block import PlannedRequest
 from ai_dev_tools.benchmark.records.sample import EndpointIdentity, Sample
 
 FAILURES_IN_A_ROW = 3
-"""Samples in a row without a connection, or without their turn, before the endpoint counts as gone."""
+"""Samples in a row without a connection, or without a slot, before the endpoint is considered gone."""
 STORING_S = 5.0
 """How long a stopped run waits for samples that are being written; a working disk takes milliseconds."""
 
@@ -74,17 +74,17 @@ class RequestThreads:
         """
         turns = range(max(at_once))  # take turns, so that even a few requests are spread over all clients
         places = [client for turn in turns for client, most in zip(self.clients, at_once, strict=True) if turn < most]
-        # Fill all slots before using the first: otherwise the first cases would run beside fewer requests than the others.
+        # Fill all slots before using the first: otherwise the first cases would run with fewer requests in flight than the others.
         first = [self._work.missing.popleft() for _ in range(min(len(places), len(self._work.missing)))]
         self._in_flight = len(first)
-        with self._agents_of_others(first):
+        with self._third_party_agents(first):
             self._run(meter, list(zip(places, first, strict=False)))
         if self._crash is not None:
             raise self._crash
 
     @contextmanager
-    def _agents_of_others(self, first: Sequence[PlannedRequest]) -> Iterator[None]:
-        """The meter runs while agents of others may be asked."""
+    def _third_party_agents(self, first: Sequence[PlannedRequest]) -> Iterator[None]:
+        """The meter runs while third-party agents may be asked."""
         prompts = (self._work.prompt(cell) for cell in [*first, *self._work.missing])
         if not any(prompt.episode and prompt.episode.program for prompt in prompts):
             yield
@@ -166,7 +166,7 @@ class RequestThreads:
     def _next(self) -> PlannedRequest | None:
         """The next cell for this slot; None, with one slot less in use, if there is nothing left to ask.
 
-        A slot counts as in use until then. Otherwise, the milliseconds for storing a sample would make the
+        A slot is in use until then. Otherwise, the milliseconds for storing a sample would make the
         numbers of two arms differ and invalidate their times.
         """
         with self._lock:

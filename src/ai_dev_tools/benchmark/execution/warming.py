@@ -1,4 +1,4 @@
-"""Before a server is measured: it loads the model, and shows what it takes of a request.
+"""Before a server is measured: it loads the model, and shows which request fields it accepts.
 
 And when its limits end a block.
 """
@@ -28,7 +28,7 @@ def warm_up(
     What a server does not take is left out of all requests of the session, at all replicas, so that all arms are asked alike.
 
     Raises:
-        BenchmarkError: what a server takes could not be found out.
+        BenchmarkError: it could not be found out what the server accepts.
         ConfigurationError: the model cannot call functions, and they are needed.
     """
     limit_s = max(block.timeout_s, block.endpoint.startup_timeout_s)
@@ -71,8 +71,8 @@ def end_if_limited(block: Block, error: BenchmarkError | None, missing: int) -> 
     """Raise OverloadedError if the server asks for a wait that is too long for a run."""
     if isinstance(error, OverloadedError) and (error.retry_after_s or 0.0) > MOST_WAIT_S:
         raise OverloadedError(
-            f"the server takes no more requests for {duration(error.retry_after_s or 0.0)}; what it answered is kept, "
-            f"{missing} samples and those that it refused are still to be asked",
+            f"the server accepts no more requests for {duration(error.retry_after_s or 0.0)}; its answers are kept, "
+            f"{missing} samples and those that it refused are still missing",
             instance=block.instance,
-            remedy="Run the same command again then: only what is missing is asked",
+            remedy="Run the same command again after that: only what is missing is asked",
         )

@@ -116,7 +116,7 @@ def _refuse_claims(data: Mapping[str, Any], where: str) -> None:
                for rows in lists]  # fmt: skip
     asked = sum(max(planned, len(rows), most) for rows, most in zip(lists, highest, strict=True))
     if max(asked, listed) > MOST_SAMPLES:
-        raise ConfigurationError(f"{where} speaks of {asked} samples: more than {MOST_SAMPLES} are not imported")
+        raise ConfigurationError(f"{where} claims {asked} samples: more than {MOST_SAMPLES} are not imported")
     if asked - listed > MOST_VANISHED + VANISHED_PER_LISTED * listed:
         raise ConfigurationError(
             f"{where} claims {asked} samples but lists {listed}: the others cannot all be failures that it left out",

@@ -18,7 +18,7 @@ from ai_dev_tools.benchmark.records.names import clean_files, path_problems
 
 
 def archive_problems(experiment: Experiment, root: Path) -> list[str]:
-    """One line for each name that no archive could hold, or not beside another one of the run."""
+    """One line for each name that an archive could not hold, or not together with another name of the run."""
     # ids that exclude each other say more than each of the files below them
     if found := list(path_problems(_results(experiment, experiment.config.profile))):
         return found

@@ -65,7 +65,7 @@ class Design:
             yield (
                 f"  Controls ({', '.join(self.controls)}) would add about {money(self.controls_cost.expected, self.currency)} on "
                 f"all cases, and {money(self.few_controls_cost.expected, self.currency)} on {FEW_CASES} of each task, in a "
-                "profile of their own"
+                "separate profile"
             )
 
 

@@ -89,7 +89,7 @@ def announcement(name: str, batch: Batch, guess: DurationEstimate) -> str:
 
 
 def seconds_per_request(results: Path) -> dict[str, float]:
-    """Mean time of a request by model, from all blocks that lie here; a damaged line says nothing."""
+    """Mean time of a request by model, from all blocks in this folder; damaged lines are ignored."""
     found: dict[str, list[float]] = defaultdict(list)
     for path in measured_blocks(results):
         for line in path.read_bytes().splitlines():

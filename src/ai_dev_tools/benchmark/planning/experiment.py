@@ -140,7 +140,7 @@ class Experiment(Selection):
         config, resolved = self.config, self.profile(profile)
         if resolved.instances[0].endpoint == "replay" and not profile.endswith(paths.REPLAY):
             raise ConfigurationError(
-                f"endpoint=replay would replace the recorded answers of '{profile}' by themselves",
+                f"endpoint=replay would replace the recorded answers of '{profile}' with themselves",
                 remedy=f"Ask for {profile}{paths.REPLAY}, or leave endpoint=replay out",
             )
         instance = {paths.safe_model(i.model): i for i in self.instances(profile)}.get(model)

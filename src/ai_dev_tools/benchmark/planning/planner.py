@@ -310,7 +310,7 @@ def _spread(
         floors=_floors(table, arm, goal.reference, model),
         repeats=e.pairs / e.cases,
         basis="pilot" if known_quality else "pilot; quality assumed",
-        note="" if np.isfinite(repeated) else "no repeats in the pilot: repeats are taken to help nothing",
+        note="" if np.isfinite(repeated) else "no repeats in the pilot: repeats are assumed not to help",
     )
 
 

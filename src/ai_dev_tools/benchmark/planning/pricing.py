@@ -26,13 +26,15 @@ def prices_of(config: Config, instances: Sequence[ResolvedInstance]) -> Prices |
             if name != instance.name and full_name(name) != full_name(instance.model):
                 continue
             if (other := found.setdefault(instance.model, (name, setting))[0]) != name:
-                raise ConfigurationError(f"config: 'prices' has two for {instance.model}: '{other}' and '{name}'")
+                raise ConfigurationError(
+                    f"config: 'prices' has two prices for {instance.model}: '{other}' and '{name}'"
+                )
     if not found:
         return None
     if missing := [instance.model for instance in instances if instance.model not in found]:
         raise ConfigurationError(
-            f"config: 'prices' has none for {', '.join(missing)}, which this run asks too",
-            remedy="Give its price, or choose others with models=…",
+            f"config: 'prices' has no price for {', '.join(missing)}, which this run also asks",
+            remedy="Add a price, or choose other models with models=…",
         )
     priced = {instance.model: _price(*found[instance.model], instance.model) for instance in instances}
     return Prices(currency=one_currency(found.values()) or "", models=priced)
@@ -66,7 +68,7 @@ def budget_of(config: Config, prices: Prices | None) -> Budget | None:
         return None
     if prices is None:
         raise ConfigurationError(
-            f"config: 'budget' is {config.budget:g}, but 'prices' has none for what this run asks",
-            remedy="Say there what a request costs",
+            f"config: 'budget' is {config.budget:g}, but 'prices' has no price for what this run asks",
+            remedy="Say in 'prices' what a request costs",
         )
     return Budget(config.budget, prices.currency, prices.rates)

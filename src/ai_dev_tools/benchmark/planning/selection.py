@@ -118,18 +118,18 @@ class Selection:
 
     @cached_property
     def program(self) -> ProgramSpec | None:
-        """The agent of others that drives the episodes; None: the built-in one does."""
+        """The third-party agent that drives the episodes; None: the built-in one does."""
         name = self.config.agent.program
         return None if name is None else load_program(name, self.program_files)
 
     @property
     def program_arms(self) -> list[str]:
-        """The arms that the agent of others drives. The floor is always the built-in agent's: there is nothing to do in it."""
+        """The arms that the third-party agent drives. The floor is always the built-in agent's: there is nothing to do in it."""
         return [] if self.program is None else [name for name in self.agent_arms if name != AGENT_FLOOR]
 
     @cached_property
     def agent_tools(self) -> list[str]:
-        """Tools that an agent has in an arm of its own, agent-NAME."""
+        """Tools that have their own agent arm, agent-NAME."""
         if self.program is not None:  # its file says what differs between arms
             return []
         found = sorted({tool for name in self.agent_arms if (tool := agent_tool_of(name))})
@@ -182,7 +182,7 @@ class Selection:
         for task in self.tasks.values() if self.agent_arms else ():
             if case := next((case for case in task.cases if case.contexts is not None), None):
                 raise ConfigurationError(
-                    f"{case.where}: 'contexts' are no files, so there is nothing to look into for {self.agent_arms[0]}",
+                    f"{case.where}: a case with 'contexts' has no files to read for {self.agent_arms[0]}",
                     remedy="Give the case `source` or `inline`, or leave its task out with tasks=…",
                 )
 
@@ -225,7 +225,7 @@ class Selection:
         return [plugin for plugin in self.plugins if plugin.has(registry, wanted)]
 
     def arms(self, task: str) -> list[str]:
-        """The arms of a task: all of the run, or those that exist where a workspace is no prompt."""
+        """The arms of a task: all of the run, or only those that a workspace can have."""
         names = self.approaches
         return [name for name in names if reads_workspaces(name)] if self.tasks[task].agents_only else names
 
@@ -292,10 +292,10 @@ class Selection:
             raise ConfigurationError("say what to compare: snakemake compare --config compare=light,medium")
         check_names([name.removesuffix(paths.REPLAY) for name in names], self.config.profiles, "profile")
         if twice := next((name for name in names if names.count(name) > 1), None):
-            raise ConfigurationError(f"compare names '{twice}' twice: a run is compared with another one")
+            raise ConfigurationError(f"compare names '{twice}' twice: name two different runs")
         if self.config.endpoint == "replay":
             raise ConfigurationError(
-                "endpoint=replay would answer both sides from what is recorded",
+                "endpoint=replay would answer both runs from recorded answers",
                 remedy=f"Leave it out: compare={names[0]},{names[0]}{paths.REPLAY}",
             )
         return names

@@ -61,7 +61,7 @@ class Spending:
     Attributes:
         currency: of all amounts.
         whole: all of its requests; None where the prompts of a task are not known yet.
-        missing: those that are still to be asked.
+        missing: those that are still missing.
         spent: what those that were asked came to.
         budget: what it may cost, where something says so.
         per_request: by model and arm, over all tasks.
@@ -104,7 +104,7 @@ class Spending:
         if self.missing.high <= left:
             yield f"{named} suffices"
         elif self.missing.expected <= left:
-            yield f"{named} is likely to suffice; the run stops before it is exceeded, and goes on with a larger one"
+            yield f"{named} is likely to suffice; the run stops before it is exceeded, and continues with a larger one"
         else:
             yield (
                 f"{named} is not enough: the run stops before it is exceeded, and the same command with about "

@@ -305,7 +305,7 @@ SCORERS: Registry[Scorer] = Registry("scorer", 2, more=True)
 def scorer(name: str, description: str = "") -> Callable[[S], S]:
     """Register `f(expected, actual, **parameters) -> 0..1` as a scorer that task files can name.
 
-    Parameters with other names can be given in a task's `scoring` beside `field` and `scorer`.
+    Parameters with other names can be given in a task's `scoring`, next to `field` and `scorer`.
     """
 
     def register(function: S) -> S:

@@ -130,7 +130,7 @@ def _restore(saved: Sequence[Mapping[str, Plugin[Any]]]) -> None:
 
 
 def add_plugin(name: str, root: Path | None = None) -> LoadedPlugin:
-    """Load one plugin beside those that are loaded; raises as `load_plugins`."""
+    """Load one more plugin; raises as `load_plugins`."""
     return _load(name, (root or Path()) / name)
 
 
@@ -241,7 +241,7 @@ def _unknown(name: str) -> ConfigurationError:
 def _what_registers(run: Callable[[], object]) -> Registered:
     """What is registered by running something.
 
-    Whatever it prints goes to standard error, beside the results.
+    Whatever it prints goes to standard error, apart from the results.
     """
     before = [registry.snapshot() for registry in REGISTRIES]
     with contextlib.redirect_stdout(sys.stderr):

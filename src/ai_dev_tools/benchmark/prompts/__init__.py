@@ -38,7 +38,7 @@ class Prompt(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     """One case in one arm. If the arm's context could not be made, `prompt` is None and `error` says why.
 
     Attributes:
-        episode: for an agent arm, how it goes on after `prompt`, which is then the first message.
+        episode: for an agent arm, how it continues after `prompt`, which is then the first message.
     """
 
     task: str

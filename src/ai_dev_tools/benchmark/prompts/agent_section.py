@@ -45,13 +45,13 @@ def check_command(argv: tuple[str, ...], arguments: Mapping[str, object]) -> Non
     program = PurePosixPath(argv[0]).name.lower().removesuffix(".exe")
     if program in LAUNCHERS:
         raise ValueError(
-            f"'{argv[0]}' starts other programs or is a shell, and what a model writes must not become a program: "
-            "name the tool's own, or a script of yours: [{python}, '{tool_dir}/TOOL_script.py', …]"
+            f"'{argv[0]}' is a shell or starts other programs, so a model could run any program: "
+            "use the tool's own program, or your own script: [{python}, '{tool_dir}/TOOL_script.py', …]"
         )
     if (argv[0] == "{python}" or INTERPRETERS.fullmatch(program)) and not _has_own_code(argv, arguments):
         raise ValueError(
-            f"'{argv[0]}' runs code, and what a model writes must not become that: "
-            "begin with a file of yours, such as '{tool_dir}/TOOL_script.py'"
+            f"'{argv[0]}' runs code, so a model could run any code: "
+            "begin with your own file, such as '{tool_dir}/TOOL_script.py'"
         )
 
 
@@ -141,14 +141,14 @@ class CommandSpec(StrictModel):
     @classmethod
     def _free_name(cls, value: str) -> str:
         if value in TAKEN:
-            raise ValueError(f"'{value}' is an action or a word of the agent's own: choose another name")
+            raise ValueError(f"'{value}' is already an action or word of the agent: choose another name")
         return value
 
     @model_validator(mode="after")
     def _sound(self) -> CommandSpec:
         for name in self.arguments:
             if name in GIVEN or not re.fullmatch(NAME, name):
-                raise ValueError(f"an argument cannot be named '{name}': use small letters, digits and '_'")
+                raise ValueError(f"an argument cannot be named '{name}': use lower-case letters, digits and '_'")
         check_command(self.argv, self.arguments)
         used = {name for word in self.argv for name in names_in(word)}
         if unused := [name for name in self.arguments if name not in used]:
@@ -166,7 +166,7 @@ class CommandSpec(StrictModel):
 
 
 class WrapSpec(StrictModel):
-    """A command whose output takes the place of what a plain action returns.
+    """A command whose output replaces the result of a plain action.
 
     Attributes:
         reads: `plain`: the command gets what the plain action returns on stdin; `files`: it reads the workspace itself.
@@ -215,7 +215,7 @@ class AgentSection(StrictModel):
     @model_validator(mode="after")
     def _sound(self) -> AgentSection:
         if not (self.instructions or self.commands or self.mcp or self.wraps):
-            raise ValueError("it gives an agent nothing: name instructions, commands, mcp or wraps")
+            raise ValueError("it is empty: set instructions, commands, mcp or wraps")
         names = [command.name for command in self.commands]
         if twice := [name for name in names if names.count(name) > 1]:
             raise ValueError(f"two commands are named '{twice[0]}'")

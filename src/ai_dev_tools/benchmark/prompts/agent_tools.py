@@ -31,7 +31,7 @@ def require_agent(spec: ToolSpec) -> AgentSection:
     """
     if spec.agent is None:
         raise ConfigurationError(
-            f"tool '{spec.id}' gives nothing to an agent, so there is no arm agent-{spec.id}",
+            f"tool '{spec.id}' has no section 'agent', so there is no arm agent-{spec.id}",
             remedy=f"Add a section 'agent' to {spec.folder / f'{spec.id}.yaml'}, see docs/tools-for-agents.md",
         )
     return spec.agent
@@ -66,7 +66,7 @@ def agent_tool(spec: ToolSpec, sandbox: SandboxSetting = "auto") -> AgentTool:
     for words in spec.agent_commands():
         if not is_installed(spec, words[0]):
             raise ConfigurationError(
-                f"tool '{spec.id}': '{words[0]}' of what it gives to an agent is not installed "
+                f"tool '{spec.id}': its program for agents, '{words[0]}', is not installed "
                 f"({spec.folder / f'{spec.id}.yaml'})",
                 remedy=f"Install it: {spec.install}",
             )

@@ -89,7 +89,7 @@ def _agent_arm(name: str, tools: Mapping[str, object]) -> Approach:
 
 
 def _program_arm(name: str, program: ProgramSpec) -> Approach:
-    """An arm of an agent of others."""
+    """An arm of a third-party agent."""
     described = program.arm(name).description
     return Approach(
         name=name,
@@ -116,7 +116,7 @@ def build_context(arm: Approach, inputs: CaseInputs) -> Context:
     if arm.name == "no_context":
         return Context(None)
     if arm.name not in inputs.given:
-        raise ConfigurationError(f"case '{inputs.case}' gives no context for approach '{arm.name}'")
+        raise ConfigurationError(f"case '{inputs.case}' has no context for approach '{arm.name}'")
     return Context(inputs.given[arm.name])
 
 

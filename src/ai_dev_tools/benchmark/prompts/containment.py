@@ -35,7 +35,7 @@ from ai_dev_tools.benchmark.prompts import supervisor
 
 SandboxSetting = Literal["auto", "none", "bubblewrap"]
 Sandbox = Literal["none", "bubblewrap", "podman"]
-"""What a program runs in; only agents of others run in podman."""
+"""What a program runs in; only third-party agents run in podman."""
 
 GRACE_S = 60.0
 """How much longer than its tool a supervisor may take before we stop waiting for it."""
@@ -172,7 +172,7 @@ def run_contained(
     network: bool = False,
     needed: tuple[Path, ...] = (),
 ) -> Ended:
-    """Run a program in a folder of its own to its end or a limit.
+    """Run a program in a separate folder to its end or a limit.
 
     Args:
         streams: files for stdout and stderr.
@@ -186,7 +186,7 @@ def run_contained(
 
 
 class Contained:
-    """A program that runs in a folder of its own, below its supervisor.
+    """A program that runs in a separate folder, below its supervisor.
 
     It runs until it ends, hits a limit or is told to end.
 
@@ -257,7 +257,7 @@ class Contained:
         self._lines(1, GRACE_S)
 
     def ended_within(self, seconds: float) -> Ended | None:
-        """How it ended, if it does so in time; it goes on running otherwise."""
+        """How it ended, if it does so in time; otherwise it continues to run."""
         lines = self._lines(2, seconds)
         if len(lines) == 2:
             return msgspec.json.decode(lines[1], type=Ended)

@@ -22,7 +22,7 @@ def require_success(
         case "exit" if not _accepted(ended.code, accept_exit):
             raise ToolError(f"{tool} ended with exit code {ended.code}: {words or 'no message'}")
         case "exit" if ended.left:
-            raise ToolError(f"{tool} left something running that cannot be ended")
+            raise ToolError(f"{tool} left a process running that cannot be ended")
         case "exit":
             return
         case "timeout":
@@ -37,7 +37,7 @@ def require_success(
             raise ToolError(
                 f"{tool} cannot be started: {ended.detail}", remedy=f"Install: {install}" if install else None
             )
-    raise ToolError(f"{tool} ended what watched it{said}")
+    raise ToolError(f"{tool} ended its supervisor{said}")
 
 
 def _accepted(code: int | None, accept_exit: Sequence[int] | None) -> bool:

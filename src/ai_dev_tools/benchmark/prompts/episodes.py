@@ -145,7 +145,7 @@ def arm_design(arm: str, settings: AgentSettings, installed: InstalledProgram | 
     """What all episodes of an arm have in common.
 
     Args:
-        installed: the agent of others that drives all arms but the floor, if one does.
+        installed: the third-party agent that drives all arms but the floor, if one does.
     """
     if installed is None or arm == AGENT_FLOOR:
         return ArmDesign(protocol=settings.protocol, limits=settings.limits)

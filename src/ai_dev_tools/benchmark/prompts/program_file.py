@@ -1,4 +1,4 @@
-"""The file of an agent of others, `config/agents/AGENT.yaml`: how it is installed, started, and where its answer is found."""
+"""The file of a third-party agent, `config/agents/AGENT.yaml`: how it is installed, started, and where its answer is found."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class ArmSpec(StrictModel):
 
 
 class ProgramSpec(StrictModel):
-    """An agent of others."""
+    """A third-party agent."""
 
     id: PathSafe
     description: str
@@ -88,11 +88,11 @@ class ProgramSpec(StrictModel):
         if not any("{base_url}" in text for text in (*self.command, *self.environment.values(), *self.files.values())):
             raise ValueError("{base_url} is neither in its command, environment nor files: it would not ask the meter")
         if not any("{question" in word for word in (*self.command, *self.files.values())):
-            raise ValueError("neither {question} nor {question_file} is in its command: it would not know what to do")
+            raise ValueError("neither {question} nor {question_file} is in its command: it would not get the question")
         return self
 
     def arm(self, approach: str) -> ArmSpec:
-        """What an arm, `agent` or `agent-NAME`, has of its own.
+        """What only the arm `agent` or `agent-NAME` has.
 
         Raises:
             ConfigurationError: this agent has no such arm.
@@ -102,7 +102,7 @@ class ProgramSpec(StrictModel):
             return self.arms.get(name, ArmSpec())
         raise ConfigurationError(
             f"the agent '{self.id}' has no arm {approach}, {nearest(name, self.arms)}",
-            remedy=f"Say under 'arms' in {self.file} what this agent has there that it has not in the arm '{AGENT}'",
+            remedy=f"Add it under 'arms' in {self.file}, with what differs from the arm '{AGENT}'",
         )
 
     @property
@@ -134,14 +134,14 @@ class ProgramSpec(StrictModel):
 
 @dataclass(frozen=True)
 class InstalledProgram:
-    """An agent of others as it is installed."""
+    """A third-party agent as it is installed."""
 
     spec: ProgramSpec
     version: str
 
 
 def given_program(given: Mapping[str, str] | None) -> InstalledProgram | None:
-    """The agent of others that a job is told of: its `file` and installed `version`."""
+    """The third-party agent that a job is told of: its `file` and installed `version`."""
     if given is None:
         return None
     path = Path(given["file"])
@@ -228,12 +228,12 @@ def _version(argv: tuple[str, ...], path: str, agent: str, remedy: str) -> str:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         reason = getattr(error, "strerror", None) or f"it took more than {VERSION_TIMEOUT_S:g} s"
-        raise ConfigurationError(f"the agent '{agent}' does not tell its version: {reason}", remedy=remedy) from None
+        raise ConfigurationError(f"the agent '{agent}' does not report its version: {reason}", remedy=remedy) from None
     lines = [line for line in ended.stdout.decode(errors="replace").splitlines() if line.strip()]
     if ended.returncode or not lines:
         words = ended.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["it says nothing"]
         raise ConfigurationError(
-            f"the agent '{agent}' does not tell its version (exit code {ended.returncode}): {visible(words[0][:200])}",
+            f"the agent '{agent}' does not report its version (exit code {ended.returncode}): {visible(words[0][:200])}",
             remedy=remedy,
         )
     return visible(lines[-1].strip()[:200], keep_lines=False)

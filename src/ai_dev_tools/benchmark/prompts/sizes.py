@@ -1,6 +1,6 @@
 """How long prompts are in tokens: whether a case has its size, and what will not fit a context.
 
-Tokens are counted with the model's own tokenizer where that is at hand, which is so for the embedded model; else they are
+Tokens are counted with the model's own tokenizer if it is available, as for the embedded model; otherwise they are
 estimated by characters, and whatever rests on that says so.
 """
 

@@ -58,7 +58,7 @@ class ToolSpec(StrictModel):
     @model_validator(mode="after")
     def _prepares_for_agents(self) -> ToolSpec:
         if self.prepare and self.agent is None:
-            raise ValueError("'prepare' is for agents, and there is no section 'agent'")
+            raise ValueError("'prepare' is for agents, but there is no section 'agent'")
         return self
 
     @field_validator("output_file")
@@ -102,7 +102,7 @@ class ToolSpec(StrictModel):
 
 
 class AgentOnlySpec(ToolSpec):
-    """A tool that says nothing about a case by itself, and so has no place in a single prompt."""
+    """A tool that has no findings about a case, and so cannot be used in a single prompt."""
 
     command: tuple[str, ...] = ()
     output: OutputFormat = "text"
@@ -127,7 +127,7 @@ def find_tools(folder: Path) -> dict[str, Path]:
 def companions(tool_file: Path) -> list[Path]:
     """Files that belong to a tool, sorted.
 
-    Files and folders beside its YAML whose names start with `<tool>_`.
+    Files and folders next to its YAML whose names start with `<tool>_`.
     """
     folder, stem = tool_file.parent, tool_file.stem
     return sorted({*clean_files(folder, f"{stem}_*"), *clean_files(folder, f"{stem}_*/**/*")})
@@ -159,7 +159,7 @@ def require_findings(spec: ToolSpec) -> None:
     """
     if not spec.command:
         raise ConfigurationError(
-            f"tool '{spec.id}' says nothing about a case by itself (no 'command' in {spec.folder / f'{spec.id}.yaml'})",
+            f"tool '{spec.id}' cannot be used in single prompts (no 'command' in {spec.folder / f'{spec.id}.yaml'})",
             remedy=f"Judge it in an agent: approaches=agent,agent-{spec.id},agent-none",
         )
 

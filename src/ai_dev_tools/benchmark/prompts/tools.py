@@ -112,12 +112,12 @@ def _ask_version(spec: ToolSpec, sandbox: SandboxSetting) -> str:
             return importlib.metadata.version(spec.package)
         except importlib.metadata.PackageNotFoundError:
             (program,) = found_argv([filled(spec.program, places_of(spec))])
-            if beside := version_beside(program, spec.package):
-                return beside
+            if found := version_beside(program, spec.package):
+                return found
             raise ConfigurationError(
                 f"tool '{spec.id}': package '{spec.package}' is not installed in the environment that runs the "
-                f"workflow ({sys.prefix}), nor in that of its program (for a tool that lives elsewhere, use "
-                f"version_command: [{spec.program}, --version] in its place)",
+                f"workflow ({sys.prefix}), or in that of its program (if the tool is installed elsewhere, use "
+                f"version_command: [{spec.program}, --version] instead)",
                 remedy=f"Install it: {spec.install}",
             ) from None
     if not spec.version_command:
@@ -140,7 +140,7 @@ def _ask_version(spec: ToolSpec, sandbox: SandboxSetting) -> str:
             problem = problems.get(ended.how, f"its version_command ended with exit code {ended.code}")
             words = last_words(run_folder, out, err)
             raise ConfigurationError(
-                f"tool '{spec.id}' does not tell its version: {problem}{f': {words}' if words else ''}",
+                f"tool '{spec.id}' does not report its version: {problem}{f': {words}' if words else ''}",
                 remedy=f"Install it: {spec.install}",
             )
         for stream in (out, err):
@@ -260,10 +260,12 @@ def condense(
     if isinstance(found, str):
         return found.strip().encode("utf-8", "replace").decode()
     if found.kind == "output":
-        raise ToolError(f"{spec.id} printed what is not {spec.output}: {found.message}{f' ({said})' if said else ''}")
+        raise ToolError(
+            f"{spec.id}: the output is not valid {spec.output}: {found.message}{f' ({said})' if said else ''}"
+        )
     where = f" on case '{case}'" if case else ""
     if found.kind == "limit":
-        raise ToolError(f"{spec.id}: the template takes too much{where}: {found.message}")
+        raise ToolError(f"{spec.id}: the template uses too much{where}: {found.message}")
     raise ToolError(f"{spec.id}: the template does not fit the tool's output{where}: {found.message}")
 
 

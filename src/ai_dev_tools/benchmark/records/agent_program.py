@@ -1,4 +1,4 @@
-"""An agent of others, as a prompt carries it: the program that drives the turns of an episode.
+"""A third-party agent, as a prompt carries it: the program that drives the turns of an episode.
 
 Light imports: block jobs read these. `prompts.program_file` checks the YAML that they come from.
 """

@@ -51,10 +51,10 @@ class Turn(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_default
     eval_s: Annotated[float | None, described("server: generating (decode)", "s")] = None
     total_s: Annotated[float | None, described("server: the whole request", "s")] = None
     done_reason: Annotated[str | None, described("as in the sample")] = None
-    asked: Annotated[str | None, described("how a conversation of an agent of others begins; null if it goes on")] = (
-        None
-    )
-    conversation: Annotated[str, described("digest of all that an agent of others sent with it, nonce excluded")] = ""
+    asked: Annotated[
+        str | None, described("how a conversation of a third-party agent begins; null if it continues")
+    ] = None
+    conversation: Annotated[str, described("digest of all that a third-party agent sent with it, nonce excluded")] = ""
     text: Annotated[str, described("what the model said, whole")] = ""
     action: Annotated[str | None, described("the action that it chose; null if its message was not one")] = None
     arguments: Annotated[str | None, described("the action's arguments as JSON")] = None
@@ -93,7 +93,7 @@ class EpisodeSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_
     plain: Annotated[bool, described("whether the agent has its own read-only file actions")] = True
     workspace: Workspace | None = None
     tool: AgentTool | None = None
-    program: Annotated[AgentProgram | None, described("an agent of others that drives the episode")] = None
+    program: Annotated[AgentProgram | None, described("a third-party agent that drives the episode")] = None
     question: Annotated[str, described("the case's question, for `{question}` in a tool's words")] = ""
     vars: Annotated[dict[str, Any], described("the case's variables, for `{vars.x}` in a tool's words")] = {}
     version: int = VERSION

@@ -1,6 +1,6 @@
 """Check names that become parts of paths, in one place for all inputs.
 
-A name that some system reads differently (`..`, `aux`, `A` beside `a`) would put files in unexpected places, or
+A name that some system reads differently (`..`, `aux`, `A` next to `a`) would put files in unexpected places, or
 make a finished run impossible to archive. Settings, tasks, tools, imports and archives all use this module.
 """
 

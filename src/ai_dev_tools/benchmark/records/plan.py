@@ -291,7 +291,7 @@ def _genuine_lines(data: bytes, where: str) -> list[bytes]:
             genuine = False
         if not genuine:
             raise ConfigurationError(
-                f"{where} line {number} is not a plan as it was declared".strip(),
+                f"{where} line {number} is not a plan, or was changed after it was declared".strip(),
                 remedy="Restore the file; a plan that was changed afterwards proves nothing",
             )
         lines.append(line)

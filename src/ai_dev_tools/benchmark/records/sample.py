@@ -221,7 +221,7 @@ def write_sample(path: Path, sample: Sample) -> None:
 
 
 def read_sample(path: Path) -> Sample | str | None:
-    """The sample in a file; None if there is no file; one line of why where it cannot be believed."""
+    """The sample in a file; None if there is no file; one line with the reason if it cannot be trusted."""
     try:
         return decode(path.read_bytes())
     except FileNotFoundError:

@@ -34,7 +34,7 @@ _NUMBERS = """
     money price_input price_cached_input price_output price_per_hour tool_money saving_money uses_money
 """
 NUMBERS = frozenset(_NUMBERS.split())
-"""Columns of numbers, in whatever table, beside those whose name ends in a unit."""
+"""Columns of numbers in any table, in addition to those whose name ends in a unit."""
 UNITS = (
     "_s",
     "_bytes",
@@ -56,7 +56,7 @@ FLAGS = frozenset(("parsed", "implausible", "comparable", "overall", "quality_pa
 """Columns of true and false. All other columns are text."""
 
 MISSING = ["", "NA", "N/A", "#N/A", "NaN", "nan", "<NA>", "None", "NULL", "null"]
-"""What stands for no number, here and in tables of other programs; a text is missing only where its cell is empty."""
+"""What means "no number", here and in tables of other programs; a text is missing only if its cell is empty."""
 MAX_HEADER_BYTES = 64 * 1024
 MAX_COLUMNS = 1000
 MAX_ROWS = 5_000_000
@@ -138,7 +138,7 @@ def typed(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def todays_row(row: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    """A row of a computed table in JSON, with today's names beside those of an earlier version."""
+    """A row of a computed table in JSON, with both today's names and those of an earlier version."""
     named = {new: row[old] for old, new in RENAMED.items() if old in row and new not in row}
     if (said := row.get("direction")) in _DIRECTIONS:
         named["direction"] = _DIRECTIONS[str(said)]
@@ -226,7 +226,7 @@ def open_parquet(data: bytes, most: int = MAX_TABLE_BYTES) -> pq.ParquetFile:
     import pyarrow.parquet as pq
 
     if int.from_bytes(data[-8:-4], "little") > MAX_FOOTER_BYTES:
-        raise ValueError("it says more of itself than any table of this project")
+        raise ValueError("its metadata is larger than that of any table of this project")
     file = pq.ParquetFile(io.BytesIO(data))
     about = file.metadata
     if sum(about.row_group(group).total_byte_size for group in range(about.num_row_groups)) > most:

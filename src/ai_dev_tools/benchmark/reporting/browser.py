@@ -1,6 +1,6 @@
 """What the sample browser shows: an index of all samples, and parts that are loaded on demand.
 
-A run of ordinary size carries all of it inside the page. A larger one has the same parts as script files beside it,
+A run of ordinary size carries all of it inside the page. A larger one has the same parts in side files, as scripts,
 because a page opened from disk can load scripts but cannot fetch data.
 """
 

@@ -148,5 +148,5 @@ def _plain(value: Number) -> float | None:
 
 
 def _with_old_name(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row with `endpoint` beside `outcome`: within a version of the schema, no field is renamed."""
+    """A row with both `endpoint` and `outcome`: within a version of the schema, no field is renamed."""
     return {**row, "endpoint": row["outcome"]}

@@ -28,7 +28,7 @@ from ai_dev_tools.benchmark.reporting.machine import Made, Session, sessions_of
 
 REFERENCE = "baseline"
 TOO_FEW = "describes these files only"
-"""What the note of a row says whose clusters are too few to speak beyond them."""
+"""What the note of a row says whose clusters are too few to generalise."""
 DERIVED = ("metrics", "comparisons", "verdicts", "checks", "controls", "validity", "skipped", "costs", "break_even",
            "efficiency", "definitions", "sensitivity")  # fmt: skip
 
@@ -214,7 +214,7 @@ def plain_samples(samples: pd.DataFrame) -> pd.DataFrame:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """A table from its Parquet file where there is one beside it, else from CSV.
+    """A table from its Parquet file if there is one, otherwise from CSV.
 
     Empty where there is neither.
 

@@ -232,7 +232,7 @@ class Page:
         return found[name]
 
     def blocks(self) -> Iterator[tuple[Section, Block]]:
-        """Every block with the section it stands in."""
+        """Every block with its section."""
         return ((section, block) for section in self.sections for block in section.blocks)
 
     @property

@@ -20,7 +20,7 @@ from ai_dev_tools.benchmark.reporting.figures.pictures import picture
 from ai_dev_tools.benchmark.reporting.formats import html
 
 PLUGINS = "load_plugins"
-"""What the notebook finds in `about` beside what the settings say: the plugins to load, which are never an archive's."""
+"""What the notebook finds in `about` in addition to the settings: the plugins to load, which are never an archive's."""
 INJECTED = "injected-parameters"
 """Tag of the cell that holds the parameters of an execution, as papermill has it."""
 OPENING = """\

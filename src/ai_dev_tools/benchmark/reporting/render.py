@@ -42,10 +42,10 @@ MOST_FIGURE_ROWS = 5000
 
 @dataclass(frozen=True)
 class Payload:
-    """Data scripts of a page, and whether further ones lie beside it."""
+    """Data scripts of a page, and whether it loads more from side files."""
 
     scripts: str
-    beside: bool
+    side_files: bool
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Inputs:
         plans: the plan ledger, if there is one.
         blocks, prompts: block files and prompt files, for the sample browser; what is not there is left out.
         about: what the settings say of the run, if that is known.
-        templates: the user's own Jinja2 templates; `x.md.j2` becomes `x.md` beside the report.
+        templates: custom Jinja2 templates; `x.md.j2` becomes `x.md` next to the report.
         plugins: as the setting of that name has them; loaded in the notebook, which may draw with their plots.
     """
 
@@ -141,7 +141,7 @@ def _write_texts(report: Report, data: RunData, inputs: Inputs, folder: Path, fi
 
 
 def _write_page(report: Report, inputs: Inputs, folder: Path) -> None:
-    """Write report.html from the notebook beside it."""
+    """Write report.html from the notebook in the same folder."""
     payload = page_payload(
         report, browser_data(read_blocks(sorted(inputs.blocks)), load_prompts(inputs.prompts)), folder
     )
@@ -164,18 +164,18 @@ def table_pages(report: Report) -> dict[str, str]:
 
 
 def page_payload(report: Report, data: BrowserData, folder: Path) -> Payload:
-    """The data inside a page; what is too much for one page is written as script files beside it."""
+    """The data inside a page; what is too much for one page is written to side files, as scripts."""
     figures = {f.id: figure_csv(f) for f in report.figures if len(f.data) <= MOST_FIGURE_ROWS}
     scripts = {name: html.script_json(part) for name, part in data.parts.items()}
     side = folder / FOLDER
     if side.exists():
         shutil.rmtree(side)
-    beside = data.samples > MOST_INLINE_SAMPLES or sum(map(len, scripts.values())) > MOST_INLINE_BYTES
+    side_files = data.samples > MOST_INLINE_SAMPLES or sum(map(len, scripts.values())) > MOST_INLINE_BYTES
     inline = [
         html.data_script("figure-data", figures),
-        html.data_script("browser-mode", {"folder": FOLDER if beside else ""}),
+        html.data_script("browser-mode", {"folder": FOLDER if side_files else ""}),
     ]
-    if not beside:
+    if not side_files:
         return Payload(
             "\n".join([*inline, *(html.data_script(f"browser-{n}", part) for n, part in data.parts.items())]), False
         )
@@ -192,7 +192,7 @@ def html_page(notebook: Path, report: Report, payload: Payload) -> str:
     read: Any = nbformat.read
     cells = read(str(notebook), as_version=4)
     body = shown_html(cells)
-    return html.document(report, converted(cells) if body is None else body, payload.scripts, payload.beside)
+    return html.document(report, converted(cells) if body is None else body, payload.scripts, payload.side_files)
 
 
 def shown_html(cells: Any) -> str | None:
@@ -248,7 +248,7 @@ def execute_notebook(
     """
     if not notebook.exists():
         raise ConfigurationError(
-            f"the notebook {notebook} does not exist", remedy="Name an existing one, or restore the file"
+            f"the notebook {notebook} does not exist", remedy="Choose an existing notebook, or restore the file"
         )
     with _quiet_jupyter():
         cells = _require_notebook(notebook)

@@ -17,7 +17,7 @@ import msgspec
 from ai_dev_tools.benchmark._util.json_values import JsonValue
 
 MAX_DEPTH = 100
-"""Levels of nesting in an answer; a deeper one counts as unparseable."""
+"""Levels of nesting in an answer; a deeper one is unparseable."""
 
 _TURN_END = re.compile(r"<\|[A-Za-z0-9_]{1,40}\|>|<｜[^｜<>]{1,40}｜>|</s>|<(?:eos|end_of_turn)>")
 _MOST_TURN_ENDS = 8

@@ -194,7 +194,7 @@ def _header(cells: Iterable[str], where: str) -> list[str]:
     whole = {name for name in header if "." not in name}
     for name in header:
         if header.count(name) > 1:
-            raise ConfigurationError(f"{where}: column '{name}' is there twice")
+            raise ConfigurationError(f"{where}: column '{name}' occurs twice")
         if "." in name and name.partition(".")[0] in whole:
             raise ConfigurationError(f"{where}: columns '{name.partition('.')[0]}' and '{name}' exclude each other")
     return header

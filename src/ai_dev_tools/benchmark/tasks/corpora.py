@@ -114,7 +114,7 @@ class Corpus(BaseModel):
 
     @property
     def whole(self) -> Corpus:
-        """All members of the same archive that are text, in a folder of their own.
+        """All members of the same archive that are text, in a separate folder.
 
         Raises:
             ConfigurationError: the archive is not pinned.

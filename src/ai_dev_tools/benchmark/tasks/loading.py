@@ -123,7 +123,7 @@ class Case(StrictModel):
         if sum(given is not None for given in (self.source, self.inline, self.contexts, self.workspace)) != 1:
             raise ValueError("give exactly one of 'source', 'inline', 'contexts' and 'workspace'")
         if self.workspace and self.excerpt:
-            raise ValueError("'excerpt' is a part of a prompt: an agent reads what it wants of a 'workspace'")
+            raise ValueError("'excerpt' cannot be used with 'workspace': an agent decides itself what it reads")
         if self.truth is not None and not self.established:
             raise ValueError("'established' is missing: say how the truth was established")
         return self
@@ -370,7 +370,7 @@ def _unreachable(case: Case, truth: dict[str, Any], rules: list[dict[str, Any]])
 
 
 def render_questions(task: Task, cases: Iterable[Case] | None = None) -> dict[str, str | Failed]:
-    """The question of each case by its id, the same in every arm; stops after one that takes too much."""
+    """The question of each case by its id, the same in every arm; stops after one that uses too much time or memory."""
     asked = list(task.cases if cases is None else cases)
     rendered = render_each(task.question, [case.vars for case in asked], MAX_QUESTION_BYTES)
     return {
@@ -383,7 +383,7 @@ def render_question(task: Task, case: Case) -> str:
     """The question of one case.
 
     Raises:
-        ConfigurationError: the case's variables do not fit it, or it takes too much.
+        ConfigurationError: the case's variables do not fit it, or it uses too much time or memory.
     """
     question = render_questions(task, [case])[case.id]
     if isinstance(question, Failed):
@@ -394,7 +394,7 @@ def render_question(task: Task, case: Case) -> str:
 def _question_error(task: Task, case: Case, failed: Failed) -> str:
     where = task.folder / "task.yaml"
     if failed.kind == "limit":
-        return f"{case.where}: the question of {where} takes too much: {failed.message}"
+        return f"{case.where}: the question of {where} uses too much: {failed.message}"
     return f"{case.where}: 'vars' do not fit the question of {where}: {failed.message}"
 
 

@@ -1,6 +1,6 @@
 """The result of fetching a corpus or a repository, as a file.
 
-If a corpus is unavailable, its cases are skipped and the run continues. A repository of yours must be there.
+If a corpus is unavailable, its cases are skipped and the run continues. Your own repository must be there.
 """
 
 from __future__ import annotations

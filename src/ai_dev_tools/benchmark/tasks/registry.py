@@ -249,7 +249,7 @@ def _same(folder: Path, task: Mapping[str, JsonValue], case: Mapping[str, JsonVa
 
 
 def _store(target: Path, task: Mapping[str, JsonValue], case: Mapping[str, JsonValue]) -> Task:
-    """Write the folder beside its target, check it like any other task, and only then move it there."""
+    """Write the folder next to its target, check it like any other task, and only then move it there."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".new-", dir=target.parent) as scratch:
         draft = Path(scratch) / target.name

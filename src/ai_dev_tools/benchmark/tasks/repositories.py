@@ -92,7 +92,7 @@ def fetch_repository(source: WorkspaceSource, destination: Path, base: Path, whe
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
         if not any(folder.iterdir()):
-            raise ConfigurationError(f"{where}: workspace {source.label}: there is no text in it")
+            raise ConfigurationError(f"{where}: workspace {source.label}: it contains no text files")
         os.replace(folder, destination)
 
 
@@ -129,8 +129,8 @@ def _texts(repository: Path, source: WorkspaceSource, where: str) -> Iterator[tu
     files = [entry for entry in entries if entry.mode in _FILE_MODES and entry.size <= MAX_FILE_BYTES]
     if sum(entry.size for entry in files) > MAX_REPOSITORY_BYTES:
         raise ConfigurationError(
-            f"{about}: its files have more than {MAX_REPOSITORY_BYTES / 2**20:.0f} MB",
-            remedy="Take a folder of a clone as `path`",
+            f"{about}: its files together are larger than {MAX_REPOSITORY_BYTES / 2**20:.0f} MB",
+            remedy="Use a folder of a clone as `path`",
         )
     links = [entry for entry in entries if entry.mode == _LINK_MODE]
     for entry, target in _contents(repository, links):

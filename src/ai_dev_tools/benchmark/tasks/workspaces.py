@@ -1,6 +1,6 @@
 """Workspaces: the files of a whole repository, which only an agent can read, piece by piece.
 
-They are all texts of a pinned package, a folder of yours, or one commit of a git repository. Nothing in them is executed.
+They are all texts of a pinned package, your own folder, or one commit of a git repository. Nothing in them is executed.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class WorkspaceSource(StrictModel):
             raise ValueError("give exactly one of 'corpus', 'path' and 'git'")
         if self.git is None:
             if self.commit is not None:
-                raise ValueError("'commit' belongs to 'git'")
+                raise ValueError("'commit' needs 'git'")
             return self
         if self.commit is None:
             raise ValueError("'commit' is missing: what a branch points to can change")
@@ -72,7 +72,7 @@ class WorkspaceSource(StrictModel):
             raise ValueError("'git' is neither a folder nor an address of a repository")
         if _SECRET.match(self.git):
             raise ValueError(
-                "'git' holds a name or password, which would be kept with every result: leave it to git's settings"
+                "'git' contains a name or password, which would be stored with every result: put it into git's own settings"
             )
         return self
 
@@ -239,7 +239,9 @@ def _refuse_large(path: Path, size: int, count: int, about: str) -> None:
     if path.stat().st_size > MAX_FILE_BYTES:
         raise ConfigurationError(f"{about}: {path} is larger than {MAX_FILE_BYTES / 2**20:.0f} MB", remedy=remedy)
     if size > MAX_BYTES:
-        raise ConfigurationError(f"{about}: its files have more than {MAX_BYTES / 2**20:.0f} MB", remedy=remedy)
+        raise ConfigurationError(
+            f"{about}: its files together are larger than {MAX_BYTES / 2**20:.0f} MB", remedy=remedy
+        )
     if count >= MAX_FILES:
         raise ConfigurationError(f"{about}: it has more than {number(MAX_FILES)} files", remedy=remedy)
 
@@ -247,14 +249,14 @@ def _refuse_large(path: Path, size: int, count: int, about: str) -> None:
 def _refuse_unmatched(globs: Sequence[str], found: Mapping[str, str], left_out: Sequence[str], about: str) -> None:
     """Refuse an empty workspace, and a glob that names nothing an agent could read."""
     if not found and not left_out and set(globs) == {"**/*"}:
-        raise ConfigurationError(f"{about}: there is no file in it")
+        raise ConfigurationError(f"{about}: it contains no files")
     for glob in globs:
         if any(_matches(name, glob) for name in found):
             continue
         others = [name for name in left_out if _matches(name, glob)]
         if others:
             raise ConfigurationError(
-                f"{about}: 'files' entry '{glob}' matches only what is not text: {listing(others, 3)}"
+                f"{about}: 'files' entry '{glob}' matches only files that are not text: {listing(others, 3)}"
             )
         raise ConfigurationError(f"{about}: 'files' entry '{glob}' matches no file")
 

@@ -99,5 +99,5 @@ def _refuse_prefix(workflow: Workflow) -> None:
     if modifier.prefix or getattr(modifier, "_prefix_replacements", None):
         raise ConfigurationError(
             "this workflow cannot be used as a module with `prefix` or `replace_prefix`",
-            remedy="Leave it out, and run the workflow in a folder of its own (snakemake --directory)",
+            remedy="Leave it out, and run the workflow in a separate folder (snakemake --directory)",
         )

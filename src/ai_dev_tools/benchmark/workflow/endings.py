@@ -37,7 +37,7 @@ def say_what_failed(profile: str, since: float) -> None:
     announce(Path(paths.RUN.format(profile=profile)), profile, succeeded=False)
     texts = [log.read_text(encoding="utf-8", errors="replace") for log in sorted(logs)]
     lines = [line for text in texts for line in text.splitlines() if line.startswith("error: ")]
-    said = ["The run is not complete; the same command goes on where it stopped.", *dict.fromkeys(lines)]
+    said = ["The run is not complete; the same command continues where it stopped.", *dict.fromkeys(lines)]
     print(*said, sep="\n", file=sys.stderr)
 
 

@@ -242,7 +242,7 @@ class Flow:
         if self.source == "samples" and recorded.exists():
             about: dict[str, object] = json.loads(recorded.read_bytes())
             return about
-        # Sorted: the same settings in another order are no reason to render the report again.
+        # Sorted: the same settings in another order must not render the report again.
         given: dict[str, object] = {
             name: value for name, value in sorted(self.call.overrides.items()) if name in REPEATED
         }

@@ -2,7 +2,7 @@
 
     python -m ai_dev_tools.benchmark.workflow.live_view results/embedded
 
-Nothing is asked of the run itself, so it works beside it, over ssh, on any machine that sees the folder, and after the
+It does not talk to the run itself, so it works during a run, over ssh, on any machine that sees the folder, and after the
 end. Times are those that the samples hold, so a clock that differs does no harm.
 """
 
@@ -139,7 +139,7 @@ class RunView:
         """Seconds that the missing samples may take; None as long as nothing is known.
 
         Each missing sample is charged the mean duration of its cell, else of its model and approach, else what the model
-        takes (here, in earlier runs beside this one, or by its size, as an estimate before a run does it); this sum is
+        takes (here, in earlier runs in the same folder, or by its size, as an estimate before a run does it); this sum is
         divided by how many requests were under way on average while anything was.
         """
         cells = self.by_cell()
@@ -161,7 +161,7 @@ class RunView:
     def _usual(self, model: str, known: Mapping[Cell, Sequence[float]]) -> float | None:
         """Seconds of a model's request.
 
-        From this run, or earlier runs beside it, or scaled from other models.
+        From this run, or earlier runs in the same folder, or scaled from other models.
         """
         if self._before is None:
             earlier = seconds_per_request(self.folder.parent)
@@ -276,7 +276,7 @@ def watch(folder: Path, interval_s: float = 2.0, once: bool = False, console: Co
 
     Args:
         folder: results folder of a profile, e.g. results/light.
-        interval_s: seconds between two looks.
+        interval_s: seconds between updates.
         once: look once and return.
 
     Raises:
@@ -310,8 +310,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "folder", type=Path, nargs="?", default=Path("results/embedded"), help="results folder of a profile"
     )
-    parser.add_argument("--interval", type=float, default=2.0, help="seconds between two looks")
-    parser.add_argument("--once", action="store_true", help="look once and end")
+    parser.add_argument("--interval", type=float, default=2.0, help="seconds between updates")
+    parser.add_argument("--once", action="store_true", help="print the current state and exit")
     given = parser.parse_args(arguments)
     try:
         watch(given.folder, max(given.interval, 0.1), given.once)

@@ -50,7 +50,7 @@ def announce(folder: Path, profile: str, succeeded: bool, log: Log | None = None
         if succeeded and (summary := os.environ.get(STEP_SUMMARY)):
             write_step_summary(Path(summary), folder / "report" / "report.md")
     except Exception as error:  # whatever is wrong with telling, the run itself is well
-        say(f"warning: nobody was told of this run ({type(error).__name__}: {error})")
+        say(f"warning: no notification was sent about this run ({type(error).__name__}: {error})")
 
 
 def _announce(url: str, folder: Path, profile: str, succeeded: bool, report: Mapping[str, JsonValue], say: Log) -> None:
@@ -123,7 +123,7 @@ def send(url: str, event: str, content: Mapping[str, JsonValue], log: Log, secre
             return True
         problem = f"HTTP {status}"
     # the path of such an address is often the secret itself
-    log(f"warning: webhook at {urlsplit(url).hostname} did not take '{event}' ({problem})")
+    log(f"warning: webhook at {urlsplit(url).hostname} did not accept '{event}' ({problem})")
     return False
 
 

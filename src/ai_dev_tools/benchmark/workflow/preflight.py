@@ -129,7 +129,7 @@ def _workspaces(task: Task, cases: Sequence[str], corpora: Path) -> Iterator[Pre
     if sizes:
         span = f"{min(sizes):,} to {max(sizes):,} tokens (estimated)"
         yield PreflightCheck(
-            f"task {task.id}", "ok", f"agents read workspaces of {span}; only arms of agents and no_context are asked"
+            f"task {task.id}", "ok", f"agents read workspaces of {span}; only agent arms and no_context are asked"
         )
 
 
@@ -166,7 +166,7 @@ def _tools(experiment: Experiment) -> Iterator[PreflightCheck]:
 
 
 def _agent(experiment: Experiment) -> Iterator[PreflightCheck]:
-    """The agent of others that drives the episodes, if one does."""
+    """The third-party agent that drives the episodes, if one does."""
     from ai_dev_tools.benchmark.agents.sandbox import agent_sandbox
     from ai_dev_tools.benchmark.prompts.program_file import installed_program
 
@@ -205,7 +205,7 @@ def _sent(experiment: Experiment, profile: str) -> Iterator[PreflightCheck]:
 def _same_models(experiment: Experiment, profile: str, root: Path) -> Iterator[PreflightCheck]:
     from ai_dev_tools.benchmark.workflow.same_model import changed_models
 
-    fix = f"To ask the new one, move {paths.RUN.format(profile=profile)} away, or go on under a new samples= number"
+    fix = f"To ask the new one, move {paths.RUN.format(profile=profile)} away, or continue under a new samples= number"
     for name, found in changed_models(experiment, profile, root):
         yield PreflightCheck(f"model of {name}", "warning", found, fix)
 
@@ -327,7 +327,10 @@ def _machine(min_ram_gb: float, min_cores: int, profile: str) -> Iterator[Prefli
         f"{ram_gb:.0f} GB of memory and {cores} cores; profile {profile} is meant for {min_ram_gb:g} GB and {min_cores}"
     )
     yield PreflightCheck(
-        "machine", "ok" if enough else "warning", found, "" if enough else "Choose a smaller profile, or be patient"
+        "machine",
+        "ok" if enough else "warning",
+        found,
+        "" if enough else "Choose a smaller profile, or expect a slow run",
     )
 
 

@@ -30,7 +30,7 @@ def changed_models(experiment: Experiment, profile: str, root: Path) -> Iterator
             yield (
                 instance.name,
                 f"{instance.model} is not the model of the existing results ({now[:12]}, not "
-                f"{asked[stale[0]][:12]}: {', '.join(stale)}); a run from which nothing is missing does not notice",
+                f"{asked[stale[0]][:12]}: {', '.join(stale)}); a complete run does not notice",
             )
 
 

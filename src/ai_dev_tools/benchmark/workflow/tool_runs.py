@@ -36,7 +36,7 @@ class ToolRuns:
 
     @for_job
     def files(self, job: Wildcards) -> list[str]:
-        """A tool's file and the files beside it that belong to it."""
+        """A tool's file and the files next to it that belong to it."""
         path = self._experiment.tool_files[job.tool]
         return [str(path), *map(str, companions(path))]
 
@@ -104,7 +104,7 @@ class ToolRuns:
         return said | ({"folders": folders} if folders else {})
 
     def _program_of_others(self) -> dict[str, str] | None:
-        """The agent of others that drives the episodes, as it is installed."""
+        """The third-party agent that drives the episodes, as it is installed."""
         spec = self._experiment.program
         if spec is None:
             return None

@@ -201,7 +201,7 @@ def _scaling_figure(rows: list[Row], reference: str) -> Figure | None:
         "scaling",
         "Quality, speed and cost against model size",
         f"{said} Quality that rises faster than cost pays for the larger model; where the lines of two approaches meet, "
-        "their difference is gone. Few models of different families: a look, not a law.".lstrip(),
+        "their difference is gone. With few models of different families, this is only an impression.".lstrip(),
         f"Four panels of points over billions of parameters: {listing(list(SCALES.values()))}. {said}",
         "scaling",
         drawn,
@@ -243,7 +243,7 @@ def arms(data: SeveralRuns) -> Section:
     """What every arm took, in numbers."""
     table = Table(
         "arms",
-        "What each approach took",
+        "Cost of each approach",
         "Means per request over all tasks. Failed requests count in the success rate and never in the means.",
         ARM_COLUMNS,
         records(data.arms),

@@ -44,7 +44,7 @@ class Wheels(StrictModel):
             varies = self._named(self.package, 1) != self._named(self.package, 2)
             self._named(self.member, 1)
         except (LookupError, ValueError):
-            raise ValueError("only {n} or {n:02} may stand in braces") from None
+            raise ValueError("only {n} or {n:02} are allowed in braces") from None
         if bool(self.parts) != bool(self.part_bytes):
             raise ValueError("'parts' and 'part_bytes' go together")
         if len(self.parts) > 1 and not varies and self._named(self.member, 1) == self._named(self.member, 2):

@@ -66,7 +66,7 @@ class ApiError(Exception):
 
 
 def parse_body(data: bytes, field_types: dict[str, type]) -> dict[str, Any]:
-    """A request body with the fields' types checked; null counts as absent, unknown fields are ignored.
+    """A request body with the fields' types checked; null means absent, unknown fields are ignored.
 
     Raises:
         ApiError: 400, as Ollama answers, for a missing or malformed body and for a wrong type.

@@ -282,7 +282,7 @@ class Facade:
         response: web.StreamResponse | None = None
         try:
             async for event in events:
-                if response is None:  # only now: an error before the first event still gets a status of its own
+                if response is None:  # only now: an error before the first event still gets its own status
                     response = await sending.start_lines(request)
                 if event["content"]:
                     await response.write(

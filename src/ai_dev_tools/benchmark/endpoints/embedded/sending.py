@@ -39,7 +39,7 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def stream_error(error: ApiError) -> web.Response:
-    """An error in place of a stream, which Ollama sends without a length too."""
+    """An error instead of a stream, which Ollama also sends without a length."""
     headers = {"Content-Type": "application/json"}
     response = web.Response(status=error.status, body=line_of({"error": error.message}), headers=headers)
     response.enable_chunked_encoding()

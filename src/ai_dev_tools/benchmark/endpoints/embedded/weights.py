@@ -2,7 +2,7 @@
 
 Never install or run anything.
 
-Received data is kept in a hidden file beside the destination, so that an interrupted fetch continues where it stopped.
+Received data is kept in a hidden file next to the destination, so that an interrupted fetch continues where it stopped.
 The file gets its name only when all its bytes are there and have the pinned sha256.
 """
 

@@ -81,7 +81,7 @@ def forest(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> No
         _ratio_ticks(axes, reach)
         axes.set_title(str(panel))
         show_grid(axes, "x")
-    # once for all panels: beside each other the labels of narrow ones would run into each other
+    # once for all panels: the labels of narrow panels would run into each other
     figure.supxlabel(str(options.get("xlabel", "← cheaper · ratio to baseline · more expensive →")), fontsize="medium")
     whole = {row for row, overall in zip(data["label"], data["overall"], strict=True) if overall}
     for axes in every:
@@ -357,7 +357,7 @@ def timeline(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> 
 
 
 def _in_flight(data: pd.DataFrame, bins: int = 150) -> tuple[Any, Any, Any]:
-    """Starts of equal stretches, and the mean and the most of the requests under way in each."""
+    """Starts of equal stretches, and the mean and the largest number of requests in flight in each."""
     starts, ends = data["start"].to_numpy(dtype=float), data["end"].to_numpy(dtype=float)
     times = np.concatenate([starts, ends]).round(3)  # what ends within a millisecond of a start ended before it
     change = np.concatenate([np.ones(len(data)), -np.ones(len(data))])

@@ -44,7 +44,7 @@ STRETCH = 4 / 3 * 1.15
 PANEL_GAP = 0.06
 """Space between panels as a share of their width, so that the numbers at their ends do not touch."""
 LINE_CHARACTERS, SIGN_CHARACTERS = 150, 8
-"""Characters that a line of a legend holds, and what the sign before a name takes of them."""
+"""Characters that fit into a line of a legend, and how many of them the symbol before a name uses."""
 STYLE: Any = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],

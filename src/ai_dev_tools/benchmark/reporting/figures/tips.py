@@ -1,4 +1,4 @@
-"""Values under the pointer: what a mark of a figure stands for, as a title in its SVG."""
+"""Values under the pointer: what a mark of a figure means, as a title in its SVG."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from ai_dev_tools.benchmark._util.text import interval, number, plural, xml_text
 
 MOST_TIPS = 400
-"""Marks of one series that say what they stand for; of more, so many are spread evenly over them."""
+"""Most marks of one series that have a title; in a larger one, this many are spread evenly."""
 UNSEEN = 0.001
 """Opacity of a mark that only the pointer finds; 0 would not be drawn at all."""
 TITLE = re.compile(r"(<title>.*?</title>)", re.DOTALL)

@@ -81,7 +81,7 @@ def document(page: Page, body: str, payload: str, own_scripts: bool = False) -> 
     Args:
         body: the sections as HTML, made by `section_html`.
         payload: data scripts, made by `data_script`.
-        own_scripts: whether the page loads side files that lie beside it.
+        own_scripts: whether the page loads side files.
     """
     js = asset("report.js")
     digest = base64.b64encode(hashlib.sha256(js.encode()).digest()).decode()

@@ -42,7 +42,7 @@ def render(template: Path, report: Report, content: Mapping[str, Any], data: Run
     """The template, filled in within the limits of all templates.
 
     Raises:
-        ConfigurationError: the file cannot be read, a mistake in it (names the line), or it takes too much.
+        ConfigurationError: the file cannot be read, a mistake in it (names the line), or it uses too much time or memory.
     """
     environment = SandboxedEnvironment(
         autoescape=Path(output_name(template)).suffix in ESCAPED, undefined=StrictUndefined, trim_blocks=True
@@ -60,5 +60,5 @@ def render(template: Path, report: Report, content: Mapping[str, Any], data: Run
     if found.kind == "syntax":
         raise ConfigurationError(f"report template {template} {found.message}")
     if found.kind == "limit":
-        raise ConfigurationError(f"report template {template} takes too much: {found.message}")
+        raise ConfigurationError(f"report template {template} uses too much: {found.message}")
     raise ConfigurationError(f"report template {template}: {found.message}")

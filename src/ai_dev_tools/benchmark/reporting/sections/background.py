@@ -250,7 +250,7 @@ GLOSSARY = (
     ("Exploratory", "not announced in the plan, so it may have been found by looking around"),
     ("Floor", "what guessing scores: an arm that sees only the question; no_context, unless the plan names another"),
     ("Interim", "before all planned samples exist"),
-    ("Margin", "how far from 1 a ratio must certainly be to count as saving or costing"),
+    ("Margin", "how far from 1 a ratio must certainly be for saving or costing"),
     ("Pareto front", "approaches that no other approach beats in both quality and cost"),
     ("Quality", "mean score of the answers against the known answers, 0 to 1"),
     ("Verdict", "saves, costs, inconclusive or invalid; never said without the tests under Methods"),

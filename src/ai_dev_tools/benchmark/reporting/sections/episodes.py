@@ -74,7 +74,7 @@ def _figure(bars: pd.DataFrame) -> Figure:
         "episode_tokens",
         "Where the tokens of an episode go",
         f"Largest part: {said}. The whole conversation is sent again with every turn, so the opening counts once per turn and "
-        "an early result counts in every turn after it. What an arm with a tool has more of in its opening is the tool's "
+        "an early result counts in every turn after it. If an arm with a tool has a longer opening, that is the tool's "
         "instructions and the descriptions of what it offers.",
         f"Stacked bars of mean tokens per episode by arm and by what they are. Largest part: {said}.",
         "stack",

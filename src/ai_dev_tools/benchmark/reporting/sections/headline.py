@@ -221,7 +221,7 @@ def _too_small(data: RunData) -> list[Block]:
     if not small:
         return []
     text = (
-        f"{listing(small)} {'is' if len(small) == 1 else 'are'} too small to judge quality by: everything is real "
+        f"{listing(small)} {'is' if len(small) == 1 else 'are'} too small to judge quality: everything is real "
         "(prompts, token counts and times), but the answers are poor. Do not cite their "
         "quality, nor any verdict that depends on quality."
     )

@@ -165,7 +165,7 @@ def _results(data: RunData, judged: list[Judged]) -> Iterator[str]:
         return
     failed = dict.fromkeys((claim.name, claim.why) for claim in judged if claim.row.get("tool_failure"))
     for name, why in list(failed)[:MOST_NAMED]:
-        yield f"No figure says anything about {name}: {why}."
+        yield f"The figures do not describe {name}: {why}."
     rest = [claim for claim in judged if not claim.row.get("tool_failure")]
     for word, said in _SAID.items():
         yield from said([claim for claim in rest if claim.word == word and not claim.settled])
@@ -237,7 +237,7 @@ def _open(group: list[Judged]) -> Iterator[str]:
         things = " or ".join(dict.fromkeys(claim.thing for claim in claims))
         on = f" on {listing(models, MOST_NAMED)}" if models else ""
         measured = listing([f"{claim.measured}{claim.where}" for claim in claims if claim.measured], MOST_NAMED)
-        # the figures of several tools stand in the ranking
+        # the figures of several tools are in the ranking
         seen = f" Measured: {measured}." if not tools and any(claim.measured for claim in claims) else ""
         yield f"Whether {subject} {verb} {things}{on} is open, because {why}.{seen}"
 

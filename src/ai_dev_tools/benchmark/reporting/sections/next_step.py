@@ -50,7 +50,7 @@ def next_step(data: RunData, claims: Sequence[Claim]) -> Step:
     if not len(data.samples):
         return "Run the benchmark.", command(data)
     if not (data.samples["status"] == "completed").any():
-        return "Read what was said under Errors, and let the settings and the server be checked.", command(
+        return "Read the messages under Errors, and have the settings and the server checked.", command(
             data, "validate"
         )
     if data.expected and len(data.samples) < data.expected:
@@ -69,7 +69,7 @@ def next_step(data: RunData, claims: Sequence[Claim]) -> Step:
             return _STEPS[step](data, needing)
     saving = any(row["verdict"] == "saves" for row, _ in claims)
     if saving and "excerpt" not in data.approaches and not is_agent(data.reference):
-        advice = "Turn on the controls, to see whether it is what the findings say that helps, or just their brevity."
+        advice = "Turn on the controls, to see whether the content of the findings helps, or just their brevity."
         return advice, command(data, approaches="all")
     return "Seal the run as one file that others can check.", command(data, "archive")
 
@@ -104,8 +104,9 @@ def _finish(data: RunData, _: Sequence[Claim]) -> Step:
 
 
 def _tool(data: RunData, _: Sequence[Claim]) -> Step:
-    return "Fix the tool, or its file in config/tools, and run the same command: only what changed is asked.", command(
-        data
+    return (
+        "Fix the tool, or its file in config/tools, and run the same command again: only what changed is asked.",
+        command(data),
     )
 
 
@@ -122,9 +123,7 @@ def _larger(data: RunData, _: Sequence[Claim]) -> Step:
     change = LARGER.get(data.profile, {})
     if all(data.given.get(name) == value for name, value in change.items()):
         change = {}
-    advice = (
-        f"Run a larger model: {listing(data.models, 3)} cannot answer these questions well enough to judge a tool by."
-    )
+    advice = f"Run a larger model: {listing(data.models, 3)} cannot answer these questions well enough to judge a tool."
     return advice, command(data, **change) if change else ""
 
 
@@ -144,7 +143,7 @@ def _undo(data: RunData, _: Sequence[Claim]) -> Step:
 
 
 def _measure_again(data: RunData, claims: Sequence[Claim]) -> Step:
-    return f"Measure again, on a machine that does nothing else. {NEW_NAME}", _under_a_new_name(data, claims)
+    return f"Measure again, on a machine that is otherwise idle. {NEW_NAME}", _under_a_new_name(data, claims)
 
 
 def _ask_again(data: RunData, claims: Sequence[Claim]) -> Step:
@@ -169,7 +168,7 @@ def _pairs(data: RunData, _: Sequence[Claim]) -> Step:
 def _more(data: RunData, claims: Sequence[Claim]) -> Step:
     most = _samples_that_decide(data, claims)
     if not most:
-        return "More of the same would not decide it; see what size of run could.", command(data, "plan")
+        return "More samples of this kind would not settle it; see what size of run could.", command(data, "plan")
     return f"Ask more: about {number(most)} samples per task could decide.", command(data, samples=most)
 
 

@@ -83,7 +83,8 @@ def errors(data: RunData) -> Section:
         (
             (
                 f"Completed answers that could not be parsed, which score 0 where the right answer is known: "
-                f"{number(unparsed)}. Answers cut at the cap, or for looping, which count as censored: {number(capped)}."
+                f"{number(unparsed)}. Answers cut at the cap, or because they "
+                f"looped, which are treated as censored: {number(capped)}."
             ),
         )
     )
@@ -144,7 +145,7 @@ def timeline(data: RunData) -> Section:
         "timeline",
         "What ran when",
         (
-            f"{said}. Arms of a case run next to each other, so that whatever disturbs the machine affects them alike. "
+            f"{said}. The arms of a case run one after the other, so that whatever disturbs the machine affects them alike. "
             "A lane with only one colour would invalidate claims about time. Below: how many were in flight at most (line) and on "
             "average (area)."
         ),
@@ -174,7 +175,7 @@ TOOL_COLUMNS = (
     Column("saving_s", "Saved s per request", "number", 3, "the tool's own run not counted; negative: slower"),
     Column("saving_low", "95 % from", "number", 3),
     Column("saving_high", "95 % to", "number", 3),
-    Column("uses", "Questions to break even", "number", 0, "so many questions must share one tool run"),
+    Column("uses", "Questions to break even", "number", 0, "how many questions must share one tool run"),
     Column("uses_low", "from", "number", 0),
     Column("uses_high", "to", "number", 0),
     Column("pairs", "Pairs", "number"),
@@ -281,7 +282,8 @@ def validity(data: RunData) -> Section:
     said = f"Flagged something: {listing(flagged)}." if flagged else "No check flagged anything." if rows else ""
     caption = (
         f"{said} Flagged samples do not count for the outcomes that the check affects (tokens, time or quality). "
-        "A verdict is invalid if too many pairs are flagged, if the arms differ in that, or if the result changes with them."
+        "A verdict is invalid if too many pairs are flagged, if the arms' flagged shares differ, or if the result changes "
+        "with flagged pairs."
     ).lstrip()
     ledger = Table(
         "validity",

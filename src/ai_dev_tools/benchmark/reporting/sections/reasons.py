@@ -19,9 +19,9 @@ class Reason(NamedTuple):
 
 MEANINGS: tuple[tuple[str, str, str], ...] = (
     (r"interim look: (\d+) of (\d+) planned", "only {0} of {1} planned samples are there", "finish"),
-    (r"no case was answered in both", "no question was answered both ways", "finish"),
-    (r"no completed pair", "no question was answered both ways", "finish"),
-    (r"quality unknown", "nothing says which answers are right", "truth"),
+    (r"no case was answered in both", "no question was answered in both arms", "finish"),
+    (r"no completed pair", "no question was answered in both arms", "finish"),
+    (r"quality unknown", "it is not known which answers are right", "truth"),
     (
         r"floor: (\S+) (?:did not run|shares no)",
         "the arm {0} did not run, so nobody knows what guessing scores",
@@ -29,12 +29,12 @@ MEANINGS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         r"floor: the reference does not beat (.+?),",
-        "with {reference} the model is not shown to do better than by guessing ({0}), so equal answers prove nothing",
+        "with {reference} the model does not demonstrably do better than guessing ({0}), so equal answers prove nothing",
         "larger_model",
     ),
     (
         r"floor: the approach's own answers do not beat (.+)",
-        "with {approach} the model is not shown to do better than by guessing ({0})",
+        "with {approach} the model does not demonstrably do better than guessing ({0})",
         "read_answers",
     ),
     (r"(\d+)% of pairs were lost", "{0} % of the pairs were lost to failed requests", "finish"),
@@ -50,7 +50,7 @@ MEANINGS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         r"(\d+)% of pairs are flagged, mostly by the check (?:other_session|not_adjacent)",
-        "the two ways were measured at different times in {0} % of the pairs",
+        "the two arms were measured at different times in {0} % of the pairs",
         "pairs",
     ),
     (
@@ -58,8 +58,8 @@ MEANINGS: tuple[tuple[str, str, str], ...] = (
         "the check {1} flagged {0} % of the pairs",
         "measure_again",
     ),
-    (r"the arms' flagged shares differ", "a disturbance hit one side more than the other", "measure_again"),
-    (r".+ was asked earlier, by", "one side was always asked first", "ask_again"),
+    (r"the arms' flagged shares differ", "a disturbance affected one arm more than the other", "measure_again"),
+    (r".+ was asked earlier, by", "one arm was always asked first", "ask_again"),
     (r"the result changes with flagged pairs", "the result depends on measurements that a check flagged", "ask_again"),
     (r"\d+ of \d+ samples are older than the plan", "some samples were seen before the plan was declared", "undo"),
     (r"plan \S+ is not continued", "the plan was changed after samples had been seen", "undo"),
@@ -76,14 +76,14 @@ MEANINGS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         r"quality unproven at n = (\d+): the loss may exceed (\S+)",
-        "{0} projects are too few to show that the answers are no worse",
+        "{0} projects are too few to show that the answers are not worse",
         "more_samples",
     ),
-    (r"only (\d+) clusters", "{0} projects are too few to speak beyond them", "more_samples"),
+    (r"only (\d+) clusters", "{0} projects are too few to generalise", "more_samples"),
     (r".*no spread to judge by", "one project shows no spread to judge by", "more_samples"),
     (r"the interval reaches the margin", "the measurement is too uncertain to rule out chance", "more_samples"),
     (r"the adjusted p-value is", "the evidence is too weak for this many claims and looks", "more_samples"),
-    (r"\w+ per case, bill uncertain", "a few expensive questions could turn the total", "more_samples"),
+    (r"\w+ per case, bill uncertain", "a few expensive questions could reverse the total", "more_samples"),
     (r".+ is missing or impossible in every usable pair", "it was not measured", "measure_again"),
 )
 """Pattern of a reason, what it means, and the kind of step that helps; what matters more stands first."""

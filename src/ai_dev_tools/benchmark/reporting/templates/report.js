@@ -100,7 +100,7 @@
     if (text === undefined) {
       const link = document.createElement("a");
       link.href = "../figures/" + button.dataset.name + ".csv";
-      link.textContent = "Data (CSV file beside the report)";
+      link.textContent = "Data (CSV file next to the report)";
       button.replaceWith(link);
       return;
     }
@@ -156,7 +156,7 @@
     waiting[name] = [resolve];
     const script = document.createElement("script");
     script.src = folder + "/" + name + ".js";
-    script.onerror = () => { delete waiting[name]; reject(new Error(script.getAttribute("src") + " is not beside the report")); };
+    script.onerror = () => { delete waiting[name]; reject(new Error(script.getAttribute("src") + " is missing next to the report")); };
     document.head.append(script);
   });
   const make = (tag, props, ...children) => {

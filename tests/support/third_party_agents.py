@@ -1,4 +1,4 @@
-"""A labelled, scripted fake of an agent of others, and how a test has it play an episode."""
+"""A labelled, scripted fake of a third-party agent, and how a test has it play an episode."""
 
 from __future__ import annotations
 

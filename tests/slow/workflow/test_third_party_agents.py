@@ -1,4 +1,4 @@
-"""The shipped agents of others, really run in their sandbox, against a labelled fake that says what a model would.
+"""The shipped third-party agents, really run in their sandbox, against a labelled fake that says what a model would.
 
 They are looked for in `resources/agents/NAME`, or in `$AGENT_PROGRAMS/NAME`. Where nothing may be skipped, they are installed as
 their files say.
