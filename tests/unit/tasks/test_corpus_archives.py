@@ -21,7 +21,7 @@ BAD_SDISTS = {
     "hard link": (sdist(special(LISTED, tarfile.LNKTYPE, "demo-1.0/setup.py")), "is not a regular file"),
     "device": (sdist(special(LISTED, tarfile.CHRTYPE)), "is not a regular file"),
     "named pipe": (sdist(special(LISTED, tarfile.FIFOTYPE)), "is not a regular file"),
-    "duplicate": (sdist(regular(LISTED), regular(LISTED)), "is there twice"),
+    "duplicate": (sdist(regular(LISTED), regular(LISTED)), "occurs twice"),
     "missing": (sdist(regular("demo-1.0/demo/other.py")), "has no member 'demo/core.py'"),
     "not an archive": (b"PK but not really", "is not a readable archive"),
     "cut short": (GOOD_SDIST[:60], "is not a readable archive"),
@@ -71,7 +71,7 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypa
 
 BAD_WHOLE = {
     "parent folder": (sdist(regular("demo-1.0/../../evil.py")), "leaves the archive's folder"),
-    "duplicate": (sdist(regular(LISTED), regular(LISTED)), "is there twice"),
+    "duplicate": (sdist(regular(LISTED), regular(LISTED)), "occurs twice"),
     "two in one place": (
         sdist(regular("demo-1.0/a.py"), regular("demo-1.0/A.py")),
         "would be in one place with 'a.py'",

@@ -169,5 +169,5 @@ def _content(corpus: Corpus, entry: _Entry, known: Mapping[str, bytes]) -> bytes
     if entry.size > MAX_MEMBER_BYTES:
         raise _refused(corpus, entry, f"is larger than {MAX_MEMBER_BYTES} bytes")
     if entry.path in known:
-        raise _refused(corpus, entry, "is there twice")
+        raise _refused(corpus, entry, "occurs twice")
     return entry.read()
