@@ -9,8 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ai_dev_tools.benchmark.archive import verify
+from ai_dev_tools.benchmark.comparison.repetition import compare_requests
+from ai_dev_tools.benchmark.comparison.run import open_run
+from ai_dev_tools.cli.benchmark_cli import main
 from fakes.agent_model import Message, action, answer, playing
 from fakes.ollama import FakeOllama
 from support.needles import COLOURS, write_needles
@@ -18,6 +22,12 @@ from support.workflow_project import Project
 
 MODEL = "llama3.2:1b"
 GUESS = {"colour": COLOURS[0]}
+UNUSED = {
+    "id": "unused",
+    "description": "Is not called",
+    "install": "comes with the test",
+    "agent": {"commands": [{"name": "never", "description": "Is not called.", "argv": ["{python}", "-V"]}]},
+}
 
 
 def seeker(conversation: Sequence[Message], turn: int) -> Message:
@@ -33,7 +43,9 @@ def counted(project: Project, run: str) -> list[dict[str, str]]:
     """All that the table of a run says of tokens, answers and turns; times are measured again."""
     rows = csv.DictReader((project.folder / "results" / run / "tables" / "metrics.csv").open(newline=""))
     units = ("tokens", "0..1", "share", "requests", "samples")
-    return [row for row in rows if row["unit"] in units and row["metric"] != "efficiency_score"]
+    return [
+        row for row in rows if row["unit"] in units and row["metric"] not in ("efficiency_score", "peak_concurrency")
+    ]
 
 
 @pytest.fixture
@@ -43,21 +55,23 @@ def project(tmp_path: Path) -> Iterator[Project]:
     project.clean_up()
 
 
-def test_episodes_from_the_question_to_an_archive_that_is_verified_and_replayed(project: Project) -> None:
+def test_episodes_from_the_question_to_an_archive_that_is_verified_replayed_and_compared(project: Project) -> None:
     write_needles(project.folder / "mine", 4)
+    (project.folder / "tools").mkdir()
+    (project.folder / "tools" / "unused.yaml").write_text(yaml.safe_dump(UNUSED))
     run: dict[str, Any] = {"profile": "light", "task_folders": "mine", "tasks": "needle", "samples": 4}
-    agents = run | {"approaches": "agent,agent-none"}
+    agents = run | {"approaches": "agent,agent-none", "tools": "unused", "tool_folders": "tools"}
     with FakeOllama([MODEL]) as fake:
         fake.converse = playing(seeker, last=GUESS)
         project.run("archive", endpoint=fake.url, **agents)
-        assert len(fake.requests) == 4 * 2 + 4, "two turns for each agent, one for each floor"
+        assert len(fake.requests) == 2 * 4 * 2 + 4, "two turns for each agent, one for each floor"
     files = project.sample_files("light")
-    assert all(sample["score"] == 1.0 for name, sample in files.items() if "/agent/" in name)
+    assert all(sample["score"] == 1.0 for name, sample in files.items() if "/agent-none/" not in name)
     page = (project.folder / "results" / "light" / "report" / "report.html").read_text()
     assert "Where the tokens of an episode go" in page and "Turns, tool calls and limits" in page
     assert '"turns":[{' in page.replace(" ", ""), "the sample browser shows them one by one"
     (archive,) = (project.folder / "results" / "light" / "archive").glob("*.zip")
-    result = verify(archive)
+    result = verify(archive, recompute=True)
     assert result.ok, result.findings
     project.run("tables", endpoint="replay", **agents)
     rows = counted(project, "light")
@@ -66,4 +80,21 @@ def test_episodes_from_the_question_to_an_archive_that_is_verified_and_replayed(
     assert {name: sample["answer"] for name, sample in replayed.items()} == {
         name: sample["answer"] for name, sample in files.items()
     }
-    assert all(len(sample["turns"]) == (2 if "/agent/" in name else 1) for name, sample in replayed.items())  # type: ignore[arg-type]
+    assert all(len(sample["turns"]) == (1 if "/agent-none/" in name else 2) for name, sample in replayed.items())  # type: ignore[arg-type]
+    stored = [str(project.folder / "results" / name) for name in ("light", "light@replay")]
+    again = compare_requests(*map(open_run, stored))
+    assert again.holds and set(again.differing.values()) == {0} and (again.shared, len(again.verdicts)) == (12, 2)
+    root = ["--root", str(project.folder)]
+    assert main(["compare", "--runs", *stored, "--same-verdicts", *root]) == 0
+    junit = project.folder / "gate.xml"
+    judged = ["--run", stored[1], "--baseline", stored[0], "--approach", "agent-unused", "--metric", "tokens", "time"]
+    assert main(["gate", *judged, "--junit", str(junit), *root]) == 0 and "tokens on" in junit.read_text()
+    assert main(["import", str(archive), "--as", "imported", *root]) == 0
+    for name in ("light__light@replay", "imported"):
+        effects = csv.DictReader(
+            (project.folder / "results/comparison" / name / "effects_within_each_run.csv").open(newline="")
+        )
+        assert {(row["approach"], row["reference"]) for row in effects} == {
+            ("agent-none", "agent"),
+            ("agent-unused", "agent"),
+        }

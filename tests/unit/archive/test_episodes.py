@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ai_dev_tools.benchmark.archive import verify
+from ai_dev_tools.benchmark.archive import render, verify
 from support.archived import BLOCK, PROMPTS, forge, record_run
 
 
@@ -20,6 +20,12 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_an_archive_of_episodes_is_valid_and_made_again_byte_by_byte(archive: Path) -> None:
     result = verify(archive, recompute=True)
     assert result.ok, result.findings
+
+
+def test_its_report_is_made_again_with_every_turn(archive: Path, tmp_path: Path) -> None:
+    render(archive, tmp_path / "out")
+    (page,) = (tmp_path / "out").rglob("report.html")
+    assert '"turns":[{' in page.read_text() and "Turns, tool calls and limits" in page.read_text()
 
 
 @pytest.mark.parametrize(
