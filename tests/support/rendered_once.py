@@ -11,7 +11,7 @@ from typing import TypeVar
 import pytest
 
 from ai_dev_tools.benchmark.prompts import tool_spec
-from ai_dev_tools.benchmark.tasks import loading, templating
+from ai_dev_tools.benchmark.tasks import questions, templating
 from ai_dev_tools.benchmark.tasks.templating import Failed, Rendered
 
 T = TypeVar("T")
@@ -49,4 +49,4 @@ def _each(
 def use(patch: pytest.MonkeyPatch) -> None:
     """Take what was rendered already."""
     patch.setattr(tool_spec, "template_problem", _problem)
-    patch.setattr(loading, "render_each", _each)
+    patch.setattr(questions, "render_each", _each)

@@ -17,7 +17,8 @@ from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.tasks.corpora import CorpusUnavailable, load_corpora
 from ai_dev_tools.benchmark.tasks.corpus_files import fetch_corpus
 from ai_dev_tools.benchmark.tasks.excerpts import Excerpt
-from ai_dev_tools.benchmark.tasks.loading import Task, load_task, render_question
+from ai_dev_tools.benchmark.tasks.loading import Task, load_task
+from ai_dev_tools.benchmark.tasks.questions import render_question
 from support.repository import ROOT
 
 CONFIG = ROOT / "config"

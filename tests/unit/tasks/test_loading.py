@@ -15,7 +15,8 @@ import yaml
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.tasks.case_files import case_texts
 from ai_dev_tools.benchmark.tasks.corpora import CorpusUnavailable
-from ai_dev_tools.benchmark.tasks.loading import Task, check_names, find_tasks, load_task, render_question
+from ai_dev_tools.benchmark.tasks.loading import Task, check_names, find_tasks, load_task
+from ai_dev_tools.benchmark.tasks.questions import render_question
 from support.making import SCHEMA, TASK, case, write_task
 
 

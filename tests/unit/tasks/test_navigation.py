@@ -24,7 +24,8 @@ from ai_dev_tools.benchmark.prompts.approaches import find_approach
 from ai_dev_tools.benchmark.prompts.episodes import ArmDesign
 from ai_dev_tools.benchmark.tasks.corpora import CorpusUnavailable, find_corpus, load_corpora
 from ai_dev_tools.benchmark.tasks.corpus_files import fetch_corpus
-from ai_dev_tools.benchmark.tasks.loading import Case, load_task, render_question
+from ai_dev_tools.benchmark.tasks.loading import Case, load_task
+from ai_dev_tools.benchmark.tasks.questions import render_question
 from ai_dev_tools.benchmark.tasks.scoring import score_answer
 from ai_dev_tools.benchmark.tasks.workspaces import read_workspace, workspace_problem
 from support.repository import ROOT

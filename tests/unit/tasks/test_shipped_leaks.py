@@ -20,7 +20,8 @@ from ai_dev_tools.benchmark.prompts.approaches import APPROACHES
 from ai_dev_tools.benchmark.prompts.tool_results import ToolResult, collect_contexts, read_contexts, write_contexts
 from ai_dev_tools.benchmark.prompts.tools import ToolSpec, companions, find_tools, load_tool
 from ai_dev_tools.benchmark.tasks.case_files import case_texts
-from ai_dev_tools.benchmark.tasks.loading import Case, Task, load_task, render_question
+from ai_dev_tools.benchmark.tasks.loading import Case, Task, load_task
+from ai_dev_tools.benchmark.tasks.questions import render_question
 from support.making import case, prompt, write_task
 from support.repository import ROOT
 from support.shipped import CORPORA, SHIPPED, load_once

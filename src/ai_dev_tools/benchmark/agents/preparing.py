@@ -29,7 +29,8 @@ from ai_dev_tools.benchmark.records.episode import Action, Workspace
 from ai_dev_tools.benchmark.records.prepared import PreparedTool, read_prepared
 from ai_dev_tools.benchmark.tasks.case_files import case_texts, content_digest
 from ai_dev_tools.benchmark.tasks.corpora import CorpusUnavailable
-from ai_dev_tools.benchmark.tasks.loading import Case, Task, render_questions
+from ai_dev_tools.benchmark.tasks.loading import Case, Task
+from ai_dev_tools.benchmark.tasks.questions import render_questions
 from ai_dev_tools.benchmark.tasks.workspaces import Workspaces
 
 

@@ -138,7 +138,7 @@ def rendered(
     prepared: Mapping[str, Mapping[str, PreparedTool]] = MappingProxyType({}),
 ) -> list[Prompt]:
     """Like `render_prompts`, but without the check of sizes."""
-    from ai_dev_tools.benchmark.tasks.loading import render_questions
+    from ai_dev_tools.benchmark.tasks.questions import render_questions
     from ai_dev_tools.benchmark.tasks.workspaces import Workspaces
 
     made: list[Mapping[str, object]] = [*contexts.values(), *prepared.values()]
@@ -163,7 +163,7 @@ def _workspace_prompts(
 ) -> Iterator[Prompt]:
     """The prompts of cases that are whole repositories: those of agents, and the question alone."""
     from ai_dev_tools.benchmark.tasks.corpora import CorpusUnavailable
-    from ai_dev_tools.benchmark.tasks.loading import render_questions
+    from ai_dev_tools.benchmark.tasks.questions import render_questions
 
     questions = render_questions(task, cases)
     for case in cases:

@@ -18,7 +18,8 @@ from ai_dev_tools.benchmark.prompts.tools import ToolSpec, installed_version, ru
 from ai_dev_tools.benchmark.records.sample import write_atomically
 from ai_dev_tools.benchmark.tasks.case_files import case_texts, content_digest
 from ai_dev_tools.benchmark.tasks.corpora import CorpusUnavailable
-from ai_dev_tools.benchmark.tasks.loading import Case, Task, render_questions
+from ai_dev_tools.benchmark.tasks.loading import Case, Task
+from ai_dev_tools.benchmark.tasks.questions import render_questions
 from ai_dev_tools.benchmark.tasks.templating import Failed
 
 TRIES = 3

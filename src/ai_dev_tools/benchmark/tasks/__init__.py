@@ -1,4 +1,4 @@
-"""Tasks and their cases; defined in `loading`.
+"""Tasks and their cases; defined in `loading`, with their questions in `questions`.
 
 Names are imported when first used, so that a block job, which needs `answers` and `scoring` only, stays light.
 """
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ai_dev_tools.benchmark.tasks.case_files import *  # noqa: F403
     from ai_dev_tools.benchmark.tasks.loading import *  # noqa: F403
+    from ai_dev_tools.benchmark.tasks.questions import *  # noqa: F403
 
 _HOMES = {
     "CORPUS_PREFIX": "loading",
@@ -25,8 +26,8 @@ _HOMES = {
     "find_tasks": "loading",
     "get_task_registry": "registry",
     "load_task": "loading",
-    "render_question": "loading",
-    "render_questions": "loading",
+    "render_question": "questions",
+    "render_questions": "questions",
     "source_files": "case_files",
 }
 

@@ -29,12 +29,12 @@ from ai_dev_tools.benchmark.plugins import SCORERS
 from ai_dev_tools.benchmark.records.names import clean_files
 from ai_dev_tools.benchmark.tasks.case_files import source_files
 from ai_dev_tools.benchmark.tasks.case_lists import IMPLICIT, CaseList, list_files, listed_cases
+from ai_dev_tools.benchmark.tasks.checking import task_errors
 from ai_dev_tools.benchmark.tasks.corpora import whole_id
 from ai_dev_tools.benchmark.tasks.excerpts import Excerpt
 from ai_dev_tools.benchmark.tasks.repositories import check_place
-from ai_dev_tools.benchmark.tasks.scoring import NORMALISATIONS, ScorerFailed, score_fields
-from ai_dev_tools.benchmark.tasks.templating import MAX_QUESTION_BYTES, Failed, render_each
-from ai_dev_tools.benchmark.tasks.workspaces import WorkspaceSource, workspace_errors
+from ai_dev_tools.benchmark.tasks.scoring import NORMALISATIONS
+from ai_dev_tools.benchmark.tasks.workspaces import WorkspaceSource
 
 CORPUS_PREFIX = "corpus:"
 _OF_A_RULE = ("field", "scorer", "weight")
@@ -264,7 +264,7 @@ def load_task(folder: Path) -> Task:
     refuse_unstorable(settings, str(path))
     for workspace, where in task.workspaces.items():
         check_place(workspace, folder, where)
-    if lines := _task_errors(task, path):
+    if lines := task_errors(task, path):
         raise ConfigurationErrors(lines)
     return task
 
@@ -304,98 +304,6 @@ def _answer_fields(settings: Mapping[str, object]) -> dict[str, JsonValue]:
     schema = settings.get("answer_schema")
     fields = schema.get("properties") if isinstance(schema, dict) else None
     return fields if isinstance(fields, dict) else {}
-
-
-def _task_errors(task: Task, path: Path) -> list[str]:
-    """What is wrong beyond single fields: names, schema, templates, truth."""
-    import jsonschema
-    import referencing.exceptions
-
-    if task.id != task.folder.name:
-        return [f"{path}: 'id' is '{task.id}' but the folder is named '{task.folder.name}': use one name for both"]
-    validator_class = jsonschema.validators.validator_for(task.answer_schema)
-    try:
-        validator_class.check_schema(task.answer_schema)
-    except jsonschema.SchemaError as error:
-        return [f"{path}: 'answer_schema' is not JSON Schema: {error.message} at {error.json_path}"]
-    places: dict[str, str] = {}
-    for case in task.cases:
-        if places.setdefault(case.id, case.where) != case.where:
-            return [f"{case.where}: 'id' is '{case.id}', as in {places[case.id]}: use each id once"]
-    properties = task.answer_schema.get("properties", {})
-    lines = [
-        f"{path}: 'scoring' names field '{rule.field}' that 'answer_schema' lacks, {nearest(rule.field, properties)}"
-        for rule in task.scoring
-        if rule.field not in properties
-    ]
-    fields = [rule.field for rule in task.scoring]
-    lines += [f"{path}: 'scoring' names field '{field}' twice" for field in set(fields) if fields.count(field) > 1]
-    lines += [f"{path}: 'tools' names '{tool}' twice" for tool in set(task.tools) if task.tools.count(tool) > 1]
-    lines += workspace_errors(task, path)
-    if lines:
-        return lines
-    questions = render_questions(task)
-    if (first := next(iter(questions.values()), None)) and isinstance(first, Failed) and first.kind == "syntax":
-        return [f"{path}: 'question' is not a valid Jinja2 template: {first.message}"]
-    validator = validator_class(task.answer_schema)
-    rules = [rule.as_dict() for rule in task.scoring]
-    for case in task.cases:
-        if case.truth is not None:
-            try:
-                problem = next(validator.iter_errors(case.truth), None)
-            except referencing.exceptions.Unresolvable as error:
-                return [f"{path}: 'answer_schema' cannot be used: {error}"]
-            if problem:
-                lines.append(f"{case.where}: 'truth' violates the task's answer_schema: {problem.message}")
-            elif absent := [field for field in fields if field not in case.truth]:
-                lines += [f"{case.where}: 'truth' lacks the scored field '{field}'" for field in absent]
-            else:
-                lines += _unreachable(case, case.truth, rules)
-        if isinstance(question := questions.get(case.id, ""), Failed):
-            lines.append(_question_error(task, case, question))
-    return lines
-
-
-def _unreachable(case: Case, truth: dict[str, Any], rules: list[dict[str, Any]]) -> list[str]:
-    """Fields that not even the truth itself scores 1 in."""
-    try:
-        scores = score_fields(truth, truth, rules)
-    except ScorerFailed as error:
-        return [f"{case.where}: {error}"]
-    return [
-        f"{case.where}: 'truth' of '{field}' cannot be compared by its scorer: no answer could score 1"
-        for field, score in scores.items()
-        if score < 1
-    ]
-
-
-def render_questions(task: Task, cases: Iterable[Case] | None = None) -> dict[str, str | Failed]:
-    """The question of each case by its id, the same in every arm; stops after one that uses too much time or memory."""
-    asked = list(task.cases if cases is None else cases)
-    rendered = render_each(task.question, [case.vars for case in asked], MAX_QUESTION_BYTES)
-    return {
-        case.id: found if isinstance(found, Failed) else found.strip()
-        for case, found in zip(asked, rendered, strict=False)
-    }
-
-
-def render_question(task: Task, case: Case) -> str:
-    """The question of one case.
-
-    Raises:
-        ConfigurationError: the case's variables do not fit it, or it uses too much time or memory.
-    """
-    question = render_questions(task, [case])[case.id]
-    if isinstance(question, Failed):
-        raise ConfigurationError(_question_error(task, case, question))
-    return question
-
-
-def _question_error(task: Task, case: Case, failed: Failed) -> str:
-    where = task.folder / "task.yaml"
-    if failed.kind == "limit":
-        return f"{case.where}: the question of {where} uses too much: {failed.message}"
-    return f"{case.where}: 'vars' do not fit the question of {where}: {failed.message}"
 
 
 def check_names(names: Sequence[str], valid: Iterable[str], what: str) -> None:
