@@ -60,10 +60,10 @@ def test_transcripts_that_are_too_much_for_one_page_lie_beside_it(
     report = report_of(make_run(tmp_path / "light", tasks=("repo_analysis",), samples=2))
     long = browser_data([episode(Turn(text="é" * 3000), number=number) for number in range(10)], {})
     whole = render.page_payload(report, long, tmp_path)
-    assert not whole.beside and "browser-samples-0" in whole.scripts
+    assert not whole.side_files and "browser-samples-0" in whole.scripts
     monkeypatch.setattr(render, "MOST_INLINE_BYTES", 100_000)
     page = render.page_payload(report, long, tmp_path)
-    assert page.beside and len(page.scripts) < 100_000 < len(whole.scripts)
+    assert page.side_files and len(page.scripts) < 100_000 < len(whole.scripts)
     (file,) = (tmp_path / render.FOLDER).glob("samples-*.js")
     part = json.loads(file.read_text().partition(",")[2].rstrip(");\n"))
     assert len(part) == 10
