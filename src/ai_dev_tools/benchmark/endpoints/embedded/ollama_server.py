@@ -6,9 +6,7 @@ upstream as a stream, so that a client that goes away cancels the computation wi
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,17 +20,15 @@ from ai_dev_tools.benchmark._util.model_names import full_name, same_model
 from ai_dev_tools.benchmark.endpoints.embedded import embedding, sending
 from ai_dev_tools.benchmark.endpoints.embedded import ollama_api as api
 from ai_dev_tools.benchmark.endpoints.embedded.admission import Admission, body_of
+from ai_dev_tools.benchmark.endpoints.embedded.completion import Completer, Events
 from ai_dev_tools.benchmark.endpoints.embedded.limits import Limits
 from ai_dev_tools.benchmark.endpoints.embedded.llama import Llama
 from ai_dev_tools.benchmark.endpoints.embedded.ollama_api import ApiError
 
-_WANTED = ["content", "stop", "stop_type", "timings", "tokens_evaluated"]
 _NEVER = "2318-01-01T00:00:00Z"
 """`expires_at` of a model that stays loaded, about what Ollama says for `keep_alive: -1`."""
 
 _OPENAI_POSTS = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses")
-
-Events = AsyncGenerator[dict[str, Any], None]
 
 
 @dataclass
@@ -84,6 +80,7 @@ class Facade:
             read_bufsize=1 << 22,
         )
         self._embedder = embedding.Embedder(llama.settings, self._upstream)
+        self._completer = Completer(self._upstream, llama.settings.cache_prompt)
 
     def application(self) -> web.Application:
         """The web application; must be run with `handler_cancellation=True` and `auto_decompress=False`."""
@@ -257,7 +254,7 @@ class Facade:
                 return web.json_response(
                     {**api.piece(body["model"], "", chat=chat), "done": True, "done_reason": "load"}
                 )
-            events = self._complete(url, body, prompt, num_ctx)
+            events = self._completer.complete(url, body, prompt, num_ctx)
             timing = (started, loaded - started)
             send = self._send_stream if body.get("stream", True) else self._send_whole
             async with aclosing(events):
@@ -299,36 +296,6 @@ class Facade:
         await response.write_eof()
         return response
 
-    async def _complete(self, url: str, body: dict[str, Any], prompt: str, num_ctx: int) -> Events:
-        """llama.cpp's events for the prompt; the last one has `stop`.
-
-        Raises:
-            ApiError: 400 for a prompt that does not fit and may not be cut, 500 when llama.cpp fails.
-        """
-        parameters = {**api.sampling(body.get("options", {})), **api.constraint(body.get("format"))}
-        fixed = {"stream": True, "response_fields": _WANTED, "cache_prompt": self.llama.settings.cache_prompt}
-        payload: dict[str, Any] = {**parameters, **fixed, "prompt": prompt}
-        guard = "{" if parameters.get("json_schema", {}).get("type") == "object" else ""
-        for attempt in (1, 2):
-            async with self._upstream.post(f"{url}/completion", json=payload) as reply:
-                if reply.status == 200:
-                    async for event in _events(reply.content, guard):
-                        yield event
-                    return
-                status, kind, message = await _read_error(reply)
-            if kind != "exceed_context_size_error":
-                raise ApiError(status, message)
-            if attempt == 2 or not body.get("truncate", True):
-                raise ApiError(400, "the input length exceeds the context length")
-            payload["prompt"] = await self._cut(url, prompt, num_ctx, parameters["n_keep"])
-
-    async def _cut(self, url: str, prompt: str, num_ctx: int, keep: int) -> list[int]:
-        """The prompt's first tokens and its end, together half a context, as Ollama cuts it by default."""
-        async with self._upstream.post(f"{url}/tokenize", json={"content": prompt, "add_special": True}) as reply:
-            tokens: list[int] = (await reply.json())["tokens"]
-        keep = max(0, min(keep, num_ctx // 4))
-        return tokens[:keep] + tokens[keep - num_ctx // 2 :]
-
     def _generate_prompt(self, body: dict[str, Any]) -> str:
         prompt, system = body.get("prompt", ""), body.get("system", "")
         if body.get("raw") or not prompt:
@@ -365,41 +332,6 @@ class Facade:
             "digest": model.digest,
             "details": model.details,
         }
-
-
-async def _events(content: aiohttp.StreamReader, guard: str) -> Events:
-    """Server-sent events of a completion as objects.
-
-    An answer that does not start with `guard` is an error.
-
-    llama.cpp ignores a schema that its grammar compiler refuses; the first character then shows it.
-    """
-    async for line in content:
-        if line.startswith(b"error:"):
-            raise ApiError(500, str(json.loads(line[6:]).get("message", "the model failed")))
-        if not line.startswith(b"data:"):
-            continue
-        event = json.loads(line[5:])
-        if "error" in event:
-            raise ApiError(500, str(event["error"].get("message", event["error"])))
-        if guard and (text := event["content"].lstrip()):
-            if not text.startswith(guard):
-                raise ApiError(500, "invalid JSON schema in format")
-            guard = ""
-        yield event
-        if event["stop"]:
-            return
-    raise ApiError(500, "the model stopped without finishing its answer")
-
-
-async def _read_error(reply: aiohttp.ClientResponse) -> tuple[int, str, str]:
-    """Status, type and message of an error from llama.cpp."""
-    text = await reply.text()
-    try:
-        error = json.loads(text)["error"]
-        return reply.status, str(error.get("type", "")), str(error.get("message", text))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return reply.status, "", text.strip() or f"llama.cpp answered {reply.status}"
 
 
 def file_time(seconds: float) -> str:
