@@ -168,8 +168,16 @@ class Soak:
         ollama.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{Path(__file__).resolve()}" --serve\n')
         ollama.chmod(0o755)
         path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+        self.scratch = tempfile.mkdtemp(prefix="soak-")  # short: there are sockets in it
         plays = {PLAYS: "1"} if server == "agents" else {}
-        self.environment = {**os.environ, MARK: self.mark, REQUEST_LOG: str(self.log), "PATH": path, **plays}
+        self.environment = {
+            **os.environ,
+            MARK: self.mark,
+            REQUEST_LOG: str(self.log),
+            "PATH": path,
+            "TMPDIR": self.scratch,
+            **plays,
+        }
         _write_tool(folder / "config" / "tools")
         _write_agent(folder)
         with (folder / "config" / "config.yaml").open("a", encoding="utf-8") as config:
@@ -458,6 +466,7 @@ def soak(kills: int, seed: int, server: str, folder: Path, limit_s: float = floa
         for process in task._left():
             with suppress(psutil.NoSuchProcess):
                 process.kill()
+        shutil.rmtree(task.scratch, ignore_errors=True)  # what killed runs could not remove
     task.outcome.seconds = time.monotonic() - started
     return task.outcome
 
