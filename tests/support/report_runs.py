@@ -78,6 +78,7 @@ def make_run(
     reference: str = "baseline",
     ratios: dict[str, float] | None = None,
     tables: bool = True,
+    outcomes: tuple[str, ...] = ("tokens", "time"),
 ) -> Run:
     """Write blocks, prompts, plan and all tables.
 
@@ -87,9 +88,10 @@ def make_run(
         change: alters each sample, or drops it by returning None.
         reference: the arm that the claims of the plan compare with.
         tables: whether they are made; that is most of the work.
+        outcomes: what the plan claims.
     """
     rng = np.random.default_rng(seed)
-    plan = Plan.from_content(_plan(profile, models, tasks, approaches, samples, reference))
+    plan = Plan.from_content(_plan(profile, models, tasks, approaches, samples, reference, outcomes))
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "plans.jsonl").write_text(
         json.dumps({"plan": plan.digest, "declared_at": "2026-01-01T00:00:00Z", "previous": None, **plan.content()})
@@ -159,6 +161,7 @@ def _plan(
     approaches: tuple[str, ...],
     samples: int,
     reference: str,
+    outcomes: tuple[str, ...],
 ) -> dict[str, Any]:
     return {
         "protocol": 1,
@@ -172,7 +175,7 @@ def _plan(
             {"id": f"{end}:{arm}", "endpoint": end, "approach": arm, "reference": against, "margin_ratio": 0.95}
             for arm in approaches
             if is_claimed(arm) and arm != (against := reference_for(arm, reference)) and against in approaches
-            for end in ("tokens", "time")
+            for end in outcomes
         ],
         "quality": {"margin": 0.1, "task_veto": 0.2, "alpha": 0.05, "floor": "no_context"},
         "options": {"temperature": 0.0, "num_ctx": 8192, "num_predict": 512},

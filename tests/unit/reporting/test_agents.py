@@ -84,3 +84,10 @@ def test_an_arm_without_a_completed_episode_is_named_and_its_tool_is_what_to_fix
 def test_controls_of_single_prompts_are_not_missed_among_agents(tmp_path: Path) -> None:
     assert table(report_of(run(tmp_path)), "control-arms") is None
     assert table(report_of(run(tmp_path / "more", "baseline", "tools", *AGENTS)), "control-arms") is not None
+
+
+def test_a_plan_that_claims_tokens_alone_speaks_of_tokens_alone(tmp_path: Path) -> None:
+    report = report_of(run(tmp_path, *AGENTS, "agent-filter", outcomes=("tokens",)))
+    assert {verdict.claim for verdict in report.verdicts} == {"tokens:agent-index", "tokens:agent-filter"}
+    text = in_short(report).text
+    assert "tokens" in text and " time" not in text
