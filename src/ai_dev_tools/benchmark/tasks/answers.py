@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import msgspec
 
@@ -81,12 +80,12 @@ def _fits(value: object, schema: Mapping[str, JsonValue] | None) -> bool:
     return not isinstance(fields, dict) or not fields or any(field in value for field in fields)
 
 
-def _values(text: str) -> Iterator[Any]:
+def _values(text: str) -> Iterator[JsonValue]:
     """Complete outermost objects and arrays in a text, outside of thoughts.
 
     Everything before a closing tag of thoughts belongs to them: some chat templates open them in the prompt.
     """
-    found: list[Any] = []
+    found: list[JsonValue] = []
     position, budget = 0, 4 * len(text) + 100_000
     while budget > 0 and (mark := _MARKS.search(text, position)):
         position = mark.end()

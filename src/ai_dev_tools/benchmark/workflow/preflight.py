@@ -8,8 +8,9 @@ import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+from ai_dev_tools.benchmark._util.json_values import JsonValue
 from ai_dev_tools.benchmark._util.text import plural
 from ai_dev_tools.benchmark.config.batches import apply_batch
 from ai_dev_tools.benchmark.config.models import load_config
@@ -50,7 +51,7 @@ class PreflightCheck:
     fix: str = ""
 
 
-def validate(merged: Merged, overrides: Mapping[str, Any], root: Path) -> list[PreflightCheck]:
+def validate(merged: Merged, overrides: Mapping[str, JsonValue], root: Path) -> list[PreflightCheck]:
     """All checks, in the order in which they matter.
 
     Those that need a sound config are left out without one.
