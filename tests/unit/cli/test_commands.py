@@ -223,8 +223,9 @@ def test_validate_names_a_corpus_that_is_not_listed(project: Path, capsys: pytes
 
 
 def test_validate_of_a_broken_config_lists_what_is_wrong(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["validate", "--config", "retyr=all", "--no-sources"]) == 1
-    assert "did you mean 'retry'?" in capsys.readouterr().out
+    assert main(["validate", "--config", "retyr=all", "--no-sources", "--json"]) == 1
+    found = [check["found"] for check in json.loads(capsys.readouterr().out)["checks"]]
+    assert found == ["config: unknown setting 'retyr', did you mean 'retry'?"]
 
 
 # ---------------------------------------------------------------------------------------------------- scripts, start-up
