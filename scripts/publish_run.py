@@ -15,7 +15,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from ai_dev_tools.benchmark.archive import ArchiveError, verify
+from ai_dev_tools.benchmark.archive import ArchiveError, Verification, verify
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
 BY_HAND = "<!-- written by hand -->"
@@ -64,7 +64,7 @@ def task_table(rows: list[dict[str, Any]], approach: str) -> list[str]:
     return lines
 
 
-def page(report: dict[str, Any], name: str, title: str, command: str, line: str) -> str:
+def page(report: dict[str, Any], name: str, title: str, command: str, checked: Verification) -> str:
     """The generated part of a published run's page, as Markdown."""
     plan = report["plan"]
     rows = [row for row in report["verdict_rows"] if row["task"] == ALL_TASKS]
@@ -104,7 +104,9 @@ def page(report: dict[str, Any], name: str, title: str, command: str, line: str)
         f"The [archive]({name}.crate.zip) holds every request and answer.",
         f"`ai-dev-bench verify docs/results/{name}.crate.zip` said:",
         "",
-        f"> {line}",
+        f"> {checked.line}",
+        ">",
+        *(f"> - {detail}" for detail in checked.details),
         "",
         f"`ai-dev-bench render docs/results/{name}.crate.zip --output rendered` makes tables and report from it. To ask again:",
         "",
@@ -133,7 +135,7 @@ def publish(archive: Path, name: str, title: str, command: str) -> Path:
         shutil.copyfile(archive, RESULTS / f"{name}.crate.zip")
     target = RESULTS / f"{name}.md"
     kept = target.read_text(encoding="utf-8").partition(BY_HAND)[2] if target.exists() else "\n"
-    target.write_text(page(report, name, title, command, checked.line) + f"\n{BY_HAND}{kept}", encoding="utf-8")
+    target.write_text(page(report, name, title, command, checked) + f"\n{BY_HAND}{kept}", encoding="utf-8")
     return target
 
 

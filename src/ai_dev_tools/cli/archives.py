@@ -27,7 +27,7 @@ def verify(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check archives: one line each, exit code 1 if any is not valid."""
+    """Check archives: a line each, with what was checked below it; exit code 1 if any is not valid."""
     from ai_dev_tools.benchmark.archive import verify as check
 
     results = [check(file, recompute=recompute) for file in files]
@@ -35,12 +35,19 @@ def verify(
         console.out_json([_as_data(result) for result in results])
     else:
         for result in results:
-            console.tell(f"{result.path}: {result.line}")
+            _tell(result.path, result)
             for finding in result.findings[1:] if every else ():
                 console.tell(f"  {finding}")
             for name in result.unchecked if every else ():
                 console.tell(f"  NOT CHECKED: {name}")
     raise SystemExit(console.OK if all(result.ok for result in results) else console.FAILED)
+
+
+def _tell(what: Path, result: Verification) -> None:
+    """The result in a line, and what was checked below it."""
+    console.tell(f"{what}: {result.line}")
+    for detail in result.details:
+        console.tell(f"  {detail}")
 
 
 def _as_data(result: Verification) -> dict[str, object]:
@@ -74,7 +81,7 @@ def unpack(
     if not file.is_file():
         console.stop(f"{file} does not exist or is not a file: name an archive, then a new folder")
     checked = check_and_unpack(file, folder)
-    console.tell(f"{folder}: {checked.line}")
+    _tell(folder, checked)
     console.say(f"Snakemake there runs the program of the archive: {checked.program.line}")
     console.say(f"To run the installed one instead: ai-dev-bench render {shlex.quote(str(file))}")
 
@@ -99,6 +106,6 @@ def render(
     if as_json:
         console.out_json(_as_data(checked) | {"folder": str(folder), "report": str(report)})
         return
-    console.tell(f"{report}: {checked.line}")
+    _tell(report, checked)
     if checked.program.own:
         console.say(f"note: {NO_PLUGINS}")

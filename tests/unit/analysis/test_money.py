@@ -24,6 +24,7 @@ from ai_dev_tools.benchmark.records.plan import DeclaredPlan, Plan, parse_plans
 from ai_dev_tools.benchmark.records.prices import Rates
 from ai_dev_tools.benchmark.reporting.build import build_report
 from ai_dev_tools.benchmark.reporting.data import RunData, plain_samples
+from ai_dev_tools.benchmark.reporting.document import Report
 from support.invented import decide, declare, invent
 from support.report_runs import everything
 from support.repository import ROOT
@@ -259,6 +260,10 @@ def test_prices_are_part_of_the_hash() -> None:
 
 
 def report_texts(samples: pd.DataFrame, plan: DeclaredPlan) -> dict[str, str]:
+    return everything(report(samples, plan))
+
+
+def report(samples: pd.DataFrame, plan: DeclaredPlan) -> Report:
     prepared = Samples.prepare(samples)
     data = RunData(
         samples=plain_samples(samples),
@@ -270,7 +275,7 @@ def report_texts(samples: pd.DataFrame, plan: DeclaredPlan) -> dict[str, str]:
         plans=[plan],
         about=about(),
     )
-    return everything(build_report(data))
+    return build_report(data)
 
 
 def about() -> Any:
@@ -287,6 +292,22 @@ def test_every_format_of_the_report_says_what_money_was_saved(tmp_path: Path) ->
     plain = report_texts(samples, declare(samples))
     for name, text in plain.items():
         assert "money" not in text.lower(), name
+
+
+def test_the_figure_of_the_cost_shows_what_money_is_made_of_and_only_with_prices() -> None:
+    samples = invent(n=12)
+    (cost,) = (figure for figure in report(priced(samples), with_plan(samples)).figures if figure.id == "cost")
+    shown = cost.data[cost.data["panel"] == "USD per 1,000 requests"]
+    assert set(shown["part"]) == {"prompt tokens", "generated tokens"}, "nothing was cached, and time costs nothing"
+    arm = samples[(samples["approach"] == "tools") & (samples["status"] == "completed")]
+    parts = shown[shown["bar"].str.startswith("tools")].set_index("part")["value"]
+    assert parts["prompt tokens"] == pytest.approx(arm["input_tokens"].mean() / 1e3)
+    assert parts["generated tokens"] == pytest.approx(4 * arm["output_tokens"].mean() / 1e3)
+    assert "money" in cost.alt
+    (plain,) = (figure for figure in report(samples, declare(samples)).figures if figure.id == "cost")
+    assert list(dict.fromkeys(plain.data["panel"])) == [
+        name for name in dict.fromkeys(cost.data["panel"]) if "USD" not in name
+    ]
 
 
 # ------------------------------------------------------------------------------------------ thoughts

@@ -47,7 +47,7 @@ def test_three_samples_per_task_never_save_and_name_the_n_that_could() -> None:
     assert f"{row['clusters_could_decide']:.0f} clusters" in row["sentence"]
     assert row["power"] < 0.05
     assert np.isnan(row["mde_ratio"])
-    assert "of no ratio with 80 %" in row["sentence"]
+    assert "if the true ratio is 0.8; no ratio would raise that to 80 %." in row["sentence"]
 
 
 def test_fewer_than_six_clusters_describe_these_files_only() -> None:

@@ -82,7 +82,7 @@ def test_what_another_version_made_is_named_and_never_called_checked(archive: Pa
     assert result.ok
     assert result.unchecked == (f"{REPORT}report.html",)
     assert "the report belongs" not in result.line
-    assert f"NOT CHECKED: {REPORT}report.html (made by a program that is not the installed one)" in result.line
+    assert f"NOT CHECKED: {REPORT}report.html (made by a program that is not the installed one)" in result.details
     assert "src/ai_dev_tools/__init__.py" in result.program.line
 
 

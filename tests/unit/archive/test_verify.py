@@ -24,15 +24,17 @@ from support.archived import BLOCK, PROFILE, PROMPTS, Recorded, forge, record_ru
 
 def test_one_line_says_that_the_report_belongs_to_the_data(archive: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", str(archive)]) == 0
-    line = capsys.readouterr().out
-    assert line.count("\n") == 1
-    assert "VALID: the report belongs to the data: 21 samples of profile light" in line
+    line, *details = capsys.readouterr().out.splitlines()
+    assert f"{archive}: VALID: the report belongs to the data: 21 samples of profile light, plan " in line
+    assert len(line) - len(str(archive)) < 120, "what was checked stands below it"
+    assert [detail.split()[0] for detail in details] == ["measured", "every", "every"]
+    assert all(detail.startswith("  ") for detail in details)
 
 
 def test_tables_can_be_derived_again_byte_by_byte(archive: Path) -> None:
     result = verify(archive, recompute=True)
     assert result.findings == []
-    assert "derived again" in result.line
+    assert "all tables were derived again, byte by byte" in result.details
 
 
 @pytest.mark.parametrize("think", [None, "low", True])
@@ -281,10 +283,10 @@ def test_a_table_that_another_program_made_otherwise_is_not_checked_and_said_to_
     archive: Path, tmp_path: Path
 ) -> None:
     another = {name: (lambda content: content + b"\n") for name in ("Snakefile", "recorded/tables/costs.csv")}
-    line = verify(forge(archive, tmp_path / "f.zip", another), recompute=True, report=False).line
-    assert line.startswith("VALID: the data belong together")
-    assert "all other tables were derived again, byte by byte" in line
-    assert "NOT CHECKED: recorded/tables/costs.csv (made by a program that is not the installed one)" in line
+    result = verify(forge(archive, tmp_path / "f.zip", another), recompute=True, report=False)
+    assert result.line.startswith("VALID: the data belong together")
+    assert "all other tables were derived again, byte by byte" in result.details
+    assert "NOT CHECKED: recorded/tables/costs.csv (made by a program that is not the installed one)" in result.details
 
 
 def test_a_member_that_nobody_listed_is_named(archive: Path, tmp_path: Path) -> None:

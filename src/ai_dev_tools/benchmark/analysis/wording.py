@@ -64,15 +64,13 @@ def _rider(row: Row) -> str:
 def _what_could(row: Row) -> str:
     parts = []
     mde, power, need = (row.get(name, float("nan")) for name in ("mde_ratio", "power", "clusters_could_decide"))
+    says = 'A run of this size says "saves" with a probability of'
     if np.isfinite(mde):
-        parts.append(f'A run of this size would say "saves" of a ratio of {mde:.2g} with a probability of 80 %')
+        parts.append(f"{says} 80 % if the true ratio is {mde:.2g}")
         if np.isfinite(power) and f"{mde:.2g}" != f"{POWER_AT:.2g}":
-            parts[-1] += f", of one of {POWER_AT:g} with {100 * power:.0f} %"
+            parts[-1] += f", and of {100 * power:.0f} % if it is {POWER_AT:g}"
     elif np.isfinite(power):
-        parts.append(
-            f'A run of this size would say "saves" of a ratio of {POWER_AT:g} with a probability of {100 * power:.0f} %, '
-            "and of no ratio with 80 %"
-        )
+        parts.append(f"{says} {100 * power:.0f} % if the true ratio is {POWER_AT:g}; no ratio would raise that to 80 %")
     if np.isfinite(need):
         parts.append(f"About {need:.0f} clusters ({row['samples_could_decide']:.0f} samples per task) could decide")
     return "".join(f" {part}." for part in parts)

@@ -78,7 +78,7 @@ class Verification:
 
     @property
     def line(self) -> str:
-        """The result in one line."""
+        """The result in one short line; `details` says the rest."""
         if self.findings:
             more = len(self.findings) - 1
             return visible_line(f"NOT VALID: {self.findings[0]}" + (f" (and {more} more)" if more else ""))
@@ -86,30 +86,28 @@ class Verification:
         assert facts is not None
         whole = self.rendered and not self.unchecked and not self.own_scorers
         what = "the report belongs to the data" if whole else "the data belong together"
-        return visible_line(
-            f"VALID: {what}: {facts.samples} samples of profile {facts.profile}, plan {facts.plan}, "
-            f"{facts.started_at} to {facts.ended_at}; {self._checked}"
-        )
+        return visible_line(f"VALID: {what}: {facts.samples} samples of profile {facts.profile}, plan {facts.plan}")
 
     @property
-    def _checked(self) -> str:
-        """What was checked, and what was not."""
-        words = [
-            f"all {'other ' if any(name.startswith(TABLES) for name in self.unchecked) else ''}tables were derived again, "
-            "byte by byte"
+    def details(self) -> tuple[str, ...]:
+        """When a valid archive's run was measured, what was checked, and what was not: one visible line each."""
+        if self.findings or self.facts is None:
+            return ()
+        other = "other " if any(name.startswith(TABLES) for name in self.unchecked) else ""
+        said = [
+            f"measured {self.facts.started_at} to {self.facts.ended_at}",
+            f"all {other}tables were derived again, byte by byte"
             if self.recomputed
-            else "every row of the samples table was checked (--recompute derives the other tables again)"
+            else "every row of the samples table was checked (--recompute derives the other tables again)",
+            f"every {'other ' if self.unchecked else ''}format of the report was made again from the tables, byte by byte"
+            if self.rendered
+            else "of the report, only report.json's numbers and verdicts were checked",
         ]
-        if self.rendered:
-            words.append("every other format of the report was made again from the tables, byte by byte" if self.unchecked
-                         else "every format of the report was made again from the tables, byte by byte")  # fmt: skip
-        else:
-            words.append("of the report, only report.json's numbers and verdicts were checked")
         if self.unchecked:
-            words.append(f"NOT CHECKED: {listed(self.unchecked)} ({self.why_unchecked})")
+            said.append(f"NOT CHECKED: {listed(self.unchecked)} ({self.why_unchecked})")
         if self.own_scorers:
-            words.append(f"NOT CHECKED: scores by {listed(self.own_scorers)} (a plugin's scorer is not run)")
-        return "; ".join(words)
+            said.append(f"NOT CHECKED: scores by {listed(self.own_scorers)} (a plugin's scorer is not run)")
+        return tuple(map(visible_line, said))
 
     def require(self) -> Verification:
         """Itself, if nothing is wrong.

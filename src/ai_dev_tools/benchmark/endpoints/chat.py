@@ -8,6 +8,7 @@ urllib3: light to import. Durations are seconds by the monotonic clock, from sen
 from __future__ import annotations
 
 import json
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Mapping
@@ -369,7 +370,8 @@ def retry_after_s(text: str | None) -> float | None:
     if not text:
         return None
     try:
-        return max(0.0, float(text))
+        seconds = float(text)
+        return max(0.0, seconds) if math.isfinite(seconds) else None
     except ValueError:
         pass
     try:

@@ -10,7 +10,7 @@ from typing import Any
 from ai_dev_tools.benchmark._util import wire
 from ai_dev_tools.benchmark.endpoints.chat import error_text, message_of, retry_after_s
 from ai_dev_tools.benchmark.endpoints.ollama_client import server_error
-from ai_dev_tools.benchmark.endpoints.pacing import used_up_s
+from ai_dev_tools.benchmark.endpoints.pacing import span_s, used_up_s
 from ai_dev_tools.benchmark.errors import (
     BenchmarkError,
     ConfigurationError,
@@ -26,7 +26,8 @@ _OVERFLOW_CODES = ("context_length_exceeded", "exceed_context_size_error", "stri
 _OVERFLOW = re.compile(
     r"context[ _-]?(length|size|window)|maximum context|(prompt|input|messages?)\b.{0,60}\btoo (long|large|many tokens)"
     r"|too many (input )?tokens|reduce the length of the (messages|prompt|input)"
-    r"|(input|prompt)\b.{0,80}\bexceeds? the (maximum|limit|model)|max_new_tokens.{0,20}must be <=",
+    r"|(input|prompt)\b.{0,80}\bexceeds? the (maximum|limit|model)|max_new_tokens.{0,20}must be <="
+    r"|\bmaximum (model|input|sequence) length|\bn_ctx\b|range of input length",
     re.IGNORECASE,
 )
 """How servers say that a prompt does not fit: OpenAI and vLLM, llama.cpp, LM Studio, SGLang, TGI, Gemini, Mistral, Groq."""
@@ -145,5 +146,7 @@ def _wait_s(headers: Mapping[str, str]) -> float | None:
     milliseconds = retry_after_s(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return milliseconds / 1000
-    named = retry_after_s(headers.get("Retry-After") or headers.get("retry-after"))
+    text = headers.get("Retry-After") or headers.get("retry-after")
+    named = retry_after_s(text)
+    named = span_s(text) if named is None else named
     return named if named is not None else used_up_s(headers) or None

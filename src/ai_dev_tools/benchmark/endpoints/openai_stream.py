@@ -25,6 +25,8 @@ _NO_ANSWER = {
 _CALLED = ("tool_calls", "function_call")
 _USUAL = b"data: {"
 """How nearly all lines begin, which are read without looking for anything else."""
+MOST_LINES = 100
+"""Lines of data that one object may be spread over."""
 _BROKEN = ("error", "abort", "aborted", "cancelled", "insufficient_system_resource", "network_error")
 
 
@@ -39,24 +41,50 @@ def items(lines: Iterator[bytes], secrets: wire.Secrets) -> Iterator[dict[str, A
     if first.lstrip().startswith(b"{"):
         yield object_of(b"\n".join([first, *lines]), secrets)
         return
-    event = b""
+    event, begun = b"", list[bytes]()
     for line in chain([first], lines):
-        if not event and line.startswith(_USUAL):
-            yield object_of(line[len(_USUAL) - 1 :], secrets)
+        if not event and not begun and line.startswith(_USUAL):
+            item = _complete(line[len(_USUAL) - 1 :], secrets)
+            if item is None:
+                begun = [line[len(_USUAL) - 1 :]]
+            else:
+                yield item
             continue
         name, _, value = line.partition(b":")
         value = value.strip()
+        if begun and name != b"data" and name.strip():
+            raise _broken(begun, secrets)
         if name == b"event":
             event = value
-        elif name in (b"data", b"error") and value not in (
-            b"",
-            b"[DONE]",
-        ):  # llama.cpp once named the field of an error so
-            item = object_of(value, secrets)
+        elif name in (b"data", b"error") and (begun or value not in (b"", b"[DONE]")):
+            # llama.cpp once named the field of an error so
+            begun.append(value)
+            item = _complete(b"\n".join(begun), secrets)
+            if item is None:
+                if len(begun) > MOST_LINES or value == b"[DONE]":
+                    raise _broken(begun, secrets)
+                continue
+            begun = []
             yield {"error": item} if b"error" in (name, event) and not item.get("error") else item
             event = b""
         elif name.strip() not in (b"", b"data", b"id", b"retry"):
             raise MalformedResponseError(f"a line of the answer is not an event: {shown(line, secrets)}")
+    if begun:
+        raise _broken(begun, secrets)
+
+
+def _complete(text: bytes, secrets: wire.Secrets) -> dict[str, Any] | None:
+    """The object that a text is; None if it may only be the beginning of one, which further lines of data complete."""
+    try:
+        return object_of(text, secrets)
+    except MalformedResponseError:
+        if text.lstrip().startswith(b"{"):
+            return None
+        raise
+
+
+def _broken(begun: list[bytes], secrets: wire.Secrets) -> MalformedResponseError:
+    return MalformedResponseError(f"a line of the answer is not JSON: {shown(begun[0], secrets)}")
 
 
 @dataclass

@@ -9,6 +9,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping
+from datetime import datetime
 
 MOST_WAIT_S = 300.0
 """For a longer wait, the block ends and keeps what it has, and the same command continues later."""
@@ -16,8 +17,8 @@ LONG_PAUSE_S = 5.0
 """A pause from which on a line says why nothing happens."""
 _EPOCH_S = 1e9
 """A reset above this is a moment (in s, or in ms above a thousand times this), not a span."""
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|us|µs|ns|d|h|m|s)")
+_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _PREFIXES = ("x-ratelimit-", "ratelimit-")
 _KINDS = ("", "-requests", "-tokens")
 
@@ -95,7 +96,7 @@ def used_up_s(headers: Mapping[str, str], tokens: int = 0) -> float:
 
 
 def span_s(text: str | None) -> float | None:
-    """Seconds of a reset: `1s`, `6m0s`, `20ms`, a bare number of seconds, or a moment in Unix time.
+    """Seconds of a reset: `1s`, `6m0s`, `20ms`, a bare number of seconds, or a moment (Unix time, ISO 8601).
 
     None if unreadable.
     """
@@ -104,8 +105,17 @@ def span_s(text: str | None) -> float | None:
         moment = number / 1000 if number > 1000 * _EPOCH_S else number
         return max(0.0, moment - time.time() if moment > _EPOCH_S else moment)
     if not words or _PART.sub("", words):
-        return None
+        return _moment_s(words.upper())
     return sum(float(amount) * _UNITS[unit] for amount, unit in _PART.findall(words))
+
+
+def _moment_s(text: str) -> float | None:
+    """Seconds until a moment like `2026-11-29T23:59:59Z`; None if it is not one."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return max(0.0, moment.timestamp() - time.time()) if moment.tzinfo else None
 
 
 def _number(text: str) -> float | None:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pandas as pd
 
 from ai_dev_tools.benchmark._util.text import listing, number
-from ai_dev_tools.benchmark.analysis.money import THOUGHTS
+from ai_dev_tools.benchmark.analysis.money import PARTS as MONEY_PARTS
+from ai_dev_tools.benchmark.analysis.money import THOUGHTS, parts_of
 from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.samples_table import ALL, CUT_OFF
 from ai_dev_tools.benchmark.plugins import BUILT_IN
@@ -100,7 +101,7 @@ def cost(data: RunData) -> Section:
     rows = [
         {
             "panel": panel,
-            "bar": approach + (f" · {model}" if len(data.models) > 1 else ""),
+            "bar": _bar(data, model, approach),
             "part": part,
             "value": plain_float(data.metric(metric, model=model, approach=approach).get("value")),
         }
@@ -109,7 +110,7 @@ def cost(data: RunData) -> Section:
         for model in data.models
         for approach in data.approaches
     ]
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame([*rows, *_money_parts(data)])
     if not len(table) or not table["value"].notna().any():
         return Section(
             "cost", "Where the cost comes from", (Prose(("No completed request, so there is no cost to break down.",)),)
@@ -124,11 +125,35 @@ def cost(data: RunData) -> Section:
             f"Largest part of the time: {said}. Condensing the context reduces the cost of reading the prompt. The cost of "
             "writing changes only as far as the answers do, and the tool's own run time is added."
         ),
-        f"Stacked bars of mean seconds and mean tokens per request by approach. Largest part of the time: {said}.",
+        f"Stacked bars of mean seconds{', mean tokens and mean money' if data.currency else ' and mean tokens'} per request by "
+        f"approach. Largest part of the time: {said}.",
         "stack",
         table,
     )
     return Section("cost", "Where the cost comes from", (figure, _differences(data), *episodes(data)))
+
+
+def _bar(data: RunData, model: str, approach: str) -> str:
+    return approach + (f" · {model}" if len(data.models) > 1 else "")
+
+
+def _money_parts(data: RunData) -> Iterator[Row]:
+    """What the money of completed requests is made of, for a thousand of them; nothing where the run has no prices."""
+    if not data.currency:
+        return
+    done = data.samples[data.samples["status"] == "completed"]
+    parts = parts_of(done)
+    for name, part in MONEY_PARTS.items():
+        value = pd.Series(getattr(parts, name), index=done.index)
+        for model in data.models:
+            for approach in data.approaches:
+                mine = value[(done["model"] == model) & (done["approach"] == approach)].dropna()
+                yield {
+                    "panel": f"{data.currency} per 1,000 requests",
+                    "bar": _bar(data, model, approach),
+                    "part": part,
+                    "value": 1000 * float(mine.mean()) if len(mine) else float("nan"),
+                }
 
 
 COST_COLUMNS = (

@@ -1,0 +1,113 @@
+"""What servers with OpenAI's API say of prompts that do not fit, of waiting, and over how many lines."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from email.utils import formatdate
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ai_dev_tools.benchmark._util.wire import Secrets, lines
+from ai_dev_tools.benchmark.endpoints.openai_errors import error_of, refused
+from ai_dev_tools.benchmark.endpoints.openai_stream import items
+from ai_dev_tools.benchmark.errors import ContextOverflowError, MalformedResponseError, OverloadedError
+
+SECRETS = Secrets({})
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "This model's maximum context length is 8192 tokens. However, you requested 9000 tokens",
+        "The decoder prompt (length 9000) is longer than the maximum model length of 8192.",
+        "request (9000 tokens) exceeds the available context size (8192 tokens), try increasing it",
+        "The number of tokens to keep from the initial prompt is greater than the context length",
+        "Cannot truncate prompt with n_keep (9000) >= n_ctx (4096)",
+        "prompt is too long: 210000 tokens > 200000 maximum",
+        "`inputs` tokens + `max_new_tokens` must be <= 4096. Given: 5000 `inputs` tokens",
+        "Range of input length should be [1, 30720]",
+        "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).",
+    ],
+)
+@pytest.mark.parametrize("status", [400, 422, 500])
+def test_a_prompt_that_does_not_fit_is_an_overflow_in_every_servers_words(status: int, message: str) -> None:
+    for body in ({"error": {"message": message}}, {"error": message}, {"object": "error", "message": message}):
+        assert isinstance(error_of(refused(status, json.dumps(body).encode(), SECRETS)), ContextOverflowError)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"Retry-After": "7"}, 7.0),
+        ({"retry-after": "7.5"}, 7.5),
+        ({"Retry-After": "7s"}, 7.0),
+        ({"retry-after-ms": "350"}, 0.35),
+        ({"Retry-After": "nan"}, None),
+        ({"Retry-After": "inf"}, None),
+        ({"Retry-After": "soon"}, None),
+        *(
+            ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": text}, seconds)
+            for text, seconds in {"1s": 1.0, "6m0s": 360.0, "350ms": 0.35, "1h2m3.5s": 3723.5, "1d": 86400.0}.items()
+        ),
+    ],
+)
+def test_how_long_to_wait_is_read_in_all_forms(headers: dict[str, str], seconds: float | None) -> None:
+    error = error_of(refused(429, b"{}", SECRETS), headers)
+    assert isinstance(error, OverloadedError)
+    assert error.retry_after_s == (None if seconds is None else pytest.approx(seconds))
+
+
+def test_a_moment_to_wait_for_is_read_as_a_date_of_http_of_iso_8601_and_of_unix() -> None:
+    in_an_hour = time.time() + 3600
+    iso = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(in_an_hour))
+    for headers in (
+        {"Retry-After": formatdate(in_an_hour, usegmt=True)},
+        {"x-ratelimit-remaining": "0", "x-ratelimit-reset": iso},
+        {"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(int(in_an_hour))},
+    ):
+        wait_s = error_of(refused(429, b"{}", SECRETS), headers).retry_after_s
+        assert wait_s is not None and 3000 < wait_s <= 3600, headers
+
+
+def streamed(objects: list[dict[str, Any]], end: bytes, indent: int | None, cuts: list[int], noise: bytes) -> list[Any]:
+    """The objects as they are read from a stream that arrives in pieces."""
+    events = [
+        b"".join(b"data: %b" % line + end for line in json.dumps(o, indent=indent).encode().split(b"\n"))
+        for o in objects
+    ]
+    text = (noise + end).join(event + end for event in events) + b"data: [DONE]" + end
+    places = sorted({cut % (len(text) + 1) for cut in cuts} | {0, len(text)})
+    pieces = [text[a:b] for a, b in itertools.pairwise(places)]
+    return list(items(lines(pieces), SECRETS))
+
+
+@given(
+    objects=st.lists(
+        st.dictionaries(st.sampled_from(["id", "choices", "usage"]), st.text(max_size=9) | st.integers(), min_size=1),
+        min_size=1,
+        max_size=4,
+    ),
+    end=st.sampled_from([b"\n", b"\r\n"]),
+    indent=st.sampled_from([None, 1]),
+    cuts=st.lists(st.integers(0, 10_000), max_size=6),
+    noise=st.sampled_from([b"", b": keep-alive", b":", b"id: 7", b"retry: 100"]),
+)
+def test_a_stream_is_read_alike_however_it_is_cut_and_broken_into_lines(
+    objects: list[dict[str, Any]], end: bytes, indent: int | None, cuts: list[int], noise: bytes
+) -> None:
+    assert streamed(objects, end, indent, cuts, noise) == objects
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b'data: {"a": 1\n', b'data: {"a": 1\ndata: [DONE]\n', b'data: {"a"\ndata: {"b": 1}\n', b'data: {"a"\nid: 1\n',
+     b"data: 5\n", b"data: nonsense\n", b"data: {\n" * 500],
+)  # fmt: skip
+def test_what_is_no_object_after_all_its_lines_is_malformed(text: bytes) -> None:
+    with pytest.raises(MalformedResponseError):
+        list(items(lines([b'data: {"ok": 1}\n\n', text]), SECRETS))
