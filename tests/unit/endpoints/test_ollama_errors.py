@@ -102,8 +102,11 @@ def test_tls_where_there_is_none() -> None:
         ([b"[" * 100_000 + b"\n"], "is not JSON"),
         ([b"[1]\n"], "not a JSON object"),
         ([b'{"message": {"content": "\xed\xa0\x80"}}\n'], "is not JSON"),
-        ([line({"message": {"content": "", "x": 1}, "done": True, "done_reason": "load"})], "answered nothing"),
-        ([line({"message": {"content": ""}, "done": True, "done_reason": "unload"})], "answered nothing"),
+        (
+            [line({"message": {"content": "", "x": 1}, "done": True, "done_reason": "load"})],
+            "that the model was loaded",
+        ),
+        ([line({"message": {"content": ""}, "done": True, "done_reason": "unload"})], "that the model was unloaded"),
         ([line({"message": {"content": 5}})], "no text where Ollama puts it"),
         ([line({"message": "x"})], "no text where Ollama puts it"),
         ([line({"response": "x"})], "no text where Ollama puts it"),
@@ -195,7 +198,15 @@ def test_any_status_and_body_is_one_line(status: int, body: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [("2", 2), ("0.5", 0.5), ("-1", 0), ("Wed, 21 Oct 2015 07:28:00 GMT", 0), ("soon", None), ("", None), ("nan", 0)],
+    [
+        ("2", 2),
+        ("0.5", 0.5),
+        ("-1", 0),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0),
+        ("soon", None),
+        ("", None),
+        ("nan", None),
+    ],
 )
 def test_retry_after(header: str, seconds: float | None) -> None:
     error, _ = fails(whole(503, b"{}", f"Retry-After: {header}"))

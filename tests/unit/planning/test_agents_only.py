@@ -147,4 +147,4 @@ def test_a_tool_that_gives_nothing_to_an_agent_has_no_arm_there(root: Path) -> N
     with pytest.raises(ConfigurationErrors) as caught:
         opened(root, **WITH_TOOL)
     (line,) = caught.value.lines
-    assert "tool 'index' gives nothing to an agent, so there is no arm agent-index" in line
+    assert "tool 'index' has no section 'agent', so there is no arm agent-index" in line

@@ -183,7 +183,7 @@ def _check_answered(reply: Reply) -> None:
         raise MalformedResponseError("the answer's stream ended without saying that it was done")
     if not reply.text and reply.final.get("done_reason") in ("load", "unload"):
         raise MalformedResponseError(
-            f"the server sent no answer: it only reports a {reply.final['done_reason']} of the model"
+            f"the server sent no answer: it only reports that the model was {reply.final['done_reason']}ed"
         )
 
 
