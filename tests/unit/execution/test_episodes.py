@@ -122,6 +122,15 @@ def test_what_is_no_action_is_told_to_the_model_and_costs_a_turn(bench: Bench) -
     assert "there is no action 'look'" in bench.asked[2]["messages"][-1]["content"]
 
 
+def test_an_action_with_the_same_result_again_is_told_so_and_not_shown_it_again(bench: Bench) -> None:
+    listing, reading = action("list_files", path=""), action("read_file", path="sky.py", start=1)
+    bench.fake.converse = playing(in_turn(listing, reading, listing, answer(RED)), last=RED)
+    (sample,) = run(bench)
+    assert [turn.action for turn in sample.turns] == ["list_files", "read_file", "list_files", "answer"]
+    assert bench.asked[3]["messages"][-1]["content"] == sample.turns[2].result == episode.REPEATED
+    assert episode.REPEATED not in json.dumps(bench.asked[2]["messages"])
+
+
 def test_an_answer_that_cannot_be_read_scores_0(bench: Bench) -> None:
     bench.fake.converse = lambda conversation, schema: "no idea"
     (sample,) = run(bench, ArmDesign(limits=Limits(turns=2)))
@@ -217,6 +226,16 @@ def tool(monkeypatch: pytest.MonkeyPatch) -> FakeTool:
     fake = FakeTool()
     monkeypatch.setattr(episode, "tool_actions", lambda spec, plain: (fake,) if spec.tool else ())
     return fake
+
+
+def test_a_tool_that_finds_something_else_than_before_is_heard(bench: Bench, tool: FakeTool) -> None:
+    found = iter(["no index yet", "sky.py:1", "sky.py:1"])
+    tool.call = lambda name, arguments: ActionResult(next(found), 0.5, tool=True)  # type: ignore[method-assign]
+    asking = action("lookup", name="COLOUR")
+    bench.fake.converse = playing(in_turn(asking, asking, asking, answer(RED)), last=RED)
+    (sample,) = run(bench, approaches=["agent-index"])
+    assert [turn.result for turn in sample.turns[:3]] == ["no index yet", "sky.py:1", episode.REPEATED]
+    assert sample.tool_calls == 3
 
 
 def test_a_tools_start_and_calls_are_charged_and_counted(bench: Bench, tool: FakeTool) -> None:

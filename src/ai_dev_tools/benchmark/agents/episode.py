@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ai_dev_tools.benchmark._util.json_values import JsonValue
@@ -25,6 +25,8 @@ from ai_dev_tools.benchmark.records.sample_error import SampleError
 
 MOST_SHOWN = 16_000
 """Characters of a result that the model is shown, whatever it comes from."""
+REPEATED = "You have already done exactly this, with the same result: it is above. Choose another action, or answer."
+"""What a small model is shown instead of the same result again: it would repeat the action until its turns are used up."""
 LEFT_OUT = "(left out: there is no room for it)"
 MARGIN_TOKENS = 128
 """Room that is kept free in addition to the answer: what a chat template adds, and the error of an estimate."""
@@ -123,6 +125,7 @@ class _Episode:
         self._messages = [Message("user", case.opening)]
         self._chars_per_token = USUAL_CHARS_PER_TOKEN
         self._full = False
+        self._results: dict[tuple[str, str], str] = {}
 
     def run(self, stop: threading.Event) -> None:
         """Ask turn after turn until the model answers or has to."""
@@ -219,7 +222,12 @@ class _Episode:
 
     def _carry_out(self, step: Step) -> ActionResult:
         assert step.action is not None
-        return self._carriers[step.action].call(step.action, step.arguments)
+        result = self._carriers[step.action].call(step.action, step.arguments)
+        done = step.action, as_json(step.arguments)
+        if self._results.get(done) == result.text:
+            return replace(result, text=REPEATED)
+        self._results[done] = result.text
+        return result
 
     def _fitting(self, text: str) -> str:
         """A result as far as the window has room for it; if it has not, the model has to answer next."""

@@ -113,7 +113,8 @@ def _how_to_work(spec: EpisodeSpec) -> Iterator[str]:
     if spec.actions:
         yield (
             "The question is about the files of a project, which you cannot see yet. Look into them step by step, and answer "
-            f"when you know enough. You have at most {spec.limits.turns} messages; the last one has to be the answer."
+            f"when you know enough. You have at most {spec.limits.turns} messages; the last one has to be the answer. "
+            "Repeating an action brings nothing new."
         )
     if spec.protocol == "native":
         yield f"Call one function in each message. Call `{ANSWER}` with your answer to finish."
