@@ -118,9 +118,9 @@ def test_the_pause_asked_for_is_kept() -> None:
 
 def test_a_pause_may_be_asked_for_as_a_date() -> None:
     date = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
-    assert 50 < (status_error(503, b"", date).retry_after_s or 0) <= 60
-    assert status_error(503, b"", "Wed, 01 Jan 2020 00:00:00 GMT").retry_after_s == 0
-    assert status_error(503, b"", "soon").retry_after_s is None
+    assert 50 < (status_error(503, b"", {"Retry-After": date}).retry_after_s or 0) <= 60
+    assert status_error(503, b"", {"Retry-After": "Wed, 01 Jan 2020 00:00:00 GMT"}).retry_after_s == 0
+    assert status_error(503, b"", {"Retry-After": "soon"}).retry_after_s is None
 
 
 def test_every_try_says_why_it_failed() -> None:

@@ -59,6 +59,16 @@ EXPECTED: dict[str, Expected] = {
     "comments_and_keep_alives": completed("comments, pings and CRLF in the stream"),
     "not_streamed": completed("one JSON object instead of a stream"),
     "cut_anywhere_by_chunks": completed("events cut anywhere by chunks"),
+    "limited_429_reset_alone": passing("429 with `x-ratelimit-reset-tokens` alone (obeyed)", "overloaded"),
+    "failed_500": passing("500: the server failed", "runner"),
+    "html_500": passing("HTML page with status 500", "runner"),
+    "error_with_status_200": passing('`{"error": …}` with code 502 and status 200', "connection"),
+    "not_utf8": passing("an event that is not UTF-8", "malformed_response"),
+    "redirected_307": Expected("307 to another server (not followed)", "configuration", asked_again=True),
+    "policy_400": Expected("400: the content is forbidden", "model"),
+    "compressed": completed("compressed stream, though none was asked for"),
+    "usage_everywhere": completed("`usage` in every event"),
+    "fields_of_others": completed("byte order mark, empty choices, thoughts, fields of other types"),
 }
 BEGIN = "<!-- faults of the OpenAI dialect: made by tests/endpoints/test_faults_openai.py -->"
 HANGING = ("stall_in_mid_stream", "keep_alives_without_end")
@@ -85,7 +95,7 @@ def test_a_rerun_asks_again_what_may_pass_and_only_that(name: str) -> None:
     check_rerun(EXPECTED[name], see(name))
 
 
-@pytest.mark.parametrize("name", ["limited_429_retry_after", "limited_429_reset"])
+@pytest.mark.parametrize("name", ["limited_429_retry_after", "limited_429_reset", "limited_429_reset_alone"])
 def test_the_pause_asked_for_is_kept(name: str) -> None:
     for sample in see(name).of("two"):
         assert [attempt.backoff_s > 0.25 for attempt in sample.attempts] == [True, True, False]

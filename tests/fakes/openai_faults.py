@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import time
 from contextlib import suppress
@@ -236,3 +237,67 @@ def not_streamed(wire: Wire) -> None:
 def cut_anywhere_by_chunks(wire: Wire) -> None:
     data = sse(*wire.true_answer()) + DONE
     stream(wire, *(data[at : at + 7] for at in range(0, len(data), 7)))
+
+
+# --- what proxies and other servers do ------------------------------------------------------------------------------
+
+
+@fault
+def limited_429_reset_alone(wire: Wire) -> None:
+    refuse(wire, "429 Too Many Requests", "Rate limit reached", "x-ratelimit-reset-tokens: 300ms")
+
+
+@fault
+def failed_500(wire: Wire) -> None:
+    refuse(wire, "500 Internal Server Error", "The server had an error while processing your request")
+
+
+@fault
+def html_500(wire: Wire) -> None:
+    wire.reply("500 Internal Server Error", "<html><body>Oops</body></html>", kind="text/html")
+
+
+@fault
+def redirected_307(wire: Wire) -> None:
+    wire.reply("307 Temporary Redirect", "moved", "Location: https://elsewhere.example/v1/chat/completions?key=1")
+
+
+@fault
+def error_with_status_200(wire: Wire) -> None:
+    wire.reply("200 OK", json.dumps(error("Provider returned error", code=502)))
+
+
+@fault
+def policy_400(wire: Wire) -> None:
+    refuse(wire, "400 Bad Request", "The prompt exceeds the limits of our safety policy in this context")
+
+
+@fault
+def not_utf8(wire: Wire) -> None:
+    stream(wire, sse(begun()), b'data: {"choices": [{"delta": {"content": "\xff\xfe"}}]}\n\n', DONE)
+
+
+@fault
+def compressed(wire: Wire) -> None:
+    """Though nobody asked for it."""
+    data = gzip.compress(sse(*wire.true_answer()) + DONE)
+    wire.head("200 OK", "Content-Encoding: gzip", kind=STREAM)
+    for at in range(0, len(data), 50):
+        wire.chunk(data[at : at + 50])
+    wire.end()
+
+
+@fault
+def usage_everywhere(wire: Wire) -> None:
+    *pieces, usage = wire.true_answer()
+    stream(wire, sse(*(piece | {"usage": usage["usage"]} for piece in pieces), usage | {"usage": None}), DONE)
+
+
+@fault
+def fields_of_others(wire: Wire) -> None:
+    """No space behind `data:`, a byte order mark, empty and null choices, thoughts, numbers where a text could be."""
+    odd = ({"choices": []}, {"choices": None}, {"choices": [{"delta": None}]}, {"choices": [{"delta": {"content": None}}]},
+           {"choices": [{"delta": {"reasoning_content": "Hm."}, "finish_reason": ""}], "model": 7, "object": 1},
+           {"choices": [{"index": "0", "delta": {"reasoning": "Hm.", "tool_calls": None}}], "usage": 0, "error": None})  # fmt: skip
+    data = sse(*odd, *wire.true_answer()).replace(b"data: ", b"data:")
+    stream(wire, b"\xef\xbb\xbf", data, b"data:[DONE]\n\n")

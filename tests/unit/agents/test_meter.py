@@ -20,6 +20,7 @@ from ai_dev_tools.benchmark.agents.forcing import Rules, opened
 from ai_dev_tools.benchmark.agents.meter import MeterServer
 from ai_dev_tools.benchmark.agents.metered import Metered, Upstream
 from ai_dev_tools.benchmark.endpoints.chat import Chat, Reply
+from ai_dev_tools.benchmark.endpoints.pacing import Pace
 from ai_dev_tools.benchmark.errors import BudgetReached
 from ai_dev_tools.benchmark.records.episode import Limits
 from fakes.ollama import FakeOllama
@@ -203,6 +204,31 @@ class TestForcing:
             assert post(f"{meter.url}/v1/chat/completions", body, {"Authorization": f"Bearer {key}"})[0] == 200
         _, headers = openai.asked[-1]
         assert headers["Authorization"] == "Bearer the server's key"
+
+
+class TestObeying:
+    def test_a_wait_that_the_server_asks_for_is_kept_by_all_episodes_of_a_block(
+        self, meter: MeterServer, openai: FakeOpenAI
+    ) -> None:
+        openai.refuse = lambda body: (429, {"error": "slow down"}) if len(openai.chats) == 1 else None
+        openai.headers = lambda number: {"x-ratelimit-reset-requests": "300ms"} if number < 0 else {}
+        pace = Pace()
+        upstream = Upstream(None, openai.url, headers={"Authorization": f"Bearer {openai.key}"}, pace=pace)
+        with meter.episode(rules(), upstream) as (one, _), meter.episode(rules(), upstream) as (other, account):
+            assert post(f"{meter.url}/e/{one}/v1/chat/completions", chat("a"))[0] == 429
+            assert pace.pause_s > 0, "a request that is no episode waits too"
+            assert post(f"{meter.url}/e/{other}/v1/chat/completions", chat("b"))[0] == 200
+        first, second = openai.arrived
+        assert second - first > 0.25
+        assert account.turns[0].duration_s < second - first, "waiting is no part of the turn"
+
+    def test_a_redirect_leads_nowhere_else(self, meter: MeterServer, openai: FakeOpenAI) -> None:
+        with FakeOpenAI() as elsewhere, episode(meter, openai) as (url, account):
+            openai.refuse = lambda body: (307, {})
+            openai.headers = lambda number: {"Location": f"{elsewhere.url}/chat/completions"}
+            assert post(f"{url}/v1/chat/completions", chat("a"))[0] == 307
+            assert elsewhere.asked == []
+            assert account.turns[0].error is not None
 
 
 class TestLimits:

@@ -178,7 +178,7 @@ def test_an_error_in_the_middle_of_an_answer(message: str, kind: type[BenchmarkE
         (504, b"", EndpointConnectionError),
         (401, b"", ConfigurationError),
         (403, b"", ConfigurationError),
-        (301, b"", ModelError),
+        (301, b"", ConfigurationError),
     ],
 )
 def test_statuses(status: int, body: bytes, kind: type[BenchmarkError]) -> None:
@@ -201,7 +201,7 @@ def test_any_status_and_body_is_one_line(status: int, body: bytes) -> None:
     [
         ("2", 2),
         ("0.5", 0.5),
-        ("-1", 0),
+        ("-1", None),
         ("Wed, 21 Oct 2015 07:28:00 GMT", 0),
         ("soon", None),
         ("", None),

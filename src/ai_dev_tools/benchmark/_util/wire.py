@@ -38,7 +38,7 @@ def stream(response: urllib3.BaseHTTPResponse) -> Iterator[Iterator[bytes]]:
     What is left of them is closed with the block. A stream that the garbage collector closes takes the lock of its pool of
     connections, which the same thread may hold just then: it would wait for itself forever.
     """
-    pieces = response.stream(1 << 16)
+    pieces = response.stream(1 << 16, decode_content="Content-Encoding" in response.headers)
     try:
         yield pieces
     finally:
@@ -56,6 +56,11 @@ def lines(pieces: Iterable[bytes], limit: int | None = None) -> Iterator[bytes]:
     begun: list[bytes] = []
     length = 0
     for piece in pieces:
+        line = piece.rstrip(b"\n")
+        if not length and len(line) < len(piece) <= limit and b"\n" not in line:  # as nearly all pieces are: one line
+            if line and not line.isspace():
+                yield line
+            continue
         while b"\n\n" in piece:  # millions of blank lines are gone through here, not one by one
             piece = piece.replace(b"\n\n", b"\n")
         *ended, rest = piece.split(b"\n")

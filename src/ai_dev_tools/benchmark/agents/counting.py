@@ -9,7 +9,7 @@ from typing import Any
 
 from ai_dev_tools.benchmark._util import wire
 from ai_dev_tools.benchmark.agents.forcing import COMPLETIONS
-from ai_dev_tools.benchmark.endpoints.openai_stream import Answer, table
+from ai_dev_tools.benchmark.endpoints.openai_stream import Answer, chunk_of, table
 from ai_dev_tools.benchmark.errors import BenchmarkError
 
 MAX_LINE_BYTES = wire.MAX_LINE_BYTES
@@ -117,7 +117,7 @@ class Reader:
     def _take_openai(self, item: dict[str, Any]) -> bool:
         heard = self.heard
         try:
-            begun = self._answer.take(item)
+            begun = self._answer.take(chunk_of(item))
         except BenchmarkError:  # what the server sends is for the agent to understand; here it is only counted
             begun = False
         choices = listed(item.get("choices"))

@@ -8,11 +8,12 @@ the plan fixed is forced on each request (`agents.forcing`), and each answer is 
 from __future__ import annotations
 
 import asyncio
+import math
 import secrets
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -40,6 +41,7 @@ from ai_dev_tools.benchmark.agents.translating import Translator, in_ollamas_wor
 from ai_dev_tools.benchmark.endpoints.chat import Chat, Message, Reply
 from ai_dev_tools.benchmark.endpoints.ollama_client import server_error, status_error
 from ai_dev_tools.benchmark.endpoints.openai_errors import error_of, refused
+from ai_dev_tools.benchmark.endpoints.pacing import MOST_WAIT_S
 from ai_dev_tools.benchmark.errors import BenchmarkError, BudgetReached, EndpointConnectionError
 from ai_dev_tools.benchmark.records.conversation import messages_of
 from ai_dev_tools.benchmark.records.sample_error import SampleError
@@ -177,7 +179,8 @@ class MeterServer:
         require_model({"model": body.get("model") or body.get("name")}, account.rules)
         root = _ollama("/api/show", account.upstream)
         sent = {"model": account.rules.model}
-        async with self._client.post(f"{root}/api/show", json=sent, headers=dict(account.upstream.headers)) as reply:
+        headers = dict(account.upstream.headers)
+        async with self._client.post(f"{root}/api/show", json=sent, headers=headers, allow_redirects=False) as reply:
             return web.Response(status=reply.status, body=await reply.read(), content_type="application/json")
 
 
@@ -245,11 +248,19 @@ class _Exchange:
         """Whether the agent has got something of the answer."""
         return self._response is not None
 
+    async def _paced(self) -> None:
+        """Wait as long as the server asked anybody of this block to wait."""
+        while (seconds := self.account.upstream.pace.pause_s) > 0:
+            await asyncio.sleep(seconds)
+
     async def run(self, client: aiohttp.ClientSession, request: web.Request) -> web.StreamResponse:
         """Send it, and hand on what comes."""
         headers = {"Content-Type": "application/json", **self.account.upstream.headers}
+        await self._paced()
         self._started = time.perf_counter()
-        async with client.post(self._url, data=msgspec.json.encode(self._sent), headers=headers) as reply:
+        async with client.post(
+            self._url, data=msgspec.json.encode(self._sent), headers=headers, allow_redirects=False
+        ) as reply:
             if reply.status != 200:
                 return await self._failure(reply)
             self._response = response = web.StreamResponse()
@@ -276,9 +287,12 @@ class _Exchange:
 
     async def _failure(self, reply: aiohttp.ClientResponse) -> web.Response:
         data = await reply.content.read(MOST_REFUSAL_BYTES)
-        error = self._error_of(reply.status, data)
+        error = self._error_of(reply.status, data, reply.headers)
         self.failed(error.error_class, str(error))
         headers = {name: reply.headers[name] for name in ("Retry-After",) if name in reply.headers}
+        if 0 < (wait_s := error.retry_after_s or 0.0) <= MOST_WAIT_S:  # for all episodes and requests of the block
+            self.account.upstream.pace.hold(wait_s)
+            headers.setdefault("Retry-After", f"{math.ceil(wait_s)}")
         return refusal(self._path, DeclinedRequest(reply.status, "server", str(error)), headers)
 
     def _finish(self) -> bytes:
@@ -303,10 +317,10 @@ class _Exchange:
         complete = bool(self._reader.heard.final) and not self._reader.heard.error
         self._note(None if complete else SampleError(error_class, self._secrets.text(message)[:1000]))
 
-    def _error_of(self, status: int, data: bytes) -> BenchmarkError:
+    def _error_of(self, status: int, data: bytes, headers: Mapping[str, str]) -> BenchmarkError:
         if self._path == COMPLETIONS and isinstance(self._reader, Reader):
-            return error_of(refused(status, data, self._secrets))
-        return status_error(status, data, None, self._secrets)
+            return error_of(refused(status, data, self._secrets), headers)
+        return status_error(status, data, headers, self._secrets)
 
     def _note(self, error: SampleError | None) -> None:
         if self._noted:

@@ -17,6 +17,7 @@ import msgspec
 from ai_dev_tools.benchmark.agents.counting import Heard, shown_calls
 from ai_dev_tools.benchmark.agents.forcing import DeclinedRequest, Rules
 from ai_dev_tools.benchmark.endpoints.chat import Accepted, Payer, Reply
+from ai_dev_tools.benchmark.endpoints.pacing import Pace
 from ai_dev_tools.benchmark.endpoints.readings import readings, rounded
 from ai_dev_tools.benchmark.errors import BudgetReached
 from ai_dev_tools.benchmark.records.conversation import conversation_digest, text_of
@@ -40,6 +41,7 @@ class Upstream:
         headers: sent with every request (hold the bearer token: an agent never sees them).
         accepted: which fields of OpenAI's requests the server accepts.
         payer: who pays for requests, where the run has a budget.
+        pace: shared with all that ask for one block.
     """
 
     ollama: str | None
@@ -48,6 +50,7 @@ class Upstream:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     accepted: Accepted = field(default_factory=Accepted)
     payer: Payer | None = None
+    pace: Pace = field(default_factory=Pace)
 
 
 @dataclass(frozen=True)

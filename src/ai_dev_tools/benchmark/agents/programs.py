@@ -84,9 +84,9 @@ def upstream_of(endpoint: ReadyEndpoint, client: ChatClient) -> Upstream:
     """
     root, both = client.base_url, endpoint.kind == "embedded"
     if client.api == "openai":
-        return Upstream(None, root, endpoint.version, endpoint.headers, client.accepted, client.payer)
+        return Upstream(None, root, endpoint.version, endpoint.headers, client.accepted, client.payer, client.pace)
     openai = f"{root}/v1" if both else None
-    return Upstream(root, openai, endpoint.version, endpoint.headers, client.accepted, client.payer)
+    return Upstream(root, openai, endpoint.version, endpoint.headers, client.accepted, client.payer, client.pace)
 
 
 def play_program(case: Case, behind: Behind, played: Played, stop: threading.Event) -> None:

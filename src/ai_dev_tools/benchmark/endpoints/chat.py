@@ -8,13 +8,11 @@ urllib3: light to import. Durations are seconds by the monotonic clock, from sen
 from __future__ import annotations
 
 import json
-import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar, Literal, Protocol
 
 import urllib3
@@ -273,6 +271,10 @@ class ChatClient(ABC):
         )  # fmt: skip
         complete = False
         try:
+            if 300 <= response.status < 400:
+                raise self._moved(response)
+            if 300 <= response.status < 400:
+                raise self._moved(response)
             if response.status != 200:
                 raise self._refusal(response, response.read(100_000))
             # Closed at once, and not by the garbage collector: see `wire.stream`.
@@ -281,6 +283,15 @@ class ChatClient(ABC):
             complete = not deadline.passed
         finally:
             response.release_conn() if complete else response.close()
+
+    def _moved(self, response: urllib3.BaseHTTPResponse) -> BenchmarkError:
+        """Redirects are not followed: prompts and keys go to the address that the settings name, and to no other."""
+        place = self._secrets.text(response.headers.get("Location", "").partition("?")[0])[:200]
+        to = f" to {place}" if place else ""
+        return ConfigurationError(
+            f"{self._url} redirects{to} ({response.status}), which is not followed",
+            remedy="Correct the server's address",
+        )
 
     def _transport_error(self, error: HTTPError, deadline: Deadline, timeout_s: float) -> BenchmarkError:
         if deadline.passed or isinstance(error, ReadTimeoutError):
@@ -363,18 +374,3 @@ def message_of(body: bytes, secrets: wire.Secrets) -> str:
         item = None
     said = error_text(item, secrets) if isinstance(item, dict) else ""
     return said or secrets.text(body.decode(errors="replace")).strip()[:200] or "no message"
-
-
-def retry_after_s(text: str | None) -> float | None:
-    """Seconds of a Retry-After header, which is a number or a date."""
-    if not text:
-        return None
-    try:
-        seconds = float(text)
-        return max(0.0, seconds) if math.isfinite(seconds) else None
-    except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except (ValueError, OverflowError):
-        return None

@@ -22,8 +22,9 @@ from ai_dev_tools.benchmark.endpoints.chat import (
     error_text,
     message_of,
     object_of,
-    retry_after_s,
 )
+from ai_dev_tools.benchmark.endpoints.overflow import says_too_long
+from ai_dev_tools.benchmark.endpoints.pacing import wait_s
 from ai_dev_tools.benchmark.errors import (
     BenchmarkError,
     ConfigurationError,
@@ -49,7 +50,7 @@ _ENDED = re.compile(
     re.IGNORECASE,
 )
 """What a server says when the process that computes is gone: killed for its memory, crashed with its GPU."""
-_NEVER = re.compile(r"not supported|unsupported|unknown model|invalid (model|magic)", re.IGNORECASE)
+NEVER_PASSES = re.compile(r"not supported|unsupported|unknown model|invalid (model|magic)", re.IGNORECASE)
 """What it adds when the same would happen again."""
 
 
@@ -119,7 +120,7 @@ class OllamaClient(ChatClient):
         _check_answered(reply)
 
     def _refusal(self, response: urllib3.BaseHTTPResponse, body: bytes) -> BenchmarkError:
-        return status_error(response.status, body, response.headers.get("Retry-After"), self._secrets)
+        return status_error(response.status, body, response.headers, self._secrets)
 
 
 def _message(message: Message) -> dict[str, Any]:
@@ -192,9 +193,8 @@ def server_error(message: str, *, may_pass: bool) -> BenchmarkError:
 
     `may_pass`: it may be about the process that computes.
     """
-    passes = may_pass and _ENDED.search(message) and not _NEVER.search(message)
-    words = message.lower().replace("context deadline exceeded", "")
-    if "context" in words and any(word in words for word in ("exceed", "too long", "overflow", "larger")):
+    passes = may_pass and _ENDED.search(message) and not NEVER_PASSES.search(message)
+    if says_too_long(message):
         return ContextOverflowError(f"the prompt does not fit the context window: {message[:200]}")
     if passes:
         return RunnerError(f"the server says: {message[:300]}")
@@ -202,13 +202,13 @@ def server_error(message: str, *, may_pass: bool) -> BenchmarkError:
 
 
 def status_error(
-    status: int, body: bytes, retry_after: str | None = None, secrets: wire.Secrets | None = None
+    status: int, body: bytes, headers: Mapping[str, str] | None = None, secrets: wire.Secrets | None = None
 ) -> BenchmarkError:
     """The error that an HTTP status other than 200 means."""
     message = message_of(body, secrets or wire.Secrets())
     if status in (429, 503):
         return OverloadedError(
-            f"the server is busy ({status}): {message[:200]}", retry_after_s=retry_after_s(retry_after)
+            f"the server is busy ({status}): {message[:200]}", retry_after_s=wait_s(headers or {}, message)
         )
     if status in (502, 504):
         return EndpointConnectionError(f"a proxy cannot reach the server ({status})")

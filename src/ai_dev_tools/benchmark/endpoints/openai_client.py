@@ -26,14 +26,14 @@ from ai_dev_tools.benchmark.endpoints.chat import (
 )
 from ai_dev_tools.benchmark.endpoints.openai_errors import (
     KEY_REMEDY,
+    FailedRequestError,
     Refused,
     RefusedRequestError,
     error_of,
-    is_error,
     refused,
     refused_in_stream,
 )
-from ai_dev_tools.benchmark.endpoints.openai_stream import Answer, items, table
+from ai_dev_tools.benchmark.endpoints.openai_stream import Answer, chunks, table
 from ai_dev_tools.benchmark.endpoints.probing import QUICK_TIMEOUT, ask
 from ai_dev_tools.benchmark.errors import (
     BenchmarkError,
@@ -45,6 +45,8 @@ from ai_dev_tools.benchmark.errors import (
 
 FEWEST_TOKENS = 16
 """A model that thinks may refuse, or answer nothing, where a warm-up leaves it less."""
+MOST_ATTEMPTS = 16
+"""At a warm-up: more than there are fields to leave out."""
 MOST_NAMED = 12
 UNTOLD = "not told"
 """Version of a server whose API has no field for it."""
@@ -69,6 +71,8 @@ _FIELDS = {
     ),
 }
 """Fields that not every server takes, and how a refusal names them."""
+_SCOPE = re.compile(r"\bscopes?\b|insufficient permissions", re.IGNORECASE)
+"""How a server says that a key is good, but not for its list of models."""
 _ABOUT_FIELDS = (200, 400, 415, 422, 500, 501)
 """Statuses of refusals that may be about a field of the request."""
 
@@ -103,10 +107,11 @@ class OpenAIClient(ChatClient):
             status, reply = ask("GET", f"{base}/models", headers=headers)
         except EndpointConnectionError as error:
             raise EndpointConnectionError(str(error), remedy="Start the server there, or correct `base_url`") from None
-        if status in (401, 403):
-            raise ConfigurationError(f"{base} refuses access (HTTP {status})", remedy=KEY_REMEDY)
-        if status in (404, 405, 501):  # some hosted servers keep no list
+        hidden = status == 403 or (status == 401 and _SCOPE.search(str(reply)))
+        if hidden or status in (404, 405, 501):  # some hosted servers keep no list, or show it not to every key
             return {}
+        if status == 401:
+            raise ConfigurationError(f"{base} refuses access (HTTP {status})", remedy=KEY_REMEDY)
         models = _listing(reply) if status == 200 else None
         if models is None:
             raise ConfigurationError(
@@ -179,18 +184,42 @@ class OpenAIClient(ChatClient):
         """
         least = max(FEWEST_TOKENS, int(chat.options.get("num_predict") or 0))
         short = replace(chat, options={**chat.options, "num_predict": least})
-        while True:
-            try:
-                return self.ask(short, timeout_s, Reply())
-            except RefusedRequestError as error:
-                if "could not finish" in error.said.message.lower():  # it was taken, and 16 tokens did not do
-                    return None
-                less = fewer(self.accepted, error.said)
-                if less is None:
-                    raise
-                self.accepted = less
-            except ModelError:  # it was taken, and the answer is none
-                return None
+        for left in reversed(range(MOST_ATTEMPTS)):
+            refusal = self._refusal_of(short, timeout_s)
+            if refusal is None:
+                return
+            less = fewer(self.accepted, refusal.said) or self._with_less_schema(short, timeout_s, refusal.said)
+            if less is None or not left:
+                raise refusal
+            self.accepted = less
+
+    def _refusal_of(self, chat: Chat, timeout_s: float) -> RefusedRequestError | FailedRequestError | None:
+        """What the server says if it does not take a request; None if it does."""
+        try:
+            self.ask(chat, timeout_s, Reply())
+        except (RefusedRequestError, FailedRequestError) as error:
+            # 16 tokens may be too few, but then the request was taken
+            return None if "could not finish" in error.said.message.lower() else error
+        except ModelError:  # it was taken, and the answer is none
+            return None
+        return None
+
+    def _with_less_schema(self, chat: Chat, timeout_s: float, said: Refused) -> Accepted | None:
+        """What to ask for after a refusal that names no field, if the server takes the request without the answer's schema.
+
+        The same once more, if it had been refused only in passing.
+        """
+        less = _without(self.accepted, "format")
+        if chat.schema is None or less is None or said.status not in _ABOUT_FIELDS:
+            return None
+        asked = self.accepted
+        if self._refusal_of(chat, timeout_s) is None:
+            return asked
+        try:
+            self.accepted = replace(asked, format="none")
+            return less if self._refusal_of(chat, timeout_s) is None else None
+        finally:
+            self.accepted = asked
 
     def _call(self, name: str, identity: str, written: str) -> ToolCall:
         """A call as it was written; arguments that are not JSON stay text."""
@@ -201,20 +230,21 @@ class OpenAIClient(ChatClient):
         return ToolCall(self._secrets.text(name), arguments, self._secrets.text(identity))
 
     def _refusal(self, response: urllib3.BaseHTTPResponse, body: bytes) -> BenchmarkError:
-        return error_of(refused(response.status, body, self._secrets), response.headers)
+        said = refused(response.status, body, self._secrets)
+        return error_of(said, response.headers, tokens=self.pace.most_tokens)
 
     def _read(self, response: urllib3.BaseHTTPResponse, lines: Iterator[bytes], reply: Reply, started: float) -> None:
         answer = Answer(offered=reply.offered)
         try:
-            for item in items(lines, self._secrets):
-                if is_error(item):
-                    raise error_of(refused_in_stream(item, self._secrets))
-                now = time.perf_counter() - started
-                reply.turn_s = now if reply.turn_s is None else reply.turn_s
-                if answer.take(item):
-                    reply.time_to_first_token_s = (
-                        now if reply.time_to_first_token_s is None else reply.time_to_first_token_s
-                    )
+            for chunk in chunks(lines, self._secrets):
+                if chunk.error:
+                    said = refused_in_stream(chunk.error, self._secrets)
+                    raise error_of(said, response.headers, tokens=self.pace.most_tokens)
+                if reply.turn_s is None:
+                    reply.turn_s = time.perf_counter() - started
+                if answer.take(chunk):
+                    if reply.time_to_first_token_s is None:
+                        reply.time_to_first_token_s = time.perf_counter() - started
                     reply.pieces += 1
         finally:
             reply.text = self._secrets.text("".join(answer.pieces))

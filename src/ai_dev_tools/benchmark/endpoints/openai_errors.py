@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ai_dev_tools.benchmark._util import wire
-from ai_dev_tools.benchmark.endpoints.chat import error_text, message_of, retry_after_s
-from ai_dev_tools.benchmark.endpoints.ollama_client import server_error
-from ai_dev_tools.benchmark.endpoints.pacing import span_s, used_up_s
+from ai_dev_tools.benchmark.endpoints.chat import error_text, message_of
+from ai_dev_tools.benchmark.endpoints.ollama_client import NEVER_PASSES, server_error
+from ai_dev_tools.benchmark.endpoints.overflow import is_about_content, is_rate_limit, says_too_long
+from ai_dev_tools.benchmark.endpoints.pacing import wait_s
 from ai_dev_tools.benchmark.errors import (
     BenchmarkError,
     ConfigurationError,
@@ -19,18 +19,14 @@ from ai_dev_tools.benchmark.errors import (
     InterruptedRequestError,
     ModelError,
     OverloadedError,
+    RunnerError,
 )
 
 KEY_REMEDY = "Name the environment variable that holds its key in the instance's `key_env`"
-_OVERFLOW_CODES = ("context_length_exceeded", "exceed_context_size_error", "string_above_max_length")
-_OVERFLOW = re.compile(
-    r"context[ _-]?(length|size|window)|maximum context|(prompt|input|messages?)\b.{0,60}\btoo (long|large|many tokens)"
-    r"|too many (input )?tokens|reduce the length of the (messages|prompt|input)"
-    r"|(input|prompt)\b.{0,80}\bexceeds? the (maximum|limit|model)|max_new_tokens.{0,20}must be <="
-    r"|\bmaximum (model|input|sequence) length|\bn_ctx\b|range of input length",
-    re.IGNORECASE,
-)
-"""How servers say that a prompt does not fit: OpenAI and vLLM, llama.cpp, LM Studio, SGLang, TGI, Gemini, Mistral, Groq."""
+_OVERFLOW_CODES = (
+    "context_length_exceeded", "exceed_context_size_error", "model_context_window_exceeded", "string_above_max_length",
+)  # fmt: skip
+_LIMIT_CODES = ("rate_limit_exceeded", "rate_limit_error", "overloaded_error", "too_many_requests", "server_busy")
 _NO_MONEY = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "insufficient_balance")
 
 
@@ -59,13 +55,23 @@ class RefusedRequestError(ModelError):
         self.said = said
 
 
+class FailedRequestError(RunnerError):
+    """The server broke down over a request, which may pass or be about a field, as `said` tells."""
+
+    def __init__(self, message: str, said: Refused) -> None:
+        super().__init__(message)
+        self.said = said
+
+
 def refused(status: int, body: bytes, secrets: wire.Secrets) -> Refused:
     """What the body of an answer with this status says."""
     try:
         item = secrets.hide(wire.decoded(body))
+        item = item[0] if isinstance(item, list) and item else item  # as Gemini puts it
     except ValueError:
         item = None
-    return Refused(status, _plain_message(item) or message_of(body, secrets), *_about(item))
+    said = error_text(item, secrets) if isinstance(item, dict) else ""
+    return Refused(status, _plain_message(item) or said or message_of(body, secrets), *_about(item))
 
 
 def _plain_message(item: Any) -> str:
@@ -99,24 +105,27 @@ def _about(item: Any) -> tuple[tuple[str, ...], str]:
     return kinds, param if isinstance(param, str) else ""
 
 
-def error_of(said: Refused, headers: Mapping[str, str] | None = None, model: str = "") -> BenchmarkError:
+def error_of(
+    said: Refused, headers: Mapping[str, str] | None = None, model: str = "", tokens: int = 0
+) -> BenchmarkError:
     """The class that a refusal belongs to.
 
     Args:
         headers: of the answer: they may say how long to wait.
+        tokens: what a request may take, as far as is known: so much must be left of a limit.
     """
     status, message = said.status, said.message[:300]
-    if status in (401, 403):
+    if status == 401 or (status == 403 and not is_about_content(said.message)):
         # Its words are left out: they may hold a part of the key.
         return ConfigurationError(f"the server refuses access ({status})", remedy=KEY_REMEDY)
     if status == 402 or set(said.kinds) & set(_NO_MONEY):
         return ConfigurationError(f"the server answers nothing more on this account ({status}): {message}")
     if is_overflow(said):
         return ContextOverflowError(f"the prompt does not fit the context window: {message[:200]}")
-    if status in (429, 503, 529) or "rate_limit_exceeded" in said.kinds:
-        wait_s = _wait_s(headers or {})
+    if _is_too_many(said):
         return OverloadedError(
-            f"the server is busy or limits requests ({status}): {message[:200]}", retry_after_s=wait_s
+            f"the server is busy or limits requests ({status}): {message[:200]}",
+            retry_after_s=wait_s(headers or {}, said.message, tokens),
         )
     if status in (408, 502, 504) or 520 <= status <= 524:
         return EndpointConnectionError(f"a proxy cannot reach the server ({status})")
@@ -130,23 +139,24 @@ def error_of(said: Refused, headers: Mapping[str, str] | None = None, model: str
         )
     text = message if status == 200 else f"{message} ({status})"
     error = server_error(text, may_pass=status >= 500 or status == 200)
-    return RefusedRequestError(error.args[0], said) if isinstance(error, ModelError) else error
+    if not isinstance(error, ModelError):
+        return error
+    if status >= 500 and status != 501 and not NEVER_PASSES.search(message):
+        return FailedRequestError(error.args[0], said)
+    return RefusedRequestError(error.args[0], said)
 
 
 def is_overflow(said: Refused) -> bool:
     """Whether a refusal says that the prompt is too long."""
     if set(said.kinds) & set(_OVERFLOW_CODES):
         return True
-    if said.status == 413:
-        return "rate_limit_exceeded" not in said.kinds
-    return said.status in (200, 400, 422, 500) and _OVERFLOW.search(said.message) is not None
+    if _is_too_many(said):
+        return False
+    return said.status == 413 or (said.status in (200, 400, 422, 500) and says_too_long(said.message))
 
 
-def _wait_s(headers: Mapping[str, str]) -> float | None:
-    milliseconds = retry_after_s(headers.get("retry-after-ms"))
-    if milliseconds is not None:
-        return milliseconds / 1000
-    text = headers.get("Retry-After") or headers.get("retry-after")
-    named = retry_after_s(text)
-    named = span_s(text) if named is None else named
-    return named if named is not None else used_up_s(headers) or None
+def _is_too_many(said: Refused) -> bool:
+    """Whether a refusal is about how much is asked at once or in a time."""
+    if said.status in (429, 503, 529) or set(said.kinds) & set(_LIMIT_CODES):
+        return True
+    return said.status in (200, 413) and is_rate_limit(said.message)

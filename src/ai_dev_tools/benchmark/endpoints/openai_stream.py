@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
+import msgspec
+
 from ai_dev_tools.benchmark._util import wire
 from ai_dev_tools.benchmark.endpoints.chat import object_of, shown
+from ai_dev_tools.benchmark.endpoints.openai_errors import is_error
 from ai_dev_tools.benchmark.errors import BenchmarkError, MalformedResponseError, ModelError, RunnerError
 
 _ENDED_WELL = {
@@ -30,61 +33,150 @@ MOST_LINES = 100
 _BROKEN = ("error", "abort", "aborted", "cancelled", "insufficient_system_resource", "network_error")
 
 
-def items(lines: Iterator[bytes], secrets: wire.Secrets) -> Iterator[dict[str, Any]]:
+class Part(msgspec.Struct, gc=False):
+    """What a choice adds to the answer."""
+
+    content: str | None = None
+    refusal: str | None = None
+    tool_calls: list[dict[str, Any]] | None = None
+
+
+class Choice(msgspec.Struct, gc=False):
+    """One of the answers that are generated at once; only one is asked for."""
+
+    delta: Part | None = None
+    message: Part | None = None
+    finish_reason: str | None = None
+
+
+class Chunk(msgspec.Struct, gc=False):
+    """An object of a stream: those of its fields that are read.
+
+    Attributes:
+        error: the whole object, if it says what went wrong.
+    """
+
+    choices: list[Choice] | None = None
+    usage: dict[str, Any] | None = None
+    timings: dict[str, Any] | None = None
+    model: str | None = None
+    system_fingerprint: str | None = None
+    error: Any = None
+    object: str | None = None
+
+
+_usual_chunk = msgspec.json.Decoder(Chunk).decode
+
+
+def chunk_of(item: Mapping[str, Any]) -> Chunk:
+    """An object with fields of any type, as far as they are those of a chunk."""
+    choices = item.get("choices")
+    found = [_choice(choice) for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
+    return Chunk(
+        choices=found or None,
+        usage=table(item, "usage") or None,
+        timings=table(item, "timings") or None,
+        model=_word(item.get("model")) or None,
+        system_fingerprint=_word(item.get("system_fingerprint")) or None,
+        error=item if is_error(item) else None,
+    )
+
+
+def _choice(choice: Mapping[str, Any]) -> Choice:
+    reason = _word(choice.get("finish_reason"))
+    return Choice(delta=_part(choice.get("delta")), message=_part(choice.get("message")), finish_reason=reason)
+
+
+def _part(part: Any) -> Part | None:
+    if not isinstance(part, dict):
+        return None
+    calls = part.get("tool_calls")
+    called = [piece for piece in calls if isinstance(piece, dict)] if isinstance(calls, list) else None
+    return Part(_text(part.get("content")), _word(part.get("refusal")), called)
+
+
+def chunks(lines: Iterator[bytes], secrets: wire.Secrets) -> Iterator[Chunk]:
     """The objects of a stream of events, from its lines.
 
     Some servers do not stream: then the answer is the only object.
+    """
+    first = next(lines, b"").removeprefix(b"\xef\xbb\xbf")
+    if first.lstrip().startswith(b"{"):
+        yield chunk_of(object_of(b"\n".join([first, *lines]), secrets))
+        return
+    events = _Events(secrets)
+    for line in chain([first], lines):
+        if line.startswith(_USUAL) and events.between:
+            try:
+                chunk = _usual_chunk(line[len(_USUAL) - 1 :])
+            except (ValueError, RecursionError):
+                pass
+            else:
+                if not chunk.error and chunk.object != "error":
+                    yield chunk
+                    continue
+        item = events.take(line)
+        if item is not None:
+            yield chunk_of(item)
+    events.end()
+
+
+class _Events:
+    """Events that are put together from their lines.
 
     Comments (`: keep-alive`), names and numbers of events are passed over.
     """
-    first = next(lines, b"")
-    if first.lstrip().startswith(b"{"):
-        yield object_of(b"\n".join([first, *lines]), secrets)
-        return
-    event, begun = b"", list[bytes]()
-    for line in chain([first], lines):
-        if not event and not begun and line.startswith(_USUAL):
-            item = _complete(line[len(_USUAL) - 1 :], secrets)
-            if item is None:
-                begun = [line[len(_USUAL) - 1 :]]
-            else:
-                yield item
-            continue
+
+    def __init__(self, secrets: wire.Secrets) -> None:
+        self._secrets = secrets
+        self._event, self._begun = b"", list[bytes]()
+
+    @property
+    def between(self) -> bool:
+        """Whether nothing of an event came yet."""
+        return not self._event and not self._begun
+
+    def take(self, line: bytes) -> dict[str, Any] | None:
+        """Take in a line; the object that ends with it, if one does."""
         name, _, value = line.partition(b":")
         value = value.strip()
-        if begun and name != b"data" and name.strip():
-            raise _broken(begun, secrets)
+        if self._begun and name != b"data" and name.strip():
+            raise self._broken()
         if name == b"event":
-            event = value
-        elif name in (b"data", b"error") and (begun or value not in (b"", b"[DONE]")):
+            self._event = value
+        elif name in (b"data", b"error") and (self._begun or value not in (b"", b"[DONE]")):
             # llama.cpp once named the field of an error so
-            begun.append(value)
-            item = _complete(b"\n".join(begun), secrets)
-            if item is None:
-                if len(begun) > MOST_LINES or value == b"[DONE]":
-                    raise _broken(begun, secrets)
-                continue
-            begun = []
-            yield {"error": item} if b"error" in (name, event) and not item.get("error") else item
-            event = b""
+            return self._data(value, error=b"error" in (name, self._event))
         elif name.strip() not in (b"", b"data", b"id", b"retry"):
-            raise MalformedResponseError(f"a line of the answer is not an event: {shown(line, secrets)}")
-    if begun:
-        raise _broken(begun, secrets)
+            raise MalformedResponseError(f"a line of the answer is not an event: {shown(line, self._secrets)}")
+        return None
 
-
-def _complete(text: bytes, secrets: wire.Secrets) -> dict[str, Any] | None:
-    """The object that a text is; None if it may only be the beginning of one, which further lines of data complete."""
-    try:
-        return object_of(text, secrets)
-    except MalformedResponseError:
-        if text.lstrip().startswith(b"{"):
+    def _data(self, value: bytes, *, error: bool) -> dict[str, Any] | None:
+        self._begun.append(value)
+        item = self._complete(b"\n".join(self._begun))
+        if item is None:
+            if len(self._begun) > MOST_LINES or value == b"[DONE]":
+                raise self._broken()
             return None
-        raise
+        self._event, self._begun = b"", []
+        return {"error": item} if error and not item.get("error") else item
 
+    def _complete(self, text: bytes) -> dict[str, Any] | None:
+        """The object that a text is; None if it may be the beginning of one, which further lines of data complete."""
+        try:
+            return object_of(text, self._secrets)
+        except MalformedResponseError:
+            if text.lstrip().startswith(b"{"):
+                return None
+            raise
 
-def _broken(begun: list[bytes], secrets: wire.Secrets) -> MalformedResponseError:
-    return MalformedResponseError(f"a line of the answer is not JSON: {shown(begun[0], secrets)}")
+    def end(self) -> None:
+        """Raise MalformedResponseError if an event is not complete."""
+        if self._begun:
+            raise self._broken()
+
+    def _broken(self) -> MalformedResponseError:
+        return MalformedResponseError(f"a line of the answer is not JSON: {shown(self._begun[0], self._secrets)}")
 
 
 @dataclass
@@ -112,36 +204,36 @@ class Answer:
     named: bool = False
     """Whether a fingerprint came too, so that nothing more is to be said of who answers."""
 
-    def take(self, item: dict[str, Any]) -> bool:
+    def take(self, chunk: Chunk) -> bool:
         """Take in one object; true where it holds a piece of the answer."""
         if not self.named:
-            self._take_name(item)
-        if "usage" in item or "timings" in item:
-            self.usage = table(item, "usage") or self.usage
-            self.timings = table(item, "timings") or self.timings
-        choices = item.get("choices")
-        if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+            self._take_name(chunk)
+        if chunk.usage:
+            self.usage = chunk.usage
+        if chunk.timings:
+            self.timings = chunk.timings
+        if not chunk.choices:
             return False
-        choice = choices[0]
-        reason = choice.get("finish_reason")
-        self.reason = reason if isinstance(reason, str) and reason else self.reason
-        part = table(choice, "delta") or table(choice, "message")
-        refusal = part.get("refusal")
-        text = _text(part.get("content"))
-        if isinstance(refusal, str) and refusal and not text:
-            self.refused, text = True, refusal
-        called = self.offered and self._take_calls(part.get("tool_calls"))
+        choice = chunk.choices[0]
+        if choice.finish_reason:
+            self.reason = choice.finish_reason
+        part = choice.delta or choice.message
+        if part is None:
+            return False
+        text = part.content
+        if part.refusal and not text:
+            self.refused, text = True, part.refusal
+        called = self.offered and bool(part.tool_calls) and self._take_calls(part.tool_calls or [])
         if text:
             self.pieces.append(text)
         return bool(text) or called
 
-    def _take_calls(self, pieces: Any) -> bool:
+    def _take_calls(self, pieces: list[dict[str, Any]]) -> bool:
         """Take in pieces of calls; true if there are any.
 
         A server that does not number them sends them whole, in their order.
         """
-        found = [piece for piece in pieces if isinstance(piece, dict)] if isinstance(pieces, list) else []
-        for piece in found:
+        for piece in pieces:
             number = piece.get("index")
             call = self.calls.setdefault(number if isinstance(number, int) else len(self.calls), _Call())
             function = table(piece, "function")
@@ -151,7 +243,7 @@ class Answer:
             call.arguments.append(
                 arguments if isinstance(arguments, str) else json.dumps(arguments) if arguments else ""
             )
-        return bool(found)
+        return True
 
     def called(self) -> list[tuple[str, str, str]]:
         """Name, id and arguments as text of each function that was called."""
@@ -161,11 +253,10 @@ class Answer:
             if call.name
         ]
 
-    def _take_name(self, item: dict[str, Any]) -> None:
-        model, fingerprint = item.get("model"), item.get("system_fingerprint")
-        if isinstance(model, str) and model:
-            self.named = isinstance(fingerprint, str) and bool(fingerprint)
-            self.served = f"{model}@{fingerprint}" if self.named else model
+    def _take_name(self, chunk: Chunk) -> None:
+        if chunk.model:
+            self.named = bool(chunk.system_fingerprint)
+            self.served = f"{chunk.model}@{chunk.system_fingerprint}" if self.named else chunk.model
 
     @property
     def problem(self) -> BenchmarkError | None:

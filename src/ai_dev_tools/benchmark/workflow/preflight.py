@@ -289,7 +289,8 @@ def _reached(name: str, spec: EndpointSpec, url: str, headers: Mapping[str, str]
         return PreflightCheck(
             name, "warning", f"{url} lacks {model}; the run pulls it first", f"Pull it now: ollama pull {model}"
         )
-    return PreflightCheck(name, "ok", f"{model} at {url}{_dialect(spec, client.api, found=named is None)}")
+    unlisted = "" if known else "; it shows no list of models, so the first request will tell whether it has this one"
+    return PreflightCheck(name, "ok", f"{model} at {url}{_dialect(spec, client.api, found=named is None)}{unlisted}")
 
 
 def _dialect(spec: EndpointSpec, api: str, *, found: bool) -> str:
