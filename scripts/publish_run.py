@@ -21,6 +21,19 @@ RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
 BY_HAND = "<!-- written by hand -->"
 LARGEST = 5_000_000
 OUTCOMES = ("tokens", "time")
+EPISODES = {
+    "n": "episodes",
+    "quality": "quality",
+    "turns_mean": "turns",
+    "input_tokens_mean": "tokens read",
+    "new_input_tokens_mean": "newly read",
+    "output_tokens_mean": "tokens written",
+    "duration_mean": "seconds",
+    "tool_calls_mean": "tool calls",
+    "tool_used_rate": "used the tool",
+    "limit_rate": "reached a limit",
+}
+"""Metrics of episodes and what the page calls them."""
 ALL_TASKS = "(all)"
 
 
@@ -64,12 +77,41 @@ def task_table(rows: list[dict[str, Any]], approach: str) -> list[str]:
     return lines
 
 
+def episode_table(tables: dict[str, Any]) -> list[str]:
+    """What the episodes of each arm were like; nothing where no agent was asked."""
+    if "episodes" not in tables:
+        return []
+    arms: dict[str, dict[str, Any]] = {}
+    for row in (*tables["metrics"]["rows"], *tables["episodes"]["rows"]):
+        arms.setdefault(row["approach"], {}).update(row)
+    return [
+        "",
+        "## The episodes of each arm",
+        "",
+        f"| arm | {' | '.join(EPISODES.values())} |",
+        f"|---|{'---:|' * len(EPISODES)}",
+        *(
+            f"| {arm} | {' | '.join(shown(row.get(name), name) for name in EPISODES)} |"
+            for arm, row in arms.items()
+            if row.get("turns_mean") is not None
+        ),
+    ]
+
+
+def shown(value: float | None, metric: str) -> str:
+    """A mean, or a share in percent."""
+    if value is None:
+        return "–"
+    return f"{value:.0%}".replace("%", " %") if metric.endswith("_rate") else f"{value:,.{0 if value >= 100 else 2}f}"
+
+
 def page(report: dict[str, Any], name: str, title: str, command: str, checked: Verification) -> str:
     """The generated part of a published run's page, as Markdown."""
     plan = report["plan"]
     rows = [row for row in report["verdict_rows"] if row["task"] == ALL_TASKS]
     facts = {key: value for key, value in report["facts"]["provenance"].items() if key != "Profile"}
     judged = list(dict.fromkeys(row["approach"] for row in rows))
+    references = dict.fromkeys(f"`{row['reference']}`" for row in rows)
     parts = [
         f"# {title}",
         "",
@@ -83,7 +125,9 @@ def page(report: dict[str, Any], name: str, title: str, command: str, checked: V
         "",
         *verdict_table(rows),
         "",
-        "Ratios are those of the arm to the baseline: below 1 is cheaper. [How verdicts come about](../statistics.md).",
+        f"Ratios are those of the arm to {' and '.join(references)}: below 1 is cheaper. "
+        "[How verdicts come about](../statistics.md).",
+        *episode_table(report["tables"]),
     ]
     for approach in judged:
         figure = report["figures"].get(f"forest-{approach}")

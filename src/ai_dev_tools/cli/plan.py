@@ -56,6 +56,7 @@ def plan(
 def plan_of(experiment: Experiment, root: Path, effect: float | None = None) -> tuple[JsonObject, str]:
     """What a run sets out to show, what it can find, and how long it takes: for programs, and for people."""
     from ai_dev_tools.benchmark._util.clock import duration
+    from ai_dev_tools.benchmark.analysis.claims import looks_of
     from ai_dev_tools.benchmark.analysis.continuity import compared_with
     from ai_dev_tools.benchmark.planning.disclosure import destinations
     from ai_dev_tools.benchmark.planning.estimate import estimate
@@ -76,9 +77,9 @@ def plan_of(experiment: Experiment, root: Path, effect: float | None = None) -> 
     declared = [known.plan for known in ledger]
     looks = len(declared) + (plan.digest not in declared)
     costs = spending(experiment, root)
-    look = declared.index(plan.digest) + 1 if plan.digest in declared else looks
-    sizing = size_up(experiment, root, effect, look, costs)
-    earlier = [compared_with(known, plan) for known in takewhile(lambda known: known.plan != plan.digest, ledger)]
+    before = list(takewhile(lambda known: known.plan != plan.digest, ledger))
+    sizing = size_up(experiment, root, effect, max(looks_of(plan, before).values(), default=1), costs)
+    earlier = [compared_with(known, plan) for known in before]
     changed = [found for _, found in changed_models(experiment, profile, root)]
     sent, too_long = destinations(experiment, profile), misfits(experiment, root)
     content: JsonObject = {

@@ -47,6 +47,16 @@ def test_what_an_arm_brings_on_itself_costs_its_time_and_the_baselines_request(e
     assert failed["quality"] == helper["quality"]
 
 
+def test_a_measurement_that_is_taken_over_brings_its_flags() -> None:
+    """What the baseline took while another program was busy does not count for the arm that falls back to it either."""
+    samples = invent(n=20)
+    samples.loc[(samples["approach"] == "baseline") & (samples["sample"] == 3), "other_cpu_s"] = 1000.0
+    table = Samples.prepare(fail(samples, tools(samples) & (samples["sample"].isin([3, 4])), "tool")).frame
+    failed = table[table["fell_back"]].set_index("sample")
+    assert set(failed.loc[3, "void_time"]) == {True} and set(failed.loc[3, "why_time"]) == {"cpu_contention"}
+    assert set(failed.loc[4, "void_time"]) == {False}
+
+
 def test_a_tool_whose_hardest_prompts_overflow_is_charged_for_them() -> None:
     """Ratio 0.94 where it works; 8 % overflow. Dropping these pairs says "cheaper", charging them does not."""
     samples = invent(n=50, tasks=("a", "b"), ratio=0.85, noise=0.05)

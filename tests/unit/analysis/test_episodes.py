@@ -65,6 +65,25 @@ def test_an_agent_with_a_tool_is_held_against_the_agent_and_the_agents_floor() -
     assert "floor: agent-none did not run" in judged(without_floor)["reasons"]
 
 
+def test_a_run_that_mixes_prompts_and_agents_is_complete_when_each_task_has_its_own_arms() -> None:
+    """What is only for agents has no single prompts, so there are none to wait for."""
+    prompts, whole = invent(n=16, tasks=("a", "b")), episodes(tasks=("c",))
+    samples = pd.concat([prompts, whole], ignore_index=True)
+    (plan,) = declared(samples)
+    claims = (*plan.claims, *(c.model_copy(update={"approach": "tools", "reference": "baseline"}) for c in plan.claims))
+    arms = {"a": tuple(sorted(set(prompts["approach"]))), "c": tuple(sorted(ARMS.values()))}
+    plan = plan.model_copy(update={"claims": claims, "arms": arms | {"b": arms["a"]}})
+    found = verdicts(samples, [plan], resamples=0)
+    assert set(found.loc[found["task"] == "(all)", "label"]) == {"planned"}
+
+
+def test_agents_wait_for_their_own_floor() -> None:
+    samples = episodes()
+    floor = samples["approach"] == "agent-none"
+    row = decide(samples[~floor | (samples["sample"] < 8)], "tokens", declared(samples))
+    assert (row["label"], row["verdict"]) == ("interim", "inconclusive")
+
+
 def test_other_limits_are_another_undertaking_and_added_agents_are_not() -> None:
     (plain,) = declared(episodes(n=4))
     twelve, five = (plain.model_copy(update={"agents": {"turns": turns, "version": 1}}) for turns in (12, 5))

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ai_dev_tools.benchmark.analysis.claims import looks_of
 from ai_dev_tools.benchmark.analysis.continuity import departures, foreseen, times
 from ai_dev_tools.benchmark.analysis.verdicts import verdicts
 from ai_dev_tools.benchmark.records.plan import DeclaredPlan
@@ -87,6 +88,16 @@ def test_a_model_or_a_claim_that_was_added_has_its_first_look_beside_the_others_
     primary = table[(table["task"] == "(all)") & (table["outcome"] == "tokens")].set_index("models")
     assert primary["look"].to_dict() == {"m1": 2, "m2": 1}
     assert set(primary["verdict"]) == {"saves"}
+
+
+def test_looks_count_for_each_claim_and_not_for_plans_of_other_tools() -> None:
+    _, plans = one_more("model")
+    first, last = (DeclaredPlan.from_content(plan) for plan in plans)
+    claims = tuple(claim.model_copy(update={"approach": "tools-x"}) for claim in first.claims)
+    other = first.model_copy(update={"plan": "p0", "claims": claims})
+    assert looks_of(last, [other, first]) == {
+        (claim.id, model): look for claim in last.claims for model, look in (("m1", 2), ("m2", 1))
+    }
 
 
 def test_a_plan_in_between_that_was_never_judged_pays_too() -> None:

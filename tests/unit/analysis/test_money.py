@@ -196,6 +196,14 @@ def test_break_even_is_in_money_too_where_the_tools_time_costs_something() -> No
     assert "no price per hour" in free["money_note"]
 
 
+def test_without_an_interval_nothing_is_said_of_how_long_paying_back_may_take() -> None:
+    samples = invent(n=3, tasks=("a",), per_cluster=3)
+    samples.loc[samples["approach"] == "tools", "tool_s"] = 2.0
+    row = break_even(priced(samples, input=0.0, output=0.0, per_hour=0.4), "tools").iloc[-1]
+    assert np.isnan(row["uses_money_high"])
+    assert row["money_note"].startswith("no interval: ")
+
+
 def test_metrics_are_in_the_currency() -> None:
     table = compute_metrics(priced(invent(n=6), currency="EUR"))
     found = table[table["metric"].str.startswith("money")]

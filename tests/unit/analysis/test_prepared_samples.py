@@ -52,6 +52,14 @@ def test_a_part_keeps_what_the_checks_found_among_all() -> None:
     assert not Samples.prepare(tools.frame).frame["void_time"].any()  # by themselves nothing tells them apart
 
 
+def test_what_is_impossible_stays_void_when_samples_are_checked_by_themselves() -> None:
+    table = busy()
+    table.loc[3, "duration_s"] = np.inf
+    samples = Samples.prepare(table)
+    again = samples.by_themselves(np.ones(len(samples.frame), dtype=bool))
+    assert samples.frame["void_tokens"].sum() == again.frame["void_tokens"].sum() == 1
+
+
 # ------------------------------------------------------------------------------------------------------ `validity:`
 
 

@@ -51,7 +51,17 @@ def test_config_among_the_users_own_flags_is_merged_since_snakemake_heeds_the_la
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(True, "true"), (None, ""), (["a", "b"], "a,b"), ({"k": 1}, '{"k": 1}'), (0.5, "0.5"), ("x", "x")],
+    [
+        (True, "true"),
+        (None, ""),
+        (["a", "b"], "a,b"),
+        ({"k": 1}, '{"k": 1}'),
+        (0.5, "0.5"),
+        ("x", "x"),
+        ([], "[]"),
+        (["a,b", "c"], '["a,b", "c"]'),
+        ([{"k": 1}], '[{"k": 1}]'),
+    ],
 )
 def test_settings_are_spelt_as_config_takes_them(value: object, text: str) -> None:
     assert spell(value) == text

@@ -14,7 +14,7 @@ from ai_dev_tools.benchmark.comparison.pool import difference, import_archives, 
 from ai_dev_tools.benchmark.errors import BenchmarkError
 from ai_dev_tools.benchmark.records.sample import Sample
 from ai_dev_tools.cli.benchmark_cli import main
-from support.archived import HARDWARE, Recorded, record_run
+from support.archived import HARDWARE, MODEL, Recorded, record_run
 from support.project import make_project
 
 Make = Callable[..., Path]
@@ -54,6 +54,13 @@ def test_runs_are_pooled_with_the_machine_as_a_factor(here: Path, make: Make, tm
                   if (row["approach"], row["comparison"]) == ("tools", "tokens"))  # fmt: skip
     assert pooled["clusters"] == 7, "more runs of the same cases are no more cases"
     assert pooled["value"] < 0.6
+
+
+def test_archives_with_prices_are_compared_in_money(make: Make, tmp_path: Path) -> None:
+    archive = make("priced", prices={MODEL: {"input": 1.0, "output": 4.0}})
+    import_archives([archive], tmp_path / "out")
+    effects = json.loads((tmp_path / "out" / "overview.json").read_text())["effects_within_each_run"]
+    assert next(row["value"] for row in effects if (row["approach"], row["comparison"]) == ("tools", "money")) < 1
 
 
 def test_other_questions_are_refused_or_kept_apart(here: Path, make: Make, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from ai_dev_tools.benchmark.config.batches import find_batches
 from ai_dev_tools.benchmark.config.models import Config, load_config
 from ai_dev_tools.benchmark.config.parsing import parse_settings, read_settings
 from ai_dev_tools.benchmark.config.sources import parse_overrides
-from ai_dev_tools.benchmark.config.written import parse_value, scalar, spell
+from ai_dev_tools.benchmark.config.written import as_list, parse_value, scalar, spell
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.prompts.tools import load_tool
 from ai_dev_tools.benchmark.runner import BenchmarkRunner
@@ -62,6 +62,16 @@ def test_a_plain_value_can_be_written_back_exactly_as_it_was(text: str) -> None:
     if text not in ("null", "~"):
         assert spell(scalar(text)) == text
     assert text.strip("'\"")[:1] in ("[", "{") or spell(parse_value(text)) == text.strip("'\"")
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cc", "Cn", "Cs"]))))
+@example([])
+@example(["a,b"])
+@example([" a"])
+@example(["\N{GRINNING FACE}"])
+def test_a_list_can_be_written_so_that_it_is_read_back(names: list[str]) -> None:
+    found = as_list(parse_value(spell(names)))
+    assert [spell(name) for name in (found if isinstance(found, list) else [found])] == names
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -12,6 +12,7 @@ import yaml
 
 from ai_dev_tools.benchmark.config.models import load_config
 from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.planning.design import needed_arms
 from ai_dev_tools.benchmark.planning.experiment import Experiment
 from ai_dev_tools.benchmark.planning.opening import open_experiment
 from ai_dev_tools.benchmark.planning.price_list import listed_price
@@ -213,6 +214,12 @@ def test_plan_names_the_cheapest_design_that_can_decide(root: Path) -> None:
     assert design["cost"]["low"] < design["cost"]["expected"] < design["cost"]["high"]
     assert "Cheapest design that can decide: llama3.2:1b, " in text
     assert "in a separate profile" in text
+
+
+def test_the_cheapest_design_keeps_the_floor_of_agents(root: Path) -> None:
+    plan = experiment(root).plan("light")
+    claim = plan.claims[0].model_copy(update={"approach": "agent-x", "reference": "agent"})
+    assert needed_arms(plan.model_copy(update={"claims": (claim,)})) == {"agent", "agent-x", "agent-none"}
 
 
 def test_plan_without_prices_does_not_speak_of_money(root: Path) -> None:

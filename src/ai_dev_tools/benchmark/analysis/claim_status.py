@@ -7,7 +7,7 @@ from typing import Literal
 
 import pandas as pd
 
-from ai_dev_tools.benchmark.analysis.claims import PlanInForce, makes
+from ai_dev_tools.benchmark.analysis.claims import PlanInForce, floor_of, makes
 from ai_dev_tools.benchmark.analysis.continuity import additions, departures, foreseen, price_changes, share_requests
 from ai_dev_tools.benchmark.records.plan import Claim, DeclaredPlan, Plan
 from ai_dev_tools.benchmark.records.prices import MONEY
@@ -36,11 +36,10 @@ def claim_status(samples: pd.DataFrame, in_force: PlanInForce, claim: Claim, mod
         samples: result of `planned_samples`.
     """
     plan = in_force.plan
-    arms = [
-        arm for arm in dict.fromkeys((claim.approach, claim.reference, plan.quality.floor)) if arm in plan.approaches
-    ]
+    floor = floor_of(claim.reference, plan.quality)
+    arms = [arm for arm in dict.fromkeys((claim.approach, claim.reference, floor)) if arm in plan.approaches]
     rows = samples[(samples["model"] == model) & samples["approach"].isin(arms)]
-    planned = plan.samples * len(plan.tasks) * len(arms)
+    planned = plan.samples * sum(arm in plan.arms_of(task) for task in plan.tasks for arm in arms)
     unique = rows.drop_duplicates(
         ["instance", "task", "approach", "sample" if rows["sample"].notna().all() else "case"]
     )

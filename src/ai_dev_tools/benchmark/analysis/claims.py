@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from ai_dev_tools.benchmark.analysis.money import is_priced
-from ai_dev_tools.benchmark.plugins import AGENT_FLOOR, reference_for
-from ai_dev_tools.benchmark.records.plan import CLAIMED_OUTCOMES, Claim, ClaimedOutcome, DeclaredPlan
+from ai_dev_tools.benchmark.analysis.pairing import FLOOR
+from ai_dev_tools.benchmark.plugins import AGENT_FLOOR, is_agent, reference_for
+from ai_dev_tools.benchmark.records.plan import CLAIMED_OUTCOMES, Claim, ClaimedOutcome, DeclaredPlan, Plan, QualityRule
 from ai_dev_tools.benchmark.records.prices import MONEY
 
 CONTROLS = frozenset({"no_context", "excerpt", "shuffled", "mismatched", AGENT_FLOOR})
@@ -56,12 +57,28 @@ def plan_in_force(
     if not own:
         return PlanInForce(_assumed(samples, profile, reference), False, {})
     *earlier, plan = own
-    # a claim is known by what it compares: another name, margin or reference does not make its first look anew
-    looks = {(claim.id, model): _look(plan, earlier, claim, model) for claim in plan.claims for model in plan.models}
-    return PlanInForce(plan, True, looks, tuple(earlier))
+    return PlanInForce(plan, True, looks_of(plan, earlier), tuple(earlier))
 
 
-def _look(plan: DeclaredPlan, earlier: Sequence[DeclaredPlan], claim: Claim, model: str) -> int:
+def looks_of(plan: Plan, earlier: Sequence[DeclaredPlan]) -> dict[tuple[str, str], int]:
+    """How many plans have made each claim of a plan, itself included, by claim and model.
+
+    A claim is known by what it compares: another name, margin or reference does not reset the count.
+
+    Args:
+        earlier: the profile's plans that were declared before it.
+    """
+    return {(claim.id, model): _look(plan, earlier, claim, model) for claim in plan.claims for model in plan.models}
+
+
+def floor_of(reference: str, rule: QualityRule) -> str:
+    """The arm that shows what guessing scores where `reference` is the reference: agents have their own."""
+    if is_agent(reference) == is_agent(rule.floor):
+        return rule.floor
+    return AGENT_FLOOR if is_agent(reference) else FLOOR
+
+
+def _look(plan: Plan, earlier: Sequence[DeclaredPlan], claim: Claim, model: str) -> int:
     """How many plans have made a claim, the last one included.
 
     For tokens and time, plans that differ in prices alone are one: they look at the same numbers in the same way.

@@ -213,6 +213,8 @@ def _money_break_even(completed: Pairs) -> Row:
     if not cost > 0:
         return row | {"uses_money": 1.0, "money_note": "the tool's run costs nothing: no price per hour"}
     row |= {"uses_money": float(np.ceil(cost / saving.estimate)), "uses_money_low": float(np.ceil(cost / high))}
+    if not inference.usable:
+        return row | {"money_note": f"no interval: {why_no_interval(inference.source)}"}
     if not low > 0:
         return row | {"uses_money_high": float("inf"), "money_note": "perhaps never: the saving is not surely above 0"}
     return row | {"uses_money_high": float(np.ceil(cost / low)), "money_note": ""}

@@ -124,10 +124,14 @@ def samples_table(blocks: Iterable[Path], strata: dict[tuple[str, str], str]) ->
     Raises:
         ConfigurationError: a block file is damaged.
     """
-    rows = [
+    return table_of(
         sample_row(sample, strata.get((sample.task, sample.case), "")) for path in blocks for sample in read_block(path)
-    ]
-    table = pd.DataFrame(rows, columns=[*COLUMNS, *WHERE_KNOWN]).convert_dtypes()
+    )
+
+
+def table_of(rows: Iterable[Row]) -> pd.DataFrame:
+    """The samples table of rows as `sample_row` makes them; columns that only some runs know are left out if empty."""
+    table = pd.DataFrame(list(rows), columns=[*COLUMNS, *WHERE_KNOWN]).convert_dtypes()
     table = table.drop(columns=[name for name in WHERE_KNOWN if table[name].isna().all()])
     if table["turns"].isna().all():
         table = table.drop(columns=OF_EPISODES)

@@ -6,14 +6,13 @@ from functools import cached_property
 
 import pandas as pd
 
-from ai_dev_tools.benchmark.analysis.claims import PlanInForce
+from ai_dev_tools.benchmark.analysis.claims import PlanInForce, floor_of
 from ai_dev_tools.benchmark.analysis.controls import COMPARABLE
 from ai_dev_tools.benchmark.analysis.money import is_priced
-from ai_dev_tools.benchmark.analysis.pairing import FLOOR, pair_up
+from ai_dev_tools.benchmark.analysis.pairing import pair_up
 from ai_dev_tools.benchmark.analysis.pairs import Pairs
 from ai_dev_tools.benchmark.analysis.quality import ClaimQuality, Gate, claim_quality, gate_level, quality_gate
 from ai_dev_tools.benchmark.analysis.samples_table import ALL, levels
-from ai_dev_tools.benchmark.plugins import AGENT_FLOOR, is_agent
 from ai_dev_tools.benchmark.records.plan import Claim, QualityRule
 from ai_dev_tools.benchmark.records.prices import MONEY
 
@@ -108,9 +107,7 @@ class Gates:
 
 def _rule_for(claim: Claim, rule: QualityRule) -> QualityRule:
     """The rule with the floor of the claim's arms: agents have their own."""
-    if is_agent(claim.reference) == is_agent(rule.floor):
-        return rule
-    return rule.model_copy(update={"floor": AGENT_FLOOR if is_agent(claim.reference) else FLOOR})
+    return rule.model_copy(update={"floor": floor_of(claim.reference, rule)})
 
 
 def _of_scope(pairs: Pairs, model: str | None, task: str) -> Pairs:

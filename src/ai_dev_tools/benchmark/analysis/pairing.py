@@ -187,7 +187,14 @@ def _fall_back(table: pd.DataFrame, costed: Sequence[str], wasted: Mapping[str, 
     dropped, censored = table["dropped"].to_numpy(dtype=object, copy=True), table["censored"].to_numpy(copy=True)
     dropped[use] = dropped[helper[use]]
     censored[use] = censored[helper[use]]
-    return table.assign(dropped=dropped, censored=censored, fell_back=use)
+    table = table.assign(dropped=dropped, censored=censored, fell_back=use)
+    for outcome in (name.removeprefix("void_") for name in table.columns if name.startswith("void_")):
+        void, why = table[f"void_{outcome}"].to_numpy(copy=True), table[f"why_{outcome}"].to_numpy(copy=True)
+        taken = use & ~void
+        void[taken], why[taken] = void[helper[taken]], why[helper[taken]]
+        table[f"void_{outcome}"] = void
+        table[f"why_{outcome}"] = pd.Categorical(why, table[f"why_{outcome}"].cat.categories)
+    return table
 
 
 def _helpers(table: pd.DataFrame) -> NDArray[np.int64]:

@@ -51,7 +51,7 @@ _NEUTRAL = {
     "flags": "",
     "stratum": "",
 }
-_ORDER = words("profile run instance model task approach case repeat sample session order start")
+_ORDER = words("profile run instance model task approach case repeat sample start session order")
 STATUSES = ("completed", "failed", "timeout")
 
 
@@ -136,7 +136,8 @@ def _refuse_unknown(table: pd.DataFrame) -> None:
 
 def _mark_implausible(table: pd.DataFrame) -> None:
     done = (table["status"] == "completed").to_numpy()
-    wrong = np.zeros(len(table), dtype=bool)
+    known = "implausible" in table.columns  # a table that was prepared before has no such values any more
+    wrong = table["implausible"].to_numpy(dtype=bool, copy=True) if known else np.zeros(len(table), dtype=bool)
     for name in [*_TIMES, *_TOKENS, "score"]:
         values = table[name].to_numpy(copy=True)
         bad = np.isinf(values) | (values < 0)

@@ -17,7 +17,8 @@ import msgspec
 import pandas as pd
 
 from ai_dev_tools.benchmark._util.text import plural
-from ai_dev_tools.benchmark.analysis.flatten import COLUMNS, sample_row
+from ai_dev_tools.benchmark.analysis.flatten import sample_row, table_of
+from ai_dev_tools.benchmark.analysis.money import with_prices
 from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.samples import Samples
 from ai_dev_tools.benchmark.archive.container import Archive, ArchiveError, open_archive
@@ -30,6 +31,8 @@ from ai_dev_tools.benchmark.comparison.tables import arms, changes, effects, per
 from ai_dev_tools.benchmark.config.thresholds import ValidityThresholds
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.prompts import Prompt
+from ai_dev_tools.benchmark.records.paths import PLANS
+from ai_dev_tools.benchmark.records.plan import parse_plans, up_to
 from ai_dev_tools.benchmark.records.sample import decode
 from ai_dev_tools.benchmark.records.table_files import write_csv
 
@@ -132,10 +135,14 @@ def read_archive(file: Path) -> Recorded:
                     sample = decode(line)
                     rows.append(sample_row(sample, strata.get((sample.task, sample.case), "")))
                     prompts[sample.task, sample.case, sample.approach] = sample.request.prompt_sha256
+            ledger = parse_plans(archive.lines(PLANS.format(profile=facts.profile)))
+    prices = up_to(ledger, facts.plan)[-1].prices if ledger else None
     machine = _machine(facts)
     name = file.name.removesuffix(".crate.zip").removesuffix(".zip")
-    samples = pd.DataFrame(rows, columns=COLUMNS).convert_dtypes().assign(machine=machine)
-    return Recorded(name, facts, machine, prompts, samples)
+    samples = table_of(rows)
+    if prices:
+        samples = with_prices(samples, prices.rates, prices.currency)
+    return Recorded(name, facts, machine, prompts, samples.assign(machine=machine))
 
 
 def difference(group: Sequence[Recorded], run: Recorded) -> str | None:

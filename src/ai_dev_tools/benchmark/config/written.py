@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import yaml
     from pydantic import BaseModel
 
+_WORD = re.compile(r"[\w./@:+-]+")
 _WHOLE = re.compile(r"0|-?[1-9][0-9]*")
 _WORDS: dict[str, Scalar] = {"true": True, "false": False, "null": None, "~": None, "": None}
 _UNCLEAR = re.compile(r"[+-]?(0[0-9_]+|0[xob][0-9a-f_]+|[0-9][0-9_]*_[0-9_]*|[0-9]+(:[0-9]+)+)", re.IGNORECASE)
@@ -49,16 +50,22 @@ def scalar(text: str) -> Scalar:
 
 
 def spell(value: object) -> str:
-    """A setting as `--config` takes it: `a,b` for names, `true`, JSON for tables, nothing for None."""
+    """A setting as `--config` takes it: `a,b` for names, `true`, JSON for tables and other lists, nothing for None."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, Mapping):
-        return json.dumps(value, default=str)
+        return _json(value)
     if isinstance(value, list | tuple | set | frozenset):
-        return ",".join(spell(part) for part in value)
+        words = bool(value) and all(isinstance(part, str) and _WORD.fullmatch(part) for part in value)
+        return ",".join(value) if words else _json([*value])
     return str(value)
+
+
+def _json(value: object) -> str:
+    """JSON that YAML reads as the same: it knows no pairs of surrogates."""
+    return json.dumps(value, default=str, ensure_ascii=False)
 
 
 def load(text: str | TextIO) -> JsonValue:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ai_dev_tools.benchmark._util.text import plural
+from ai_dev_tools.benchmark.analysis.claims import floor_of
 from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.samples import Samples
 from ai_dev_tools.benchmark.planning.planner import Target, plan
@@ -91,11 +92,20 @@ def cheapest(
     return min(found, key=lambda design: (not design.enough, design.cost.expected), default=None)
 
 
+def needed_arms(plan: Plan) -> set[str]:
+    """The arms without which the plan's claims cannot be judged: those compared, and what shows how good guessing is."""
+    return {
+        arm
+        for claim in plan.claims
+        for arm in (claim.approach, claim.reference, floor_of(claim.reference, plan.quality))
+    }
+
+
 def _design(
     declared: Plan, pilot: Samples, target: Target, spending: Spending, available: int, outcomes: Sequence[str],
     models: tuple[str, ...], repeats: int,
 ) -> Design | None:  # fmt: skip
-    needed = {declared.quality.floor, *(arm for claim in declared.claims for arm in (claim.approach, claim.reference))}
+    needed = needed_arms(declared)
     arms = tuple(arm for arm in declared.approaches if arm in needed)
     controls = tuple(arm for arm in declared.approaches if arm not in needed)
     tasks, goal = (

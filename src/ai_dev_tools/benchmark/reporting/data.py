@@ -13,12 +13,13 @@ import msgspec
 import pandas as pd
 
 from ai_dev_tools.benchmark._util.text import Number, is_missing
+from ai_dev_tools.benchmark.analysis.claims import floor_of
 from ai_dev_tools.benchmark.analysis.money import currency_of, is_priced
 from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.rows import records as records
 from ai_dev_tools.benchmark.analysis.samples_table import ALL, REQUIRED, TEXT, prepare
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.plugins import AGENT_FLOOR, TOOL_PREFIX, agent_tool_of, is_agent, reference_for
+from ai_dev_tools.benchmark.plugins import TOOL_PREFIX, agent_tool_of, reference_for
 from ai_dev_tools.benchmark.records import table_files as tablefiles
 from ai_dev_tools.benchmark.records.about import RunAbout
 from ai_dev_tools.benchmark.records.paths import safe_model
@@ -141,8 +142,7 @@ class RunData:
     @property
     def floor(self) -> str:
         """The arm that shows what guessing scores."""
-        floor = self.quality.floor
-        return AGENT_FLOOR if is_agent(self.reference) and not is_agent(floor) else floor
+        return floor_of(self.reference, self.quality)
 
     @property
     def expected(self) -> int | None:

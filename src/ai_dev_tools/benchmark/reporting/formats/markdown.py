@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from ai_dev_tools.benchmark._util.text import is_missing, number, visible
 from ai_dev_tools.benchmark.reporting import document
+from ai_dev_tools.benchmark.reporting.data import is_claimed
 from ai_dev_tools.benchmark.reporting.formats.brief import brief
 
 SIGNS = {"saves": "✅", "costs": "🔺", "inconclusive": "◐", "invalid": "❌"}
@@ -79,7 +80,7 @@ def known_comparisons(content: Mapping[str, Any]) -> Iterator[tuple[str, Mapping
     """
     named = content.get("compared") or {}
     reference, first = str(named.get("reference") or "baseline"), named.get("approach")
-    arms = [name for name in content.get("approaches", {}) if name == first or name.startswith("tools-")]
+    arms = [name for name in content.get("approaches", {}) if name == first or is_claimed(name)]
     if not first or (arms == ["tools"] and reference == "baseline"):
         yield USUAL, content["comparison_metrics"]
         return
