@@ -100,8 +100,8 @@ def episode_table(tables: dict[str, Any]) -> list[str]:
 
 def shown(value: float | None, metric: str) -> str:
     """A mean, or a share in percent."""
-    if value is None:
-        return "–"
+    if value is None or isinstance(value, int):
+        return "–" if value is None else str(value)
     return f"{value:.0%}".replace("%", " %") if metric.endswith("_rate") else f"{value:,.{0 if value >= 100 else 2}f}"
 
 
