@@ -17,8 +17,6 @@ The same seed draws the same kills, but not the same moments.
 from __future__ import annotations
 
 import argparse
-import asyncio
-import hashlib
 import json
 import os
 import random
@@ -30,7 +28,6 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,80 +37,14 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from ai_dev_tools.benchmark.prompts.containment import bubblewrap_problem
-from fakes import agent_program
-from fakes.agent_model import Message, action, only_answers
-from fakes.faulty_proxy import NONCE
-from fakes.ollama import FakeOllama, smallest_answer
+from slow.soak import recording_ollama
+from slow.soak.kinds import KINDS, write_agent, write_tool
+from slow.soak.recording_ollama import PLAYS, REQUEST_LOG
 from support.repository import ROOT
 from support.workflow_project import Project
 
 MARK = "KILL_LOOP_RUN"
-REQUEST_LOG = "KILL_LOOP_REQUESTS"
-PLAYS = "KILL_LOOP_PLAYS"
-KINDS = {"snakemake": 2, "job": 3, "block": 3, "worker": 1, "server": 4, "guard": 1, "everything": 2}
-"""What is killed, and how often relative to the others."""
-AROUND_AGENTS = {"snakemake": 2, "job": 2, "block": 4, "server": 1, "everything": 2}
-"""The same where agents are asked: what was above them, so that they could be left behind."""
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What is asked in a soak.
-
-    Attributes:
-        more: samples per arm to begin with, and more of them each time that all are there.
-        turns: how many turns the episodes of an arm have; none: an arm of single prompts.
-        settings: of the run, besides.
-        killed: what is killed, and how often relative to the others.
-    """
-
-    endpoint: str = "process"
-    model: str = "fake:1b"
-    tasks: str = "systematic_fix"
-    more: int = 2
-    turns: Mapping[str, int] = field(default_factory=lambda: dict.fromkeys(("baseline", "tools", "no_context"), 0))
-    settings: Mapping[str, object] = field(default_factory=dict)
-    killed: Mapping[str, int] = field(default_factory=lambda: KINDS)
-
-    @property
-    def samples_at_once(self) -> int:
-        """Samples that one more per arm means."""
-        return len(self.turns) * len(self.tasks.split(","))
-
-
-SANDBOX = "none" if bubblewrap_problem() else "bubblewrap"
-AGENTS = "agent,agent-none"
-KINDS_OF_SOAK = {
-    "fake": Kind(tasks="safety_assessment,systematic_fix", more=6),
-    "embedded": Kind(endpoint="embedded", model="smollm2:135m"),
-    "agents": Kind(
-        more=4, turns={"agent": 3, "agent-none": 1, "agent-quick": 3}, killed=AROUND_AGENTS,
-        settings={"approaches": AGENTS, "tools": "quick"},
-    ),
-    "programs": Kind(
-        more=6, turns={"agent": 2, "agent-none": 1}, killed=AROUND_AGENTS,
-        settings={"approaches": AGENTS, "agent": f"{{program: scripted, sandbox: {SANDBOX}}}"},
-    ),
-}  # fmt: skip
-QUICK_SERVER = """
-import json, sys
-
-tool = {"name": "lookup", "description": "Finds a name.", "inputSchema": {"type": "object", "properties": {}}}
-results = {
-    "initialize": {
-        "protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": {"name": "quick", "version": "1"},
-    },
-    "tools/list": {"tools": [tool]},
-    "tools/call": {"content": [{"type": "text", "text": "found nothing"}]},
-}
-for line in sys.stdin:
-    asked = json.loads(line)
-    if asked.get("method") in results:
-        print(json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": results[asked["method"]]}), flush=True)
-"""
 SIGNALS = [signal.SIGKILL, signal.SIGTERM, signal.SIGINT]
-LATENCY_S = 0.12
 QUIET_WITHIN_S = 60.0
 HANG_S = 15.0
 RUN_S = 900.0
@@ -155,7 +86,7 @@ class Soak:
         self.server = server
         self.draw = random.Random(seed)
         self.outcome = Outcome()
-        self.kind = KINDS_OF_SOAK[server]
+        self.kind = KINDS[server]
         self.samples = self.kind.more
         self.log = folder / "requests.log"
         self._finished: dict[str, bytes] = {}
@@ -165,7 +96,7 @@ class Soak:
         programs = folder / "programs"
         programs.mkdir()
         ollama = programs / "ollama"
-        ollama.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{Path(__file__).resolve()}" --serve\n')
+        ollama.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{recording_ollama.__file__}"\n')
         ollama.chmod(0o755)
         path = f"{programs}{os.pathsep}{os.environ['PATH']}"
         self.scratch = tempfile.mkdtemp(prefix="soak-")  # short: there are sockets in it
@@ -178,17 +109,10 @@ class Soak:
             "TMPDIR": self.scratch,
             **plays,
         }
-        _write_tool(folder / "config" / "tools")
-        _write_agent(folder)
+        write_tool(folder / "config" / "tools")
+        write_agent(folder)
         with (folder / "config" / "config.yaml").open("a", encoding="utf-8") as config:
-            config.write(self._profile())
-
-    def _profile(self) -> str:
-        return (
-            f"  soak:\n    description: killed again and again\n    samples: 1\n    sizes: [S]\n"
-            f"    endpoint: {self.kind.endpoint}\n    max_concurrent: 2\n    task_timeout: 600\n"
-            f"    instances:\n      soak: {{model: '{self.kind.model}', host: 127.0.0.1, port: {self.port}}}\n"
-        )
+            config.write(self.kind.profile(self.port))
 
     # one round
 
@@ -274,7 +198,7 @@ class Soak:
         return bool(victims)
 
     def _processes(self, kind: str, run: subprocess.Popen[bytes] | None = None) -> list[psutil.Process]:
-        names = {"job": "start_block.py", "guard": "endpoints.guard", "server": "--serve"}
+        names = {"job": "start_block.py", "guard": "endpoints.guard", "server": "recording_ollama.py"}
         names |= dict.fromkeys(("worker", "block"), "execution.worker")  # a block is a fork of the worker
         if self.server == "embedded":
             names["server"] = "endpoints.embedded"
@@ -384,34 +308,6 @@ class Soak:
             print(f"temporary files of killed writers: {len(temporary)}", flush=True)
 
 
-def _write_tool(folder: Path) -> None:
-    """A tool with an MCP server that starts at once."""
-    (folder / "quick_server.py").write_text(QUICK_SERVER)
-    server = {"mcp": {"command": ["{python}", "{tool_dir}/quick_server.py"]}}
-    about = {"id": "quick", "description": "LABELLED FAKE", "install": "comes with the test", "agent": server}
-    (folder / "quick.yaml").write_text(json.dumps(about))
-
-
-def _write_agent(folder: Path) -> None:
-    """The labelled, scripted third-party agent, installed where agents are."""
-    place = folder / "resources" / "agents" / "scripted"
-    place.mkdir(parents=True)
-    shutil.copy(agent_program.__file__, place)
-    words = ["ask+look+chat+answer", "{base_url}", "{model}", "{question_file}", "{answer_file}"]
-    command = [sys.executable, "{folder}/agent_program.py", *words]
-    about = {"id": "scripted", "description": "LABELLED FAKE", "install": "comes with the test", "command": command}
-    (folder / "config" / "agents" / "scripted.yaml").write_text(json.dumps(about))
-
-
-def _converse(conversation: Sequence[Message], schema: Any) -> str:
-    """Looks twice, and answers the smallest that the task allows."""
-    turn = sum(message["role"] == "assistant" for message in conversation)
-    if turn > 1 or only_answers(schema):
-        return smallest_answer("", schema)
-    looks_up = turn == 0 and '"action":"lookup"' in conversation[0]["content"]
-    return json.dumps(action("lookup") if looks_up else action("list_files", path=""))
-
-
 def _asked_part(content: bytes) -> dict[str, object]:
     """A sample without the time of its tool: where other programs disturbed the tool, a later run of it replaces that."""
     return {name: value for name, value in json.loads(content).items() if name not in ("tool_s", "tool_other_cpu_s")}
@@ -419,27 +315,6 @@ def _asked_part(content: bytes) -> dict[str, object]:
 
 def _key(sample: dict[str, Any]) -> str:
     return f"{sample['request']['prompt_sha256']} {sample['seed']}"
-
-
-class RecordingOllama(FakeOllama):
-    """A fake that notes each measured request in a file before it answers."""
-
-    def reply(self, method: str, path: str, body: bytes) -> tuple[int, list[dict[str, Any]], float]:
-        if path == "/api/chat" and (log := os.environ.get(REQUEST_LOG)):
-            asked = json.loads(body)
-            content = asked["messages"][0]["content"]
-            if (prompt := NONCE.sub("", content)) != content:
-                with open(log, "a", encoding="utf-8") as file:
-                    file.write(f"{hashlib.sha256(prompt.encode()).hexdigest()} {asked['options']['seed']}\n")
-        return super().reply(method, path, body)
-
-
-async def _serve() -> None:
-    port = int(os.environ["OLLAMA_HOST"].rpartition(":")[2])
-    server = RecordingOllama([KINDS_OF_SOAK["fake"].model], port, LATENCY_S)
-    server.converse = _converse if os.environ.get(PLAYS) else None
-    await server.listen()
-    await asyncio.Event().wait()
 
 
 def soak(kills: int, seed: int, server: str, folder: Path, limit_s: float = float("inf")) -> Outcome:
@@ -475,13 +350,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--server", choices=[*KINDS_OF_SOAK], default="fake")
+    parser.add_argument("--server", choices=[*KINDS], default="fake")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="work in this new folder and keep it")
-    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.serve:
-        asyncio.run(_serve())
-        return 0
     with tempfile.TemporaryDirectory(prefix="kill-loop-", ignore_cleanup_errors=True) as temporary:
         folder = given.keep or Path(temporary) / "project"
         folder.mkdir(parents=True)
