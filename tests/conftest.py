@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, ReadyEndpoint, open_endpoint
 from ai_dev_tools.benchmark.endpoints.embedded.catalogue import find_model
@@ -17,12 +17,15 @@ from support import rendered_once
 from support.registries import registered_for_a_while
 
 ROOT = Path(__file__).parents[1]
+pytest_plugins = ["support.third_party_agents"]
 LONGEST_FIRST = ("workflow", "endpoints", "conformance", "unit/archive", "unit/reporting", "unit/cli")
 """Folders whose files are given out first."""
 
 # The same examples for everybody, so that a commit is either good or not; new ones are looked for with HYPOTHESIS_PROFILE=explore.
-settings.register_profile("same", derandomize=True, deadline=None)
-settings.register_profile("explore", print_blob=True, deadline=None)
+# A slow machine is no reason to fail.
+ANY_SPEED = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("same", derandomize=True, **ANY_SPEED)
+settings.register_profile("explore", print_blob=True, **ANY_SPEED)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 

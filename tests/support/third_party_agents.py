@@ -1,11 +1,14 @@
-"""A labelled, scripted fake of a third-party agent, and how a test has it play an episode."""
+"""A labelled, scripted fake of a third-party agent: how a test has it play an episode, and the fixtures that it asks."""
 
 from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from ai_dev_tools.benchmark.agents.episode import Case, Played
 from ai_dev_tools.benchmark.agents.meter import MeterServer
@@ -40,3 +43,17 @@ def play(
     played = Played()
     play_program(case, Behind(meter, Upstream(fake.url, None)), played, stop or threading.Event())
     return played
+
+
+@pytest.fixture(scope="module")
+def meter() -> Iterator[MeterServer]:
+    """Between agents and the model, shared by the tests of a module; each episode has an account of its own."""
+    with MeterServer() as server:
+        yield server
+
+
+@pytest.fixture
+def ollama() -> Iterator[FakeOllama]:
+    """The model that agents ask; it says what the scripted agent hands in as its answer."""
+    with FakeOllama(answer=lambda prompt, schema: ANSWER) as fake:
+        yield fake

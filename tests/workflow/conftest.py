@@ -1,4 +1,4 @@
-"""Projects that tests of this folder start from."""
+"""A clone and a server that tests of this folder start from."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from fakes.ollama import FakeOllama
 from support import making
 from support.workflow_project import Project
 
@@ -18,6 +19,13 @@ def project(tmp_path: Path) -> Iterator[Project]:
     project = Project.create(tmp_path)
     yield project
     project.clean_up()
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeOllama]:
+    """The server of the profile `light`."""
+    with FakeOllama(models=["llama3.2:1b"]) as fake:
+        yield fake
 
 
 @pytest.fixture

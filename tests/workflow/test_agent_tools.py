@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,13 +75,6 @@ def player(conversation: Sequence[Message], turn: int) -> Message:
     if ponders and turn == 0:
         return action("ponder")
     return action("read_file", path=f"part{turn - ponders}.py", start=1)
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    project = Project.create(tmp_path)
-    yield project
-    project.clean_up()
 
 
 def test_a_good_tool_saves_one_that_leads_astray_costs_and_one_that_is_never_called_is_undecided(

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
-import pytest
 import yaml
 
 from ai_dev_tools.benchmark.archive import verify
@@ -46,13 +44,6 @@ def counted(project: Project, run: str) -> list[dict[str, str]]:
     return [
         row for row in rows if row["unit"] in units and row["metric"] not in ("efficiency_score", "peak_concurrency")
     ]
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    project = Project.create(tmp_path)
-    yield project
-    project.clean_up()
 
 
 def test_episodes_from_the_question_to_an_archive_that_is_verified_replayed_and_compared(project: Project) -> None:

@@ -4,23 +4,13 @@ prices ask nothing again."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import pandas as pd
-import pytest
 
 from fakes.ollama import FakeOllama
 from support.workflow_project import Project
 
 MODEL = "llama3.2:1b"
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    project = Project.create(tmp_path)
-    yield project
-    project.clean_up()
 
 
 def prices(output: int) -> str:

@@ -6,11 +6,10 @@ import json
 import re
 import subprocess
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from fakes.agent_model import Message, action, answer, playing
@@ -79,13 +78,6 @@ def seeker(conversation: Sequence[Message], turn: int) -> Message:
         return action("read_file", path=found[1], start=1)
     found = re.search(r"def (\w+)\(", conversation[-1]["content"])
     return answer({"caller": found[1]} if found else GUESS)
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    project = Project.create(tmp_path)
-    yield project
-    project.clean_up()
 
 
 def asked(project: Project) -> Counter[tuple[str, str]]:

@@ -46,12 +46,6 @@ def write_program(folder: Path, text: str) -> None:
     program.chmod(0o755)
 
 
-@pytest.fixture
-def fake() -> Iterator[FakeOllama]:
-    with FakeOllama(models=[MODEL]) as fake:
-        yield fake
-
-
 def settings(project: Project, endpoint: str) -> dict[str, object]:
     beside = project.folder.parent
     return {

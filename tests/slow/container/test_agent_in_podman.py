@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -40,18 +39,6 @@ def works(modest_podman: None) -> None:
     """Podman, as this module's settings have it."""
     if problem := sandbox._podman_problem():
         pytest.skip(problem)
-
-
-@pytest.fixture(scope="module")
-def meter() -> Iterator[MeterServer]:
-    with MeterServer() as server:
-        yield server
-
-
-@pytest.fixture
-def ollama() -> Iterator[FakeOllama]:
-    with FakeOllama(answer=lambda prompt, schema: ANSWER) as fake:
-        yield fake
 
 
 def containers() -> list[str]:

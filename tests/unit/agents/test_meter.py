@@ -35,18 +35,6 @@ def rules(**limits: Any) -> Rules:
     return Rules(MODEL, OPTIONS, "Request 00000042", Limits(**limits))
 
 
-@pytest.fixture(scope="module")
-def meter() -> Iterator[MeterServer]:
-    with MeterServer() as server:
-        yield server
-
-
-@pytest.fixture
-def ollama() -> Iterator[FakeOllama]:
-    with FakeOllama() as fake:
-        yield fake
-
-
 @pytest.fixture
 def openai() -> Iterator[FakeOpenAI]:
     with FakeOpenAI(key="the server's key") as fake:
@@ -372,7 +360,7 @@ class TestAnswers:
             status, (said,) = post(url + path, {"model": MODEL, "keep_alive": 0})
         assert status == 200 and said["done_reason"] == "load" and not account.turns and not ollama.counts[path]
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(
         body=st.binary(max_size=60)
         | st.recursive(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,18 +27,6 @@ SANDBOXES = [
     "none",
     pytest.param("bubblewrap", marks=pytest.mark.skipif(bool(bubblewrap_problem()), reason="no bubblewrap")),
 ]
-
-
-@pytest.fixture(scope="module")
-def meter() -> Iterator[MeterServer]:
-    with MeterServer() as server:
-        yield server
-
-
-@pytest.fixture
-def ollama() -> Iterator[FakeOllama]:
-    with FakeOllama(answer=lambda prompt, schema: ANSWER) as fake:
-        yield fake
 
 
 @pytest.mark.parametrize("sandbox", SANDBOXES)
