@@ -216,6 +216,11 @@ def forge(archive: Path, output: Path, change: dict[str, Callable[[bytes], bytes
     return output
 
 
+def flipped(data: bytes) -> bytes:
+    """The bytes of an archive with one bit changed near their end."""
+    return data[:-200] + bytes([data[-200] ^ 4]) + data[-199:]
+
+
 def _crate(changed: dict[str, bytes], digests: dict[str, Digest]) -> bytes:
     """The metadata of what was changed; the old one where nothing can be made of that."""
     try:

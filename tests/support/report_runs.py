@@ -32,7 +32,7 @@ from ai_dev_tools.benchmark.records.sample import (
 )
 from ai_dev_tools.benchmark.reporting.build import SCHEMA_VERSION, build_report
 from ai_dev_tools.benchmark.reporting.data import is_claimed, read_run
-from ai_dev_tools.benchmark.reporting.document import Notice, Report
+from ai_dev_tools.benchmark.reporting.document import InShort, Notice, Report
 from ai_dev_tools.benchmark.reporting.formats import console, junit, markdown, structured
 from ai_dev_tools.benchmark.reporting.notebook import open_report
 from ai_dev_tools.benchmark.reporting.render import Inputs
@@ -326,6 +326,11 @@ def report_of(run: Run) -> Report:
 def notices(report: Report) -> str:
     """All notices in one text."""
     return " ".join(block.text for _, block in report.blocks() if isinstance(block, Notice))
+
+
+def in_short(report: Report) -> InShort:
+    """The paragraph that the report begins with."""
+    return next(block for _, block in report.blocks() if isinstance(block, InShort))
 
 
 def shown(run: Run) -> str:

@@ -11,7 +11,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_dev_tools.benchmark.archive import ArchiveError, unpack, verify
@@ -198,7 +198,6 @@ def test_a_manifest_that_lies_about_a_size_is_found(tmp_path: Path) -> None:
     assert "is not a manifest" in verify(tmp_path / "a.zip").line
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.text(min_size=1, max_size=30))
 def test_an_accepted_name_stays_inside_the_folder(name: str) -> None:
     try:

@@ -1,4 +1,4 @@
-"""Comparisons and batches as pages: what changed, over which cases, how it scales; and what is said when little is there."""
+"""Comparisons as pages: what changed, over which cases, in tokens, money and answers."""
 
 from __future__ import annotations
 
@@ -14,62 +14,14 @@ import pytest
 from ai_dev_tools.benchmark._util.text import number, percent
 from ai_dev_tools.benchmark.analysis.money import with_prices
 from ai_dev_tools.benchmark.analysis.samples import Samples
-from ai_dev_tools.benchmark.comparison import write_batch_report, write_comparison
 from ai_dev_tools.benchmark.comparison.page import table_page, write_overview
 from ai_dev_tools.benchmark.comparison.run import Run, open_run
 from ai_dev_tools.benchmark.comparison.tables import arms, per_run, together
-from ai_dev_tools.benchmark.config.batches import BATCHES, Batch
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.planning.estimate import DurationEstimate, announcement
-from ai_dev_tools.benchmark.records.model_size import parameters, recorded_size
 from ai_dev_tools.benchmark.records.prices import Rates
 from ai_dev_tools.benchmark.records.sample import Sample
+from support.overviews import LARGE, SMALL, compare, rows, said
 from support.report_runs import fail, make_run, make_stored, with_identity
-
-SMALL, LARGE = "llama3.2:1b", "llama3.2:3b"
-BATCH = Batch(description="Two sizes", profiles=("light", "medium"), samples=8, nominal_minutes=(1, 2))
-
-
-def compare(folder: Path, before: Run, after: Run) -> dict[str, Any]:
-    write_comparison(before, after, folder / "comparison", "baseline")
-    content: dict[str, Any] = json.loads((folder / "comparison" / "overview.json").read_text())
-    return content
-
-
-def said(content: dict[str, Any]) -> str:
-    return " ".join(notice["text"] for notice in content["notices"])
-
-
-def rows(content: dict[str, Any], table: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = content["page"]["tables"][table]["rows"]
-    return found
-
-
-@pytest.fixture(scope="module")
-def members(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Run]:
-    """A small model on one machine, and two models on another one, under another version of the server."""
-    folder = tmp_path_factory.mktemp("runs")
-    light = make_run(folder / "light", profile="light", models=(SMALL,), samples=8)
-    medium = make_run(folder / "medium", profile="medium", models=(SMALL, LARGE), samples=8)
-    with_identity(light, cpu="Laptop", sizes={SMALL: "1.2B"})
-    with_identity(medium, cpu="Server", sizes={SMALL: "1.2B", LARGE: "3.2B"}, quantization="Q8_0")
-    return open_run(folder / "light"), open_run(folder / "medium")
-
-
-@pytest.fixture(scope="module")
-def comparison(members: tuple[Run, Run], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("comparison")
-    write_comparison(*members, folder, "baseline")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def content(comparison: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((comparison / "overview.json").read_text())
-    return found
-
-
-# ------------------------------------------------------------------------------------------------------- a comparison
 
 
 def test_a_comparison_has_a_page_markdown_json_tables_and_figures_with_their_data(comparison: Path) -> None:
@@ -216,129 +168,6 @@ def test_runs_that_share_no_case_are_refused(tmp_path: Path) -> None:
     after = make_stored(tmp_path, "medium", tasks=("safety_assessment",), samples=2)
     with pytest.raises(ConfigurationError, match="'light' and 'medium' share no case"):
         compare(tmp_path, before, after)
-
-
-# ------------------------------------------------------------------------------------------------------------ scaling
-
-
-def test_scaling_uses_the_size_that_the_server_recorded(content: dict[str, Any], comparison: Path) -> None:
-    assert {(row["model"], row["size"], row["source"]) for row in rows(content, "sizes")} == {
-        (SMALL, 1.2, "server"), (LARGE, 3.2, "server")
-    }  # fmt: skip
-    drawn = pd.read_csv(comparison / "figures" / "scaling.csv")
-    assert set(drawn["panel"]) == {
-        "quality (0 to 1)", "tokens written per second", "tokens per request", "seconds per request"
-    }  # fmt: skip
-    assert set(drawn["size"]) == {1.2, 3.2}
-
-
-def test_scaling_needs_two_sizes_and_says_whose_size_is_unknown(tmp_path: Path) -> None:
-    before, after = (
-        make_stored(tmp_path, "light", models=("mystery",), samples=2),
-        make_stored(tmp_path, "medium", samples=2),
-    )
-    content = compare(tmp_path, before, after)
-    page = (tmp_path / "comparison" / "overview.html").read_text()
-    assert "The size of mystery is neither recorded nor in the name" in page
-    assert "Scaling needs models of two sizes or more; 1 size is here" in page
-    assert "scaling" not in content["page"]["figures"]
-
-
-@pytest.mark.parametrize(
-    ("tag", "size"),
-    [
-        ("llama3.2:1b", 1.0), ("smollm2:135m", 0.135), ("llama3.2:1b-instruct-q4_0", 1.0), ("mixtral:8x7b", 56.0),
-        ("qwen2.5-0.5b", 0.5), ("phi3:mini", None), ("llama3.2", None), ("", None),
-    ],
-)  # fmt: skip
-def test_a_size_is_read_from_a_models_name(tag: str, size: float | None) -> None:
-    assert parameters(tag) == size
-
-
-def test_what_a_server_recorded_of_a_size_is_taken_as_it_is_or_not_at_all() -> None:
-    sessions: list[dict[str, Any]] = [{"model": None}, {"model": {"tag": "a"}},
-                                      {"model": {"tag": "b", "parameter_size": "134.52M"}},
-                                      {"model": {"tag": "c", "parameter_size": "large"}}]  # fmt: skip
-    assert [recorded_size(tag, sessions) for tag in "abcd"] == [None, pytest.approx(0.13452), None, None]
-
-
-# -------------------------------------------------------------------------------------------------------------- batch
-
-
-def test_a_batch_shows_every_members_verdicts_the_time_it_took_and_the_way_to_their_reports(
-    members: tuple[Run, Run], tmp_path: Path
-) -> None:
-    write_batch_report("two", BATCH, members, tmp_path, "baseline")
-    content = json.loads((tmp_path / "overview.json").read_text())
-    assert (content["batch"], content["requests"], content["incomplete"]) == ("two", 3 * 2 * 8 * 3, 0)
-    assert {(v["profile"], v["model"]) for v in content["verdicts"]} == {
-        ("light", SMALL), ("medium", SMALL), ("medium", LARGE)
-    }  # fmt: skip
-    taken = {row["run"]: row for row in rows(content, "time-taken")}
-    samples = members[0].samples
-    assert taken["light"]["minutes"] == pytest.approx(samples["duration_s"].sum() / 60, rel=0.02)
-    page = (tmp_path / "overview.html").read_text()
-    assert "1 to 2 minutes nominal" in page
-    assert f'<span class="muted">on {SMALL}, light</span>' in page
-    assert 'href="../../light/report/report.html"' in page
-    assert "(../../medium/report/report.html)" in (tmp_path / "overview.md").read_text()
-
-
-@pytest.mark.parametrize(
-    ("guess", "words"),
-    [
-        (
-            DurationEstimate(54, 54, None, ()),
-            "54 of 54 requests to ask; estimate none: nothing was measured on this machine",
-        ),
-        (DurationEstimate(54, 9, 95.0, ()), "9 of 54 requests to ask; estimate about 2 min; nominal 5-10 min"),
-        (DurationEstimate(54, 9, 95.0, ("a:3b",)), "about 2 min (never measured here, scaled by size: a:3b); nominal"),
-    ],
-)
-def test_a_batch_states_its_estimate_beside_the_nominal_time(guess: DurationEstimate, words: str) -> None:
-    assert words in announcement("quick", BATCHES["quick"], guess)
-    assert announcement("scaling", BATCHES["scaling"], guess).endswith("nominal none given")
-
-
-# ------------------------------------------------------------------------------------------------ when little is there
-
-
-def only_one_case(sample: Sample) -> Sample | None:
-    return sample if sample.sample == 0 else None
-
-
-@pytest.mark.parametrize(
-    ("settings", "both", "words"),
-    [
-        ({"change": fail}, True, "All 9 requests failed: connection (9)"),
-        ({"change": fail}, False, "All 9 requests failed: connection (9)"),
-        ({"change": only_one_case}, False, "Unfinished: 3 of 9 planned samples are there"),
-        ({"approaches": ("baseline",)}, True, "Single approach: only baseline was run"),
-        ({"samples": 1, "approaches": ("baseline",)}, True, "Single sample"),
-    ],
-    ids=["all failed", "one side failed", "half-finished", "one approach", "one sample"],
-)
-def test_a_run_with_little_in_it_still_gives_pages_that_say_so(
-    tmp_path: Path, settings: dict[str, Any], words: str, both: bool
-) -> None:
-    poor = make_stored(tmp_path, "light", **settings)
-    other = make_stored(tmp_path, "medium", **(settings if both else {}))
-    content = compare(tmp_path, poor, other)
-    write_batch_report("two", BATCH, [poor, other], tmp_path / "batch", "baseline")
-    assert words in said(content)
-    assert (f"light: {words}" not in said(content)) is both  # what holds of every run is said once
-    for page in ("comparison", "batch"):
-        text = (tmp_path / page / "overview.html").read_text()
-        assert words in text
-        assert "nan" not in re.sub(r"<script.*?</script>|<style.*?</style>|<svg.*?</svg>", "", text, flags=re.DOTALL)
-
-
-def test_a_table_without_plan_verdicts_or_identity_can_be_compared(tmp_path: Path) -> None:
-    light = make_stored(tmp_path, "light", samples=2)
-    content = compare(tmp_path, Run("table", light.samples), light)
-    assert {row["change"] for row in rows(content, "verdicts-changed")} == {"only light"}
-    entries = {row["what"]: row for row in rows(content, "identity")}
-    assert entries["Plan"]["before"] == "none declared"
 
 
 # ------------------------------------------------------------------------------------------------------ plain tables
