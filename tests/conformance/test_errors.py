@@ -100,7 +100,7 @@ _json = st.recursive(
 _fields = st.sampled_from(["model", "prompt", "messages", "options", "stream", "raw", "system", "think", "suffix"])
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(path=st.sampled_from(ASKED), body=_json | st.dictionaries(_fields, _json, max_size=4))
 def test_no_request_without_the_model_breaks_the_server(server: Server, path: str, body: Any) -> None:
     reply = server.request("POST", path, json=body)

@@ -45,6 +45,12 @@ def ask(endpoint: ReadyEndpoint, prompt: str = "Say hello.", **options: Any) -> 
     return answer
 
 
+def connections(endpoint: ReadyEndpoint) -> int:
+    """How many are with the server just now."""
+    found = psutil.Process(endpoint.pid).net_connections()
+    return sum(connection.status == psutil.CONN_ESTABLISHED for connection in found)
+
+
 def gone_within(pid: int, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -110,9 +116,13 @@ def test_requests_that_wait_for_the_slot_say_so(embedded_endpoint: ReadyEndpoint
     body = {"model": embedded_endpoint.model, "prompt": "Tell a story without end.", "options": {"num_predict": 4000}}
     first = urllib3.request("POST", f"{embedded_endpoint.base_url}/api/generate", json=body, preload_content=False)
     first.read(20)
+    before = connections(embedded_endpoint)
     answers: list[dict[str, Any]] = []
     second = threading.Thread(target=lambda: answers.append(ask(embedded_endpoint)))
     second.start()
+    while connections(embedded_endpoint) == before:
+        assert second.is_alive()
+        time.sleep(0.02)
     time.sleep(0.5)
     first.close()
     second.join()

@@ -316,7 +316,7 @@ FIELDS = st.sampled_from(
 )
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(fields=st.dictionaries(FIELDS, VALUES, max_size=4), path=st.sampled_from(["/api/generate", "/api/chat"]))
 def test_any_body_gets_an_answer_or_one_line(client: Client, fields: dict[str, Any], path: str) -> None:
     reply = client.post(json.dumps({"model": "none", "options": {"num_predict": 1}} | fields).encode(), JSON, path)
@@ -324,7 +324,7 @@ def test_any_body_gets_an_answer_or_one_line(client: Client, fields: dict[str, A
     assert reply.status == 200 or "\n" not in reply.json()["error"]
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(options=OPTIONS)
 def test_any_options_get_an_answer_or_one_line(client: Client, options: dict[str, Any]) -> None:
     small = {"num_predict": 1} | {k: v for k, v in options.items() if k not in ("num_predict", "num_ctx")}

@@ -204,7 +204,7 @@ def test_bad_values_give_empty_cells_with_a_reason_and_no_impossible_number(what
         assert np.isnan(cell(metrics, "duration_mean")["value"])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.lists(st.floats(allow_nan=True, allow_infinity=True), min_size=6, max_size=6),
     st.sampled_from(["duration_s", "score", "total_tokens"]),

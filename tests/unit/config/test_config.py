@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_dev_tools.benchmark.config.models import (
@@ -258,7 +258,6 @@ junk = st.recursive(
 known_keys = st.sampled_from([*Config.model_fields, "extends", "instances", "model", "samples "])
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(known_keys | st.text() | st.integers(), junk, max_size=6))
 def test_garbage_is_lines_of_a_configuration_error_and_nothing_else(data: dict[Any, Any]) -> None:
     error = None
@@ -270,7 +269,6 @@ def test_garbage_is_lines_of_a_configuration_error_and_nothing_else(data: dict[A
     assert error is None or all(line.startswith(("config: ", "unknown ")) for line in str(error).split("\n")), error
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     name=st.sampled_from(["light", "heavy"]), field=st.sampled_from([*SHIPPED["profiles"]["light"], "x"]), value=junk
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ai_dev_tools.benchmark.endpoints.embedded import gguf
@@ -129,7 +129,6 @@ def header(weights: Path) -> bytes:
         return file.read(2000)
 
 
-@settings(max_examples=100, deadline=None)
 @given(at=st.integers(0, 1999), value=st.binary(min_size=1, max_size=8))
 @example(at=9, value=bytes(8))  # no metadata at all
 @example(at=16, value=b"\x03")  # fewer than there are: what was read counts

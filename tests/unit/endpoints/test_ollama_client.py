@@ -31,7 +31,7 @@ def test_an_answer_is_put_together_from_its_pieces() -> None:
     assert (reply.text, reply.pieces, reply.final) == ('{"a": 1}', 2, FINAL)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), max_size=6), st.integers(1, 40))
 def test_chunks_may_be_cut_anywhere(texts: list[str], size: int) -> None:
     data = b"".join([json.dumps({"message": {"content": text}}, ensure_ascii=False).encode() + b"\n" for text in texts])
@@ -133,14 +133,14 @@ def test_time_runs_from_sending_to_the_first_piece_and_to_the_last_byte() -> Non
         connection.sendall(HEAD + chunk(piece("")))
         time.sleep(0.1)
         connection.sendall(chunk(piece("a")))
-        time.sleep(1.0)
+        time.sleep(0.3)
         connection.sendall(chunk(line(FINAL)) + b"0\r\n\r\n")
 
     with serving(slow) as server:
         reply = ask(server.url)
     assert reply.time_to_first_token_s is not None
     assert 0.2 <= reply.time_to_first_token_s < reply.duration_s
-    assert reply.duration_s >= 1.2
+    assert reply.duration_s >= 0.5
 
 
 HANG_S = 30

@@ -182,10 +182,15 @@ def test_a_server_that_cannot_be_seen_is_unknown_and_not_zero(pid: int | None) -
 # --- programs of an episode -------------------------------------------------------------------------------------------
 
 WORKS = "import time\nwhile time.process_time() < 0.4: pass\nprint(flush=True)\n"
-PARENT = (
-    f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {WORKS!r}])\nopen('done', 'w').close()\ninput()"
-)
-"""A tool whose child works: what has ended below a tool counts too."""
+PARENT = f"""
+import os, subprocess, sys
+subprocess.run([sys.executable, "-c", {WORKS!r}])
+with open("done.part", "w") as file:
+    file.write(str(sum(os.times()[:4])))
+os.replace("done.part", "done")
+input()
+"""
+"""A tool whose child works: what has ended below a tool counts too. It says what both have used."""
 SANDBOXES = [
     "none",
     pytest.param("bubblewrap", marks=pytest.mark.skipif(bool(bubblewrap_problem()), reason="no sandbox here")),
@@ -193,8 +198,8 @@ SANDBOXES = [
 
 
 @contextmanager
-def program(folder: Path, sandbox: Any) -> Iterator[Contained]:
-    """A program of an episode that has worked for 0.4 s and goes on running, as an MCP server does."""
+def program(folder: Path, sandbox: Any) -> Iterator[tuple[Contained, float]]:
+    """A program of an episode that has worked for 0.4 s and goes on running, as an MCP server does; what it has used."""
     listen, talk = os.pipe()
     with (
         fresh_run_folder() as room,
@@ -211,7 +216,7 @@ def program(folder: Path, sandbox: Any) -> Iterator[Contained]:
             while not (room.case / "done").exists():
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
-            yield contained
+            yield contained, float((room.case / "done").read_text())
         finally:
             contained.close()
 
@@ -221,11 +226,11 @@ def test_what_a_program_of_ours_uses_is_counted_while_it_runs_and_once_when_it_h
     tmp_path: Path, sandbox: Any
 ) -> None:
     before = own_programs.used_s()
-    with program(tmp_path, sandbox) as contained:
+    with program(tmp_path, sandbox) as (contained, used):
         running = own_programs.used_s() - before
         contained.close()
         ended = own_programs.used_s() - before
-    assert 0.35 <= running <= ended < 0.8
+    assert 0.9 * used <= running <= ended < 1.9 * used, "all of it, and not twice"
     assert own_programs.used_s() - before == ended
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_dev_tools.benchmark.errors import ConfigurationError, ToolError
@@ -141,11 +141,11 @@ def test_a_failure_says_what_it_cost(code: str, changed: dict[str, Any], tmp_pat
     """In the results too: who waits for a tool that fails has waited all the same."""
     with pytest.raises(ToolError) as caught:
         said(tmp_path, code, **changed)
-    assert 0.2 <= caught.value.spent_s < 10
+    assert 0.2 <= caught.value.spent_s < 60
     task = load_task(write_task(tmp_path, case("one")))
     (row,) = collect_contexts(task, tool(tmp_path, "-c", code, **changed), tmp_path, {})
     assert row.status == "failed"
-    assert 0.2 <= row.wall_s < 10
+    assert 0.2 <= row.wall_s < 60
 
 
 def test_a_crash_says_the_exit_code_and_the_last_words(tmp_path: Path) -> None:
@@ -167,8 +167,8 @@ def test_an_exit_code_that_is_accepted_is_no_crash(tmp_path: Path) -> None:
 
 def test_a_tool_that_hangs_is_ended(tmp_path: Path) -> None:
     started = time.monotonic()
-    assert failure(tmp_path, "import time; time.sleep(60)", timeout_s=0.3) == "echo did not end within 0.3 s"
-    assert time.monotonic() - started < 30
+    assert failure(tmp_path, "import time; time.sleep(600)", timeout_s=0.3) == "echo did not end within 0.3 s"
+    assert time.monotonic() - started < 300
 
 
 def test_too_much_output_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,7 +226,6 @@ def test_a_program_that_is_gone_is_one_line(tmp_path: Path) -> None:
         run_tool(tool(tmp_path, command=("no-such-program",)), FILES, {})
 
 
-@settings(max_examples=100)
 @given(
     st.binary(max_size=40) | st.text('[]{}",:0 \\ud8ae\n').map(str.encode), st.sampled_from(["json", "jsonl", "text"])
 )
@@ -281,6 +280,15 @@ def test_a_wrong_tool_file_is_one_line_naming_file_and_field(
     assert all(word in line for word in words), line
 
 
+def test_a_tool_that_does_not_come_to_saying_its_version_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tools, "VERSION_TIMEOUT_S", 0.2)
+    hanging = tool(tmp_path, version_command=("{python}", "-c", "import time; time.sleep(600)"))
+    with pytest.raises(ConfigurationError, match="does not report its version"):
+        installed_version(hanging)
+
+
 def test_tools_are_found_by_their_file(tmp_path: Path) -> None:
     path = write_tool(tmp_path)
     assert find_tools(tmp_path) == {"echo": path}
@@ -315,14 +323,12 @@ def test_the_installed_version(changed: dict[str, Any], version: str, tmp_path: 
         ({"version": "0.1"}, ["is version unknown", "pins 0.1"]),
         ({"version_command": ("no-such-program",)}, ["does not report its version"]),
         ({"version_command": ("{python}", "-c", "print('usage'); exit(2)")}, ["does not report its version", "code 2"]),
-        ({"version_command": ("{python}", "-c", "import time; time.sleep(60)")}, ["does not report its version"]),
     ],
     ids=str,
 )
 def test_a_tool_that_is_not_the_pinned_one_says_how_to_install_it(
-    changed: dict[str, Any], words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    changed: dict[str, Any], words: list[str], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(tools, "VERSION_TIMEOUT_S", 5)
     with pytest.raises(ConfigurationError) as caught:
         installed_version(tool(tmp_path, **changed))
     line = str(caught.value)

@@ -146,7 +146,7 @@ def test_the_most_that_are_imported_is_far_beyond_what_that_system_asked() -> No
     assert MOST_SAMPLES >= 20_000
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.dictionaries(
         st.sampled_from(["input_tokens", "output_tokens", "duration", "timestamp", "sample_num"]),
