@@ -129,7 +129,7 @@ def test_overlapping_requests_count_once_as_busy_time(run: Run) -> None:
     put(run, [one, two])
     view = RunView(run.folder)
     view.update()
-    assert busy_seconds((s.start, s.end) for s in view.samples.values()) == pytest.approx(
+    assert busy_seconds(span for s in view.samples.values() if (span := s.span)) == pytest.approx(
         max(one.duration_s or 0, two.duration_s or 0)
     )
 
@@ -149,3 +149,24 @@ def test_samples_of_an_earlier_larger_run_are_not_counted(run: Run) -> None:
     other.parent.mkdir()
     other.write_bytes(last.read_bytes())
     assert "24 of 24 samples" in printed(run.folder)
+
+
+@pytest.mark.parametrize("unknown", ["", "long ago"])
+def test_samples_that_do_not_say_when_they_were_asked_count_but_not_for_rates(run: Run, unknown: str) -> None:
+    """As those of imported results, and of requests that an old file left out."""
+    samples = all_samples(run)[:12]
+    for sample in samples[:6]:
+        sample.started_at = unknown
+    put(run, samples)
+    view = RunView(run.folder)
+    view.update()
+    assert len(view.samples) == 12
+    assert view.rates()[0] > 0
+    assert view.left_s() == pytest.approx(sum(s.duration_s or 0 for s in samples), rel=0.4)
+    for sample in samples[6:]:
+        sample.started_at = unknown
+    put(run, samples)
+    view.update()
+    assert view.rates() == (0.0, 0.0, 0)
+    assert view.left_s() == pytest.approx(sum(s.duration_s or 0 for s in samples), rel=0.4), "one after the other"
+    assert "12 of 24 samples" in printed(run.folder)

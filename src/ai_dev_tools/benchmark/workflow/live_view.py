@@ -55,13 +55,13 @@ class Seen(msgspec.Struct):
     plan: str | None = None
 
     @property
-    def start(self) -> float:
-        """Seconds since the epoch."""
-        return datetime.fromisoformat(self.started_at.replace("Z", "+00:00")).timestamp()
-
-    @property
-    def end(self) -> float:
-        return self.start + (self.duration_s or 0.0)
+    def span(self) -> tuple[float, float] | None:
+        """When it began and ended, in seconds since the epoch; None if that is unknown, as of samples of old results."""
+        try:
+            start = datetime.fromisoformat(self.started_at).timestamp()
+        except (ValueError, OverflowError, OSError):
+            return None
+        return start, start + (self.duration_s or 0.0)
 
 
 _decoder = msgspec.json.Decoder(Seen)
@@ -126,14 +126,14 @@ class RunView:
 
     def rates(self) -> tuple[float, float, int]:
         """(requests/s, tokens/s, in flight) over the last minute before the newest sample ended."""
-        if not self.samples:
+        timed = [(span, sample) for sample in self.samples.values() if (span := sample.span)]
+        if not timed:
             return 0.0, 0.0, 0
-        newest = max(sample.end for sample in self.samples.values())
-        recent = [sample for sample in self.samples.values() if sample.end > newest - RECENT_S]
-        span = max(newest - max(newest - RECENT_S, min(sample.start for sample in recent)), 1e-9)
-        tokens = sum(sample.total_tokens or 0 for sample in recent)
-        last = max(recent, key=lambda sample: sample.end)
-        return len(recent) / span, tokens / span, last.in_flight
+        (_, newest), last = max(timed, key=lambda one: one[0][1])
+        recent = [(start, sample) for (start, end), sample in timed if end >= newest - RECENT_S]
+        seconds = max(newest - max(newest - RECENT_S, min(start for start, _ in recent)), 1e-9)
+        tokens = sum(sample.total_tokens or 0 for _, sample in recent)
+        return len(recent) / seconds, tokens / seconds, last.in_flight
 
     def left_s(self) -> float | None:
         """Seconds that the missing samples may take; None as long as nothing is known.
@@ -154,8 +154,8 @@ class RunView:
             if each is None:
                 return None
             work += missing * each
-        every = sum(duration for durations in known.values() for duration in durations)
-        at_once = every / busy_seconds((s.start, s.end) for s in self.samples.values())
+        spans = [span for sample in self.samples.values() if (span := sample.span)]
+        at_once = sum(end - start for start, end in spans) / busy_seconds(spans)
         return work / max(1.0, at_once) if self.expected else None
 
     def _usual(self, model: str, known: Mapping[Cell, Sequence[float]]) -> float | None:
