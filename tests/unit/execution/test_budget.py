@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,12 @@ from typing import Any
 import pytest
 
 from ai_dev_tools.benchmark.endpoints.chat import Chat, Reply
-from ai_dev_tools.benchmark.errors import BudgetReached, EndpointConnectionError, RequestTimeoutError
+from ai_dev_tools.benchmark.errors import (
+    BudgetReached,
+    ConfigurationError,
+    EndpointConnectionError,
+    RequestTimeoutError,
+)
 from ai_dev_tools.benchmark.execution.purse import Purse, paid_for, spent_so_far
 from ai_dev_tools.benchmark.execution.request import chat_of
 from ai_dev_tools.benchmark.records.block import cells
@@ -75,34 +82,105 @@ def test_one_that_could_exceed_the_budget_is_not_sent(tmp_path: Path) -> None:
         answered(reply)
 
 
-def test_requests_in_flight_count_at_their_worst_case_over_all_jobs_of_the_run(tmp_path: Path) -> None:
-    one, other = (Purse(budget(2 * WORST - 1), tmp_path, "fake:1b") for _ in range(2))
-    reply = Reply()
-    with one.paying(CHAT, 10, reply):
-        with pytest.raises(BudgetReached), other.paying(CHAT, 10, Reply()):
-            pytest.fail("both could exceed it together")
-        answered(reply)
-    with other.paying(CHAT, 10, reply):
-        pass
-
-
-def test_a_request_waits_for_those_in_flight_since_they_may_come_to_less(tmp_path: Path) -> None:
-    purse = Purse(budget(1.5 * WORST), tmp_path, "fake:1b")
+@pytest.mark.parametrize("in_another_job", [False, True])
+def test_a_request_waits_for_those_in_flight_since_they_may_come_to_less(tmp_path: Path, in_another_job: bool) -> None:
+    first, other = (Purse(budget(1.5 * WORST), tmp_path, "fake:1b") for _ in range(2))
     sent = threading.Event()
 
     def second() -> None:
-        with purse.paying(CHAT, 10, Reply(final={"prompt_eval_count": 1, "eval_count": 1})):
+        with (other if in_another_job else first).paying(
+            CHAT, 10, Reply(final={"prompt_eval_count": 1, "eval_count": 1})
+        ):
             sent.set()
 
-    other = threading.Thread(target=second)
+    waiting = threading.Thread(target=second)
     reply = Reply()
-    with purse.paying(CHAT, 10, reply):
-        other.start()
+    with first.paying(CHAT, 10, reply):
+        waiting.start()
         assert not sent.is_set()
         answered(reply)
-    other.join()
+    waiting.join()
     assert sent.is_set()
     assert spent_so_far(tmp_path, RATES) == 35 + 2
+
+
+def test_a_block_begins_only_when_it_is_known_what_those_of_other_jobs_came_to(tmp_path: Path) -> None:
+    one, other = (Purse(budget(1.5 * WORST), tmp_path, "fake:1b") for _ in range(2))
+    begins = threading.Thread(target=other.require, args=(CHAT, 10))
+    reply = Reply()
+    with one.paying(CHAT, 10, reply):
+        begins.start()
+        begins.join(0.05)
+        assert begins.is_alive()
+        answered(reply)
+    begins.join()
+
+
+def test_where_those_in_flight_come_to_their_worst_case_the_budget_is_reached(tmp_path: Path) -> None:
+    one, other = (Purse(budget(2 * WORST - 1), tmp_path, "fake:1b") for _ in range(2))
+    found: list[str] = []
+
+    def second() -> None:
+        with pytest.raises(BudgetReached) as caught, other.paying(CHAT, 10, Reply()):
+            pytest.fail("both could exceed it together")
+        found.append(str(caught.value))
+
+    waiting = threading.Thread(target=second)
+    with one.paying(CHAT, 10, Reply()):  # nobody counted it
+        waiting.start()
+    waiting.join()
+    assert found[0].startswith(f"{WORST:.2f} USD of the budget")
+
+
+HOLDS = """
+import sys, time
+from pathlib import Path
+from ai_dev_tools.benchmark.endpoints.chat import Chat, Reply
+from ai_dev_tools.benchmark.execution.purse import Purse
+from ai_dev_tools.benchmark.records.prices import Budget, Rates
+
+chat = Chat("fake:1b", "x" * 100, {}, {"num_predict": 50})
+with Purse(Budget(1000, "USD", {"fake:1b": Rates(1e6, 1e6)}), Path(sys.argv[1]), "fake:1b").paying(chat, 10, Reply()):
+    print("sent", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_what_a_killed_job_held_stays_held_and_is_not_waited_for(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", HOLDS, str(tmp_path)], stdout=subprocess.PIPE, text=True) as job:
+        assert job.stdout is not None
+        assert job.stdout.readline() == "sent\n"
+        job.kill()
+    assert spent_so_far(tmp_path, RATES) == WORST
+    with (
+        pytest.raises(BudgetReached, match=f"{WORST:.2f} USD of the budget"),
+        Purse(budget(1.5 * WORST), tmp_path, "fake:1b").paying(CHAT, 10, Reply()),
+    ):
+        pytest.fail("it was sent")
+
+
+def test_a_disk_that_is_full_when_an_answer_is_there_loses_nothing_and_nobody_waits_for_ever(tmp_path: Path) -> None:
+    purse = Purse(budget(1.5 * WORST), tmp_path, "fake:1b")
+    said: list[str] = []
+
+    def second() -> None:
+        try:
+            with purse.paying(CHAT, 10, Reply()):
+                pytest.fail("it was sent")
+        except ConfigurationError as error:
+            said.append(str(error))
+
+    waiting = threading.Thread(target=second, daemon=True)
+    reply = Reply()
+    with purse.paying(CHAT, 10, reply):
+        waiting.start()
+        waiting.join(0.05)
+        (tmp_path / "spent.json").unlink()
+        (tmp_path / "spent.json").mkdir()  # nothing can be written there any more, as on a full disk
+        answered(reply)
+    waiting.join(30)
+    assert not waiting.is_alive()
+    assert said[0].startswith(f"cannot write {tmp_path / 'spent.json'}")
 
 
 @pytest.mark.parametrize(

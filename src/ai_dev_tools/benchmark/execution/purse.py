@@ -3,7 +3,9 @@
 What its requests have cost so far, and what those in flight may cost at worst.
 
 What is paid or held is one number in a file of the run's folder, which all jobs change under a lock. A request in flight is
-held at its worst case. One that a kill cut short stays so, since its server may have charged it.
+held at its worst case. One that a kill cut short stays so, since its server may have charged it. Requests mostly come to
+less: where too little is left for the next one, it waits as long as any job has one in flight, which the lock of another file
+says. The system takes that lock away from a job that is killed.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
@@ -29,6 +32,8 @@ WRAPPING_TOKENS = 128
 """What a chat template and the schema of the answer may add to a prompt."""
 SLACK = 1e-9
 """Rounding errors of sums must not refuse a request."""
+_POLL_S = 0.5
+"""How often a request that waits looks at what other jobs have spent."""
 
 
 class Spent(msgspec.Struct, forbid_unknown_fields=True):
@@ -60,8 +65,8 @@ class Purse:
         """
         worst = self.worst_case(chat, timeout_s)
         with self._settled:
-            while not self._held(worst):  # those in flight may come to less than their worst case
-                self._settled.wait()
+            while (flight := self._reserved(worst)) is None:
+                self._settled.wait(_POLL_S)
             self._open += 1
         error: BaseException | None = None
         try:
@@ -70,25 +75,73 @@ class Purse:
             error = raised
             raise
         finally:
-            with self._settled:
-                self._change(self._paid(reply, worst, error) - worst)
-                self._open -= 1
-                self._settled.notify_all()
+            self._settle(flight, self._paid(reply, worst, error) - worst)
 
     def require(self, chat: Chat, timeout_s: float) -> None:
         """Raise BudgetReached if not even this request can be paid."""
+        worst, least = self.worst_case(chat, timeout_s), paid_for(self._results, self._budget.rates)
         with self._settled:
-            self._change(0.0, self.worst_case(chat, timeout_s), paid_for(self._results, self._budget.rates))
+            while not self._can_pay(worst, least):
+                self._settled.wait(_POLL_S)
 
-    def _held(self, worst: float) -> bool:
-        """Hold this much; False if it is not left before others in flight have settled."""
-        try:
-            self._change(worst, worst)
-        except BudgetReached:
-            if self._open:
-                return False
-            raise
-        return True
+    def _can_pay(self, worst: float, least: float) -> bool:
+        """Whether this much is left.
+
+        Args:
+            least: what is spent at least; a run without a budget in between has noted nothing.
+        """
+        with _locked(self._results):
+            spent = self._read()
+            if least > spent.money:
+                self._note(spent, least)
+            return self._is_left(spent, worst)
+
+    def _reserved(self, worst: float) -> IO[str] | None:
+        """Hold this much; the locked file says so until it is closed. None if it is not left, see `_is_left`."""
+        with _locked(self._results):
+            spent = self._read()
+            if not self._is_left(spent, worst):
+                return None
+            flight = _in_flight(self._results, fcntl.LOCK_SH)
+            try:
+                self._note(spent, spent.money + worst)
+            except BaseException:
+                if flight:
+                    flight.close()
+                raise
+            return flight
+
+    def _is_left(self, spent: Spent, needed: float) -> bool:
+        """Whether this much is left; False while requests are in flight, which may come to less than is held for them.
+
+        Raises:
+            BudgetReached: it is not left, and none is in flight in any job.
+        """
+        budget = self._budget
+        if spent.money + needed <= budget.amount * (1 + SLACK):
+            return True
+        alone = _in_flight(self._results, fcntl.LOCK_EX)
+        if alone is None:
+            return False
+        alone.close()
+        raise BudgetReached(
+            f"{money(spent.money, budget.currency)} of the budget of {money(budget.amount, budget.currency)} are "
+            f"spent, and the next request may cost up to {money(needed, budget.currency)}"
+        )
+
+    def _settle(self, flight: IO[str], change: float) -> None:
+        """Replace what was held by what was paid."""
+        with self._settled:
+            try:
+                with _locked(self._results):
+                    spent = self._read()
+                    self._note(spent, spent.money + change)
+            except ConfigurationError:  # a full disk: it stays held, and the answer is not lost for that
+                pass
+            finally:
+                flight.close()
+                self._open -= 1
+                self._settled.notify_all()
 
     def worst_case(self, chat: Chat, timeout_s: float) -> float:
         """What a request can cost at most: a token for each byte of the prompt, and an answer of full length."""
@@ -110,24 +163,9 @@ class Purse:
             return worst
         return self._rates.money(0, 0, 0, seconds)
 
-    def _change(self, by: float, needed: float = 0.0, least: float = 0.0) -> None:
-        """Add to what is paid or held, if what is needed is left.
-
-        Args:
-            least: what is spent at least; a run without a budget in between has noted nothing.
-        """
-        budget = self._budget
-        with _locked(self._results):
-            spent = self._read()
-            spent.money = max(spent.money, least)
-            if needed and spent.money + needed > budget.amount * (1 + SLACK):
-                raise BudgetReached(
-                    f"{money(spent.money, budget.currency)} of the budget of {money(budget.amount, budget.currency)} are "
-                    f"spent, and the next request may cost up to {money(needed, budget.currency)}"
-                )
-            if by or least:
-                spent.money = max(0.0, spent.money + by)
-                write_atomically(self._results / FILE, msgspec.json.encode(spent) + b"\n")
+    def _note(self, spent: Spent, amount: float) -> None:
+        spent.money = max(0.0, amount)
+        write_atomically(self._results / FILE, msgspec.json.encode(spent) + b"\n")
 
     def _read(self) -> Spent:
         budget = self._budget
@@ -140,15 +178,34 @@ class Purse:
 @contextmanager
 def _locked(results: Path) -> Iterator[None]:
     """Be the only job that looks at what is spent."""
-    path = results / f".{FILE}.lock"
+    lock = _lock(results / f".{FILE}.lock", fcntl.LOCK_EX)
+    assert lock is not None
+    with lock:
+        yield
+
+
+def _in_flight(results: Path, operation: int) -> IO[str] | None:
+    """The file that is locked as long as requests are in flight: shared by all of them, or by one that finds none.
+
+    None if that cannot be now. Only who holds `_locked` may ask.
+    """
+    return _lock(results / f".{FILE}.flight", operation | fcntl.LOCK_NB)
+
+
+def _lock(path: Path, operation: int) -> IO[str] | None:
     try:
-        results.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("a")
+        try:
+            fcntl.flock(file, operation)
+        except OSError:
+            file.close()
+            raise
+    except BlockingIOError:
+        return None
     except OSError as error:
         raise ConfigurationError(f"cannot write {path}: {error.strerror}") from None
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    return file
 
 
 def spent_so_far(results: Path, rates: Mapping[str, Rates]) -> float:
