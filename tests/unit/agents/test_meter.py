@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +23,7 @@ from ai_dev_tools.benchmark.agents.meter import MeterServer
 from ai_dev_tools.benchmark.agents.metered import Metered, Upstream
 from ai_dev_tools.benchmark.endpoints.chat import Chat, Reply
 from ai_dev_tools.benchmark.endpoints.pacing import Pace
-from ai_dev_tools.benchmark.errors import BudgetReached
+from ai_dev_tools.benchmark.errors import BudgetReached, ConfigurationError, EndpointConnectionError
 from ai_dev_tools.benchmark.records.episode import Limits
 from fakes.ollama import FakeOllama
 from fakes.openai_api import FakeOpenAI
@@ -58,6 +60,25 @@ def post(url: str, body: Any, headers: dict[str, str] | None = None) -> tuple[in
     reply = POOL.request("POST", url, body=data, headers={"Content-Type": "application/json", **(headers or {})})
     lines = [line.removeprefix(b"data: ") for line in reply.data.splitlines()]
     return reply.status, [json.loads(line) for line in lines if line.startswith(b"{")]
+
+
+@contextmanager
+def answering(said: bytes) -> Iterator[str]:
+    """LABELLED FAKE of a server that says this to one request and hangs up, or never says anything."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            with listening.accept()[0] as connection:
+                connection.recv(1 << 16)
+                if said:
+                    connection.sendall(said)
+                else:
+                    connection.recv(1)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        thread.join(30)
 
 
 def chat(*texts: str, **more: Any) -> dict[str, Any]:
@@ -276,8 +297,76 @@ def test_a_budget_is_asked_before_each_request_and_told_what_it_came_to(meter: M
     with meter.episode(rules(), Upstream(ollama.url, None, payer=purse)) as (key, account):
         statuses = [post(f"{meter.url}/e/{key}/api/chat", chat("hi"))[0] for _ in range(2)]
     assert statuses == [200, 402] and ollama.measured == 1 and account.ended.is_set()
-    assert str(account.over_budget) == "the budget is spent"
+    assert str(account.unpaid) == "the budget is spent"
     assert [reply.final["prompt_eval_count"] for reply in purse.paid] == [account.turns[0].input_tokens]
+
+
+class Waiting:
+    """LABELLED FAKE of a budget: a request waits until others have settled, as in another thread of the meter."""
+
+    def __init__(self) -> None:
+        self.asked, self.settled = threading.Event(), threading.Event()
+        self.left: list[str] = []
+
+    @contextmanager
+    def paying(self, chat: Chat, timeout_s: float, reply: Reply) -> Iterator[None]:
+        self.asked.set()
+        assert self.settled.wait(30)
+        try:
+            yield
+        except EndpointConnectionError as error:
+            self.left.append(str(error))
+            raise
+        finally:
+            self.left.append(threading.current_thread().name)
+
+
+def test_what_is_reserved_for_an_agent_that_has_gone_meanwhile_is_given_back(
+    meter: MeterServer, ollama: FakeOllama
+) -> None:
+    purse = Waiting()
+    with ThreadPoolExecutor(1) as pool:
+        with meter.episode(rules(), Upstream(ollama.url, None, payer=purse)) as (key, account):
+            pool.submit(post, f"{meter.url}/e/{key}/api/chat", chat("hi"))
+            assert purse.asked.wait(30)
+        assert purse.left == []
+        purse.settled.set()
+        until(lambda: len(purse.left) == 2)
+    assert purse.left[0] == "nothing was sent" and not account.turns and not ollama.measured
+
+
+def test_what_a_request_came_to_is_noted_outside_of_the_meters_own_thread(
+    meter: MeterServer, ollama: FakeOllama
+) -> None:
+    """Noting waits for a lock and the disk; the streams of other episodes go on meanwhile."""
+    purse = Waiting()
+    purse.settled.set()
+    with meter.episode(rules(), Upstream(ollama.url, None, payer=purse)) as (key, _):
+        assert post(f"{meter.url}/e/{key}/api/chat", chat("hi"))[0] == 200
+    assert len(purse.left) == 1 and purse.left[0].startswith("settling")
+
+
+def test_a_budget_that_cannot_be_noted_ends_the_episode_with_the_reason(meter: MeterServer, ollama: FakeOllama) -> None:
+    class Full:
+        @contextmanager
+        def paying(self, chat: Chat, timeout_s: float, reply: Reply) -> Iterator[None]:
+            raise ConfigurationError("cannot write spent.json: No space left on device")
+            yield
+
+    with meter.episode(rules(), Upstream(ollama.url, None, payer=Full())) as (key, account):
+        assert post(f"{meter.url}/e/{key}/api/chat", chat("hi"))[0] == 402
+    assert str(account.unpaid) == "cannot write spent.json: No space left on device" and not ollama.measured
+
+
+def test_a_meter_that_cannot_open_its_socket_is_one_line_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / ("long" * 40)
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    with pytest.raises(ConfigurationError, match="Set TMPDIR to a folder with a short path"), MeterServer():
+        pytest.fail("it has a socket")
+    assert list(folder.iterdir()) == []
 
 
 class TestApart:
@@ -347,6 +436,40 @@ class TestAnswers:
         assert [model["id"] for model in listed["data"]] == [model["name"] for model in tags["models"]] == [MODEL]
         assert show[0] == 200 and show[1][0]["model_info"]
         assert not account.turns and not account.refusals
+
+    def test_a_description_of_the_model_hides_the_servers_key(self, meter: MeterServer) -> None:
+        said = b'HTTP/1.1 200 OK\r\nContent-Length: 36\r\n\r\n{"template": "the key is templated"}'
+        with answering(said) as url:
+            upstream = Upstream(url, None, headers={"Authorization": "Bearer templated"})
+            with meter.episode(rules(), upstream) as (key, _):
+                assert post(f"{meter.url}/e/{key}/api/show", {"model": MODEL}) == (
+                    200,
+                    [{"template": "the key is (hidden)"}],
+                )
+
+    @pytest.mark.parametrize(
+        ("said", "reason"),
+        [
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", "Response payload is not completed"),
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>", "JSON is malformed"),
+            (b"HTTP/1.1 200 OK\r\n\r\n" + b"[" * 3000, "the answer does not end"),
+            (b"nonsense", "400"),
+        ],
+        ids=["breaks off", "is not JSON", "does not end", "is not HTTP"],
+    )
+    def test_a_server_that_cannot_describe_the_model_is_an_answer_for_the_agent(
+        self, meter: MeterServer, monkeypatch: pytest.MonkeyPatch, said: bytes, reason: str
+    ) -> None:
+        monkeypatch.setattr("ai_dev_tools.benchmark._util.wire.MAX_LINE_BYTES", 2000)
+        with answering(said) as url, meter.episode(rules(), Upstream(url, None)) as (key, account):
+            status, (told,) = post(f"{meter.url}/e/{key}/api/show", {"model": MODEL})
+        assert status == 502 and "the model's server does not describe the model" in told["error"]
+        assert reason in told["error"] and not account.turns
+
+    def test_a_description_that_does_not_come_ends_at_the_limit_of_seconds(self, meter: MeterServer) -> None:
+        with answering(b"") as url, meter.episode(rules(seconds=0.3), Upstream(url, None)) as (key, account):
+            status, _ = post(f"{meter.url}/e/{key}/api/show", {"model": MODEL})
+        assert status == 403 and account.limit == "seconds" and account.ended.is_set()
 
     @pytest.mark.parametrize("path", ["/v1/responses", "/api/embed", "/v1/completions", "/nowhere"])
     def test_other_addresses_are_refused_in_one_line(self, meter: MeterServer, ollama: FakeOllama, path: str) -> None:

@@ -9,10 +9,9 @@ from typing import Any
 
 from ai_dev_tools.benchmark._util import wire
 from ai_dev_tools.benchmark.agents.forcing import COMPLETIONS
+from ai_dev_tools.benchmark.endpoints.chat import MAX_RESPONSE_BYTES
 from ai_dev_tools.benchmark.endpoints.openai_stream import Answer, chunk_of, table
 from ai_dev_tools.benchmark.errors import BenchmarkError
-
-MAX_LINE_BYTES = wire.MAX_LINE_BYTES
 
 
 @dataclass
@@ -45,6 +44,34 @@ class Heard:
         return "".join(self.pieces)
 
 
+class Lines:
+    """The lines of a stream whose pieces come one by one, in time linear to its length."""
+
+    def __init__(self) -> None:
+        self.begun: list[bytes] = []
+        self._length = 0
+
+    def feed(self, piece: bytes) -> list[bytes]:
+        """The lines that end in a piece, without their ends.
+
+        Raises:
+            TooLongError: one does not end.
+        """
+        *ended, rest = piece.split(b"\n")
+        if ended:
+            ended[0], self.begun, self._length = b"".join([*self.begun, ended[0]]), [], 0
+        self.begun.append(rest)
+        self._length += len(rest)
+        if self._length > wire.MAX_LINE_BYTES:
+            raise wire.TooLongError("a line of the answer does not end")
+        return ended
+
+    def rest(self) -> bytes:
+        """What came since the last line ended."""
+        rest, self.begun = b"".join(self.begun), []
+        return rest
+
+
 class Reader:
     """Takes in an answer piece by piece and gives back what the agent gets of it.
 
@@ -58,21 +85,26 @@ class Reader:
         self.heard = Heard()
         self._openai, self._streamed, self._hide_usage = path == COMPLETIONS, streamed, hide_usage
         self._answer = Answer()
-        self._begun = b""
+        self._lines, self._bytes = Lines(), 0
 
     def feed(self, piece: bytes) -> bytes:
-        """What the agent gets of a piece."""
+        """What the agent gets of a piece.
+
+        Raises:
+            TooLongError: the answer, or a line of it, does not end.
+        """
+        self._bytes += len(piece)
+        if self._bytes > MAX_RESPONSE_BYTES:
+            raise wire.TooLongError(f"the answer is larger than {MAX_RESPONSE_BYTES // 1_000_000} MB")
         if not self._streamed:
-            self._begun += piece
+            self._lines.begun.append(piece)
             return piece
-        *ended, self._begun = (self._begun + piece).split(b"\n")
-        if len(self._begun) > MAX_LINE_BYTES:
-            raise wire.TooLongError("a line of the answer does not end")
+        ended = self._lines.feed(piece)
         return b"".join(line + b"\n" for line in ended if self._take(line))
 
     def end(self) -> bytes:
         """What the agent gets of the rest."""
-        rest, self._begun = self._begun, b""
+        rest = self._lines.rest()
         passed = self._take(rest) if rest.strip() else True
         if self._openai:
             self._close()

@@ -13,8 +13,9 @@ import secrets
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -37,12 +38,13 @@ from ai_dev_tools.benchmark.agents.forcing import (
     wants_usage,
 )
 from ai_dev_tools.benchmark.agents.metered import Metered, Upstream
+from ai_dev_tools.benchmark.agents.paying import paid
 from ai_dev_tools.benchmark.agents.translating import Translator, in_ollamas_words
 from ai_dev_tools.benchmark.endpoints.chat import Chat, Message, Reply
 from ai_dev_tools.benchmark.endpoints.ollama_client import server_error, status_error
 from ai_dev_tools.benchmark.endpoints.openai_errors import error_of, refused
 from ai_dev_tools.benchmark.endpoints.pacing import MOST_WAIT_S
-from ai_dev_tools.benchmark.errors import BenchmarkError, BudgetReached, EndpointConnectionError
+from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, EndpointConnectionError
 from ai_dev_tools.benchmark.records.conversation import messages_of
 from ai_dev_tools.benchmark.records.sample_error import SampleError
 
@@ -64,24 +66,32 @@ class MeterServer:
 
     def __init__(self) -> None:
         self._episodes: dict[str, Metered] = {}
-        self._loop = asyncio.new_event_loop()
-        self._opened = ExitStack()
+        self._opened, self._serving = ExitStack(), AsyncExitStack()
 
     def __enter__(self) -> Self:
-        folder = self._opened.enter_context(tempfile.TemporaryDirectory(prefix="meter-"))
-        self.socket = Path(folder) / "socket"
-        self._loop.run_until_complete(self._start())
-        self._thread = threading.Thread(target=self._loop.run_forever, name="meter", daemon=True)
-        self._thread.start()
+        with ExitStack() as opening:
+            self.socket = Path(opening.enter_context(tempfile.TemporaryDirectory(prefix="meter-"))) / "socket"
+            self._loop = asyncio.new_event_loop()
+            opening.callback(self._loop.close)
+            self._settling = opening.enter_context(ThreadPoolExecutor(1, thread_name_prefix="settling"))
+            opening.callback(lambda: self._loop.run_until_complete(self._serving.aclose()))
+            try:
+                self._loop.run_until_complete(self._start())
+            except OSError as error:
+                raise ConfigurationError(
+                    f"the meter cannot open a port of this machine and {self.socket}: {error}",
+                    remedy="Set TMPDIR to a folder with a short path in which sockets can be made",
+                ) from None
+            thread = threading.Thread(target=self._loop.run_forever, name="meter", daemon=True)
+            thread.start()
+            opening.callback(thread.join)
+            opening.callback(self._loop.call_soon_threadsafe, self._loop.stop)
+            self._opened = opening.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
         self._opened.close()
 
     @contextmanager
@@ -102,17 +112,15 @@ class MeterServer:
         self._client = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=None), read_bufsize=1 << 20
         )
+        self._serving.push_async_callback(self._client.close)
         app = web.Application(client_max_size=MAX_BODY_BYTES)
         app.router.add_route("*", "/{path:.*}", self._answer)
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.0)
+        self._serving.push_async_callback(self._runner.cleanup)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
         self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
         await web.UnixSite(self._runner, str(self.socket)).start()
-
-    async def _stop(self) -> None:
-        await self._runner.cleanup()
-        await self._client.close()
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         key, path = _key_of(request)
@@ -144,7 +152,7 @@ class MeterServer:
         async with account.one_at_a_time():
             account.admit()
             exchange = _Exchange(path, body, account)
-            async with _paid(exchange):
+            async with paid(account, exchange.as_chat, exchange.came_to, self._settling):
                 return await self._pass_on(request, exchange)
 
     async def _pass_on(self, request: web.Request, exchange: _Exchange) -> web.StreamResponse:
@@ -177,33 +185,38 @@ class MeterServer:
     async def _show(self, request: web.Request, account: Metered) -> web.StreamResponse:
         body = await _body_of(request)
         require_model({"model": body.get("model") or body.get("name")}, account.rules)
-        root = _ollama("/api/show", account.upstream)
-        sent = {"model": account.rules.model}
-        headers = dict(account.upstream.headers)
-        async with self._client.post(f"{root}/api/show", json=sent, headers=headers, allow_redirects=False) as reply:
-            return web.Response(status=reply.status, body=await reply.read(), content_type="application/json")
+        root, headers = _ollama("/api/show", account.upstream), dict(account.upstream.headers)
+        sent, hidden = {"model": account.rules.model}, wire.Secrets(headers)
+        try:
+            async with (
+                asyncio.timeout(max(0.0, account.seconds_left)),
+                self._client.post(f"{root}/api/show", json=sent, headers=headers, allow_redirects=False) as reply,
+            ):
+                status, data = reply.status, await _whole(reply.content)
+            said = hidden.hide(wire.decoded(data))
+        except TimeoutError:
+            account.out_of_time()
+            line = f"the episode's limit of {account.rules.limits.seconds:g} s was reached"
+            return refusal("/api/show", DeclinedRequest(403, "limit", line))
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            line = hidden.text(f"the model's server does not describe the model: {error or type(error).__name__}")
+            return refusal("/api/show", DeclinedRequest(502, "server", line[:1000]))
+        return web.json_response(said, status=status)
 
 
-@asynccontextmanager
-async def _paid(exchange: _Exchange) -> AsyncIterator[None]:
-    """Reserve what a request may cost at most while it is in flight, if the run has a budget."""
-    account, payer = exchange.account, exchange.account.upstream.payer
-    if payer is None:
-        yield
-        return
-    reply = Reply()
-    paying = payer.paying(exchange.as_chat(), account.seconds_left, reply)
-    try:
-        await asyncio.to_thread(paying.__enter__)  # it may wait until others have settled
-    except BudgetReached as error:
-        account.over_budget = error
-        account.ended.set()
-        raise DeclinedRequest(402, "limit", str(error)) from None
-    try:
-        yield
-    finally:
-        failure = exchange.came_to(reply)
-        paying.__exit__(type(failure) if failure else None, failure, None)
+async def _whole(content: aiohttp.StreamReader) -> bytes:
+    """All of an answer that is not passed on as it comes.
+
+    Raises:
+        TooLongError: it does not end.
+    """
+    pieces, size = [], 0
+    async for piece in content.iter_any():
+        pieces.append(piece)
+        size += len(piece)
+        if size > wire.MAX_LINE_BYTES:
+            raise wire.TooLongError("the answer does not end")
+    return b"".join(pieces)
 
 
 class _Exchange:

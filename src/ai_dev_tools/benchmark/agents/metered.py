@@ -19,7 +19,7 @@ from ai_dev_tools.benchmark.agents.forcing import DeclinedRequest, Rules
 from ai_dev_tools.benchmark.endpoints.chat import Accepted, Payer, Reply
 from ai_dev_tools.benchmark.endpoints.pacing import Pace
 from ai_dev_tools.benchmark.endpoints.readings import readings, rounded
-from ai_dev_tools.benchmark.errors import BudgetReached
+from ai_dev_tools.benchmark.errors import BenchmarkError
 from ai_dev_tools.benchmark.records.conversation import conversation_digest, text_of
 from ai_dev_tools.benchmark.records.episode import MOST_RESULT, Turn
 from ai_dev_tools.benchmark.records.sample_error import SampleError
@@ -83,7 +83,7 @@ class Metered:
         limit: the limit that was reached, if any: turns, tokens or seconds.
         ended: set as soon as the episode may ask nothing more.
         requests: how many requests for an answer came, refused ones included.
-        over_budget: what the run's budget says, if a request could not be paid.
+        unpaid: why a request could not be paid: the budget is reached, or cannot be read or written.
     """
 
     def __init__(self, rules: Rules, upstream: Upstream) -> None:
@@ -93,7 +93,7 @@ class Metered:
         self.limit: str | None = None
         self.ended = threading.Event()
         self.requests = 0
-        self.over_budget: BudgetReached | None = None
+        self.unpaid: BenchmarkError | None = None
         self.served: str | None = None
         self.flags: set[str] = set()
         self._turn = asyncio.Lock()

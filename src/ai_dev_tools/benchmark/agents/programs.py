@@ -113,8 +113,8 @@ def play_program(case: Case, behind: Behind, played: Played, stop: threading.Eve
             run = _Run(program, sandbox, case, run_folder, key, question, behind.meter)
             ended = run.watched((out, err), account, stop)
         _fill(played, account, run.wall_s or time.perf_counter() - started)
-        if account.over_budget is not None:
-            raise account.over_budget
+        if account.unpaid is not None:
+            raise account.unpaid
         if stop.is_set():
             return
         played.answer = run.answer(out, account)

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from ai_dev_tools.benchmark._util import wire
-from ai_dev_tools.benchmark.agents.counting import Called, Reader, listed
+from ai_dev_tools.benchmark.agents.counting import Called, Lines, Reader, listed
 from ai_dev_tools.benchmark.agents.forcing import CHAT, DeclinedRequest, cap_of, wants_usage
 from ai_dev_tools.benchmark.endpoints.openai_stream import table
 
@@ -95,7 +95,7 @@ class Translator:
         self._reader = Reader(CHAT, streamed=self._streamed)
         self._about = {"id": f"chatcmpl-{secrets.token_hex(6)}", "created": CREATED, "model": body.get("model")}
         self._said_calls = 0
-        self._begun = b""
+        self._lines = Lines()
 
     @property
     def heard(self) -> Any:
@@ -106,15 +106,13 @@ class Translator:
         self._reader.feed(piece)
         if not self._streamed:
             return b""
-        *ended, self._begun = (self._begun + piece).split(b"\n")
-        return b"".join(self._events(line) for line in ended)
+        return b"".join(self._events(line) for line in self._lines.feed(piece))
 
     def end(self) -> bytes:
         """What the agent gets of the rest."""
         self._reader.end()
         if self._streamed:
-            rest, self._begun = self._begun, b""
-            return self._events(rest)
+            return self._events(self._lines.rest())
         heard = self.heard
         message: dict[str, Any] = {"role": "assistant", "content": heard.text}
         if heard.calls:
