@@ -45,6 +45,14 @@ def test_a_long_file_is_read_in_parts() -> None:
     assert call("read_file", path="app/long.py", start=999) == "app/long.py has 400 lines"
 
 
+def test_lines_have_the_numbers_that_tools_give_them() -> None:
+    """A form feed does not end a line for a compiler, an index of symbols, or `grep -n`."""
+    actions = FileActions({"old.py": "a = 1\n\f\nb = '\x1c'\nc = 3\n"})
+    assert actions.call("list_files", {}).text == "old.py (4 lines)"
+    assert actions.call("search", {"pattern": "c ="}).text == "old.py:4: c = 3"
+    assert actions.call("read_file", {"path": "old.py", "start": 4}).text == "old.py, lines 4 to 4 of 4:\nc = 3"
+
+
 def test_what_is_searched_for_is_text_and_no_pattern() -> None:
     assert call("search", pattern="os.getcwd()", path="") == "app/main.py:5: return os.getcwd()"
     assert call("search", pattern=".*", path="") == "no line contains it"

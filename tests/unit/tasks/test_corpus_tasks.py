@@ -273,6 +273,16 @@ def test_an_excerpt_keeps_decorators_and_the_order_of_the_file() -> None:
     assert cut == "LIMIT: int = 3\n\n\n@first\n@second(\n    1\n)\ndef decorated():\n    return 1\n"
 
 
+@pytest.mark.parametrize("within", ["\f", "\v", "\x1c", "\x85", "\u2028"])
+def test_a_line_of_an_excerpt_is_what_the_compiler_and_grep_call_one(within: str) -> None:
+    """A form feed between functions, as in sources of CPython, does not begin a line."""
+    text = f"A = 1\n{within if within in chr(12) else '# ' + within}\n\ndef b():\n    return 2\n\n\nC = 3\n"
+    assert Excerpt(file="x.py", symbols=("b",)).cut(text) == "def b():\n    return 2\n"
+    assert Excerpt(file="x.py", start_line=8, end_line=8).cut(text) == "C = 3\n"
+    with pytest.raises(ConfigurationError, match="ends at line 9, but the file has 8 lines"):
+        Excerpt(file="x.py", start_line=8, end_line=9).cut(text)
+
+
 def test_an_excerpt_by_lines_is_inclusive_and_counts_from_one() -> None:
     assert Excerpt(file="m.txt", start_line=1, end_line=3).cut("a\nb\nc\nd\n") == "a\nb\nc\n"
 

@@ -1,4 +1,4 @@
-"""Show untrusted text as a single visible line, whatever it contains."""
+"""Lines: untrusted text as a single visible one, and the numbered ones of a file."""
 
 from __future__ import annotations
 
@@ -14,3 +14,8 @@ def visible_line(text: object, most: int = MOST) -> str:
         most: maximum number of characters shown.
     """
     return visible(shorten(str(text), most).replace("\r", "\n").replace("\n", " "), keep_lines=False)
+
+
+def numbered_lines(text: str) -> list[str]:
+    """The lines of a file's text as compilers and `grep -n` count them: a form feed, for one, does not end a line."""
+    return text.removesuffix("\n").split("\n") if text else []

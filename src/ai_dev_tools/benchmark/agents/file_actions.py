@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from ai_dev_tools.benchmark._util.json_values import JsonValue
+from ai_dev_tools.benchmark._util.lines import numbered_lines
 from ai_dev_tools.benchmark._util.text import nearest
 from ai_dev_tools.benchmark.agents.actions import ActionResult
 from ai_dev_tools.benchmark.errors import ConfigurationError
@@ -88,7 +89,7 @@ class FileActions:
         below = self._below(path)
         if not below:
             return self._no_such(path)
-        lines = [f"{name} ({len(self._texts[name].splitlines())} lines)" for name in below]
+        lines = [f"{name} ({len(numbered_lines(self._texts[name]))} lines)" for name in below]
         if len(lines) > MOST_ENTRIES:
             lines = list(_folders(below, path))
         return _bounded(lines, MOST_ENTRIES, "entries", "name a folder to see more")
@@ -96,7 +97,7 @@ class FileActions:
     def _read(self, path: str, start: int) -> str:
         if path not in self._texts:
             return self._no_such(path)
-        lines = self._texts[path].splitlines()
+        lines = numbered_lines(self._texts[path])
         if start > len(lines):
             return f"{path} has {len(lines)} lines"
         part = lines[start - 1 : start - 1 + READ_LINES]
@@ -113,7 +114,7 @@ class FileActions:
             f"{name}:{number}: {line.strip()[:MOST_LINE]}"
             for name in below
             if pattern in self._texts[name]
-            for number, line in enumerate(self._texts[name].splitlines(), start=1)
+            for number, line in enumerate(numbered_lines(self._texts[name]), start=1)
             if pattern in line
         ]
         return (

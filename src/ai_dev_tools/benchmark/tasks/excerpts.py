@@ -9,6 +9,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from ai_dev_tools.benchmark._util.lines import numbered_lines
 from ai_dev_tools.benchmark.errors import ConfigurationError
 
 
@@ -46,7 +47,7 @@ class Excerpt(BaseModel):
         Raises:
             ConfigurationError: a symbol or line that the file does not have, or a file that is not Python.
         """
-        lines = text.splitlines()
+        lines = numbered_lines(text)
         if self.start_line is not None and self.end_line is not None:
             if self.end_line > len(lines):
                 raise ConfigurationError(
