@@ -284,8 +284,18 @@ def test_auto_without_anything_says_what_was_tried_and_the_three_ways_out(nobody
 def test_auto_suggests_the_one_server_that_answers(
     fake: ScriptedOllama, nobody: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ai_dev_tools.benchmark.endpoints.auto.COMMON_PORT", fake.port)
+    monkeypatch.setattr("ai_dev_tools.benchmark.endpoints.auto.OLLAMA_PORT", fake.port)
     assert f"endpoint={fake.url}" in failure(EndpointSpec(kind="auto", port=nobody))
+
+
+def test_a_server_that_nobody_named_gets_no_token(
+    fake: ScriptedOllama, nobody: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The token goes to the addresses of the settings and to OLLAMA_HOST, and not to whatever has the usual port."""
+    monkeypatch.setattr("ai_dev_tools.benchmark.endpoints.auto.OLLAMA_PORT", fake.port)
+    monkeypatch.setenv("LAB_TOKEN", "secret")
+    assert f"endpoint={fake.url}" in failure(EndpointSpec(kind="auto", port=nobody, token_env="LAB_TOKEN"))
+    assert fake.asked and not fake.credentials
 
 
 def test_an_engine_without_permission_is_named(nobody: int, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ class ScriptedOllama:
         pulls: what each call of `/api/pull` sends, in turn, the last one again and again; the word "break" ends the
             connection there, and a pull that says success adds the model.
         token: bearer token that it wants, if any.
-        asked: paths of the requests that came.
+        asked: paths of the requests that came; `credentials`: what they had as Authorization, if anything.
     """
 
     models: dict[str, str] = field(default_factory=dict)
@@ -28,6 +28,7 @@ class ScriptedOllama:
     token: str | None = None
     version: str = "0.0.0-fake"
     asked: list[str] = field(default_factory=list)
+    credentials: list[str] = field(default_factory=list)
     url: str = ""
 
     @contextmanager
@@ -63,6 +64,7 @@ class ScriptedOllama:
 
             def _allowed(self) -> bool:
                 fake.asked.append(self.path)
+                fake.credentials += filter(None, [self.headers.get("Authorization")])
                 return fake.token is None or self.headers.get("Authorization") == f"Bearer {fake.token}"
 
             def _pull(self, model: str) -> None:

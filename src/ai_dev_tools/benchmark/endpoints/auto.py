@@ -22,9 +22,6 @@ from ai_dev_tools.benchmark.endpoints.ollama_client import OllamaClient
 from ai_dev_tools.benchmark.endpoints.probing import is_ollama
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
 
-COMMON_PORT = OLLAMA_PORT
-
-
 WAYS_OUT = "Start Ollama, or choose endpoint=container with Docker or Podman running, or choose profile=embedded"
 
 
@@ -58,9 +55,9 @@ def choose(spec: EndpointSpec) -> EndpointSpec:
     named = host_url(os.environ.get("OLLAMA_HOST", ""))
     if named and is_ollama(named, headers):
         return with_kind(spec, named)
-    common = f"http://{join(spec.host, COMMON_PORT)}"
+    common = f"http://{join(spec.host, OLLAMA_PORT)}"
     hint = f"an Ollama answers at {common}: endpoint={common} serves all instances from it, one model after the other"
-    only_common = spec.port != COMMON_PORT and is_ollama(common, headers)
+    only_common = spec.port != OLLAMA_PORT and is_ollama(common)  # nobody named it: it gets no token
     chosen, engine_problem = ("process", "") if shutil.which("ollama") else _container()
     if chosen is not None:
         if only_common:
