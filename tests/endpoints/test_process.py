@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -134,3 +135,15 @@ def test_memory_promised_to_one_start_is_not_promised_to_another(spec: EndpointS
         pass
     with memory.reserved(other):
         pass
+
+
+def test_memory_that_cannot_be_reserved_is_one_line(
+    spec: EndpointSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")  # as little can be written below it as on a full disk
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "file"))
+    with (
+        pytest.raises(ConfigurationError, match=r"cannot reserve memory in .*TMPDIR"),
+        memory.reserved(replace(spec, memory_gb=0.001)),
+    ):
+        pytest.fail("nothing was reserved")

@@ -58,6 +58,15 @@ def test_a_full_disk_does_not_hide_what_is_wrong(capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().err == "error: cannot write 0.json: No space left on device. Free disk space\n"
 
 
+def test_a_log_that_cannot_be_written_is_not_what_ends_a_script(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "logs").write_text("")
+    with job(tmp_path / "logs" / "script.log") as say:
+        say("working")
+    assert capsys.readouterr().err == "working\n"
+
+
 def test_a_mistake_of_ours_is_not_hidden() -> None:
     with pytest.raises(ZeroDivisionError), job():
         1 / 0  # noqa: B018

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import re
@@ -190,3 +191,18 @@ def test_a_run_is_judged_by_its_own_plan_though_others_were_declared_since() -> 
     assert up_to(ledger, "second") == ledger[:2]
     assert up_to(ledger, "third") == ledger
     assert up_to(ledger, None) == up_to(ledger, "unknown") == ledger
+
+
+def test_a_ledger_that_cannot_be_read_or_written_is_one_line(ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert declare_plan(ledger, plan_of())
+
+    def refused(path: Path) -> None:
+        raise PermissionError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr(Path, "touch", refused)
+    with pytest.raises(ConfigurationError, match=r"cannot write .*: Read-only file system"):
+        declare_plan(ledger, plan_of())
+    ledger.unlink()
+    ledger.mkdir()
+    with pytest.raises(ConfigurationError, match=r"cannot read .*: Is a directory"):
+        read_plans(ledger)

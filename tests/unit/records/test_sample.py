@@ -231,6 +231,19 @@ def test_a_damaged_block_file_is_one_line_with_the_place(tmp_path: Path) -> None
         read_block(path)
 
 
+@pytest.mark.parametrize("content", [b"[" * 100_000, b'{"answer":' + b"[" * 100_000])
+def test_a_block_file_that_is_nested_too_deeply_is_one_line(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "block.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(ConfigurationError, match=r"block.jsonl line 1 is not a sample"):
+        read_block(path)
+
+
+def test_a_block_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"cannot read .*gone.jsonl: No such file"):
+        read_block(tmp_path / "gone.jsonl")
+
+
 # --- writing ------------------------------------------------------------------------------------------------------
 
 

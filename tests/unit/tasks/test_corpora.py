@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
 from ai_dev_tools.benchmark.tasks.corpora import Corpus, find_corpus, is_safe_path, load_corpora
 from support.corpora import corpus
 from support.repository import ROOT
@@ -38,7 +38,7 @@ BAD_ENTRIES: dict[str, tuple[Callable[[dict[str, object]], object], str]] = {
         "needs the sha256 of the archive",
     ),
     "invented licence": (lambda c: c | {"license": "Free For All"}, "SPDX"),
-    "not a mapping": (lambda c: ["demo"], "not a mapping"),
+    "not a mapping": (lambda c: ["demo"], "expected a mapping of settings, found list"),
 }
 
 
@@ -52,7 +52,27 @@ def test_a_wrong_entry_is_one_line_naming_the_file(
     with pytest.raises(ConfigurationError) as caught:
         load_corpora(path)
     assert reason in str(caught.value)
-    assert "corpora.yaml" in str(caught.value)
+    assert str(caught.value).startswith(f"{path}: demo: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_all_mistakes_are_told_at_once_each_with_its_corpus(tmp_path: Path) -> None:
+    entry = corpus().model_dump(exclude={"id"})
+    path = tmp_path / "corpora.yaml"
+    path.write_text(yaml.safe_dump({"one": entry | {"sha256": "abc"}, "two": entry, "three-all": entry, "four": 4}))
+    with pytest.raises(ConfigurationErrors) as caught:
+        load_corpora(path)
+    places = [line.removeprefix(f"{path}: ").partition(":")[0] for line in caught.value.lines]
+    assert sorted(places) == ["four", "one", "three-all"]
+
+
+@pytest.mark.parametrize("content", ["[demo]", "demo: {", "\x00", "a: &a [*a]", None])
+def test_a_file_that_is_no_list_of_corpora_is_one_line(content: str | None, tmp_path: Path) -> None:
+    path = tmp_path / "corpora.yaml"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(ConfigurationError, match=r"corpora\.yaml") as caught:
+        load_corpora(path)
     assert "\n" not in str(caught.value)
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from ai_dev_tools.benchmark._util import package_index
 from ai_dev_tools.benchmark._util.package_index import read_pip_settings
+from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.tasks import corpus_files
 from ai_dev_tools.benchmark.tasks.corpora import CorpusInvalid, CorpusUnavailable, find_corpus
 from ai_dev_tools.benchmark.tasks.corpus_files import fetch_corpus, is_complete
@@ -97,6 +98,13 @@ def test_credentials_are_not_sent_to_another_host(
     monkeypatch.setenv("PIP_INDEX_URL", index.url.replace("//127.0.0.1", "//user:secret@localhost"))
     fetch_corpus(corpus(), tmp_path / "demo")
     assert index.authorised == ["/simple/demo/"]
+
+
+def test_a_corpus_that_cannot_be_written_is_one_line(index: Index, tmp_path: Path) -> None:
+    index.files["demo-1.0.tar.gz"] = GOOD_SDIST
+    (tmp_path / "full").write_text("")  # a file where the folder should be, since root can write everywhere
+    with pytest.raises(ConfigurationError, match=r"corpus demo: cannot write .*full.*Free disk space"):
+        fetch_corpus(corpus(), tmp_path / "full" / "demo")
 
 
 # --- what cannot be fetched is skipped with a reason; nothing is left behind ---------------------------------------

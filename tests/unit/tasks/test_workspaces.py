@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from collections.abc import Callable
@@ -172,6 +173,20 @@ def test_what_cannot_be_a_workspace_is_one_line(
     assert "\n" not in str(caught.value)
 
 
+def test_a_file_that_cannot_be_read_is_one_line(mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = Path.read_bytes
+
+    def refused(path: Path) -> bytes:  # as with mode 000; who runs the tests may be root
+        if path.name == "util.py":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    with pytest.raises(ConfigurationError) as caught:
+        files_of(task_of(tmp_path, {"path": str(mine)}), tmp_path)
+    assert f"{mine}/app/util.py cannot be read: Permission denied. Make it readable" in str(caught.value)
+
+
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty" / ".git").mkdir(parents=True)
     with pytest.raises(ConfigurationError, match="it contains no files"):
@@ -302,6 +317,30 @@ def test_a_commit_that_an_address_lacks_is_one_line(mine: Path, commit: str, tmp
         fetched(task, tmp_path)
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.glob(".git.*"))
+
+
+@pytest.mark.parametrize(
+    ("lost", "words"),
+    [("app/util.py", r"git cannot read app/util.py \([0-9a-f]{40}\)"), ("app", "git cannot list its files: ")],
+)
+def test_a_repository_that_lacks_an_object_is_one_line(
+    lost: str, words: str, mine: Path, commit: str, tmp_path: Path
+) -> None:
+    """As a partial clone without a network, or a damaged disk."""
+    digest = git(mine, "rev-parse", f"{commit}:{lost}")
+    (mine / ".git" / "objects" / digest[:2] / digest[2:]).unlink()
+    with pytest.raises(ConfigurationError, match=f"{words}.*git fsck") as caught:
+        fetched(task_of(tmp_path, {"git": str(mine), "commit": commit}), tmp_path)
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.glob(".git.*"))
+
+
+def test_a_repository_that_cannot_be_written_is_one_line(mine: Path, commit: str, tmp_path: Path) -> None:
+    task = task_of(tmp_path, {"git": str(mine), "commit": commit})
+    ((name, source),) = task.repositories.items()
+    (tmp_path / "full").write_text("")  # a file where the folder should be, since root can write everywhere
+    with pytest.raises(ConfigurationError, match=r"cannot be written to .*full.*Free disk space"):
+        fetch_repository(source, tmp_path / "full" / name, task.folder, "case1.yaml")
 
 
 NOT_A_COMMIT: dict[str, tuple[dict[str, Any], str]] = {

@@ -6,7 +6,7 @@ import importlib.metadata
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,7 +21,7 @@ from ai_dev_tools.benchmark.execution.provenance import read_sessions
 from ai_dev_tools.benchmark.prompts.tool_results import ToolResult
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.plan import read_plans
-from ai_dev_tools.benchmark.records.sample import Sample, decode
+from ai_dev_tools.benchmark.records.sample import Sample, iter_block
 from ai_dev_tools.benchmark.reporting.machine import PACKAGES
 
 PACKAGE = "ai-dev-tools-benchmark"
@@ -86,25 +86,9 @@ def block_facts(root: Path, names: Iterable[str]) -> list[BlockFacts]:
 
 def _block(path: Path, name: str) -> BlockFacts:
     facts = BlockFacts(name)
-    for sample in stream_block(path):
+    for sample in iter_block(path):
         facts.take(sample)
     return facts
-
-
-def stream_block(path: Path) -> Iterator[Sample]:
-    """Samples of a block file, one at a time.
-
-    Raises:
-        ConfigurationError: a line is not a sample.
-    """
-    with open(path, "rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                yield decode(line)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                raise ConfigurationError(
-                    f"{path} line {number} is not a sample ({error})", remedy="Delete the file; it is made again"
-                ) from None
 
 
 def read_report(report: Path) -> JsonFields:

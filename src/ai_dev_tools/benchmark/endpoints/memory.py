@@ -6,12 +6,12 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ai_dev_tools.benchmark.endpoints.base import EndpointSpec
 from ai_dev_tools.benchmark.endpoints.launching import say
-from ai_dev_tools.benchmark.errors import StartupTimeoutError
+from ai_dev_tools.benchmark.errors import ConfigurationError, StartupTimeoutError
 
 _POLL_S = 1.0
 
@@ -24,13 +24,13 @@ def reserved(spec: EndpointSpec) -> Iterator[None]:
 
     Raises:
         StartupTimeoutError: it does not become free within the start-up time.
+        ConfigurationError: the reservation cannot be written.
     """
     if spec.memory_gb is None:
         yield
         return
     needed = int(spec.memory_gb * 1e9)
     folder = Path(tempfile.gettempdir()) / f"ai-dev-tools-memory-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
     reservation = folder / f"{os.getpid()}-{spec.instance}"
     deadline = time.monotonic() + spec.startup_timeout_s
     told = False
@@ -47,22 +47,34 @@ def reserved(spec: EndpointSpec) -> Iterator[None]:
             time.sleep(_POLL_S)
         yield
     finally:
-        reservation.unlink(missing_ok=True)
+        with suppress(OSError):
+            reservation.unlink()
 
 
 def _reserve(reservation: Path, needed: int) -> bool:
     """Record the reservation if there is enough free memory; one process at a time decides."""
     import fcntl
 
+    try:
+        reservation.parent.mkdir(mode=0o700, exist_ok=True)
+        with (reservation.parent / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return _recorded(reservation, needed)
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot reserve memory in {reservation.parent}: {error.strerror}",
+            remedy="Make the folder for temporary files (TMPDIR) writable, or leave out `memory_gb`",
+        ) from None
+
+
+def _recorded(reservation: Path, needed: int) -> bool:
     import psutil
 
-    with (reservation.parent / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        others = sum(_claimed(path) for path in reservation.parent.glob("*-*") if path != reservation)
-        if psutil.virtual_memory().available - others < needed:
-            return False
-        reservation.write_text(str(needed))
-        return True
+    others = sum(_claimed(path) for path in reservation.parent.glob("*-*") if path != reservation)
+    if psutil.virtual_memory().available - others < needed:
+        return False
+    reservation.write_text(str(needed))
+    return True
 
 
 def _claimed(reservation: Path) -> int:

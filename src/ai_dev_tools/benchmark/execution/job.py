@@ -34,8 +34,9 @@ def job(log_file: str | Path | None = None) -> Iterator[Say]:
         watch_parent(int(run), end_now)
     log = Path(log_file) if log_file else None
     if log:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text("")
+        with suppress(OSError):  # as below: whatever cannot be written is the reason that is said
+            log.parent.mkdir(parents=True, exist_ok=True)
+            log.write_text("")
 
     def say(line: str) -> None:
         line = visible_line(line)

@@ -216,7 +216,8 @@ def read_plans(path: Path) -> list[DeclaredPlan]:
     """The ledger's plans, oldest first; empty if there is none.
 
     Raises:
-        ConfigurationError: a line is not a plan, does not match its hash, or does not follow the line before it.
+        ConfigurationError: a line is not a plan, does not match its hash, or does not follow the line before it; or the file
+            cannot be read.
     """
     return parse_plans(_genuine_lines(_content_of(path), str(path)))
 
@@ -250,7 +251,12 @@ def declare_plan(path: Path, plan: Plan) -> bool:
     """
     lines = _genuine_lines(_content_of(path), str(path))
     if any(json.loads(line)["plan"] == plan.digest for line in lines):
-        path.touch()
+        try:
+            path.touch()
+        except OSError as error:
+            raise ConfigurationError(
+                f"cannot write {path}: {error.strerror}", remedy="Make the results folder writable"
+            ) from None
         return False
     row = _row(plan.digest, utc_stamp(), _link(lines), plan)
     lines.append(json.dumps(row, ensure_ascii=False).encode())
@@ -277,7 +283,12 @@ def _link(lines: Sequence[bytes]) -> str | None:
 
 
 def _content_of(path: Path) -> bytes:
-    return path.read_bytes() if path.exists() else b""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise ConfigurationError(f"cannot read {path}: {error.strerror}") from None
 
 
 def _genuine_lines(data: bytes, where: str) -> list[bytes]:

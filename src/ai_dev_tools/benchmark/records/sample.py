@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -236,18 +236,32 @@ def read_block(path: Path) -> list[Sample]:
     """All samples of a block file, in its order.
 
     Raises:
-        ConfigurationError: a line is not a sample.
+        ConfigurationError: a line is not a sample, or the file cannot be read.
     """
-    samples = []
-    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
-        try:
-            samples.append(decode(line))
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise ConfigurationError(
-                f"{path} line {number} is not a sample ({error})",
-                remedy="Delete the file; it is made again from its samples",
-            ) from None
-    return samples
+    return list(iter_block(path))
+
+
+def iter_block(path: Path) -> Iterator[Sample]:
+    """Samples of a block file, one at a time.
+
+    Raises:
+        ConfigurationError: a line is not a sample, or the file cannot be read.
+    """
+    number = 0
+    try:
+        with open(path, "rb") as file:
+            for line in file:
+                number += 1
+                yield decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigurationError(
+            f"{path} line {number} is not a sample ({error})",
+            remedy="Delete the file; it is made again from its samples",
+        ) from None
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot read {path}: {error.strerror}", remedy="Run the same command again; it is made from its samples"
+        ) from None
 
 
 def write_block(path: Path, samples: Iterable[Sample]) -> None:

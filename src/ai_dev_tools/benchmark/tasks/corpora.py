@@ -10,21 +10,20 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal, Self
 
-import yaml
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
-    ValidationError,
     field_serializer,
     field_validator,
     model_validator,
 )
 
 from ai_dev_tools.benchmark._util.text import nearest
-from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
+from ai_dev_tools.benchmark.config.parsing import parse, read_yaml
+from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, ConfigurationErrors
 
 EVERYTHING = "all"
 """In place of a list of members: all that are text."""
@@ -150,16 +149,22 @@ def load_corpora(path: Path) -> dict[str, Corpus]:
     """Read `corpora.yaml` (id -> the fields of `Corpus`) into corpora by id.
 
     Raises:
-        ConfigurationError: one line naming the file and field.
+        ConfigurationErrors: one line per mistake, naming file, corpus and field.
     """
-    try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}
-        if taken := next((key for key in raw if str(key).endswith(_WHOLE)), None):
-            raise ConfigurationError(f"{path}: {taken}: an id has no '-' (`{_WHOLE}` names all of an archive)")
-        return {key: Corpus(**{"id": key, **fields}) for key, fields in raw.items()}
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in (first["loc"] or ("corpus",)))
-        raise ConfigurationError(f"{path}: {where}: {first['msg']} (got {str(first['input'])[:80]!r})") from None
-    except (OSError, yaml.YAMLError, TypeError, AttributeError) as error:
-        raise ConfigurationError(f"{path}: not a mapping of corpora ({type(error).__name__}: {error})") from None
+    data = read_yaml(path) or {}
+    if not isinstance(data, dict):
+        raise ConfigurationError(f"{path}: expected corpora by their ids, found {type(data).__name__}")
+    found: dict[str, Corpus] = {}
+    lines: list[str] = []
+    for key, fields in data.items():
+        where = f"{path}: {key}"
+        if str(key).endswith(_WHOLE):
+            lines.append(f"{where}: an id has no '-' (`{_WHOLE}` names all of an archive)")
+            continue
+        try:
+            found[str(key)] = parse(Corpus, {"id": str(key), **fields} if isinstance(fields, dict) else fields, where)
+        except ConfigurationError as error:
+            lines += str(error).splitlines()
+    if lines:
+        raise ConfigurationErrors(lines)
+    return found

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.records.sample import write_atomically
 from ai_dev_tools.benchmark.tasks.corpora import Corpus, CorpusInvalid, CorpusUnavailable
 from ai_dev_tools.benchmark.tasks.corpus_archives import read_archive, read_wheel
@@ -41,7 +42,7 @@ def _unpacked(corpus: Corpus, folder: Path) -> dict[str, str]:
     Empty if that is not known or something was added.
     """
     try:
-        first, *rest = listing_of(folder).read_text(encoding="utf-8").splitlines()
+        first, *rest = listing_of(folder).read_text(encoding="utf-8").removesuffix("\n").split("\n")
     except (OSError, ValueError):
         return {}
     members = {line[66:]: line[:64] for line in rest}
@@ -64,9 +65,20 @@ def fetch_corpus(corpus: Corpus, destination: Path) -> None:
     Raises:
         CorpusUnavailable: offline, blocked, or not on the index.
         CorpusInvalid: a checksum differs, a member is missing, or the archive holds an unsafe member.
+        ConfigurationError: it cannot be written.
     """
     if is_complete(corpus, destination):
         return
+    try:
+        _fetch(corpus, destination)
+    except OSError as error:
+        raise ConfigurationError(
+            f"corpus {corpus.id}: cannot write {destination}: {error.strerror or error}",
+            remedy="Free disk space or make the folder writable",
+        ) from None
+
+
+def _fetch(corpus: Corpus, destination: Path) -> None:
     # The network libraries are imported only when something is fetched.
     from ai_dev_tools.benchmark._util.package_index import PackageIndexError
 

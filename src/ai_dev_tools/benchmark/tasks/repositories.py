@@ -25,6 +25,7 @@ _ELSEWHERE = (
     "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY",
     "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE",
 )  # fmt: skip
+_INCOMPLETE = "The repository may be a partial clone or damaged: see `git fsck`, or clone it again as a whole"
 _FILE_MODES, _LINK_MODE = ("100644", "100755"), "120000"
 
 
@@ -74,10 +75,21 @@ def fetch_repository(source: WorkspaceSource, destination: Path, base: Path, whe
     The folder appears whole or not at all. Binary files, submodules, and links to other files of the repository are left out.
 
     Raises:
-        ConfigurationError: no such repository or commit, it is too large, or a link in it leads out of it.
+        ConfigurationError: no such repository or commit, it is too large, a link in it leads out of it, git lacks part of it, or
+            it cannot be written.
     """
     if destination.is_dir():
         return
+    try:
+        _fetch(source, destination, base, where)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{where}: workspace {source.label} cannot be written to {destination}: {error.strerror or error}",
+            remedy="Free disk space or make the folder writable",
+        ) from None
+
+
+def _fetch(source: WorkspaceSource, destination: Path, base: Path, where: str) -> None:
     destination.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".git.") as scratch:
         if source.is_remote:
@@ -99,7 +111,9 @@ def fetch_repository(source: WorkspaceSource, destination: Path, base: Path, whe
 def _fetched(source: WorkspaceSource, repository: Path, where: str) -> Path:
     """A bare repository with the commit alone."""
     repository.mkdir()
-    _git(["init", "--quiet", "--bare"], repository)
+    begun = _git(["init", "--quiet", "--bare"], repository)
+    if begun.returncode:
+        raise ConfigurationError(f"{where}: git cannot make a repository in {repository}: {_reason(begun.stderr)}")
     command = ["fetch", "--quiet", "--depth", "1", "--no-tags", "--no-recurse-submodules", "--"]
     done = _git([*command, str(source.git), str(source.commit)], repository, FETCH_TIMEOUT_S)
     if done.returncode:
@@ -122,7 +136,7 @@ class _Entry:
 
 def _texts(repository: Path, source: WorkspaceSource, where: str) -> Iterator[tuple[str, bytes]]:
     about = f"{where}: workspace {source.label}"
-    entries = list(_listed(repository, str(source.commit)))
+    entries = list(_listed(repository, str(source.commit), about))
     for entry in entries:
         if not is_safe_path(entry.path):
             raise ConfigurationError(f"{about}: {entry.path!r} is a path that leads out of it")
@@ -133,10 +147,11 @@ def _texts(repository: Path, source: WorkspaceSource, where: str) -> Iterator[tu
             remedy="Use a folder of a clone as `path`",
         )
     links = [entry for entry in entries if entry.mode == _LINK_MODE]
-    for entry, target in _contents(repository, links):
+    for entry, target in _contents(repository, links, about):
         if not _stays_inside(entry.path, target.decode(errors="replace")):
             raise ConfigurationError(f"{about}: {entry.path} is a link that leads out of it")
-    yield from ((entry.path, content) for entry, content in _contents(repository, files) if is_text(content))
+    found = _contents(repository, files, about)
+    yield from ((entry.path, content) for entry, content in found if is_text(content))
 
 
 def _stays_inside(link: str, target: str) -> bool:
@@ -145,17 +160,23 @@ def _stays_inside(link: str, target: str) -> bool:
     return not (target.startswith("/") or place.split("/")[0] == "..")
 
 
-def _listed(repository: Path, commit: str) -> Iterator[_Entry]:
+def _listed(repository: Path, commit: str, about: str) -> Iterator[_Entry]:
     done = _git(["ls-tree", "-r", "-z", "-l", "--full-tree", commit], repository)
+    if done.returncode:
+        raise ConfigurationError(f"{about}: git cannot list its files: {_reason(done.stderr)}", remedy=_INCOMPLETE)
     for line in done.stdout.split(b"\0"):
-        about, _, path = line.partition(b"\t")
+        entry, _, path = line.partition(b"\t")
         if path:
-            mode, _, digest, size = about.decode().split()
+            mode, _, digest, size = entry.decode().split()
             yield _Entry(mode, digest, int(size) if size.isdigit() else 0, path.decode(errors="surrogateescape"))
 
 
-def _contents(repository: Path, entries: Sequence[_Entry]) -> Iterator[tuple[_Entry, bytes]]:
-    """What git keeps of each file, in the same order."""
+def _contents(repository: Path, entries: Sequence[_Entry], about: str) -> Iterator[tuple[_Entry, bytes]]:
+    """What git keeps of each file, in the same order.
+
+    Raises:
+        ConfigurationError: git does not have one of them, or ends early.
+    """
     if not entries:
         return
     wanted = "".join(f"{entry.digest}\n" for entry in entries).encode()
@@ -168,9 +189,13 @@ def _contents(repository: Path, entries: Sequence[_Entry]) -> Iterator[tuple[_En
         ) as process:  # fmt: skip
             assert process.stdout is not None
             for entry in entries:
-                size = int(process.stdout.readline().split()[-1])
-                content = process.stdout.read(size)
-                process.stdout.read(1)
+                header = process.stdout.readline().split()  # `ID blob SIZE`, or `ID missing`
+                size = int(header[2]) if header[1:2] == [b"blob"] else -1
+                content = process.stdout.read(max(0, size))
+                if len(content) != size or process.stdout.read(1) != b"\n":
+                    raise ConfigurationError(
+                        f"{about}: git cannot read {entry.path} ({entry.digest})", remedy=_INCOMPLETE
+                    )
                 yield entry, content
 
 

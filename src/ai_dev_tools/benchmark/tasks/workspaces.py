@@ -162,7 +162,7 @@ def read_workspace(case: Case, source: WorkspaceSource, corpora: Path, base: Pat
 
     Raises:
         CorpusUnavailable: the package is not fetched.
-        ConfigurationError: the folder is missing, empty, too large, or a link in it leads out of it.
+        ConfigurationError: the folder is missing, empty, too large, not readable, or a link in it leads out of it.
     """
     globs, where = case.files, case.where
     root = source.folder(corpora, base)
@@ -175,9 +175,15 @@ def read_workspace(case: Case, source: WorkspaceSource, corpora: Path, base: Pat
     size, left_out = 0, []
     for name in _matching(root, globs, about):
         path = root / name
-        size += path.stat().st_size
-        _refuse_large(path, size, len(found), about)
-        content = path.read_bytes()
+        try:
+            size += path.stat().st_size
+            _refuse_large(path, size, len(found), about)
+            content = path.read_bytes()
+        except OSError as error:
+            raise ConfigurationError(
+                f"{about}: {path} cannot be read: {error.strerror}",
+                remedy="Make it readable, or name other files with `files`",
+            ) from None
         if not is_text(content):
             left_out.append(name)
             continue
