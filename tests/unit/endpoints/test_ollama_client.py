@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ai_dev_tools.benchmark._util.deadline import Deadline
 from ai_dev_tools.benchmark.endpoints import chat as client_module
 from ai_dev_tools.benchmark.endpoints.ollama_client import OllamaClient, Reply
 from ai_dev_tools.benchmark.errors import (
@@ -187,20 +188,20 @@ def test_the_limit_is_for_the_whole_request(script: Script) -> None:
 def test_a_limit_that_comes_with_the_end_of_an_answer_disturbs_neither_it_nor_the_next(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    class LateTimer(threading.Timer):
-        """Fires when told to, and cannot be cancelled any more."""
+    class Kept(Deadline):
+        def __init__(self, timeout_s: float) -> None:
+            super().__init__(timeout_s)
+            limits.append(self)
 
-        def start(self) -> None:
-            timers.append(self)
-
-        def cancel(self) -> None: ...
-
-    timers: list[LateTimer] = []
-    monkeypatch.setattr(threading, "Timer", LateTimer)
+    limits: list[Deadline] = []
+    monkeypatch.setattr(client_module, "Deadline", Kept)
     with serving(streams(piece("a"), line(FINAL))) as server:
         client, reply = OllamaClient(server.url), Reply()
         client.chat(PAYLOAD, 30, reply)
-        timers[0].function()
+        limits[0].ends = 0.0  # it passes now
+        with Deadline(0.0) as other:  # who watches looks at all
+            while not other.passed:
+                time.sleep(0.01)
         client.chat(PAYLOAD, 30, Reply())
         assert server.connections == 1
     assert reply.text == "a"

@@ -5,6 +5,8 @@ A socket's timeout restarts with each byte, so a trickle never hits it.
 
 from __future__ import annotations
 
+import math
+import os
 import socket
 import threading
 import time
@@ -18,48 +20,84 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 _of_thread = threading.local()
 
 
+class _Watcher:
+    """One thread for the limits of all exchanges: a timer for each would cost a tenth of what a short exchange does."""
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        self._open: set[Deadline] = set()
+        self._wakes_at = math.inf
+        self._watching = False
+
+    def add(self, deadline: Deadline) -> None:
+        with self.changed:
+            self._open.add(deadline)
+            if not self._watching:
+                self._watching = True
+                threading.Thread(target=self._watch, name="deadlines", daemon=True).start()
+            elif deadline.ends < self._wakes_at:  # rarely: limits are alike, and a later one ends later
+                self.changed.notify()
+
+    def remove(self, deadline: Deadline) -> None:
+        with self.changed:
+            self._open.discard(deadline)
+
+    def _watch(self) -> None:
+        with self.changed:
+            while True:
+                for deadline in [one for one in self._open if one.ends <= time.perf_counter()]:
+                    self._open.discard(deadline)
+                    deadline.end()
+                self._wakes_at = min((one.ends for one in self._open), default=math.inf)
+                self.changed.wait(min(threading.TIMEOUT_MAX, max(0.0, self._wakes_at - time.perf_counter())))
+
+
+_watcher = _Watcher()
+
+
+def _watch_anew() -> None:
+    """A forked process has no threads, and locks as they happened to be."""
+    global _watcher
+    _watcher = _Watcher()
+
+
+os.register_at_fork(after_in_child=_watch_anew)
+
+
 class Deadline:
     """While its body runs, this thread's exchange through a `pool` of this module ends when time is up.
 
     Attributes:
+        ends: when that is, by `time.perf_counter`.
         passed: whether it did.
     """
 
     def __init__(self, timeout_s: float) -> None:
-        self._ends = time.perf_counter() + timeout_s
+        self.ends = time.perf_counter() + timeout_s
         self.passed = False
-        self._over = False
-        self._lock = threading.Lock()
         self._socket: socket.socket | None = None
-        self._timer: threading.Timer | None = None
 
     def watch(self, used: socket.socket | None) -> None:
         """This is the socket of the exchange."""
-        with self._lock:
+        with _watcher.changed:
             self._socket = used
-        if self.passed:
-            self._shut()
+            if self.passed:
+                self._shut()
 
     def __enter__(self) -> Deadline:
         _of_thread.deadline = self
-        self._timer = threading.Timer(max(0.0, self._ends - time.perf_counter()), self._end)
-        self._timer.daemon = True
-        self._timer.start()
+        _watcher.add(self)
         return self
 
     def __exit__(self, *_: object) -> None:
+        # From here on the limit is too late: the whole answer is there, and its connection may serve the next request.
+        _watcher.remove(self)
         _of_thread.deadline = None
-        if self._timer:
-            self._timer.cancel()
-        with self._lock:
-            self._over = True
 
-    def _end(self) -> None:
-        with self._lock:
-            if self._over:  # too late: the whole answer is there, and its connection may serve the next request
-                return
-            self.passed = True
-            self._shut()
+    def end(self) -> None:
+        """Time is up."""
+        self.passed = True
+        self._shut()
 
     def _shut(self) -> None:
         with suppress(OSError, ValueError):
