@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ from ai_dev_tools.benchmark.records.endpoint_spec import is_url
 
 EMBEDDED = "ai_dev_tools.benchmark.endpoints.embedded"
 SERVERS = frozenset(("ollama", "llama-server"))
+_SOUNDS_LIKE_SERVER = re.compile("|".join((*SERVERS, EMBEDDED)).encode(), re.IGNORECASE)
 _HERE = ("127.0.0.1", "0.0.0.0", "::1", "::", "::ffff:127.0.0.1")
 
 
@@ -149,11 +151,21 @@ def _may_serve_here() -> bool:
 
 def _command_names_server(pid: str) -> bool:
     try:
-        with open(f"/proc/{pid}/cmdline", "rb") as line, open(f"/proc/{pid}/comm", "rb") as comm:
-            command = os.fsdecode(line.read()).split("\0")
-            return _is_server(os.fsdecode(comm.read()).strip(), command)
+        command, name = _beginning(f"/proc/{pid}/cmdline"), _beginning(f"/proc/{pid}/comm")
     except OSError:  # ended, or hidden from us: then its sockets are, too
         return False
+    if not (_SOUNDS_LIKE_SERVER.search(command) or _SOUNDS_LIKE_SERVER.search(name)):
+        return False
+    return _is_server(os.fsdecode(name).strip(), os.fsdecode(command).split("\0"))
+
+
+def _beginning(path: str) -> bytes:
+    """Of a small file, without what `open` adds: there may be a thousand processes."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(descriptor, 1 << 16)
+    finally:
+        os.close(descriptor)
 
 
 def _is_server(name: str, command: Sequence[str]) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -95,12 +97,13 @@ def samples_kept(block: Block) -> int:
     Those of tasks, arms and indices that it does not ask for do not count.
     """
     wanted = {f"{sample}.json" for sample in range(block.samples)}
-    folders = [
-        paths.sample_file(Path(block.results), model, task, approach, 0).parent
-        for model, task in _blocks_of_run(block)
-        for approach in block.approaches
-    ]
-    return sum(sum(path.name in wanted for path in folder.iterdir()) for folder in folders if folder.is_dir())
+    kept = 0
+    for model, task in _blocks_of_run(block):
+        for approach in block.approaches:
+            with suppress(FileNotFoundError, NotADirectoryError):
+                folder = paths.sample_file(Path(block.results), model, task, approach, 0).parent
+                kept += sum(entry.name in wanted for entry in os.scandir(folder))
+    return kept
 
 
 def _blocks_of_run(block: Block) -> list[tuple[str, str]]:

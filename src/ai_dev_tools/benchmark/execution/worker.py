@@ -19,6 +19,7 @@ from contextlib import suppress
 
 from ai_dev_tools.benchmark.execution import block_job
 from ai_dev_tools.benchmark.execution.job import end_in_order, end_now
+from ai_dev_tools.benchmark.execution.provenance import hardware
 from ai_dev_tools.benchmark.execution.start_block import TAKEN, WORKER
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -29,6 +30,7 @@ def main(listener: socket.socket) -> None:
     for name in SIGNALS:
         signal.signal(name, signal.SIG_DFL)  # Ctrl-C reaches the blocks, too, and those end in order
     signal.signal(signal.SIGCHLD, _reap)
+    hardware()  # which is the same for all blocks
     gc.freeze()
     while True:
         ready, _, _ = select.select([listener, sys.stdin], [], [])
