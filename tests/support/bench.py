@@ -82,6 +82,11 @@ class Bench:
     def path(self, approach: str, sample: int) -> Path:
         return self.folder / "samples" / "fake-1b" / "colours" / approach / f"{sample}.json"
 
+    def sessions(self) -> list[dict[str, Any]]:
+        """What was recorded of who answered, by session."""
+        recorded = json.loads((self.folder / "identity" / "fake-1b" / "colours.json").read_text())
+        return list(recorded["sessions"])
+
     def files(self, below: str = "samples") -> list[str]:
         root = self.folder / below
         return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())

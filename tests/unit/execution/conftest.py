@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ai_dev_tools.benchmark.execution import request as measure
+from ai_dev_tools.benchmark.execution.job import RUN_PID
 from support.bench import Bench, Fake
 
 
@@ -28,3 +29,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def bench(tmp_path: Path, fake: Fake) -> Bench:
     return Bench(tmp_path / "light", fake)
+
+
+@pytest.fixture
+def one_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All blocks belong to a run that lives."""
+    monkeypatch.setenv(RUN_PID, str(os.getpid()))

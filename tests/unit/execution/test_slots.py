@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Iterator
@@ -44,8 +43,7 @@ def fake(request: pytest.FixtureRequest) -> Iterator[Fake]:
 
 def recorded(bench: Bench) -> list[dict[str, Any]]:
     """What the last session recorded of the server's slots."""
-    sessions = json.loads((bench.folder / "identity" / "fake-1b" / "colours.json").read_text())["sessions"]
-    return list(sessions[-1]["slots"])
+    return list(bench.sessions()[-1]["slots"])
 
 
 def probes(fake: Fake) -> int:
@@ -131,12 +129,6 @@ def test_a_server_that_answers_at_once_is_not_taken_for_one_slot(bench: Bench) -
 
 
 # --- once per run ---------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def one_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All blocks belong to a run that lives."""
-    monkeypatch.setenv(RUN_PID, str(os.getpid()))
 
 
 @pytest.mark.usefixtures("one_run")

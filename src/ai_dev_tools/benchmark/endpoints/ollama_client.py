@@ -70,8 +70,8 @@ class OllamaClient(ChatClient):
 
     @classmethod
     def reach(cls, spec: EndpointSpec, url: str, headers: Mapping[str, str]) -> ReadyEndpoint:
-        pulling.ensure_model(url, spec.model, spec.instance, headers)
-        return probing.identify(url, "external", spec.model, headers=headers)
+        listed = pulling.ensure_model(url, spec.model, spec.instance, headers)
+        return probing.identify(url, "external", spec.model, headers=headers, listed=listed)
 
     @classmethod
     def loaded(cls, url: str, model: str, headers: Mapping[str, str]) -> dict[str, Any]:

@@ -151,21 +151,18 @@ def identify(
     *,
     pid: int | None = None,
     headers: Mapping[str, str] | None = None,
+    listed: JsonObject | None = None,
 ) -> ReadyEndpoint:
     """What the server says of itself and of the model, as a ReadyEndpoint.
+
+    Args:
+        listed: what it has just listed of the model; else it is asked.
 
     Raises:
         ModelError: the server does not have the model.
         EndpointConnectionError, ConfigurationError: it does not answer as Ollama does.
     """
-    models = installed_models(base_url, headers)
-    listed = find_model(models, model)
-    if listed is None:
-        there = ", ".join(sorted(models)) or "none"
-        raise ModelError(
-            f"{base_url} has no model {model!r} (it has: {there})",
-            remedy=f"Pull it with: ollama pull {model}",
-        )
+    listed = listed or _listed(base_url, model, headers)
     _, version = ask("GET", f"{base_url}/api/version", headers=headers)
     _, shown = ask("POST", f"{base_url}/api/show", headers=headers, json={"model": model})
     said = version.get("version") if isinstance(version, dict) else None
@@ -178,6 +175,17 @@ def identify(
         pid=pid,
         details=_details(listed, shown if isinstance(shown, dict) else {}),
         headers=dict(headers or {}),
+    )
+
+
+def _listed(base_url: str, model: str, headers: Mapping[str, str] | None) -> JsonObject:
+    models = installed_models(base_url, headers)
+    if (listed := find_model(models, model)) is not None:
+        return listed
+    there = ", ".join(sorted(models)) or "none"
+    raise ModelError(
+        f"{base_url} has no model {model!r} (it has: {there})",
+        remedy=f"Pull it with: ollama pull {model}",
     )
 
 

@@ -32,16 +32,20 @@ _NO_REGISTRY = re.compile(
 Say = Callable[[str], None]
 
 
-def ensure_model(base_url: str, model: str, instance: str, headers: Mapping[str, str] | None = None) -> None:
-    """Pull the model unless the server has it.
+def ensure_model(
+    base_url: str, model: str, instance: str, headers: Mapping[str, str] | None = None
+) -> JsonObject | None:
+    """Pull the model unless the server has it; what the server lists of a model that it has.
 
     Raises:
         ModelError: the registry has no such model.
         ConfigurationError: the server's disk is full.
         EndpointConnectionError: the download has stopped making progress.
     """
-    if find_model(installed_models(base_url, headers), model) is None:
+    listed = find_model(installed_models(base_url, headers), model)
+    if listed is None:
         pull(base_url, model, lambda text: print(f"{instance}: {text}", file=sys.stderr, flush=True), headers)
+    return listed
 
 
 def pull(base_url: str, model: str, say: Say, headers: Mapping[str, str] | None = None) -> None:

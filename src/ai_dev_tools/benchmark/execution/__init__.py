@@ -21,7 +21,7 @@ from ai_dev_tools.benchmark.execution.provenance import ModelMonitor
 from ai_dev_tools.benchmark.execution.request import chat_of, one_token
 from ai_dev_tools.benchmark.execution.stock import Log, Work, ask_again, require_scores, retryable, take_stock
 from ai_dev_tools.benchmark.execution.threads import RequestThreads
-from ai_dev_tools.benchmark.execution.warming import warm_up
+from ai_dev_tools.benchmark.execution.warming import is_warm, warm_up
 from ai_dev_tools.benchmark.plugins import load_plugins
 from ai_dev_tools.benchmark.prompts import Prompt
 from ai_dev_tools.benchmark.records.block import Block, in_dialect, named_api
@@ -126,6 +126,25 @@ def _over_budget(work: Work, error: BudgetReached) -> BudgetReached:
     )
 
 
+def _prepare(
+    work: Work, endpoint: ReadyEndpoint, threads: RequestThreads, monitor: ModelMonitor, log: Log, stop: threading.Event
+) -> list[slots.Slots]:
+    """Have the model loaded, record as what it is, and find out how much is sent at once to each replica."""
+    block, clients = work.block, threads.clients
+    loaded = monitor.loaded()
+    known = slots.known_slots(block, endpoint, loaded)
+    chat = one_token(block, work.most_demanding)
+    already = not (clients[0].negotiates or chat.tools) and is_warm(block, endpoint, loaded)
+    warm = [True] * len(clients) if already else warm_up(block, chat, clients, endpoint.replicas, log, stop)
+    monitor.accepted = clients[0].accepted
+    found = slots.find_slots(block, clients, warm, known)
+    for line in filter(None, (slots.in_words(one, endpoint, block.instance) for one in found)):
+        log(line)
+    monitor.slots = slots.to_record(found)
+    monitor.check(loaded if already else None)
+    return found
+
+
 def _measure(work: Work, endpoint: ReadyEndpoint, log: Log, stop: threading.Event) -> None:
     """Ask all missing cells; restart our own endpoint if it went away, a limited number of times."""
     progress = BlockProgress(work.block, len(work.missing), log)
@@ -137,15 +156,8 @@ def _measure(work: Work, endpoint: ReadyEndpoint, log: Log, stop: threading.Even
     while work.missing and not stop.is_set():
         threads = RequestThreads(work, endpoint, progress, monitor, stop, accepted, pace)
         with closing(Meter(endpoint.pid)) as meter:
-            known = slots.known_slots(work.block, endpoint)
-            chat = one_token(work.block, work.most_demanding)
-            warm = warm_up(work.block, chat, threads.clients, endpoint.replicas, log, stop)
-            monitor.accepted = accepted = threads.clients[0].accepted
-            found = slots.find_slots(work.block, threads.clients, warm, known)
-            for line in filter(None, (slots.in_words(one, endpoint, work.block.instance) for one in found)):
-                log(line)
-            monitor.slots = slots.to_record(found)
-            monitor.check()
+            found = _prepare(work, endpoint, threads, monitor, log, stop)
+            accepted = threads.clients[0].accepted
             meter.rescan()
             threads.run(meter, [one.usable for one in found])
         if threads.over and not stop.is_set():

@@ -72,22 +72,27 @@ class ModelMonitor:
         self._checked_at = -CHECK_INTERVAL_S
         self._loads: list[JsonObject] = []
 
-    def check(self) -> None:
-        """Ask as what the model is loaded, after a warm-up; updates `flags` and the file.
+    def loaded(self) -> list[JsonObject]:
+        """As what each replica has the model loaded just now.
 
         It is not an error if a server does not say: unknown values are null.
+        """
+        return [self._loaded(url) for url in self._endpoint.replicas]
+
+    def check(self, loaded: list[JsonObject] | None = None) -> None:
+        """Take in as what the model is loaded (default: it is asked), after a warm-up; updates `flags` and the file.
 
         Raises:
             ConfigurationError: the file cannot be written.
         """
         with self._lock:
-            self._check()
+            self._check(self.loaded() if loaded is None else loaded)
 
     def check_again(self) -> None:
         """Check again, unless that was done a moment ago; called for each answer that waited for a model load."""
         if time.monotonic() - self._checked_at >= CHECK_INTERVAL_S and self._lock.acquire(blocking=False):
             try:
-                self._check()
+                self._check(self.loaded())
             finally:
                 self._lock.release()
 
@@ -113,9 +118,9 @@ class ModelMonitor:
         )
         return (MODEL_CHANGED,)
 
-    def _check(self) -> None:
+    def _check(self, loaded: list[JsonObject]) -> None:
         self._checked_at = time.monotonic()
-        self._loads = loaded = [self._loaded(url) for url in self._endpoint.replicas]
+        self._loads = loaded
         self.flags = tuple(
             flag for flag in (self._context_flag(loaded), self._offload_flag(loaded), self._accepted_flag()) if flag
         )
@@ -236,6 +241,14 @@ def recorded_for_model(results: Path, model: str) -> list[JsonObject]:
     """What the sessions of all tasks recorded about a model, in no particular order."""
     folder = paths.identity_file(results, model, "any").parent
     return [entry for file in sorted(folder.glob("*.json")) for entry in read_sessions(file)]
+
+
+def last_session(results: Path, model: str) -> JsonObject:
+    """The session with a model that was recorded last, by whichever profile; empty if there is none."""
+    folder = paths.identity_file(results, model, "any").parent.relative_to(results)
+    files = results.parent.glob(f"*/{folder}/*.json")
+    latest = max(files, key=lambda file: file.stat().st_mtime_ns, default=None)
+    return (read_sessions(latest) or [{}])[-1] if latest else {}
 
 
 def _served_before(entry: Mapping[str, JsonValue]) -> str | None:

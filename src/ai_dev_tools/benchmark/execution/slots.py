@@ -23,7 +23,6 @@ from ai_dev_tools.benchmark._util.json_values import JsonObject, list_in
 from ai_dev_tools.benchmark._util.processes import start_time
 from ai_dev_tools.benchmark.endpoints import ReadyEndpoint
 from ai_dev_tools.benchmark.endpoints.chat import Chat, ChatClient, Reply
-from ai_dev_tools.benchmark.endpoints.dialects import dialect
 from ai_dev_tools.benchmark.endpoints.ollama_client import OllamaClient
 from ai_dev_tools.benchmark.errors import BenchmarkError
 from ai_dev_tools.benchmark.execution.job import RUN_PID
@@ -76,17 +75,25 @@ class Slots:
         return self.wanted if self.at_once is None else self.at_once
 
 
-def known_slots(block: Block, endpoint: ReadyEndpoint) -> list[Slots]:
+def known_slots(block: Block, endpoint: ReadyEndpoint, loaded: Sequence[JsonObject]) -> list[Slots]:
     """For each replica, what an earlier block of this run found out, if the model has stayed loaded since.
 
-    Call this before a warm-up, which loads the model: a restarted server no longer has it, and another
-    start may have other slots.
+    Args:
+        loaded: as what each replica has the model loaded before a warm-up loads it: a restarted server no longer has it,
+            and another start may have other slots.
     """
-    blank = [_blank(block, endpoint, url) for url in endpoint.replicas]
+    blank = _blank(block, endpoint)
     if endpoint.slots is not None:
         return [replace(slots, at_once=min(endpoint.slots, slots.wanted)) for slots in blank]
     earlier = [] if endpoint.can_restart else _recorded(block)
-    return [_found_before(slots, earlier, endpoint, url) for slots, url in zip(blank, endpoint.replicas, strict=True)]
+    stays = [bool(one) or endpoint.told_by != OllamaClient.api for one in loaded]  # others do not say what is loaded
+    return [_found_before(slots, earlier) if there else slots for slots, there in zip(blank, stays, strict=True)]
+
+
+def same_servers(block: Block, endpoint: ReadyEndpoint, session: JsonObject) -> bool:
+    """Whether a recorded session was of this run, with these weights at these servers."""
+    blank = _blank(block, endpoint)
+    return blank[0].run is not None and blank == [_unprobed(one) for one in _recorded_in(session)]
 
 
 def find_slots(
@@ -240,16 +247,16 @@ def _asking_for(chat: Chat, tokens: int) -> Chat:
     return replace(chat, schema=schema, options={**chat.options, "num_predict": tokens})
 
 
-def _blank(block: Block, endpoint: ReadyEndpoint, url: str) -> Slots:
-    return Slots(
-        url=without_passwords(url),
-        at_once=None,
-        wanted=block.endpoint.max_concurrent,
-        model_digest=endpoint.model_digest,
-        num_ctx=block.num_ctx,
-        run=_process(os.environ.get(RUN_PID)),
-        server=_process(endpoint.pid),
-    )
+def _blank(block: Block, endpoint: ReadyEndpoint) -> list[Slots]:
+    """Each replica, with nothing found out."""
+    run, server = _process(os.environ.get(RUN_PID)), _process(endpoint.pid)
+    wanted, digest = block.endpoint.max_concurrent, endpoint.model_digest
+    urls = map(without_passwords, endpoint.replicas)
+    return [Slots(url, None, wanted, digest, block.num_ctx, run, server) for url in urls]
+
+
+def _unprobed(slots: Slots) -> Slots:
+    return replace(slots, at_once=None, too_fast=False)
 
 
 def _process(pid: str | int | None) -> str | None:
@@ -260,25 +267,22 @@ def _process(pid: str | int | None) -> str | None:
 
 def _recorded(block: Block) -> list[Slots]:
     """The records of this model's sessions, the latest last."""
+    sessions = recorded_for_model(Path(block.results), block.model)
+    sessions.sort(key=lambda entry: str(entry.get("recorded_at")))
+    return [slots for entry in sessions for slots in _recorded_in(entry)]
+
+
+def _recorded_in(session: JsonObject) -> list[Slots]:
     found = []
-    for entry in sorted(recorded_for_model(Path(block.results), block.model), key=lambda e: str(e.get("recorded_at"))):
-        for item in list_in(entry.get("slots")):
-            with suppress(msgspec.ValidationError):
-                found.append(msgspec.convert(item, Slots))
+    for item in list_in(session.get("slots")):
+        with suppress(msgspec.ValidationError):
+            found.append(msgspec.convert(item, Slots))
     return found
 
 
-def _found_before(slots: Slots, earlier: Sequence[Slots], endpoint: ReadyEndpoint, url: str) -> Slots:
-    same = [one for one in earlier if replace(one, at_once=None, too_fast=False) == slots and one.known]
-    if slots.run is None or not same:
-        return slots
-    if endpoint.told_by != OllamaClient.api:  # such a server does not say what is loaded
-        return same[-1]
-    try:
-        loaded = dialect(endpoint.told_by).loaded(url, endpoint.model, endpoint.headers)
-    except BenchmarkError:
-        return slots
-    return same[-1] if loaded else slots
+def _found_before(slots: Slots, earlier: Sequence[Slots]) -> Slots:
+    same = [one for one in earlier if _unprobed(one) == slots and one.known]
+    return same[-1] if slots.run is not None and same else slots
 
 
 def to_record(slots: Sequence[Slots]) -> list[JsonObject]:

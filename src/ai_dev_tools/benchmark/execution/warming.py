@@ -7,15 +7,39 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from ai_dev_tools.benchmark._util.clock import duration
+from ai_dev_tools.benchmark._util.json_values import JsonObject, table_in
+from ai_dev_tools.benchmark.endpoints import ReadyEndpoint
 from ai_dev_tools.benchmark.endpoints.chat import Chat, ChatClient
 from ai_dev_tools.benchmark.endpoints.pacing import MOST_WAIT_S
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, ModelError, OverloadedError
+from ai_dev_tools.benchmark.execution.provenance import last_session
 from ai_dev_tools.benchmark.execution.request import backoff
+from ai_dev_tools.benchmark.execution.slots import same_servers
 from ai_dev_tools.benchmark.records.block import Block
 
 Log = Callable[[str], None]
+
+
+def is_warm(block: Block, endpoint: ReadyEndpoint, loaded: Sequence[JsonObject]) -> bool:
+    """Whether the block before this one had the model loaded with the same options, and it is still loaded as it was then.
+
+    That block may belong to another profile, with other options: the last one that asked the model counts.
+
+    Args:
+        loaded: as what each replica has the model loaded just now.
+    """
+    if endpoint.can_restart or not all(loaded):
+        return False
+    last = last_session(Path(block.results), block.model)
+    asked, model = table_in(last.get("asked")), table_in(last.get("model"))
+    return (
+        (asked.get("options"), asked.get("think")) == (block.options, block.think)
+        and all(model.get(name) == value for name, value in loaded[0].items())
+        and same_servers(block, endpoint, last)
+    )
 
 
 def warm_up(
