@@ -38,7 +38,7 @@ def config_reference() -> str:
     parts = [
         _opening(
             "Settings",
-            "config.py",
+            "config/models.py",
             "What `config/config.yaml`, a `--configfile`, `--config KEY=VALUE` and the section `[tool.ai-dev-tools.benchmark]`"
             " of a `pyproject.toml` can say. Lists may be given as `a,b`. A setting that is not listed here is refused. The"
             " defaults are those of the code; the shipped `config.yaml` adds the [profiles](#profile).",
@@ -142,7 +142,7 @@ def metric_reference() -> str:
     parts = [
         _opening(
             "Metrics, comparisons and checks",
-            "the functions registered in plugins.py",
+            "the functions registered in plugins/",
             "A value that cannot be computed is empty and says why; it is never 0. One decorated function in a file that `plugins`"
             " names adds another; see [statistics](../statistics.md) for what is done with them.",
         )
@@ -175,7 +175,7 @@ def sample_reference() -> str:
         "`results/{profile}/samples/{model}/{task}/{approach}/{sample}.json`, one per request or"
         " episode. A value that is not known is `null`, never 0."
     )
-    parts = [_opening("The sample file", "samples.py", text)]
+    parts = [_opening("The sample file", "records/sample.py", text)]
     for struct in (Sample, SampleError, Attempt, Resources, Request, EndpointIdentity, Turn, Limits):
         title = "Sample" if struct is Sample else f"`{struct.__name__}`"
         rows = [_field_row(item) for item in msgspec.structs.fields(struct)]

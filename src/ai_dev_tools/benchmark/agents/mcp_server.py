@@ -19,7 +19,7 @@ from ai_dev_tools.benchmark._util.json_values import JsonFields, JsonValue
 from ai_dev_tools.benchmark._util.lines import visible_line
 from ai_dev_tools.benchmark.agents.tool_folder import ToolFolder
 from ai_dev_tools.benchmark.errors import ToolError
-from ai_dev_tools.benchmark.prompts.containment import Contained, last_words
+from ai_dev_tools.benchmark.prompts.containment import Contained, Limits, last_words
 from ai_dev_tools.benchmark.prompts.endings import require_success
 
 if TYPE_CHECKING:
@@ -236,7 +236,7 @@ class McpServer:
             return ""
         words = last_words(self._folder.run_folder, io.BytesIO(), self._stderr)
         try:
-            require_success("it", ended, self._folder.limits(LIFE_S), words)
+            require_success("it", ended, Limits(LIFE_S), words)
         except ToolError as error:
             return str(error).removeprefix("it ")
         return f"ended{f': {words}' if words else ''}"

@@ -95,17 +95,13 @@ class ToolFolder:
         """The words of a command that has no arguments of a model."""
         return [filled(word, self.places) for word in words]
 
-    def limits(self, seconds: float) -> Limits:
-        """What one of its programs may use."""
-        return Limits(seconds)
-
     def start(
         self, words: list[str], streams: tuple[BinaryIO, BinaryIO], seconds: float, stdin: BinaryIO | None
     ) -> Contained:
         """Start a program of the tool in the workspace."""
         return Contained(
             [which(words[0], path=search_path()) or words[0], *words[1:]], self.run_folder,
-            tool_environment(self.run_folder, self.sandbox), streams, self.limits(seconds), self.sandbox,
+            tool_environment(self.run_folder, self.sandbox), streams, Limits(seconds), self.sandbox,
             stdin=stdin, network=self.tool.network, needed=(self._tool_dir,),
         )  # fmt: skip
 
@@ -125,7 +121,7 @@ class ToolFolder:
             ended = self.start(words, (out, err), self.tool.timeout_s, None if stdin is None else given).wait()
             said = last_words(self.run_folder, out, err)
             try:
-                require_success(what, ended, self.limits(self.tool.timeout_s), said, accept_exit=None)
+                require_success(what, ended, Limits(self.tool.timeout_s), said, accept_exit=None)
             except ToolError as error:
                 error.spent_s, error.other_cpu_s = ended.wall_s, ended.other_cpu_s
                 raise

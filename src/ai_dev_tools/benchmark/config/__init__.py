@@ -19,7 +19,6 @@ _NAMES = frozenset(
         "Amount",
         "ArchiveSettings",
         "Config",
-        "ENDPOINT_KINDS",
         "ExecutionMode",
         "Folders",
         "HardwareProfile",

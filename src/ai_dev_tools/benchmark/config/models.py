@@ -30,8 +30,7 @@ from ai_dev_tools.benchmark.config.thresholds import Share as Share
 from ai_dev_tools.benchmark.config.thresholds import ValidityThresholds as ValidityThresholds
 from ai_dev_tools.benchmark.config.written import as_list as as_list
 from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
-from ai_dev_tools.benchmark.plugins import DEFAULT_APPROACHES, SHIPPED_ENDPOINT_KINDS
-from ai_dev_tools.benchmark.plugins import ENDPOINT_KINDS as REGISTERED_KINDS
+from ai_dev_tools.benchmark.plugins import DEFAULT_APPROACHES, ENDPOINT_KINDS, SHIPPED_ENDPOINT_KINDS
 from ai_dev_tools.benchmark.records.block import Think
 from ai_dev_tools.benchmark.records.endpoint_spec import is_url
 from ai_dev_tools.benchmark.records.names import safe_segment
@@ -352,15 +351,12 @@ class Config(StrictModel):
         ]
 
 
-ENDPOINT_KINDS = SHIPPED_ENDPOINT_KINDS
-
-
 def check_endpoint(value: str) -> str:
     """A known endpoint kind or a base URL, as given; raises ValueError with the nearest kind."""
     if is_url(value):
         _address(value, "endpoint")
         return value
-    known = {*SHIPPED_ENDPOINT_KINDS, *REGISTERED_KINDS}
+    known = {*SHIPPED_ENDPOINT_KINDS, *ENDPOINT_KINDS}
     if value in known:
         return value
     hint = f"did you mean 'http://{value}'?" if ":" in value else nearest(value, known)

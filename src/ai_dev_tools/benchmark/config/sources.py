@@ -21,7 +21,6 @@ SECTION = "pyproject.toml"
 CONFIG_FILE = "config/config.yaml"
 DEFAULT = "default"
 
-PYPROJECT = "pyproject.toml"
 SECTION_NAME = "tool.ai-dev-tools.benchmark"
 _OLD_INSTANCE_KEYS = ("model", "host", "port", "max_concurrent")
 
@@ -117,7 +116,7 @@ def read_section(root: Path) -> JsonObject:
     Raises:
         ConfigurationError: the file is not TOML.
     """
-    return read_section_of(root / PYPROJECT)
+    return read_section_of(root / SECTION)
 
 
 def read_section_of(path: Path) -> JsonObject:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from ai_dev_tools.benchmark._util import processes
-from ai_dev_tools.benchmark._util.addresses import join
+from ai_dev_tools.benchmark._util.addresses import OLLAMA_PORT, join
 from ai_dev_tools.benchmark._util.json_values import JsonObject
 from ai_dev_tools.benchmark.endpoints import guard, image_pins, memory
 from ai_dev_tools.benchmark.endpoints.base import EndpointSpec, ReadyEndpoint, endpoint_kind
@@ -34,7 +34,7 @@ ENGINES = ("docker", "podman")
 ENGINE_VARIABLE = "AI_DEV_TOOLS_CONTAINER_ENGINE"
 """Environment variable that chooses the engine's command where both are installed."""
 ENGINE_ANSWERS_S = 60.0
-_OLLAMA_PORT = 11434
+
 _OWNER = "ai-dev-tools.owner"
 _POLL_S = 0.2
 _STOP_S = 3
@@ -172,7 +172,7 @@ class _ContainerServer:
             detach=True,
             name=self._name,
             labels={_OWNER: self._owner},
-            publish=[(host, _OLLAMA_PORT)],
+            publish=[(host, OLLAMA_PORT)],
             volumes=[(spec.models_dir or DEFAULT_VOLUME, "/root/.ollama")],
             envs={key: str(value) for key, value in server_environment(spec).items()},
             gpus=spec.gpus,

@@ -132,10 +132,6 @@ class Registry(Mapping[str, P]):
             raise ConfigurationError(f"unknown {self.kind} '{name}', {nearest(name, self)}")
         return self._plugins[name]
 
-    def forget(self, origin: str) -> None:
-        """Remove what a file or module registered."""
-        self._plugins = {name: plugin for name, plugin in self._plugins.items() if plugin.origin != origin}
-
     def snapshot(self) -> dict[str, P]:
         """What is registered now, for `restore`."""
         return dict(self._plugins)

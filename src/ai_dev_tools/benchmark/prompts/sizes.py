@@ -144,7 +144,7 @@ def _of(
     instance: ResolvedInstance, rows: Sequence[Prompt], asked: Mapping[str, int], experiment: Experiment, root: Path
 ) -> Iterator[Misfit]:
     options = experiment.config.options
-    num_ctx, room = options.num_ctx, options.num_predict or 0
+    num_ctx, room = options.num_ctx, options.num_predict
     texts = [row.prompt or "" for row in rows]
     if all(len(text) / _FEWEST_CHARS_PER_TOKEN + WRAPPING_TOKENS + room <= num_ctx for text in texts):
         return  # no tokenizer needs so many

@@ -27,7 +27,7 @@ _NUMBERS = """
     sample repeat seed order score attempts in_flight protocol num_ctx num_predict start alpha cases censored
     clusters clusters_could_decide d_z decode_tokens_per_second difference dropped flagged high look low mde
     mde_d_z n p p_adjusted p_costs p_saves p_signed_rank pairs planned power present quality quality_bound
-    claim_quality_bound fell_back high_uncapped low_uncapped place quality_alpha rules says_saves
+    claim_quality_bound fell_back high_uncapped low_uncapped place quality_alpha rules
     quality_margin ratio samples samples_could_decide success_rate tasks threshold throughput tokens_per_point
     tokens_per_second unpaired uses value
     turns tool_calls tool_used tool_used_rate limit_rate limit_seconds

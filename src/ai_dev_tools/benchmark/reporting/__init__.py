@@ -2,7 +2,7 @@
 
     from ai_dev_tools.benchmark.reporting import Inputs, render_report, console_summary
 
-The work is done in the subpackage `report`; importing this module is cheap.
+The work is done in `build`, `data` and `render`; importing this module is cheap.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -105,8 +106,6 @@ class TaskRegistry:
             ConfigurationError: the id is taken or unusable, an expected output has no scorer, or the folder cannot be
                 written.
         """
-        import re
-
         if not isinstance(task_id, str) or not re.fullmatch(PATH_SAFE, task_id):
             raise ConfigurationError(f"task id '{task_id}': use letters, digits, '-' and '_' only (it names a folder)")
         try:

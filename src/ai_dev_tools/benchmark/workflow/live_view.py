@@ -138,8 +138,8 @@ class RunView:
     def left_s(self) -> float | None:
         """Seconds that the missing samples may take; None as long as nothing is known.
 
-        Each missing sample is charged the mean duration of its cell, else of its model and approach, else what the model
-        takes (here, in earlier runs in the same folder, or by its size, as an estimate before a run does it); this sum is
+        Each missing sample is charged the mean duration of its cell, else of its model and approach, else of the
+        model: in this run, in earlier runs in this folder, or scaled by the model's size. This sum is
         divided by how many requests were under way on average while anything was.
         """
         cells = self.by_cell()

@@ -92,7 +92,7 @@ def current_verdicts(folder: Path) -> dict[str, str]:
     }
 
 
-def send(url: str, event: str, content: Mapping[str, JsonValue], log: Log, secret: str | None = None) -> bool:
+def send(url: str, event: str, content: Mapping[str, JsonValue], log: Log) -> bool:
     """Post one event as JSON, tried again when the receiver is down; returns whether it was taken.
 
     The receiver should compare `X-Signature-256` (sha256=hex) with the HMAC of the body it got, and may use the event's
@@ -102,7 +102,7 @@ def send(url: str, event: str, content: Mapping[str, JsonValue], log: Log, secre
 
     body = json.dumps({"event": event, "id": uuid.uuid4().hex, "version": 1, **content}, ensure_ascii=False).encode()
     headers = {"Content-Type": "application/json", "X-Event": event}
-    if key := secret or os.environ.get(SECRET):
+    if key := os.environ.get(SECRET):
         headers["X-Signature-256"] = signature(key, body)
     retry = urllib3.Retry(
         ATTEMPTS - 1,

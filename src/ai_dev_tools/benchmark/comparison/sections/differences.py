@@ -221,7 +221,7 @@ def changes(data: SeveralRuns, table: pd.DataFrame) -> Section:
     """Cost and quality of each arm after against before, request by request.
 
     Args:
-        table: as `overview.changes` gives it, with tasks.
+        table: as `comparison.tables.changes` gives it, with tasks.
     """
     before, after = data.names
     title = "Changes between the runs"

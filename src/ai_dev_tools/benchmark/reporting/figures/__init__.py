@@ -124,8 +124,8 @@ def pareto(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> No
 
     Columns: panel, approach, model, overall, cost, quality, quality_low, quality_high, front.
 
-    `overall` and `front` are bool. Of several models each has a line through its approaches, with its name where it is
-    dearest.
+    `overall` and `front` are bool. Of several models each has a line through its approaches, labelled at its most
+    expensive point.
     """
     panels = list(dict.fromkeys(data["panel"]))
     figure.set_size_inches(WIDTH, 3.6)
