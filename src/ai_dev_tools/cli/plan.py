@@ -60,6 +60,7 @@ def plan_of(experiment: Experiment, root: Path, effect: float | None = None) -> 
     from ai_dev_tools.benchmark.analysis.continuity import compared_with
     from ai_dev_tools.benchmark.planning.disclosure import destinations
     from ai_dev_tools.benchmark.planning.estimate import estimate
+    from ai_dev_tools.benchmark.planning.history import read_history
     from ai_dev_tools.benchmark.planning.pricing import unused_prices
     from ai_dev_tools.benchmark.planning.sizing import size_up, sizing_lines
     from ai_dev_tools.benchmark.planning.spending import spending
@@ -72,13 +73,14 @@ def plan_of(experiment: Experiment, root: Path, effect: float | None = None) -> 
     profile = experiment.config.profile
     several = [arm for arm in experiment.agent_arms if arm != AGENT_FLOOR]
     plan = experiment.plan(profile)
-    guess = estimate(experiment, [profile], root)
+    history = read_history(root, profile)
+    guess = estimate(experiment, [profile], root, history.seconds)
     ledger = read_plans(root / paths.PLANS.format(profile=profile))
     declared = [known.plan for known in ledger]
     looks = len(declared) + (plan.digest not in declared)
-    costs = spending(experiment, root)
+    costs = spending(experiment, root, history)
     before = list(takewhile(lambda known: known.plan != plan.digest, ledger))
-    sizing = size_up(experiment, root, effect, max(looks_of(plan, before).values(), default=1), costs)
+    sizing = size_up(experiment, history, effect, max(looks_of(plan, before).values(), default=1), costs)
     earlier = [compared_with(known, plan) for known in before]
     changed = [found for _, found in changed_models(experiment, profile, root)]
     sent, too_long = destinations(experiment, profile), misfits(experiment, root)
@@ -99,7 +101,7 @@ def plan_of(experiment: Experiment, root: Path, effect: float | None = None) -> 
     lines = [
         f"Plan {plan.digest} ({'declared' if plan.digest in declared else 'not declared yet'}; "
         f"plan {looks} of this profile)",
-        *(f"Note: {found}" for found in changed),
+        *(f"Note: {found}" for found in (*changed, *history.notes())),
         *(f"Note: {found}" for found in unused_prices(experiment.config, experiment.instances(profile))),
         *(f"This plan {said}" for said in earlier),
         *_said(plan),

@@ -14,10 +14,11 @@ from ai_dev_tools.benchmark.config.models import load_config
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.planning.design import needed_arms
 from ai_dev_tools.benchmark.planning.experiment import Experiment
+from ai_dev_tools.benchmark.planning.history import read_history
 from ai_dev_tools.benchmark.planning.opening import open_experiment
 from ai_dev_tools.benchmark.planning.price_list import listed_price
 from ai_dev_tools.benchmark.planning.pricing import unused_prices
-from ai_dev_tools.benchmark.planning.spending import spending
+from ai_dev_tools.benchmark.planning.spending import Spending, spending
 from ai_dev_tools.benchmark.records.block import Block
 from ai_dev_tools.benchmark.records.prices import Rates, money
 from ai_dev_tools.benchmark.records.sample import write_block, write_sample
@@ -42,6 +43,11 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def experiment(root: Path, **changed: Any) -> Experiment:
     return open_experiment(load_config(SHIPPED | {"profile": "light"} | changed), root)
+
+
+def cost(opened: Experiment, root: Path) -> Spending | None:
+    """What the run costs, by all that was measured here."""
+    return spending(opened, root, read_history(root, "light"))
 
 
 def problem(root: Path, **changed: Any) -> str:
@@ -130,18 +136,18 @@ def test_the_list_knows_hosted_models_and_says_where_its_prices_are_from(root: P
 
 
 def test_without_samples_the_cost_is_estimated_from_the_prompts(root: Path) -> None:
-    found = spending(experiment(root, prices={MODEL: PRICE}), root)
+    found = cost(experiment(root, prices={MODEL: PRICE}), root)
     assert found is not None
     assert found.whole is not None
     assert 0 < found.whole.low < found.whole.expected < found.whole.high
     assert found.missing == found.whole
     assert (found.spent, found.measured) == (0.0, False)
-    assert spending(experiment(root), root) is None
+    assert cost(experiment(root), root) is None
 
 
 def test_episodes_are_estimated_from_their_limits(root: Path) -> None:
     one, episode = (
-        spending(experiment(root, prices={MODEL: PRICE}, approaches=arms), root)
+        cost(experiment(root, prices={MODEL: PRICE}, approaches=arms), root)
         for arms in ("baseline,no_context", "agent,agent-none")
     )
     assert one is not None
@@ -168,7 +174,7 @@ def measured(root: Path, prices: dict[str, Any], stored: int = 3) -> Any:
 
 
 def test_with_samples_it_is_what_they_cost_and_what_is_missing(root: Path) -> None:
-    found = spending(measured(root, {MODEL: PRICE}, stored=1), root)
+    found = cost(measured(root, {MODEL: PRICE}, stored=1), root)
     assert found is not None
     assert found.whole is not None
     assert found.missing is not None

@@ -12,7 +12,7 @@ from ai_dev_tools.benchmark.analysis.noninferiority import LossTest, shown_losse
 from ai_dev_tools.benchmark.analysis.statistics import holm, infer
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.planning.durations import fit_durations
-from ai_dev_tools.benchmark.planning.planner import Assumptions, Target, plan, power_curve, prospects
+from ai_dev_tools.benchmark.planning.planner import Assumptions, Target, plan, prospects
 from support.invented import invent
 
 
@@ -88,14 +88,6 @@ def test_at_the_planned_size_saves_is_said_as_often_as_was_said(models: int, sd:
     told = prospects(n, None, Target(), models=names, assume=assume).iloc[0]["power"]
     assert told >= 0.8
     assert _said(n, sd, float(row["sd_quality"]), 2 * models, 500) == pytest.approx(told, abs=0.05 + 2 * 0.018)
-
-
-def test_the_power_curve_rises_with_size_and_effect() -> None:
-    curve = power_curve([6, 24], sd=0.3)
-    wide = curve.pivot(index="ratio", columns="clusters", values="power")
-    assert (wide[24] >= wide[6]).all()
-    assert wide[24].is_monotonic_decreasing
-    assert power_curve([1], sd=0.3)["power"].isna().all()
 
 
 def test_what_a_planned_size_can_find_agrees_with_what_it_needs() -> None:

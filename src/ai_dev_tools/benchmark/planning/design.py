@@ -112,7 +112,8 @@ def _design(
         len(declared.tasks),
         replace(target, tests=len(declared.claims) * len(models), model_count=len(models)),
     )
-    sizes = plan(pilot, goal, models=models, tasks=tasks, arms=max(2, len(arms)), repeats=[repeats], outcomes=outcomes)
+    asked = {arm: sum(arm in declared.arms_of(task) for task in declared.tasks) for arm in declared.approaches}
+    sizes = plan(pilot, goal, models=models, tasks=tasks, repeats=[repeats], outcomes=outcomes)
     clusters = sizes["clusters"].to_numpy(dtype=float, na_value=np.nan)
     if np.isnan(clusters).any():
         return None
@@ -120,11 +121,11 @@ def _design(
     samples = max(2, int(np.ceil(most / tasks))) * repeats
 
     def cost(of: Sequence[str], each: int) -> Range:
-        known = (spending.per_request.get((model, arm)) for model in models for arm in of)
-        return Range.total(found.times(each * tasks) for found in known if found)
+        known = ((asked[arm], spending.per_request.get((model, arm))) for model in models for arm in of)
+        return Range.total(found.times(each * tasks_of) for tasks_of, found in known if found)
 
-    few = min(FEW_CASES, samples)
+    few, requests = min(FEW_CASES, samples), samples * sum(asked[arm] for arm in arms) * len(models)
     return Design(
-        models, arms, repeats, most, most <= available, samples, samples * tasks * len(arms) * len(models),
+        models, arms, repeats, most, most <= available, samples, requests,
         cost(arms, samples), spending.currency, controls, cost(controls, samples), cost(controls, few),
     )  # fmt: skip

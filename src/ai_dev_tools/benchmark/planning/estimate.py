@@ -41,9 +41,12 @@ class DurationEstimate:
     unknown: tuple[str, ...]
 
 
-def estimate(experiment: Experiment, profiles: list[str], root: Path) -> DurationEstimate:
-    """Requests and time of running these profiles with the experiment's settings."""
-    measured = seconds_per_request(root / "results")
+def estimate(experiment: Experiment, profiles: list[str], root: Path, measured: dict[str, float]) -> DurationEstimate:
+    """Requests and time of running these profiles with the experiment's settings.
+
+    Args:
+        measured: mean time of a request by model, see `seconds_per_request`.
+    """
     requests = missing = 0
     servers: dict[str, float] = defaultdict(float)
     unknown: list[str] = []

@@ -1,7 +1,7 @@
 """How many cases, repeats and models a given effect needs, and how long that takes here.
 
 From a pilot (any samples table) or from stated assumptions. Power is the probability of *saying* "saves": cost test, quality
-gate, single tasks and floor together, as `saying` has it.
+gate, single tasks and floor together, as in `analysis.decision_power`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from ai_dev_tools.benchmark.analysis.clusters import Floats
 from ai_dev_tools.benchmark.analysis.decision_power import CostTest, QualityTest, fewest, ratio_found, says_saves
 from ai_dev_tools.benchmark.analysis.money import is_priced
 from ai_dev_tools.benchmark.analysis.pairing import FLOOR, pair_up
-from ai_dev_tools.benchmark.analysis.power import t_power
 from ai_dev_tools.benchmark.analysis.quality import estimate_differences, gate_level
 from ai_dev_tools.benchmark.analysis.samples import Samples, SamplesLike
 from ai_dev_tools.benchmark.analysis.samples_table import levels, words
@@ -107,6 +106,7 @@ class Target:
         tools: approaches that the plan claims something of: their gates share the level.
         model_count: models of the claim, over which quality is averaged; by default those that are sized.
         approach: the arm whose spread counts; by default the first one that is neither reference nor control.
+        min_clusters: below which no claim gets a word.
 
     Raises:
         ConfigurationError: an effect that the margin excludes, or numbers out of range.
@@ -125,6 +125,7 @@ class Target:
     model_count: int | None = None
     approach: str | None = None
     reference: str = "baseline"
+    min_clusters: int = 6
 
     def __post_init__(self) -> None:
         if not 0 < self.effect < self.margin_ratio < 1:
@@ -163,7 +164,7 @@ def plan(
     *,
     models: Sequence[str] | None = None,
     tasks: int | None = None,
-    arms: int = 3,
+    arms: float = 3,
     repeats: Sequence[int] = (1, 2, 3),
     timed: SamplesLike | None = None,
     assume: Assumptions | None = None,
@@ -174,7 +175,7 @@ def plan(
     Args:
         samples: a pilot, prepared with the thresholds and reference of the run that is planned; None plans from `assume` alone.
         models, tasks: what the run will have; by default the pilot's, and six tasks without one.
-        arms: arms per case, the floor included.
+        arms: arms per case, the floor included; their mean where not all tasks have the same.
         timed: samples that the duration model is fitted on; by default the pilot.
         outcomes: what is claimed.
 
@@ -208,7 +209,7 @@ def plan(
                 if size.clusters is not None:
                     # at least two clusters per task, or the task would have no spread
                     per_task = max(2, int(np.ceil(size.clusters / count)))
-                    requests = per_task * r * count * arms
+                    requests = round(per_task * r * count * arms)
                     row |= {"samples_per_task": per_task * r, "requests": requests}
                     row |= _hours(None if clock is None else clock.frame, durations, model, requests, guess)
                 rows.append(row)
@@ -274,7 +275,7 @@ def _size(goal: Target, spread: Spread, repeats: int, tasks: int, models: Sequen
         sd=sd,
         clusters_cost=fewest(lambda n: cost.finds(n, goal.effect), goal.power),
         clusters_quality=fewest(quality.passes, goal.power),
-        clusters=fewest(lambda n: says_saves(n, goal.effect, cost, quality), goal.power, least=6),
+        clusters=fewest(lambda n: says_saves(n, goal.effect, cost, quality), goal.power, least=goal.min_clusters),
     )
 
 
@@ -357,18 +358,3 @@ def _hours(
             seconds, error = float(np.nanmean(per_request)), durations.error(model)
     hours = requests * seconds / 3600
     return {"hours": hours, "hours_low": hours / (1 + error), "hours_high": hours * (1 + error)}
-
-
-def power_curve(
-    clusters: Sequence[int], sd: float, *, alpha: float = 0.025, margin_ratio: float = 0.95
-) -> pd.DataFrame:
-    """Power of the cost test at true ratios: clusters, ratio, power.
-
-    One-sided alpha/2; NaN below 2 clusters.
-    """
-    rows = [
-        (n, ratio, t_power(np.log(margin_ratio / ratio) / sd, n, alpha / 2, two_sided=False))
-        for n in clusters
-        for ratio in (0.5, 0.6, 0.7, 0.8, 0.85, 0.9)
-    ]
-    return pd.DataFrame(rows, columns=["clusters", "ratio", "power"])

@@ -211,8 +211,7 @@ class Selection:
 
     def prompted(self, task: str) -> list[str]:
         """The arms whose prompts are made for a task."""
-        names = self.prompted_approaches
-        return [name for name in names if reads_workspaces(name)] if self.tasks[task].agents_only else names
+        return self._of_task(task, self.prompted_approaches)
 
     @property
     def plugin_approaches(self) -> list[str]:
@@ -226,8 +225,10 @@ class Selection:
 
     def arms(self, task: str) -> list[str]:
         """The arms of a task: all of the run, or only those that a workspace can have."""
-        names = self.approaches
-        return [name for name in names if reads_workspaces(name)] if self.tasks[task].agents_only else names
+        return self._of_task(task, self.approaches)
+
+    def _of_task(self, task: str, arms: list[str]) -> list[str]:
+        return [name for name in arms if reads_workspaces(name)] if self.tasks[task].agents_only else arms
 
     def requests(self, profile: str) -> int:
         """How many samples a profile asks of one model."""

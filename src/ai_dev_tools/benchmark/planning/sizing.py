@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import fmean
 
 import pandas as pd
 
 from ai_dev_tools.benchmark._util.clock import duration
-from ai_dev_tools.benchmark.analysis.flatten import samples_table
 from ai_dev_tools.benchmark.analysis.money import with_prices
 from ai_dev_tools.benchmark.analysis.rows import Row, records
 from ai_dev_tools.benchmark.analysis.samples import Samples
 from ai_dev_tools.benchmark.planning.design import Design, cheapest
 from ai_dev_tools.benchmark.planning.durations import fit_durations
-from ai_dev_tools.benchmark.planning.estimate import UNTIMED, measured_blocks, scaled, seconds_per_request
+from ai_dev_tools.benchmark.planning.estimate import scaled
 from ai_dev_tools.benchmark.planning.experiment import Experiment
+from ai_dev_tools.benchmark.planning.history import History
 from ai_dev_tools.benchmark.planning.planner import Assumptions, Target, plan, prospects
 from ai_dev_tools.benchmark.planning.spending import Spending
-from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.plan import CLAIMED_OUTCOMES, Claim
 from ai_dev_tools.benchmark.records.prices import MONEY
 
@@ -65,18 +63,22 @@ class Sizing:
 
 
 def size_up(
-    experiment: Experiment, root: Path, effect: float | None = None, look: int = 1, costs: Spending | None = None
+    experiment: Experiment,
+    history: History,
+    effect: float | None = None,
+    look: int = 1,
+    costs: Spending | None = None,
 ) -> Sizing | None:
     """Size the run of the experiment's profile; None when its plan claims nothing.
 
     Args:
-        root: the working folder; samples below its `results/` are the pilot and tell how long requests take.
+        history: its own samples are the pilot; those of all runs tell how long requests take.
         effect: the true ratio to be found; by default the config's.
         look: which plan of these claims it is.
         costs: what requests cost, where the run has prices.
 
     Raises:
-        ConfigurationError: the effect is none that the margin allows, or a block file is damaged.
+        ConfigurationError: the effect is none that the margin allows.
     """
     profile, cases = experiment.config.profile, experiment.cases
     declared = experiment.plan(profile)
@@ -84,9 +86,7 @@ def size_up(
     if not claims or not experiment.tasks:
         return None
     target = _target(experiment, claims, len(models), effect, look)
-    everything = samples_table(measured_blocks(root / "results"), {})
-    timed, measured = everything[~everything["endpoint_kind"].isin(UNTIMED)], seconds_per_request(root / "results")
-    here = samples_table(sorted((root / paths.RUN.format(profile=profile)).glob("blocks/*/*.jsonl")), {})
+    timed, measured, here = history.timed, history.seconds, history.own
     if declared.prices:
         here = with_prices(here, declared.prices.rates, declared.prices.currency)
     pilot = Samples.prepare(here, experiment.config.validity, experiment.config.plan.reference)
@@ -102,7 +102,7 @@ def size_up(
             target,
             models=[model],
             tasks=len(asked),
-            arms=len(experiment.approaches),
+            arms=fmean(len(experiment.arms(task)) for task in asked),
             timed=timed[timed["model"] == model],
             assume=Assumptions(seconds=scaled(model, measured) or float("nan")),
             outcomes=outcomes,
@@ -138,6 +138,7 @@ def _target(experiment: Experiment, claims: Sequence[Claim], models: int, effect
         model_count=models,
         approach=claims[0].approach,
         reference=claims[0].reference,
+        min_clusters=experiment.config.validity.min_clusters,
     )
 
 
@@ -151,8 +152,9 @@ def _clusters(experiment: Experiment, cases: dict[str, list[str]]) -> int:
 def sizing_lines(sizing: Sizing) -> Iterator[str]:
     """For people."""
     target = sizing.target
+    first = f", of {target.approach} against {target.reference}, for all claims" if target.tools > 1 else ""
     yield (
-        f"Spread: that of the {sizing.pilot} existing samples of this profile"
+        f"Spread: that of the {sizing.pilot} existing samples of this profile{first}"
         if sizing.pilot
         else "Spread: assumed (see docs/statistics.md), because there are no samples of this profile yet"
     )

@@ -12,11 +12,11 @@ from statistics import fmean
 
 import pandas as pd
 
-from ai_dev_tools.benchmark.analysis.flatten import samples_table
 from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.execution.purse import WRAPPING_TOKENS, spent_so_far
-from ai_dev_tools.benchmark.planning.estimate import measured_blocks, stored
+from ai_dev_tools.benchmark.planning.estimate import stored
 from ai_dev_tools.benchmark.planning.experiment import Experiment
+from ai_dev_tools.benchmark.planning.history import History
 from ai_dev_tools.benchmark.plugins import is_agent
 from ai_dev_tools.benchmark.prompts.sizes import known_rows
 from ai_dev_tools.benchmark.records import paths
@@ -115,17 +115,13 @@ class Spending:
         return f"{money(found.expected, self.currency)} ({money(found.low, self.currency)} to {money(found.high, self.currency)})"
 
 
-def spending(experiment: Experiment, root: Path) -> Spending | None:
-    """What the run of the experiment's profile costs; None if it has no prices.
-
-    Raises:
-        ConfigurationError: a block file is damaged.
-    """
+def spending(experiment: Experiment, root: Path, history: History) -> Spending | None:
+    """What the run of the experiment's profile costs; None if it has no prices."""
     profile = experiment.config.profile
     prices = experiment.plan(profile).prices
     if prices is None:
         return None
-    cells, measured = _cells(experiment, root, prices.rates)
+    cells, measured = _cells(experiment, root, history.samples, prices.rates)
     samples = experiment.profile(profile).samples
     known = None not in cells.values()
     found = {cell: each for cell, each in cells.items() if each is not None}
@@ -146,10 +142,11 @@ def spending(experiment: Experiment, root: Path) -> Spending | None:
     )
 
 
-def _cells(experiment: Experiment, root: Path, rates: Mapping[str, Rates]) -> tuple[dict[Cell, Range | None], bool]:
+def _cells(
+    experiment: Experiment, root: Path, table: pd.DataFrame, rates: Mapping[str, Rates]
+) -> tuple[dict[Cell, Range | None], bool]:
     """What one request of each cell costs, and whether all of that was measured."""
     profile = experiment.config.profile
-    table = samples_table(measured_blocks(root / "results"), {})
     done = table[(table["status"] == "completed") & table["input_tokens"].notna() & table["output_tokens"].notna()]
     found: dict[Cell, Range | None] = {}
     measured = True
