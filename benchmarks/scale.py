@@ -140,7 +140,7 @@ def analyse(folder: Path) -> tuple[dict[str, float], float]:
     from ai_dev_tools.benchmark.analysis.metrics import compute_metrics
     from ai_dev_tools.benchmark.analysis.samples import Samples
     from ai_dev_tools.benchmark.analysis.statistics import benjamini_hochberg, wilson
-    from ai_dev_tools.benchmark.analysis.verdicts import judge
+    from ai_dev_tools.benchmark.analysis.verdicts import judge, measure_claims
 
     benjamini_hochberg([0.5]), wilson(1, 2)  # imports are not counted
     spent: dict[str, float] = {}
@@ -168,7 +168,7 @@ def analyse(folder: Path) -> tuple[dict[str, float], float]:
         ):
             step(f"{name}_{arm}", lambda make=make, arm=arm: make(samples, arm))  # type: ignore[misc]
     step("controls", lambda: realised_lengths(samples))
-    step("verdicts", lambda: judge(samples, ledger(samples.frame))[0])
+    step("verdicts", lambda: judge(measure_claims(samples, ledger(samples.frame))))
     return spent, time.process_time() - before
 
 

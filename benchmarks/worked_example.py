@@ -16,7 +16,7 @@ import pandas as pd
 from scipy import stats
 
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
-from ai_dev_tools.benchmark.analysis.verdicts import verdicts
+from ai_dev_tools.benchmark.analysis.verdicts import judge, measure_claims
 from ai_dev_tools.benchmark.records.plan import Claim, DeclaredPlan
 
 SAMPLES = Path(__file__).parents[1] / "docs/examples/statistics/samples.csv"
@@ -74,7 +74,7 @@ def judged(samples: pd.DataFrame, *sizes: int) -> pd.Series[Any]:
         )
         for name, size in zip(("first", "second"), sizes, strict=False)
     ]
-    table = verdicts(samples[samples["sample"] < sizes[-1]], plans)
+    table = judge(measure_claims(samples[samples["sample"] < sizes[-1]], plans)).verdicts
     return table[table["task"] == ALL].iloc[0]
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
-from ai_dev_tools.benchmark.analysis.verdicts import verdicts
+from support.invented import verdicts
 from support.repository import ROOT
 
 REPLICATES = int(os.environ.get("CALIBRATION_REPLICATES", "1500"))

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ai_dev_tools.benchmark.analysis.samples import SamplesLike
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
-from ai_dev_tools.benchmark.analysis.verdicts import verdicts
+from ai_dev_tools.benchmark.analysis.statistics import RESAMPLES
+from ai_dev_tools.benchmark.analysis.verdicts import Judgement, judge, measure_claims
 from ai_dev_tools.benchmark.records.plan import DeclaredPlan
 
 
@@ -146,6 +148,16 @@ def entry(
 def declare(samples: pd.DataFrame, /, **more: Any) -> DeclaredPlan:
     """The plan that exactly these samples fulfil; arguments as for `entry`."""
     return DeclaredPlan.from_content(entry(samples, **more))
+
+
+def judged(samples: SamplesLike, plans: Sequence[DeclaredPlan] = (), resamples: int = RESAMPLES) -> Judgement:
+    """What comes of every claim of these plans."""
+    return judge(measure_claims(samples, plans, resamples=resamples))
+
+
+def verdicts(samples: SamplesLike, plans: Sequence[DeclaredPlan] = (), resamples: int = RESAMPLES) -> pd.DataFrame:
+    """The verdicts of every claim of these plans."""
+    return judged(samples, plans, resamples).verdicts
 
 
 def decide(

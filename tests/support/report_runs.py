@@ -147,11 +147,11 @@ def with_identity(run: Run, cpu: str, sizes: dict[str, str], **model: Any) -> No
         file.write_text(json.dumps({"sessions": [session]}))
 
 
-def make_tables(run: Run, reference: str = "baseline") -> None:
+def make_tables(run: Run, reference: str = "baseline", **thresholds: float) -> None:
     """All tables of a run, as the workflow makes them."""
     (run.folder / "tables").mkdir(exist_ok=True)
     outputs = {name: run.folder / "tables" / Path(file).name for name, file in TABLE_FILES.items()}
-    write_tables(run.inputs.blocks, run.inputs.prompts, run.folder / "plans.jsonl", outputs, reference, {})
+    write_tables(run.inputs.blocks, run.inputs.prompts, run.folder / "plans.jsonl", outputs, reference, thresholds)
 
 
 def _plan(

@@ -15,9 +15,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from ai_dev_tools.benchmark.analysis.verdicts import verdicts
 from ai_dev_tools.benchmark.records.plan import Claim, read_plans
 from fakes.ollama import FakeOllama
+from support.invented import verdicts
 from support.workflow_project import Project
 
 MODEL = "llama3.2:1b"

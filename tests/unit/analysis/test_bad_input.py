@@ -13,8 +13,7 @@ from ai_dev_tools.benchmark.analysis.comparison import compare
 from ai_dev_tools.benchmark.analysis.decomposition import break_even, decompose, efficiency_change
 from ai_dev_tools.benchmark.analysis.metrics import compute_metrics
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
-from ai_dev_tools.benchmark.analysis.verdicts import judge
-from support.invented import decide, declare, invent, tools
+from support.invented import decide, declare, invent, tools, verdicts
 
 TOKENS = ("input_tokens", "output_tokens", "total_tokens")
 TIMES = ("duration_s", "attempts_s")
@@ -147,7 +146,7 @@ def good() -> pd.DataFrame:
 @pytest.mark.parametrize("what", CASES)
 def test_a_verdict_says_no_more_than_it_can(what: str, good: pd.DataFrame) -> None:
     bad = CASES[what]
-    table, _ = judge(bad.change(good.copy()), [declare(good)])
+    table = verdicts(bad.change(good.copy()), [declare(good)])
     for row in table[table["task"] == ALL].to_dict("records"):
         if reason := bad.verdicts.get(row["outcome"]):
             assert row["verdict"] in ("inconclusive", "invalid")

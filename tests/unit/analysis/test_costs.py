@@ -9,8 +9,7 @@ import pytest
 from ai_dev_tools.benchmark.analysis.bills import bill, with_floor
 from ai_dev_tools.benchmark.analysis.samples import Samples
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
-from ai_dev_tools.benchmark.analysis.verdicts import verdicts
-from support.invented import decide, declare, invent, tools
+from support.invented import decide, declare, invent, tools, verdicts
 
 SEEN = [
     "score",

@@ -17,11 +17,10 @@ from ai_dev_tools.benchmark.analysis.flatten import OF_EPISODES, sample_row, sam
 from ai_dev_tools.benchmark.analysis.metrics import compute_metrics
 from ai_dev_tools.benchmark.analysis.metrics_table import OF_EPISODES as EPISODE_METRICS
 from ai_dev_tools.benchmark.analysis.samples import Samples
-from ai_dev_tools.benchmark.analysis.verdicts import verdicts
 from ai_dev_tools.benchmark.records.episode import Limits, Turn
 from ai_dev_tools.benchmark.records.plan import DeclaredPlan
 from ai_dev_tools.benchmark.records.sample import write_block
-from support.invented import decide, entry, invent
+from support.invented import decide, entry, invent, verdicts
 from support.making import sample
 
 ARMS = {"baseline": "agent", "tools": "agent-index", "no_context": "agent-none"}

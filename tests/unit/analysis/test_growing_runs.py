@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 
 from ai_dev_tools.benchmark.analysis.claims import looks_of
 from ai_dev_tools.benchmark.analysis.continuity import departures, foreseen, times
-from ai_dev_tools.benchmark.analysis.verdicts import verdicts
 from ai_dev_tools.benchmark.records.plan import DeclaredPlan
-from support.invented import entry, invent
+from support.invented import entry, invent, verdicts
 
 Entry = dict[str, Any]
 

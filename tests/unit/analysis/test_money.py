@@ -15,7 +15,6 @@ from ai_dev_tools.benchmark.analysis.metrics import compute_metrics
 from ai_dev_tools.benchmark.analysis.money import with_prices
 from ai_dev_tools.benchmark.analysis.samples import Samples
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
-from ai_dev_tools.benchmark.analysis.verdicts import verdicts
 from ai_dev_tools.benchmark.comparison.gate import judge_gate
 from ai_dev_tools.benchmark.comparison.run import Run
 from ai_dev_tools.benchmark.errors import ConfigurationError
@@ -25,7 +24,7 @@ from ai_dev_tools.benchmark.records.prices import Rates
 from ai_dev_tools.benchmark.reporting.build import build_report
 from ai_dev_tools.benchmark.reporting.data import RunData, plain_samples
 from ai_dev_tools.benchmark.reporting.document import Report
-from support.invented import decide, declare, invent
+from support.invented import decide, declare, invent, verdicts
 from support.report_runs import everything
 from support.repository import ROOT
 

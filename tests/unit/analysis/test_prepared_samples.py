@@ -14,7 +14,6 @@ from ai_dev_tools.benchmark.analysis.comparison import compare
 from ai_dev_tools.benchmark.analysis.ledger import check_samples
 from ai_dev_tools.benchmark.analysis.metrics import compute_metrics
 from ai_dev_tools.benchmark.analysis.samples import Samples
-from ai_dev_tools.benchmark.analysis.verdicts import judge
 from ai_dev_tools.benchmark.comparison import write_batch_report, write_comparison
 from ai_dev_tools.benchmark.comparison.gate import judge_gate, parse_metrics
 from ai_dev_tools.benchmark.comparison.run import Run
@@ -22,7 +21,7 @@ from ai_dev_tools.benchmark.config.batches import Batch
 from ai_dev_tools.benchmark.config.models import ValidityThresholds
 from ai_dev_tools.benchmark.planning.planner import Target, plan, prospects
 from ai_dev_tools.cli.benchmark_cli import main
-from support.invented import declare, invent
+from support.invented import declare, invent, judged
 from support.project import make_project
 
 STRICT = ValidityThresholds(other_cpu_cores=0.0, other_cpu_s=0.0)
@@ -153,6 +152,6 @@ def test_a_plan_that_compares_with_another_arm_is_judged_by_that_arms_session() 
     table = invent(n=12, approaches=("baseline", "no_context", "tools-a", "tools-b"))
     table.loc[table["approach"] == "baseline", "session"] = "yesterday"
     claim = {"id": "time:tools-b", "endpoint": "time", "approach": "tools-b", "reference": "tools-a"}
-    verdicts, _ = judge(table, [declare(table, claims=[claim])], resamples=0)
+    verdicts, _, _ = judged(table, [declare(table, claims=[claim])], resamples=0)
     assert verdicts.iloc[0]["flagged"] == 0
     assert compare(table, "tools-b", "tools-a", comparisons=["time"], resamples=0)["flagged"].max() == 0

@@ -9,8 +9,7 @@ import pytest
 from ai_dev_tools.benchmark.analysis.clusters import cluster_estimate
 from ai_dev_tools.benchmark.analysis.quality import gate_level, superiority_p
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
-from ai_dev_tools.benchmark.analysis.verdicts import verdicts
-from support.invented import decide, declare, entry, invent, tools
+from support.invented import decide, declare, entry, invent, tools, verdicts
 
 
 def test_a_worse_answer_does_not_save() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.analysis.sensitivity import COST, QUALITY, sensitivity
-from ai_dev_tools.benchmark.analysis.verdicts import verdicts
+from ai_dev_tools.benchmark.analysis.verdicts import judge, measure_claims
 from support.invented import declare, invent
 
 
@@ -23,8 +23,8 @@ def words(table: pd.DataFrame, setting: str) -> dict[float, str]:
 
 def test_at_the_declared_margins_the_word_is_the_verdict(samples: pd.DataFrame) -> None:
     plans = [declare(samples, quality={"margin": 0.12})]
-    judged = verdicts(samples, plans, resamples=999)
-    found = sensitivity(samples, plans, resamples=999)
+    measured = measure_claims(samples, plans, resamples=999)
+    found, judged = sensitivity(measured), judge(measured).verdicts
     declared = found[found["declared"] == "yes"]
     assert set(declared["setting"]) == {COST, QUALITY}
     assert set(declared["value"]) == {0.95, 0.12}
@@ -34,7 +34,7 @@ def test_at_the_declared_margins_the_word_is_the_verdict(samples: pd.DataFrame) 
 
 
 def test_a_word_may_hang_on_the_margin_and_a_laxer_one_never_takes_it_away(samples: pd.DataFrame) -> None:
-    found = sensitivity(samples, [declare(samples)], resamples=999)
+    found = sensitivity(measure_claims(samples, [declare(samples)], resamples=999))
     cost, quality = words(found, COST), words(found, QUALITY)
     assert list(cost) == [0.99, 0.95, 0.90, 0.80]
     assert (cost[0.95], cost[0.80]) == ("saves", "inconclusive")
@@ -45,4 +45,4 @@ def test_a_word_may_hang_on_the_margin_and_a_laxer_one_never_takes_it_away(sampl
 
 
 def test_without_a_plan_no_margin_gives_a_word(samples: pd.DataFrame) -> None:
-    assert set(sensitivity(samples, resamples=0)["verdict"]) == {"inconclusive"}
+    assert set(sensitivity(measure_claims(samples, resamples=0))["verdict"]) == {"inconclusive"}

@@ -10,10 +10,10 @@ from ai_dev_tools.benchmark.analysis.claims import plan_in_force
 from ai_dev_tools.benchmark.analysis.comparison import compare
 from ai_dev_tools.benchmark.analysis.decomposition import break_even, decompose, efficiency_change
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
-from ai_dev_tools.benchmark.analysis.verdicts import WORDS, enough_resamples, judge, verdicts
+from ai_dev_tools.benchmark.analysis.verdicts import WORDS, enough_resamples
 from ai_dev_tools.benchmark.records.plan import RULES, DeclaredPlan
 from ai_dev_tools.benchmark.records.table_files import kind_of
-from support.invented import decide, declare, entry, invent, tools
+from support.invented import decide, declare, entry, invent, judged, tools, verdicts
 
 # ------------------------------------------------------------------------------------------ the four words
 
@@ -298,7 +298,7 @@ def test_timed_out_requests_widen_the_interval_instead_of_disappearing() -> None
 
 def test_each_verdict_has_its_checks() -> None:
     samples = invent(n=6)
-    table, checks = judge(samples, [declare(samples)])
+    table, checks, _ = judged(samples, [declare(samples)])
     assert set(checks["check"]) == {
         "dropped pairs",
         "flagged pairs",
@@ -324,7 +324,7 @@ def test_row_order_changes_no_byte() -> None:
     plans = [declare(samples)]
     texts = []
     for table in (samples, samples.sample(frac=1, random_state=2)):
-        verdict, checks = judge(table, plans)
+        verdict, checks, _ = judged(table, plans)
         parts = [
             verdict,
             checks,

@@ -15,7 +15,6 @@ import pytest
 from ai_dev_tools.benchmark.analysis.flatten import sample_row
 from ai_dev_tools.benchmark.analysis.samples_table import prepare
 from ai_dev_tools.benchmark.analysis.validity import DEFAULTS, options_changed
-from ai_dev_tools.benchmark.analysis.verdicts import verdicts
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, open_endpoint
 from ai_dev_tools.benchmark.endpoints.external import find_dialect
 from ai_dev_tools.benchmark.endpoints.openai_client import OpenAIClient
@@ -28,6 +27,7 @@ from fakes.faulty_proxy import Chat, Fault
 from fakes.ollama import FakeOllama
 from fakes.openai_api import FakeOpenAI, error
 from fakes.openai_faults import refuse
+from support.invented import verdicts
 from support.making import SCHEMA, block, prompts
 
 ENDPOINT = {"instance": "small", "model": "fake:1b", "max_concurrent": 1, "startup_timeout_s": 5}

@@ -10,7 +10,6 @@ import pytest
 
 from ai_dev_tools.benchmark._util.text import number
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
-from ai_dev_tools.benchmark.analysis.verdicts import judge
 from ai_dev_tools.benchmark.records.plan import Plan, declare_plan, read_plans
 from ai_dev_tools.benchmark.records.sample import Sample
 from ai_dev_tools.benchmark.reporting.build import SCHEMA_VERSION
@@ -18,6 +17,7 @@ from ai_dev_tools.benchmark.reporting.data import records
 from ai_dev_tools.benchmark.reporting.document import Facts, Figure, Report, Table
 from ai_dev_tools.benchmark.reporting.formats import badge, console, html, structured
 from ai_dev_tools.benchmark.reporting.sections.headline import verdict_of
+from support.invented import verdicts
 from support.report_runs import Change, Run, make_run, notices, report_of, with_identity
 
 
@@ -231,7 +231,7 @@ def test_how_far_a_verdict_about_one_repository_reaches_is_said_in_every_format(
     (run.folder / "plans.jsonl").unlink()
     declare_plan(run.folder / "plans.jsonl", plan)
     samples = pd.read_parquet(run.folder / "tables" / "samples.parquet")
-    judged, _ = judge(samples, read_plans(run.folder / "plans.jsonl"), resamples=0)
+    judged = verdicts(samples, read_plans(run.folder / "plans.jsonl"), resamples=0)
     cards = [verdict_of(row) for row in records(judged) if row["task"] == ALL]
     assert cards
     for card in cards:

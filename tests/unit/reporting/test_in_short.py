@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,13 @@ import msgspec
 import pandas as pd
 import pytest
 
+from ai_dev_tools.benchmark.analysis.reasons import COLUMNS, SENTENCES, Reason, reason, reason_rows
 from ai_dev_tools.benchmark.records.sample import Sample
 from ai_dev_tools.benchmark.reporting.build import build_report
 from ai_dev_tools.benchmark.reporting.data import RunData, read_run
-from support.report_runs import Change, in_short, make_run, report_of
+from ai_dev_tools.benchmark.reporting.document import Facts
+from ai_dev_tools.benchmark.reporting.sections.reasons import FLAGGED_BY, MEANINGS, NOTES
+from support.report_runs import Change, Run, in_short, make_run, make_tables, report_of
 
 
 def in_turns(sample: Sample) -> Sample:
@@ -114,20 +118,28 @@ def test_in_short_says_what_holds_why_and_what_to_do_next(
     assert short.command.startswith(command) if command else not short.command
 
 
+INTERVAL = reason("interval", low="0.95", high="1.05")
+EQUIVALENT = reason("equivalent", low="0.95", high="1.05")
 REASONS = [
-    ("inconclusive", "interim look: 3 of 24 planned samples are there", "only 3 of 24 planned samples are there"),
-    ("inconclusive", "quality vetoed by bugs: a loss beyond 0.2 is shown there", "the answers on bugs get worse"),
-    ("inconclusive", "mixed: cheaper on a, but more expensive on b", "it depends on the task: cheaper on a, but more"),
-    ("inconclusive", "mixed: cheaper on a; dearer on b", "it depends on the task: cheaper on a, but more expensive on b"),
-    ("inconclusive", "the mean case is cheaper but the whole bill is not (1.02", "the average question is cheaper, but"),
-    ("inconclusive", "the mean case is dearer but the whole bill is not (0.98", "the average question is more expensive, but"),
-    ("inconclusive", "the interval reaches the margin of 0.95 or 1.05", "too uncertain to rule out chance"),
-    ("inconclusive", "equivalent: the ratio lies within 0.95 and 1.05", "Using the findings makes no difference to tokens: 40.0 %"),
-    ("inconclusive", "plan abc is not continued: tasks left out", "the plan was changed after samples had been seen"),
-    ("inconclusive", "something that nobody has heard of", "is open, because something that nobody has heard of."),
-    ("saves", "brevity, not this tool: answers are not shown", "But an excerpt of the same length does as well"),
-    ("costs", "its answers are surely better: +0.30 in score", " % fewer), but the answers are better."),
-    ("invalid", "12% of pairs were lost to infrastructure", "about tokens: 12 % of the pairs were lost to failed requests."),
+    ("inconclusive", reason("interim", present=3, planned=24), "only 3 of 24 planned samples are there"),
+    ("inconclusive", reason("vetoed", task="bugs", veto=0.2), "the answers on bugs get worse"),
+    ("inconclusive", reason("mixed", cheaper="a", more_expensive="b"), "it depends on the task: cheaper on a, but more expensive"),
+    ("inconclusive", reason("bill_other_way", way="cheaper", bill="1.02"), "the average question is cheaper, but"),
+    ("inconclusive", INTERVAL, "too uncertain to rule out chance"),
+    ("inconclusive", EQUIVALENT, "Using the findings makes no difference to tokens: 40.0 %"),
+    ("inconclusive", reason("not_continued", plan="abc", changes="tasks left out; and more"), "the plan was changed after samples"),
+    ("inconclusive", Reason("", "something; that nobody has heard of"), "is open, because something; that nobody has heard of."),
+    ("saves", reason("brevity"), "But an excerpt of the same length does as well"),
+    ("costs", reason("better_answers", difference="+0.30"), " % fewer), but the answers are better."),
+    ("invalid", reason("lost", percent=12, limit=5, mostly=""), "about tokens: 12 % of the pairs were lost to failed requests."),
+    ("invalid", reason("flagged", percent=30, limit=5, check="cache_hit"), "had part of the prompt in its cache in 30 % of"),
+    ("invalid", reason("flagged", percent=30, limit=5, check="retried"), "the check retried flagged 30 % of the pairs"),
+]  # fmt: skip
+EARLIER = [
+    ("interim look: 3 of 24 planned samples are there", "only 3 of 24 planned samples are there"),
+    ("mixed: cheaper on a; dearer on b", "it depends on the task: cheaper on a, but more expensive on b"),
+    ("the mean case is dearer but the whole bill is not (0.98 of the reference)", "the average question is more expensive, but"),
+    ("something that nobody has heard of", "is open, because something that nobody has heard of."),
 ]  # fmt: skip
 
 
@@ -137,28 +149,51 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> RunData:
     return read_run(run.inputs.tables, run.about, run.inputs.plans)
 
 
-def judged(data: RunData, word: str, reasons: str, **more: Any) -> RunData:
+def reasons_table(rows: Sequence[Mapping[str, Any]], reasons: Sequence[Sequence[Reason]]) -> pd.DataFrame:
+    """The reasons of these verdicts."""
+    keys = [(str(row["profile"]), str(row["claim"]), str(row["models"]), str(row["task"])) for row in rows]
+    made = [row for key, each in zip(keys, reasons, strict=True) for row in reason_rows(key, each)]
+    return pd.DataFrame(made, columns=COLUMNS)
+
+
+def judged(data: RunData, word: str, *reasons: Reason, **more: Any) -> RunData:
     """The run with one verdict."""
     row = data.verdicts[data.verdicts["claim"] == "tokens:tools"].iloc[:1]
-    known = {"verdict": word, "reasons": reasons, "ratio": 0.6, "low": 0.5, "high": 0.7, "change_percent": 40.0}
-    return replace(data, verdicts=row.assign(**known, **more))
+    known = {"verdict": word, "ratio": 0.6, "low": 0.5, "high": 0.7, "change_percent": 40.0}
+    verdicts = row.assign(**known, **more)
+    return replace(data, verdicts=verdicts, reasons=reasons_table(verdicts.to_dict("records"), [reasons]))
 
 
-@pytest.mark.parametrize(("word", "reasons", "said"), REASONS, ids=[reasons.split(":")[0] for _, reasons, _ in REASONS])
-def test_every_kind_of_reason_has_plain_words(small: RunData, word: str, reasons: str, said: str) -> None:
-    assert said in in_short(build_report(judged(small, word, reasons))).text
+@pytest.mark.parametrize(("word", "why", "said"), REASONS, ids=[why.code or "unknown" for _, why, _ in REASONS])
+def test_every_kind_of_reason_has_plain_words(small: RunData, word: str, why: Reason, said: str) -> None:
+    assert said in in_short(build_report(judged(small, word, why))).text
+
+
+@pytest.mark.parametrize(("reasons", "said"), EARLIER, ids=[reasons.split(":")[0] for reasons, _ in EARLIER])
+def test_reasons_of_a_table_of_an_earlier_version_have_plain_words(small: RunData, reasons: str, said: str) -> None:
+    earlier = replace(judged(small, "inconclusive", reasons=reasons), reasons=pd.DataFrame())
+    assert said in in_short(build_report(earlier)).text
+
+
+def test_what_a_reason_means_can_be_said_with_its_values() -> None:
+    words = {"reference": "", "approach": ""}
+    for code, (plain, _) in [*MEANINGS.items(), *(("flagged", said) for said in FLAGGED_BY.values())]:
+        values = dict.fromkeys(re.findall(r"\{(\w+)\}", SENTENCES[code]), "") | words  # type: ignore[index]
+        assert plain.format_map(values)
+    others = {"tool_failed", "reference_tool_failed", "brevity", "brevity_open", "better_answers", "capped"}
+    assert {*MEANINGS, *NOTES, *others} == set(SENTENCES)
 
 
 def test_a_tool_that_failed_is_said_to_have_failed_and_nothing_else(small: RunData) -> None:
     failure = "the tool failed in 9 of 9 cases: no such option <b>"
-    short = in_short(build_report(judged(small, "inconclusive", failure, tool_failure=failure)))
+    short = in_short(build_report(judged(small, "inconclusive", tool_failure=failure)))
     assert short.text.endswith(f"The figures do not describe the findings: {failure}.")
     assert short.advice.startswith("Fix the tool")
 
 
 def test_the_command_repeats_the_settings_of_the_call(small: RunData) -> None:
     given = {"tools": ["ctags", "lizard"], "endpoint": "http://gpu:11434", "samples": 2, "options": {"num_ctx": 4096}}
-    data = replace(judged(small, "inconclusive", "the interval reaches the margin", samples_could_decide=40.0),
+    data = replace(judged(small, "inconclusive", INTERVAL, samples_could_decide=40.0),
                    about=replace(small.about, given=given))  # fmt: skip
     assert in_short(build_report(data)).command == (
         "snakemake --cores all --config profile=light tools=ctags,lizard endpoint=http://gpu:11434 samples=40 "
@@ -170,19 +205,42 @@ def test_what_is_open_for_one_tool_only_is_not_said_of_another(small: RunData) -
     (row,) = small.verdicts[(small.verdicts["claim"] == "tokens:tools") & (small.verdicts["task"] == "(all)")].to_dict(
         "records"
     )
-    why = "the interval reaches the margin of 0.95 or 1.05"
     claims = [
-        ("tools-a", "tokens", why),
-        ("tools-a", "time", "equivalent: within"),
-        ("tools-b", "tokens", why),
-        ("tools-b", "time", why),
+        ("tools-a", "tokens", INTERVAL),
+        ("tools-a", "time", EQUIVALENT),
+        ("tools-b", "tokens", INTERVAL),
+        ("tools-b", "time", INTERVAL),
     ]
     rows = [
-        {**row, "approach": arm, "outcome": thing, "verdict": "inconclusive", "reasons": reasons, "ratio": 0.99,
+        {**row, "claim": f"{thing}:{arm}", "approach": arm, "outcome": thing, "verdict": "inconclusive", "ratio": 0.99,
          "low": 0.97, "high": 1.01, "change_percent": 1.0}
-        for arm, thing, reasons in claims
+        for arm, thing, _ in claims
     ]  # fmt: skip
-    text = in_short(build_report(replace(small, verdicts=pd.DataFrame(rows)))).text
+    data = replace(small, verdicts=pd.DataFrame(rows), reasons=reasons_table(rows, [[why] for *_, why in claims]))
+    text = in_short(build_report(data)).text
     assert "Whether a saves tokens is open, because" in text
     assert "Whether b saves tokens or time is open, because" in text
     assert "Using a makes no difference to time: 1.0 % less" in text
+
+
+def methods(run: Run) -> str:
+    """The texts of the section Methods."""
+    facts = next(block for block in report_of(run).section("methods").blocks if isinstance(block, Facts))
+    return "\n".join(text for _, text in facts.items)
+
+
+def test_the_page_states_the_rules_that_were_in_force(tmp_path: Path) -> None:
+    """Thresholds are settings: the text says those that the verdicts were judged with."""
+    run = make_run(tmp_path, tasks=("repo_analysis",), samples=8)
+    usual = methods(run)
+    assert "Results from fewer than 6 clusters describe only these files" in usual
+    assert "if more than 10 % are dropped, the verdict is invalid" in usual
+    make_tables(run, min_clusters=9, max_dropped=0.125)
+    changed = methods(run)
+    assert "Results from fewer than 9 clusters describe only these files" in changed
+    assert "if more than 12.5 % are dropped, the verdict is invalid" in changed
+    compared = pd.read_csv(run.inputs.tables / "comparisons.csv")
+    whole = compared[
+        (compared["task"] == "(all)") & (compared["stratum"] == "(all)") & (compared["comparison"] == "tokens")
+    ]
+    assert set(whole["note"]) == {"only 8 clusters: describes these files only"}

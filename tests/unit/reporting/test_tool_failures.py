@@ -72,6 +72,30 @@ def test_a_tool_that_failed_in_half_of_the_cases_or_fewer_is_judged_by_the_other
     assert set(read_table(run.folder / "tables" / "verdicts.csv")["tool_failure"].dropna()) == set()
 
 
+ODD = "lint: no such option; the tool of the reference is fine: see lint.toml; bye"
+
+
+def test_what_a_tool_said_does_not_break_its_reason_in_two(tmp_path: Path) -> None:
+    def change(sample: Sample) -> Sample:
+        return fail(sample, name="tool", message=ODD) if sample.approach != "no_context" else sample
+
+    arms = ("tools-a", "tools-b", "no_context")
+    run = make_run(
+        tmp_path / "light", tasks=("safety_assessment",), approaches=arms, reference="tools-a", change=change
+    )
+    report = report_of(run)
+    for verdict in report.verdicts:
+        assert (
+            verdict.headline
+            == "the tool failed in 8 of 8 cases; the tool of the reference tools-a failed in 8 of 8 cases"
+        )
+    table = read_table(run.folder / "tables" / "reasons.csv")
+    whole = table[(table["claim"] == "tokens:tools-b") & (table["task"] == "(all)")]
+    assert list(whole["code"])[:2] == ["tool_failed", "reference_tool_failed"]
+    assert json.loads(whole["values"].iloc[0]) == {"failed": "8", "cases": "8", "message": ODD}
+    assert "" not in set(whole["code"])
+
+
 # --- every figure names its arm -----------------------------------------------------------------------------------
 
 

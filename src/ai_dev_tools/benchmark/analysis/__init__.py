@@ -1,6 +1,6 @@
 """Everything that is derived from sample files; no model is asked here.
 
-Read from the bottom up: `flatten` and `sampletable` make and check the samples table, `cells` and `pairing` arrange it,
+Read from the bottom up: `flatten` and `samples_table` make and check the samples table, `cells` and `pairing` arrange it,
 `statistics`, `power` and `effects` know the methods, `comparison`, `decomposition` and `quality` apply them, `validity`
-says what may be used, `claims`, `candidate` and `verdicts` judge, `tables` writes it all.
+says what may be used, `claims`, `candidate` and `verdicts` judge, `reasons` says why, `tables` writes it all.
 """

@@ -15,6 +15,7 @@ from ai_dev_tools.benchmark.analysis.effects import Effect
 from ai_dev_tools.benchmark.analysis.pairs import Pairs
 from ai_dev_tools.benchmark.analysis.power import minimal_effect
 from ai_dev_tools.benchmark.analysis.quality import Gate, gate_level
+from ai_dev_tools.benchmark.analysis.reasons import Reason, joined, reason
 from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.samples_table import ALL, words
 from ai_dev_tools.benchmark.analysis.statistics import effect_size, from_log
@@ -31,6 +32,21 @@ COLUMNS = words(
     "floor_p own_floor_p brevity_p d_z d_z_low d_z_high mde_d_z mde_ratio "
     "power clusters_could_decide samples_could_decide plan rules reasons sentence"
 )
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check that can make a claim invalid, and what it found.
+
+    Attributes:
+        why: what is said where it failed, else empty.
+    """
+
+    name: str
+    ok: bool
+    value: float
+    limit: float
+    why: str = ""
 
 
 @dataclass
@@ -50,9 +66,9 @@ class Candidate:
     """With what capped answers could have become, where there are any."""
     bill: Bill = field(default_factory=lambda: Bill(float("nan")))
     shares: dict[str, float] = field(default_factory=dict)
-    invalid: list[str] = field(default_factory=list)
-    reasons: list[str] = field(default_factory=list)
-    checks: list[tuple[str, bool, float, float, str]] = field(default_factory=list)
+    invalid: list[Reason] = field(default_factory=list)
+    reasons: list[Reason] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
     adjusted: float = float("nan")
     least_clusters: int = 6
     """Clusters below which nothing is said beyond the files."""
@@ -60,6 +76,12 @@ class Candidate:
     label: str = ""
     mixed: bool = False
     """Whether its tasks point both ways."""
+
+    def note(self, check: str, ok: bool, value: float, limit: float, why: Reason) -> None:
+        """Keep what a check found; a claim that fails one is invalid."""
+        self.checks.append(Check(check, ok, value, limit, "" if ok else why.text))
+        if not ok:
+            self.invalid.append(why)
 
     @property
     def one_source(self) -> bool:
@@ -157,19 +179,21 @@ def verdict_row(c: Candidate) -> Row:
     }
     if found is not None:
         row |= _effect_columns(c, found)
-    notes = (*_other_rules(c), *c.status.notes) if c.task == ALL else ()
-    row["reasons"] = "; ".join(dict.fromkeys((*c.reasons, *notes)))
+    row["reasons"] = joined(all_reasons(c))
     row["sentence"] = sentence(row)
     return row
 
 
-def _other_rules(c: Candidate) -> tuple[str, ...]:
+def all_reasons(c: Candidate) -> list[Reason]:
+    """The reasons of a verdict, and over all tasks also what to know besides."""
+    return [*c.reasons, *_other_rules(c), *c.status.notes] if c.task == ALL else c.reasons
+
+
+def _other_rules(c: Candidate) -> list[Reason]:
     """What a reader of an older word should know."""
-    if not c.in_force.declared or c.in_force.plan.rules >= RULES:
-        return ()
-    return (
-        f"planned under rules {c.in_force.plan.rules} and judged by rules {RULES}, so an earlier word may have been another",
-    )
+    plan = c.in_force.plan
+    older = c.in_force.declared and plan.rules < RULES
+    return [reason("other_rules", planned=plan.rules, judged=RULES)] if older else []
 
 
 def _scope(c: Candidate) -> str:

@@ -9,11 +9,11 @@ import pandas as pd
 
 from ai_dev_tools.benchmark.analysis.claims import PlanInForce, floor_of, makes
 from ai_dev_tools.benchmark.analysis.continuity import additions, departures, foreseen, price_changes, share_requests
+from ai_dev_tools.benchmark.analysis.reasons import Reason, reason
 from ai_dev_tools.benchmark.records.plan import Claim, DeclaredPlan, Plan
 from ai_dev_tools.benchmark.records.prices import MONEY
 
 Label = Literal["planned", "interim", "exploratory"]
-REMEDY = "to get a word, undo that or ask everything again under this plan (retry=plan)"
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,10 @@ class ClaimStatus:
     """The status of one claim on one model: its label, the reasons for it, and further notes."""
 
     label: Label
-    reasons: tuple[str, ...]
+    reasons: tuple[Reason, ...]
     planned: int
     present: int
-    notes: tuple[str, ...] = ()
+    notes: tuple[Reason, ...] = ()
 
 
 def claim_status(samples: pd.DataFrame, in_force: PlanInForce, claim: Claim, model: str) -> ClaimStatus:
@@ -45,17 +45,17 @@ def claim_status(samples: pd.DataFrame, in_force: PlanInForce, claim: Claim, mod
     )
     present = len(unique) // max(1, rows["instance"].nunique())
     if not in_force.declared:
-        return ClaimStatus("exploratory", ("no plan was declared before the run",), planned, present)
+        return ClaimStatus("exploratory", (reason("undeclared"),), planned, present)
     unforeseen, notes = _provenance(rows, in_force, claim, model)
     if present < planned:
-        early = f"interim look: {present} of {planned} planned samples are there"
+        early = reason("interim", present=present, planned=planned)
         return ClaimStatus("interim", (early, *unforeseen), planned, present, notes)
     return ClaimStatus("exploratory" if unforeseen else "planned", unforeseen, planned, present, notes)
 
 
 def _provenance(
     rows: pd.DataFrame, in_force: PlanInForce, claim: Claim, model: str
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
+) -> tuple[tuple[Reason, ...], tuple[Reason, ...]]:
     """Why older samples do not count, and what to know where they do."""
     plan, earlier = in_force.plan, {other.plan: other for other in in_force.earlier}
     asked_under = rows["plan"].astype("category")
@@ -66,25 +66,25 @@ def _provenance(
         if str(name) in earlier
     }
     unforeseen = len(older) - sum(counted.values())
-    reasons: list[str] = []
-    notes: list[str] = []
+    reasons: list[Reason] = []
+    notes: list[Reason] = []
     if unforeseen:
-        reasons.append(f"{unforeseen} of {len(rows)} samples are older than the plan, and no earlier plan foresaw them")
+        reasons.append(reason("unforeseen", older=unforeseen, samples=len(rows)))
     for other in in_force.earlier:
         used = counted.get(other.plan, 0)
         concerned = used or (makes(other, claim, model) and share_requests(other, plan))
         changed = [*departures(other, plan), *(price_changes(other, plan, model) if claim.outcome == MONEY else ())]
         if concerned and changed:
-            said = f"plan {other.plan} is not continued: {', '.join(changed)}"
+            said = reason("not_continued", plan=other.plan, changes=", ".join(changed))
             # samples that may have suggested the change are not evidence for it; fresh ones are, and a reader is told
             (reasons if len(older) else notes).append(said)
         elif used:
             notes.append(_continued(used, len(rows), other, plan))
     if reasons:
-        reasons.append(REMEDY)
+        reasons.append(reason("remedy"))
     return tuple(reasons), tuple(notes)
 
 
-def _continued(count: int, total: int, before: DeclaredPlan, plan: Plan) -> str:
+def _continued(count: int, total: int, before: DeclaredPlan, plan: Plan) -> Reason:
     added = ", ".join(additions(before, plan)) or "nothing new"
-    return f"{count} of {total} samples count from plan {before.plan}, which this one continues with {added}"
+    return reason("continued", older=count, samples=total, plan=before.plan, added=added)

@@ -36,8 +36,6 @@ from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.plugins import COMPARISONS, MONEY, Comparison
 from ai_dev_tools.benchmark.records.plan import QualityRule
 
-DESCRIPTIVE_BELOW = 6
-"""Clusters below which nothing is generalised: intervals are shown, for these files only."""
 COLUMNS = words(
     "profile model task stratum approach reference comparison unit kind value low high change_percent "
     "change_low change_high bill_ratio pairs cases clusters unpaired dropped flagged censored d_z d_z_low "
@@ -78,7 +76,8 @@ def compare(
     """
     if approach == reference:
         raise ConfigurationError(f"cannot compare '{approach}' with itself")
-    table = Samples.of(samples, reference if by == "approach" else REFERENCE).frame
+    prepared = Samples.of(samples, reference if by == "approach" else REFERENCE)
+    table, least = prepared.frame, prepared.thresholds.min_clusters
     plugins = _chosen(table, comparisons)
     names = [plugin.name for plugin in plugins]
     pairs = pair_up(table, approach, reference, names, by)
@@ -87,7 +86,7 @@ def compare(
     for scope, inside in scopes(pairs, strata, "tokens_low_ref" if "tokens_low_ref" in pairs else None):
         where = dict(zip(("profile", "model", "task", "stratum"), scope, strict=True))
         where |= {"approach": approach, "reference": reference}
-        for row, found in _rows(pairs.part(inside), plugins, resamples, approach, reference):
+        for row, found in _rows(pairs.part(inside), plugins, resamples, approach, reference, least):
             rows.append(where | row)
             moves.append(found.source.influence if found is not None and scope[2] == ALL else np.empty(0))
     result = pd.DataFrame(rows, columns=COLUMNS)
@@ -110,9 +109,13 @@ def _chosen(table: pd.DataFrame, names: Sequence[str] | None) -> list[Comparison
 
 
 def _rows(
-    here: Pairs, plugins: Sequence[Comparison], resamples: int, approach: str, reference: str
+    here: Pairs, plugins: Sequence[Comparison], resamples: int, approach: str, reference: str, least: int
 ) -> Iterator[tuple[Row, Effect | None]]:
-    """What each comparison says of the pairs of one scope, and what it was read from."""
+    """What each comparison says of the pairs of one scope, and what it was read from.
+
+    Args:
+        least: clusters below which nothing is generalised: intervals are shown, for these files only.
+    """
     usable = {
         outcome: here.part(~here["lost"] & ~here[f"void_{outcome}"])
         for outcome in dict.fromkeys(plugin.outcome for plugin in plugins)
@@ -120,7 +123,7 @@ def _rows(
     for plugin in plugins:
         outcome = plugin.outcome
         found = effect(usable[outcome], plugin.name, resamples)
-        row = {"comparison": plugin.name} | _counts(here, usable[outcome], plugin) | _values(found, plugin)
+        row = {"comparison": plugin.name} | _counts(here, usable[outcome], plugin) | _values(found, plugin, least)
         if found is None:
             why = why_no_pair(here, outcome, approach, reference)
             row["note"] = why or f"{plugin.name} is missing or impossible in every pair"
@@ -178,7 +181,7 @@ def _counts(pairs: Pairs, usable: Pairs, plugin: Comparison) -> Row:
     }
 
 
-def _values(found: Effect | None, plugin: Comparison) -> Row:
+def _values(found: Effect | None, plugin: Comparison, least: int) -> Row:
     """What was estimated, on the scale of the comparison."""
     if found is None:
         return {"pairs": 0, "cases": 0, "clusters": 0}
@@ -205,7 +208,7 @@ def _values(found: Effect | None, plugin: Comparison) -> Row:
         "quality_bound": lower_bound(e, gate_level(QualityRule().alpha, look=1))
         if plugin.name == "quality"
         else float("nan"),
-        "note": _notes(found),
+        "note": _notes(found, least),
     }
     if ratio:
         row |= {
@@ -227,11 +230,11 @@ def why_no_pair(pairs: Pairs, outcome: str, approach: str, reference: str) -> st
     return ""
 
 
-def _notes(found: Effect) -> str:
+def _notes(found: Effect, least: int) -> str:
     e, notes = found.source, []
     if not found.seen.usable:
         notes.append(f"no interval: {why_no_interval(e)}")
-    elif e.clusters < DESCRIPTIVE_BELOW:
+    elif e.clusters < least:
         notes.append(f"only {e.clusters} clusters: describes these files only")
     if e.left_out:
         notes.append(what_is_left_out(e))

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from ai_dev_tools.benchmark.analysis.candidate import Candidate
 from ai_dev_tools.benchmark.analysis.effects import effect
 from ai_dev_tools.benchmark.analysis.pairs import Pairs
+from ai_dev_tools.benchmark.analysis.reasons import Code, Reason, reason, whole_percent
 from ai_dev_tools.benchmark.config.thresholds import ValidityThresholds
 
-Check = tuple[str, float, float, str]
-"""Name, value, limit, and what is said where the value is above it."""
+Measure = tuple[str, float, float, Reason]
+"""Name of a check, value, limit, and what is said where the value is above it."""
 
 
 def measure(c: Candidate, limits: ValidityThresholds, resamples: int) -> None:
@@ -42,11 +43,8 @@ def measure(c: Candidate, limits: ValidityThresholds, resamples: int) -> None:
         "fell_back": float(kept["fell_back"].mean()) if len(kept) else 0.0,
         "tool_used": _used(kept),
     }
-    for check, value, limit, text in (*_shares(c, kept, void, limits), *_turns(c, clean, limits)):
-        ok = not value > limit + 1e-12
-        c.checks.append((check, ok, value, limit, "" if ok else text))
-        if not ok:
-            c.invalid.append(text)
+    for check, value, limit, why in (*_shares(c, kept, void, limits), *_turns(c, clean, limits)):
+        c.note(check, not value > limit + 1e-12, value, limit, why)
 
 
 def _used(pairs: Pairs) -> float:
@@ -56,25 +54,25 @@ def _used(pairs: Pairs) -> float:
     return float((known > 0).mean()) if len(known) else float("nan")
 
 
-def _shares(c: Candidate, kept: Pairs, void: NDArray[np.bool_], limits: ValidityThresholds) -> Iterator[Check]:
+def _shares(c: Candidate, kept: Pairs, void: NDArray[np.bool_], limits: ValidityThresholds) -> Iterator[Measure]:
     """Pairs lost to infrastructure, pairs that a check flagged, and whether it flagged both arms alike."""
     name, lost, flagged = c.claim.outcome, c.pairs.part(c.pairs["lost"]), kept.part(void)
-    main = f", mostly {lost.usual_text('dropped')}" if len(lost) else ""
-    why = (flagged.usual_text(f"why_{name}") or flagged.usual_text("why_quality")) if len(flagged) else ""
+    mostly = f", mostly {lost.usual_text('dropped')}" if len(lost) else ""
+    check = (flagged.usual_text(f"why_{name}") or flagged.usual_text("why_quality")) if len(flagged) else ""
     own, other = (
         float((kept[f"void_{name}_{side}"] | kept[f"void_quality_{side}"]).mean()) if len(kept) else 0.0
         for side in ("own", "ref")
     )
-    for check, share, limit, text in (
-        ("dropped pairs", c.shares["dropped"], limits.max_dropped, f"of pairs were lost to infrastructure{main}"),
-        ("flagged pairs", c.shares["flagged"], limits.max_flagged, f"of pairs are flagged, mostly by the check {why}"),
-    ):
-        yield check, share, limit, f"{share:.0%} {text} (limit {limit:.0%})"
-    apart, limit = abs(own - other), limits.max_arm_difference
-    yield "arms flagged alike", apart, limit, f"the arms' flagged shares differ by {apart:.0%} (limit {limit:.0%})"
+
+    def said(code: Code, share: float, limit: float, **more: str) -> tuple[float, float, Reason]:
+        return share, limit, reason(code, percent=whole_percent(share), limit=whole_percent(limit), **more)
+
+    yield "dropped pairs", *said("lost", c.shares["dropped"], limits.max_dropped, mostly=mostly)
+    yield "flagged pairs", *said("flagged", c.shares["flagged"], limits.max_flagged, check=check)
+    yield "arms flagged alike", *said("flagged_apart", abs(own - other), limits.max_arm_difference)
 
 
-def _turns(c: Candidate, clean: Pairs, limits: ValidityThresholds) -> Iterator[Check]:
+def _turns(c: Candidate, clean: Pairs, limits: ValidityThresholds) -> Iterator[Measure]:
     """Whether the arms took turns in being asked first.
 
     Otherwise, whatever warms up or wears out would affect one of them more.
@@ -88,10 +86,5 @@ def _turns(c: Candidate, clean: Pairs, limits: ValidityThresholds) -> Iterator[C
     chance = 2.5 * float(np.sqrt(np.mean(ahead**2) / len(ahead))) if len(ahead) else 0.0
     limit = max(limits.max_place_difference, chance)
     first = c.claim.reference if len(ahead) and ahead.mean() > 0 else c.claim.approach
-    yield (
-        "arms take turns",
-        value,
-        limit,
-        f"{first} was asked earlier, by {value:.2f} places of its case on average (limit {limit:.2f}): a server that warms "
-        "up would decide",
-    )
+    why = reason("asked_first", arm=first, places=f"{value:.2f}", limit=f"{limit:.2f}")
+    yield "arms take turns", value, limit, why

@@ -14,6 +14,7 @@ from ai_dev_tools.benchmark.analysis.clusters import ClusterEstimate, integer_la
 from ai_dev_tools.benchmark.analysis.decision_power import QualityTest
 from ai_dev_tools.benchmark.analysis.noninferiority import LossTest, shown_losses
 from ai_dev_tools.benchmark.analysis.pairs import Pairs
+from ai_dev_tools.benchmark.analysis.reasons import Code, Reason, reason
 from ai_dev_tools.benchmark.analysis.statistics import infer
 from ai_dev_tools.benchmark.records.plan import QualityRule
 
@@ -81,7 +82,7 @@ class Gate:
     own_floor_p: float
     brevity_p: float
     floor_level: float
-    reasons: tuple[str, ...]
+    reasons: tuple[Reason, ...]
     equal: QualityTest | None
     seen: QualityTest | None
 
@@ -196,11 +197,11 @@ def quality_gate(
     )
     equal, seen = _chances(claim, (at_floor, own_at_floor), rule, models)
     unproven = _why_unproven(claim, rule)
-    lasting = [f"quality vetoed by {task}: a loss beyond {rule.task_veto:g} is shown there" for task in claim.vetoed]
+    lasting = [reason("vetoed", task=task, veto=f"{rule.task_veto:g}") for task in claim.vetoed]
     if claim.unscored:
-        lasting.append(f"quality unknown in {', '.join(claim.unscored)}: no pair has two scores")
+        lasting.append(reason("unscored_tasks", tasks=", ".join(claim.unscored)))
     if models > 1 and own.estimate < -rule.task_veto and infer(own, resamples=0).p_below(0.0) <= level:
-        lasting.append(f"quality vetoed by this model: {own.estimate:+.2f}")
+        lasting.append(reason("vetoed_here", difference=f"{own.estimate:+.2f}"))
     return Gate(
         claim=claim,
         difference=own.estimate,
@@ -215,24 +216,23 @@ def quality_gate(
     )
 
 
-def _why_unproven(claim: ClaimQuality, rule: QualityRule) -> list[str]:
+def _why_unproven(claim: ClaimQuality, rule: QualityRule) -> list[Reason]:
     if not claim.estimate.clusters:
-        return ["quality unknown: no pair has two scores"]
+        return [reason("unscored")]
     if not claim.unproven:
         return []
-    family = "" if not claim.p <= claim.level else " (for one claim alone it may not; the plan makes several)"
-    return [f"quality unproven at n = {claim.estimate.clusters}: the loss may exceed {rule.margin:g}{family}"]
+    code: Code = "unproven_family" if claim.p <= claim.level else "unproven"
+    return [reason(code, clusters=claim.estimate.clusters, margin=f"{rule.margin:g}")]
 
 
-def _floor_reasons(p_floor: float, p_own: float, ran: bool, rule: QualityRule, level: float) -> list[str]:
+def _floor_reasons(p_floor: float, p_own: float, ran: bool, rule: QualityRule, level: float) -> list[Reason]:
     """Why the floor tests do not let the answers count; empty when they do."""
     if not np.isfinite(p_floor):
-        absent = "shares no scored case with the reference" if ran else "did not run"
-        return [f"floor: {rule.floor} {absent}, so guessing cannot be told from answering"]
+        return [reason("floor_apart" if ran else "no_floor", floor=rule.floor)]
     if p_floor > level:
-        return [f"floor: the reference does not beat {rule.floor}, so equal quality means nothing"]
+        return [reason("floor", floor=rule.floor)]
     if not p_own <= level:
-        return [f"floor: the approach's own answers do not beat {rule.floor}"]
+        return [reason("own_floor", floor=rule.floor)]
     return []
 
 

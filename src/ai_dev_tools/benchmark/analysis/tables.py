@@ -20,7 +20,7 @@ from ai_dev_tools.benchmark.analysis.money import unavailable, with_prices
 from ai_dev_tools.benchmark.analysis.samples import Samples
 from ai_dev_tools.benchmark.analysis.sensitivity import sensitivity
 from ai_dev_tools.benchmark.analysis.tool_failures import with_tool_failures
-from ai_dev_tools.benchmark.analysis.verdicts import judge
+from ai_dev_tools.benchmark.analysis.verdicts import judge, measure_claims
 from ai_dev_tools.benchmark.config.thresholds import ValidityThresholds
 from ai_dev_tools.benchmark.plugins import catalogue, only_plugins, reference_for
 from ai_dev_tools.benchmark.prompts import SKIPPED, read_prompts
@@ -81,8 +81,8 @@ def _write_tables(
     samples = Samples.prepare(table, ValidityThresholds.model_validate(thresholds), reference)
     ledger = check_samples(samples)
     ledger.to_parquet(outputs["validity_parquet"], index=False)
-    verdicts, checks = judge(samples, declared)
-    verdicts = with_tool_failures(verdicts, samples.frame, blocks)
+    measured = measure_claims(samples, declared)
+    judged = with_tool_failures(judge(measured), samples.frame, blocks)
     skipped = {(row.task, row.case): row.error.message for row in rows if row.error and row.error.class_ == SKIPPED}
     made = {
         "samples": table,
@@ -92,16 +92,17 @@ def _write_tables(
         "break_even": _each_arm(samples, lambda arm, reference: break_even(samples, arm, reference)),
         "efficiency": _each_arm(samples, lambda arm, reference: efficiency_change(samples, arm, reference)),
         "validity": ledger[ledger["status"] == "flagged"],
-        "verdicts": verdicts,
-        "checks": checks,
+        "verdicts": judged.verdicts,
+        "checks": judged.checks,
+        "reasons": judged.reasons,
         "controls": realised_lengths(samples, shown),
         "skipped": pd.DataFrame([(*k, why) for k, why in sorted(skipped.items())], columns=["task", "case", "reason"]),
         "definitions": pd.DataFrame(catalogue(unavailable(table)), columns=DEFINITIONS),
-        "sensitivity": sensitivity(samples, declared),
+        "sensitivity": sensitivity(measured),
     }
     for name in TABLE_NAMES:
         write_csv(made[name], outputs[name])
-    outputs["verdicts_json"].write_text(_as_json(verdicts), encoding="utf-8")
+    outputs["verdicts_json"].write_text(_as_json(judged.verdicts), encoding="utf-8")
 
 
 def _as_json(table: pd.DataFrame) -> str:

@@ -6,7 +6,7 @@ The figures of their arms then say nothing about them, so the failure is reporte
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -14,8 +14,19 @@ from typing import TypeAlias
 import pandas as pd
 
 from ai_dev_tools.benchmark._util.lines import visible_line
+from ai_dev_tools.benchmark.analysis.reasons import (
+    COLUMNS,
+    KEY,
+    Key,
+    Reason,
+    joined,
+    reason,
+    reason_rows,
+    reasons_by_verdict,
+)
 from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
+from ai_dev_tools.benchmark.analysis.verdicts import Judgement
 from ai_dev_tools.benchmark.records.sample import read_block
 
 TOOL = "tool"
@@ -37,21 +48,28 @@ class _Arm:
     failures: Mapping[CaseKey, int]
     messages: Mapping[CaseKey, list[str]]
 
-    def said(self, task: str, who: str) -> str:
-        """That the tool failed in most cases of a task, and what it said most often; "" where it did not."""
+    def failed(self, task: str, reference: str = "") -> Reason | None:
+        """That the tool failed in most cases of a task, and what it said most often; None where it did not.
+
+        Args:
+            reference: the arm, where it is not the one that the claim is about.
+        """
         cases = [case for case in self.samples if task in (ALL, case[0])]
         failed = [case for case in cases if 2 * self.failures.get(case, 0) > self.samples[case]]
         if not cases or 2 * len(failed) <= len(cases):
-            return ""
+            return None
         messages = [message for case in failed for message in self.messages.get(case, [])]
         tried = [message for message in messages if not message.startswith(NOT_RUN)]
         said = Counter(sorted(tried or messages)).most_common(1)
         text = visible_line(" ".join(said[0][0].split())) if said else "no message"
         shown = text if len(text) <= MOST_CHARS else f"{text[:MOST_CHARS]}…"
-        return f"{who} failed in {len(failed)} of {len(cases)} cases: {shown}"
+        values: dict[str, object] = {"failed": len(failed), "cases": len(cases), "message": shown}
+        if reference:
+            return reason("reference_tool_failed", reference=reference, **values)
+        return reason("tool_failed", **values)
 
 
-def with_tool_failures(verdicts: pd.DataFrame, samples: pd.DataFrame, blocks: Iterable[Path]) -> pd.DataFrame:
+def with_tool_failures(judged: Judgement, samples: pd.DataFrame, blocks: Iterable[Path]) -> Judgement:
     """The verdicts with a column `tool_failure`.
 
     Where it is not empty, it is also the first reason and the sentence.
@@ -62,19 +80,24 @@ def with_tool_failures(verdicts: pd.DataFrame, samples: pd.DataFrame, blocks: It
     """
     messages = _messages(blocks) if (samples["error_class"] == TOOL).any() else {}
     arms: dict[tuple[str, str, str], _Arm] = {}
-    rows = []
-    for row in verdicts.to_dict("records"):
-        said = []
-        for name, who in (
-            (row["approach"], "the tool"),
-            (row["reference"], f"the tool of the reference {row['reference']}"),
-        ):
-            key = (row["profile"], row["models"], name)
-            if key not in arms:
-                arms[key] = _arm(samples, *key, messages)
-            said.append(arms[key].said(row["task"], who))
-        rows.append(_told({str(name): value for name, value in row.items()}, "; ".join(filter(None, said))))
-    return pd.DataFrame(rows, columns=[*verdicts.columns, "tool_failure"]).astype(verdicts.dtypes.to_dict())
+    known = reasons_by_verdict(judged.reasons)
+    rows: list[Row] = []
+    reasons: list[Row] = []
+    for row in judged.verdicts.to_dict("records"):
+        failures = []
+        for arm in ("approach", "reference"):
+            place = (row["profile"], row["models"], row[arm])
+            if place not in arms:
+                arms[place] = _arm(samples, *place, messages)
+            failures.append(arms[place].failed(row["task"], row[arm] if arm == "reference" else ""))
+        failed = [each for each in failures if each]
+        rows.append(_told({str(name): value for name, value in row.items()}, failed))
+        profile, claim, models, task = (str(row[name]) for name in KEY)
+        key: Key = (profile, claim, models, task)
+        reasons += reason_rows(key, [*failed, *known.get(key, [])])
+    columns = [*judged.verdicts.columns, "tool_failure"]
+    verdicts = pd.DataFrame(rows, columns=columns).astype(judged.verdicts.dtypes.to_dict())
+    return judged._replace(verdicts=verdicts, reasons=pd.DataFrame(reasons, columns=COLUMNS))
 
 
 def _messages(blocks: Iterable[Path]) -> Messages:
@@ -97,9 +120,10 @@ def _arm(samples: pd.DataFrame, profile: str, model: str, name: str, messages: M
     )
 
 
-def _told(row: Row, said: str) -> Row:
-    if not said:
+def _told(row: Row, failures: Sequence[Reason]) -> Row:
+    if not failures:
         return row | {"tool_failure": ""}
+    said = joined(failures)
     subject = f"{row['approach']} against {row['reference']} on {row['models']} ({row['scope']})"
     word = "inconclusive" if row["verdict"] == "saves" else row["verdict"]
     reasons = "; ".join(filter(None, (said, row["reasons"])))

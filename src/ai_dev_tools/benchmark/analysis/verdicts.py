@@ -7,14 +7,15 @@ exploratory.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from ai_dev_tools.benchmark.analysis.bills import with_floor
-from ai_dev_tools.benchmark.analysis.candidate import COLUMNS, Candidate, Direction, verdict_row
+from ai_dev_tools.benchmark.analysis.candidate import COLUMNS, Candidate, Check, Direction, all_reasons, verdict_row
 from ai_dev_tools.benchmark.analysis.claim_status import claim_status
 from ai_dev_tools.benchmark.analysis.claims import (
     PlanInForce,
@@ -26,6 +27,8 @@ from ai_dev_tools.benchmark.analysis.effects import Effect
 from ai_dev_tools.benchmark.analysis.gates import Gates
 from ai_dev_tools.benchmark.analysis.measuring import measure
 from ai_dev_tools.benchmark.analysis.quality import superiority_p
+from ai_dev_tools.benchmark.analysis.reasons import COLUMNS as REASON_COLUMNS
+from ai_dev_tools.benchmark.analysis.reasons import Reason, reason, reason_rows, whole_percent
 from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.samples import Samples, SamplesLike
 from ai_dev_tools.benchmark.analysis.samples_table import ALL, levels, words
@@ -45,51 +48,74 @@ WORDS = ("saves", "costs", "inconclusive", "invalid")
 CHECK_COLUMNS = words("profile claim models task check status value threshold reason")
 
 
-def verdicts(samples: SamplesLike, plans: Sequence[DeclaredPlan] = (), *, resamples: int = RESAMPLES) -> pd.DataFrame:
-    """The verdicts table; see `judge`, which also gives the checks behind each verdict."""
-    return judge(samples, plans, resamples=resamples)[0]
+@dataclass(frozen=True)
+class MeasuredPlan:
+    """The claims of one profile's plan as they were measured, before any decision.
+
+    Attributes:
+        samples: those of the plan, prepared.
+        limits: when a verdict is invalid.
+    """
+
+    in_force: PlanInForce
+    samples: pd.DataFrame
+    gates: Gates
+    limits: ValidityThresholds
+    candidates: Sequence[Candidate]
 
 
-def judge(
+class Judgement(NamedTuple):
+    """What came of the claims.
+
+    Attributes:
+        verdicts: per claim and model one primary row (task "(all)") and one row per task. Ratios are
+            approach / reference; `low`, `high` is the 95 % interval; p-values are for ratios beyond the margin.
+        checks: per verdict row and check: status (ok, failed), value, threshold, reason.
+        reasons: per verdict row its reasons in order, each with a code and the values in its sentence.
+    """
+
+    verdicts: pd.DataFrame
+    checks: pd.DataFrame
+    reasons: pd.DataFrame
+
+
+def measure_claims(
     samples: SamplesLike, plans: Sequence[DeclaredPlan] = (), *, resamples: int = RESAMPLES
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Judge every claim of the latest plan of every profile in the samples.
+) -> list[MeasuredPlan]:
+    """Measure every claim of the latest plan of every profile in the samples.
 
     Args:
         samples: prepared samples, or a samples table in any row order.
         plans: the plan ledger, oldest first. Without any, the claims are assumed and labelled exploratory.
 
-    Returns:
-        verdicts: per claim and model one primary row (task "(all)") and one row per task. Ratios are
-            approach / reference; `low`, `high` is the 95 % interval; p-values are for ratios beyond the margin.
-        checks: per verdict row and check: status (ok, failed), value, threshold, reason.
-
     Raises:
         ConfigurationError: the table cannot be read as such.
     """
     prepared = Samples.of(samples, reference_of(plans))
-    table, limits = prepared.frame, prepared.thresholds
-    rows: list[Row] = []
+    found = []
+    for profile in levels(prepared.frame["profile"]):
+        in_force = plan_in_force(prepared.frame, plans, profile, prepared.reference)
+        part = planned_samples(prepared.frame, in_force.plan)
+        gates = Gates(part, in_force)
+        enough = enough_resamples(in_force, resamples)
+        candidates = measure_profile(part, in_force, gates, prepared.thresholds, enough)
+        found.append(MeasuredPlan(in_force, part, gates, prepared.thresholds, candidates))
+    return found
+
+
+def judge(measured: Iterable[MeasuredPlan]) -> Judgement:
+    """Judge every claim that was measured."""
+    judged = [candidate for plan in measured for candidate in decide(plan.candidates, plan.limits)]
     checks: list[tuple[Any, ...]] = []
-    for profile in levels(table["profile"]):
-        in_force = plan_in_force(table, plans, profile, prepared.reference)
-        judged = _judge_profile(planned_samples(table, in_force.plan), in_force, limits, resamples)
-        rows += [verdict_row(candidate) for candidate in judged]
-        for c in judged:
-            key = (profile, c.claim.id, c.model, c.task)
-            checks += [(*key, name, "ok" if ok else "failed", v, limit, why) for name, ok, v, limit, why in c.checks]
-    table = pd.DataFrame(rows, columns=COLUMNS)
+    reasons: list[Row] = []
+    for c in judged:
+        key = (c.in_force.plan.profile, c.claim.id, c.model, c.task)
+        checks += [(*key, a.name, "ok" if a.ok else "failed", a.value, a.limit, a.why) for a in c.checks]
+        reasons += reason_rows(key, all_reasons(c))
+    table = pd.DataFrame([verdict_row(candidate) for candidate in judged], columns=COLUMNS)
     if table["tool_used"].isna().all():  # no agent had a tool
         table = table.drop(columns="tool_used")
-    return table, pd.DataFrame(checks, columns=CHECK_COLUMNS)
-
-
-def _judge_profile(
-    table: pd.DataFrame, in_force: PlanInForce, limits: ValidityThresholds, resamples: int
-) -> list[Candidate]:
-    gates = Gates(table, in_force)
-    measured = measure_profile(table, in_force, gates, limits, enough_resamples(in_force, resamples))
-    return decide(measured, limits)
+    return Judgement(table, pd.DataFrame(checks, columns=CHECK_COLUMNS), pd.DataFrame(reasons, columns=REASON_COLUMNS))
 
 
 def enough_resamples(in_force: PlanInForce, least: int = RESAMPLES) -> int:
@@ -121,9 +147,11 @@ def measure_profile(
 
 
 def decide(measured: Sequence[Candidate], limits: ValidityThresholds) -> list[Candidate]:
-    """Settle word, label and reasons of every candidate; over all tasks before each task."""
-    primary = [c for c in measured if c.task == ALL]
-    by_task = [c for c in measured if c.task != ALL]
+    """Word, label and reasons of every candidate; over all tasks before each task."""
+    # what was measured stays as it is, for another decision at other margins
+    open_yet = [replace(c, reasons=[], invalid=list(c.invalid), checks=list(c.checks)) for c in measured]
+    primary = [c for c in open_yet if c.task == ALL]
+    by_task = [c for c in open_yet if c.task != ALL]
     _decide_family(primary)
     for candidate in primary:
         _settle_verdict(candidate, limits)
@@ -158,7 +186,7 @@ def _settle_verdict(c: Candidate, limits: ValidityThresholds) -> None:
     found, e = c.clean, c.clean.source if c.clean else None
     direction = c.direction(found, c.adjusted)
     enough = e is not None and e.clusters >= limits.min_clusters
-    c.checks.append(("enough clusters", enough, float(e.clusters if e else 0), float(limits.min_clusters), ""))
+    c.checks.append(Check("enough clusters", enough, float(e.clusters if e else 0), float(limits.min_clusters)))
     _compare_with_flagged(c, direction)
     if c.invalid:
         c.word, c.reasons = "invalid", [*c.invalid, *c.reasons]
@@ -168,21 +196,17 @@ def _settle_verdict(c: Candidate, limits: ValidityThresholds) -> None:
         c.reasons.append(_why_empty(c))
         return
     if c.shares["tool_used"] == 0:
-        c.reasons.append(
-            f"never used: in none of its {len(c.pairs)} episodes did the agent use the tool, so this is what offering it costs"
-        )
+        c.reasons.append(reason("unused", episodes=len(c.pairs)))
         return
     if not found.seen.usable:
-        c.reasons.append(f"{why_no_interval(found.seen.source)}: no spread to judge by")
+        c.reasons.append(reason("no_spread", why=why_no_interval(found.seen.source)))
         if found.seen.source.clusters < 2 and found.seen.source.cases > 1:
-            c.reasons.append(
-                "where all cases come from one repository, say single_source: true and name their files as clusters"
-            )
+            c.reasons.append(reason("one_repository"))
         return
     if e.left_out:
-        c.reasons.append(f"{len(e.left_out)} task(s) with a single cluster are not in it")
+        c.reasons.append(reason("left_out", tasks=len(e.left_out)))
     if not enough:
-        c.reasons.append(f"only {e.clusters} clusters (fewer than {limits.min_clusters}): describes these files only")
+        c.reasons.append(reason("few_clusters", clusters=e.clusters, least=limits.min_clusters))
     elif c.label == "planned":
         _settle(c, direction, found)
     else:
@@ -192,63 +216,48 @@ def _settle_verdict(c: Candidate, limits: ValidityThresholds) -> None:
 
 def _compare_with_flagged(c: Candidate, direction: Direction) -> None:
     if c.everything is c.clean:
-        c.checks.append(("same with flagged pairs", True, 0.0, 0.0, ""))
+        c.checks.append(Check("same with flagged pairs", True, 0.0, 0.0))
         return
     other = c.direction(c.everything, c.p(c.everything) * max(c.factor, 1.0))
     changed = other != direction and bool({other, direction} & {"cheaper", "more_expensive"}) and not c.invalid
-    why = (
-        f"the result changes with flagged pairs (without: {_in_words(direction)}, with: {_in_words(other)})"
-        if changed
-        else ""
-    )
-    c.checks.append(("same with flagged pairs", not changed, float(changed), 0.0, why))
-    if changed:
-        c.invalid.append(why)
+    why = reason("flagged_decide", without=_in_words(direction), including=_in_words(other))
+    c.note("same with flagged pairs", not changed, float(changed), 0.0, why)
 
 
 def _settle(c: Candidate, direction: Direction, found: Effect) -> None:
     if direction == "cheaper":
-        if reason := _why_no_bill(c, "cheaper"):
-            c.reasons.append(reason)
+        if why := _why_no_bill(c, "cheaper"):
+            c.reasons.append(why)
         elif c.gate.passed:
             c.word = "saves"
             if np.isfinite(c.gate.brevity_p) and c.gate.brevity_p > c.gate.floor_level:
-                c.reasons.append(
-                    "brevity, not this tool: answers are not shown to be better than those from an excerpt of its length"
-                )
+                c.reasons.append(reason("brevity"))
             elif "excerpt" in c.in_force.plan.approaches and not np.isfinite(c.gate.brevity_p):
-                c.reasons.append("brevity is not ruled out: the excerpt is not of the same length in tokens")
+                c.reasons.append(reason("brevity_open"))
         else:
             c.reasons += c.gate.reasons
     elif direction == "more_expensive":
-        if reason := _why_no_bill(c, "more_expensive"):
-            c.reasons.append(reason)
+        if why := _why_no_bill(c, "more_expensive"):
+            c.reasons.append(why)
         else:
             c.word = "costs"
             c.reasons += _better_answers(c)
     elif direction == "equivalent":
-        c.reasons.append(
-            f"equivalent: the ratio lies within {c.claim.margin_ratio:.2f} and {1 / c.claim.margin_ratio:.2f}"
-        )
+        c.reasons.append(reason("equivalent", **_margins(c)))
     else:
         c.reasons.append(_why_unclear(c, found))
     if c.word in ("saves", "costs") and c.uncapped is not None:
         other = c.direction(c.uncapped, c.p(c.uncapped) * max(c.factor, 1.0))
         if other != direction:
-            c.reasons.append(
-                f"{c.shares['censored']:.0%} of pairs have an answer that was cut at the cap and counts as paid; had "
-                "they run on to the context window, this could not be said"
-            )
+            c.reasons.append(reason("capped", percent=whole_percent(c.shares["censored"])))
 
 
-def _better_answers(c: Candidate) -> list[str]:
+def _better_answers(c: Candidate) -> list[Reason]:
     """A rider where what costs more also answers better, so that nobody reads "costs" as "is worse"."""
     quality = c.gate.claim
     if not superiority_p(quality.estimate) <= quality.level:
         return []
-    return [
-        f"its answers are surely better: {quality.estimate.estimate:+.2f} in score, for you to weigh against the cost"
-    ]
+    return [reason("better_answers", difference=f"{quality.estimate.estimate:+.2f}")]
 
 
 def _in_words(direction: Direction) -> str:
@@ -256,32 +265,37 @@ def _in_words(direction: Direction) -> str:
     return direction.replace("_", " ")
 
 
-def _why_no_bill(c: Candidate, way: Literal["cheaper", "more_expensive"]) -> str:
-    """Why the whole bill does not surely point the way that the mean case does; "" where it does."""
+def _why_no_bill(c: Candidate, way: Literal["cheaper", "more_expensive"]) -> Reason | None:
+    """Why the whole bill does not surely point the way that the mean case does; None where it does."""
     ratio, level = c.bill.ratio, c.bill_level
     if not (ratio < 1 if way == "cheaper" else ratio > 1):
-        return f"the mean case is {_in_words(way)} but the whole bill is not ({ratio:.2f} of the reference)"
+        return reason("bill_other_way", way=_in_words(way), bill=f"{ratio:.2f}")
     if (c.bill.p_below_one() if way == "cheaper" else c.bill.p_above_one()) <= level:
-        return ""
+        return None
     low, high = c.bill.bound("low", level), c.bill.bound("high", level)
     said = "saves" if way == "cheaper" else "costs"
-    return f"{said} per case, bill uncertain: between {low:.2f} and {high:.2f} of the reference"
+    return reason("bill_uncertain", word=said, low=f"{low:.2f}", high=f"{high:.2f}")
 
 
-def _why_unclear(c: Candidate, found: Effect) -> str:
+def _margins(c: Candidate) -> dict[str, str]:
+    """The ratios between which the costs are the same."""
+    return {"low": f"{c.claim.margin_ratio:.2f}", "high": f"{1 / c.claim.margin_ratio:.2f}"}
+
+
+def _why_unclear(c: Candidate, found: Effect) -> Reason:
     low, high = found.interval()
     if np.isfinite(c.adjusted) and (high < c.margin or low > -c.margin or c.margin < low <= high < -c.margin):
         # the interval is that of one look at one claim, and says more than this look and this family allow
-        return f"the adjusted p-value is {c.adjusted:.3g}, and look {c.look} allows {c.alpha:.3g}"
-    return f"the interval reaches the margin of {c.claim.margin_ratio:.2f} or {1 / c.claim.margin_ratio:.2f}"
+        return reason("p_value", p=f"{c.adjusted:.3g}", look=c.look, alpha=f"{c.alpha:.3g}")
+    return reason("interval", **_margins(c))
 
 
-def _why_empty(c: Candidate) -> str:
+def _why_empty(c: Candidate) -> Reason:
     if not len(c.pairs):
-        return f"no case was answered in both {c.claim.approach} and {c.claim.reference}"
+        return reason("unanswered", approach=c.claim.approach, reference=c.claim.reference)
     if c.pairs["lost"].all():
-        return "no completed pair: " + c.pairs.first_text("dropped")
-    return f"{c.claim.outcome} is missing or impossible in every usable pair"
+        return reason("no_pair", why=c.pairs.first_text("dropped"))
+    return reason("unmeasured", outcome=c.claim.outcome)
 
 
 def _decide_tasks(primary: list[Candidate], by_task: list[Candidate], limits: ValidityThresholds) -> None:
@@ -298,7 +312,7 @@ def _decide_tasks(primary: list[Candidate], by_task: list[Candidate], limits: Va
     for c in by_task:
         if (c.claim.id, c.model) not in opened:
             c.label, c.word = "exploratory", ""
-            c.reasons.append("no word of its own: the verdict over all tasks is open")
+            c.reasons.append(reason("closed"))
     for (claim, model), overall in opened.items():
         ways: dict[Direction, list[str]] = {}
         for c in by_task:
@@ -306,7 +320,5 @@ def _decide_tasks(primary: list[Candidate], by_task: list[Candidate], limits: Va
                 ways.setdefault(c.direction(c.clean, c.adjusted), []).append(c.task)
         if "cheaper" in ways and "more_expensive" in ways:
             overall.word, overall.mixed = "inconclusive", True
-            overall.reasons.append(
-                f"mixed: cheaper on {', '.join(ways['cheaper'])}, but "
-                f"more expensive on {', '.join(ways['more_expensive'])}"
-            )
+            on = {way: ", ".join(ways[way]) for way in ("cheaper", "more_expensive")}
+            overall.reasons.append(reason("mixed", **on))

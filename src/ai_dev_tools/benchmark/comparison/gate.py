@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 from ai_dev_tools.benchmark._util.junit import TestCase, document
 from ai_dev_tools.benchmark._util.text import is_missing
 from ai_dev_tools.benchmark.analysis.clusters import Floats, cluster_estimate
-from ai_dev_tools.benchmark.analysis.comparison import DESCRIPTIVE_BELOW
 from ai_dev_tools.benchmark.analysis.money import is_priced
 from ai_dev_tools.benchmark.analysis.pairing import pair_up
 from ai_dev_tools.benchmark.analysis.power import t_power
@@ -215,7 +214,7 @@ class _Judged:
         row["change"] = float(scale(self._change))
         if untrusted := self._untrusted():
             return row | {"note": untrusted}
-        if e.clusters < DESCRIPTIVE_BELOW:
+        if e.clusters < self.thresholds.min_clusters:
             return row | {"note": f"only {e.clusters} clusters: too few to generalise"}
         return row | {"verdict": ""} | self._test(found, level)
 

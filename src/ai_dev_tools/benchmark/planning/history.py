@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ai_dev_tools.benchmark.analysis.flatten import table_of, sample_row
+from ai_dev_tools.benchmark.analysis.flatten import sample_row, table_of
 from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.planning.estimate import UNTIMED, measured_blocks

@@ -37,17 +37,16 @@ PROMPTS = "results/prompts/{task}.jsonl"
 RUN = "results/{profile}"
 SAMPLES = f"{RUN}/samples"
 SAMPLE = f"{SAMPLES}/{{model}}/{{task}}/{{approach}}/{{sample}}.json"
-SUPERSEDED = f"{RUN}/superseded"
 BLOCK = f"{RUN}/blocks/{{model}}/{{task}}.jsonl"
 PLANS = f"{RUN}/plans.jsonl"
 TABLES = f"{RUN}/tables"
 TABLE_NAMES = (
     "samples", "metrics", "comparisons", "costs", "break_even", "validity", "verdicts", "checks", "controls",
-    "skipped", "efficiency", "definitions", "sensitivity",
+    "skipped", "efficiency", "definitions", "sensitivity", "reasons",
 )  # fmt: skip
 """CSV tables of a run; the samples and the whole validity ledger are also Parquet files, the verdicts also JSON."""
-LATER_TABLES = ("sensitivity",)
-"""Tables that archives of the first version lack."""
+LATER_TABLES = ("sensitivity", "reasons")
+"""Tables that archives of earlier versions lack."""
 TABLE_FILES = {name: f"{TABLES}/{name}.csv" for name in TABLE_NAMES} | {
     f"{name}_parquet": f"{TABLES}/{name}.parquet" for name in ("samples", "validity")
 }

@@ -15,6 +15,7 @@ import pandas as pd
 from ai_dev_tools.benchmark._util.text import Number, is_missing
 from ai_dev_tools.benchmark.analysis.claims import floor_of
 from ai_dev_tools.benchmark.analysis.money import currency_of, is_priced
+from ai_dev_tools.benchmark.analysis.reasons import KEY, Key, Reason, earlier_reasons, reasons_by_verdict
 from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.rows import records as records
 from ai_dev_tools.benchmark.analysis.samples_table import ALL, REQUIRED, TEXT, prepare
@@ -31,7 +32,7 @@ REFERENCE = "baseline"
 TOO_FEW = "describes these files only"
 """What the note of a row says whose clusters are too few to generalise."""
 DERIVED = ("metrics", "comparisons", "verdicts", "checks", "controls", "validity", "skipped", "costs", "break_even",
-           "efficiency", "definitions", "sensitivity")  # fmt: skip
+           "efficiency", "definitions", "sensitivity", "reasons")  # fmt: skip
 
 
 class Failure(msgspec.Struct):
@@ -63,6 +64,7 @@ class RunData:
         efficiency: change of the composite score of each arm against the reference.
         definitions: what every metric, comparison and check is, the user's own included.
         sensitivity: the word of each claim at other margins than the declared ones.
+        reasons: of each verdict, one row each; empty in runs of earlier versions.
         plans: the plan ledger, oldest first.
         sessions: what block jobs recorded of server, model and machine.
         failures: requests that did not complete, with their messages; empty if the block files are not available.
@@ -83,6 +85,7 @@ class RunData:
     efficiency: pd.DataFrame = field(default_factory=pd.DataFrame)
     definitions: pd.DataFrame = field(default_factory=pd.DataFrame)
     sensitivity: pd.DataFrame = field(default_factory=pd.DataFrame)
+    reasons: pd.DataFrame = field(default_factory=pd.DataFrame)
     plans: Sequence[DeclaredPlan] = ()
     sessions: Sequence[Session] = ()
     failures: Sequence[Failure] = ()
@@ -166,6 +169,20 @@ class RunData:
         """A row of the comparisons table against the reference; empty when there is none."""
         return self._comparisons.get((name, approach, model, task), {})
 
+    def why(self, verdict: Mapping[str, Any]) -> list[Reason]:
+        """The reasons of a row of the verdicts table; of an earlier version, which has no table of them, from its text."""
+        if not len(self.reasons):
+            return earlier_reasons(str(verdict.get("reasons") or ""))
+        profile, claim, models, task = (str(verdict[name]) for name in KEY)
+        return self._reasons.get((profile, claim, models, task), [])
+
+    def threshold(self, check: str, usual: float) -> float:
+        """The threshold of a check that the verdicts were judged with; the usual one where none was."""
+        if not len(self.checks):
+            return usual
+        values = self.checks.loc[self.checks["check"] == check, "threshold"].dropna()
+        return float(values.iloc[0]) if len(values) else usual
+
     def ordered(self, table: pd.DataFrame) -> list[Row]:
         """Rows of a derived table with models, tasks and approaches in the order of the run, the whole first."""
         places = {
@@ -175,6 +192,15 @@ class RunData:
         return sorted(
             records(table), key=lambda row: [place.get(row[name], len(place)) for name, place in places.items()]
         )
+
+    @cached_property
+    def _reasons(self) -> dict[Key, list[Reason]]:
+        try:
+            return reasons_by_verdict(self.reasons)
+        except ValueError as error:
+            raise ConfigurationError(
+                f"the table reasons of {self.profile} cannot be read ({error})", remedy="Delete it; it is made again"
+            ) from None
 
     @cached_property
     def _metrics(self) -> dict[tuple[str, ...], Row]:

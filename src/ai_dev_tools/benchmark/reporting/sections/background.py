@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from ai_dev_tools.benchmark._util.text import is_missing, listing, number
+from ai_dev_tools.benchmark.analysis.validity import DEFAULTS
 from ai_dev_tools.benchmark.records.plan import ALPHA
 from ai_dev_tools.benchmark.reporting.data import RunData, records
 from ai_dev_tools.benchmark.reporting.document import Block, Browser, Column, Facts, Notice, Section, Table, ranked
@@ -156,7 +157,7 @@ METHODS = (
         "Interval",
         (
             "The wider of a t interval and a studentised bootstrap interval on cluster means, two-sided 95 %. "
-            "Results from fewer than 6 clusters describe only these files."
+            "Results from fewer than {least_clusters} clusters describe only these files."
         ),
     ),
     (
@@ -201,7 +202,7 @@ METHODS = (
             "If an arm causes a failure itself (a crashed tool, a prompt that does not fit, a refusal, a malformed "
             "answer), the user falls back to the baseline: both costs count, and so does the baseline's answer. An answer "
             "that cannot be parsed scores 0 and is not asked again. The cost of a request is the cost of all its "
-            "attempts. Pairs lost to infrastructure are dropped; if more than 10 % are dropped, the verdict is invalid."
+            "attempts. Pairs lost to infrastructure are dropped; if more than {most_dropped} % are dropped, the verdict is invalid."
         ),
     ),
     (
@@ -265,6 +266,8 @@ def methods(data: RunData) -> Section:
         "quality_margin": data.quality.margin,
         "veto": data.quality.task_veto,
         "floor": data.floor,
+        "least_clusters": f"{data.threshold('enough clusters', DEFAULTS.min_clusters):g}",
+        "most_dropped": f"{100 * data.threshold('dropped pairs', DEFAULTS.max_dropped):g}",
     }
     items = tuple((name, text.format(**values)) for name, text in METHODS)
     if data.currency:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ai_dev_tools.benchmark._util.text import interval, is_missing, listing, number, percent, plural, signed
+from ai_dev_tools.benchmark.analysis.reasons import Reason, earlier_reasons
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.analysis.wording import ONE_REPOSITORY
 from ai_dev_tools.benchmark.records.prices import MONEY, money
@@ -27,7 +28,8 @@ MEANINGS = {
 def headline(data: RunData) -> Section:
     """The run in short, notices, a ranking of several tools, then one card per claim and model."""
     arms = unread(data)
-    items = tuple(verdict_of(row, arms, paid(data, row)) for row in records(data.verdicts) if row["task"] == ALL)
+    rows = [row for row in records(data.verdicts) if row["task"] == ALL]
+    items = tuple(verdict_of(row, arms, paid(data, row), data.why(row)) for row in rows)
     blocks = (in_short(data), *notices(data), *ranking(data), Verdicts(items, _why_none(data)))
     return Section("verdicts", "Verdicts", blocks, lead=count_words(items))
 
@@ -55,19 +57,23 @@ def _quality(row: Mapping[str, Any], name: str) -> str:
     return f"{signed(row.get(f'{name}_difference'), 3)} (at worst {signed(row.get(f'{name}_bound'), 3)})"
 
 
-def verdict_of(row: Mapping[str, Any], arms: list[Unread] | None = None, amounts: str = "") -> Verdict:
+def verdict_of(
+    row: Mapping[str, Any],
+    arms: list[Unread] | None = None,
+    amounts: str = "",
+    reasons: Sequence[Reason] = (),
+) -> Verdict:
     """The card of a row of the verdicts table; `arms` are those whose answers often could not be read.
 
     Args:
         amounts: what a claim about money came to, in words.
+        reasons: of the verdict; without any, what its tool said is read from the row.
     """
     thing, word = str(row["outcome"]), row["verdict"] or "inconclusive"
     fewer = "fewer" if thing == "tokens" else "less"
     change: Any = None if row.get("tool_failure") else row.get("change_percent")
-    if row.get("tool_failure"):
-        headline = "; ".join(
-            said.partition(": ")[0] for said in str(row["tool_failure"]).split("; the tool of the reference")
-        )
+    if failure := str(row.get("tool_failure") or ""):
+        headline = _failed(reasons) or _failed(earlier_reasons(failure)) or failure
     elif is_missing(change):
         headline = f"no estimate of {thing}"
     else:
@@ -108,6 +114,12 @@ def verdict_of(row: Mapping[str, Any], arms: list[Unread] | None = None, amounts
         statement=f"{fewer} {thing} with {row['approach']}",
         reach=reach,
     )
+
+
+def _failed(reasons: Sequence[Reason]) -> str:
+    """That tools failed, without what they said."""
+    failures = [each for each in reasons if each.code in ("tool_failed", "reference_tool_failed")]
+    return "; ".join(each.text.removesuffix(f": {each.values.get('message')}") for each in failures)
 
 
 def paid(data: RunData, row: Mapping[str, Any]) -> str:

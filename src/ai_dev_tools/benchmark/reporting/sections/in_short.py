@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ai_dev_tools.benchmark._util.text import is_missing, listing, number, plural, signed
+from ai_dev_tools.benchmark.analysis.reasons import Code
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.plugins import AGENT, AGENT_FLOOR, TOOL_PREFIX, agent_tool_of, is_agent, reference_for
 from ai_dev_tools.benchmark.reporting.data import RunData, records
 from ai_dev_tools.benchmark.reporting.document import InShort
 from ai_dev_tools.benchmark.reporting.sections.next_step import next_step
-from ai_dev_tools.benchmark.reporting.sections.reasons import Reason, reasons_of
+from ai_dev_tools.benchmark.reporting.sections.reasons import Meaning, meanings_of
 
 MOST_NAMED = 4
 
@@ -24,14 +25,14 @@ class Judged:
     Attributes:
         row: of the verdicts table, over all tasks.
         tool, model: their names where there are several, else empty.
-        reasons: in plain words, the weightiest first.
+        reasons: what they mean in plain words, the weightiest first.
         noun: what is used where there is one: findings, or an agent's tool.
     """
 
     row: Mapping[str, Any]
     tool: str
     model: str
-    reasons: tuple[Reason, ...]
+    reasons: tuple[Meaning, ...]
     noun: str = "the findings"
 
     @property
@@ -60,6 +61,10 @@ class Judged:
     @property
     def why(self) -> str:
         return self.reasons[0].plain if self.reasons else "no reason was recorded"
+
+    def has(self, code: Code) -> bool:
+        """Whether this is among its reasons."""
+        return any(reason.code == code for reason in self.reasons)
 
     @property
     def amount(self) -> str:
@@ -103,7 +108,8 @@ def _judged(data: RunData) -> list[Judged]:
             name = f"{name} in the agent"
         shown = name if len(tools) > 1 else "", model if len(models) > 1 else ""
         noun = {"noun": name} if is_agent(approach) else {}
-        found.append(Judged(row, *shown, tuple(reasons_of(row, words)), **noun))
+        meanings = meanings_of(data.why(row), words, str(row.get("tool_failure") or ""))
+        found.append(Judged(row, *shown, tuple(meanings), **noun))
     return found
 
 
@@ -192,8 +198,8 @@ def _saves(group: list[Judged]) -> Iterator[str]:
 
 def _costs(group: list[Judged]) -> Iterator[str]:
     for claims in _by_name(group):
-        better = any(reason.plain.startswith("its answers are surely better") for reason in claims[0].reasons)
-        yield f"{_what(claims, 'costs extra')}{', but the answers are better' if better else ''}."
+        but = ", but the answers are better" if claims[0].has("better_answers") else ""
+        yield f"{_what(claims, 'costs extra')}{but}."
     yield from _others(group)
 
 
@@ -220,12 +226,9 @@ def _others(group: list[Judged]) -> Iterator[str]:
 
 def _brevity(claim: Judged) -> str:
     """What a saving may be due to besides the tool; empty if that is ruled out or was not looked at."""
-    for reason in claim.reasons:
-        if reason.plain.startswith("brevity, not this tool"):
-            return "an excerpt of the same length does as well, so it is brevity that saves, not this tool"
-        if reason.plain.startswith("brevity is not ruled out"):
-            return "it may be their brevity that saves, not what they say"
-    return ""
+    if claim.has("brevity"):
+        return "an excerpt of the same length does as well, so it is brevity that saves, not this tool"
+    return "it may be their brevity that saves, not what they say" if claim.has("brevity_open") else ""
 
 
 def _open(group: list[Judged]) -> Iterator[str]:

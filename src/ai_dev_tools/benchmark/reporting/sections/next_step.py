@@ -11,7 +11,7 @@ from ai_dev_tools.benchmark.config.written import spell
 from ai_dev_tools.benchmark.plugins import is_agent, what_a_claim_needs
 from ai_dev_tools.benchmark.records.model_size import parameters, recorded_size
 from ai_dev_tools.benchmark.reporting.data import RunData
-from ai_dev_tools.benchmark.reporting.sections.reasons import Reason
+from ai_dev_tools.benchmark.reporting.sections.reasons import Meaning
 
 MOST_DEMO_SIZE = 0.4
 """Billions of parameters up to which a model only shows that everything works."""
@@ -42,7 +42,7 @@ ORDER = (
 """Steps in the order in which they help: the first that any claim needs is named."""
 Step = tuple[str, str]
 """Advice, and the command that follows it; empty if no single command does."""
-Claim = tuple[Mapping[str, Any], Sequence[Reason]]
+Claim = tuple[Mapping[str, Any], Sequence[Meaning]]
 
 
 def next_step(data: RunData, claims: Sequence[Claim]) -> Step:
