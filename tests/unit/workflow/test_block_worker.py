@@ -232,3 +232,13 @@ def test_only_a_run_on_this_machine_in_this_environment_offers_a_worker(
     monkeypatch.setenv(WORKER, "")
     block_worker.offer_worker(workflow(**changed), tmp_path)
     assert bool(os.environ[WORKER]) == offered
+
+
+def test_what_each_job_pays_for_is_python_alone() -> None:
+    """Enumerations of `signal` and `socket` took as long as starting Python, in every block."""
+    program = f"import sys; sys.path.insert(0, {str(Path(block_worker.PROGRAM).parent)!r}); import start_block; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "start_block" in loaded
+    assert not {"site", "enum", "re", "collections", "contextlib", "pathlib", "signal", "socket"} & set(loaded)
