@@ -31,7 +31,7 @@ from ai_dev_tools.benchmark.prompts import Prompt
 from ai_dev_tools.benchmark.records.block import Block
 
 REPO = Path(__file__).parents[1]
-ROUNDS = 3
+ROUNDS = 6
 PROMISED_MS = 3.0
 SCHEMA = {"type": "object", "properties": {"colour": {"enum": ["red", "green"]}}, "required": ["colour"]}
 PROMPT = "Which colour has the sky? " * 60
@@ -62,8 +62,8 @@ def fake() -> Iterator[str]:
         process.wait()
 
 
-def cpu_per_request(url: str, requests: int) -> dict[str, float]:
-    """CPU milliseconds of this process per request and dialect, storing included: the best of rounds that take turns."""
+def cpu_per_request(url: str, requests: int) -> dict[str, list[float]]:
+    """CPU milliseconds of this process per request, round and dialect, storing included; the dialects take turns."""
     spent: dict[str, list[float]] = {api: [] for api in DIALECTS}
     each = max(1, requests // 2)  # two arms
     for round_ in range(ROUNDS):
@@ -75,7 +75,12 @@ def cpu_per_request(url: str, requests: int) -> dict[str, float]:
                 samples = run_block(asked, prompts, lambda _: None, threading.Event())
                 spent[api].append(1000 * (time.process_time() - before) / len(samples))
                 assert all(sample.status == "completed" for sample in samples)
-    return {api: min(rounds) for api, rounds in spent.items()}
+    return spent
+
+
+def ratio(cpu: dict[str, list[float]]) -> float:
+    """OpenAI's CPU per request relative to Ollama's: the median of rounds, each against its neighbour."""
+    return statistics.median(one / other for one, other in zip(cpu["openai"], cpu["ollama"], strict=True))
 
 
 def a_block(folder: str, url: str, api: str, samples: int) -> Block:
@@ -120,9 +125,13 @@ def main() -> int:
         cpu = cpu_per_request(url, given.requests)
     for api in DIALECTS:
         print(
-            f"{api:7s} {added[api]:5.2f} ms added to a request (median); CPU with storing {cpu[api]:5.2f} ms a request"
+            f"{api:7s} {added[api]:5.2f} ms added to a request (median); CPU with storing {min(cpu[api]):5.2f} ms a request"
         )
-    print(f"openai / ollama: time {added['openai'] / added['ollama']:.2f}, CPU {cpu['openai'] / cpu['ollama']:.2f}")
+    best = min(cpu["openai"]) / min(cpu["ollama"])
+    time_ratio = added["openai"] / added["ollama"]
+    print(
+        f"openai / ollama: time {time_ratio:.2f}, CPU {ratio(cpu):.2f} (median of {ROUNDS} rounds), {best:.2f} (best of each)"
+    )
     return 1 if added["openai"] > PROMISED_MS else 0
 
 

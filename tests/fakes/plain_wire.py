@@ -1,4 +1,7 @@
-"""A LABELLED FAKE that sends the same ready-made answer at once, in Ollama's words or in OpenAI's. For benchmarks of clients."""
+"""A LABELLED FAKE that sends the same ready-made answer at once, in Ollama's words or in OpenAI's. For benchmarks of clients.
+
+Both have the same tokens in as many pieces, and the fields that real servers send with each of them.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +11,27 @@ import threading
 from typing import Any
 
 PIECES = ['{"', "colour", '": ', '"red', '"}']
+_LINE = {"model": "fake:1b", "created_at": "2026-11-29T10:28:28.123456789Z"}
 _OLLAMA: list[dict[str, Any]] = [
-    *({"model": "fake:1b", "message": {"role": "assistant", "content": piece}, "done": False} for piece in PIECES),
-    {"model": "fake:1b", "message": {"role": "assistant", "content": ""}, "done": True, "done_reason": "stop",
-     "total_duration": 1, "load_duration": 1, "prompt_eval_count": 400, "eval_count": 5, "prompt_eval_duration": 1,
-     "eval_duration": 1},
+    *(_LINE | {"message": {"role": "assistant", "content": piece}, "done": False} for piece in PIECES),
+    _LINE | {"message": {"role": "assistant", "content": ""}, "done": True, "done_reason": "stop",
+             "total_duration": 1, "load_duration": 1, "prompt_eval_count": 400, "eval_count": 5, "prompt_eval_duration": 1,
+             "eval_duration": 1},
 ]  # fmt: skip
+_CHUNK = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1764412108, "model": "fake:1b",
+          "system_fingerprint": "fp_fake"}  # fmt: skip
+
+
+def _choice(delta: dict[str, str], reason: str | None) -> dict[str, Any]:
+    return _CHUNK | {"choices": [{"index": 0, "delta": delta, "finish_reason": reason}]}
+
+
 _OPENAI: list[dict[str, Any]] = [
-    *({"model": "fake:1b", "system_fingerprint": "fp_fake", "choices": [{"index": 0, "delta": {"content": piece},
-       "finish_reason": None}]} for piece in PIECES),
-    {"model": "fake:1b", "system_fingerprint": "fp_fake", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]},
-    {"model": "fake:1b", "choices": [], "usage": {"prompt_tokens": 400, "completion_tokens": 5}},
-]  # fmt: skip
+    *(_choice({"role": "assistant", "content": piece}, None) for piece in PIECES),
+    _choice({"role": "assistant", "content": ""}, "stop"),
+    _CHUNK | {"choices": [], "usage": {"prompt_tokens": 400, "completion_tokens": 5, "total_tokens": 405}},
+]
+"""As Ollama's own `/v1` puts it: the same pieces, and two more events that the dialect asks for, `usage` and `[DONE]`."""
 
 
 def _chunked(kind: str, parts: list[bytes]) -> bytes:

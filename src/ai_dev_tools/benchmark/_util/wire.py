@@ -46,16 +46,23 @@ def stream(response: urllib3.BaseHTTPResponse) -> Iterator[Iterator[bytes]]:
             pieces.close()
 
 
-def lines(pieces: Iterable[bytes], limit: int | None = None) -> Iterator[bytes]:
+def lines(pieces: Iterable[bytes], limit: int | None = None, most: int | None = None) -> Iterator[bytes]:
     """The lines of a stream that are not blank, in time linear to its length.
 
+    Args:
+        limit: of a line, in bytes; default: `MAX_LINE_BYTES`.
+        most: of the whole stream; default: none.
+
     Raises:
-        TooLongError: a line is longer than the limit (default: `MAX_LINE_BYTES`).
+        TooLongError: a line or the stream is longer.
     """
     limit = limit or MAX_LINE_BYTES
     begun: list[bytes] = []
-    length = 0
+    length = received = 0
     for piece in pieces:
+        received += len(piece)
+        if most is not None and received > most:
+            raise TooLongError(f"it is larger than {most // 1_000_000} MB")
         line = piece.rstrip(b"\n")
         if not length and len(line) < len(piece) <= limit and b"\n" not in line:  # as nearly all pieces are: one line
             if line and not line.isspace():

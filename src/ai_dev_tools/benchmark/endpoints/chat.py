@@ -322,20 +322,10 @@ def lines_of(response: urllib3.BaseHTTPResponse) -> Generator[bytes]:
         MalformedResponseError: the answer does not end.
     """
     try:
-        with closing(_bounded(response)) as chunks:
-            yield from wire.lines(chunks)
+        with wire.stream(response) as pieces:
+            yield from wire.lines(pieces, most=MAX_RESPONSE_BYTES)
     except wire.TooLongError as error:
         raise MalformedResponseError(f"the answer does not end: {error}") from None
-
-
-def _bounded(response: urllib3.BaseHTTPResponse) -> Generator[bytes]:
-    received = 0
-    with wire.stream(response) as chunks:
-        for chunk in chunks:
-            received += len(chunk)
-            if received > MAX_RESPONSE_BYTES:
-                raise wire.TooLongError(f"it is larger than {MAX_RESPONSE_BYTES // 1_000_000} MB")
-            yield chunk
 
 
 def object_of(line: bytes, secrets: wire.Secrets) -> dict[str, Any]:

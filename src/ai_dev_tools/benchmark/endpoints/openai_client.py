@@ -13,7 +13,6 @@ import urllib3
 
 from ai_dev_tools.benchmark._util import wire
 from ai_dev_tools.benchmark._util.addresses import parse_address
-from ai_dev_tools.benchmark._util.json_values import table_in
 from ai_dev_tools.benchmark._util.model_names import same_model
 from ai_dev_tools.benchmark.endpoints.base import EndpointSpec, ReadyEndpoint
 from ai_dev_tools.benchmark.endpoints.chat import (
@@ -253,7 +252,8 @@ class OpenAIClient(ChatClient):
             reply.flags = ("refused",) if answer.refused else ()
         if answer.reason is None:  # `[DONE]` alone says that the stream ended, not that the answer did
             raise MalformedResponseError("the answer's stream ended without a finish_reason")
-        reply.final = dict(table_in(self._secrets.hide(answer.closing())))
+        answer.reason = self._secrets.text(answer.reason)
+        reply.final = answer.closing()
         self.pace.note(response.headers, answer.tokens)
         if reason := answer.problem:
             raise reason

@@ -104,9 +104,9 @@ def chunks(lines: Iterator[bytes], secrets: wire.Secrets) -> Iterator[Chunk]:
     if first.lstrip().startswith(b"{"):
         yield chunk_of(object_of(b"\n".join([first, *lines]), secrets))
         return
-    events = _Events(secrets)
+    events, between = _Events(secrets), True
     for line in chain([first], lines):
-        if line.startswith(_USUAL) and events.between:
+        if between and line.startswith(_USUAL):
             try:
                 chunk = _usual_chunk(line[len(_USUAL) - 1 :])
             except (ValueError, RecursionError):
@@ -115,7 +115,7 @@ def chunks(lines: Iterator[bytes], secrets: wire.Secrets) -> Iterator[Chunk]:
                 if not chunk.error and chunk.object != "error":
                     yield chunk
                     continue
-        item = events.take(line)
+        item, between = events.take(line), events.between
         if item is not None:
             yield chunk_of(item)
     events.end()
@@ -282,18 +282,17 @@ class Answer:
         reason = next((name for name, words in _ENDED_WELL.items() if word in words), self.reason)
         if word in _CALLED and self.offered:
             reason = "stop"
-        cached = table(self.usage, "prompt_tokens_details").get(
-            "cached_tokens", self.usage.get("prompt_cache_hit_tokens")
-        )
+        usage, timings = self.usage, self.timings
+        cached = table(usage, "prompt_tokens_details").get("cached_tokens", usage.get("prompt_cache_hit_tokens"))
         counts = {
-            "prompt_eval_count": self.usage.get("prompt_tokens"),
-            "eval_count": self.usage.get("completion_tokens"),
+            "prompt_eval_count": usage.get("prompt_tokens"),
+            "eval_count": usage.get("completion_tokens"),
             "prompt_eval_cached_count": cached,
-            "reasoning_count": table(self.usage, "completion_tokens_details").get("reasoning_tokens"),
-            "prompt_eval_duration": _nanoseconds(self.timings.get("prompt_ms")),
-            "eval_duration": _nanoseconds(self.timings.get("predicted_ms")),
+            "reasoning_count": table(usage, "completion_tokens_details").get("reasoning_tokens"),
+            "prompt_eval_duration": _nanoseconds(timings.get("prompt_ms")) if timings else None,
+            "eval_duration": _nanoseconds(timings.get("predicted_ms")) if timings else None,
         }
-        told = {name: value for name, value in counts.items() if value is not None}
+        told = {name: value for name, value in counts.items() if isinstance(value, int)}  # of nothing else comes a text
         return {"done": True, "done_reason": reason, "load_duration": None, **told}
 
 
