@@ -21,6 +21,7 @@ from ai_dev_tools.benchmark.execution.start_block import KILLED, WORKER
 from ai_dev_tools.benchmark.prompts import write_prompts
 from ai_dev_tools.benchmark.records.sample import read_block
 from ai_dev_tools.benchmark.workflow import block_worker
+from ai_dev_tools.benchmark.workflow.surroundings import rest_between_jobs
 from fakes.ollama import FakeOllama
 from support.making import block, prompts
 
@@ -242,3 +243,28 @@ def test_what_each_job_pays_for_is_python_alone() -> None:
     ).stdout.split()
     assert "start_block" in loaded
     assert not {"site", "enum", "re", "collections", "contextlib", "pathlib", "signal", "socket"} & set(loaded)
+
+
+def test_the_worker_has_imported_what_a_block_needs(tmp_path: Path, fake: FakeOllama) -> None:
+    """What a block imports itself, all blocks import."""
+    asked = block(results=str(tmp_path), endpoint=block().endpoint.to_dict() | {"kind": fake.url})
+    write_prompts(tmp_path / "prompts", prompts(asked).values())
+    program = """
+import sys
+from ai_dev_tools.benchmark.execution import block_job, worker
+before = set(sys.modules)
+block_job.main(sys.argv[1:])
+print(sorted(set(sys.modules) - before))
+"""
+    arguments = ["--block", asked.to_json(), "--prompts", str(tmp_path / "prompts")]
+    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("local", [True, False])
+def test_snakemake_looks_for_jobs_only_when_one_has_ended_unless_a_cluster_needs_its_pace(local: bool) -> None:
+    """Else it looks once a second for each job that has ended, beside the models that are measured."""
+    limiter = object()
+    scheduler = SimpleNamespace(job_rate_limiter=limiter)
+    rest_between_jobs(workflow(local_exec=local, scheduler=scheduler))
+    assert scheduler.job_rate_limiter is (None if local else limiter)

@@ -7,6 +7,7 @@ that follow are started without it. The worker ends with the run, which holds th
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401 (the first connection of a block needs it, and so does `external`)
 import gc
 import os
 import select
@@ -17,6 +18,7 @@ import threading
 import traceback
 from contextlib import suppress
 
+from ai_dev_tools.benchmark.endpoints import external  # noqa: F401
 from ai_dev_tools.benchmark.execution import block_job
 from ai_dev_tools.benchmark.execution.job import end_in_order, end_now
 from ai_dev_tools.benchmark.execution.provenance import hardware

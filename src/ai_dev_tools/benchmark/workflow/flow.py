@@ -287,7 +287,8 @@ class Flow:
     start_block = block_worker.PROGRAM
 
     def offer_worker(self) -> None:
-        """Have one process do the imports of all blocks that this run asks."""
+        """Have one process do the imports of all blocks that this run asks, and Snakemake's rest while they measure."""
+        surroundings.rest_between_jobs(self._workflow)
         block_worker.offer_worker(self._workflow, Path(".snakemake"))
 
     def say_goodbye(self) -> None:

@@ -8,12 +8,16 @@ import re
 import shutil
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from snakemake.iocontainers import Params, Snakemake
 from snakemake.persistence import PersistenceBase
 
 import ai_dev_tools
 from ai_dev_tools.benchmark.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from snakemake.workflow import Workflow
 
 _BLOCK = re.compile(r"--block '\{.*\}' ", re.DOTALL)
 
@@ -52,6 +56,16 @@ def _store_params(script: Snakemake, params: Params) -> None:
     script._params_store = Params(toclone=list(params))
     script._params_types = {}
     script._params_store._take_names(params._get_names())
+
+
+def rest_between_jobs(workflow: Workflow) -> None:
+    """Have Snakemake's scheduler sleep while jobs of this machine run.
+
+    Its limit of jobs per second makes it look for jobs once a second, and once more for each job that has ended: after a
+    hundred blocks, a hundred times a second, beside models that are measured. On a cluster the limit has a purpose.
+    """
+    if workflow.local_exec and hasattr(workflow.scheduler, "job_rate_limiter"):
+        workflow.scheduler.job_rate_limiter = None
 
 
 def prepare_environment() -> None:
