@@ -298,11 +298,17 @@ def test_samples_of_episodes_are_read_as_they_were_written(bench: Bench) -> None
     assert "prompt_cached_tokens" in data["turns"][0] and "error" not in data["turns"][0]
 
 
-def test_a_blocks_memory_holds_no_transcripts_and_its_file_all_of_them(bench: Bench) -> None:
+def test_a_blocks_file_holds_all_turns(bench: Bench) -> None:
     wanted = bench.block(**ONE)
     work = ask_block(wanted, episode_prompts(wanted), bench.lines.append, threading.Event())
-    assert [sample.turns for sample in work.done.values()] == [[]]
     assert [len(sample.turns) for sample in work.samples()] == [3]
+
+
+def test_the_memory_of_a_block_does_not_grow_with_its_samples(bench: Bench) -> None:
+    wanted = bench.block(**ONE | {"approaches": ["agent", "agent-none"], "samples": 20})
+    work = ask_block(wanted, episode_prompts(wanted), bench.lines.append, threading.Event())
+    assert len(work.done) == 40
+    assert len({id(kept) for kept in work.done.values()}) == 1, "of samples that are alike, one thing is kept"
 
 
 def test_a_corrected_truth_scores_an_episode_again_and_keeps_its_turns(bench: Bench) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import msgspec
 import pytest
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.execution.stock import retryable
+from ai_dev_tools.benchmark.execution import ask_block
+from ai_dev_tools.benchmark.execution.stock import Kept, retryable
 from ai_dev_tools.benchmark.records.block import PluginRef
 from ai_dev_tools.benchmark.records.sample import Sample, SampleError, read_sample, write_sample
 from support.bench import Bench
@@ -218,7 +220,7 @@ def test_retry_policies(retry: str, again: list[str], bench: Bench) -> None:
             msgspec.structs.replace(sample, status=status, error=SampleError(kind, "x")),
         )
     before = {kind: read_sample(bench.path("tools", n)) for n, kind in enumerate(CLASSES)}
-    assert retryable([s for s in before.values() if isinstance(s, Sample)], retry) == len(again)
+    assert retryable([Kept.of(s) for s in before.values() if isinstance(s, Sample)], retry) == len(again)
     after = bench.run(samples=8, approaches=["tools"], cases=[f"c{n}" for n in range(8)], retry=retry)
     assert len(bench.asked) == len(again)
     assert [s.status == "completed" for s in after] == [kind in again for kind in CLASSES]
@@ -253,3 +255,11 @@ def test_samples_of_an_earlier_plan_are_asked_again_when_that_is_wanted(bench: B
     assert len(bench.files("superseded")) == 4
     bench.run(samples=2, plan="b" * 16, retry="plan")
     assert bench.asked == [], "a killed run goes on, and does not begin anew"
+
+
+def test_a_sample_that_is_removed_before_its_block_ends_is_one_line(bench: Bench) -> None:
+    wanted = bench.block()
+    work = ask_block(wanted, prompts(wanted), bench.lines.append, threading.Event())
+    bench.path("tools", 0).unlink()
+    with pytest.raises(ConfigurationError, match=r"0\.json was removed while its block ran\. Run the same command again"):
+        list(work.samples())

@@ -85,7 +85,7 @@ def _settle_dialect(work: Work, endpoint: ReadyEndpoint, log: Log) -> None:
     if named_api(work.block) or endpoint.kind == "replay":
         return
     work.block = in_dialect(work.block, endpoint.api)
-    other = {key for key, sample in work.done.items() if sample.attempts and sample.request.api != endpoint.api}
+    other = {key for key, kept in work.done.items() if kept.asked and kept.api != endpoint.api}
     if other:
         log(f"{work.block.instance}: its server speaks another API than before: {len(other)} samples are asked again")
         ask_again(work, other)
@@ -95,8 +95,8 @@ def _ask_if_model_changed(work: Work, endpoint: ReadyEndpoint, log: Log) -> None
     """Answers from other weights under the same name are not comparable: they are asked again, on contact."""
     stale = {
         key
-        for key, sample in work.done.items()
-        if sample.model_digest and endpoint.model_digest and sample.model_digest != endpoint.model_digest
+        for key, kept in work.done.items()
+        if kept.model_digest and endpoint.model_digest and kept.model_digest != endpoint.model_digest
     }
     if not stale:
         return
@@ -165,7 +165,7 @@ def _measure(work: Work, endpoint: ReadyEndpoint, log: Log, stop: threading.Even
         if not threads.gone or stop.is_set():
             continue
         if not endpoint.can_restart or endpoint.restarts >= MAX_RESTARTS:
-            again = retryable(list(work.done.values()), work.block.retry)
+            again = retryable(work.done.values(), work.block.retry)
             raise EndpointConnectionError(
                 f"the endpoint {endpoint.base_url} stopped answering; "
                 f"{len(work.done) - again} samples are kept, {len(work.missing) + again} are still missing",

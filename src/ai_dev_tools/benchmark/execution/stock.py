@@ -26,18 +26,53 @@ from ai_dev_tools.benchmark.tasks.scoring import foreign_scorers
 Log = Callable[[str], None]
 
 
+class Kept(msgspec.Struct, frozen=True):
+    """What the rest of a block needs to know of a sample that is on disk.
+
+    Attributes:
+        asked: whether a request was sent for it.
+        unscored: whether it has an answer, but no score.
+    """
+
+    asked: bool
+    api: str
+    session: str
+    model_digest: str | None
+    completed: bool
+    error_class: str | None
+    unscored: bool
+
+    @classmethod
+    def of(cls, sample: Sample) -> Kept:
+        completed = sample.status == "completed"
+        return cls(
+            asked=bool(sample.attempts),
+            api=sample.request.api,
+            session=sample.session,
+            model_digest=sample.model_digest,
+            completed=completed,
+            error_class=sample.error.class_ if sample.error else None,
+            unscored=completed and sample.score is None,
+        )
+
+
 @dataclass
 class Work:
-    """What a block has and what is missing."""
+    """What a block has and what is missing.
+
+    Samples are on disk, and what is kept of them here is the same object for all that are alike: the memory of a block does not
+    grow with what it asks.
+    """
 
     block: Block
     prompts: dict[tuple[str, str], Prompt]
     session: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
-    done: dict[tuple[str, int], Sample] = field(default_factory=dict)
+    done: dict[tuple[str, int], Kept] = field(default_factory=dict)
     missing: deque[PlannedRequest] = field(default_factory=deque)
     skipped: int = 0
     purse: Purse | None = None
     """What requests are paid from, if the run has a budget."""
+    _alike: dict[Kept, Kept] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.block.budget is not None:
@@ -69,32 +104,40 @@ class Work:
         self.keep(sample)
 
     def keep(self, sample: Sample) -> None:
-        """Remember that a sample is there; the turns of an episode stay on disk."""
-        self.done[sample.approach, sample.sample] = (
-            msgspec.structs.replace(sample, turns=[]) if sample.turns else sample
-        )
+        """Remember that a sample is there."""
+        kept = Kept.of(sample)
+        self.done[sample.approach, sample.sample] = self._alike.setdefault(kept, kept)
 
-    def whole(self, sample: Sample) -> Sample:
-        """A sample that is there, with its turns."""
-        found = read_sample(self.path(sample.approach, sample.sample)) if sample.limits else sample
-        return found if isinstance(found, Sample) else sample
+    def read(self, approach: str, sample: int) -> Sample:
+        """A sample that is there.
+
+        Raises:
+            ConfigurationError: it is not any more.
+        """
+        path = self.path(approach, sample)
+        found = read_sample(path)
+        if isinstance(found, Sample):
+            return found
+        raise ConfigurationError(
+            found or f"{path} was removed while its block ran", remedy="Run the same command again: it is asked again"
+        )
 
     def samples(self) -> Iterator[Sample]:
         """All samples that are there, one by one, in the order of sending."""
-        order = {(cell.approach, cell.sample): cell.order for cell in cells(self.block)}
-        for key in sorted(self.done, key=lambda key: order[key]):
-            yield self.whole(self.done[key])
+        for cell in cells(self.block):
+            if (cell.approach, cell.sample) in self.done:
+                yield self.read(cell.approach, cell.sample)
 
 
-def retryable(samples: Iterable[Sample], retry: str) -> int:
+def retryable(samples: Iterable[Kept], retry: str) -> int:
     """How many samples a later run should ask again."""
-    return sum(_asked_again(sample, retry) for sample in samples)
+    return sum(_asked_again(kept, retry) for kept in samples)
 
 
-def _asked_again(sample: Sample, retry: str) -> bool:
-    if sample.status == "completed" or retry == "none":
+def _asked_again(kept: Kept, retry: str) -> bool:
+    if kept.completed or retry == "none":
         return False
-    return retry == "all" or (sample.error is not None and sample.error.class_ in ASKED_AGAIN)
+    return retry == "all" or kept.error_class in ASKED_AGAIN
 
 
 def take_stock(work: Work, log: Log, only: tuple[str, int] | None) -> None:
@@ -114,7 +157,7 @@ def take_stock(work: Work, log: Log, only: tuple[str, int] | None) -> None:
         elif (
             found is not None
             and _matches(work.block, cell, prompt, found)
-            and not _asked_again(found, work.block.retry)
+            and not _asked_again(Kept.of(found), work.block.retry)
             and not (work.block.retry == "plan" and found.plan != work.block.plan)
         ):
             work.keep(found)
@@ -141,7 +184,7 @@ def _part_pairs(work: Work, log: Log) -> None:
     missing = {(cell.approach, cell.sample) for cell in work.missing}
     parted: set[tuple[str, int]] = set()
     for arms in together.values():
-        asked = [key for key in arms if key in work.done and work.done[key].attempts]
+        asked = [key for key in arms if key in work.done and work.done[key].asked]
         sessions = {work.done[key].session for key in asked}
         if len(sessions) > 1 or (asked and missing.intersection(arms)):
             parted.update(asked)
@@ -174,8 +217,7 @@ def _derive_again(work: Work, sample: Sample, prompt: Prompt) -> None:
     ):
         tool = prompt.tool_s, prompt.tool_other_cpu_s
     if (score, *tool) != (sample.score, sample.tool_s, sample.tool_other_cpu_s):
-        whole = work.whole(sample)
-        work.store(msgspec.structs.replace(whole, score=score, tool_s=tool[0], tool_other_cpu_s=tool[1]))
+        work.store(msgspec.structs.replace(sample, score=score, tool_s=tool[0], tool_other_cpu_s=tool[1]))
 
 
 def require_scores(work: Work) -> None:
@@ -184,11 +226,11 @@ def require_scores(work: Work) -> None:
     Raises:
         ScorerFailed: it could not score an answer.
     """
-    for sample in work.done.values():
-        if sample.status == "completed" and sample.score is None:
-            prompt = work.prompts[sample.case, sample.approach]
-            if foreign_scorers(prompt.scoring):
-                _derive_again(work, sample, prompt)
+    for key in [key for key, kept in work.done.items() if kept.unscored]:
+        sample = work.read(*key)
+        prompt = work.prompts[sample.case, sample.approach]
+        if foreign_scorers(prompt.scoring):
+            _derive_again(work, sample, prompt)
 
 
 def _matches(block: Block, cell: PlannedRequest, prompt: Prompt, sample: Sample) -> bool:
