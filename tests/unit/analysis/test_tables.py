@@ -77,6 +77,14 @@ def test_two_instances_of_one_model_come_in_one_order(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(forward, samples_table([tmp_path / "west", tmp_path / "east"], {}))
 
 
+def test_what_only_some_samples_know_is_a_column_where_one_does(tmp_path: Path) -> None:
+    resources = Resources(server_cpu_s=1.0, other_cpu_s=0.5, measured_s=4.0)
+    for name, rows in (("plain", [sample()]), ("measured", [sample(), sample(sample=1, resources=resources)])):
+        write_block(tmp_path / name, rows)
+    assert not {*WHERE_KNOWN} & {*samples_table([tmp_path / "plain"], {}).columns}
+    assert samples_table([tmp_path / "measured"], {})["measured_s"].tolist()[1] == 4.0
+
+
 def test_strata_are_those_of_task_and_case(tmp_path: Path) -> None:
     write_block(tmp_path / "b", [sample(), sample(case="two", sample=1)])
     table = samples_table([tmp_path / "b"], {("colours", "two"): "tool_states_answer"})

@@ -84,6 +84,14 @@ def test_there_is_a_fault_for_every_check() -> None:
     assert set(FAULTS) == {plugin.name for plugin in CHECKS.values() if plugin.built_in}
 
 
+def test_what_others_used_during_an_episode_is_held_against_all_of_it_and_not_its_requests_alone() -> None:
+    """The tool ran for as long as the requests; the CPU time of others was counted over both."""
+    table = clean().assign(duration_s=10.0, attempts_s=10.0, other_cpu_s=4.0)
+    assert "cpu_contention" in flagged(table), "in samples that do not say how long was measured, the requests count"
+    assert "cpu_contention" not in flagged(table.assign(measured_s=20.0))
+    assert "cpu_contention" in flagged(table.assign(measured_s=20.0, other_cpu_s=6.0))
+
+
 def test_a_clean_run_is_flagged_in_at_most_one_percent() -> None:
     ledger = check_samples(invent(n=12, models=("m1", "m2")))
     assert (ledger["status"] == "flagged").mean() <= 0.01

@@ -60,6 +60,8 @@ def test_a_meter_sees_the_cpu_and_memory_of_a_server_and_its_children() -> None:
     assert reading.result.server_peak_rss_bytes > 2_000_000
     assert reading.result.other_cpu_s is not None
     assert reading.result.other_cpu_s >= 0
+    assert reading.result.measured_s is not None
+    assert reading.result.measured_s > 0
 
 
 RUNNER = "import time\nwhile time.process_time() < {busy_s}: pass\nprint(flush=True)\n{then}"

@@ -71,7 +71,7 @@ COLUMNS = [
 
 ADDED = ("total_s", "tool_other_cpu_s", *OF_EPISODES)
 """Columns that tables of earlier versions lack; those that they have under another name are `samples.RENAMED`."""
-WHERE_KNOWN = ("reasoning_tokens",)
+WHERE_KNOWN = ("reasoning_tokens", "measured_s")
 """Columns of those tables alone that have anything to say in them."""
 
 

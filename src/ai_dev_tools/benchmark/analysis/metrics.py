@@ -327,7 +327,7 @@ metric("server_peak_rss", unit="bytes", description="Largest resident memory of 
 )
 metric(
     "other_cores", unit="cores", description="CPU time of everything else on the machine / duration, while requests ran"
-)(partial(_speed, tokens="other_cpu_s", seconds="duration_s"))
+)(partial(_speed, tokens="other_cpu_s", seconds="span_s"))
 
 
 # ------------------------------------------------------------------------------------------ quality

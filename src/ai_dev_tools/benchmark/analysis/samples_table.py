@@ -58,7 +58,7 @@ STATUSES = ("completed", "failed", "timeout")
 def prepare(samples: pd.DataFrame) -> pd.DataFrame:
     """Give the samples table its types, missing columns and canonical order; the input is not changed.
 
-    Adds `start` (seconds since the epoch, NaN when unknown) and `implausible` (a time or token count that cannot be:
+    Adds `start` (seconds since the epoch, NaN when unknown), `span_s` (for how long CPU time was counted) and `implausible` (a time or token count that cannot be:
     infinite, negative, or zero for a completed sample; the value itself becomes NaN).
 
     Raises:
@@ -74,7 +74,7 @@ def prepare(samples: pd.DataFrame) -> pd.DataFrame:
     extra = [name for name in samples.columns if name not in columns]
     if extra:
         table = pd.concat([table, samples[extra].reset_index(drop=True)], axis=1)
-    for name in (name for name in (*PRICES, "reasoning_tokens") if name in extra):  # not every run has these
+    for name in (name for name in (*PRICES, "reasoning_tokens", "measured_s") if name in extra):  # where they are known
         table[name] = _number(samples, name)
     _refuse_unknown(table)
     _mark_implausible(table)
@@ -155,7 +155,7 @@ def _mark_implausible(table: pd.DataFrame) -> None:
 def _complete(table: pd.DataFrame) -> None:
     """Fill in what other columns determine.
 
-    Total tokens, the times of a sample with one attempt, the start in seconds.
+    Total tokens, the times of a sample with one attempt, the span in which CPU time was counted, the start in seconds.
     """
     both = table["input_tokens"] + table["output_tokens"]
     table["total_tokens"] = table["total_tokens"].where(
@@ -163,6 +163,8 @@ def _complete(table: pd.DataFrame) -> None:
     )
     spent = table["attempts_s"].where(table["attempts_s"].notna(), table["duration_s"])
     table["attempts_s"] = np.fmax(spent, table["duration_s"])
+    measured = table["measured_s"] if "measured_s" in table.columns else pd.Series(np.nan, table.index)  # not in old samples
+    table["span_s"] = measured.where(measured > 0, table["duration_s"])
     if "started_at" in table.columns:
         moments = pd.to_datetime(table["started_at"].astype("string"), format="ISO8601", utc=True, errors="coerce")
         since = (moments - pd.Timestamp(0, tz="UTC")).dt.total_seconds()

@@ -188,7 +188,7 @@ def retried(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Checked:
     "cpu_contention", voids=("time",), unit="cores", description="Other processes used the machine during the request"
 )
 def cpu_contention(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Checked:
-    other, seconds = samples["other_cpu_s"].to_numpy(), samples["duration_s"].to_numpy()
+    other, seconds = samples["other_cpu_s"].to_numpy(), samples["span_s"].to_numpy()
     cores = other / np.where(seconds > 0, seconds, np.nan)
     flagged = (cores > thresholds.other_cpu_cores) & (other > thresholds.other_cpu_s) | _has_flag(
         samples, "cpu_contention"

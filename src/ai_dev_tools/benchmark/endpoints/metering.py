@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -62,11 +63,11 @@ class Meter:
         if self._server is None:  # what else the machine did cannot be told from what the server did
             yield reading
             return
-        busy, own, before = _busy_s(), _own_cpu_s(), self._server_cpu_s()
+        busy, own, before, started = _busy_s(), _own_cpu_s(), self._server_cpu_s(), time.perf_counter()
         try:
             yield reading
         finally:
-            busy, own = _busy_s() - busy, _own_cpu_s() - own
+            busy, own, measured_s = _busy_s() - busy, _own_cpu_s() - own, time.perf_counter() - started
             if reading.reloaded or any(_cpu_s(process) is None for process in before):
                 self.rescan()
             used = _used(before, self._server_cpu_s(), reading.reloaded)
@@ -75,6 +76,7 @@ class Meter:
                 server_cpu_s=used,
                 server_peak_rss_bytes=self._peak or None,
                 other_cpu_s=None if used is None else round(max(0.0, busy - own - used), 3),
+                measured_s=round(measured_s, 6),
             )
 
     def rescan(self) -> None:

@@ -41,6 +41,9 @@ class Resources(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     server_cpu_s: Annotated[float | None, _meta("CPU time of the server process and its children", "s")] = None
     server_peak_rss_bytes: Annotated[int | None, _meta("largest resident memory of the server so far", "bytes")] = None
     other_cpu_s: Annotated[float | None, _meta("CPU time of everything else on the machine meanwhile", "s")] = None
+    measured_s: Annotated[
+        float | None, _meta("how long that was: the request, or the episode with its tool or agent", "s")
+    ] = None
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
