@@ -136,6 +136,19 @@ def test_a_variable_that_a_case_does_not_have_is_one_line_before_anything_starts
     assert "index.yaml: did you mean 'thing'?" in line
 
 
+@pytest.mark.parametrize(
+    "fields", [{"command": ["{python}", "--of={vars.thnig}"], "template": "x"}, {"template": "of {vars.thnig}: {{ text }}"}]
+)
+def test_also_one_that_is_for_single_prompts(root: Path, fields: dict[str, Any]) -> None:
+    about = {"id": "index", "description": "d", "install": "i", "command": ["{python}", "-V"], "output": "text"}
+    (root / "config" / "tools" / "index.yaml").write_text(yaml.safe_dump(about | fields))
+    with pytest.raises(ConfigurationErrors) as caught:
+        opened(root, tools="index", tasks="colours")
+    (line,) = caught.value.lines
+    assert "case 'one' has no var 'thnig', which {vars.thnig} in the command or template of tool 'index'" in line
+    assert opened(root, source="samples", tools="index", tasks="colours"), "a report of what was asked needs no tool"
+
+
 def test_variables_that_all_cases_have_are_fine(root: Path) -> None:
     write_tool(root, commands=[LOOK | {"argv": ["{python}", "-V", "{vars.thing}", "{question}", "{{vars.text}}"]}])
     assert opened(root, **WITH_TOOL).agent_tools == ["index"]

@@ -12,8 +12,9 @@ from ai_dev_tools.benchmark.planning.archivable import archive_problems
 from ai_dev_tools.benchmark.planning.experiment import Experiment
 from ai_dev_tools.benchmark.planning.pricing import budget_of, prices_of
 from ai_dev_tools.benchmark.plugins import LoadedPlugin, is_file_name, load_plugins
-from ai_dev_tools.benchmark.prompts.agent_tools import require_agent, require_vars
+from ai_dev_tools.benchmark.prompts.agent_tools import require_agent
 from ai_dev_tools.benchmark.prompts.program_file import find_programs
+from ai_dev_tools.benchmark.prompts.tool_spec import require_vars
 from ai_dev_tools.benchmark.prompts.tools import find_tools
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.tasks.loading import find_tasks
@@ -50,6 +51,7 @@ def open_experiment(config: Config, root: Path, home: Path | None = None) -> Exp
         lambda: experiment.tools,
         lambda: experiment.approaches,
         lambda: _check_agent_tools(experiment),
+        lambda: _check_vars(experiment) if experiment.source != "samples" else None,
         lambda: experiment.instances(config.profile),
         lambda: budget_of(config, prices_of(config, experiment.instances(config.profile))),
         lambda: experiment.endpoints(config.profile) if experiment.source != "samples" else None,
@@ -92,11 +94,20 @@ def _check_endpoints(experiment: Experiment) -> None:
 
 
 def _check_agent_tools(experiment: Experiment) -> None:
-    """Refuse a tool that gives nothing to an agent, or names what a case does not have."""
+    """Refuse a tool that gives nothing to an agent."""
     for name in experiment.agent_tools:
         require_agent(experiment.tools[name])
-        for task in experiment.tasks.values():
-            require_vars(experiment.tools[name], task.cases)
+
+
+def _check_vars(experiment: Experiment) -> None:
+    """Refuse a tool that names a variable which a case of the run does not have."""
+    for task in experiment.tasks.values():
+        wanted = {*experiment.cases(experiment.config.profile, task.id)}
+        cases = [case for case in task.cases if case.id in wanted and not case.contexts]
+        for name in experiment.task_tools(task.id):
+            require_vars(experiment.tools[name], cases, agent=False)
+        for name in experiment.agent_tools:
+            require_vars(experiment.tools[name], cases, agent=True)
 
 
 def _absent_files(config: Config, root: Path, home: Path | None) -> Iterator[str]:

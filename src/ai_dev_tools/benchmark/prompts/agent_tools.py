@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-
-from ai_dev_tools.benchmark._util.text import nearest
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.prompts.agent_section import AgentSection
 from ai_dev_tools.benchmark.prompts.containment import SandboxSetting
 from ai_dev_tools.benchmark.prompts.executed import executed_digest
-from ai_dev_tools.benchmark.prompts.placeholders import VARS, filled, names_in
+from ai_dev_tools.benchmark.prompts.placeholders import filled, names_in
 from ai_dev_tools.benchmark.prompts.tools import (
     ToolSpec,
     found_argv,
@@ -20,7 +17,6 @@ from ai_dev_tools.benchmark.prompts.tools import (
 )
 from ai_dev_tools.benchmark.records.agent_tool import AgentTool
 from ai_dev_tools.benchmark.tasks.case_files import content_digest
-from ai_dev_tools.benchmark.tasks.loading import Case
 
 
 def require_agent(spec: ToolSpec) -> AgentSection:
@@ -35,25 +31,6 @@ def require_agent(spec: ToolSpec) -> AgentSection:
             remedy=f"Add a section 'agent' to {spec.folder / f'{spec.id}.yaml'}, see docs/tools-for-agents.md",
         )
     return spec.agent
-
-
-def require_vars(spec: ToolSpec, cases: Iterable[Case]) -> None:
-    """Raise ConfigurationError for a case without a variable that the tool's commands for an agent name."""
-    names = {
-        name.removeprefix(VARS)
-        for words in spec.agent_commands()
-        for word in words
-        for name in names_in(word)
-        if name.startswith(VARS)
-    }
-    for case in cases if names else ():
-        if absent := sorted(name for name in names if case.vars.get(name) is None):
-            raise ConfigurationError(
-                f"{case.where}: case '{case.id}' has no var '{absent[0]}', which {{{VARS}{absent[0]}}} in what tool "
-                f"'{spec.id}' gives to an agent stands for",
-                remedy=f"Add it to the case's 'vars', or correct {spec.folder / f'{spec.id}.yaml'}: "
-                f"{nearest(absent[0], case.vars)}",
-            )
 
 
 def agent_tool(spec: ToolSpec, sandbox: SandboxSetting = "auto") -> AgentTool:

@@ -109,6 +109,11 @@ def as_named(text: str, files: Iterable[str]) -> str:
     return text
 
 
+def vars_in_template(source: str) -> list[str]:
+    """Variables that a template names as a command does, `{vars.NAME}`."""
+    return [found[1].removeprefix(VARS) for found in _IN_TEMPLATE.finditer(source) if found[1].startswith(VARS)]
+
+
 def in_template(source: str) -> str:
     """A template in which `{question}` and `{vars.NAME}` mean what they mean in a command."""
     return _IN_TEMPLATE.sub(lambda found: "{{ " + _expression(found[1]) + " }}", source)

@@ -5,17 +5,31 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from pydantic import Field, PositiveFloat, ValidationInfo, field_validator, model_validator
 
+from ai_dev_tools.benchmark._util.text import nearest
 from ai_dev_tools.benchmark.config.parsing import PathSafe, StrictModel, parse, read_yaml
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.prompts.agent_section import WHERE, AgentSection
-from ai_dev_tools.benchmark.prompts.placeholders import PLACES, VALID, check_words, in_template, names_in
+from ai_dev_tools.benchmark.prompts.placeholders import (
+    PLACES,
+    VALID,
+    VARS,
+    check_words,
+    in_template,
+    names_in,
+    vars_in_template,
+)
 from ai_dev_tools.benchmark.prompts.tool_output import OutputFormat
 from ai_dev_tools.benchmark.records.names import clean_files
 from ai_dev_tools.benchmark.tasks.templating import names_variable, template_problem
+
+if TYPE_CHECKING:
+    from ai_dev_tools.benchmark.tasks.loading import Case
 
 AGENT_FIELDS = {"agent", "prepare"}
 """Fields that change nothing about a single prompt."""
@@ -162,6 +176,29 @@ def require_findings(spec: ToolSpec) -> None:
             f"tool '{spec.id}' cannot be used in single prompts (no 'command' in {spec.folder / f'{spec.id}.yaml'})",
             remedy=f"Judge it in an agent: approaches=agent,agent-{spec.id},agent-none",
         )
+
+
+def require_vars(spec: ToolSpec, cases: Iterable[Case], *, agent: bool) -> None:
+    """Refuse a case without a variable that the tool names.
+
+    Args:
+        agent: whether it is what the tool gives to an agent that counts, and not what it does for a single prompt.
+
+    Raises:
+        ConfigurationError: the first case that lacks one.
+    """
+    words = [word for command in spec.agent_commands() for word in command] if agent else spec.command
+    names = {name.removeprefix(VARS) for word in words for name in names_in(word) if name.startswith(VARS)}
+    names |= set() if agent else set(vars_in_template(spec.template))
+    place = f"what tool '{spec.id}' gives to an agent" if agent else f"the command or template of tool '{spec.id}'"
+    for case in cases if names else ():
+        if absent := sorted(name for name in names if case.vars.get(name) is None):
+            raise ConfigurationError(
+                f"{case.where}: case '{case.id}' has no var '{absent[0]}', which {{{VARS}{absent[0]}}} in {place} "
+                "stands for",
+                remedy=f"Add it to the case's 'vars', or correct {spec.folder / f'{spec.id}.yaml'}: "
+                f"{nearest(absent[0], case.vars)}",
+            )
 
 
 def places_of(spec: ToolSpec) -> dict[str, str]:
