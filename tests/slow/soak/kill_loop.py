@@ -37,6 +37,7 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from ai_dev_tools.benchmark._util.scratch import OWNER, PREFIX
 from slow.soak import recording_ollama
 from slow.soak.kinds import KINDS, write_agent, write_tool
 from slow.soak.recording_ollama import PLAYS, REQUEST_LOG
@@ -304,6 +305,8 @@ class Soak:
             self.outcome.wrong.append(
                 f"only {len(self._finished)} of {wanted} samples after an undisturbed run {other}"
             )
+        if left := sorted(path.parent.name for path in Path(self.scratch).glob(f"{PREFIX}*/{OWNER}")):
+            self.outcome.wrong.append(f"temporary folders of programs that were killed: {left}")
         if temporary := list((self.project.folder / "results").rglob("*.tmp")):
             print(f"temporary files of killed writers: {len(temporary)}", flush=True)
 

@@ -23,7 +23,8 @@ class OwnProgram:
     """
 
     def __init__(self, roots: Callable[[], Sequence[int]]) -> None:
-        self._roots, self._seen_s = roots, 0.0
+        self._roots = roots
+        self._seen: dict[int, float] = {}
         with _lock:
             _running.add(self)
 
@@ -33,7 +34,7 @@ class OwnProgram:
         with _lock:
             if self in _running:
                 _running.remove(self)
-                _ended_s += max(self._seen_s, cpu_s or 0.0)
+                _ended_s += max(sum(self._seen.values()), cpu_s or 0.0)
 
     def look(self) -> None:
         """Note what it has used so far, before it is killed without a word."""
@@ -42,8 +43,9 @@ class OwnProgram:
 
     def seen_s(self) -> float:
         """CPU seconds so far; they never go down, whatever of it has ended."""
-        self._seen_s = max(self._seen_s, sum(map(_tree_cpu_s, self._roots())))
-        return self._seen_s
+        for root in self._roots():
+            self._seen[root] = max(self._seen.get(root, 0.0), _tree_cpu_s(root))
+        return sum(self._seen.values())
 
 
 def used_s() -> float:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 _POLL_S = 0.5
+_LOOK_S = 0.01
 
 
 def start_time(pid: int) -> float | None:
@@ -40,6 +41,16 @@ def watch_parent(pid: int, on_death: Callable[[], None]) -> None:
         on_death()
 
     threading.Thread(target=watch, name="parent-watch", daemon=True).start()
+
+
+def ended_within(pid: int, seconds: float) -> bool:
+    """Whether a child of this process ends in time. It is not waited for, so that what it used can still be read."""
+    deadline = time.monotonic() + seconds
+    while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_LOOK_S)
+    return True
 
 
 def _wait_for_end(pid: int) -> None:

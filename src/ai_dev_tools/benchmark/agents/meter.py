@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import math
 import secrets
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -25,6 +24,7 @@ import msgspec
 from aiohttp import web
 
 from ai_dev_tools.benchmark._util import wire
+from ai_dev_tools.benchmark._util.scratch import scratch_folder
 from ai_dev_tools.benchmark.agents.counting import Reader
 from ai_dev_tools.benchmark.agents.forcing import (
     ASKED_AT,
@@ -70,7 +70,7 @@ class MeterServer:
 
     def __enter__(self) -> Self:
         with ExitStack() as opening:
-            self.socket = Path(opening.enter_context(tempfile.TemporaryDirectory(prefix="meter-"))) / "socket"
+            self.socket = opening.enter_context(scratch_folder("meter")) / "socket"
             self._loop = asyncio.new_event_loop()
             opening.callback(self._loop.close)
             self._settling = opening.enter_context(ThreadPoolExecutor(1, thread_name_prefix="settling"))

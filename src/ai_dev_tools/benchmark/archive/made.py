@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
+from ai_dev_tools.benchmark._util.scratch import scratch_folder
 from ai_dev_tools.benchmark.archive.chain import REPORT_JSON, Records
 from ai_dev_tools.benchmark.archive.container import Archive, ArchiveError
 from ai_dev_tools.benchmark.archive.layout import RECORDED, RUN, Manifest, RunFacts
@@ -46,8 +46,7 @@ def check_made(archive: Archive, manifest: Manifest, records: Records, result: R
     """
     _refuse_large_tables(manifest)
     facts = msgspec.json.decode(archive.read(RUN), type=RunFacts)
-    with tempfile.TemporaryDirectory(prefix="verify-") as name:
-        folder = Path(name)
+    with scratch_folder("verify") as folder:
         run = folder / paths.RUN.format(profile=manifest.profile)
         lay_out(archive, manifest, folder)
         (run / "report").mkdir()

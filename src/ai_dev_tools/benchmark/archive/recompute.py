@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 
 from ai_dev_tools.benchmark._util.json_values import Json, JsonFields
+from ai_dev_tools.benchmark._util.scratch import scratch_folder
 from ai_dev_tools.benchmark.archive.chain import open_parquet
 from ai_dev_tools.benchmark.archive.container import Archive, ArchiveError
 from ai_dev_tools.benchmark.archive.layout import BLOCK_NAME, CONFIG, PROMPTS_NAME, RECORDED, Manifest
@@ -77,8 +77,7 @@ def same(one: object, other: object) -> bool:
 
 def recomputed(archive: Archive, manifest: Manifest) -> Iterator[tuple[str, str]]:
     """Derive every table from the samples; yields (member, what is wrong) for each that differs by a byte."""
-    with tempfile.TemporaryDirectory(prefix="verify-") as scratch:
-        folder = Path(scratch)
+    with scratch_folder("verify") as folder:
         wanted = [n for n in manifest.files if BLOCK_NAME.fullmatch(n) or PROMPTS_NAME.fullmatch(n)]
         plans = paths.PLANS.format(profile=manifest.profile)
         for member in (*wanted, plans):

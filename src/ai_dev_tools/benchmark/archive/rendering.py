@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import platform
 import re
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ai_dev_tools.benchmark._util.json_values import Json, JsonFields
 from ai_dev_tools.benchmark._util.lines import visible_line
+from ai_dev_tools.benchmark._util.scratch import scratch_folder
 from ai_dev_tools.benchmark.archive.container import Archive, ArchiveError
 from ai_dev_tools.benchmark.archive.layout import (
     BLOCK_NAME,
@@ -97,8 +97,7 @@ def compare_report(
         own: members of the report that the author's own code made, each with that code.
     """
     made = made_then(report)
-    with tempfile.TemporaryDirectory(prefix="verify-") as name:
-        folder = Path(name)
+    with scratch_folder("verify") as folder:
         lay_out(archive, manifest, folder)
         run = folder / paths.RUN.format(profile=manifest.profile)
         try:

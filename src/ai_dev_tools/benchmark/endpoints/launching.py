@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import socket
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
 from ai_dev_tools.benchmark._util.json_values import JsonValue
+from ai_dev_tools.benchmark._util.scratch import scratch_folder
 from ai_dev_tools.benchmark.endpoints import pulling
 from ai_dev_tools.benchmark.endpoints.base import EndpointSpec, ReadyEndpoint, with_kind
 from ai_dev_tools.benchmark.endpoints.probing import identify, is_ollama
@@ -73,8 +73,8 @@ def log_folder(spec: EndpointSpec) -> Iterator[Path]:
             raise ConfigurationError(f"cannot write logs to {folder}: {error.strerror}") from None
         yield folder
     else:
-        with tempfile.TemporaryDirectory(prefix="endpoint-") as temporary:
-            yield Path(temporary)
+        with scratch_folder("endpoint") as folder:
+            yield folder
 
 
 def require_free_port(spec: EndpointSpec) -> None:

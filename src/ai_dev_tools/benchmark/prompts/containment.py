@@ -17,7 +17,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +27,8 @@ import msgspec
 
 from ai_dev_tools.benchmark._util.credentials import without_passwords
 from ai_dev_tools.benchmark._util.own_programs import OwnProgram
-from ai_dev_tools.benchmark._util.processes import last_line
+from ai_dev_tools.benchmark._util.processes import ended_within, last_line
+from ai_dev_tools.benchmark._util.scratch import scratch_folder
 from ai_dev_tools.benchmark._util.text import visible
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.prompts import supervisor
@@ -114,8 +114,8 @@ class RunFolder:
 @contextlib.contextmanager
 def fresh_run_folder(*, same_paths: bool = False) -> Iterator[RunFolder]:
     """A folder for one run that is removed afterwards."""
-    with tempfile.TemporaryDirectory(prefix="tool-", ignore_cleanup_errors=True) as scratch:
-        run_folder = RunFolder(Path(scratch).resolve(), same_paths)
+    with scratch_folder("tool") as scratch:
+        run_folder = RunFolder(scratch, same_paths)
         for folder in run_folder.folders:
             folder.mkdir()
         yield run_folder
@@ -303,12 +303,12 @@ class Contained:
         return [self._process.pid, *map(int, further.split())]
 
     def _clean_up(self) -> None:
-        """Wait until the sandbox is taken away, or take it away."""
-        try:
-            self._process.wait(ENDING_S)
-        except subprocess.TimeoutExpired:
-            with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-                subprocess.run(self._removal, env=self._outside, timeout=ENDING_S, capture_output=True, check=False)
+        """Wait until the sandbox is taken away, or take it away. What that costs is the program's use, too."""
+        if ended_within(self._process.pid, ENDING_S):
+            self._program.look()  # it is still there to be asked, as nobody has waited for it
+            return
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            subprocess.run(self._removal, env=self._outside, timeout=ENDING_S, capture_output=True, check=False)
 
     def _lines(self, count: int, seconds: float) -> list[bytes]:
         """The first lines of its supervisor: its process id, and how the program ended.

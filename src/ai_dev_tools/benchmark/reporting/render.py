@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import shutil
-import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from ai_dev_tools.benchmark._util.scratch import scratch_folder
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
 from ai_dev_tools.benchmark.plugins import load_plugins
 from ai_dev_tools.benchmark.records.about import RunAbout
@@ -328,7 +328,7 @@ def _quiet_jupyter() -> Iterator[None]:
     )
     before = {name: os.environ.get(name) for name in names}
     level = logging.root.manager.disable
-    with tempfile.TemporaryDirectory(prefix="report-") as folder, warnings.catch_warnings():
+    with scratch_folder("report") as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         os.environ.update(
             zip(names, (f"{folder}/ipython", f"{folder}/runtime", f"{folder}/config", "1", "1"), strict=True)
