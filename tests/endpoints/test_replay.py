@@ -143,6 +143,22 @@ def test_a_failure_fails_again_in_the_same_class(recording: Write, error_class: 
     assert caught.value.error_class == error_class
 
 
+@pytest.mark.parametrize(
+    ("error_class", "message"),
+    [
+        ("runner", "the server says: llama runner process has terminated (500)"),
+        ("model", "the server says: this model cannot do that (400)"),
+        ("overloaded", "the server is busy (503): try later"),
+        ("configuration", "the server refuses access (401). Set its token"),
+        ("connection", "a proxy cannot reach the server (502)"),
+    ],
+)
+def test_a_failure_is_told_in_the_same_words(recording: Write, error_class: str, message: str) -> None:
+    with open_endpoint(recording(failed(error_class, message))) as endpoint, pytest.raises(BenchmarkError) as caught:
+        OllamaClient(endpoint.base_url).chat(body(), 60, Reply())
+    assert (caught.value.error_class, str(caught.value)) == (error_class, message)
+
+
 def test_attempts_are_played_in_turn(recording: Write) -> None:
     busy = Attempt("2026-01-01T00:00:00Z", 0.01, SampleError("overloaded", "busy"), 0.1)
     retried = recorded(attempts=[busy, busy, Attempt("2026-01-01T00:00:00Z", 0.25)])

@@ -4,11 +4,11 @@
 
 `SCRIPT` is words joined by `+`: `ask` (one request in OpenAI's API, streamed), `chat` (one in Ollama's), `complete`
 (one in Ollama's, not streamed, without a conversation), `try_chat` (one that may fail), `other` (asks for another
-model), `look` (reads a file of the workspace into the next message), `answer` (writes what the model said last),
-`print` (prints it), `wander` (says which of further arguments it sees), `reach` (says
-which interfaces there are, and which of further arguments are ports that answer), `scribble` (says in which of further arguments it
-can write), `forever` (asks without end),
-`compute` (half a second of CPU), `sleep`, `fail`, `silent`.
+model), `show` (puts what the server says of the model into the next message), `look` (reads a file of the workspace into
+it), `answer` (writes what the model said last), `misplace` (writes it elsewhere), `print` (prints it), `wander` (says which
+of further arguments it sees), `reach` (says which interfaces there are, and which of further arguments are ports that
+answer), `scribble` (says in which of further arguments it can write), `forever` (asks without end), `compute` (half a second
+of CPU), `sleep`, `fail`, `silent`.
 """
 
 from __future__ import annotations
@@ -59,6 +59,11 @@ class Agent:
         self.said = text
         self.messages += [{"role": "assistant", "content": text}, {"role": "user", "content": "Go on."}]
 
+    def show(self) -> None:
+        (shown,) = self._post("/api/show", {"model": self.model})
+        length = next(value for name, value in shown["model_info"].items() if name.endswith(".context_length"))  # type: ignore[attr-defined]
+        self.messages[-1]["content"] = f"context: {length}; can: {shown['capabilities']}"
+
     def other(self) -> None:
         try:
             self._post("/v1/chat/completions", {"model": "gpt-9", "messages": self.messages})
@@ -71,6 +76,11 @@ class Agent:
 
     def answer(self) -> None:
         self.answer_file.write_text(self.said, encoding="utf-8")
+
+    def misplace(self) -> None:
+        place = self.answer_file.parent / "out" / "result.json"
+        place.parent.mkdir()
+        place.write_text(self.said, encoding="utf-8")
 
     def print(self) -> None:
         print(f"So this is my answer:\n{self.said}\nGoodbye.")

@@ -85,6 +85,15 @@ class TestWrongSetUps:
             "the agent 'scripted' gave no answer in answer.json after 1 turn"
         )
 
+    def test_one_that_writes_its_answer_elsewhere(self, meter: MeterServer, ollama: FakeOllama) -> None:
+        error = play(meter, ollama, program("ask+misplace", sandbox="none")).turns[-1].error
+        assert error is not None and "gave no answer in answer.json after 1 turn (it wrote out/result.json)" in error.message
+
+    def test_one_whose_files_do_not_go_with_the_workspace(self, meter: MeterServer, ollama: FakeOllama) -> None:
+        with pytest.raises(ConfigurationError, match=r"cannot have its file src/a.py/x in this workspace: .*another name"):
+            play(meter, ollama, program("ask+answer", sandbox="none", files={"src/a.py/x": "text"}))
+        assert not ollama.requests
+
     def test_one_that_breaks_down_later_failed_itself(self, meter: MeterServer, ollama: FakeOllama) -> None:
         with pytest.raises(ToolError, match="failed after 1 turn: exit code 1: this agent broke down"):
             play(meter, ollama, program("ask+fail", sandbox="none"))

@@ -129,6 +129,13 @@ def test_a_replay_gives_the_same_agent_the_same_turns(bench: Bench) -> None:
     assert [*map(shown, replayed(bench, "ask+look+chat+complete+ask+answer"))] == [*map(shown, recorded)]
 
 
+def test_an_agent_that_asks_about_the_model_is_told_the_same_in_a_replay(bench: Bench) -> None:
+    samples = [*run(bench, "ask+show+chat+answer"), *replayed(bench, "ask+show+chat+answer")]
+    assert [sample.score for sample in samples] == [1.0] * 4
+    (said,) = {sample.turns[0].result for sample in samples}
+    assert said == "context: 131072; can: ['completion']"
+
+
 def test_a_turn_that_was_never_recorded_is_one_line(bench: Bench) -> None:
     run(bench, "ask+answer")
     for sample in replayed(bench, "ask+chat+answer"):

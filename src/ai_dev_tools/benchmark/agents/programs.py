@@ -6,7 +6,7 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +16,15 @@ import msgspec
 
 from ai_dev_tools.benchmark._util import wire
 from ai_dev_tools.benchmark._util.json_values import JsonValue
-from ai_dev_tools.benchmark._util.text import plural
+from ai_dev_tools.benchmark._util.text import listing, plural, visible
 from ai_dev_tools.benchmark.agents.episode import Case, Played, WrongSetUp
 from ai_dev_tools.benchmark.agents.file_actions import workspace_texts
 from ai_dev_tools.benchmark.agents.forcing import Rules
 from ai_dev_tools.benchmark.agents.meter import MeterServer
 from ai_dev_tools.benchmark.agents.metered import Metered, Upstream
 from ai_dev_tools.benchmark.agents.sandbox import PORT, agent_sandbox, inside, sandbox_starter
-from ai_dev_tools.benchmark.endpoints.base import ReadyEndpoint
+from ai_dev_tools.benchmark.agents.tool_folder import lay_out
+from ai_dev_tools.benchmark.endpoints.base import REPLAY_OF, ReadyEndpoint
 from ai_dev_tools.benchmark.endpoints.chat import ChatClient
 from ai_dev_tools.benchmark.errors import (
     BenchmarkError,
@@ -83,10 +84,11 @@ def upstream_of(endpoint: ReadyEndpoint, client: ChatClient) -> Upstream:
     never cut.
     """
     root, both = client.base_url, endpoint.kind == "embedded"
+    version = endpoint.version.removeprefix(REPLAY_OF)  # an agent may compare it
     if client.api == "openai":
-        return Upstream(None, root, endpoint.version, endpoint.headers, client.accepted, client.payer, client.pace)
+        return Upstream(None, root, version, endpoint.headers, client.accepted, client.payer, client.pace)
     openai = f"{root}/v1" if both else None
-    return Upstream(root, openai, endpoint.version, endpoint.headers, client.accepted, client.payer, client.pace)
+    return Upstream(root, openai, version, endpoint.headers, client.accepted, client.payer, client.pace)
 
 
 def play_program(case: Case, behind: Behind, played: Played, stop: threading.Event) -> None:
@@ -118,7 +120,7 @@ def play_program(case: Case, behind: Behind, played: Played, stop: threading.Eve
         if stop.is_set():
             return
         played.answer = run.answer(out, account)
-        _judge(program, played, account, ended, last_words(run_folder, out, err))
+        _judge(program, played, account, ended, last_words(run_folder, out, err), run.left)
 
 
 class _Run:
@@ -151,10 +153,9 @@ class _Run:
         }
         texts = workspace_texts(case.spec.workspace)
         files = {name: filled(text, self._values) for name, text in program.files.items()}
-        for name, text in {**texts, **files}.items():
-            path = run_folder.case / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+        lay_out(texts, run_folder.case)
+        _add(files, run_folder.case, program)
+        self._given = {*texts, *files}
         (run_folder.home / "question.txt").write_text(question, encoding="utf-8")
 
     def watched(self, streams: tuple[BinaryIO, BinaryIO], account: Metered, stop: threading.Event) -> Ended | None:
@@ -213,6 +214,12 @@ class _Run:
                 return found
         return None
 
+    def left(self) -> list[str]:
+        """Files that it put into the workspace, without hidden ones, which programs keep for themselves."""
+        places = (path.relative_to(self._run_folder.case) for path in self._run_folder.case.rglob("*") if path.is_file())
+        seen = {place.as_posix() for place in places if not any(part.startswith(".") for part in place.parts)}
+        return sorted(seen - self._given)
+
     def _written(self) -> str:
         """What the agent wrote to its answer file; nothing if that is not a regular file."""
         path = self._run_folder.case / self._program.answer_file
@@ -226,6 +233,20 @@ class _Run:
                 return file.read(MOST_ANSWER_BYTES).decode(errors="replace")
         except (OSError, RuntimeError):
             return ""
+
+
+def _add(files: Mapping[str, str], folder: Path, program: AgentProgram) -> None:
+    """Put the files that an agent needs besides into its copy of the workspace."""
+    for name, text in files.items():
+        path = folder / name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise WrongSetUp(
+                f"the agent '{program.id}' cannot have its file {name} in this workspace: {error.strerror}",
+                remedy=f"Give it another name in config/agents/{program.id}.yaml",
+            ) from None
 
 
 def _field(text: str, dotted: str) -> str:
@@ -254,8 +275,20 @@ def _fill(played: Played, account: Metered, wall_s: float) -> None:
         played.flags.add("other_model_asked")
 
 
-def _judge(program: AgentProgram, played: Played, account: Metered, ended: Ended | None, words: str) -> None:
-    """Tell a wrong set-up, a server that failed, an agent that broke down, and a missing answer apart."""
+def _judge(
+    program: AgentProgram,
+    played: Played,
+    account: Metered,
+    ended: Ended | None,
+    words: str,
+    left: Callable[[], Sequence[str]],
+) -> None:
+    """Tell a wrong set-up, a server that failed, an agent that broke down, and a missing answer apart.
+
+    Args:
+        words: the last ones of the agent.
+        left: says which files it put into the workspace: its answer may be in one that nobody looked at.
+    """
     problem, said = _problem(program, ended), f": {words}" if words else ""
     if not account.turns:
         raise _never_asked(program, account, f"{problem or 'it ended properly'}{said}")
@@ -269,7 +302,12 @@ def _judge(program: AgentProgram, played: Played, account: Metered, ended: Ended
     if problem:
         raise ToolError(f"the agent '{program.id}' failed after {plural(len(account.turns), 'turn')}: {problem}{said}")
     played.flags.add("no_answer_found")
-    line = f"the agent '{program.id}' gave no answer in {_places(program)} after {plural(len(account.turns), 'turn')}{said}"
+    found = [visible(name, keep_lines=False) for name in left()]
+    wrote = f" (it wrote {listing(found, 3)})" if found else ""
+    line = (
+        f"the agent '{program.id}' gave no answer in {_places(program)} after "
+        f"{plural(len(account.turns), 'turn')}{wrote}{said}"
+    )
     played.turns[-1] = msgspec.structs.replace(played.turns[-1], error=SampleError("no_answer", line[:1000]))
 
 

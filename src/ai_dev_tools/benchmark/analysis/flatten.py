@@ -77,7 +77,7 @@ WHERE_KNOWN = ("reasoning_tokens", "measured_s")
 
 def sample_row(sample: Sample, stratum: str = "") -> Row:
     """A sample as a flat row; see the reference of the samples table."""
-    row = {name: getattr(sample, name) for name in (*SAME_NAME, *WHERE_KNOWN)}
+    row = {name: getattr(sample, name) for name in (*SAME_NAME, "reasoning_tokens")}
     return row | {
         "error_class": sample.error.class_ if sample.error else None,
         "parsed": sample.answer is not None,

@@ -17,11 +17,11 @@ from ai_dev_tools.benchmark._util.clock import utc_stamp
 from ai_dev_tools.benchmark._util.json_values import Json, JsonFields
 from ai_dev_tools.benchmark.archive.layout import FORMAT, BlockRow, ModelFacts, NotIncluded, RunFacts, Served, ToolFacts
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.execution.provenance import read_sessions
 from ai_dev_tools.benchmark.prompts.tool_results import ToolResult
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.plan import read_plans
 from ai_dev_tools.benchmark.records.sample import Sample, iter_block
+from ai_dev_tools.benchmark.records.sessions import read_sessions
 from ai_dev_tools.benchmark.reporting.machine import PACKAGES
 
 PACKAGE = "ai-dev-tools-benchmark"

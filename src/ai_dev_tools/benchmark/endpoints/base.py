@@ -18,6 +18,8 @@ from ai_dev_tools.benchmark.records.endpoint_spec import EndpointSpec, is_url
 
 __all__ = ["EndpointSpec", "ReadyEndpoint", "endpoint_kind", "find_kind", "open_endpoint", "register_kinds_from"]
 _OWN_MODULES = "ai_dev_tools.benchmark.endpoints"
+REPLAY_OF = "replay of "
+"""What the version of a replay begins with; the recorded one follows."""
 
 
 @dataclass

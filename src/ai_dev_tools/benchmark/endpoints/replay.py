@@ -21,14 +21,17 @@ from typing import Any
 from aiohttp import web
 
 from ai_dev_tools.benchmark._util import wire
+from ai_dev_tools.benchmark._util.json_values import JsonObject
 from ai_dev_tools.benchmark._util.model_names import same_model
-from ai_dev_tools.benchmark.endpoints.base import EndpointSpec, ReadyEndpoint, endpoint_kind
+from ai_dev_tools.benchmark.endpoints.base import REPLAY_OF, EndpointSpec, ReadyEndpoint, endpoint_kind
 from ai_dev_tools.benchmark.endpoints.embedded import origins
+from ai_dev_tools.benchmark.endpoints.recorded_errors import IN_STREAM, as_sent
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.records.block import nonce
 from ai_dev_tools.benchmark.records.conversation import conversation_digest, messages_of, text_of
 from ai_dev_tools.benchmark.records.episode import Turn
 from ai_dev_tools.benchmark.records.sample import Sample, read_block, read_sample
+from ai_dev_tools.benchmark.records.sessions import as_shown, recorded_for_model
 
 Key = tuple[str, int]
 """Digest of the prompt, nonce excluded, and seed."""
@@ -47,7 +50,7 @@ def open_replay(spec: EndpointSpec) -> Iterator[ReadyEndpoint]:
         yield ReadyEndpoint(
             base_url=f"http://127.0.0.1:{port}",
             kind="replay",
-            version=f"replay of {recordings.version}",
+            version=f"{REPLAY_OF}{recordings.version}",
             model=spec.model,
             model_digest=recordings.digest,
             slots=spec.max_concurrent,
@@ -83,11 +86,16 @@ async def _listen(runner: web.AppRunner) -> None:
 
 @dataclass
 class Recordings:
-    """The recordings of one model, and which of them have been replayed."""
+    """The recordings of one model, and which of them have been replayed.
+
+    Attributes:
+        shown: what the server said of the model, as far as it was recorded, in the words of `/api/show`.
+    """
 
     model: str
     samples: dict[Key, Sample]
     episodes: dict[EpisodeKey, tuple[Sample, int]] = field(default_factory=dict)
+    shown: JsonObject = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         every = [*self.samples.values(), *(sample for sample, _ in self.episodes.values())]
@@ -166,7 +174,8 @@ def load_recordings(folder: Path, model: str) -> Recordings:
         raise ConfigurationError(
             f"no recorded samples of {model} below {folder}", remedy="Run the benchmark with a model first"
         )
-    return Recordings(model, samples, episodes)
+    sessions = [*recorded_for_model(folder, model), *recorded_for_model(folder.parent, model)]
+    return Recordings(model, samples, episodes, as_shown(sessions))
 
 
 def request_key(body: dict[str, Any]) -> Key | None:
@@ -208,7 +217,6 @@ def _whole_s(sample: Sample | Turn) -> float | None:
 
 
 _MAX_BODY_BYTES = 64 << 20
-_STATUSES = {"overloaded": 503, "runner": 500, "context_overflow": 400, "model": 500, "configuration": 400}
 
 
 class Player:
@@ -234,6 +242,8 @@ class Player:
             body = json.loads(await request.read())
         except (ValueError, RecursionError):
             return _json(400, {"error": "invalid JSON"})
+        if request.path == "/api/show":
+            return _json(200, self._recordings.shown)
         if request.path not in ("/api/chat", "/api/generate") or not isinstance(body, dict):
             return _json(404, {"error": "not recorded"})
         return await self._chat(request, body, received)
@@ -341,12 +351,12 @@ async def _play(request: web.Request, body: Mapping[str, Any], said: _Said, rece
 
 
 async def _fail(request: web.Request, error_class: str, message: str) -> web.StreamResponse:
-    """Fail as the recorded request did; an error without an HTTP status becomes a broken connection."""
+    """Fail as the recorded request did; an error that no answer of a server says becomes a broken connection."""
     if error_class == "malformed_response":
         return await _lines(request)
-    if error_class in _STATUSES:
-        # The message already says what was wrong; this tells an overflow from other refusals.
-        return _json(_STATUSES[error_class], {"error": message or error_class.replace("_", " ")})
+    if sent := as_sent(error_class, message):
+        status, said = sent
+        return await _lines(request, {"error": said}) if status == IN_STREAM else _json(status, {"error": said})
     if error_class == "timeout":
         await asyncio.sleep(3600)
     if request.transport is not None:

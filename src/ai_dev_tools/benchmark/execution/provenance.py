@@ -32,6 +32,7 @@ from ai_dev_tools.benchmark.errors import BenchmarkError
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.block import Block
 from ai_dev_tools.benchmark.records.sample import write_atomically
+from ai_dev_tools.benchmark.records.sessions import read_sessions
 
 CONTEXT_CUT = "context_cut"
 """Flag: the server loaded the model with a smaller context than requested."""
@@ -226,29 +227,6 @@ def session_entry(
         "server_on_this_machine": is_here(endpoint),
         "hardware": hardware(),
     }
-
-
-def read_sessions(file: Path) -> list[JsonObject]:
-    """Sessions recorded so far; none if there is no readable file."""
-    try:
-        sessions = json.loads(file.read_bytes())["sessions"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
-    return [entry for entry in sessions if isinstance(entry, dict)] if isinstance(sessions, list) else []
-
-
-def recorded_for_model(results: Path, model: str) -> list[JsonObject]:
-    """What the sessions of all tasks recorded about a model, in no particular order."""
-    folder = paths.identity_file(results, model, "any").parent
-    return [entry for file in sorted(folder.glob("*.json")) for entry in read_sessions(file)]
-
-
-def last_session(results: Path, model: str) -> JsonObject:
-    """The session with a model that was recorded last, by whichever profile; empty if there is none."""
-    folder = paths.identity_file(results, model, "any").parent.relative_to(results)
-    files = results.parent.glob(f"*/{folder}/*.json")
-    latest = max(files, key=lambda file: file.stat().st_mtime_ns, default=None)
-    return (read_sessions(latest) or [{}])[-1] if latest else {}
 
 
 def _served_before(entry: Mapping[str, JsonValue]) -> str | None:

@@ -26,8 +26,8 @@ from ai_dev_tools.benchmark.endpoints.chat import Chat, ChatClient, Reply
 from ai_dev_tools.benchmark.endpoints.ollama_client import OllamaClient
 from ai_dev_tools.benchmark.errors import BenchmarkError
 from ai_dev_tools.benchmark.execution.job import RUN_PID
-from ai_dev_tools.benchmark.execution.provenance import recorded_for_model
 from ai_dev_tools.benchmark.records.block import Block
+from ai_dev_tools.benchmark.records.sessions import recorded_for_model
 
 PROMPT = "Warm up. Write many truth values."
 FIRST_TOKENS = 24

@@ -15,10 +15,10 @@ from ai_dev_tools.benchmark.endpoints import ReadyEndpoint
 from ai_dev_tools.benchmark.endpoints.chat import Chat, ChatClient
 from ai_dev_tools.benchmark.endpoints.pacing import MOST_WAIT_S
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, ModelError, OverloadedError
-from ai_dev_tools.benchmark.execution.provenance import last_session
 from ai_dev_tools.benchmark.execution.request import backoff
 from ai_dev_tools.benchmark.execution.slots import same_servers
 from ai_dev_tools.benchmark.records.block import Block
+from ai_dev_tools.benchmark.records.sessions import last_session
 
 Log = Callable[[str], None]
 

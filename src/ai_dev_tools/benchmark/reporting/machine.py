@@ -15,7 +15,8 @@ import msgspec
 
 from ai_dev_tools.benchmark._util.text import listing, percent
 from ai_dev_tools.benchmark.endpoints.chat import Accepted
-from ai_dev_tools.benchmark.execution.provenance import accepted_before, hardware, read_sessions
+from ai_dev_tools.benchmark.execution.provenance import accepted_before, hardware
+from ai_dev_tools.benchmark.records.sessions import read_sessions
 
 PACKAGES = ("ai-dev-tools-benchmark", "snakemake", "pandas", "scipy", "statsmodels", "matplotlib", "xllamacpp")
 Session = dict[str, Any]
