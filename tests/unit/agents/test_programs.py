@@ -87,10 +87,15 @@ class TestWrongSetUps:
 
     def test_one_that_writes_its_answer_elsewhere(self, meter: MeterServer, ollama: FakeOllama) -> None:
         error = play(meter, ollama, program("ask+misplace", sandbox="none")).turns[-1].error
-        assert error is not None and "gave no answer in answer.json after 1 turn (it wrote out/result.json)" in error.message
+        assert (
+            error is not None
+            and "gave no answer in answer.json after 1 turn (it wrote out/result.json)" in error.message
+        )
 
     def test_one_whose_files_do_not_go_with_the_workspace(self, meter: MeterServer, ollama: FakeOllama) -> None:
-        with pytest.raises(ConfigurationError, match=r"cannot have its file src/a.py/x in this workspace: .*another name"):
+        with pytest.raises(
+            ConfigurationError, match=r"cannot have its file src/a.py/x in this workspace: .*another name"
+        ):
             play(meter, ollama, program("ask+answer", sandbox="none", files={"src/a.py/x": "text"}))
         assert not ollama.requests
 

@@ -261,5 +261,7 @@ def test_a_sample_that_is_removed_before_its_block_ends_is_one_line(bench: Bench
     wanted = bench.block()
     work = ask_block(wanted, prompts(wanted), bench.lines.append, threading.Event())
     bench.path("tools", 0).unlink()
-    with pytest.raises(ConfigurationError, match=r"0\.json was removed while its block ran\. Run the same command again"):
+    with pytest.raises(
+        ConfigurationError, match=r"0\.json was removed while its block ran\. Run the same command again"
+    ):
         list(work.samples())

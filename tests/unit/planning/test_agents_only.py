@@ -137,7 +137,8 @@ def test_a_variable_that_a_case_does_not_have_is_one_line_before_anything_starts
 
 
 @pytest.mark.parametrize(
-    "fields", [{"command": ["{python}", "--of={vars.thnig}"], "template": "x"}, {"template": "of {vars.thnig}: {{ text }}"}]
+    "fields",
+    [{"command": ["{python}", "--of={vars.thnig}"], "template": "x"}, {"template": "of {vars.thnig}: {{ text }}"}],
 )
 def test_also_one_that_is_for_single_prompts(root: Path, fields: dict[str, Any]) -> None:
     about = {"id": "index", "description": "d", "install": "i", "command": ["{python}", "-V"], "output": "text"}

@@ -123,7 +123,7 @@ def test_a_sample_file_holds_every_promised_field(tmp_path: Path) -> None:
     data = json.loads((tmp_path / "0.json").read_text())
     assert set(FIELDS) <= set(data)
     assert set(data["error"]) == {"class", "message"}
-    assert set(data["resources"]) == {"server_cpu_s", "server_peak_rss_bytes", "other_cpu_s"}
+    assert set(data["resources"]) == {"server_cpu_s", "server_peak_rss_bytes", "other_cpu_s", "measured_s"}
     assert set(data["request"]) == {"api", "digest", "prompt_sha256", "options", "protocol"}
     assert set(data["endpoint"]) == {"kind", "version"}
 

@@ -216,7 +216,9 @@ class _Run:
 
     def left(self) -> list[str]:
         """Files that it put into the workspace, without hidden ones, which programs keep for themselves."""
-        places = (path.relative_to(self._run_folder.case) for path in self._run_folder.case.rglob("*") if path.is_file())
+        places = (
+            path.relative_to(self._run_folder.case) for path in self._run_folder.case.rglob("*") if path.is_file()
+        )
         seen = {place.as_posix() for place in places if not any(part.startswith(".") for part in place.parts)}
         return sorted(seen - self._given)
 

@@ -58,8 +58,8 @@ STATUSES = ("completed", "failed", "timeout")
 def prepare(samples: pd.DataFrame) -> pd.DataFrame:
     """Give the samples table its types, missing columns and canonical order; the input is not changed.
 
-    Adds `start` (seconds since the epoch, NaN when unknown), `span_s` (for how long CPU time was counted) and `implausible` (a time or token count that cannot be:
-    infinite, negative, or zero for a completed sample; the value itself becomes NaN).
+    Adds `start` (seconds since the epoch, NaN when unknown), `span_s` (for how long CPU time was counted) and `implausible` (a time
+    or token count that cannot be: infinite, negative, or zero for a completed sample; the value itself becomes NaN).
 
     Raises:
         ConfigurationError: a column that identifies a sample is missing or empty, or a status is unknown.
@@ -163,7 +163,9 @@ def _complete(table: pd.DataFrame) -> None:
     )
     spent = table["attempts_s"].where(table["attempts_s"].notna(), table["duration_s"])
     table["attempts_s"] = np.fmax(spent, table["duration_s"])
-    measured = table["measured_s"] if "measured_s" in table.columns else pd.Series(np.nan, table.index)  # not in old samples
+    measured = (
+        table["measured_s"] if "measured_s" in table.columns else pd.Series(np.nan, table.index)
+    )  # not in old samples
     table["span_s"] = measured.where(measured > 0, table["duration_s"])
     if "started_at" in table.columns:
         moments = pd.to_datetime(table["started_at"].astype("string"), format="ISO8601", utc=True, errors="coerce")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.prompts.agent_section import AgentSection
 from ai_dev_tools.benchmark.prompts.containment import SandboxSetting
