@@ -72,13 +72,18 @@ def test_an_argument_named_action_is_offered_under_another_name() -> None:
         ({"type": "object", "properties": {"a": {"type": "text"}}}, "its schema is not valid"),
         ({"type": "object", "properties": {"a": {"$ref": "https://example.org/x"}}}, "refers to something outside"),
         ({"type": "object", "properties": {"a": {"$ref": "#/$defs/X"}}}, "leads nowhere"),
-        ({"type": "object", "properties": {"a": {"$ref": "#"}}}, "refers to something outside"),
+        ({"type": "object", "properties": {"a": {"$ref": "#"}}}, "refers to itself"),
         ({"type": "object", "properties": {"a": {"$ref": "#/properties/a"}}}, "refers to itself"),
         ({"type": "object", "properties": {"a": {"enum": ["x" * 30_000]}}}, "its schema has 30,"),
     ],
 )
 def test_an_unusable_schema_is_one_line(schema: Any, expected: str) -> None:
     assert expected in refusal(tools(look=schema), [])
+
+
+def test_a_description_that_fills_a_window_is_one_line() -> None:
+    said = refusal([McpTool("look", "word " * 5000, SCHEMA)], [])
+    assert "cannot be offered: its description has 24,999 characters, more than 20,000" in said
 
 
 def test_a_name_that_no_function_can_have_is_one_line() -> None:

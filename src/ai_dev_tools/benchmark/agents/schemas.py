@@ -14,7 +14,7 @@ from ai_dev_tools.benchmark.agents.mcp_server import McpTool
 from ai_dev_tools.benchmark.errors import ToolError
 
 MOST_SCHEMA = 20_000
-"""Characters of one tool's schema."""
+"""Characters of one tool's schema, or of its description."""
 MOST_DEPTH = 20
 OWN_WORD, OFFERED_AS = "action", "action_"
 """The agent's own word for what it does, and how an argument of that name is offered."""
@@ -51,13 +51,25 @@ def offered(
         try:
             if not _NAME.fullmatch(name):
                 raise UnusableSchema("its name has other characters than letters, digits, '_', '-' and '.'")
-            actions[item.name] = Action(name, " ".join(item.description.split()), usable(item.schema))
+            actions[item.name] = Action(name, _short(item.description), usable(item.schema))
         except UnusableSchema as error:
             raise ToolError(
                 f"{tool}: its MCP server's tool '{visible_line(item.name, 60)}' cannot be offered: {error}",
                 remedy="List the tools to offer in `mcp.tools`" if len(known) > 1 else None,
             ) from None
     return actions
+
+
+def _short(description: str) -> str:
+    """A description in one line, which every turn pays for.
+
+    Raises:
+        UnusableSchema: it would fill a window alone.
+    """
+    line = " ".join(description.split())
+    if len(line) > MOST_SCHEMA:
+        raise UnusableSchema(f"its description has {number(len(line))} characters, more than {number(MOST_SCHEMA)}")
+    return line
 
 
 def usable(schema: JsonValue) -> JsonFields:
@@ -123,6 +135,8 @@ def _inlined(value: JsonValue, root: Mapping[str, JsonValue], depth: int) -> Jso
 
 def _part(reference: str, root: Mapping[str, JsonValue]) -> JsonValue:
     """The part of a schema that a reference within it names."""
+    if reference == "#":
+        return root
     if not reference.startswith("#/"):
         raise UnusableSchema(f"it refers to something outside of it: {visible_line(reference, 80)}")
     found: JsonValue = root
