@@ -25,6 +25,12 @@ _FORMS = tuple(
 _USUAL = {"overloaded": 503, "runner": 500, "context_overflow": 400, "model": 400, "configuration": 400}
 """Status of an error whose message does not say it; those of other classes have none."""
 _CANCELLED = 499
+_PLAINLY = {
+    "context_overflow": "the prompt is too long",
+    "runner": "the runner has terminated",
+    "model": "refused, in words that mean something else now",
+}
+"""What is said in front, or instead, of words that would be read as another class: the class matters more."""
 
 
 def as_sent(error_class: str, message: str) -> tuple[int, str] | None:
@@ -43,20 +49,19 @@ def as_sent(error_class: str, message: str) -> tuple[int, str] | None:
 
 
 def _candidates(error_class: str, message: str) -> Iterator[tuple[int, str]]:
-    usual = _USUAL.get(error_class)
+    usual, said = _USUAL.get(error_class), message or error_class.replace("_", " ")
     for found in filter(None, (form.fullmatch(message) for form in _FORMS)):
         text, status = found["text"], found["status"]
         if status:
             yield int(status), text
-        whole = f"{text} ({status})" if status else text
-        yield from ((one, whole) for one in (IN_STREAM, usual) if one)
+        said = f"{text} ({status})" if status else text
+        yield from ((one, said) for one in (IN_STREAM, usual) if one)
     if message == str(_recorded(_CANCELLED, "")):
         yield _CANCELLED, ""
     if usual:
-        yield usual, message or error_class.replace("_", " ")
-        # Words that this API would read as another class: the class matters more.
-        yield usual, f"the context is exceeded: {message}"
-        yield usual, "refused; the recorded words mean something else in this API"
+        yield usual, said
+        if plainly := _PLAINLY.get(error_class):
+            yield from ((usual, words) for words in (f"{plainly}: {said}", plainly))
 
 
 def _recorded(status: int, text: str) -> BenchmarkError:
