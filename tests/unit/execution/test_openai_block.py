@@ -16,12 +16,16 @@ from ai_dev_tools.benchmark.analysis.flatten import sample_row
 from ai_dev_tools.benchmark.analysis.samples_table import prepare
 from ai_dev_tools.benchmark.analysis.validity import DEFAULTS, options_changed
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, open_endpoint
+from ai_dev_tools.benchmark.endpoints.chat import Chat as Asked
+from ai_dev_tools.benchmark.endpoints.chat import Reply
 from ai_dev_tools.benchmark.endpoints.external import find_dialect
 from ai_dev_tools.benchmark.endpoints.openai_client import OpenAIClient
-from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, ModelError, OverloadedError
+from ai_dev_tools.benchmark.errors import BenchmarkError, BudgetReached, ConfigurationError, ModelError, OverloadedError
 from ai_dev_tools.benchmark.execution import request as measure
 from ai_dev_tools.benchmark.execution import run_block
+from ai_dev_tools.benchmark.execution.purse import Purse, paid_for, spent_so_far
 from ai_dev_tools.benchmark.records.block import Block, cells, request_digest
+from ai_dev_tools.benchmark.records.prices import Budget, Rates
 from ai_dev_tools.benchmark.records.sample import Sample
 from fakes.faulty_proxy import Chat, Fault
 from fakes.ollama import FakeOllama
@@ -308,6 +312,54 @@ def test_a_wait_that_no_run_should_sit_out_ends_the_block_and_keeps_what_there_i
     fake.choose = lambda chat: None
     assert all(sample.status == "completed" for sample in run(a_block(tmp_path, fake.url)))
     assert len(fake.chats) - asked == 4
+
+
+# --- money ----------------------------------------------------------------------------------------------------------
+
+RATES = Rates(input=2e6, output=8e6, cached_input=0.5e6, per_hour=0.0)
+
+
+def counted_so(counted: dict[str, Any]) -> dict[str, Any]:
+    return {"prompt_tokens": 1000, "completion_tokens": 50, "prompt_tokens_details": {"cached_tokens": 600}}
+
+
+def test_cached_tokens_are_paid_at_their_own_price_and_counted_once(tmp_path: Path, fake: FakeOpenAI) -> None:
+    fake.usage = counted_so
+    asked = a_block(tmp_path, fake.url, budget=Budget(1e9, "EUR", {"fake:1b": RATES}))
+    samples = run(asked)
+    each = 400 * 2 + 600 * 0.5 + 50 * 8
+    assert paid_for(tmp_path, {"fake:1b": RATES}) == pytest.approx(len(samples) * each)
+    warm_ups = len(fake.others)
+    assert spent_so_far(tmp_path, {"fake:1b": RATES}) == pytest.approx((len(samples) + warm_ups) * each)
+
+
+def test_a_prompt_is_paid_in_full_where_the_server_is_not_told_how_long_the_context_may_be(tmp_path: Path) -> None:
+    long = Asked("fake:1b", "x" * 50_000, None, {"num_ctx": 512, "num_predict": 10})
+    purse = Purse(Budget(40_000, "EUR", {"fake:1b": Rates(input=1e6, output=1e6)}), tmp_path, "fake:1b")
+    with FakeOpenAI() as fake:
+        client = OpenAIClient(fake.url)
+        client.payer = purse
+        with pytest.raises(BudgetReached, match=r"may cost up to 50,\d+\.00 EUR"):
+            client.ask(long, 10, Reply())
+        assert fake.asked == []
+
+
+def test_a_budget_below_one_request_asks_nothing_and_a_larger_one_asks_what_is_missing_and_nothing_twice(
+    tmp_path: Path, fake: FakeOpenAI
+) -> None:
+    fake.usage = counted_so
+    seen: list[int] = []
+    for amount in (10, 7_000, 10_000, 1e9):
+        asked = a_block(tmp_path, fake.url, budget=Budget(amount, "EUR", {"fake:1b": RATES}))
+        if amount < 1e9:
+            with pytest.raises(BudgetReached, match="Run the same command with a larger budget"):
+                run(asked)
+            assert spent_so_far(tmp_path, {"fake:1b": RATES}) <= amount
+        else:
+            assert len(run(asked)) == 6
+        seen.append(len(fake.chats))
+    assert seen[0] == 0
+    assert 0 < seen[1] < seen[2] < seen[3] == 6, "each once"
 
 
 # --- replay ---------------------------------------------------------------------------------------------------------

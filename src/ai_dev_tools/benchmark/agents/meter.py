@@ -246,7 +246,8 @@ class _Exchange:
     def as_chat(self) -> Chat:
         """The request as a budget sees it."""
         text = msgspec.json.encode(self._sent).decode()
-        return Chat(self.account.rules.model, "", None, self.account.rules.options, messages=(Message("user", text),))
+        chat = Chat(self.account.rules.model, "", None, self.account.rules.options, messages=(Message("user", text),))
+        return chat.without_context() if self.account.upstream.ollama is None else chat
 
     def came_to(self, reply: Reply) -> EndpointConnectionError | None:
         """Fill a reply with what the server counted; an error if nothing came at all."""

@@ -24,7 +24,7 @@ from ai_dev_tools.benchmark._util.json_values import JsonValue
 from ai_dev_tools.benchmark.config.agent import AgentSettings
 from ai_dev_tools.benchmark.config.batches import Batch
 from ai_dev_tools.benchmark.config.parsing import PathSafe, StrictModel, nearest, parse_settings
-from ai_dev_tools.benchmark.config.prices import Prices, check_prices
+from ai_dev_tools.benchmark.config.prices import BudgetAmount, Prices, check_prices
 from ai_dev_tools.benchmark.config.thresholds import Amount as Amount
 from ai_dev_tools.benchmark.config.thresholds import Share as Share
 from ai_dev_tools.benchmark.config.thresholds import ValidityThresholds as ValidityThresholds
@@ -313,7 +313,7 @@ class Config(StrictModel):
     prices: Prices | None = Field(
         None, description="what requests cost, by model or instance; `list`: from the price list"
     )
-    budget: PositiveFloat | None = Field(
+    budget: BudgetAmount | None = Field(
         None, description="what a run may cost: it stops asking before that is exceeded"
     )
     validity: ValidityThresholds = Field(ValidityThresholds(), description="thresholds of the checks")

@@ -14,7 +14,19 @@ from ai_dev_tools.benchmark.records.prices import CURRENCY_FORM, MONEY
 LIST = "list"
 LIST_CURRENCY = "USD"
 """The currency of the price list."""
-Amount = Annotated[float, Field(ge=0)]
+MOST = 1e12
+"""More than any price or budget, in any currency: sums of what is larger would overflow."""
+
+
+def _as_amount(value: object) -> object:
+    """A number as it is written, but not `true`, and not with a comma, which may mean a point or thousands."""
+    if isinstance(value, bool) or (isinstance(value, str) and "," in value):
+        raise ValueError(f"{value!r} is not an amount: write a number with a point and without commas, like 1.5")
+    return value
+
+
+Amount = Annotated[float, Field(ge=0, le=MOST), BeforeValidator(_as_amount)]
+BudgetAmount = Annotated[float, Field(gt=0, le=MOST), BeforeValidator(_as_amount)]
 
 
 class Price(StrictModel):
@@ -26,7 +38,7 @@ class Price(StrictModel):
     input: Amount | None = Field(None, description="price of a million prompt tokens")
     cached_input: Amount | None = Field(
         None,
-        description="price of a million prompt tokens that the server reports as cached; default: the price of `input`",
+        description="price of a million prompt tokens that the server reports as cached, at most that of `input`, the default",
     )
     output: Amount | None = Field(None, description="price of a million generated tokens")
     per_hour: Amount | None = Field(None, description="price of an hour of measuring, for your own machine")
@@ -45,6 +57,8 @@ class Price(StrictModel):
             raise ValueError("give input and output, both for a million tokens")
         if not max((price for price in (*of_tokens, self.per_hour) if price is not None), default=0.0) > 0:
             raise ValueError("there is no price above 0: set input and output, or per_hour")
+        if self.input is not None and (self.cached_input or 0.0) > self.input:
+            raise ValueError(f"cached_input is {self.cached_input:g}, which is more than input, {self.input:g}")
         return self
 
 

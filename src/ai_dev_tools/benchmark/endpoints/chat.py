@@ -12,7 +12,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, Protocol
 
 import urllib3
@@ -95,6 +95,10 @@ class Chat:
         """All messages, the oldest first."""
         return self.messages or (Message("user", self.content),)
 
+    def without_context(self) -> Chat:
+        """The same, for a server that is not told how long the context may be."""
+        return replace(self, options={name: value for name, value in self.options.items() if name != "num_ctx"})
+
 
 @dataclass
 class Reply:
@@ -166,6 +170,8 @@ class ChatClient(ABC):
     """Name of the dialect in the config."""
     path: ClassVar[str]
     """Where chats go, below the base URL."""
+    tells_context: ClassVar[bool] = True
+    """Whether a request says how long the context may be; otherwise a longer prompt may be read, and paid for, in full."""
     negotiates: ClassVar[bool] = False
     """Whether the warm-up has to find out what the server accepts before anything is asked."""
 
@@ -233,7 +239,8 @@ class ChatClient(ABC):
             BenchmarkError: the subclass names the error class.
         """
         reply.offered = bool(chat.tools)
-        with self.payer.paying(chat, timeout_s, reply) if self.payer else nullcontext():
+        priced = chat if self.tells_context else chat.without_context()
+        with self.payer.paying(priced, timeout_s, reply) if self.payer else nullcontext():
             self.chat(self.body(chat), timeout_s, reply)
 
     def warm_up(self, chat: Chat, timeout_s: float) -> None:

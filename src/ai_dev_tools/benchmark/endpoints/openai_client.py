@@ -81,6 +81,7 @@ class OpenAIClient(ChatClient):
 
     api = "openai"
     path = "/chat/completions"
+    tells_context = False
     negotiates = True
 
     @classmethod
