@@ -12,10 +12,12 @@ import yaml
 
 from ai_dev_tools.benchmark.prompts import Prompt
 from ai_dev_tools.benchmark.prompts.tool_results import ToolResult
-from ai_dev_tools.benchmark.prompts.tools import ToolSpec
+from ai_dev_tools.benchmark.prompts.tool_spec import ToolSpec
 from ai_dev_tools.benchmark.records.block import PROTOCOL, Block
 from ai_dev_tools.benchmark.records.endpoint_spec import EndpointSpec
 from ai_dev_tools.benchmark.records.sample import Attempt, EndpointIdentity, Request, Resources, Sample
+from ai_dev_tools.benchmark.tasks.loading import Case, Task
+from ai_dev_tools.benchmark.tasks.questions import render_questions
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -70,6 +72,13 @@ def write_task(folder: Path, *cases: dict[str, Any], sources: dict[str, str] | N
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     return task
+
+
+def question_of(task: Task, case: Case) -> str:
+    """What every arm is asked of a case."""
+    question = render_questions(task, [case])[case.id]
+    assert isinstance(question, str)
+    return question
 
 
 def tool(folder: Path, *command: str, **changed: Any) -> ToolSpec:

@@ -247,9 +247,12 @@ def wait_for_nothing(folder: Path) -> None:
 
 
 def test_cancelling_the_task_leaves_nothing_running_and_keeps_what_is_finished(slow: Place) -> None:
+    heard: list[Progress] = []
+
     async def cancel_midway() -> None:
-        runner = BenchmarkRunner(root=slow.folder)
+        runner = BenchmarkRunner(root=slow.folder, on_progress=heard.append)
         async for event in runner.stream_single_benchmark(profile="light", sample_size=60):
+            assert event in heard, "who asked for progress gets it, however the run was started"
             if isinstance(event, Progress) and event.done:
                 break
 

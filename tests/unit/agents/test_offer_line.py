@@ -10,7 +10,8 @@ import yaml
 from ai_dev_tools.benchmark.agents.preparing import offer_line
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.prompts.agent_tools import agent_tool
-from ai_dev_tools.benchmark.prompts.tools import installed_version, load_tool, require_findings
+from ai_dev_tools.benchmark.prompts.tool_spec import load_tool, require_findings
+from ai_dev_tools.benchmark.prompts.tools import installed_version
 from support.repository import ROOT
 
 SERVER = str(ROOT / "tests" / "fakes" / "mcp_server.py")

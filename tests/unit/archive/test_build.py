@@ -169,3 +169,23 @@ def test_files_of_a_whole_package_may_say_anything(recorded: Recorded, tmp_path:
     below = ("demo-all.json", "demo-all.sha256", "demo-all/tests/broken.json")
     assert inside == {f"resources/corpora/{name}" for name in below}
     assert verify(tmp_path / "run.crate.zip").ok
+
+
+def test_the_logs_of_the_run_are_inside_and_no_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded = record_run(tmp_path / "p", monkeypatch, cases=2, samples=2)
+    folder = recorded.root / "results" / "logs"
+    folder.mkdir(exist_ok=True)
+    own = {
+        "run_block.light.fake-1b.colours.log", "render_prompts.colours.log", "collect_contexts.colours.echo.log",
+        "prepare_workspaces.colours.index.log", "check_prepared.index.log",
+    }  # fmt: skip
+    others = {"run_block.heavy.fake-1b.colours.log", "prepare_workspaces.other.index.log", "check_prepared.other.log"}
+    for name in own | others:
+        (folder / name).write_text("said\n")
+    subject = replace(recorded.subject, tools={"index": "config/tools/index.yaml"})
+    (recorded.root / "config" / "tools").mkdir(exist_ok=True)
+    (recorded.root / "config" / "tools" / "index.yaml").write_text("id: index\n")
+    build_archive(subject, recorded.root, tmp_path / "logs.crate.zip")
+    with zipfile.ZipFile(tmp_path / "logs.crate.zip") as opened:
+        logs = {name.rpartition("/")[2] for name in opened.namelist() if name.startswith("results/logs/")}
+    assert logs & (own | others) == own

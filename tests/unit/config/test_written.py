@@ -18,7 +18,7 @@ from ai_dev_tools.benchmark.config.parsing import parse_settings, read_settings
 from ai_dev_tools.benchmark.config.sources import parse_overrides
 from ai_dev_tools.benchmark.config.written import as_list, parse_value, scalar, spell
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.prompts.tools import load_tool
+from ai_dev_tools.benchmark.prompts.tool_spec import load_tool
 from ai_dev_tools.benchmark.runner import BenchmarkRunner
 from ai_dev_tools.benchmark.tasks.loading import load_task
 from ai_dev_tools.benchmark.workflow.snakemake import SnakemakeCall

@@ -11,7 +11,8 @@ import yaml
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.prompts.agent_tools import agent_tool
 from ai_dev_tools.benchmark.prompts.fingerprints import tool_digest as planned_digest
-from ai_dev_tools.benchmark.prompts.tools import ToolSpec, load_tool, tool_digest
+from ai_dev_tools.benchmark.prompts.tool_spec import ToolSpec, load_tool
+from ai_dev_tools.benchmark.prompts.tools import tool_digest
 
 COMMAND: dict[str, Any] = {
     "name": "find_symbol",

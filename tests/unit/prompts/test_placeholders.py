@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from ai_dev_tools.benchmark.errors import ConfigurationError, ToolError
 from ai_dev_tools.benchmark.prompts.placeholders import VALID, ToolInput, check_words, command_line, in_template
 from ai_dev_tools.benchmark.prompts.tool_results import collect_contexts
-from ai_dev_tools.benchmark.prompts.tools import condense, load_tool, run_tool
+from ai_dev_tools.benchmark.prompts.tool_spec import load_tool
+from ai_dev_tools.benchmark.prompts.tools import condense, run_tool
 from ai_dev_tools.benchmark.tasks.loading import load_task
 from support.making import case, tool, undisturbed, write_task
 

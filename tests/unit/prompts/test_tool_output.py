@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from ai_dev_tools.benchmark.errors import ConfigurationError, ToolError
 from ai_dev_tools.benchmark.prompts import tools
 from ai_dev_tools.benchmark.prompts.tool_output import read_output
-from ai_dev_tools.benchmark.prompts.tools import condense, installed_version, load_tool, run_tool
+from ai_dev_tools.benchmark.prompts.tool_spec import load_tool
+from ai_dev_tools.benchmark.prompts.tools import condense, installed_version, run_tool
 from support.making import tool
 
 

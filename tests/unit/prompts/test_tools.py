@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from ai_dev_tools.benchmark.errors import ConfigurationError, ToolError
 from ai_dev_tools.benchmark.prompts import tools
 from ai_dev_tools.benchmark.prompts.tool_results import collect_contexts
-from ai_dev_tools.benchmark.prompts.tools import condense, find_tools, installed_version, load_tool, run_tool
+from ai_dev_tools.benchmark.prompts.tool_spec import find_tools, load_tool
+from ai_dev_tools.benchmark.prompts.tools import condense, installed_version, run_tool
 from ai_dev_tools.benchmark.tasks.loading import load_task
 from support.making import case, tool, write_task
 

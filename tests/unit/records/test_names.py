@@ -17,7 +17,7 @@ from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.legacy.old_results import import_results
 from ai_dev_tools.benchmark.planning.experiment import Experiment
 from ai_dev_tools.benchmark.planning.opening import open_experiment
-from ai_dev_tools.benchmark.prompts.tools import companions, find_tools
+from ai_dev_tools.benchmark.prompts.tool_spec import companions, find_tools
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.archive_names import name_problem
 from ai_dev_tools.benchmark.records.names import (

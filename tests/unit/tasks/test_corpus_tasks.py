@@ -18,7 +18,7 @@ from ai_dev_tools.benchmark.tasks.corpora import CorpusUnavailable, load_corpora
 from ai_dev_tools.benchmark.tasks.corpus_files import fetch_corpus
 from ai_dev_tools.benchmark.tasks.excerpts import Excerpt
 from ai_dev_tools.benchmark.tasks.loading import Task, load_task
-from ai_dev_tools.benchmark.tasks.questions import render_question
+from support.making import question_of
 from support.repository import ROOT
 
 CONFIG = ROOT / "config"
@@ -75,7 +75,7 @@ def test_cases_show_only_pinned_files_and_every_pinned_file_is_shown() -> None:
 
 def test_no_question_contains_what_it_asks_for(task: Task) -> None:
     for case in task.cases:
-        question = render_question(task, case)
+        question = question_of(task, case)
         assert case.truth is not None
         for expected in [
             *case.truth["names"],

@@ -15,8 +15,7 @@ from ai_dev_tools.benchmark.config.models import WorkflowType
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.prompts import render_prompts
 from ai_dev_tools.benchmark.prompts.approaches import find_approach
-from ai_dev_tools.benchmark.tasks.loading import get_task_registry
-from ai_dev_tools.benchmark.tasks.registry import TaskRegistry, answer_field
+from ai_dev_tools.benchmark.tasks.registry import TaskRegistry, answer_field, get_task_registry
 from ai_dev_tools.benchmark.tasks.scoring import score_answer
 from support.project import make_project
 

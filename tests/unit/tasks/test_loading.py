@@ -16,8 +16,7 @@ from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.tasks.case_files import case_texts
 from ai_dev_tools.benchmark.tasks.corpora import CorpusUnavailable
 from ai_dev_tools.benchmark.tasks.loading import Task, check_names, find_tasks, load_task
-from ai_dev_tools.benchmark.tasks.questions import render_question
-from support.making import SCHEMA, TASK, case, write_task
+from support.making import SCHEMA, TASK, case, question_of, write_task
 
 
 def error_of(folder: Path) -> str:
@@ -31,7 +30,7 @@ def error_of(folder: Path) -> str:
 def test_a_task_is_a_folder_of_data(tmp_path: Path) -> None:
     task = load_task(write_task(tmp_path))
     assert (task.id, task.tools, task.case_ids(), task.corpora) == ("colours", ("echo",), ["one", "two"], [])
-    assert render_question(task, task.case("one")) == "Which colour has the sky?"
+    assert question_of(task, task.case("one")) == "Which colour has the sky?"
     assert case_texts(task, task.case("one"), tmp_path) == {"app.py": "# one\nx = 1\n"}
     assert [path.name for path in task.input_files()] == ["one.yaml", "two.yaml", "app.py", "app.py", "task.yaml"]
 

@@ -25,9 +25,9 @@ from ai_dev_tools.benchmark.prompts.episodes import ArmDesign
 from ai_dev_tools.benchmark.tasks.corpora import CorpusUnavailable, find_corpus, load_corpora
 from ai_dev_tools.benchmark.tasks.corpus_files import fetch_corpus
 from ai_dev_tools.benchmark.tasks.loading import Case, load_task
-from ai_dev_tools.benchmark.tasks.questions import render_question
 from ai_dev_tools.benchmark.tasks.scoring import score_answer
 from ai_dev_tools.benchmark.tasks.workspaces import read_workspace, workspace_problem
+from support.making import question_of
 from support.repository import ROOT
 
 FOLDER = ROOT / "config" / "tasks" / "repo_navigation"
@@ -121,7 +121,7 @@ def words_of(truth: dict[str, Any]) -> Iterator[str]:
 
 def test_no_question_says_what_it_asks_for() -> None:
     for case in TASK.cases:
-        question = render_question(TASK, case)
+        question = question_of(TASK, case)
         for word in words_of(case.truth or {}):
             assert not re.search(rf"(?<![\w.]){re.escape(word)}(?!\w)", question), (case.id, word)
 
@@ -129,9 +129,9 @@ def test_no_question_says_what_it_asks_for() -> None:
 def test_what_an_agent_is_told_is_the_question_and_nothing_of_the_answer(prompts: dict[str, Prompt]) -> None:
     for case in TASK.cases:
         shown = str(prompts[case.id].prompt)
-        assert render_question(TASK, case) in shown
+        assert question_of(TASK, case) in shown
         assert case.established not in shown
-        rest = shown.replace(render_question(TASK, case), "")
+        rest = shown.replace(question_of(TASK, case), "")
         assert [w for w in words_of(case.truth or {}) if re.search(rf"(?<![\w.]){re.escape(w)}(?!\w)", rest)] == [], (
             case.id
         )

@@ -18,11 +18,10 @@ import pytest
 from ai_dev_tools.benchmark.prompts import Prompt, render_prompts
 from ai_dev_tools.benchmark.prompts.approaches import APPROACHES
 from ai_dev_tools.benchmark.prompts.tool_results import ToolResult, collect_contexts, read_contexts, write_contexts
-from ai_dev_tools.benchmark.prompts.tools import ToolSpec, companions, find_tools, load_tool
+from ai_dev_tools.benchmark.prompts.tool_spec import ToolSpec, companions, find_tools, load_tool
 from ai_dev_tools.benchmark.tasks.case_files import case_texts
 from ai_dev_tools.benchmark.tasks.loading import Case, Task, load_task
-from ai_dev_tools.benchmark.tasks.questions import render_question
-from support.making import case, prompt, write_task
+from support.making import case, prompt, question_of, write_task
 from support.repository import ROOT
 from support.shipped import CORPORA, SHIPPED, load_once
 
@@ -94,7 +93,7 @@ def raw_input(task_id: str, case_id: str) -> str:
     """All that a model may know of a case without a tool: files and their paths, question, answer format."""
     task = load_once(task_id)
     texts = case_texts(task, task.case(case_id), CORPORA)
-    question = render_question(task, task.case(case_id))
+    question = question_of(task, task.case(case_id))
     return "\n".join([*texts.values(), *texts, question, json.dumps(task.answer_schema)]).lower()
 
 

@@ -13,7 +13,7 @@ import pytest
 from ai_dev_tools.benchmark.config.parsing import StrictModel
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.prompts.approaches import APPROACHES
-from ai_dev_tools.benchmark.prompts.tools import ToolSpec, find_tools, load_tool
+from ai_dev_tools.benchmark.prompts.tool_spec import ToolSpec, find_tools, load_tool
 from ai_dev_tools.benchmark.tasks import audit
 from ai_dev_tools.benchmark.tasks.audit import audit_task
 from ai_dev_tools.benchmark.tasks.case_lists import CaseList

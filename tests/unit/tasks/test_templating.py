@@ -9,7 +9,8 @@ import psutil
 import pytest
 
 from ai_dev_tools.benchmark.errors import ConfigurationError, ToolError
-from ai_dev_tools.benchmark.prompts.tools import condense, load_tool
+from ai_dev_tools.benchmark.prompts.tool_spec import load_tool
+from ai_dev_tools.benchmark.prompts.tools import condense
 from ai_dev_tools.benchmark.tasks import templating
 from ai_dev_tools.benchmark.tasks.loading import load_task
 from ai_dev_tools.benchmark.tasks.templating import Failed, names_variable, render_each, run_isolated, template_problem

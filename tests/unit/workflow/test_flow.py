@@ -10,6 +10,7 @@ import pytest
 
 from ai_dev_tools.benchmark.tasks.corpora import Corpus, load_corpora
 from ai_dev_tools.benchmark.workflow.downloads import Downloads
+from ai_dev_tools.benchmark.workflow.flow import Flow
 from ai_dev_tools.benchmark.workflow.known_names import KnownNames
 from support.experiments import SHIPPED, experiment
 from support.making import write_task
@@ -41,3 +42,21 @@ def test_a_corpus_is_fetched_again_if_its_own_entry_changes_and_not_for_a_commen
     assert corpus_of(f"# a comment\n{CORPORA}") == known
     assert corpus_of(CORPORA.replace("package: blinker", "package: winker")) == known
     assert corpus_of(CORPORA.replace("homepage: https://www.attrs.org", "homepage: https://attrs.example")) != known
+
+
+@pytest.mark.parametrize("rule", ["collect_contexts", "prepare_workspaces"])
+def test_a_server_that_nobody_starts_is_looked_for_before_tools_run(tmp_path: Path, rule: str) -> None:
+    write_task(tmp_path / "config" / "tasks", tools=[])
+    (tmp_path / "config" / "tools").mkdir()
+    block = SimpleNamespace(profile="light", model="llama3.2-1b")
+    jobs = [
+        SimpleNamespace(rule=SimpleNamespace(name=name), wildcards=wildcards)
+        for name, wildcards in ((rule, SimpleNamespace()), ("run_block", block))
+    ]
+    workflow = SimpleNamespace(is_main_process=True, dag=SimpleNamespace(needrun_jobs=lambda: jobs))
+    run = experiment(tmp_path, profile="light", endpoint="http://127.0.0.1:9")
+    flow: Any = SimpleNamespace(_workflow=workflow, experiment=run)
+    with pytest.raises(SystemExit, match=r"no Ollama answers at http://127\.0\.0\.1:9"):
+        Flow.look_for_servers(flow)
+    del jobs[0]
+    Flow.look_for_servers(flow)

@@ -22,7 +22,7 @@ from ai_dev_tools.benchmark.prompts.agent_tools import agent_tool, require_agent
 from ai_dev_tools.benchmark.prompts.containment import SandboxSetting
 from ai_dev_tools.benchmark.prompts.episodes import case_workspace
 from ai_dev_tools.benchmark.prompts.placeholders import VARS, names_in
-from ai_dev_tools.benchmark.prompts.tools import ToolSpec
+from ai_dev_tools.benchmark.prompts.tool_spec import ToolSpec
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.agent_tool import AgentTool
 from ai_dev_tools.benchmark.records.episode import Action, Workspace

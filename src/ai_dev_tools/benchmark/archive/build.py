@@ -46,7 +46,7 @@ from ai_dev_tools.benchmark.endpoints.embedded.catalogue import CatalogueModel, 
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.execution.provenance import without_secrets
 from ai_dev_tools.benchmark.plugins import is_file_name
-from ai_dev_tools.benchmark.prompts.tools import companions
+from ai_dev_tools.benchmark.prompts.tool_spec import companions
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.about import Subject
 from ai_dev_tools.benchmark.records.archive_names import plugin_member
@@ -54,8 +54,6 @@ from ai_dev_tools.benchmark.records.plan import read_plans
 from ai_dev_tools.benchmark.tasks.corpus_files import listing_of
 from ai_dev_tools.benchmark.tasks.receipts import read_receipt
 
-BY_TASK = ("fetch_corpus", "collect_contexts", "render_prompts")
-"""Rules whose logs are named after a task or corpus; the logs of other rules are named after the run."""
 REPORT_FILES = "config/report"
 """Where the user's own notebook and templates go."""
 FREE_LICENCES = (
@@ -245,10 +243,14 @@ class _Collection:
 
         Those of archiving itself are left out, because they would make two archives differ.
         """
-        named = {*self.subject.tasks, *self.subject.corpora}
+        tasks, tools, corpora = set(self.subject.tasks), set(self.subject.tools), set(self.subject.corpora)
+        named = {
+            "fetch_corpus": corpora, "collect_contexts": tasks, "prepare_workspaces": tasks, "render_prompts": tasks,
+            "check_prepared": tools,
+        }  # fmt: skip
         for path in sorted((self.root / paths.LOGS).glob("*.*.log")):
             rule, second = path.name.split(".")[:2]
-            if rule != "archive_run" and second in (named if rule in BY_TASK else {self.subject.profile}):
+            if rule != "archive_run" and second in named.get(rule, {self.subject.profile}):
                 yield Member(self._name(path), path)
 
     def _may_include(self, receipt: Mapping[str, Json]) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ai_dev_tools.benchmark.planning.experiment import Experiment
 from ai_dev_tools.benchmark.plugins import is_file_name
-from ai_dev_tools.benchmark.prompts.tools import companions
+from ai_dev_tools.benchmark.prompts.tool_spec import companions
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.archive_names import plugin_member
 from ai_dev_tools.benchmark.records.names import clean_files, path_problems

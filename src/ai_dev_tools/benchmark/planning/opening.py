@@ -14,8 +14,7 @@ from ai_dev_tools.benchmark.planning.pricing import budget_of, prices_of
 from ai_dev_tools.benchmark.plugins import LoadedPlugin, is_file_name, load_plugins
 from ai_dev_tools.benchmark.prompts.agent_tools import require_agent
 from ai_dev_tools.benchmark.prompts.program_file import find_programs
-from ai_dev_tools.benchmark.prompts.tool_spec import require_vars
-from ai_dev_tools.benchmark.prompts.tools import find_tools
+from ai_dev_tools.benchmark.prompts.tool_spec import find_tools, require_vars
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.tasks.loading import find_tasks
 

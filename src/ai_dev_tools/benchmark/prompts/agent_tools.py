@@ -9,13 +9,8 @@ from ai_dev_tools.benchmark.prompts.agent_section import AgentSection
 from ai_dev_tools.benchmark.prompts.containment import SandboxSetting
 from ai_dev_tools.benchmark.prompts.executed import executed_digest
 from ai_dev_tools.benchmark.prompts.placeholders import filled, names_in
-from ai_dev_tools.benchmark.prompts.tools import (
-    ToolSpec,
-    found_argv,
-    installed_version,
-    is_installed,
-    places_of,
-)
+from ai_dev_tools.benchmark.prompts.tool_spec import ToolSpec, places_of
+from ai_dev_tools.benchmark.prompts.tools import found_argv, installed_version, is_installed
 from ai_dev_tools.benchmark.records.agent_tool import AgentTool
 from ai_dev_tools.benchmark.tasks.case_files import content_digest
 

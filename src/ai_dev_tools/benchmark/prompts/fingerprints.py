@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from ai_dev_tools.benchmark.prompts.tools import AGENT_FIELDS, ToolSpec, companions
+from ai_dev_tools.benchmark.prompts.tool_spec import AGENT_FIELDS, ToolSpec, companions
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.tasks.case_files import content_digest, source_files
 from ai_dev_tools.benchmark.tasks.loading import Case, Task

@@ -14,7 +14,8 @@ import msgspec
 from ai_dev_tools.benchmark.endpoints.metering import is_disturbed
 from ai_dev_tools.benchmark.errors import ToolError
 from ai_dev_tools.benchmark.prompts.containment import Sandbox, SandboxSetting, choose_sandbox
-from ai_dev_tools.benchmark.prompts.tools import ToolSpec, installed_version, run_tool, tool_digest
+from ai_dev_tools.benchmark.prompts.tool_spec import ToolSpec
+from ai_dev_tools.benchmark.prompts.tools import installed_version, run_tool, tool_digest
 from ai_dev_tools.benchmark.records.sample import write_atomically
 from ai_dev_tools.benchmark.tasks.case_files import case_texts, content_digest
 from ai_dev_tools.benchmark.tasks.corpora import CorpusUnavailable

@@ -38,13 +38,8 @@ from ai_dev_tools.benchmark.prompts.placeholders import (
     names_in,
 )
 from ai_dev_tools.benchmark.prompts.tool_output import read_output
-from ai_dev_tools.benchmark.prompts.tool_spec import AGENT_FIELDS as AGENT_FIELDS
-from ai_dev_tools.benchmark.prompts.tool_spec import ToolSpec as ToolSpec
-from ai_dev_tools.benchmark.prompts.tool_spec import companions as companions
-from ai_dev_tools.benchmark.prompts.tool_spec import find_tools as find_tools
-from ai_dev_tools.benchmark.prompts.tool_spec import load_tool as load_tool
-from ai_dev_tools.benchmark.prompts.tool_spec import places_of as places_of
-from ai_dev_tools.benchmark.prompts.tool_spec import require_findings as require_findings
+from ai_dev_tools.benchmark.prompts.tool_spec import ToolSpec, places_of
+from ai_dev_tools.benchmark.prompts.tool_spec import load_tool as load_tool  # a rule's script that changes runs again
 from ai_dev_tools.benchmark.tasks.case_files import content_digest
 from ai_dev_tools.benchmark.tasks.templating import (
     Failed,

@@ -14,7 +14,7 @@ import signal
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -166,7 +166,13 @@ class BenchmarkRunner:
         Leaving the loop early stops the run cleanly.
         """
         lines: asyncio.Queue[Progress | None] = asyncio.Queue()
-        runner = BenchmarkRunner(self.config, self.root, self.cores, lines.put_nowait, self.flags)
+
+        def told(line: Progress) -> None:
+            lines.put_nowait(line)
+            if self.on_progress is not None:
+                self.on_progress(line)
+
+        runner = replace(self, on_progress=told)
         asked = runner.run_single_benchmark(profile, task_ids, sample_size, output_format, **settings)
         task = asyncio.create_task(asked)
         task.add_done_callback(lambda _: lines.put_nowait(None))

@@ -26,7 +26,6 @@ _HOMES = {
     "find_tasks": "loading",
     "get_task_registry": "registry",
     "load_task": "loading",
-    "render_question": "questions",
     "render_questions": "questions",
     "source_files": "case_files",
 }

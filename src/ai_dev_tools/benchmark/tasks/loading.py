@@ -316,15 +316,3 @@ def check_names(names: Sequence[str], valid: Iterable[str], what: str) -> None:
     lines = [f"unknown {what} '{name}', {nearest(name, known)}" for name in names if name not in known]
     if lines:
         raise ConfigurationErrors(lines)
-
-
-def __getattr__(name: str) -> object:
-    """Give access to `get_task_registry`, `create_custom_task` and `TaskRegistry`.
-
-    They live in `registry`, which builds on this module.
-    """
-    if name in ("get_task_registry", "create_custom_task", "TaskRegistry"):
-        from ai_dev_tools.benchmark.tasks import registry
-
-        return getattr(registry, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.tasks.templating import MAX_QUESTION_BYTES, Failed, render_each
 
 if TYPE_CHECKING:
@@ -20,18 +19,6 @@ def render_questions(task: Task, cases: Iterable[Case] | None = None) -> dict[st
         case.id: found if isinstance(found, Failed) else found.strip()
         for case, found in zip(asked, rendered, strict=False)
     }
-
-
-def render_question(task: Task, case: Case) -> str:
-    """The question of one case.
-
-    Raises:
-        ConfigurationError: the case's variables do not fit it, or it uses too much time or memory.
-    """
-    question = render_questions(task, [case])[case.id]
-    if isinstance(question, Failed):
-        raise ConfigurationError(question_error(task, case, question))
-    return question
 
 
 def question_error(task: Task, case: Case, failed: Failed) -> str:

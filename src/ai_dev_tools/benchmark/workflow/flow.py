@@ -52,6 +52,8 @@ REPEATED = (
     "budget",
 )  # fmt: skip
 """Settings of a call that the report repeats in the command it suggests; none of them may hold a secret."""
+TOOL_RULES = ("collect_contexts", "prepare_workspaces")
+"""Rules that run tools, perhaps for minutes."""
 T = TypeVar("T")
 
 
@@ -279,8 +281,8 @@ class Flow:
     def look_for_servers(self) -> None:
         """Check, before tools run for minutes, that servers answer which no run starts itself."""
         jobs = list(self._workflow.dag.needrun_jobs()) if self._workflow.is_main_process else []
-        if any(job.rule.name == "collect_contexts" for job in jobs):
-            blocks = [job.wildcards for job in jobs if job.rule.name in ("run_block", "run_sample")]
+        if any(job.rule.name in TOOL_RULES for job in jobs):
+            blocks = [job.wildcards for job in jobs if job.rule.name in block_worker.BLOCK_RULES]
             for line in require_servers(self.experiment, {(block.profile, block.model) for block in blocks}):
                 print(f"warning: {line}", file=sys.stderr, flush=True)
 

@@ -11,7 +11,8 @@ from ai_dev_tools.benchmark.plugins import AGENT_PREFIX, agent_tool_of
 from ai_dev_tools.benchmark.prompts.agent_tools import agent_tool
 from ai_dev_tools.benchmark.prompts.program_file import installed_program
 from ai_dev_tools.benchmark.prompts.tool_results import read_contexts
-from ai_dev_tools.benchmark.prompts.tools import companions, installed_version, load_tool, tool_digest
+from ai_dev_tools.benchmark.prompts.tool_spec import companions, load_tool
+from ai_dev_tools.benchmark.prompts.tools import installed_version, tool_digest
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.prepared import read_prepared
 from ai_dev_tools.benchmark.workflow.asked import asked_cases, note_call
