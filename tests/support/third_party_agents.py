@@ -33,7 +33,11 @@ def program(script: str, *more: str, **fields: Any) -> AgentProgram:
 
 
 def play(
-    meter: MeterServer, fake: FakeOllama, agent: AgentProgram, stop: threading.Event | None = None, **limits: Any
+    meter: MeterServer,
+    fake: FakeOllama | Upstream,
+    agent: AgentProgram,
+    stop: threading.Event | None = None,
+    **limits: Any,
 ) -> Played:
     texts = {"src/a.py": "def a(): ..."}
     workspace = Workspace(kind="case", label="case", digest="", texts=texts)
@@ -41,7 +45,8 @@ def play(
     options = {"temperature": 0.0, "num_ctx": 4096, "num_predict": 64, "seed": 7}
     case = Case(spec, "Request 00000042\n\nWhat is there?", SCHEMA, MODEL, options, None)
     played = Played()
-    play_program(case, Behind(meter, Upstream(fake.url, None)), played, stop or threading.Event())
+    upstream = fake if isinstance(fake, Upstream) else Upstream(fake.url, None)
+    play_program(case, Behind(meter, upstream), played, stop or threading.Event())
     return played
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import yaml
 
 from ai_dev_tools.benchmark.agents import sandbox
 from ai_dev_tools.benchmark.agents.meter import MeterServer
+from ai_dev_tools.benchmark.agents.metered import Upstream
 from ai_dev_tools.benchmark.errors import (
     ConfigurationError,
     ConfigurationErrors,
@@ -21,7 +24,8 @@ from ai_dev_tools.benchmark.prompts.containment import Starter, bubblewrap_probl
 from ai_dev_tools.benchmark.prompts.program_file import ProgramSpec, find_programs, installed_program, load_program
 from ai_dev_tools.benchmark.records.agent_program import AgentProgram
 from fakes.ollama import FakeOllama
-from support.third_party_agents import ANSWER, play, program
+from fakes.openai_api import FakeOpenAI
+from support.third_party_agents import ANSWER, MODEL, play, program
 
 SANDBOXES = [
     "none",
@@ -62,6 +66,39 @@ def test_a_limit_of_seconds_cuts_a_turn_short(meter: MeterServer, ollama: FakeOl
     assert played.limit == "seconds" and "limit_seconds" in played.flags
     assert [turn.done_reason for turn in played.turns] == ["stop", "limit"]
     assert played.answer == {"names": ["a"]}
+
+
+KEY = "sk-proj/Marker+0815=abc"
+
+
+class EchoingOpenAI(FakeOpenAI):
+    """Hands its key back in the answer, piece by piece, in a call, as the model's name and as the reason why it ended."""
+
+    def events(self, body: dict[str, Any], number: int) -> list[dict[str, Any]]:
+        named = {"model": f"{MODEL} {KEY}", "system_fingerprint": KEY}
+        call = {"index": 0, "id": KEY, "function": {"name": KEY, "arguments": json.dumps({"key": KEY})}}
+        text = json.dumps({"names": [KEY, base64.b64encode(f"Bearer {KEY}".encode()).decode()]})
+        parts: list[dict[str, Any]] = [{"tool_calls": [call]}, *({"content": letter} for letter in text)]
+        pieces = [named | {"choices": [{"delta": part, "finish_reason": None}]} for part in parts]
+        return [*pieces, named | {"choices": [{"delta": {}, "finish_reason": f"because {KEY}"}]}]
+
+
+def test_a_key_that_a_server_repeats_is_in_nothing_that_is_kept_of_an_episode(meter: MeterServer) -> None:
+    with EchoingOpenAI(key=KEY) as fake:
+        upstream = Upstream(None, fake.url, headers={"Authorization": f"Bearer {KEY}"})
+        played = play(meter, upstream, program("ask+ask+answer", sandbox="none"))
+        with pytest.raises(ToolError) as caught:
+            play(meter, upstream, program("ask+print+fail", sandbox="none"))
+    assert len(played.turns) == 2 and played.answer is not None
+    kept = f"{played} {caught.value}"
+    assert "(hidden)" in kept
+    for form in (
+        "Marker",
+        base64.b64encode(b"Marker+0815").decode()[:12],
+        base64.b64encode(b"/Marker+0815").decode()[4:14],
+    ):
+        assert form not in kept
+    assert "arker" not in kept
 
 
 class TestWrongSetUps:

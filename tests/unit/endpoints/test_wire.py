@@ -212,6 +212,17 @@ def test_a_secret_in_whatever_form_is_hidden(form: str, headers: dict[str, str])
     assert form not in hidden
 
 
+@given(st.binary(max_size=12), st.binary(max_size=12), st.sampled_from([base64.b64encode, base64.urlsafe_b64encode]))
+def test_a_token_inside_of_a_longer_text_in_base64_is_hidden(before: bytes, after: bytes, encode: Any) -> None:
+    """As where a server hands back a whole header."""
+    said = wire.Secrets(BEARER).text(encode(before + TOKEN.encode() + after).decode())
+    assert wire.HIDDEN in said
+    for part in said.split(wire.HIDDEN):
+        for start in range(4):
+            text = part[start : start + (len(part) - start) // 4 * 4]
+            assert b"Marker" not in base64.b64decode(text.translate(str.maketrans("-_", "+/")) + "")
+
+
 def test_the_basic_header_itself_is_hidden() -> None:
     for form in (_PAIR, _PAIR.rstrip("="), quote(_PAIR), f"me:{TOKEN}"):
         assert form not in wire.Secrets(BASIC).text(f"<{form}>")

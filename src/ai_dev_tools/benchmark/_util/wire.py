@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import base64
 import functools
+import html
 import json
 import re
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from urllib.parse import quote, quote_plus
 
@@ -196,3 +197,14 @@ def _written(secret: bytes) -> Iterator[str]:
         encoded = encode(secret).decode()
         yield from (encoded, encoded.rstrip("="))
         yield from (quote(encoded, safe=""), secret.hex(), secret.hex().upper())
+        yield from _inside_base64(secret, encode)
+    yield html.escape(plain)
+
+
+def _inside_base64(secret: bytes, encode: Callable[[bytes], bytes]) -> Iterator[str]:
+    """What of a longer text in base64 is the secret alone, wherever it begins there: in a whole header, say."""
+    for before in range(3):
+        encoded = encode(bytes(before) + secret).decode().rstrip("=")
+        whole = encoded[(0, 2, 3)[before] : 4 * ((before + len(secret)) // 3)]
+        if len(whole) >= _SHORTEST_SECRET:
+            yield whole

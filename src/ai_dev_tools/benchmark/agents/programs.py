@@ -49,6 +49,7 @@ from ai_dev_tools.benchmark.prompts.containment import (
 from ai_dev_tools.benchmark.prompts.placeholders import filled
 from ai_dev_tools.benchmark.prompts.program_file import program_path
 from ai_dev_tools.benchmark.records.agent_program import AgentProgram
+from ai_dev_tools.benchmark.records.episode import Turn
 from ai_dev_tools.benchmark.records.sample_error import SampleError
 from ai_dev_tools.benchmark.tasks.answers import parse_answer
 
@@ -114,13 +115,15 @@ def play_program(case: Case, behind: Behind, played: Played, stop: threading.Eve
         with behind.meter.episode(rules, behind.upstream) as (key, account):
             run = _Run(program, sandbox, case, run_folder, key, question, behind.meter)
             ended = run.watched((out, err), account, stop)
+        hidden = wire.Secrets(behind.upstream.headers)
+        _hide(account, hidden)
         _fill(played, account, run.wall_s or time.perf_counter() - started)
         if account.unpaid is not None:
             raise account.unpaid
         if stop.is_set():
             return
-        played.answer = run.answer(out, account)
-        _judge(program, played, account, ended, last_words(run_folder, out, err), run.left)
+        played.answer = hidden.hide(run.answer(out, account))
+        _judge(program, played, account, ended, hidden.text(last_words(run_folder, out, err)), run.left)
 
 
 class _Run:
@@ -262,6 +265,12 @@ def _field(text: str, dotted: str) -> str:
     for name in dotted.split("."):
         value = value.get(name) if isinstance(value, Mapping) else None
     return value if isinstance(value, str) else ""
+
+
+def _hide(account: Metered, secrets: wire.Secrets) -> None:
+    """Take the server's key out of all turns: a server may repeat it anywhere, and an agent whatever it was told."""
+    account.turns[:] = [msgspec.convert(secrets.hide(msgspec.to_builtins(turn)), Turn) for turn in account.turns]
+    account.served = secrets.text(account.served) if account.served else None
 
 
 def _fill(played: Played, account: Metered, wall_s: float) -> None:
