@@ -18,7 +18,7 @@ LONGEST_PATH = 240
 LONGEST = 100
 """Maximum size of one name, so that paths made of several names stay below `LONGEST_PATH`."""
 
-_CLUTTER = ("__pycache__", "__MACOSX", "Thumbs.db", "desktop.ini", "*~", "#*#", "*.swp", "*.bak", "*.orig")
+_CLUTTER = re.compile(r"\..*|__pycache__|__MACOSX|Thumbs\.db|desktop\.ini|.*~|#.*#|.*\.(swp|bak|orig)", re.DOTALL)
 
 
 def checked(name: str) -> str:
@@ -69,13 +69,11 @@ def is_clutter(path: PurePosixPath | Path, asked: str = "") -> bool:
         path: relative to the folder that is searched.
         asked: the glob that found it; files that it names itself (`.github/**`) are not clutter.
     """
+    if not (clutter := [part for part in path.parts if _CLUTTER.fullmatch(part)]):
+        return False
     words = PurePosixPath(asked).parts
     named = [word for word in words if word.startswith(".") or not re.search(r"[*?\[]", word)]
-    return any(
-        (part.startswith(".") or any(fnmatchcase(part, pattern) for pattern in _CLUTTER))
-        and not any(fnmatchcase(part, word) for word in named)
-        for part in path.parts
-    )
+    return any(not any(fnmatchcase(part, word) for word in named) for part in clutter)
 
 
 def clean_files(folder: Path, pattern: str) -> list[Path]:
