@@ -163,6 +163,28 @@ def test_a_block_ends_with_its_job(run: Run, slow: FakeOllama) -> None:
     assert len(run.samples("killed")) < 200
 
 
+def test_a_block_that_is_over_is_not_ended_for_the_end_of_its_job(tmp_path: Path) -> None:
+    program = """
+import os, socket, time
+from ai_dev_tools.benchmark.execution import start_block, worker
+
+listener = socket.socket(socket.AF_UNIX)
+listener.bind("blocks.socket")
+listener.listen()
+os.environ[start_block.WORKER] = "secret:blocks.socket"
+if (block := os.fork()) == 0:
+    worker.block_job.main = lambda arguments: 3
+    status = worker._serve(listener.accept()[0])
+    time.sleep(0.5)  # whatever happens to it happens now
+    os._exit(status)
+job = start_block._hand_over([])
+assert job.recv(1) == bytes([3])
+job.close()
+raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(block, 0)[1]))
+"""
+    assert subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=False, timeout=90).returncode == 3
+
+
 def test_a_block_that_is_killed_fails_and_says_why(run: Run, slow: FakeOllama) -> None:
     job = run.begun("killed", slow.url)
     _, (child,) = run.worker_and_blocks()

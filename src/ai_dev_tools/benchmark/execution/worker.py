@@ -70,6 +70,8 @@ def _serve(job: socket.socket) -> int:
         return 1
     threading.Thread(target=_obey, args=(job,), name="job-watch", daemon=True).start()
     status = _run(arguments)
+    for name in SIGNALS:  # the job is gone as soon as it has the status, which is no reason to end in order any more
+        signal.signal(name, signal.SIG_IGN)
     with suppress(OSError):  # it is gone, or was killed just now
         job.send(bytes([status]))
     return status
