@@ -61,11 +61,11 @@ def plan_of(experiment: Experiment, root: Path, effect: float | None = None) -> 
     from ai_dev_tools.benchmark.planning.disclosure import destinations
     from ai_dev_tools.benchmark.planning.estimate import estimate
     from ai_dev_tools.benchmark.planning.history import read_history
+    from ai_dev_tools.benchmark.planning.misfits import misfits
     from ai_dev_tools.benchmark.planning.pricing import unused_prices
     from ai_dev_tools.benchmark.planning.sizing import size_up, sizing_lines
     from ai_dev_tools.benchmark.planning.spending import spending
     from ai_dev_tools.benchmark.plugins import AGENT_FLOOR, what_a_claim_needs
-    from ai_dev_tools.benchmark.prompts.sizes import misfits
     from ai_dev_tools.benchmark.records import paths
     from ai_dev_tools.benchmark.records.plan import read_plans
     from ai_dev_tools.benchmark.workflow.same_model import changed_models

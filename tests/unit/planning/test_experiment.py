@@ -11,7 +11,7 @@ import pytest
 from ai_dev_tools.benchmark.config.models import ServerSettings
 from ai_dev_tools.benchmark.endpoints.embedded.catalogue import Weights, require_servable
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.planning.rounds import read_round, round_file
+from ai_dev_tools.benchmark.planning.rounds import read_round
 from ai_dev_tools.benchmark.records.block import PROTOCOL, Block, case_order, cells
 from ai_dev_tools.benchmark.records.plan import RULES, read_plans
 from support.experiments import SHIPPED, errors, experiment
@@ -127,7 +127,7 @@ def test_the_default_run_asks_54_requests(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_round_that_was_noted_is_part_of_the_block(root: Path) -> None:
     assert read_round("light", "llama3.2-1b", "colours") == 0
-    path = root / round_file("light", "llama3.2-1b", "colours")
+    path = root / "results" / "light" / "blocks" / "llama3.2-1b" / "colours.round"
     path.parent.mkdir(parents=True)
     path.write_text("2\n")
     assert experiment(root, profile="light").block("light", "llama3.2-1b", "colours").round == 2

@@ -15,6 +15,7 @@ from ai_dev_tools.benchmark.execution import ask_block
 from ai_dev_tools.benchmark.execution.job import Say, end_in_order, job
 from ai_dev_tools.benchmark.execution.stock import retryable
 from ai_dev_tools.benchmark.prompts import read_prompts
+from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.block import Block
 from ai_dev_tools.benchmark.records.sample import write_atomically, write_block
 
@@ -41,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _note_round(output: Path, block: Block, open_samples: int, say: Say) -> None:
     if open_samples and block.retry == "default":
-        write_atomically(output.with_suffix(".round"), f"{block.round + 1}\n".encode())
+        write_atomically(paths.round_file(output), f"{block.round + 1}\n".encode())
         say(
             f"{block.task} on {block.model}: {open_samples} samples failed for temporary reasons; the next run asks them again"
         )

@@ -26,10 +26,9 @@ from ai_dev_tools.benchmark.endpoints.chat import Chat, Reply
 from ai_dev_tools.benchmark.errors import BenchmarkError, BudgetReached, ConfigurationError, RequestTimeoutError
 from ai_dev_tools.benchmark.records.prices import Budget, Rates, money
 from ai_dev_tools.benchmark.records.sample import Sample, read_sample, write_atomically
+from ai_dev_tools.benchmark.tasks.size_classes import MOST_WRAPPING_TOKENS
 
 FILE = "spent.json"
-WRAPPING_TOKENS = 128
-"""What a chat template and the schema of the answer may add to a prompt."""
 SLACK = 1e-9
 """Rounding errors of sums must not refuse a request."""
 _POLL_S = 0.5
@@ -147,7 +146,7 @@ class Purse:
         """What a request can cost at most: a token for each byte of the prompt, and an answer of full length."""
         window = chat.options.get("num_ctx")
         said = [asdict(message) for message in chat.conversation]
-        prompt = WRAPPING_TOKENS + sum(_bytes(part) for part in (said, chat.schema or {}, chat.tools))
+        prompt = MOST_WRAPPING_TOKENS + sum(_bytes(part) for part in (said, chat.schema or {}, chat.tools))
         read = prompt if window is None else min(prompt, int(window))
         return self._rates.money(read, 0, int(chat.options.get("num_predict") or window or read), timeout_s)
 

@@ -13,15 +13,15 @@ from statistics import fmean
 import pandas as pd
 
 from ai_dev_tools.benchmark.analysis.rows import Row
-from ai_dev_tools.benchmark.execution.purse import WRAPPING_TOKENS, spent_so_far
+from ai_dev_tools.benchmark.execution.purse import spent_so_far
 from ai_dev_tools.benchmark.planning.estimate import stored
 from ai_dev_tools.benchmark.planning.experiment import Experiment
 from ai_dev_tools.benchmark.planning.history import History
+from ai_dev_tools.benchmark.planning.misfits import known_rows
 from ai_dev_tools.benchmark.plugins import is_agent
-from ai_dev_tools.benchmark.prompts.sizes import known_rows
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.prices import Rates, money
-from ai_dev_tools.benchmark.tasks.size_classes import CHARS_PER_TOKEN
+from ai_dev_tools.benchmark.tasks.size_classes import CHARS_PER_TOKEN, MOST_WRAPPING_TOKENS
 
 MEASURED = 0.15
 """By which share a mean of measured requests may be off for others of the same cell."""
@@ -197,8 +197,8 @@ def _from_lengths(experiment: Experiment, lengths: Mapping[str, float], arm: str
     cap = options.num_predict
     return Range(
         rate.money(least / TOKENIZERS, 0, SHORT_ANSWER * cap, 0.0),
-        rate.money(tokens + WRAPPING_TOKENS / 2, 0, cap / 2, seconds / 4),
-        rate.money(tokens * TOKENIZERS + WRAPPING_TOKENS, 0, cap, seconds),
+        rate.money(tokens + MOST_WRAPPING_TOKENS / 2, 0, cap / 2, seconds / 4),
+        rate.money(tokens * TOKENIZERS + MOST_WRAPPING_TOKENS, 0, cap, seconds),
     )
 
 

@@ -1,67 +1,21 @@
-"""How long prompts are in tokens: whether a case has its size, and what will not fit a context.
-
-Tokens are counted with the model's own tokenizer if it is available, as for the embedded model; otherwise they are
-estimated by characters, and whatever rests on that says so.
-"""
+"""How long prompts are in tokens, estimated from their characters: whether a case has its size."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, ConfigurationErrors
-from ai_dev_tools.benchmark.prompts import Prompt, read_prompts
-from ai_dev_tools.benchmark.records import paths
+from ai_dev_tools.benchmark.errors import ConfigurationErrors
+from ai_dev_tools.benchmark.prompts import Prompt
 from ai_dev_tools.benchmark.tasks.size_classes import CHARS_PER_TOKEN, LARGEST
 
 if TYPE_CHECKING:
-    from ai_dev_tools.benchmark.config.resolving import ResolvedInstance
-    from ai_dev_tools.benchmark.planning.experiment import Experiment
     from ai_dev_tools.benchmark.tasks.loading import Task
 
 REFUSED_BEYOND = 1.5
 """A case is refused if its estimate exceeds its class by this factor, which is more than tokenizers differ."""
-WRAPPING_TOKENS = 60
-"""What a chat template and the opening nonce add to a prompt, on the cautious side."""
-_FEWEST_CHARS_PER_TOKEN = 1.5
 _MOST_LINES = 10
-
-
-@dataclass(frozen=True)
-class Misfit:
-    """Prompts of one arm of a task that are too long for one model.
-
-    Attributes:
-        problem: overflows: the request fails; tight: the answer may be cut off before its own limit.
-        cases: how many of the `of` cases that are asked.
-        most_tokens: of the longest prompt among them.
-        counted: by the model's own tokenizer; else estimated by characters.
-    """
-
-    model: str
-    task: str
-    approach: str
-    problem: Literal["overflows", "tight"]
-    cases: int
-    of: int
-    most_tokens: int
-    num_ctx: int
-    counted: bool
-
-    def __str__(self) -> str:
-        how = "counted" if self.counted else f"estimated at {CHARS_PER_TOKEN:g} characters a token"
-        result = (
-            "these requests fail as context_overflow"
-            if self.problem == "overflows"
-            else "their answers may be cut before options.num_predict"
-        )
-        return (
-            f"{self.model} with num_ctx {self.num_ctx}: {self.cases} of {self.of} prompts of '{self.approach}' in task "
-            f"{self.task} have up to {self.most_tokens:,} tokens ({how}): {result}"
-        )
 
 
 def estimated_tokens(text: str) -> int:
@@ -107,70 +61,3 @@ def baseline_rows(task: Task, cases: Sequence[str], corpora: Path) -> Iterator[P
     wanted = task.model_copy(update={"cases": tuple(case for case in task.cases if case.id in set(cases))})
     rows = rendered(wanted, {}, [find_approach("baseline", {})], corpora, ())
     return (row for row in rows if row.prompt is not None)
-
-
-def misfits(experiment: Experiment, root: Path) -> list[Misfit]:
-    """What will not fit: of all arms whose prompts were rendered, otherwise of the baseline alone."""
-    profile = experiment.config.profile
-    samples = experiment.profile(profile).samples
-    rows: list[Prompt] = []
-    asked: dict[str, int] = {}
-    for task in experiment.tasks.values():
-        cases = experiment.cases(profile, task.id)[:samples]
-        asked[task.id] = len(cases)
-        rows += known_rows(task, cases, experiment.approaches, root)
-    return [
-        misfit for instance in experiment.instances(profile) for misfit in _of(instance, rows, asked, experiment, root)
-    ]
-
-
-def known_rows(task: Task, cases: Sequence[str], arms: Sequence[str], root: Path) -> list[Prompt]:
-    """Prompts of the wanted arms; those of the baseline are made again, since a case may have changed."""
-    fresh: list[Prompt] = []
-    if "baseline" in arms:
-        with suppress(ConfigurationError):  # an unpacked archive has prompts, but need not have the files
-            fresh = list(baseline_rows(task, cases, root / paths.CORPORA_FOLDER))
-    file = root / paths.PROMPTS.format(task=task.id)
-    try:
-        known = read_prompts(file).values() if file.is_file() else ()
-    except ConfigurationError:
-        known = ()
-    made = {(row.case, row.approach) for row in fresh}
-    others = [row for row in known if row.approach in arms and row.case in set(cases) and row.prompt is not None]
-    return [*fresh, *(row for row in others if (row.case, row.approach) not in made)]
-
-
-def _of(
-    instance: ResolvedInstance, rows: Sequence[Prompt], asked: Mapping[str, int], experiment: Experiment, root: Path
-) -> Iterator[Misfit]:
-    options = experiment.config.options
-    num_ctx, room = options.num_ctx, options.num_predict
-    texts = [row.prompt or "" for row in rows]
-    if all(len(text) / _FEWEST_CHARS_PER_TOKEN + WRAPPING_TOKENS + room <= num_ctx for text in texts):
-        return  # no tokenizer needs so many
-    embedded = (
-        experiment.weights(experiment.config.profile).get(instance.model) if instance.endpoint == "embedded" else None
-    )
-    exact = _count_with(root / embedded.path, texts) if embedded else None
-    counts = exact or [estimated_tokens(text) for text in texts]
-    groups: dict[tuple[str, str], list[int]] = {}
-    for row, tokens in zip(rows, counts, strict=True):
-        groups.setdefault((row.task, row.approach), []).append(tokens + WRAPPING_TOKENS)
-    for (task, approach), found in groups.items():
-        over = [tokens for tokens in found if tokens >= num_ctx]
-        tight = [tokens for tokens in found if num_ctx - room < tokens < num_ctx]
-        for problem, those in (("overflows", over), ("tight", tight)):
-            if those:
-                yield Misfit(
-                    instance.model, task, approach, "overflows" if problem == "overflows" else "tight", len(those),
-                    asked[task], max(those), num_ctx, exact is not None,
-                )  # fmt: skip
-
-
-def _count_with(weights: Path, texts: Sequence[str]) -> list[int] | None:
-    from ai_dev_tools.benchmark.endpoints.embedded.tokenizing import count_tokens
-
-    try:
-        return count_tokens(weights, texts) if weights.is_file() else None
-    except BenchmarkError:
-        return None  # whoever starts the model says what is wrong with it

@@ -96,6 +96,11 @@ def identity_file(results: Path, model: str, task: str) -> Path:
     return results / "identity" / safe_model(model) / f"{task}.json"
 
 
+def round_file(block: Path) -> Path:
+    """Where a block notes how often it wants to run again, beside its file."""
+    return block.with_suffix(".round")
+
+
 def superseded_file(results: Path, sample_path: Path, stamp: str) -> Path:
     """Where a sample file moves if it no longer matches its request."""
     relative = sample_path.relative_to(results / "samples")
