@@ -20,7 +20,11 @@ from support.workflow_project import Project
 
 KEY = "sk-proj/Marker+0815=abc"
 FORMS = (KEY, quote(KEY, safe=""), base64.b64encode(KEY.encode()).decode(), json.dumps(KEY))
-TRACES = (b"Marker", quote(KEY, safe="").encode(), base64.b64encode(KEY.encode()))
+TRACES = (
+    b"Marker",
+    quote(KEY, safe="").encode(),
+    *(base64.b64encode(bytes(before) + KEY.encode())[4:-4] for before in range(3)),
+)
 """What must be found nowhere: the key in any form that a server might hand back."""
 
 
@@ -35,6 +39,15 @@ def in_an_answer(wire: Wire) -> None:
 
 def in_a_page(wire: Wire) -> None:
     wire.reply("200 OK", f"<html>{FORMS}</html>", kind="text/html")
+
+
+def in_a_redirect(wire: Wire) -> None:
+    wire.reply("307 Temporary Redirect", KEY, f"Location: http://elsewhere.example/{KEY}?key={KEY}")
+
+
+def in_a_limit(wire: Wire) -> None:
+    header = base64.b64encode(f"Authorization: Bearer {KEY}".encode()).decode()
+    refuse(wire, "429 Too Many Requests", f"{header} asks too often", f"x-ratelimit-reset-requests: {KEY}", type=KEY)
 
 
 def with_server(project: Project, url: str) -> None:
@@ -60,11 +73,11 @@ def test_a_run_its_archive_and_its_replay_hold_nothing_of_the_key(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LAB_KEY", KEY)
-    echoes = [in_an_error, in_an_answer, in_a_page]
+    echoes = [in_an_error, in_an_answer, in_a_page, in_a_redirect, in_a_limit]
     with FakeOpenAI(key=KEY) as fake:
         with_server(project, fake.url)
         fake.choose = lambda chat: (
-            echoes[len(fake.chats) % 4] if len(fake.chats) % 4 < 3 and chat.attempt == 1 else None
+            echoes[len(fake.chats) % 6] if len(fake.chats) % 6 < 5 and chat.attempt == 1 else None
         )
         printed = project.run("--cores", "1", "archive")
         fake.about = {"owned_by": KEY, "meta": {"n_ctx": 8192, "note": KEY}}
