@@ -76,6 +76,43 @@ def test_what_it_computes_is_the_runs_own_and_also_while_it_runs(meter: MeterSer
     assert own_programs.used_s() >= during[0]
 
 
+COUNT = """
+import ctypes, os, resource, sys, time
+from pathlib import Path
+sys.path.insert(0, str(Path(sys.argv[1]) / "tests"))
+from ai_dev_tools.benchmark._util import own_programs
+from ai_dev_tools.benchmark.agents.meter import MeterServer
+from ai_dev_tools.benchmark.agents.sandbox import _podman_problem
+from fakes.ollama import FakeOllama
+from support.third_party_agents import ANSWER, play, program
+
+def used():
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            if not os.waitpid(-1, os.WNOHANG)[0]:
+                time.sleep(0.1)
+        except ChildProcessError:
+            break
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return children.ru_utime + children.ru_stime
+
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # whatever is left alone becomes a child of this process
+assert not _podman_problem()
+before, counted = used(), own_programs.used_s()
+with MeterServer() as meter, FakeOllama(answer=lambda prompt, schema: ANSWER) as fake:
+    play(meter, fake, program("ask+answer", sandbox="podman"))
+print((own_programs.used_s() - counted) / (used() - before))
+"""
+
+
+def test_what_podman_itself_uses_is_the_runs_own_too() -> None:
+    """All that was started becomes a child of the test's program in the end, which then knows what was used in truth."""
+    counting = [sys.executable, "-c", COUNT, str(ROOT)]
+    share = float(subprocess.run(counting, capture_output=True, text=True, check=True).stdout)
+    assert 0.8 <= share <= 1.05
+
+
 def test_what_it_prints_is_an_answer_too(meter: MeterServer, ollama: FakeOllama) -> None:
     assert play(meter, ollama, program("ask+print", sandbox="podman", answer=["stdout"])).answer == {"names": ["a"]}
 

@@ -145,6 +145,11 @@ REFUSED: dict[str, tuple[Callable[[Path], object], dict[str, Any], str]] = {
     "link up": (link("app/up", "../.."), {}, "app/up is a link that leads out of it"),
     "link to itself": (link("loop", "loop"), {}, "loop is a link that leads nowhere"),
     "link to nothing": (link("app/gone", "absent"), {}, "app/gone is a link that leads nowhere"),
+    "line end in a name": (
+        lambda mine: (mine / "a\nb.py").write_text("x = 1\n"),
+        {},
+        r"'a\nb.py' has a line end or another control character in its name",
+    ),
     "large file": (large, {}, "table.csv is larger than 4 MB. Name fewer with `files`"),
     "glob without match": (
         lambda mine: None,

@@ -19,7 +19,7 @@ from ai_dev_tools.benchmark.execution.recording import score_of, unasked
 from ai_dev_tools.benchmark.execution.request import digest_of
 from ai_dev_tools.benchmark.prompts import SKIPPED, Prompt
 from ai_dev_tools.benchmark.records import paths
-from ai_dev_tools.benchmark.records.block import Block, PlannedRequest, cells, in_dialect, named_api
+from ai_dev_tools.benchmark.records.block import Block, PlannedRequest, each_cell, in_dialect, named_api
 from ai_dev_tools.benchmark.records.sample import Sample, read_sample, remove_unfinished, write_sample
 from ai_dev_tools.benchmark.tasks.scoring import foreign_scorers
 
@@ -124,7 +124,7 @@ class Work:
 
     def samples(self) -> Iterator[Sample]:
         """All samples that are there, one by one, in the order of sending."""
-        for cell in cells(self.block):
+        for cell in each_cell(self.block):
             if (cell.approach, cell.sample) in self.done:
                 yield self.read(cell.approach, cell.sample)
 
@@ -143,7 +143,7 @@ def _asked_again(kept: Kept, retry: str) -> bool:
 def take_stock(work: Work, log: Log, only: tuple[str, int] | None) -> None:
     """Sort cells into done and missing. Samples that no longer match are set aside, never deleted."""
     remove_unfinished(Path(work.block.results) / "samples" / paths.safe_model(work.block.model) / work.block.task)
-    for cell in cells(work.block):
+    for cell in each_cell(work.block):
         if only is not None and (cell.approach, cell.sample) != only:
             continue
         prompt = work.prompt(cell)
@@ -179,7 +179,7 @@ def _part_pairs(work: Work, log: Log) -> None:
     Times from two sessions do not make a pair.
     """
     together: dict[tuple[str, int], list[tuple[str, int]]] = defaultdict(list)
-    for cell in cells(work.block):
+    for cell in each_cell(work.block):
         together[cell.case, cell.repeat].append((cell.approach, cell.sample))
     missing = {(cell.approach, cell.sample) for cell in work.missing}
     parted: set[tuple[str, int]] = set()
@@ -200,7 +200,7 @@ def ask_again(work: Work, keys: set[tuple[str, int]]) -> None:
         del work.done[key]
         _set_aside(work, work.path(*key))
     wanted = keys | {(cell.approach, cell.sample) for cell in work.missing}
-    work.missing = deque(cell for cell in cells(work.block) if (cell.approach, cell.sample) in wanted)
+    work.missing = deque(cell for cell in each_cell(work.block) if (cell.approach, cell.sample) in wanted)
 
 
 def _derive_again(work: Work, sample: Sample, prompt: Prompt) -> None:

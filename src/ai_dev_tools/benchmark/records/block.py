@@ -9,8 +9,9 @@ jobs use this module.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -122,18 +123,22 @@ def nonce(cell_seed: int, approach: str, attempt: int) -> str:
 
 
 def cells(block: Block) -> list[PlannedRequest]:
-    """Every request of a block in the order of sending.
+    """Every request of a block in the order of sending, see `each_cell`."""
+    return list(each_cell(block))
+
+
+def each_cell(block: Block) -> Iterator[PlannedRequest]:
+    """The requests of a block one by one, in the order of sending.
 
     The arms of a case follow each other; which comes first goes round, and then round in reverse, so that position is
     balanced over arms.
     """
-    found: list[PlannedRequest] = []
+    order = itertools.count()
     for sample in range(block.samples):
         case = block.cases[sample % len(block.cases)]
         repeat = sample // len(block.cases)
         for arm in arm_order(block.approaches, sample):
-            found.append(PlannedRequest(len(found), sample, arm, case, repeat, seed(block.task, case, repeat)))
-    return found
+            yield PlannedRequest(next(order), sample, arm, case, repeat, seed(block.task, case, repeat))
 
 
 def arm_order(approaches: Sequence[str], sample: int) -> list[str]:

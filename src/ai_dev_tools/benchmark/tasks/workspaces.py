@@ -293,6 +293,8 @@ def _walk(root: Path, globs: Sequence[str], about: str, below: str = "") -> Iter
         wanted = any(_fits(parts, glob) for glob in words)
         if wanted and not is_storable(name):
             raise ConfigurationError(f"{about}: {name!a} has a name that is not UTF-8")
+        if wanted and any(character < " " for character in name):
+            raise ConfigurationError(f"{about}: {name!a} has a line end or another control character in its name")
         entered = _is_folder(entry) and any(_leads(parts, glob) for glob in words)
         if wanted and entry.is_symlink() and not os.path.exists(entry.path):
             raise ConfigurationError(
