@@ -5,6 +5,7 @@ from ai_dev_tools.benchmark.plugins import load_plugins
 from ai_dev_tools.benchmark.prompts.tool_results import collect_contexts, disturbed_line, read_contexts, write_contexts
 from ai_dev_tools.benchmark.prompts.tools import load_tool
 from ai_dev_tools.benchmark.records import paths
+from ai_dev_tools.benchmark.records.unfinished import keeping
 from ai_dev_tools.benchmark.tasks.loading import load_task
 from ai_dev_tools.benchmark.workflow.asked import is_forced
 
@@ -15,13 +16,15 @@ with job(snakemake.log[0]) as say:
     asked = snakemake.params
     say(f"{tool.id} reads {len(asked.cases)} cases of {task.id}")
     forced = is_forced(snakemake.rule, snakemake.output[0])
-    rows = collect_contexts(
-        task, tool, Path(paths.CORPORA_FOLDER), read_contexts(output), asked.runs,
-        cases=list(asked.cases), forced=forced, sandbox=asked.sandbox,
-    )  # fmt: skip
+    known = {} if forced else read_contexts(output)
+    with keeping(output, known.values()) as keep:
+        rows = collect_contexts(
+            task, tool, Path(paths.CORPORA_FOLDER), known, asked.runs,
+            cases=list(asked.cases), sandbox=asked.sandbox, keep=keep,
+        )  # fmt: skip
+        write_contexts(output, rows)
     for row in rows:
         if row.status == "failed":
             say(f"warning: {task.id}/{row.case}: {row.error}")
     if line := disturbed_line(task.id, rows):
         say(line)
-    write_contexts(output, rows)

@@ -6,6 +6,7 @@ from ai_dev_tools.benchmark.plugins import load_plugins
 from ai_dev_tools.benchmark.prompts.tools import load_tool
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.prepared import read_prepared, write_prepared
+from ai_dev_tools.benchmark.records.unfinished import keeping
 from ai_dev_tools.benchmark.tasks.loading import load_task
 from ai_dev_tools.benchmark.workflow.asked import is_forced
 
@@ -15,8 +16,10 @@ with job(snakemake.log[0]) as say:
     output, asked = Path(snakemake.output[0]), snakemake.params
     say(f"{tool.id} prepares the workspaces of {len(asked.cases)} cases of {task.id}")
     known = {} if is_forced(snakemake.rule, snakemake.output[0]) else read_prepared(output)
-    rows = prepare_workspaces(task, tool, Path(paths.CORPORA_FOLDER), known, list(asked.cases), asked.sandbox)
+    corpora, cases = Path(paths.CORPORA_FOLDER), list(asked.cases)
+    with keeping(output, known.values()) as keep:
+        rows = prepare_workspaces(task, tool, corpora, known, cases, asked.sandbox, keep)
+        write_prepared(output, rows)
     for row in rows:
         if row.status == "failed":
             say(f"warning: {task.id}/{row.case}: {row.error}")
-    write_prepared(output, rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from ai_dev_tools.benchmark.prompts.episodes import workspace_digest
 from ai_dev_tools.benchmark.records.agent_tool import AgentTool, ToolCommand
 from ai_dev_tools.benchmark.records.episode import Workspace
 from ai_dev_tools.benchmark.records.prepared import PreparedTool, read_prepared, write_prepared
+from ai_dev_tools.benchmark.records.unfinished import keeping
 from ai_dev_tools.benchmark.tasks.loading import load_task
 from support.making import tool, write_task
 from support.repository import ROOT
@@ -75,6 +77,29 @@ def test_a_workspace_is_prepared_once_whatever_the_number_of_cases(tmp_path: Pat
         Path(str(row.agent.prepared)).unlink(missing_ok=True)
     preparing(tmp_path, counting, known, sandbox="none").rows(cases)
     assert (tmp_path / "runs").read_text() == "xxxxxx"
+
+
+def test_what_is_prepared_is_kept_when_a_later_case_ends_the_job(tmp_path: Path) -> None:
+    counting, path = f"open({str(tmp_path / 'runs')!r}, 'a').write('x')", tmp_path / "rows.jsonl"
+
+    def prepare(cases: Iterable[tuple[str, Workspace, str]]) -> None:
+        known = read_prepared(path)
+        with keeping(path, known.values()) as keep:
+            made = preparing(tmp_path, counting, known, sandbox="none")
+            made.keep = keep
+            write_prepared(path, made.rows(cases))
+
+    def changing() -> Iterator[tuple[str, Workspace, str]]:
+        yield "one", workspace(), ""
+        raise ConfigurationError("its files have changed since the prompts were made")
+
+    with pytest.raises(ConfigurationError, match="have changed"):
+        prepare(changing())
+    kept = read_prepared(path)
+    assert kept.keys() == {"one"} and not path.exists()
+    prepare([("one", workspace(), "")])
+    assert (tmp_path / "runs").read_text() == "x"
+    assert read_prepared(path) == kept and path.exists()
 
 
 def test_a_tool_that_cannot_prepare_a_workspace_has_failed_there_at_its_cost(tmp_path: Path) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.prompts.tool_results import ToolResult, collect_contexts, read_contexts, write_contexts
 from ai_dev_tools.benchmark.prompts.tool_spec import companions, find_tools
+from ai_dev_tools.benchmark.records.unfinished import keeping
 from ai_dev_tools.benchmark.tasks.loading import load_task
 from support.making import case, tool, undisturbed, write_task
 
@@ -110,6 +112,35 @@ def test_results_survive_writing_and_damage_means_making_them_again(tmp_path: Pa
     path.write_bytes(path.read_bytes()[:-9])
     assert read_contexts(path) == {}
     assert read_contexts(tmp_path / "none.jsonl") == {}
+
+
+def test_what_is_finished_is_kept_when_a_later_case_ends_the_job(tmp_path: Path) -> None:
+    """Snakemake removes the output of a job that fails, with all that earlier runs had put there."""
+    folder, path = write_task(tmp_path), tmp_path / "contexts" / "colours.echo.jsonl"
+    task, spec = load_task(tmp_path / "colours"), tool(tmp_path, "-c", NOW)
+    (two,) = undisturbed(collect_contexts(task, spec, tmp_path, {}, cases=["two"]))
+    earlier = msgspec.structs.replace(two, case="earlier")
+    source = folder / "sources" / "two" / "app.py"
+    fine = source.read_text()
+    source.write_bytes(b"\xff")
+    with pytest.raises(ConfigurationError, match="not readable"), keeping(path, [earlier]) as keep:
+        collect_contexts(task, spec, tmp_path, {}, keep=keep)
+    kept = read_contexts(path)
+    assert kept.keys() == {"earlier", "one"} and not path.exists()
+    with next(path.parent.iterdir()).open("ab") as file:
+        file.write(b'{"case": "cut sho')
+    assert read_contexts(path) == kept
+
+    source.write_text(fine)
+    with keeping(path, kept.values()) as keep:
+        rows = collect_contexts(
+            task, spec, tmp_path, {case: undisturbed([row])[0] for case, row in kept.items()}, keep=keep
+        )
+        write_contexts(path, rows)
+    assert [row.case for row in rows] == ["one", "two"]
+    assert rows[0].text == kept["one"].text
+    assert list(path.parent.iterdir()) == [path]
+    assert read_contexts(path) == stamped(rows)
 
 
 def test_a_tool_folder_that_does_not_exist_is_one_line(tmp_path: Path) -> None:

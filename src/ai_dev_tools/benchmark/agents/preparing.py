@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -109,6 +109,7 @@ class Preparing:
         known: earlier rows by case.
         folder: where what it makes is kept.
         words: values of the placeholders of each case, by its id, where the server's command has any.
+        keep: called with each row as soon as it is there.
     """
 
     tool: AgentTool
@@ -117,6 +118,7 @@ class Preparing:
     known: Mapping[str, PreparedTool]
     folder: Path
     words: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    keep: Callable[[PreparedTool], None] | None = None
     _offer: Offer | None = None
     _made: dict[str, PreparedTool] = field(default_factory=dict)
 
@@ -129,16 +131,18 @@ class Preparing:
         Raises:
             ConfigurationError: the tool's MCP server could not be started, or offers nothing that an agent could use.
         """
-        return [
-            self._row(case, workspace)
-            if workspace is not None
-            else PreparedTool(
+        rows = []
+        for case, workspace, why in cases:
+            rows.append(self._row(case, workspace, why))
+            if self.keep:
+                self.keep(rows[-1])
+        return rows
+
+    def _row(self, case: str, workspace: Workspace | None, why: str) -> PreparedTool:
+        if workspace is None:
+            return PreparedTool(
                 case=case, tool=self.tool.id, digest="", program=self.tool.digest, status="skipped", error=why
             )
-            for case, workspace, why in cases
-        ]
-
-    def _row(self, case: str, workspace: Workspace) -> PreparedTool:
         digest = content_digest(self.tool.digest, self.tool.sandbox, workspace.digest)
         known = self._made.get(digest) or self.known.get(case)
         if known is None or known.digest != digest or known.status != "ok" or not _is_kept(known):
@@ -191,6 +195,7 @@ def prepare_workspaces(
     known: Mapping[str, PreparedTool],
     cases: Collection[str],
     sandbox: SandboxSetting = "auto",
+    keep: Callable[[PreparedTool], None] | None = None,
 ) -> list[PreparedTool]:
     """Let a tool prepare the workspaces of a task's cases, one after the other.
 
@@ -199,6 +204,7 @@ def prepare_workspaces(
     Args:
         corpora: folder of the fetched corpora.
         known: earlier rows by case id.
+        keep: called with each row as soon as it is there.
 
     Raises:
         ConfigurationError: the tool is not installed, gives nothing to an agent, or its MCP server cannot be used.
@@ -207,7 +213,7 @@ def prepare_workspaces(
     wanted = [case for case in task.cases if case.id in cases and not case.contexts]
     words = server_words(tool, task, wanted)
     speaks = section.instructions is None
-    preparing = Preparing(tool, spec.prepare or (), speaks, known, Path(paths.PREPARED_FILES), words)
+    preparing = Preparing(tool, spec.prepare or (), speaks, known, Path(paths.PREPARED_FILES), words, keep)
     workspaces = Workspaces(task, corpora)
     return preparing.rows((case.id, *_workspace(task, case, corpora, workspaces)) for case in wanted)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import statistics
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +17,7 @@ from ai_dev_tools.benchmark.prompts.containment import Sandbox, SandboxSetting, 
 from ai_dev_tools.benchmark.prompts.tool_spec import ToolSpec
 from ai_dev_tools.benchmark.prompts.tools import installed_version, run_tool, tool_digest
 from ai_dev_tools.benchmark.records.sample import write_atomically
+from ai_dev_tools.benchmark.records.unfinished import read_rows
 from ai_dev_tools.benchmark.tasks.case_files import case_texts, content_digest
 from ai_dev_tools.benchmark.tasks.corpora import CorpusUnavailable
 from ai_dev_tools.benchmark.tasks.loading import Case, Task
@@ -62,12 +63,8 @@ _decoder = msgspec.json.Decoder(ToolResult)
 
 
 def read_contexts(path: Path) -> dict[str, ToolResult]:
-    """Tool results by case id; empty if there is no readable file (it is derived data and made again)."""
-    try:
-        rows = [_decoder.decode(line) for line in path.read_bytes().splitlines()]
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
-        return {}
-    return {row.case: row for row in rows}
+    """Tool results by case id, see `read_rows`."""
+    return {row.case: row for row in read_rows(path, _decoder)}
 
 
 def write_contexts(path: Path, rows: Iterable[ToolResult]) -> None:
@@ -85,6 +82,7 @@ def collect_contexts(
     cases: Collection[str] | None = None,
     forced: bool = False,
     sandbox: SandboxSetting = "auto",
+    keep: Callable[[ToolResult], None] | None = None,
 ) -> list[ToolResult]:
     """Run a tool over cases of a task, one after the other.
 
@@ -98,6 +96,7 @@ def collect_contexts(
         runs: cold runs of which the median time counts.
         cases: ids of those to run; default all.
         forced: also run again what is known.
+        keep: called with each result as soon as it is there.
 
     Raises:
         ConfigurationError: the tool is not installed, or the required sandbox does not work.
@@ -113,6 +112,8 @@ def collect_contexts(
     for case in wanted:
         reason = "" if collection.works else reason_to_give_up(rows)
         rows.append(collection.not_run(case, rows, reason) if reason else collection.one(case))
+        if keep:
+            keep(rows[-1])
     return rows
 
 

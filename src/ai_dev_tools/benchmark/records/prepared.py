@@ -14,6 +14,7 @@ import msgspec
 from ai_dev_tools.benchmark.records.agent_tool import AgentTool
 from ai_dev_tools.benchmark.records.episode import Action
 from ai_dev_tools.benchmark.records.sample import write_atomically
+from ai_dev_tools.benchmark.records.unfinished import read_rows
 
 
 class PreparedTool(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True, kw_only=True):
@@ -43,12 +44,8 @@ _decoder = msgspec.json.Decoder(PreparedTool)
 
 
 def read_prepared(path: Path) -> dict[str, PreparedTool]:
-    """Rows by case id; empty if there is no readable file (it is derived data and made again)."""
-    try:
-        rows = [_decoder.decode(line) for line in path.read_bytes().splitlines()]
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
-        return {}
-    return {row.case: row for row in rows}
+    """Rows by case id, see `read_rows`."""
+    return {row.case: row for row in read_rows(path, _decoder)}
 
 
 def write_prepared(path: Path, rows: Iterable[PreparedTool]) -> None:
