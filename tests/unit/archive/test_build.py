@@ -177,12 +177,13 @@ def test_the_logs_of_the_run_are_inside_and_no_others(tmp_path: Path, monkeypatc
     folder.mkdir(exist_ok=True)
     own = {
         "run_block.light.fake-1b.colours.log", "render_prompts.colours.log", "collect_contexts.colours.echo.log",
-        "prepare_workspaces.colours.index.log", "check_prepared.index.log",
+        "prepare_workspaces.colours.index.log", "check_prepared.index.log", "fetch_repository.0123abcd-0123456789ab.log",
     }  # fmt: skip
     others = {"run_block.heavy.fake-1b.colours.log", "prepare_workspaces.other.index.log", "check_prepared.other.log"}
     for name in own | others:
         (folder / name).write_text("said\n")
-    subject = replace(recorded.subject, tools={"index": "config/tools/index.yaml"})
+    commits, tools = ["0123abcd-0123456789ab"], {"index": "config/tools/index.yaml"}
+    subject = replace(recorded.subject, tools=tools, repositories=commits)
     (recorded.root / "config" / "tools").mkdir(exist_ok=True)
     (recorded.root / "config" / "tools" / "index.yaml").write_text("id: index\n")
     build_archive(subject, recorded.root, tmp_path / "logs.crate.zip")

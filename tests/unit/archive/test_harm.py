@@ -161,6 +161,15 @@ def test_a_member_whose_content_is_not_what_its_header_says_is_damaged(part: Par
     assert said in str(damaged.value)
 
 
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ValueError("a mistake"), KeyError("a")])
+def test_what_the_reader_of_a_member_does_wrong_is_not_damage(error: Exception, tmp_path: Path) -> None:
+    with new_archive(tmp_path / "a.zip") as writer:
+        writer.add(Member("a", b"x"))
+    with open_archive(tmp_path / "a.zip") as archive, pytest.raises(type(error)) as caught, archive.open("a"):
+        raise error
+    assert caught.value is error
+
+
 def test_what_this_project_writes_is_what_it_accepts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Names beyond ASCII, empty members, members whose header has 64-bit sizes: all of them, byte for byte."""
     monkeypatch.setattr("ai_dev_tools.benchmark.archive.container.LARGE", 0)

@@ -246,11 +246,13 @@ class _Collection:
         tasks, tools, corpora = set(self.subject.tasks), set(self.subject.tools), set(self.subject.corpora)
         named = {
             "fetch_corpus": corpora, "collect_contexts": tasks, "prepare_workspaces": tasks, "render_prompts": tasks,
-            "check_prepared": tools,
+            "check_prepared": tools, "fetch_repository": set(self.subject.repositories),
+            "fetch_weights": {model.path.stem for model in self._embedded_models()},
         }  # fmt: skip
         for path in sorted((self.root / paths.LOGS).glob("*.*.log")):
-            rule, second = path.name.split(".")[:2]
-            if rule != "archive_run" and second in named.get(rule, {self.subject.profile}):
+            rule, name = path.name.removesuffix(".log").split(".", 1)
+            known = named.get(rule, {self.subject.profile})
+            if rule != "archive_run" and (name in known or name.split(".")[0] in known):
                 yield Member(self._name(path), path)
 
     def _may_include(self, receipt: Mapping[str, Json]) -> bool:

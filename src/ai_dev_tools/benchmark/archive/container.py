@@ -13,7 +13,7 @@ import os
 import re
 import stat
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,21 +154,20 @@ class Archive:
 
     @contextmanager
     def open(self, name: str) -> Iterator[IO[bytes]]:
-        """A member as a stream.
+        """A member as a stream; see `Hashed` for one whose damage is told in one line.
 
         Raises:
-            ArchiveError: it is damaged.
+            ArchiveError: it cannot be opened.
         """
-        try:
-            with opened(self._file, *self._entries[name]) as file:
-                yield file
-        except DAMAGE as error:
-            raise ArchiveError(f"{name} is damaged ({first_line(error)})") from None
+        with _damage_of(name):
+            stream = opened(self._file, *self._entries[name])
+        with stream:
+            yield stream
 
     def pieces(self, name: str) -> Iterator[bytes]:
         """A member's content, piece by piece."""
         with self.open(name) as file:
-            while piece := file.read(PIECE):
+            while piece := self._read(name, file.read, PIECE):
                 yield piece
 
     def lines(self, name: str) -> Iterator[bytes]:
@@ -178,7 +177,7 @@ class Archive:
             ArchiveError: it is damaged, or a line is longer than any that this project writes.
         """
         with self.open(name) as file:
-            while line := file.readline(self.limits.line):
+            while line := self._read(name, file.readline, self.limits.line):
                 if len(line) == self.limits.line:
                     raise ArchiveError(f"{name} has a line of more than {self.limits.line} bytes")
                 yield line.rstrip(b"\r\n")
@@ -194,7 +193,11 @@ class Archive:
         if self.members[name].file_size > self.limits.whole(name):
             raise ArchiveError(f"{name} is larger than {self.limits.whole(name)} bytes")
         with self.open(name) as file:
-            return file.read()
+            return self._read(name, file.read, -1)
+
+    def _read(self, name: str, read: Callable[[int], bytes], size: int) -> bytes:
+        with _damage_of(name):
+            return read(size)
 
     def digest(self, name: str) -> Digest:
         """Digest and size of a member's content."""
@@ -203,6 +206,15 @@ class Archive:
             digest.update(piece)
             size += len(piece)
         return Digest(digest.hexdigest(), size)
+
+
+@contextmanager
+def _damage_of(name: str) -> Iterator[None]:
+    """What opening or reading a member raises, and nothing that its reader does, is damage."""
+    try:
+        yield
+    except DAMAGE as error:
+        raise ArchiveError(f"{name} is damaged ({first_line(error)})") from None
 
 
 @contextmanager

@@ -246,7 +246,7 @@ def _check_member(
                     records.read(name, stream)
             except ArchiveError as error:
                 result.add(name, str(error).removeprefix(f"{name} ").removeprefix(f"{name}: "))
-            except (ArithmeticError, LookupError, TypeError, AttributeError, RecursionError) as error:
+            except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
                 result.add(
                     name, f"holds what no record of this project says ({type(error).__name__}: {first_line(error)})"
                 )

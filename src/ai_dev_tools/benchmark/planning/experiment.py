@@ -236,6 +236,7 @@ class Experiment(Selection):
             task_files={task.id: [str(path) for path in task.case_lists] for task in tasks},
             tools={tool: str(self.tool_files[tool]) for tool in self.tools},
             corpora=sorted({corpus for task in tasks for corpus in task.corpora}),
+            repositories=sorted({repository for task in tasks for repository in task.repositories}),
             about=about or self.about(profile),
             home=home,
         )

@@ -85,7 +85,7 @@ class Subject:
         blocks: block files of the run; others in its folder, of other tasks or models, are not of it.
         contexts: files with what tools said.
         tools: YAML file of each tool by id.
-        corpora: ids of the corpora that the tasks read.
+        corpora: ids of the corpora that the tasks read; repositories: ids of the commits that agents read.
         home: folder of the workflow's own files, seen from the working folder.
     """
 
@@ -100,6 +100,7 @@ class Subject:
     corpora: list[str]
     about: RunAbout
     home: str = "."
+    repositories: list[str] = field(default_factory=list)
 
     @classmethod
     def from_dict(cls, data: object) -> Subject:
