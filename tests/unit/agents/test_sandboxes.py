@@ -9,7 +9,7 @@ import pytest
 
 from ai_dev_tools.benchmark.agents import podman, sandbox
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.prompts.containment import fresh_run_folder
+from ai_dev_tools.benchmark.prompts.run_folder import fresh_run_folder
 
 
 @pytest.mark.parametrize(

@@ -15,16 +15,9 @@ import psutil
 import pytest
 
 from ai_dev_tools.benchmark.errors import ConfigurationError, ToolError
-from ai_dev_tools.benchmark.prompts import containment, tools
-from ai_dev_tools.benchmark.prompts.containment import (
-    Contained,
-    Limits,
-    Sandbox,
-    bubblewrap_problem,
-    fresh_run_folder,
-    run_contained,
-    tool_environment,
-)
+from ai_dev_tools.benchmark.prompts import bubblewrap, containment, tools
+from ai_dev_tools.benchmark.prompts.containment import Contained, Limits, bubblewrap_problem, run_contained
+from ai_dev_tools.benchmark.prompts.run_folder import Sandbox, fresh_run_folder, tool_environment
 from ai_dev_tools.benchmark.prompts.tools import installed_version, run_tool
 from support.making import tool
 from support.repository import ROOT
@@ -285,7 +278,7 @@ def test_a_sandbox_that_cannot_be_made_says_why(tmp_path: Path, monkeypatch: pyt
     program = tmp_path / "bwrap"
     program.write_text("#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2\nexit 1\n")
     program.chmod(0o755)
-    monkeypatch.setattr(containment, "bwrap", lambda: str(program))
+    monkeypatch.setattr(bubblewrap, "bwrap", lambda: str(program))
     assert (
         bubblewrap_problem.__wrapped__()
         == "a trial of bubblewrap failed (bwrap: No permissions to create new namespace)"

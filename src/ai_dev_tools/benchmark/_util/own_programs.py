@@ -36,7 +36,7 @@ class OwnProgram:
                 _running.remove(self)
                 _ended_s += max(sum(self._seen.values()), cpu_s or 0.0)
 
-    def look(self) -> None:
+    def note_use(self) -> None:
         """Note what it has used so far, before it is killed without a word."""
         with _lock:
             self.seen_s()

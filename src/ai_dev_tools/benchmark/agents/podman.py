@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.prompts.containment import RunFolder, Starter, fresh_run_folder, trial_problem
+from ai_dev_tools.benchmark.prompts.containment import Starter, trial_problem
+from ai_dev_tools.benchmark.prompts.run_folder import RunFolder, fresh_run_folder
 
 STREAMS = ("/run/stdout", "/run/stderr")
 """Where a container shows the files for what its program prints: it passes on no open files by default."""

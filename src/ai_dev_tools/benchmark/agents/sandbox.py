@@ -17,7 +17,9 @@ from ai_dev_tools.benchmark.agents.podman import Shown, container, podman_proble
 from ai_dev_tools.benchmark.config.shipped_files import PACKAGED
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.prompts import supervisor
-from ai_dev_tools.benchmark.prompts.containment import RunFolder, Sandbox, Starter, bubblewrap_problem, bwrap
+from ai_dev_tools.benchmark.prompts.bubblewrap import bwrap
+from ai_dev_tools.benchmark.prompts.containment import Starter, bubblewrap_problem
+from ai_dev_tools.benchmark.prompts.run_folder import RunFolder, Sandbox
 from ai_dev_tools.benchmark.records.agent_program import AgentProgram, AgentSandbox
 
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/nix/store")

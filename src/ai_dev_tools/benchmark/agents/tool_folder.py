@@ -14,19 +14,17 @@ from typing import BinaryIO, Self
 
 from ai_dev_tools.benchmark._util.text import number
 from ai_dev_tools.benchmark.errors import ConfigurationError, ToolError
-from ai_dev_tools.benchmark.prompts.containment import (
-    Contained,
-    Limits,
+from ai_dev_tools.benchmark.prompts.containment import Contained, Limits, choose_sandbox
+from ai_dev_tools.benchmark.prompts.endings import require_success
+from ai_dev_tools.benchmark.prompts.placeholders import filled
+from ai_dev_tools.benchmark.prompts.run_folder import (
     RunFolder,
     Sandbox,
-    choose_sandbox,
     fresh_run_folder,
     last_words,
     search_path,
     tool_environment,
 )
-from ai_dev_tools.benchmark.prompts.endings import require_success
-from ai_dev_tools.benchmark.prompts.placeholders import filled
 from ai_dev_tools.benchmark.records.agent_tool import AgentTool
 
 MOST_RESULT = 16_000

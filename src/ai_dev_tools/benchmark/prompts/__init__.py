@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ai_dev_tools.benchmark._util.json_values import JsonValue
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, ToolError
 from ai_dev_tools.benchmark.plugins import Approach, CaseInputs, is_agent, reads_workspaces
 from ai_dev_tools.benchmark.prompts.episodes import (
@@ -86,7 +87,7 @@ def write_prompts(path: Path, rows: Iterable[Prompt]) -> None:
     write_atomically(path, b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
 
 
-def compose(question: str, context: str | None, schema: Mapping[str, Any]) -> str:
+def compose(question: str, context: str | None, schema: Mapping[str, JsonValue]) -> str:
     """The prompt: the same text in every arm, except for the context itself."""
     parts = []
     if context is not None:

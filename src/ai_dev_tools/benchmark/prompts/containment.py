@@ -2,8 +2,7 @@
 
 The supervisor leaves no process of the tool behind.
 
-The sandbox is bubblewrap: separate processes and /proc, no network, the system read-only, the case's folder, home and /tmp
-writable. It is used only after a trial has shown that it holds.
+The sandbox for tools is bubblewrap. It is used only after a trial has shown that it holds.
 """
 
 from __future__ import annotations
@@ -13,39 +12,33 @@ import functools
 import json
 import os
 import select
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO, Literal
 
 import msgspec
 
-from ai_dev_tools.benchmark._util.credentials import without_passwords
 from ai_dev_tools.benchmark._util.own_programs import OwnProgram
 from ai_dev_tools.benchmark._util.processes import ended_within, last_line
-from ai_dev_tools.benchmark._util.scratch import scratch_folder
-from ai_dev_tools.benchmark._util.text import visible
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.prompts import supervisor
-
-SandboxSetting = Literal["auto", "none", "bubblewrap"]
-Sandbox = Literal["none", "bubblewrap", "podman"]
-"""What a program runs in; only third-party agents run in podman."""
+from ai_dev_tools.benchmark.prompts import bubblewrap, supervisor
+from ai_dev_tools.benchmark.prompts.run_folder import (
+    RunFolder,
+    Sandbox,
+    SandboxSetting,
+    fresh_run_folder,
+    tool_environment,
+)
 
 GRACE_S = 60.0
 """How much longer than its tool a supervisor may take before we stop waiting for it."""
 ASKED_TO_END_S, ENDING_S = 3.0, 15.0
 """How long to wait for a supervisor that was told to end, before and after its process is killed."""
-LAST_LINES, LAST_LINE_CHARS = 5, 160
-HIDDEN = ("/tmp", "/var/tmp", "/run")
-"""Folders that are private in a sandbox, because sockets of other programs are there."""
-WORKSPACE, HOME = "/run/workspace", "/run/home"
-"""Where a sandbox shows the folders of an agent: an index may hold absolute paths, and was made in another run."""
 
 
 @dataclass(frozen=True)
@@ -57,68 +50,6 @@ class Limits:
     written_bytes: int = 100_000_000
     entries: int = 20_000
     look_every_s: float = 1.0
-
-
-@dataclass(frozen=True)
-class Places:
-    """Folders that a program may write to, as it sees them."""
-
-    case: Path
-    home: Path
-    tmp: Path
-
-
-@dataclass(frozen=True)
-class RunFolder:
-    """A fresh folder for one run: what the tool may write to, and where its streams go.
-
-    Attributes:
-        same_paths: whether a sandbox shows its folders under the same names as those of other runs.
-    """
-
-    scratch: Path
-    same_paths: bool = False
-
-    @property
-    def case(self) -> Path:
-        return self.scratch / "case"
-
-    @property
-    def home(self) -> Path:
-        return self.scratch / "home"
-
-    @property
-    def tmp(self) -> Path:
-        return self.scratch / "tmp"
-
-    @property
-    def folders(self) -> list[Path]:
-        return [self.case, self.home, self.tmp]
-
-    def places(self, sandbox: Sandbox) -> Places:
-        """Its folders, as a program in it sees them."""
-        if sandbox == "none":
-            return Places(self.case, self.home, self.tmp)
-        if self.same_paths:
-            return Places(Path(WORKSPACE), Path(HOME), Path("/tmp"))
-        return Places(self.case, self.home, Path("/tmp"))
-
-    def without_paths(self, text: str) -> str:
-        """What a program said, with paths of its folder as they are below it."""
-        for case, home in ((str(self.case), str(self.home)), (WORKSPACE, HOME) if self.same_paths else ("", "")):
-            if case:
-                text = text.replace(f"{case}/", "").replace(case, ".").replace(home, "~")
-        return text
-
-
-@contextlib.contextmanager
-def fresh_run_folder(*, same_paths: bool = False) -> Iterator[RunFolder]:
-    """A folder for one run that is removed afterwards."""
-    with scratch_folder("tool") as scratch:
-        run_folder = RunFolder(scratch, same_paths)
-        for folder in run_folder.folders:
-            folder.mkdir()
-        yield run_folder
 
 
 @dataclass(frozen=True)
@@ -229,7 +160,7 @@ class Contained:
         if starter is not None:
             command = [*starter.words, *command]
         elif sandbox == "bubblewrap":
-            command = [*_bubblewrap(run_folder, argv, needed, limits, network), *command]
+            command = [*bubblewrap.command(run_folder, argv, needed, limits.written_bytes, network=network), *command]
         self._removal, self._keeper = (starter.removal, starter.keeper) if starter else ((), None)
         self._outside = environment if starter is None or starter.environment is None else starter.environment
         self._problems, self._sandbox, self._seconds = run_folder.scratch / "problems", sandbox, limits.seconds
@@ -283,7 +214,7 @@ class Contained:
             stdin.close()  # without it, a supervisor ends its tool and itself
         found = self.ended_within(ASKED_TO_END_S)
         if found is None or self._removal:
-            self._program.look()
+            self._program.note_use()
         if self._removal:
             self._clean_up()
         if process.poll() is None:
@@ -305,7 +236,7 @@ class Contained:
     def _clean_up(self) -> None:
         """Wait until the sandbox is taken away, or take it away. What that costs is the program's use, too."""
         if ended_within(self._process.pid, ENDING_S):
-            self._program.look()  # it is still there to be asked, as nobody has waited for it
+            self._program.note_use()  # it is still there to be asked, as nobody has waited for it
             return
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
             subprocess.run(self._removal, env=self._outside, timeout=ENDING_S, capture_output=True, check=False)
@@ -326,52 +257,6 @@ class Contained:
                 break
             self._said += part
         return [line for line in self._said.splitlines(keepends=True) if line.endswith(b"\n")][:count]
-
-
-def _bubblewrap(
-    run_folder: RunFolder, argv: list[str], needed: tuple[Path, ...], limits: Limits, network: bool
-) -> list[str]:
-    size = str(limits.written_bytes)
-    command = [
-        str(bwrap()), "--die-with-parent", "--unshare-all", "--as-pid-1", "--cap-drop", "ALL",
-        *(["--share-net"] if network else []),
-        "--ro-bind", "/", "/", "--dev", "/dev", "--size", size, "--tmpfs", "/dev/shm", "--proc", "/proc",
-        "--bind", str(run_folder.tmp), "/tmp", "--bind", str(run_folder.tmp), "/var/tmp", "--size", size, "--tmpfs", "/run",
-    ]  # fmt: skip
-    for path in _hidden_needs(argv, needed):
-        command += ["--ro-bind", str(path), str(path)]
-    places = run_folder.places("bubblewrap")
-    for folder, seen in ((run_folder.case, places.case), (run_folder.home, places.home)):
-        command += ["--bind", str(folder), str(seen)]
-    return [*command, "--remount-ro", "/run", "--chdir", str(places.case), "--"]
-
-
-def _hidden_needs(argv: list[str], needed: tuple[Path, ...]) -> list[Path]:
-    """Folders that a program consists of and that a sandbox would hide, outer ones first."""
-    wanted = {Path(sys.prefix), Path(sys.base_prefix), Path(supervisor.__file__).parent, *needed}
-    for word in argv:
-        if word.startswith("/") and len(word) < 4096 and os.path.exists(word):
-            path = Path(word)
-            for place in (path, path.resolve()):
-                folder = place if place.is_dir() else place.parent
-                wanted.add(folder.parent if folder.name in ("bin", ".bin") else folder)
-    if os.path.exists("/run/current-system"):
-        wanted |= {Path("/run/current-system"), Path("/run/wrappers")}
-    places = {str(path) for path in wanted} | {str(path.resolve()) for path in wanted}
-    inside = [Path(place) for place in places if place.startswith(tuple(f"{folder}/" for folder in HIDDEN))]
-    return sorted(path for path in inside if path.exists())
-
-
-def last_words(run_folder: RunFolder, out: BinaryIO, err: BinaryIO) -> str:
-    """The last lines of both streams in one line, stderr first; the cause of a failure may be in either."""
-    told = {}
-    for name, stream in (("stderr", err), ("stdout", out)):
-        stream.seek(max(0, stream.seek(0, os.SEEK_END) - 20_000))
-        text = without_passwords(run_folder.without_paths(stream.read(20_000).decode(errors="replace")))
-        lines = [visible(line.strip(), keep_lines=False) for line in text.splitlines() if line.strip()]
-        if lines:
-            told[name] = " | ".join(line[:LAST_LINE_CHARS] for line in lines[-LAST_LINES:])
-    return told.get("stderr", "") if set(told) == {"stderr"} else "; ".join(f"{k}: {v}" for k, v in told.items())
 
 
 def choose_sandbox(setting: SandboxSetting) -> Sandbox:
@@ -412,15 +297,9 @@ print(", ".join(problems) or "holds")
 
 
 @functools.cache
-def bwrap() -> str | None:
-    """The program bubblewrap; None if it is not installed."""
-    return shutil.which("bwrap") or shutil.which("bwrap", path=os.defpath)
-
-
-@functools.cache
 def bubblewrap_problem() -> str:
     """Why no sandbox can be used here; empty if a trial has shown that it works."""
-    if sys.platform != "linux" or bwrap() is None:
+    if sys.platform != "linux" or bubblewrap.bwrap() is None:
         return "bubblewrap (bwrap) is not installed"
     with fresh_run_folder() as run_folder:
         return trial_problem(run_folder, "bubblewrap")
@@ -439,21 +318,3 @@ def trial_problem(run_folder: RunFolder, sandbox: Sandbox, starter: Starter | No
     if ended.how != "exit" or said != "holds":
         return f"a trial of {sandbox} failed ({said or ended.detail or ended.how})"
     return ""
-
-
-def search_path() -> str:
-    """Programs of the running environment come first, even if it is not activated."""
-    return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-
-
-def tool_environment(run_folder: RunFolder, sandbox: Sandbox) -> dict[str, str]:
-    """A tool sees none of the user's settings, so that it behaves the same on every machine."""
-    places = run_folder.places(sandbox)
-    return {
-        "PATH": search_path(),
-        "HOME": str(places.home),
-        "TMPDIR": str(places.tmp),
-        "LANG": "C.UTF-8",
-        "NO_COLOR": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from ai_dev_tools.benchmark._util.json_values import JsonValue
 from ai_dev_tools.benchmark.plugins import AGENT_FLOOR
 from ai_dev_tools.benchmark.records.agent_program import AgentProgram
 from ai_dev_tools.benchmark.records.episode import ANSWER, Action, AgentTool, EpisodeSpec, Limits, Protocol, Workspace
@@ -36,7 +37,7 @@ class ArmDesign(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only
     program: AgentProgram | None = None
 
 
-def _action(name: str, description: str, **properties: Mapping[str, Any]) -> Action:
+def _action(name: str, description: str, **properties: Mapping[str, object]) -> Action:
     schema = {"type": "object", "properties": properties, "required": [*properties], "additionalProperties": False}
     return Action(name, description, schema)
 
@@ -64,7 +65,7 @@ def case_workspace(case: str, texts: Mapping[str, str]) -> Workspace:
 
 
 def episode_spec(
-    approach: str, design: ArmDesign, workspace: Workspace, question: str, variables: Mapping[str, Any]
+    approach: str, design: ArmDesign, workspace: Workspace, question: str, variables: Mapping[str, object]
 ) -> EpisodeSpec:
     """What the episodes of a case in an agent arm may do."""
     if approach == AGENT_FLOOR:
@@ -83,7 +84,7 @@ def episode_spec(
     )
 
 
-def first_message(question: str, schema: Mapping[str, Any], spec: EpisodeSpec) -> str:
+def first_message(question: str, schema: Mapping[str, JsonValue], spec: EpisodeSpec) -> str:
     """The first message.
 
     It is the same text in every agent arm, except for the actions and the tool's instructions.

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from ai_dev_tools.benchmark._util.text import nearest
 from ai_dev_tools.benchmark.errors import ToolError
@@ -31,7 +30,7 @@ class ToolInput:
 
     case: str = ""
     question: str | None = None
-    vars: Mapping[str, Any] = field(default_factory=dict)
+    vars: Mapping[str, object] = field(default_factory=dict)
 
 
 def check_words(words: Sequence[str], valid: Iterable[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any, Literal, NoReturn
+from typing import Literal, NoReturn
 
 from ai_dev_tools.benchmark._util.json_values import JsonObject, JsonValue
 
@@ -13,7 +13,7 @@ MAX_DIGITS = 400
 OutputFormat = Literal["json", "jsonl", "text"]
 
 
-def read_output(content: bytes, output: OutputFormat) -> tuple[str, Any]:
+def read_output(content: bytes, output: OutputFormat) -> tuple[str, JsonValue]:
     """Text and parsed data; the data of plain text is None. A byte order mark is not part of either.
 
     Raises:
@@ -54,7 +54,7 @@ def _short(digits: str) -> int:
     return int(digits)
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> JsonObject:
+def _unique(pairs: list[tuple[str, JsonValue]]) -> JsonObject:
     found = dict(pairs)
     if len(found) < len(pairs):
         seen: set[str] = set()

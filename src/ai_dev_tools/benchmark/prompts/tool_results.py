@@ -13,7 +13,8 @@ import msgspec
 
 from ai_dev_tools.benchmark.endpoints.metering import is_disturbed
 from ai_dev_tools.benchmark.errors import ToolError
-from ai_dev_tools.benchmark.prompts.containment import Sandbox, SandboxSetting, choose_sandbox
+from ai_dev_tools.benchmark.prompts.containment import choose_sandbox
+from ai_dev_tools.benchmark.prompts.run_folder import Sandbox, SandboxSetting
 from ai_dev_tools.benchmark.prompts.tool_spec import ToolSpec
 from ai_dev_tools.benchmark.prompts.tools import installed_version, run_tool, tool_digest
 from ai_dev_tools.benchmark.records.sample import write_atomically
@@ -24,7 +25,7 @@ from ai_dev_tools.benchmark.tasks.loading import Case, Task
 from ai_dev_tools.benchmark.tasks.questions import render_questions
 from ai_dev_tools.benchmark.tasks.templating import Failed
 
-TRIES = 3
+ENOUGH_FAILURES = 3
 """If a tool fails on this many first cases in the same way, it is not run on the others."""
 
 
@@ -137,8 +138,8 @@ def reason_to_give_up(rows: Sequence[ToolResult]) -> str:
     Else empty.
     """
     tried = [row for row in rows if row.status != "skipped"]
-    first = tried[:TRIES]
-    if len(first) < TRIES or any(row.status == "ok" for row in tried):
+    first = tried[:ENOUGH_FAILURES]
+    if len(first) < ENOUGH_FAILURES or any(row.status == "ok" for row in tried):
         return ""
     ways = {_kind_of_failure(row) for row in first}
     return str(first[0].error) if len(ways) == 1 else ""
@@ -225,8 +226,8 @@ class _Collection:
 
         It has the cost that those had.
         """
-        tried = [row.wall_s for row in rows if row.status != "skipped"][:TRIES]
-        error = f"not run, since it failed on the first {TRIES} cases in the same way: {reason}"
+        tried = [row.wall_s for row in rows if row.status != "skipped"][:ENOUGH_FAILURES]
+        error = f"not run, since it failed on the first {ENOUGH_FAILURES} cases in the same way: {reason}"
         return self._row(case, "", status="failed", error=error, wall_s=statistics.median(tried))
 
     def _is_good(self, known: ToolResult) -> bool:

@@ -10,22 +10,11 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from ai_dev_tools.benchmark._util.text import visible
 from ai_dev_tools.benchmark.errors import ConfigurationError, ToolError
-from ai_dev_tools.benchmark.prompts.containment import (
-    Limits,
-    RunFolder,
-    Sandbox,
-    SandboxSetting,
-    choose_sandbox,
-    fresh_run_folder,
-    last_words,
-    run_contained,
-    search_path,
-    tool_environment,
-)
+from ai_dev_tools.benchmark.prompts.containment import Limits, choose_sandbox, run_contained
 from ai_dev_tools.benchmark.prompts.endings import require_success
 from ai_dev_tools.benchmark.prompts.executed import case_free, executed_digest, version_beside
 from ai_dev_tools.benchmark.prompts.placeholders import (
@@ -36,6 +25,15 @@ from ai_dev_tools.benchmark.prompts.placeholders import (
     filled,
     in_template,
     names_in,
+)
+from ai_dev_tools.benchmark.prompts.run_folder import (
+    RunFolder,
+    Sandbox,
+    SandboxSetting,
+    fresh_run_folder,
+    last_words,
+    search_path,
+    tool_environment,
 )
 from ai_dev_tools.benchmark.prompts.tool_output import read_output
 from ai_dev_tools.benchmark.prompts.tool_spec import ToolSpec, places_of
@@ -148,7 +146,7 @@ def _ask_version(spec: ToolSpec, sandbox: SandboxSetting) -> str:
 def run_tool(
     spec: ToolSpec,
     files: Mapping[str, str],
-    case_vars: Mapping[str, Any],
+    case_vars: Mapping[str, object],
     *,
     question: str | None = None,
     case: str = "",
@@ -239,7 +237,7 @@ def _content(spec: ToolSpec, out: BinaryIO, target: Path | None, run_folder: Run
 def condense(
     spec: ToolSpec,
     stdout: bytes,
-    case_vars: Mapping[str, Any],
+    case_vars: Mapping[str, object],
     *,
     question: str | None = None,
     case: str = "",
