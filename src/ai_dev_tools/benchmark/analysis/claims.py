@@ -11,11 +11,11 @@ import pandas as pd
 
 from ai_dev_tools.benchmark.analysis.money import is_priced
 from ai_dev_tools.benchmark.analysis.pairing import FLOOR
-from ai_dev_tools.benchmark.plugins import AGENT_FLOOR, is_agent, reference_for
+from ai_dev_tools.benchmark.plugins import AGENT_FLOOR, FINDINGS_CONTROLS, is_agent, reference_for
 from ai_dev_tools.benchmark.records.plan import CLAIMED_OUTCOMES, Claim, ClaimedOutcome, DeclaredPlan, Plan, QualityRule
 from ai_dev_tools.benchmark.records.prices import MONEY
 
-CONTROLS = frozenset({"no_context", "excerpt", "shuffled", "mismatched", AGENT_FLOOR})
+CONTROLS = frozenset({"no_context", *FINDINGS_CONTROLS, AGENT_FLOOR})
 
 
 def reference_of(plans: Sequence[DeclaredPlan]) -> str:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from ai_dev_tools.benchmark.analysis.checked import categorical
 from ai_dev_tools.benchmark.analysis.samples import Samples, SamplesLike
@@ -26,7 +23,7 @@ def check_samples(samples: SamplesLike) -> pd.DataFrame:
     prepared = Samples.of(samples)
     table, results = prepared.frame, prepared.checks
     size = len(results)
-    columns: dict[str, pd.Categorical[Any] | NDArray[np.float32]] = {}
+    columns: dict[str, object] = {}
     for name in IDENTITY:
         source = table[name]
         if isinstance(source.dtype, pd.CategoricalDtype):

@@ -8,22 +8,41 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ai_dev_tools.benchmark.analysis.cell_estimates import (
+    duration_percentile,
+    first_token_percentile,
+    mean_of,
+    per_point,
+    per_second,
+    proportion,
+    scores_of,
+    summary_of,
+)
 from ai_dev_tools.benchmark.analysis.cells import DIMENSIONS, Cell, MetricCell
-from ai_dev_tools.benchmark.analysis.clusters import Floats, Ints, cluster_estimate
+from ai_dev_tools.benchmark.analysis.clusters import cluster_estimate
 from ai_dev_tools.benchmark.analysis.metrics_table import compute_metrics, wide
 from ai_dev_tools.benchmark.analysis.money import THOUGHTS
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
-from ai_dev_tools.benchmark.analysis.spreads import mean_interval, percentile_interval, share_interval
 from ai_dev_tools.benchmark.analysis.statistics import infer
 from ai_dev_tools.benchmark.plugins import MONEY, Estimate, metric
 
 __all__ = ["ALL", "Cell", "DIMENSIONS", "Estimate", "compute_metrics", "metric", "wide"]
 EFFICIENCY_WEIGHTS = {"success": 0.4, "throughput": 0.3, "tokens_per_second": 0.2, "duration": 0.1}
+
+
+def _define(
+    name: str, estimate: Callable[..., float | Estimate], *, unit: str, description: str, **arguments: object
+) -> None:
+    """A metric that is this estimate of a cell with these arguments."""
+
+    @metric(name, unit=unit, description=description)
+    def defined(cell: MetricCell) -> float | Estimate:
+        return estimate(cell, **arguments)
+
 
 # ------------------------------------------------------------------------------------------ counts
 
@@ -33,11 +52,7 @@ def _count(cell: MetricCell, status: str) -> float:
 
 
 def _rate(cell: MetricCell, status: str) -> Estimate:
-    return _proportion(cell.has("status", status), cell.clusters, "no sample")
-
-
-def _proportion(hits: NDArray[np.bool_], clusters: Ints, empty: str) -> Estimate:
-    return Estimate(float(hits.mean()), *share_interval(hits, clusters)) if len(hits) else Estimate.absent(empty)
+    return proportion(cell.has("status", status), cell.clusters, "no sample")
 
 
 @metric("samples", unit="samples", description="Requests in the cell, whatever came of them")
@@ -46,11 +61,15 @@ def samples_total(cell: MetricCell) -> float:
 
 
 for _status, _plural in (("completed", "completed"), ("failed", "failed"), ("timeout", "timeouts")):
-    metric(_plural, unit="samples", description=f"Samples with status {_status}")(partial(_count, status=_status))
+    _define(_plural, _count, status=_status, unit="samples", description=f"Samples with status {_status}")
 for _status, _name in (("completed", "success_rate"), ("failed", "error_rate"), ("timeout", "timeout_rate")):
-    metric(
-        _name, unit="share", description=f"Samples with status {_status} / all samples; Wilson interval over clusters"
-    )(partial(_rate, status=_status))
+    _define(
+        _name,
+        _rate,
+        status=_status,
+        unit="share",
+        description=f"Samples with status {_status} / all samples; Wilson interval over clusters",
+    )
 
 
 @metric(
@@ -61,7 +80,7 @@ for _status, _name in (("completed", "success_rate"), ("failed", "error_rate"), 
 def unparseable_rate(cell: MetricCell) -> Estimate:
     parsed = cell.column("parsed")
     known = cell.is_completed & np.isfinite(parsed)
-    return _proportion(parsed[known] == 0, cell.clusters[known], "no completed sample")
+    return proportion(parsed[known] == 0, cell.clusters[known], "no completed sample")
 
 
 @metric(
@@ -71,7 +90,7 @@ def unparseable_rate(cell: MetricCell) -> Estimate:
 )
 def capped_rate(cell: MetricCell) -> Estimate:
     capped = cell.has("done_reason", "length") | cell.has("done_reason", "loop")
-    return _proportion(capped[cell.is_completed], cell.clusters[cell.is_completed], "no completed sample")
+    return proportion(capped[cell.is_completed], cell.clusters[cell.is_completed], "no completed sample")
 
 
 # ------------------------------------------------------------------------------------------ episodes
@@ -89,7 +108,7 @@ def _episodes(cell: MetricCell) -> NDArray[np.bool_]:
 def tool_used_rate(cell: MetricCell) -> Estimate:
     calls = cell.column("tool_calls")
     known = _episodes(cell) & np.isfinite(calls)
-    return _proportion(calls[known] > 0, cell.clusters[known], "no episode with a tool that can be used")
+    return proportion(calls[known] > 0, cell.clusters[known], "no episode with a tool that can be used")
 
 
 @metric(
@@ -99,7 +118,7 @@ def tool_used_rate(cell: MetricCell) -> Estimate:
 )
 def limit_rate(cell: MetricCell) -> Estimate:
     known = _episodes(cell)
-    return _proportion(cell.has("done_reason", "limit")[known], cell.clusters[known], "no completed episode")
+    return proportion(cell.has("done_reason", "limit")[known], cell.clusters[known], "no completed episode")
 
 
 @metric(
@@ -116,100 +135,50 @@ def new_input_tokens_mean(cell: MetricCell) -> Estimate:
 # ------------------------------------------------------------------------------------------ duration
 
 
-def _summary(cell: MetricCell, column: str, what: Callable[[Floats], Any], least: int = 1) -> Estimate:
-    values = cell.completed(column)
-    if len(values) < least:
-        return Estimate.absent(_why_empty(cell, column, least))
-    note = (
-        f"{int(cell.is_timeout.sum())} timed out, not in it" if column == "duration_s" and cell.is_timeout.any() else ""
-    )
-    return Estimate(float(what(values)), note=note)
-
-
-def _why_empty(cell: MetricCell, column: str, least: int = 1) -> str:
-    if not cell.is_completed.any():
-        return "no completed sample"
-    known = len(cell.completed(column))
-    return f"needs at least {least} values, has {known}" if known else f"{column} is missing or impossible throughout"
-
-
-def _mean(cell: MetricCell, column: str) -> Estimate:
-    values = cell.completed(column)
-    if not len(values):
-        return Estimate.absent(_why_empty(cell, column))
-    clusters = cell.clusters_of(column)
-    low, high = mean_interval(values, clusters)
-    note = "" if np.isfinite(low) else _why_no_interval(values, clusters)
-    if column == "duration_s" and cell.is_timeout.any():
-        note = f"{int(cell.is_timeout.sum())} timed out, not in it" + (f"; {note}" if note else "")
-    return Estimate(float(values.mean()), low, high, note)
-
-
-def _why_no_interval(values: Floats, clusters: Ints) -> str:
-    if len(values) == 1:
-        return "no interval from one value"
-    return "no interval from one cluster" if len(np.unique(clusters)) == 1 else "no interval: all values are equal"
-
-
-def _percentile(ordered: Floats, clusters: Ints, q: float, cut: float = float("inf")) -> Estimate:
-    """A percentile of sorted values of which those from `cut` on may have become larger."""
-    n, needed = len(ordered), int(np.ceil(1 / min(q, 1 - q) - 1e-9))
-    if n < needed:
-        return Estimate.absent(f"needs {needed} samples, has {n}")
-    # a percentile between two values is known only where both are
-    if float(np.quantile(ordered, q, method="higher")) >= cut:
-        return Estimate.absent("lies beyond a timeout")
-    low, high = percentile_interval(ordered, clusters, q)
-    if not high < cut:
-        high = float("nan")
-    absent = [name for name, end in (("lower", low), ("upper", high)) if not np.isfinite(end)]
-    note = f"n is too small for the {' and '.join(absent)} end" if absent else ""
-    return Estimate(float(np.quantile(ordered, q)), low, high, note)
-
-
-def _duration_percentile(cell: MetricCell, q: float) -> Estimate:
-    ordered, clusters, cut = cell.durations
-    return _percentile(ordered, clusters, q, cut) if len(ordered) else Estimate.absent(_why_empty(cell, "duration_s"))
-
-
-def _first_token_percentile(cell: MetricCell, q: float) -> Estimate:
-    name = "time_to_first_token_s"
-    order = np.argsort(cell.completed(name), kind="stable")
-    ordered, clusters = cell.completed(name)[order], cell.clusters_of(name)[order]
-    return (
-        _percentile(ordered, clusters, q)
-        if len(ordered)
-        else Estimate.absent(_why_empty(cell, "time_to_first_token_s"))
-    )
-
-
-metric("duration_total", unit="s", description="Sum of durations of completed requests")(
-    partial(_summary, column="duration_s", what=np.sum)
+_define(
+    "duration_total",
+    summary_of,
+    column="duration_s",
+    what=np.sum,
+    unit="s",
+    description="Sum of durations of completed requests",
 )
-metric("duration_mean", unit="s", description="Mean duration of completed requests; t interval over clusters")(
-    partial(_mean, column="duration_s")
+_define(
+    "duration_mean",
+    mean_of,
+    column="duration_s",
+    unit="s",
+    description="Mean duration of completed requests; t interval over clusters",
 )
-metric("duration_std", unit="s", description="Standard deviation (n - 1) of durations of completed requests")(
-    partial(_summary, column="duration_s", what=partial(np.std, ddof=1), least=2)
+_define(
+    "duration_std",
+    summary_of,
+    column="duration_s",
+    what=partial(np.std, ddof=1),
+    least=2,
+    unit="s",
+    description="Standard deviation (n - 1) of durations of completed requests",
 )
-metric("duration_min", unit="s", description="Shortest completed request")(
-    partial(_summary, column="duration_s", what=np.min)
+_define(
+    "duration_min", summary_of, column="duration_s", what=np.min, unit="s", description="Shortest completed request"
 )
-metric("duration_max", unit="s", description="Longest completed request")(
-    partial(_summary, column="duration_s", what=np.max)
-)
+_define("duration_max", summary_of, column="duration_s", what=np.max, unit="s", description="Longest completed request")
 for _q in (25, 50, 75, 90, 95, 99):
-    metric(
+    _define(
         f"duration_p{_q}",
+        duration_percentile,
+        q=_q / 100,
         unit="s",
         description=f"{_q}th percentile of durations, timed-out ones counted as longer; order-statistic interval over clusters",
-    )(partial(_duration_percentile, q=_q / 100))
+    )
 for _q in (50, 90, 95, 99):
-    metric(
+    _define(
         f"time_to_first_token_p{_q}",
+        first_token_percentile,
+        q=_q / 100,
         unit="s",
         description=f"{_q}th percentile of times to the first token of completed requests; order-statistic interval over clusters",
-    )(partial(_first_token_percentile, q=_q / 100))
+    )
 
 
 for _column, _name, _text in (
@@ -220,7 +189,7 @@ for _column, _name, _text in (
     ("eval_s", "decode_mean", "Mean time to generate the answer"),
     ("tool_s", "tool_mean", "Mean run time of the tools behind the context, not amortised"),
 ):
-    metric(_name, unit="s", description=f"{_text}; t interval over clusters")(partial(_mean, column=_column))
+    _define(_name, mean_of, column=_column, unit="s", description=f"{_text}; t interval over clusters")
 
 
 # ------------------------------------------------------------------------------------------ tokens
@@ -229,7 +198,7 @@ for _column, _name, _text in (
     ("turns", "turns_mean", "Mean requests of an episode"),
     ("tool_calls", "tool_calls_mean", "Mean actions of an episode that the judged tool carried out"),
 ):
-    metric(_name, unit="", description=f"{_text}; t interval over clusters")(partial(_mean, column=_column))
+    _define(_name, mean_of, column=_column, unit="", description=f"{_text}; t interval over clusters")
 
 for _column, _text in (
     ("opening_tokens", "its first message, sent again with every turn"),
@@ -237,55 +206,65 @@ for _column, _text in (
     ("tool_result_tokens", "results of the judged tool, sent again with every later turn"),
     ("own_message_tokens", "the model's earlier messages"),
 ):
-    metric(
+    _define(
         f"{_column}_mean",
+        mean_of,
+        column=_column,
         unit="tokens",
         description=f"Mean prompt tokens of an episode that are {_text}; t interval over clusters",
-    )(partial(_mean, column=_column))
+    )
 
 for _kind in ("input", "output", "total"):
-    metric(f"{_kind}_tokens_sum", unit="tokens", description=f"Sum of {_kind} tokens of completed requests")(
-        partial(_summary, column=f"{_kind}_tokens", what=np.sum)
+    _define(
+        f"{_kind}_tokens_sum",
+        summary_of,
+        column=f"{_kind}_tokens",
+        what=np.sum,
+        unit="tokens",
+        description=f"Sum of {_kind} tokens of completed requests",
     )
-    metric(
+    _define(
         f"{_kind}_tokens_mean",
+        mean_of,
+        column=f"{_kind}_tokens",
         unit="tokens",
         description=f"Mean {_kind} tokens per completed request; t interval over clusters",
-    )(partial(_mean, column=f"{_kind}_tokens"))
+    )
 
-metric(
+_define(
     "reasoning_tokens_mean",
+    mean_of,
+    column=THOUGHTS,
     unit="tokens",
     description="Mean generated tokens that are thoughts, where the server counts them apart; t interval over clusters",
-)(partial(_mean, column=THOUGHTS))
-
-
-def _speed(cell: MetricCell, tokens: str, seconds: str, minus: str = "") -> Estimate:
-    count, time = cell.column(tokens), cell.column(seconds)
-    if minus:
-        count = count - np.nan_to_num(cell.column(minus))
-    use = cell.is_completed & np.isfinite(count) & np.isfinite(time)
-    total = float(time[use].sum())
-    if total > 0:
-        return Estimate(float(count[use].sum()) / total)
-    if use.any():
-        return Estimate.absent(f"{seconds} is zero throughout")
-    if len(cell.completed(tokens)) and len(cell.completed(seconds)):
-        return Estimate.absent(f"{tokens} and {seconds} are never known in the same sample")
-    return Estimate.absent(_why_empty(cell, seconds if len(cell.completed(tokens)) else tokens))
-
-
-metric("tokens_per_second", unit="tokens/s", description="Total tokens / duration, summed over completed requests")(
-    partial(_speed, tokens="total_tokens", seconds="duration_s")
 )
-metric("prefill_tokens_per_second", unit="tokens/s", description="Newly read prompt tokens / prefill time")(
-    partial(_speed, tokens="input_tokens", seconds="prompt_eval_s", minus="prompt_cached_tokens")
+
+
+_define(
+    "tokens_per_second",
+    per_second,
+    amount="total_tokens",
+    seconds="duration_s",
+    unit="tokens/s",
+    description="Total tokens / duration, summed over completed requests",
 )
-metric(
+_define(
+    "prefill_tokens_per_second",
+    per_second,
+    amount="input_tokens",
+    seconds="prompt_eval_s",
+    minus="prompt_cached_tokens",
+    unit="tokens/s",
+    description="Newly read prompt tokens / prefill time",
+)
+_define(
     "decode_tokens_per_second",
+    per_second,
+    amount="output_tokens",
+    seconds="eval_s",
     unit="tokens/s",
     description="Output tokens / decode time; Ollama leaves sampling and grammar out of that time, so it overstates speed",
-)(partial(_speed, tokens="output_tokens", seconds="eval_s"))
+)
 
 
 # ------------------------------------------------------------------------------------------ the machine
@@ -314,20 +293,45 @@ def peak_concurrency(cell: MetricCell) -> Estimate:
     return Estimate(float(peak)) if peak else Estimate.absent("start or duration unknown")
 
 
-metric(
+_define(
     "server_cpu_mean",
+    mean_of,
+    column="server_cpu_s",
     unit="s",
     description="Mean CPU time of the server process per completed request; t interval over clusters",
-)(partial(_mean, column="server_cpu_s"))
-metric("server_cores", unit="cores", description="CPU time of the server process / duration: cores it kept busy")(
-    partial(_speed, tokens="server_cpu_s", seconds="duration_s")
 )
-metric("server_peak_rss", unit="bytes", description="Largest resident memory of the server process seen")(
-    partial(_summary, column="server_peak_rss_bytes", what=np.max)
+_define(
+    "server_cores",
+    per_second,
+    amount="server_cpu_s",
+    seconds="duration_s",
+    unit="cores",
+    description="CPU time of the server process / duration: cores it kept busy",
 )
-metric(
-    "other_cores", unit="cores", description="CPU time of everything else on the machine / duration, while requests ran"
-)(partial(_speed, tokens="other_cpu_s", seconds="span_s"))
+_define(
+    "server_peak_rss",
+    summary_of,
+    column="server_peak_rss_bytes",
+    what=np.max,
+    unit="bytes",
+    description="Largest resident memory of the server process seen",
+)
+_define(
+    "other_cores",
+    per_second,
+    amount="other_cpu_s",
+    seconds="duration_s",
+    unit="cores",
+    description="CPU time of everything else on the machine / duration, while requests ran",
+)
+_define(
+    "other_cores",
+    per_second,
+    amount="other_cpu_s",
+    seconds="span_s",
+    unit="cores",
+    description="CPU time of everything else on the machine / duration, while requests ran",
+)
 
 
 # ------------------------------------------------------------------------------------------ quality
@@ -339,7 +343,7 @@ metric(
     description="Mean score; unparseable and timed-out answers count 0; t interval over clusters",
 )
 def quality(cell: MetricCell) -> Estimate:
-    score = _scores(cell)
+    score = scores_of(cell)
     known = np.isfinite(score)
     if not known.any():
         return Estimate.absent("no scored sample")
@@ -356,12 +360,6 @@ def quality(cell: MetricCell) -> Estimate:
     return Estimate(e.estimate, float(low), float(high), "; ".join(notes))
 
 
-def _scores(cell: MetricCell) -> Floats:
-    """The score of each sample; an answer that timed out is worth nothing."""
-    score = cell.column("score")
-    return np.where(cell.is_timeout & np.isnan(score), 0.0, score)
-
-
 @metric(
     "efficiency_score",
     unit="0..1",
@@ -372,7 +370,7 @@ def _scores(cell: MetricCell) -> Floats:
 def efficiency_score(cell: MetricCell) -> Estimate:
     if not cell.is_completed.any():
         return Estimate(0.0, note="no completed sample")
-    rate, speed = throughput(cell), _speed(cell, "total_tokens", "duration_s")
+    rate, speed = throughput(cell), per_second(cell, "total_tokens", "duration_s")
     seconds = cell.completed("duration_s")
     if not (np.isfinite(rate.value) and np.isfinite(speed.value) and len(seconds)):
         return Estimate.absent(rate.note or speed.note or "needs throughput, tokens and durations")
@@ -390,31 +388,39 @@ def efficiency(success: float, throughput: float, tokens_per_second: float, mean
     return float(sum(weight * min(max(parts[name], 0.0), 1.0) for name, weight in EFFICIENCY_WEIGHTS.items()))
 
 
-def _per_point(cell: MetricCell, columns: tuple[str, ...]) -> Estimate:
-    cost = sum((cell.column(name) for name in columns), start=np.zeros(len(cell)))
-    score = _scores(cell)
-    use = np.isfinite(cost) & np.isfinite(score)
-    points = float(score[use].sum())
-    if not use.any():
-        return Estimate.absent("no scored sample with known cost")
-    if not points > 0:
-        return Estimate.absent("no point of quality was earned")
-    left = int((np.isfinite(score) & ~use).sum())
-    return Estimate(float(cost[use].sum()) / points, note=f"cost unknown of {left}, not in it" if left else "")
-
-
-metric("money_sum", unit=MONEY, description="What completed requests cost at the prices of the run")(
-    partial(_summary, column="money", what=np.sum)
+_define(
+    "money_sum",
+    summary_of,
+    column="money",
+    what=np.sum,
+    unit=MONEY,
+    description="What completed requests cost at the prices of the run",
 )
-metric("money_mean", unit=MONEY, description="Mean cost of a completed request; t interval over clusters")(
-    partial(_mean, column="money")
+_define(
+    "money_mean",
+    mean_of,
+    column="money",
+    unit=MONEY,
+    description="Mean cost of a completed request; t interval over clusters",
 )
-metric("tokens_per_point", unit="tokens", description="Tokens spent (timed-out samples included) / sum of scores")(
-    partial(_per_point, columns=("total_tokens",))
+_define(
+    "tokens_per_point",
+    per_point,
+    columns=("total_tokens",),
+    unit="tokens",
+    description="Tokens spent (timed-out samples included) / sum of scores",
 )
-metric(
-    "seconds_per_point", unit="s", description="Seconds spent (all attempts, tools, timed-out samples) / sum of scores"
-)(partial(_per_point, columns=("attempts_s", "tool_s")))
-metric("money_per_point", unit=MONEY, description="Money spent (timed-out samples included) / sum of scores")(
-    partial(_per_point, columns=("money",))
+_define(
+    "seconds_per_point",
+    per_point,
+    columns=("attempts_s", "tool_s"),
+    unit="s",
+    description="Seconds spent (all attempts, tools, timed-out samples) / sum of scores",
+)
+_define(
+    "money_per_point",
+    per_point,
+    columns=("money",),
+    unit=MONEY,
+    description="Money spent (timed-out samples included) / sum of scores",
 )

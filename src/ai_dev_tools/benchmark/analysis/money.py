@@ -6,7 +6,6 @@ Prices are columns of the samples table.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -130,7 +129,7 @@ def _grown(more: Floats, price: Floats) -> Floats:
         return np.where((price > 0) & (more != 0), more * price, 0.0)
 
 
-def _void(table: pd.DataFrame) -> dict[str, Any]:
+def _void(table: pd.DataFrame) -> dict[str, NDArray[np.bool_] | pd.Categorical[str]]:
     tokens = table["void_tokens"].to_numpy() & pays_tokens(table)
     hours = table["void_time"].to_numpy() & pays_hours(table)
     why = np.where(hours, table["why_time"].cat.codes.to_numpy(), 0)

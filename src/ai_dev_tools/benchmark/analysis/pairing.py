@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ai_dev_tools.benchmark.analysis.money import has_prices, with_money
 from ai_dev_tools.benchmark.analysis.money import wasted as wasted_money
-from ai_dev_tools.benchmark.analysis.pairs import Pairs
+from ai_dev_tools.benchmark.analysis.pairs import Pairs, Rows
 from ai_dev_tools.benchmark.analysis.samples_table import CUT_OFF, LIMIT, LOOP, codes
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.plugins import (
@@ -339,9 +339,9 @@ def pair_up(
     return Pairs(pd.concat([pairs, pd.DataFrame(added, index=pairs.index)], axis=1), unpaired)
 
 
-def _flags(table: pd.DataFrame, left: NDArray[Any], right: NDArray[Any]) -> dict[str, Any]:
+def _flags(table: pd.DataFrame, left: Rows, right: Rows) -> dict[str, NDArray[np.bool_] | pd.Categorical[str]]:
     """Which pairs are void for each outcome, by which side, and by which check first."""
-    found: dict[str, Any] = {}
+    found: dict[str, NDArray[np.bool_] | pd.Categorical[str]] = {}
     for outcome in (*OUTCOMES, *([MONEY] if "void_money" in table else [])):
         name, why = f"void_{outcome}", table[f"why_{outcome}"].cat
         void, check = table[name].to_numpy(), why.codes.to_numpy()
@@ -351,7 +351,7 @@ def _flags(table: pd.DataFrame, left: NDArray[Any], right: NDArray[Any]) -> dict
     return found
 
 
-def _match(key: NDArray[np.int64], left: NDArray[Any], right: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], int]:
+def _match(key: NDArray[np.int64], left: Rows, right: Rows) -> tuple[Rows, Rows, int]:
     """Rows of both sides with equal key.
 
     Of duplicates the last one (the table is sorted, so the latest) counts.

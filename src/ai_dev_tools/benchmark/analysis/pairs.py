@@ -29,9 +29,9 @@ class Pairs:
         self._rows: Rows | None = None
         self._columns: dict[str, NDArray[Any]] = {}
 
-    def part(self, rows: NDArray[Any]) -> Pairs:
+    def part(self, rows: Rows | NDArray[np.bool_]) -> Pairs:
         """Some of the pairs, by mask or by position."""
-        inside = np.flatnonzero(rows) if rows.dtype == bool else rows
+        inside = np.flatnonzero(rows) if rows.dtype == bool else np.asarray(rows, dtype=np.intp)
         if rows.dtype == bool and len(inside) == len(self):
             return self
         part = Pairs.__new__(Pairs)

@@ -23,7 +23,7 @@ def records(table: pd.DataFrame) -> list[Row]:
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
-def _plain(column: pd.Series) -> list[Any]:
+def _plain(column: pd.Series) -> list[object]:
     """The values of a column as Python's own, None if one is missing."""
     values, missing = column.astype(object).tolist(), column.isna().tolist()
     return [

@@ -5,10 +5,9 @@ Order matters because floating-point sums depend on it: after `prepare`, the sam
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.records.prices import PRICES
@@ -67,7 +66,7 @@ def prepare(samples: pd.DataFrame) -> pd.DataFrame:
     if missing := [name for name in REQUIRED if name not in samples.columns]:
         raise ConfigurationError(f"the samples table has no column {', '.join(missing)}", remedy="Make the table again")
     samples = samples.rename(columns={old: new for old, new in RENAMED.items() if new not in samples.columns})
-    columns: dict[str, Any] = {name: _text(samples, name) for name in TEXT}
+    columns: dict[str, pd.Series | NDArray[np.float64]] = {name: _text(samples, name) for name in TEXT}
     columns |= {name: _number(samples, name) for name in NUMBERS}
     columns["parsed"] = _truth(samples)
     table = pd.DataFrame(columns, index=pd.RangeIndex(len(samples)))
@@ -104,7 +103,7 @@ def _text(samples: pd.DataFrame, name: str) -> pd.Series:
     return column.cat.rename_categories(lambda value: str(value)).cat.set_categories(categories)
 
 
-def _number(samples: pd.DataFrame, name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _number(samples: pd.DataFrame, name: str) -> NDArray[np.float64]:
     if name not in samples.columns:
         return np.full(len(samples), 0.0 if name in _ZERO_IF_MISSING else np.nan)
     numbers = pd.to_numeric(samples[name], errors="coerce")
@@ -180,7 +179,7 @@ def levels(column: pd.Series) -> list[str]:
     return [str(column.cat.categories[code]) for code in np.unique(column.cat.codes) if code >= 0]
 
 
-def codes(table: pd.DataFrame, names: list[str]) -> np.ndarray[Any, np.dtype[np.int64]]:
+def codes(table: pd.DataFrame, names: list[str]) -> NDArray[np.int64]:
     """One integer per row that is equal exactly where all the named columns are equal.
 
     Sorted as the columns sort.

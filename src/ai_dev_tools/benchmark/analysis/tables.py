@@ -6,7 +6,6 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -37,7 +36,7 @@ def write_tables(
     plans: Path,
     outputs: Mapping[str, Path],
     reference: str,
-    thresholds: Mapping[str, Any],
+    thresholds: Mapping[str, float],
     plugins: Sequence[str] = (),
     shown: str = "tools",
     plan: str | None = None,

@@ -91,7 +91,7 @@ def with_tool_failures(judged: Judgement, samples: pd.DataFrame, blocks: Iterabl
                 arms[place] = _arm(samples, *place, messages)
             failures.append(arms[place].failed(row["task"], row[arm] if arm == "reference" else ""))
         failed = [each for each in failures if each]
-        rows.append(_told({str(name): value for name, value in row.items()}, failed))
+        rows.append(_with_failure({str(name): value for name, value in row.items()}, failed))
         profile, claim, models, task = (str(row[name]) for name in KEY)
         key: Key = (profile, claim, models, task)
         reasons += reason_rows(key, [*failed, *known.get(key, [])])
@@ -120,7 +120,7 @@ def _arm(samples: pd.DataFrame, profile: str, model: str, name: str, messages: M
     )
 
 
-def _told(row: Row, failures: Sequence[Reason]) -> Row:
+def _with_failure(row: Row, failures: Sequence[Reason]) -> Row:
     if not failures:
         return row | {"tool_failure": ""}
     said = joined(failures)

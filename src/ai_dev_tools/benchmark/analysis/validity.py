@@ -20,8 +20,10 @@ from ai_dev_tools.benchmark.analysis.samples_table import CUT_OFF, LOOP, codes
 from ai_dev_tools.benchmark.config.thresholds import ValidityThresholds
 from ai_dev_tools.benchmark.plugins import OUTCOMES, check
 
+Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
-Checked = tuple[Any, Any]
+Checked = tuple[Floats, Any]
+"""Values and flags: an array of truth values, or one of pandas in which some are missing."""
 REFERENCE = "baseline"
 """The arm that others are held against where nobody says another one: `plan.reference` of the settings."""
 DEFAULTS = ValidityThresholds()
@@ -51,7 +53,7 @@ def _answered(samples: pd.DataFrame) -> Bools:
     return ~_is(samples, "status", "failed")
 
 
-def _known(values: NDArray[Any], flagged: NDArray[Any], applies: NDArray[Any] | None = None) -> Checked:
+def _known(values: Floats, flagged: Bools, applies: Bools | None = None) -> Checked:
     """Values and flags; a flag is missing where the value is, and False where the check does not apply."""
     result = pd.array(np.asarray(flagged, dtype=bool), dtype="boolean")
     unknown = ~np.isfinite(values)
@@ -177,7 +179,7 @@ def offload_changed(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Ch
     "retried",
     voids=("time",),
     unit="attempts",
-    description="More than one attempt: the time holds failed tries and pauses",
+    description="More than one attempt: the time includes failed ones and pauses",
 )
 def retried(samples: pd.DataFrame, thresholds: ValidityThresholds) -> Checked:
     attempts = samples["attempts"].to_numpy()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -106,7 +106,7 @@ def measure_claims(
 def judge(measured: Iterable[MeasuredPlan]) -> Judgement:
     """Judge every claim that was measured."""
     judged = [candidate for plan in measured for candidate in decide(plan.candidates, plan.limits)]
-    checks: list[tuple[Any, ...]] = []
+    checks: list[tuple[object, ...]] = []
     reasons: list[Row] = []
     for c in judged:
         key = (c.in_force.plan.profile, c.claim.id, c.model, c.task)

@@ -11,8 +11,9 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
+from ai_dev_tools.benchmark._util.json_values import JsonFields
 from ai_dev_tools.benchmark.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def usual_format(stream: TextIO) -> str:
     return "console" if stream.isatty() else "json"
 
 
-def read_report(report_folder: Path) -> dict[str, Any]:
+def read_report(report_folder: Path) -> JsonFields:
     """The content of a folder's report.json.
 
     Raises:
@@ -92,7 +93,7 @@ def read_report(report_folder: Path) -> dict[str, Any]:
     """
     path = report_folder / "report.json"
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content: JsonFields = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"{path} cannot be read ({error})", remedy="Make the report again") from None
     return content

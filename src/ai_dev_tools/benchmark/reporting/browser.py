@@ -71,7 +71,7 @@ def browser_data(samples: Iterable[Sample], prompts: Prompts) -> BrowserData:
             part, name = [], f"samples-{len([n for n in data.parts if n.startswith('samples-')])}"
             data.parts[name] = part
         prompt = prompts.get((sample.task, sample.case, sample.approach))
-        part.append(_detail(sample, prompt, where.place(sample)))
+        part.append(_detail(sample, prompt, where.find(sample)))
         text = [sample.model, sample.task, sample.case, sample.approach, sample.status]
         numbers = [sample.sample, sample.repeat, sample.score, sample.total_tokens, sample.duration_s]
         rows.append(
@@ -89,7 +89,7 @@ class _PromptParts:
         self._places: dict[tuple[str, str, str], tuple[int, int]] = {}
         self._number, self._bytes = -1, PROMPT_BYTES_PER_PART
 
-    def place(self, sample: Sample) -> tuple[int, int] | None:
+    def find(self, sample: Sample) -> tuple[int, int] | None:
         """(part, position) of a sample's prompt; None if it no longer exists."""
         key = (sample.task, sample.case, sample.approach)
         prompt = self._prompts.get(key)

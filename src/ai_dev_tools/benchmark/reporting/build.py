@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from ai_dev_tools.benchmark._util.text import Number, is_missing
+from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.records.about import RunAbout
 from ai_dev_tools.benchmark.records.prices import MONEY
@@ -147,6 +147,6 @@ def _plain(value: Number) -> float | None:
     return None if is_missing(value) else float(value)
 
 
-def _with_old_name(row: Mapping[str, Any]) -> dict[str, Any]:
+def _with_old_name(row: Row) -> dict[str, object]:
     """A row with both `endpoint` and `outcome`: within a version of the schema, no field is renamed."""
     return {**row, "endpoint": row["outcome"]}

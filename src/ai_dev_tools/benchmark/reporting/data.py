@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pandas as pd
@@ -169,7 +168,7 @@ class RunData:
         """A row of the comparisons table against the reference; empty when there is none."""
         return self._comparisons.get((name, approach, model, task), {})
 
-    def why(self, verdict: Mapping[str, Any]) -> list[Reason]:
+    def why(self, verdict: Row) -> list[Reason]:
         """The reasons of a row of the verdicts table; of an earlier version, which has no table of them, from its text."""
         if not len(self.reasons):
             return earlier_reasons(str(verdict.get("reasons") or ""))
@@ -324,7 +323,7 @@ def plain_float(value: Number) -> float:
     return float("nan") if is_missing(value) else float(value)
 
 
-def settles_nothing(row: Mapping[str, Any], names: tuple[str, str, str] = ("value", "low", "high")) -> bool:
+def settles_nothing(row: Row, names: tuple[str, str, str] = ("value", "low", "high")) -> bool:
     """Whether nothing can be concluded from an estimate.
 
     There is none, its interval is open, or it rests on too few clusters.

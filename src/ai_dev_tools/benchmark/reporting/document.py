@@ -5,21 +5,21 @@ Texts are plain; each format escapes them its own way.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal, TypedDict
 
 import pandas as pd
 
 from ai_dev_tools.benchmark._util import text
+from ai_dev_tools.benchmark.analysis.rows import Row
 
-Row = Mapping[str, Any]
 RANK = "_rank"
 """Key of a row that says how much it tells; no column, so that no format prints it."""
 DETAIL, QUIET = "detail", "quiet"
 
 
-def ranked(row: Row, *, main: bool, quiet: bool = False) -> dict[str, Any]:
+def ranked(row: Row, *, main: bool, quiet: bool = False) -> Row:
     """A row that says how much it tells."""
     return {**row, RANK: QUIET if quiet else "" if main else DETAIL}
 
@@ -88,6 +88,20 @@ class Table:
         return sum(row.get(RANK) == QUIET for row in self.rows)
 
 
+class PlotOptions(TypedDict, total=False):
+    """How a figure is drawn.
+
+    Attributes:
+        margin: edge of the grey band around 1, a ratio below it.
+        xlabel: what the horizontal axis shows.
+        xlim: its ends.
+    """
+
+    margin: float
+    xlabel: str
+    xlim: tuple[float, float]
+
+
 @dataclass(frozen=True)
 class Figure:
     """A picture of `data`, drawn by the plot named `plot`. `alt` says in words what a reader would see."""
@@ -98,7 +112,7 @@ class Figure:
     alt: str
     plot: str
     data: pd.DataFrame
-    options: Mapping[str, object] = field(default_factory=dict)
+    options: PlotOptions = field(default_factory=PlotOptions)
 
 
 @dataclass(frozen=True)

@@ -9,17 +9,17 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
+from ai_dev_tools.benchmark._util.json_values import JsonFields
 from ai_dev_tools.benchmark._util.text import listing, percent
 from ai_dev_tools.benchmark.endpoints.chat import Accepted
 from ai_dev_tools.benchmark.execution.provenance import accepted_before, hardware
 from ai_dev_tools.benchmark.records.sessions import read_sessions
 
 PACKAGES = ("ai-dev-tools-benchmark", "snakemake", "pandas", "scipy", "statsmodels", "matplotlib", "xllamacpp")
-Session = dict[str, Any]
+Session = JsonFields
 GENERATED = "%Y-%m-%d %H:%M:%S UTC"
 
 

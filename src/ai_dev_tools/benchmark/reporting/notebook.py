@@ -7,7 +7,7 @@ import copy
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nbformat.v4 as v4
 
@@ -18,6 +18,9 @@ from ai_dev_tools.benchmark.reporting.data import RunData, read_run
 from ai_dev_tools.benchmark.reporting.document import Figure, Report
 from ai_dev_tools.benchmark.reporting.figures.pictures import picture
 from ai_dev_tools.benchmark.reporting.formats import html
+
+if TYPE_CHECKING:
+    from nbformat.notebooknode import NotebookNode
 
 PLUGINS = "load_plugins"
 """What the notebook finds in `about` in addition to the settings: the plugins to load, which are never an archive's."""
@@ -91,7 +94,7 @@ def open_report(
     return OpenReport(data, Path(figures) if figures else None)
 
 
-def only_shows(notebook: Any) -> bool:
+def only_shows(notebook: NotebookNode) -> bool:
     """Whether a notebook only opens the report and shows parts of it, as this package's does."""
     sources = [cell.source.strip() for cell in notebook.cells if cell.cell_type == "code"]
     return all(source == OPENING or _is_plain(source) for source in sources)
@@ -108,7 +111,7 @@ def _is_plain(source: str) -> bool:
         return False
 
 
-def shown(notebook: Any, run: OpenReport) -> Any:
+def shown(notebook: NotebookNode, run: OpenReport) -> NotebookNode:
     """The notebook with what its cells show, without a kernel.
 
     Args:
@@ -121,7 +124,7 @@ def shown(notebook: Any, run: OpenReport) -> Any:
     return cells
 
 
-def executed(notebook: Any, run: OpenReport, parameters: Mapping[str, object]) -> tuple[Any, str]:
+def executed(notebook: NotebookNode, run: OpenReport, parameters: Mapping[str, object]) -> tuple[NotebookNode, str]:
     """The notebook as papermill leaves it, made without starting a kernel.
 
     With a cell of parameters, and with what its cells show.
@@ -147,7 +150,7 @@ def executed(notebook: Any, run: OpenReport, parameters: Mapping[str, object]) -
     return cells, ""
 
 
-def with_parameters(notebook: Any, parameters: Mapping[str, object]) -> Any:
+def with_parameters(notebook: NotebookNode, parameters: Mapping[str, object]) -> NotebookNode:
     """The notebook with these values behind its cell tagged `parameters`.
 
     They replace those of an earlier execution.
@@ -161,12 +164,12 @@ def with_parameters(notebook: Any, parameters: Mapping[str, object]) -> Any:
     return cells
 
 
-def tags(cell: Any) -> list[str]:
+def tags(cell: NotebookNode) -> list[str]:
     """The tags of a cell."""
     return list(cell["metadata"].get("tags", []))
 
 
-def outputs(source: str, run: OpenReport, count: int | None = None) -> list[Any]:
+def outputs(source: str, run: OpenReport, count: int | None = None) -> list[NotebookNode]:
     """What a cell of a notebook that only shows has for outputs.
 
     Args:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ai_dev_tools.benchmark._util.scratch import scratch_folder
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
@@ -35,6 +35,10 @@ from ai_dev_tools.benchmark.reporting.figures.pictures import figure_csv
 from ai_dev_tools.benchmark.reporting.formats import badge, console, html, junit, markdown, own, structured
 from ai_dev_tools.benchmark.reporting.machine import Made
 from ai_dev_tools.benchmark.reporting.notebook import PLUGINS, OpenReport, executed, only_shows, shown, tags
+
+if TYPE_CHECKING:
+    from nbformat.notebooknode import NotebookNode
+    from traitlets.config import Config
 
 MOST_SOCKET_PATH = 80
 MOST_FIGURE_ROWS = 5000
@@ -195,7 +199,7 @@ def html_page(notebook: Path, report: Report, payload: Payload) -> str:
     return html.document(report, converted(cells) if body is None else body, payload.scripts, payload.side_files)
 
 
-def shown_html(cells: Any) -> str | None:
+def shown_html(cells: NotebookNode) -> str | None:
     """What `converted` makes of a notebook that only shows parts of the report.
 
     None if it shows more.
@@ -213,7 +217,7 @@ def shown_html(cells: Any) -> str | None:
     return "".join(parts)
 
 
-def converted(cells: Any) -> str:
+def converted(cells: NotebookNode) -> str:
     """An executed notebook as HTML, by nbconvert.
 
     Importing it takes half a second, which the shipped notebook does not need.
@@ -233,7 +237,7 @@ def converted(cells: Any) -> str:
 
 
 def execute_notebook(
-    notebook: Path, output: Path, parameters: Mapping[str, Any], run: OpenReport | None = None
+    notebook: Path, output: Path, parameters: Mapping[str, object], run: OpenReport | None = None
 ) -> None:
     """Run a notebook with parameters and write the executed one.
 
@@ -274,7 +278,7 @@ def execute_notebook(
             raise _cell_failed(notebook, output, f"{name}: {value}") from None
 
 
-def _write_notebook(cells: Any, failed: str, notebook: Path, output: Path) -> None:
+def _write_notebook(cells: NotebookNode, failed: str, notebook: Path, output: Path) -> None:
     """Write an executed notebook, and then raise if a cell of it failed."""
     import nbformat
 
@@ -288,13 +292,13 @@ def _cell_failed(notebook: Path, output: Path, said: str) -> BenchmarkError:
     return BenchmarkError(f"{notebook}: a cell failed: {said}", remedy=f"See {output}")
 
 
-def _require_notebook(path: Path) -> Any:
+def _require_notebook(path: Path) -> NotebookNode:
     """The notebook; a file that is not one is refused before anything runs."""
     import nbformat
 
     try:
         read: Any = nbformat.read
-        cells = read(str(path), as_version=4)
+        cells: NotebookNode = read(str(path), as_version=4)
         nbformat.validate(cells)
     except Exception as error:  # nbformat raises whatever the file's content makes it stumble over
         said = (str(error).splitlines() or [type(error).__name__])[0][:120]
@@ -302,7 +306,7 @@ def _require_notebook(path: Path) -> Any:
     return cells
 
 
-def _transport(folder: Path) -> Any:
+def _transport(folder: Path) -> Config:
     """Talk to the kernel over sockets in a private folder instead of TCP.
 
     Only if the folder's name is short enough for a socket.

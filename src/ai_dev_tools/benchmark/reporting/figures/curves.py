@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,12 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from ai_dev_tools.benchmark.reporting.document import PlotOptions
 from ai_dev_tools.benchmark.reporting.figures.drawing import (
     COLOURS,
     DASHES,
     MUTED,
     PAPER,
     WIDTH,
+    Dash,
     place_legend,
     plain_log,
     plot,
@@ -32,7 +33,7 @@ TICK_GAP = 0.09
 
 
 @plot("breakeven")
-def breakeven(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> None:
+def breakeven(figure: Figure, data: pd.DataFrame, options: PlotOptions) -> None:
     """Net time saved by questions per tool run; columns: task, series, questions, net_s, low, high."""
     tasks = list(dict.fromkeys(data["task"]))
     names = list(dict.fromkeys(data["series"]))
@@ -59,7 +60,7 @@ def breakeven(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) ->
 
 
 @plot("scaling")
-def scaling(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> None:
+def scaling(figure: Figure, data: pd.DataFrame, options: PlotOptions) -> None:
     """Measures by model size; columns: panel, run, approach, size (billions of parameters), value.
 
     A run's points are filled in the first run and hollow in others; lines join the means of equal sizes.
@@ -94,7 +95,7 @@ def scaling(figure: Figure, data: pd.DataFrame, options: Mapping[str, Any]) -> N
     place_legend(figure, entries)
 
 
-def _sized_line(axes: Axes, part: pd.DataFrame, look: tuple[str, str, Any], place: int) -> None:
+def _sized_line(axes: Axes, part: pd.DataFrame, look: tuple[str, str, Dash], place: int) -> None:
     """One arm of one run: its points, and a line through the means of equal sizes."""
     if not len(part):
         return

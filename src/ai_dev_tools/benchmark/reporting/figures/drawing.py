@@ -13,10 +13,11 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import pandas as pd
 from matplotlib import rc_context
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -25,6 +26,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from ai_dev_tools.benchmark._util.text import visible
 from ai_dev_tools.benchmark.plugins import PLOTS, plot
 from ai_dev_tools.benchmark.prompts.approaches import APPROACHES
+from ai_dev_tools.benchmark.reporting.document import PlotOptions
 from ai_dev_tools.benchmark.reporting.figures.tips import TITLE, with_tips
 
 __all__ = ["plot"]
@@ -33,7 +35,8 @@ WIDTH = 10.6
 INK, MUTED, GRID, PAPER = "#1c2024", "#5c636b", "#d9dde2", "#ffffff"
 COLOURS = ("#0072b2", "#d55e00", "#6f7780", "#008563", "#b4569a", "#8f6c00", "#3f8fc4")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-DASHES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 3)))
+Dash: TypeAlias = "str | tuple[int, tuple[int, ...]]"
+DASHES: tuple[Dash, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 3)))
 FIRST = tuple(name for name, arm in APPROACHES.items() if arm.built_in)
 THEMED = {INK: "--ink", MUTED: "--muted", GRID: "--line", PAPER: "--paper"} | {
     colour: f"--series-{number}" for number, colour in enumerate(COLOURS)
@@ -80,7 +83,7 @@ def registered() -> tuple[str, ...]:
     return tuple(PLOTS)
 
 
-def draw(name: str, data: pd.DataFrame, options: Mapping[str, Any] | None = None) -> Figure:
+def draw(name: str, data: pd.DataFrame, options: PlotOptions | None = None) -> Figure:
     """The drawn figure.
 
     Raises:
@@ -89,7 +92,7 @@ def draw(name: str, data: pd.DataFrame, options: Mapping[str, Any] | None = None
     function = PLOTS.find(name).function
     with rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, 3.4), layout=ConstrainedLayoutEngine(wspace=PANEL_GAP))
-        function(figure, data, options or {})
+        function(figure, data, options or PlotOptions())
         return figure
 
 
@@ -155,7 +158,7 @@ def series_order(names: Sequence[str]) -> list[str]:
     return [*known, *sorted(set(names) - set(known))]
 
 
-def series_look(name: str, names: Sequence[str]) -> tuple[str, str, Any]:
+def series_look(name: str, names: Sequence[str]) -> tuple[str, str, Dash]:
     """Colour, marker and line style of an arm or other series."""
     fixed = list(FIRST) if set(names) & set(FIRST) else []
     every = [*fixed, *(other for other in names if other not in fixed)]
@@ -175,7 +178,7 @@ def show_legend(figure: Figure, axes: Axes) -> None:
     place_legend(figure, dict(zip(labels, handles, strict=True)))
 
 
-def place_legend(figure: Figure, entries: Mapping[str, Any]) -> None:
+def place_legend(figure: Figure, entries: Mapping[str, Artist]) -> None:
     """These handles by label above the figure: in one line where they fit, else in columns of equal width."""
     if entries:
         widest = max(len(label) for label in entries)

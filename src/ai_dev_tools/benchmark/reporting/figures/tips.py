@@ -12,8 +12,10 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from ai_dev_tools.benchmark._util.text import interval, number, plural, xml_text
+from ai_dev_tools.benchmark.reporting.document import PlotOptions
 
 MOST_TIPS = 400
 """Most marks of one series that have a title; in a larger one, this many are spread evenly."""
@@ -21,6 +23,7 @@ UNSEEN = 0.001
 """Opacity of a mark that only the pointer finds; 0 would not be drawn at all."""
 TITLE = re.compile(r"(<title>.*?</title>)", re.DOTALL)
 Row = Mapping[Any, Any]
+"""A row of a table as pandas gives it: only the column says what a value is."""
 _TIPS: WeakKeyDictionary[Figure, dict[str, Sequence[str]]] = WeakKeyDictionary()
 _MARK = re.compile(r"<(use|path)\b([^>]*)/>")
 _EDGE = re.compile(r"<g\b|</g>")
@@ -37,7 +40,7 @@ def tip(artist: Artist, texts: Sequence[str]) -> None:
         known[name] = list(texts)
 
 
-def hover(axes: Axes, x: Any, y: Any, texts: Sequence[str], size: float = 9) -> None:
+def hover(axes: Axes, x: ArrayLike, y: ArrayLike, texts: Sequence[str], size: float = 9) -> None:
     """Unseen marks at these places, larger than what is drawn there, so that a pointer finds them."""
     across, up = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     known = np.flatnonzero(np.isfinite(across) & np.isfinite(up))
@@ -86,7 +89,7 @@ def _titled(group: str, texts: Sequence[str]) -> str:
     return "".join([*pieces, group[last:]])
 
 
-def forest_tip(row: Row, panel: Any) -> str:
+def forest_tip(row: Row, panel: object) -> str:
     """What a row of the forest plot says, in numbers."""
     clusters = row.get("clusters")
     counted = "" if clusters is None or np.isnan(clusters) else f", {plural(int(clusters), 'cluster')}"
@@ -94,7 +97,7 @@ def forest_tip(row: Row, panel: Any) -> str:
     return f"{row['label']}, {panel}: ratio {number(row['ratio'], 3)} (95 %: {ends}){counted}"
 
 
-def pareto_tip(row: Row, panel: Any) -> str:
+def pareto_tip(row: Row, panel: object) -> str:
     """An arm's cost and quality in numbers."""
     where = "all tasks" if row["overall"] else str(row.get("task", ""))
     digits = 2 if "second" in str(panel) else 0
@@ -103,7 +106,7 @@ def pareto_tip(row: Row, panel: Any) -> str:
     return f"{who}: quality {number(row['quality'], 3)} (95 %: {ends}), {number(row['cost'], digits)} {panel}"
 
 
-def strip_tip(row: Row, options: Row) -> str:
+def strip_tip(row: Row, options: PlotOptions) -> str:
     """Which request a dot is, and its value."""
     case = f", {row['case']}" if "case" in row else ""
     cut = " or more (cut off)" if row["censored"] else ""
@@ -122,12 +125,12 @@ def dots_tip(row: Row) -> str:
     return f"{row['row']}, {row['approach']}: {number(row['value'], 3)} (95 %: {interval(row['low'], row['high'], 3)})"
 
 
-def ecdf_tip(approach: str, value: float, share: float, panel: Any) -> str:
+def ecdf_tip(approach: str, value: float, share: float, panel: object) -> str:
     """How many requests of an arm take at most this."""
     return f"{approach}: {100 * share:.0f} % take at most {number(value, 2 if value < 100 else 0)} {panel}"
 
 
-def stack_tip(bar: Any, part: Any, value: float, panel: Any) -> str:
+def stack_tip(bar: object, part: object, value: float, panel: object) -> str:
     """How much a part of a bar is."""
     return f"{bar}, {part}: {number(value, 2)} {panel}"
 

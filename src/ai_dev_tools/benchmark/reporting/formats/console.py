@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from ai_dev_tools.benchmark._util.json_values import JsonFields
 from ai_dev_tools.benchmark._util.text import interval, is_missing, number, visible
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.records.prices import MONEY
@@ -22,7 +22,7 @@ STYLES = {"saves": "bold green", "costs": "bold red", "inconclusive": "bold yell
 WIDTH = 110
 
 
-def summary(content: Mapping[str, Any]) -> Group:
+def summary(content: JsonFields) -> Group:
     """The result of a run in short, from its report.json.
 
     Verdicts, reasons, figures, and the next command.
@@ -62,7 +62,7 @@ def _line(text: str) -> Text:
     return Text(visible(text, keep_lines=False))
 
 
-def _verdicts(content: Mapping[str, Any]) -> list[RenderableType]:
+def _verdicts(content: JsonFields) -> list[RenderableType]:
     """Each verdict with its ratio and its reasons."""
     if not content["verdicts"]:
         return [Text("   none")]
@@ -80,7 +80,7 @@ def _verdicts(content: Mapping[str, Any]) -> list[RenderableType]:
     return lines
 
 
-def _ranking(content: Mapping[str, Any]) -> list[RenderableType]:
+def _ranking(content: JsonFields) -> list[RenderableType]:
     """Several tools, one line each; nothing for a single one."""
     rows = (content.get("tables", {}).get("ranking") or {}).get("rows", [])
     if not rows:
@@ -100,7 +100,7 @@ def _ranking(content: Mapping[str, Any]) -> list[RenderableType]:
     return [Text(""), Text("Ranking of the tools:", style="bold"), Padding(table, (0, 0, 0, 3))]
 
 
-def _span(row: Mapping[str, Any], name: str) -> str:
+def _span(row: JsonFields, name: str) -> str:
     """A value with its interval and the sign of its verdict."""
     sign = str(row.get(f"{name}_verdict") or "")[:1]
     return (
@@ -108,7 +108,7 @@ def _span(row: Mapping[str, Any], name: str) -> str:
     )
 
 
-def _overall(overall: Mapping[str, Any]) -> list[Text]:
+def _overall(overall: JsonFields) -> list[Text]:
     def shown(key: str, digits: int, scale: float = 1.0, unit: str = "") -> str:
         value = overall.get(key)
         return "not available" if is_missing(value) else number(scale * float(value or 0), digits) + unit
@@ -125,7 +125,7 @@ def _notice(notice: Mapping[str, str]) -> Text:
     return Text(f"! {visible(notice['text'], keep_lines=False)}\n", style=style)
 
 
-def _verdict(verdict: Mapping[str, Any]) -> Text:
+def _verdict(verdict: JsonFields) -> Text:
     text = Text("   ")
     text.append(
         f"{document.SIGNS.get(verdict['word'], '◐')} {verdict['word']}", style=STYLES.get(verdict["word"], "bold")
@@ -153,7 +153,7 @@ def as_text(renderable: RenderableType, colour: bool = False, width: int = WIDTH
     return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
 
 
-def render(report: document.Report, content: Mapping[str, Any]) -> str:
+def render(report: document.Report, content: JsonFields) -> str:
     """report.txt: the summary, then the main rows of the tables."""
     parts = [as_text(summary(content))]
     for section in brief(report, ("samples",)).sections:

@@ -6,10 +6,11 @@ Foreign text can forge neither markup nor a table.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
 
+from ai_dev_tools.benchmark._util.json_values import JsonFields
 from ai_dev_tools.benchmark._util.text import is_missing, number, visible
 from ai_dev_tools.benchmark.reporting import document
 from ai_dev_tools.benchmark.reporting.data import is_claimed
@@ -72,7 +73,7 @@ def _known(report: document.Report) -> str:
     return "\n\n".join(parts)
 
 
-def known_comparisons(content: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def known_comparisons(content: JsonFields) -> Iterator[tuple[str, JsonFields]]:
     """The known percentages of every tool's arm, each under the names of the two arms that it compares.
 
     Args:

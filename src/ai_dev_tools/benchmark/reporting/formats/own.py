@@ -7,13 +7,12 @@ Filters: `number(digits)`, `percent(digits)`, `visible`, and `md` for foreign te
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from jinja2 import StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
 
+from ai_dev_tools.benchmark._util.json_values import JsonFields
 from ai_dev_tools.benchmark._util.text import number, percent, visible
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.reporting.data import RunData
@@ -38,7 +37,7 @@ def output_name(template: Path) -> str:
     return name
 
 
-def render(template: Path, report: Report, content: Mapping[str, Any], data: RunData) -> str:
+def render(template: Path, report: Report, content: JsonFields, data: RunData) -> str:
     """The template, filled in within the limits of all templates.
 
     Raises:

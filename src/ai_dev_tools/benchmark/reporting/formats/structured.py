@@ -6,14 +6,14 @@ import csv
 import io
 import math
 from collections.abc import Iterable
-from typing import Any
 
+from ai_dev_tools.benchmark._util.json_values import Json, JsonFields
 from ai_dev_tools.benchmark._util.text import is_missing, visible
 from ai_dev_tools.benchmark.records.table_files import guarded
 from ai_dev_tools.benchmark.reporting import document
 
 
-def render(report: document.Report, version: int) -> dict[str, Any]:
+def render(report: document.Report, version: int) -> JsonFields:
     """The content of report.json; every number as the tables have it, missing and infinite ones as None.
 
     Args:
@@ -29,11 +29,11 @@ def render(report: document.Report, version: int) -> dict[str, Any]:
         **contents(report),
         **report.more,
     }
-    plain: dict[str, Any] = jsonable(content)
+    plain: JsonFields = jsonable(content)
     return plain
 
 
-def contents(page: document.Page) -> dict[str, Any]:
+def contents(page: document.Page) -> JsonFields:
     """What any page says, by kind: notices of its first section, verdicts, tables, figures, compact facts."""
     return {
         "notices": [
@@ -52,7 +52,7 @@ def _in_short(report: document.Report) -> dict[str, str] | None:
     return None if found is None else {"text": found.text, "next": found.advice, "command": found.command}
 
 
-def _verdict(verdict: document.Verdict) -> dict[str, Any]:
+def _verdict(verdict: document.Verdict) -> dict[str, str]:
     return {
         "claim": verdict.claim,
         "statement": verdict.statement,
@@ -67,7 +67,7 @@ def _verdict(verdict: document.Verdict) -> dict[str, Any]:
     }
 
 
-def _table(table: document.Table) -> dict[str, Any]:
+def _table(table: document.Table) -> JsonFields:
     return {
         "title": table.title,
         "caption": table.caption,
@@ -76,7 +76,7 @@ def _table(table: document.Table) -> dict[str, Any]:
     }
 
 
-def jsonable(value: object) -> Any:
+def jsonable(value: object) -> Json:
     """The value with JSON's types only: NaN and infinities become None, numpy's numbers Python's."""
     if isinstance(value, dict):
         return {str(key): jsonable(item) for key, item in value.items()}
@@ -96,7 +96,7 @@ def csv_cell(value: object) -> object:
     return guarded(visible(value))
 
 
-def csv_text(names: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+def csv_text(names: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     """A CSV file with a header."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")

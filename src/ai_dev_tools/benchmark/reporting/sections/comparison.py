@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Hashable, Mapping
 
 import pandas as pd
 
@@ -14,7 +13,7 @@ from ai_dev_tools.benchmark.plugins import is_agent
 from ai_dev_tools.benchmark.records.names import figure_id
 from ai_dev_tools.benchmark.records.prices import MONEY
 from ai_dev_tools.benchmark.reporting.data import REFERENCE, RunData, plain_float, settles_nothing
-from ai_dev_tools.benchmark.reporting.document import Column, Figure, Prose, Section, Table, ranked
+from ai_dev_tools.benchmark.reporting.document import Block, Column, Figure, Prose, Section, Table, ranked
 from ai_dev_tools.benchmark.reporting.sections.controls import controls_table
 
 MOST_SPOKEN = 4
@@ -71,7 +70,7 @@ def comparison(data: RunData) -> Section:
                     shown = {**found, "task": named, "comparison": name.replace("_", " ")}
                     main = task == ALL and approach in data.compared and name in ("tokens", "time", MONEY, "quality")
                     rows.append(ranked(shown, main=main, quiet=settles_nothing(found)))
-    blocks: list[Any] = [_forest(data, approach) for approach in data.compared]
+    blocks: list[Block | None] = [_forest(data, approach) for approach in data.compared]
     caption = (
         "Every row compares the same cases, pair by pair. A ratio below 1 is cheaper. Only the verdicts above "
         "are conclusions; everything here is exploratory."
@@ -136,7 +135,7 @@ def _ratios(data: RunData, approach: str) -> pd.DataFrame:
 
 def _over_all_tasks(data: RunData, approach: str, model: str) -> str:
     """`Over all tasks on llama3.2:1b: tokens ratio 0.617 (…); time ratio 0.712 (…).`"""
-    heads = [f"{name} {_spoken(data.comparison(name, approach, model=model))}" for name in _panels(data)]
+    heads = [f"{name} {_in_words(data.comparison(name, approach, model=model))}" for name in _panels(data)]
     return f"Over all tasks on {model}: {'; '.join(heads)}."
 
 
@@ -154,7 +153,7 @@ def _settled(table: pd.DataFrame, margin: float, panels: Mapping[str, str]) -> s
     return f"Of {number(every)} rows of single tasks, {'; '.join(parts)}. "
 
 
-def _spoken(row: Row) -> str:
+def _in_words(row: Row) -> str:
     if is_missing(row.get("value")):
         return "cannot be compared"
     ends = (
@@ -231,7 +230,7 @@ def _points(data: RunData) -> pd.DataFrame:
 
 def _front(table: pd.DataFrame) -> pd.Series:
     """Points over all tasks that no other point of their panel beats in both cost and quality."""
-    best: set[Any] = set()
+    best: set[Hashable] = set()
     for _, part in table[table["overall"]].groupby("panel", sort=False):
         for index, row in part.iterrows():
             beaten = (

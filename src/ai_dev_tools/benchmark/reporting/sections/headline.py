@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from ai_dev_tools.benchmark._util.text import interval, is_missing, listing, number, percent, plural, signed
+from ai_dev_tools.benchmark._util.text import Number, interval, is_missing, listing, number, percent, plural, signed
 from ai_dev_tools.benchmark.analysis.reasons import Reason, earlier_reasons
+from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.analysis.wording import ONE_REPOSITORY
 from ai_dev_tools.benchmark.records.prices import MONEY, money
@@ -46,19 +46,19 @@ def count_words(items: tuple[Verdict, ...]) -> str:
     )
 
 
-def _could_find(row: Mapping[str, Any]) -> str:
+def _could_find(row: Row) -> str:
     """Of which ratio a run like this one would say "saves"; the power column is for a ratio of 0.80."""
     chance = f"0.80 with {percent(row['power'], 0)}"
     mde = row.get("mde_ratio")
     return f"a ratio of {number(mde, 2)} (80 % power), {chance}" if not is_missing(mde) else f"a ratio of {chance}"
 
 
-def _quality(row: Mapping[str, Any], name: str) -> str:
+def _quality(row: Row, name: str) -> str:
     return f"{signed(row.get(f'{name}_difference'), 3)} (at worst {signed(row.get(f'{name}_bound'), 3)})"
 
 
 def verdict_of(
-    row: Mapping[str, Any],
+    row: Row,
     arms: list[Unread] | None = None,
     amounts: str = "",
     reasons: Sequence[Reason] = (),
@@ -71,7 +71,7 @@ def verdict_of(
     """
     thing, word = str(row["outcome"]), row["verdict"] or "inconclusive"
     fewer = "fewer" if thing == "tokens" else "less"
-    change: Any = None if row.get("tool_failure") else row.get("change_percent")
+    change: Number = None if row.get("tool_failure") else row.get("change_percent")
     if failure := str(row.get("tool_failure") or ""):
         headline = _failed(reasons) or _failed(earlier_reasons(failure)) or failure
     elif is_missing(change):
@@ -122,7 +122,7 @@ def _failed(reasons: Sequence[Reason]) -> str:
     return "; ".join(each.text.removesuffix(f": {each.values.get('message')}") for each in failures)
 
 
-def paid(data: RunData, row: Mapping[str, Any]) -> str:
+def paid(data: RunData, row: Row) -> str:
     """`0.42 USD instead of 0.61 USD`: a thousand mean requests of both arms.
 
     Empty for other outcomes.
@@ -130,7 +130,9 @@ def paid(data: RunData, row: Mapping[str, Any]) -> str:
     if row["outcome"] != MONEY or not data.currency:
         return ""
     arms = (str(row[arm]) for arm in ("approach", "reference"))
-    means: list[Any] = [data.metric("money_mean", model=str(row["models"]), approach=arm).get("value") for arm in arms]
+    means: list[Number] = [
+        data.metric("money_mean", model=str(row["models"]), approach=arm).get("value") for arm in arms
+    ]
     if any(map(is_missing, means)):
         return ""
     ours, other = (money(1000 * float(mean), data.currency) for mean in means)

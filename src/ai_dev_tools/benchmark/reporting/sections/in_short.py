@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-from ai_dev_tools.benchmark._util.text import is_missing, listing, number, plural, signed
+from ai_dev_tools.benchmark._util.text import Number, is_missing, listing, number, plural, signed
 from ai_dev_tools.benchmark.analysis.reasons import Code
+from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.plugins import AGENT, AGENT_FLOOR, TOOL_PREFIX, agent_tool_of, is_agent, reference_for
 from ai_dev_tools.benchmark.reporting.data import RunData, records
@@ -29,7 +30,7 @@ class Judged:
         noun: what is used where there is one: findings, or an agent's tool.
     """
 
-    row: Mapping[str, Any]
+    row: Row
     tool: str
     model: str
     reasons: tuple[Meaning, ...]
@@ -69,7 +70,7 @@ class Judged:
     @property
     def amount(self) -> str:
         """`57.9 % fewer tokens`, empty if nothing was measured."""
-        change: Any = self.row.get("change_percent")
+        change: Number = self.row.get("change_percent")
         if is_missing(change) or self.row.get("tool_failure"):
             return ""
         return f"{number(abs(change), 1)} % {self.fewer if change > 0 else 'more'} {self.thing}"
@@ -276,7 +277,7 @@ def _short(claim: Judged) -> str:
     return f"{claim.amount.removesuffix(f' {claim.thing}')} ({claim.interval})"
 
 
-def _interval(low: Any, high: Any, fewer: str) -> str:
+def _interval(low: Number, high: Number, fewer: str) -> str:
     """The interval of a ratio as percent fewer and more."""
     if is_missing(low) or is_missing(high) or float(high) == float("inf"):
         return "no usable interval"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from ai_dev_tools.benchmark._util.text import is_missing, listing, number
+from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.config.written import spell
 from ai_dev_tools.benchmark.plugins import is_agent, what_a_claim_needs
 from ai_dev_tools.benchmark.records.model_size import parameters, recorded_size
@@ -42,7 +42,7 @@ ORDER = (
 """Steps in the order in which they help: the first that any claim needs is named."""
 Step = tuple[str, str]
 """Advice, and the command that follows it; empty if no single command does."""
-Claim = tuple[Mapping[str, Any], Sequence[Meaning]]
+Claim = tuple[Row, Sequence[Meaning]]
 
 
 def next_step(data: RunData, claims: Sequence[Claim]) -> Step:
@@ -92,7 +92,7 @@ def small_models(data: RunData) -> list[str]:
     return [model for model, size in sizes.items() if size is not None and size <= MOST_DEMO_SIZE]
 
 
-def command(data: RunData, target: str = "", **changes: Any) -> str:
+def command(data: RunData, target: str = "", **changes: object) -> str:
     """The Snakemake call of this run with other settings."""
     settings = {"profile": data.profile, **data.given, **changes}
     pairs = [f"{key}={spell(value)}" for key, value in settings.items()]
@@ -155,10 +155,10 @@ def _under_a_new_name(data: RunData, claims: Sequence[Claim]) -> str:
     name = f"{data.profile}-again"
     known = data.given.get("profiles")
     profiles = {**(known if isinstance(known, Mapping) else {}), name: {"extends": data.profile}}
-    changes: dict[str, Any] = {"profile": name, "profiles": profiles}
+    changes: dict[str, object] = {"profile": name, "profiles": profiles}
     if most := _samples_that_decide(data, claims):
         changes["samples"] = most
-    return command(data, **changes)
+    return command(data, "", **changes)
 
 
 def _pairs(data: RunData, _: Sequence[Claim]) -> Step:

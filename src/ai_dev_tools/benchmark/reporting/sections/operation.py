@@ -56,7 +56,7 @@ def errors(data: RunData) -> Section:
                 "approach": approach,
                 "count": len(part),
                 "where": samples_link(status=status, model=model, task=task, approach=approach),
-                "message": _said(said[status, name, model, task, approach]),
+                "message": _most_frequent(said[status, name, model, task, approach]),
                 "rerun": "asks again" if name in ASKED_AGAIN else "keeps it",
                 "cases": listing(sorted(set(part["case"])), 5),
             }
@@ -91,7 +91,7 @@ def errors(data: RunData) -> Section:
     return Section("errors", "Errors and skipped cases", (failed, left_out, words))
 
 
-def _said(messages: Counter[str]) -> str:
+def _most_frequent(messages: Counter[str]) -> str:
     """The most frequent message, shortened, and how many others there are."""
     known = [text for text, _ in messages.most_common() if text]
     if not known:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from ai_dev_tools.benchmark._util.text import is_missing
 from ai_dev_tools.benchmark.analysis.rows import Row
@@ -50,7 +49,7 @@ CAPTION = (
 
 def ranking(data: RunData) -> Iterator[Table]:
     """One row per tool and model; nothing for a single tool."""
-    judged: dict[tuple[str, str], dict[str, Mapping[str, Any]]] = {}
+    judged: dict[tuple[str, str], dict[str, Row]] = {}
     for row in records(data.verdicts):
         if row["task"] == ALL:
             judged.setdefault((str(row["models"]), str(row["approach"])), {})[str(row["outcome"])] = row
@@ -69,7 +68,7 @@ def ranking(data: RunData) -> Iterator[Table]:
     yield Table("ranking", "Ranking of the tools", caption, columns, rows)
 
 
-def _order(row: Mapping[str, Any]) -> tuple[int, float]:
+def _order(row: Row) -> tuple[int, float]:
     """Where a tool stands by its word and its ratio."""
     word = "invalid" if row.get("tool_failure") else str(row.get("verdict") or "inconclusive")
     place = ("saves", "inconclusive", "costs", "invalid").index(word) if word in SIGNS else 3
@@ -94,7 +93,7 @@ def _row(data: RunData, model: str, approach: str, found: Mapping[str, Mapping[s
     }
 
 
-def _break_even(data: RunData, model: str, approach: str) -> Mapping[str, Any]:
+def _break_even(data: RunData, model: str, approach: str) -> Row:
     for row in records(data.break_even):
         if (row["model"], row["task"], row["approach"]) == (model, ALL, approach):
             return row
