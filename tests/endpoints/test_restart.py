@@ -16,7 +16,7 @@ import pytest
 
 from ai_dev_tools.benchmark._util.processes import start_time
 from ai_dev_tools.benchmark.errors import EndpointConnectionError, ModelError
-from ai_dev_tools.benchmark.execution import MAX_RESTARTS, run_block, stock
+from ai_dev_tools.benchmark.execution import MAX_RESTARTS, block_work, run_block
 from ai_dev_tools.benchmark.execution import progress as progress_module
 from ai_dev_tools.benchmark.execution import request as measure
 from ai_dev_tools.benchmark.execution.progress import BlockProgress
@@ -64,8 +64,8 @@ class Killer:
         self.killed: list[int] = []
         self._finished = 0
         self._begun = time.time()
-        self._write = stock.write_sample
-        monkeypatch.setattr(stock, "write_sample", self._write_and_kill)
+        self._write = block_work.write_sample
+        monkeypatch.setattr(block_work, "write_sample", self._write_and_kill)
 
     def _write_and_kill(self, path: Path, sample: Sample) -> None:
         self._write(path, sample)

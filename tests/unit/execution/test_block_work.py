@@ -1,4 +1,4 @@
-"""Taking stock: a rerun asks exactly what is missing or no longer matches, and deletes nothing."""
+"""The work of a block: a rerun asks exactly what is missing or no longer matches, and deletes nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.execution import ask_block
-from ai_dev_tools.benchmark.execution.stock import Kept, retryable
+from ai_dev_tools.benchmark.execution.block_work import Kept, retryable
 from ai_dev_tools.benchmark.records.block import PluginRef
 from ai_dev_tools.benchmark.records.sample import Sample, SampleError, read_sample, write_sample
 from support.bench import Bench

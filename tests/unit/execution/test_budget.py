@@ -18,7 +18,7 @@ from ai_dev_tools.benchmark.errors import (
     EndpointConnectionError,
     RequestTimeoutError,
 )
-from ai_dev_tools.benchmark.execution.purse import Purse, paid_for, spent_so_far
+from ai_dev_tools.benchmark.execution.budget import BudgetAccount, paid_for, spent_so_far
 from ai_dev_tools.benchmark.execution.request import chat_of
 from ai_dev_tools.benchmark.records.block import cells
 from ai_dev_tools.benchmark.records.prices import Budget, Rates
@@ -39,14 +39,14 @@ def budget(amount: float, **rates: Rates) -> Budget:
 def worst(bench: Bench) -> float:
     """The worst case of any of its requests."""
     block = bench.block()
-    purse, given = Purse(budget(1), bench.folder, "fake:1b"), prompts(block)
+    account, given = BudgetAccount(budget(1), bench.folder, "fake:1b"), prompts(block)
     chats = (chat_of(block, cell, given[cell.case, cell.approach], 0) for cell in cells(block))
-    return max(purse.worst_case(chat, 10) for chat in chats)
+    return max(account.worst_case(chat, 10) for chat in chats)
 
 
 RED = {"colour": "red"}
 READING = (action("list_files", path=""), action("read_file", path="sky.py", start=1), answer(RED))
-WORST = Purse(budget(1), Path(), "fake:1b").worst_case(CHAT, 10)
+WORST = BudgetAccount(budget(1), Path(), "fake:1b").worst_case(CHAT, 10)
 
 
 def total(bench: Bench) -> float:
@@ -62,9 +62,9 @@ def answered(reply: Reply, read: int = 30, written: int = 5) -> None:
 
 
 def test_a_request_is_held_at_its_worst_case_and_then_costs_what_it_came_to(tmp_path: Path) -> None:
-    purse = Purse(budget(1000), tmp_path, "fake:1b")
+    account = BudgetAccount(budget(1000), tmp_path, "fake:1b")
     reply = Reply()
-    with purse.paying(CHAT, 10, reply):
+    with account.paying(CHAT, 10, reply):
         assert spent_so_far(tmp_path, RATES) == WORST
         answered(reply)
     assert spent_so_far(tmp_path, RATES) == 35
@@ -74,17 +74,17 @@ def test_one_that_could_exceed_the_budget_is_not_sent(tmp_path: Path) -> None:
     said = f"0.00 USD of the budget of {WORST - 1:.2f} USD .* may cost up to {WORST:.2f} USD"
     with (
         pytest.raises(BudgetReached, match=said),
-        Purse(budget(WORST - 1), tmp_path, "fake:1b").paying(CHAT, 10, Reply()),
+        BudgetAccount(budget(WORST - 1), tmp_path, "fake:1b").paying(CHAT, 10, Reply()),
     ):
         pytest.fail("it was sent")
     reply = Reply()
-    with Purse(budget(WORST), tmp_path, "fake:1b").paying(CHAT, 10, reply):
+    with BudgetAccount(budget(WORST), tmp_path, "fake:1b").paying(CHAT, 10, reply):
         answered(reply)
 
 
 @pytest.mark.parametrize("in_another_job", [False, True])
 def test_a_request_waits_for_those_in_flight_since_they_may_come_to_less(tmp_path: Path, in_another_job: bool) -> None:
-    first, other = (Purse(budget(1.5 * WORST), tmp_path, "fake:1b") for _ in range(2))
+    first, other = (BudgetAccount(budget(1.5 * WORST), tmp_path, "fake:1b") for _ in range(2))
     sent = threading.Event()
 
     def second() -> None:
@@ -105,7 +105,7 @@ def test_a_request_waits_for_those_in_flight_since_they_may_come_to_less(tmp_pat
 
 
 def test_a_block_begins_only_when_it_is_known_what_those_of_other_jobs_came_to(tmp_path: Path) -> None:
-    one, other = (Purse(budget(1.5 * WORST), tmp_path, "fake:1b") for _ in range(2))
+    one, other = (BudgetAccount(budget(1.5 * WORST), tmp_path, "fake:1b") for _ in range(2))
     begins = threading.Thread(target=other.require, args=(CHAT, 10))
     reply = Reply()
     with one.paying(CHAT, 10, reply):
@@ -117,7 +117,7 @@ def test_a_block_begins_only_when_it_is_known_what_those_of_other_jobs_came_to(t
 
 
 def test_where_those_in_flight_come_to_their_worst_case_the_budget_is_reached(tmp_path: Path) -> None:
-    one, other = (Purse(budget(2 * WORST - 1), tmp_path, "fake:1b") for _ in range(2))
+    one, other = (BudgetAccount(budget(2 * WORST - 1), tmp_path, "fake:1b") for _ in range(2))
     found: list[str] = []
 
     def second() -> None:
@@ -136,11 +136,11 @@ HOLDS = """
 import sys, time
 from pathlib import Path
 from ai_dev_tools.benchmark.endpoints.chat import Chat, Reply
-from ai_dev_tools.benchmark.execution.purse import Purse
+from ai_dev_tools.benchmark.execution.budget import BudgetAccount
 from ai_dev_tools.benchmark.records.prices import Budget, Rates
 
 chat = Chat("fake:1b", "x" * 100, {}, {"num_predict": 50})
-with Purse(Budget(1000, "USD", {"fake:1b": Rates(1e6, 1e6)}), Path(sys.argv[1]), "fake:1b").paying(chat, 10, Reply()):
+with BudgetAccount(Budget(1000, "USD", {"fake:1b": Rates(1e6, 1e6)}), Path(sys.argv[1]), "fake:1b").paying(chat, 10, Reply()):
     print("sent", flush=True)
     time.sleep(60)
 """
@@ -154,25 +154,25 @@ def test_what_a_killed_job_held_stays_held_and_is_not_waited_for(tmp_path: Path)
     assert spent_so_far(tmp_path, RATES) == WORST
     with (
         pytest.raises(BudgetReached, match=f"{WORST:.2f} USD of the budget"),
-        Purse(budget(1.5 * WORST), tmp_path, "fake:1b").paying(CHAT, 10, Reply()),
+        BudgetAccount(budget(1.5 * WORST), tmp_path, "fake:1b").paying(CHAT, 10, Reply()),
     ):
         pytest.fail("it was sent")
 
 
 def test_a_disk_that_is_full_when_an_answer_is_there_loses_nothing_and_nobody_waits_for_ever(tmp_path: Path) -> None:
-    purse = Purse(budget(1.5 * WORST), tmp_path, "fake:1b")
+    account = BudgetAccount(budget(1.5 * WORST), tmp_path, "fake:1b")
     said: list[str] = []
 
     def second() -> None:
         try:
-            with purse.paying(CHAT, 10, Reply()):
+            with account.paying(CHAT, 10, Reply()):
                 pytest.fail("it was sent")
         except ConfigurationError as error:
             said.append(str(error))
 
     waiting = threading.Thread(target=second, daemon=True)
     reply = Reply()
-    with purse.paying(CHAT, 10, reply):
+    with account.paying(CHAT, 10, reply):
         waiting.start()
         waiting.join(0.05)
         (tmp_path / "spent.json").unlink()
@@ -197,7 +197,7 @@ def test_what_nobody_counted_costs_its_worst_case_if_it_may_have_been_charged(
     tmp_path: Path, error: BaseException, pieces: int, paid: float
 ) -> None:
     reply = Reply(pieces=pieces)
-    with pytest.raises(type(error)), Purse(budget(1000), tmp_path, "fake:1b").paying(CHAT, 10, reply):
+    with pytest.raises(type(error)), BudgetAccount(budget(1000), tmp_path, "fake:1b").paying(CHAT, 10, reply):
         raise error
     assert spent_so_far(tmp_path, RATES) == paid
 
@@ -208,15 +208,15 @@ def test_the_worst_case_is_a_token_for_each_byte_and_an_answer_of_full_length() 
 
 def test_the_context_window_bounds_the_worst_case(tmp_path: Path) -> None:
     small = Chat("fake:1b", "x" * 10_000, {}, {"num_predict": 50, "num_ctx": 512})
-    assert Purse(budget(1), tmp_path, "fake:1b").worst_case(small, 10) == 512 + 50
+    assert BudgetAccount(budget(1), tmp_path, "fake:1b").worst_case(small, 10) == 512 + 50
 
 
 def test_an_hour_of_ones_own_machine_is_paid_by_the_seconds(tmp_path: Path) -> None:
     hourly = Budget(100, "EUR", {"m": Rates(per_hour=3600.0)})
-    purse = Purse(hourly, tmp_path, "m")
-    assert purse.worst_case(CHAT, 10) == 10
+    account = BudgetAccount(hourly, tmp_path, "m")
+    assert account.worst_case(CHAT, 10) == 10
     reply = Reply(duration_s=2.5)
-    with purse.paying(CHAT, 10, reply):
+    with account.paying(CHAT, 10, reply):
         answered(reply)
     assert spent_so_far(tmp_path, hourly.rates) == pytest.approx(2.5)
 
@@ -227,8 +227,8 @@ def test_an_hour_of_ones_own_machine_is_paid_by_the_seconds(tmp_path: Path) -> N
 def test_a_damaged_file_is_counted_again_from_the_samples(tmp_path: Path, bench: Bench, content: bytes) -> None:
     bench.run()
     (bench.folder / "spent.json").write_bytes(content)
-    purse = Purse(budget(1e6), bench.folder, "fake:1b")
-    purse.require(CHAT, 10)
+    account = BudgetAccount(budget(1e6), bench.folder, "fake:1b")
+    account.require(CHAT, 10)
     assert spent_so_far(bench.folder, RATES) == total(bench) > 0
 
 
@@ -296,7 +296,7 @@ def test_several_requests_at_once_stay_below_the_budget(bench: Bench) -> None:
 def test_what_a_run_without_a_budget_spent_in_between_counts(bench: Bench) -> None:
     stopped(bench, worst(bench))
     bench.run()
-    Purse(budget(1e6), bench.folder, "fake:1b").require(CHAT, 10)
+    BudgetAccount(budget(1e6), bench.folder, "fake:1b").require(CHAT, 10)
     noted = json.loads((bench.folder / "spent.json").read_text())["money"]
     assert noted >= total(bench)
 
@@ -313,7 +313,9 @@ def test_an_episode_that_cannot_be_paid_to_its_end_is_no_sample(bench: Bench) ->
     given = episode_prompts(bench.block(**design))
     block = bench.block(**design)
     (cell,) = cells(block)
-    first = Purse(budget(1), bench.folder, "fake:1b").worst_case(chat_of(block, cell, given["one", "agent"], 0), 10)
+    first = BudgetAccount(budget(1), bench.folder, "fake:1b").worst_case(
+        chat_of(block, cell, given["one", "agent"], 0), 10
+    )
     with pytest.raises(BudgetReached, match="0 of 1 requests of this run are answered, 1 are missing"):
         bench.run(given, budget=budget(first + 200), **design)
     assert bench.samples_there() == []

@@ -13,7 +13,7 @@ import pytest
 
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, ReadyEndpoint, endpoint_kind
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, EndpointConnectionError
-from ai_dev_tools.benchmark.execution import run_block, stock
+from ai_dev_tools.benchmark.execution import block_work, run_block
 from ai_dev_tools.benchmark.execution.threads import FAILURES_IN_A_ROW
 from ai_dev_tools.benchmark.records.sample import Sample, read_sample, write_sample
 from support.bench import Bench, Reply, breaking_off
@@ -125,7 +125,7 @@ def test_a_sample_that_is_being_written_when_a_run_is_stopped_is_waited_for(
         time.sleep(0.5)
         write_sample(path, sample)
 
-    monkeypatch.setattr(stock, "write_sample", slowly)
+    monkeypatch.setattr(block_work, "write_sample", slowly)
     wanted = bench.block()
     run_block(wanted, prompts(wanted), bench.lines.append, stop)
     assert bench.files() == ["fake-1b/colours/baseline/0.json"]

@@ -20,13 +20,8 @@ from ai_dev_tools.benchmark._util import own_programs
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, ReadyEndpoint, endpoint_kind, metering
 from ai_dev_tools.benchmark.endpoints.metering import Meter
 from ai_dev_tools.benchmark.execution import run_block
-from ai_dev_tools.benchmark.prompts.containment import (
-    Contained,
-    Limits,
-    bubblewrap_problem,
-    fresh_run_folder,
-    tool_environment,
-)
+from ai_dev_tools.benchmark.prompts.containment import Contained, Limits, bubblewrap_problem
+from ai_dev_tools.benchmark.prompts.run_folder import fresh_run_folder, tool_environment
 from fakes.ollama import FakeOllama
 from support.making import block, prompts
 

@@ -23,7 +23,7 @@ from ai_dev_tools.benchmark.endpoints.openai_client import OpenAIClient
 from ai_dev_tools.benchmark.errors import BenchmarkError, BudgetReached, ConfigurationError, ModelError, OverloadedError
 from ai_dev_tools.benchmark.execution import request as measure
 from ai_dev_tools.benchmark.execution import run_block
-from ai_dev_tools.benchmark.execution.purse import Purse, paid_for, spent_so_far
+from ai_dev_tools.benchmark.execution.budget import BudgetAccount, paid_for, spent_so_far
 from ai_dev_tools.benchmark.records.block import Block, cells, request_digest
 from ai_dev_tools.benchmark.records.prices import Budget, Rates
 from ai_dev_tools.benchmark.records.sample import Sample
@@ -335,10 +335,10 @@ def test_cached_tokens_are_paid_at_their_own_price_and_counted_once(tmp_path: Pa
 
 def test_a_prompt_is_paid_in_full_where_the_server_is_not_told_how_long_the_context_may_be(tmp_path: Path) -> None:
     long = Asked("fake:1b", "x" * 50_000, None, {"num_ctx": 512, "num_predict": 10})
-    purse = Purse(Budget(40_000, "EUR", {"fake:1b": Rates(input=1e6, output=1e6)}), tmp_path, "fake:1b")
+    account = BudgetAccount(Budget(40_000, "EUR", {"fake:1b": Rates(input=1e6, output=1e6)}), tmp_path, "fake:1b")
     with FakeOpenAI() as fake:
         client = OpenAIClient(fake.url)
-        client.payer = purse
+        client.payer = account
         with pytest.raises(BudgetReached, match=r"may cost up to 50,\d+\.00 EUR"):
             client.ask(long, 10, Reply())
         assert fake.asked == []

@@ -16,10 +16,10 @@ from ai_dev_tools.benchmark.endpoints.metering import Meter
 from ai_dev_tools.benchmark.endpoints.pacing import Pace
 from ai_dev_tools.benchmark.errors import BudgetReached, EndpointConnectionError
 from ai_dev_tools.benchmark.execution import slots
+from ai_dev_tools.benchmark.execution.block_work import Log, Work, ask_again, find_missing, require_scores, retryable
 from ai_dev_tools.benchmark.execution.progress import BlockProgress, samples_kept
 from ai_dev_tools.benchmark.execution.provenance import ModelMonitor
 from ai_dev_tools.benchmark.execution.request import chat_of, one_token
-from ai_dev_tools.benchmark.execution.stock import Log, Work, ask_again, require_scores, retryable, take_stock
 from ai_dev_tools.benchmark.execution.threads import RequestThreads
 from ai_dev_tools.benchmark.execution.warming import is_warm, warm_up
 from ai_dev_tools.benchmark.plugins import load_plugins
@@ -64,7 +64,7 @@ def ask_block(
     if block.plugins:
         load_plugins(plugin.name for plugin in block.plugins)
     work = Work(block, prompts)
-    take_stock(work, log, only)
+    find_missing(work, log, only)
     if work.missing:
         _require_means(work)
         with open_endpoint(block.endpoint) as endpoint:
@@ -106,12 +106,12 @@ def _ask_if_model_changed(work: Work, endpoint: ReadyEndpoint, log: Log) -> None
 
 def _require_means(work: Work) -> None:
     """End before a server is started if not even the next request can be paid."""
-    if work.purse is None:
+    if work.account is None:
         return
     cell, block = work.missing[0], work.block
     prompt = work.prompt(cell)
     try:
-        work.purse.require(chat_of(block, cell, prompt, 0), prompt.timeout_s or block.timeout_s)
+        work.account.require(chat_of(block, cell, prompt, 0), prompt.timeout_s or block.timeout_s)
     except BudgetReached as error:
         raise _over_budget(work, error) from None
 

@@ -12,8 +12,8 @@ import threading
 from pathlib import Path
 
 from ai_dev_tools.benchmark.execution import ask_block
+from ai_dev_tools.benchmark.execution.block_work import retryable
 from ai_dev_tools.benchmark.execution.job import Say, end_in_order, job
-from ai_dev_tools.benchmark.execution.stock import retryable
 from ai_dev_tools.benchmark.prompts import read_prompts
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.block import Block

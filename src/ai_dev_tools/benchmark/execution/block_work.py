@@ -14,7 +14,7 @@ import msgspec
 
 from ai_dev_tools.benchmark.endpoints.metering import is_disturbed
 from ai_dev_tools.benchmark.errors import ASKED_AGAIN, ConfigurationError
-from ai_dev_tools.benchmark.execution.purse import Purse
+from ai_dev_tools.benchmark.execution.budget import BudgetAccount
 from ai_dev_tools.benchmark.execution.recording import score_of, unasked
 from ai_dev_tools.benchmark.execution.request import digest_of
 from ai_dev_tools.benchmark.prompts import SKIPPED, Prompt
@@ -70,13 +70,13 @@ class Work:
     done: dict[tuple[str, int], Kept] = field(default_factory=dict)
     missing: deque[PlannedRequest] = field(default_factory=deque)
     skipped: int = 0
-    purse: Purse | None = None
+    account: BudgetAccount | None = None
     """What requests are paid from, if the run has a budget."""
     _alike: dict[Kept, Kept] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.block.budget is not None:
-            self.purse = Purse(self.block.budget, Path(self.block.results), self.block.model)
+            self.account = BudgetAccount(self.block.budget, Path(self.block.results), self.block.model)
 
     def prompt(self, cell: PlannedRequest) -> Prompt:
         try:
@@ -140,7 +140,7 @@ def _asked_again(kept: Kept, retry: str) -> bool:
     return retry == "all" or kept.error_class in ASKED_AGAIN
 
 
-def take_stock(work: Work, log: Log, only: tuple[str, int] | None) -> None:
+def find_missing(work: Work, log: Log, only: tuple[str, int] | None) -> None:
     """Sort cells into done and missing. Samples that no longer match are set aside, never deleted."""
     remove_unfinished(Path(work.block.results) / "samples" / paths.safe_model(work.block.model) / work.block.task)
     for cell in each_cell(work.block):
@@ -170,10 +170,10 @@ def take_stock(work: Work, log: Log, only: tuple[str, int] | None) -> None:
         else:
             work.missing.append(cell)
     if work.block.retry == "pairs" and only is None:
-        _part_pairs(work, log)
+        _ask_parted_pairs_again(work, log)
 
 
-def _part_pairs(work: Work, log: Log) -> None:
+def _ask_parted_pairs_again(work: Work, log: Log) -> None:
     """Ask all arms of a case again unless one session asked them all.
 
     Times from two sessions do not make a pair.

@@ -43,7 +43,7 @@ class Spent(msgspec.Struct, forbid_unknown_fields=True):
     rates: dict[str, Rates]
 
 
-class Purse:
+class BudgetAccount:
     """What the requests of one block are paid from.
 
     Args:
@@ -74,7 +74,7 @@ class Purse:
             error = raised
             raise
         finally:
-            self._settle(flight, self._paid(reply, worst, error) - worst)
+            self._settle(flight, self._settled_cost(reply, worst, error) - worst)
 
     def require(self, chat: Chat, timeout_s: float) -> None:
         """Raise BudgetReached if not even this request can be paid."""
@@ -150,7 +150,7 @@ class Purse:
         read = prompt if window is None else min(prompt, int(window))
         return self._rates.money(read, 0, int(chat.options.get("num_predict") or window or read), timeout_s)
 
-    def _paid(self, reply: Reply, worst: float, error: BaseException | None) -> float:
+    def _settled_cost(self, reply: Reply, worst: float, error: BaseException | None) -> float:
         """What a request came to; the worst case if something came and nobody counted it."""
         read, written = (_count(reply.final.get(key)) for key in ("prompt_eval_count", "eval_count"))
         cached = _count(reply.final.get("prompt_eval_cached_count")) or 0

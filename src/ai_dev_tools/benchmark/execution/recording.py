@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from ai_dev_tools.benchmark._util.clock import utc_stamp
 from ai_dev_tools.benchmark._util.json_values import JsonValue
@@ -175,7 +174,7 @@ def score_of(answer: object, prompt: Prompt) -> float | None:
     return rounded(score_answer(answer, prompt.truth, prompt.scoring))
 
 
-def _score_if_possible(answer: Any, prompt: Prompt) -> float | None:
+def _score_if_possible(answer: JsonValue, prompt: Prompt) -> float | None:
     """The same, and None if a plugin's scorer fails: the answer is kept, and the block says so at its end."""
     try:
         return score_of(answer, prompt)

@@ -243,7 +243,12 @@ def _asking_for(chat: Chat, tokens: int) -> Chat:
 
     It asks for a list of truth values, each followed by a comma.
     """
-    schema = {"type": "array", "items": {"type": "boolean"}, "minItems": tokens // 2, "maxItems": tokens // 2}
+    schema: JsonObject = {
+        "type": "array",
+        "items": {"type": "boolean"},
+        "minItems": tokens // 2,
+        "maxItems": tokens // 2,
+    }
     return replace(chat, schema=schema, options={**chat.options, "num_predict": tokens})
 
 

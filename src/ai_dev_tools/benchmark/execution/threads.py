@@ -13,11 +13,11 @@ from ai_dev_tools.benchmark.endpoints.dialects import dialect
 from ai_dev_tools.benchmark.endpoints.metering import Meter
 from ai_dev_tools.benchmark.endpoints.pacing import Pace
 from ai_dev_tools.benchmark.errors import BenchmarkError, BudgetReached, EndpointConnectionError, NoTurnError
+from ai_dev_tools.benchmark.execution.block_work import Work
 from ai_dev_tools.benchmark.execution.progress import BlockProgress
 from ai_dev_tools.benchmark.execution.provenance import ModelMonitor
 from ai_dev_tools.benchmark.execution.recording import sample_of
 from ai_dev_tools.benchmark.execution.request import SLOW_LOAD_S, Drive, ask
-from ai_dev_tools.benchmark.execution.stock import Work
 from ai_dev_tools.benchmark.execution.warming import end_if_limited
 from ai_dev_tools.benchmark.records.block import PlannedRequest
 from ai_dev_tools.benchmark.records.sample import EndpointIdentity, Sample
@@ -64,7 +64,7 @@ class RequestThreads:
         client = dialect(endpoint.api)
         self.clients = [client(url, connections, endpoint.headers, pace, accepted) for url in endpoint.replicas]
         for one in self.clients:
-            one.payer = work.purse
+            one.payer = work.account
 
     def run(self, meter: Meter, at_once: Sequence[int]) -> None:
         """Ask until nothing is missing, the endpoint is gone, or the run is stopped.

@@ -15,6 +15,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from ai_dev_tools.benchmark._util.credentials import without_passwords
+from ai_dev_tools.benchmark._util.json_values import JsonFields
 from ai_dev_tools.benchmark.config.parsing import nearest
 from ai_dev_tools.benchmark.config.resolving import ResolvedInstance
 from ai_dev_tools.benchmark.errors import ConfigurationError
@@ -270,7 +271,7 @@ class Experiment(Selection):
             options=self.config.options.model_dump(exclude_none=True),
             contents={task: self._contents(task, cases[:samples]) for task, cases in asked.items()},
             tools=self._tool_digests,
-            **(self._said | ({"prices": prices} if prices else {})),
+            **(self._optional_parts | ({"prices": prices} if prices else {})),
         )
 
     def _contents(self, task: str, cases: Sequence[str]) -> dict[str, str]:
@@ -279,11 +280,11 @@ class Experiment(Selection):
         return {case: known[case] for case in cases}
 
     @property
-    def _said(self) -> dict[str, Any]:
+    def _optional_parts(self) -> JsonFields:
         """What a plan says only where there is something to say: its hash covers what is said."""
-        said: dict[str, Any] = {"plugins": digests} if (digests := self._plugin_digests) else {}
+        said: JsonFields = {"plugins": digests} if (digests := self._plugin_digests) else {}
         said |= {"arms": fewer} if (fewer := self._fewer_arms) else {}
-        agents = {**self.config.agent.said, "version": VERSION}
+        agents = {**self.config.agent.in_plan, "version": VERSION}
         if self.program is not None:
             agents["program_digest"] = self.program.fingerprint
         return said | ({"agents": agents} if self.agent_arms else {})

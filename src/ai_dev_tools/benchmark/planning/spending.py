@@ -13,7 +13,7 @@ from statistics import fmean
 import pandas as pd
 
 from ai_dev_tools.benchmark.analysis.rows import Row
-from ai_dev_tools.benchmark.execution.purse import spent_so_far
+from ai_dev_tools.benchmark.execution.budget import spent_so_far
 from ai_dev_tools.benchmark.planning.estimate import stored
 from ai_dev_tools.benchmark.planning.experiment import Experiment
 from ai_dev_tools.benchmark.planning.history import History
