@@ -12,7 +12,7 @@ from unittest.mock import patch
 import msgspec
 import pytest
 
-from ai_dev_tools.benchmark.agents.preparing import look_at
+from ai_dev_tools.benchmark.agents.preparing import find_offer
 from ai_dev_tools.benchmark.agents.tool_actions import ToolActions
 from ai_dev_tools.benchmark.agents.tool_folder import MOST_RESULT
 from ai_dev_tools.benchmark.errors import ConfigurationError, ToolError
@@ -128,7 +128,7 @@ def test_a_server_that_cannot_be_used_is_one_line(fault: str, timeout_s: float, 
 
 def test_a_server_that_is_not_there_is_one_line_before_the_first_request() -> None:
     with pytest.raises(ConfigurationError, match=r"^index: its MCP server cannot be started"):
-        look_at(server(mcp=["no-such-server-anywhere"]))
+        find_offer(server(mcp=["no-such-server-anywhere"]))
 
 
 def test_the_package_is_only_imported_where_a_server_is_started() -> None:

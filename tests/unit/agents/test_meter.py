@@ -273,7 +273,7 @@ class TestLimits:
         assert post(f"{meter.url}/api/chat", chat("hi"))[0] == 401
 
 
-class Purse:
+class Payer:
     """LABELLED FAKE of a budget: pays so many requests."""
 
     def __init__(self, requests: int) -> None:
@@ -293,12 +293,12 @@ class Purse:
 
 
 def test_a_budget_is_asked_before_each_request_and_told_what_it_came_to(meter: MeterServer, ollama: FakeOllama) -> None:
-    purse = Purse(1)
-    with meter.episode(rules(), Upstream(ollama.url, None, payer=purse)) as (key, account):
+    payer = Payer(1)
+    with meter.episode(rules(), Upstream(ollama.url, None, payer=payer)) as (key, account):
         statuses = [post(f"{meter.url}/e/{key}/api/chat", chat("hi"))[0] for _ in range(2)]
     assert statuses == [200, 402] and ollama.measured == 1 and account.ended.is_set()
     assert str(account.unpaid) == "the budget is spent"
-    assert [reply.final["prompt_eval_count"] for reply in purse.paid] == [account.turns[0].input_tokens]
+    assert [reply.final["prompt_eval_count"] for reply in payer.paid] == [account.turns[0].input_tokens]
 
 
 class Waiting:
@@ -324,26 +324,26 @@ class Waiting:
 def test_what_is_reserved_for_an_agent_that_has_gone_meanwhile_is_given_back(
     meter: MeterServer, ollama: FakeOllama
 ) -> None:
-    purse = Waiting()
+    payer = Waiting()
     with ThreadPoolExecutor(1) as pool:
-        with meter.episode(rules(), Upstream(ollama.url, None, payer=purse)) as (key, account):
+        with meter.episode(rules(), Upstream(ollama.url, None, payer=payer)) as (key, account):
             pool.submit(post, f"{meter.url}/e/{key}/api/chat", chat("hi"))
-            assert purse.asked.wait(30)
-        assert purse.left == []
-        purse.settled.set()
-        until(lambda: len(purse.left) == 2)
-    assert purse.left[0] == "nothing was sent" and not account.turns and not ollama.measured
+            assert payer.asked.wait(30)
+        assert payer.left == []
+        payer.settled.set()
+        until(lambda: len(payer.left) == 2)
+    assert payer.left[0] == "nothing was sent" and not account.turns and not ollama.measured
 
 
 def test_what_a_request_came_to_is_noted_outside_of_the_meters_own_thread(
     meter: MeterServer, ollama: FakeOllama
 ) -> None:
     """Noting waits for a lock and the disk; the streams of other episodes go on meanwhile."""
-    purse = Waiting()
-    purse.settled.set()
-    with meter.episode(rules(), Upstream(ollama.url, None, payer=purse)) as (key, _):
+    payer = Waiting()
+    payer.settled.set()
+    with meter.episode(rules(), Upstream(ollama.url, None, payer=payer)) as (key, _):
         assert post(f"{meter.url}/e/{key}/api/chat", chat("hi"))[0] == 200
-    assert len(purse.left) == 1 and purse.left[0].startswith("settling")
+    assert len(payer.left) == 1 and payer.left[0].startswith("settling")
 
 
 def test_a_budget_that_cannot_be_noted_ends_the_episode_with_the_reason(meter: MeterServer, ollama: FakeOllama) -> None:

@@ -79,7 +79,7 @@ def test_native_calls_are_read_and_answered_as_calls() -> None:
     reply = Reply(calls=[ToolCall("read_file", {"path": "a.py", "start": 1}, "c1"), ToolCall("search", {}, "c2")])
     step = talk.read(reply)
     assert step.action == "read_file" and not step.problem
-    assert [call.id for call in talk.said(reply, step).calls] == ["c1"]  # the only one that is carried out
+    assert [call.id for call in talk.message_of(reply, step).calls] == ["c1"]  # the only one that is carried out
     assert talk.result(step, "x = 1").answers == reply.calls[0]
     assert [tool["function"]["name"] for tool in talk.tools(False)] == ["list_files", "read_file", "search", "answer"]
     assert (talk.schema(False), talk.tools(True), talk.schema(True)) == (None, (), SCHEMA)

@@ -11,9 +11,8 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from ai_dev_tools.benchmark._util.json_values import JsonValue, table_in
+from ai_dev_tools.benchmark._util.json_values import JsonObject, JsonValue, table_in
 from ai_dev_tools.benchmark._util.text import nearest
 from ai_dev_tools.benchmark.agents.actions import Action
 from ai_dev_tools.benchmark.endpoints.chat import Message, Reply, ToolCall
@@ -57,12 +56,12 @@ class Talk(ABC):
         answer_schema: JSON schema of the answer.
     """
 
-    def __init__(self, offered: Sequence[Action], answer_schema: Mapping[str, Any]) -> None:
+    def __init__(self, offered: Sequence[Action], answer_schema: Mapping[str, JsonValue]) -> None:
         self._offered = {action.name: action for action in offered}
         self._answer_schema = answer_schema
 
     @abstractmethod
-    def schema(self, last: bool) -> Mapping[str, Any] | None:
+    def schema(self, last: bool) -> Mapping[str, JsonValue] | None:
         """The schema that the model's message has to follow; None: none.
 
         Args:
@@ -70,7 +69,7 @@ class Talk(ABC):
         """
 
     @abstractmethod
-    def tools(self, last: bool) -> tuple[Mapping[str, Any], ...]:
+    def tools(self, last: bool) -> tuple[Mapping[str, JsonValue], ...]:
         """The functions that the model may call."""
 
     @abstractmethod
@@ -78,7 +77,7 @@ class Talk(ABC):
         """What the model chose."""
 
     @abstractmethod
-    def said(self, reply: Reply, step: Step) -> Message:
+    def message_of(self, reply: Reply, step: Step) -> Message:
         """The model's message, as the following turns are shown it."""
 
     @abstractmethod
@@ -107,13 +106,13 @@ class Talk(ABC):
 class JsonTalk(Talk):
     """One JSON object with one action in each message."""
 
-    def schema(self, last: bool) -> Mapping[str, Any]:
+    def schema(self, last: bool) -> Mapping[str, JsonValue]:
         if last or not self._offered:
             return self._answering("#/properties/answer")
         choices = [_chosen(action) for action in self._offered.values()]
         return {"anyOf": [*choices, self._answering(f"#/anyOf/{len(choices)}/properties/answer")]}
 
-    def tools(self, last: bool) -> tuple[Mapping[str, Any], ...]:
+    def tools(self, last: bool) -> tuple[Mapping[str, JsonValue], ...]:
         return ()
 
     def read(self, reply: Reply) -> Step:
@@ -137,13 +136,13 @@ class JsonTalk(Talk):
             return Step(ANSWER, {}, found)
         return None
 
-    def said(self, reply: Reply, step: Step) -> Message:
+    def message_of(self, reply: Reply, step: Step) -> Message:
         return Message("assistant", reply.text)
 
     def result(self, step: Step, text: str) -> Message:
         return Message("user", text)
 
-    def _answering(self, place: str) -> dict[str, Any]:
+    def _answering(self, place: str) -> JsonObject:
         return {
             "type": "object",
             "properties": {"action": {"const": ANSWER}, ANSWER: moved(self._answer_schema, place)},
@@ -155,10 +154,10 @@ class JsonTalk(Talk):
 class NativeTalk(Talk):
     """The model's own way of calling functions."""
 
-    def schema(self, last: bool) -> Mapping[str, Any] | None:
+    def schema(self, last: bool) -> Mapping[str, JsonValue] | None:
         return self._answer_schema if last else None
 
-    def tools(self, last: bool) -> tuple[Mapping[str, Any], ...]:
+    def tools(self, last: bool) -> tuple[Mapping[str, JsonValue], ...]:
         if last or not self._offered:
             return ()
         answering = {
@@ -187,7 +186,7 @@ class NativeTalk(Talk):
             return Step(ANSWER, arguments, arguments.get(ANSWER, arguments), call=call)
         return Step(call.name, arguments, problem=self.problem_of(call.name, arguments), call=call)
 
-    def said(self, reply: Reply, step: Step) -> Message:
+    def message_of(self, reply: Reply, step: Step) -> Message:
         """Only its first call is answered, so only that one is shown to it."""
         return Message("assistant", reply.text, (step.call,) if step.call else ())
 
@@ -198,7 +197,7 @@ class NativeTalk(Talk):
 TALKS: Mapping[str, type[Talk]] = {"json": JsonTalk, "native": NativeTalk}
 
 
-def _chosen(action: Action) -> dict[str, Any]:
+def _chosen(action: Action) -> JsonObject:
     """The message that chooses an action: its arguments, and its name in front."""
     schema = action.parameters
     required = schema.get("required")
@@ -210,7 +209,7 @@ def _chosen(action: Action) -> dict[str, Any]:
     }
 
 
-def moved(schema: Any, place: str) -> Any:
+def moved(schema: JsonValue, place: str) -> JsonValue:
     """A schema as a part of another one: its references lead to where its own parts now are."""
     if isinstance(schema, list):
         return [moved(item, place) for item in schema]

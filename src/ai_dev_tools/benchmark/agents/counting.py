@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from ai_dev_tools.benchmark._util import wire
+from ai_dev_tools.benchmark._util.json_values import JsonObject, JsonValue
 from ai_dev_tools.benchmark.agents.forcing import COMPLETIONS
 from ai_dev_tools.benchmark.endpoints.chat import MAX_RESPONSE_BYTES
 from ai_dev_tools.benchmark.endpoints.openai_stream import Answer, chunk_of, table
@@ -34,7 +34,7 @@ class Heard:
 
     pieces: list[str] = field(default_factory=list)
     calls: dict[int, Called] = field(default_factory=dict)
-    final: Mapping[str, Any] = field(default_factory=dict)
+    final: Mapping[str, JsonValue] = field(default_factory=dict)
     served: str | None = None
     begun: bool = False
     error: str = ""
@@ -129,7 +129,7 @@ class Reader:
             self.heard.error = str(error.get("message", error) if isinstance(error, dict) else error)
         return self._take_openai(item) if self._openai else self._take_ollama(item)
 
-    def _take_ollama(self, item: dict[str, Any]) -> bool:
+    def _take_ollama(self, item: JsonObject) -> bool:
         heard, message = self.heard, table(item, "message")
         text = message.get("content", item.get("response"))
         thinking = message.get("thinking", item.get("thinking"))
@@ -146,7 +146,7 @@ class Reader:
             heard.final = item
         return True
 
-    def _take_openai(self, item: dict[str, Any]) -> bool:
+    def _take_openai(self, item: JsonObject) -> bool:
         heard = self.heard
         try:
             begun = self._answer.take(chunk_of(item))
@@ -174,7 +174,7 @@ class Reader:
         self.heard.final = own | answer.closing()
 
 
-def listed(value: Any) -> list[dict[str, Any]]:
+def listed(value: object) -> list[JsonObject]:
     """The objects of a list; none if it is not a list."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 

@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from ai_dev_tools.benchmark._util.json_values import JsonValue
 from ai_dev_tools.benchmark.agents.actions import ActionResult, Actions
@@ -50,7 +49,7 @@ class Case:
 
     spec: EpisodeSpec
     opening: str
-    answer_schema: Mapping[str, Any]
+    answer_schema: Mapping[str, JsonValue]
     model: str
     options: Mapping[str, int | float]
     think: bool | str | None
@@ -218,7 +217,7 @@ class _Episode:
         if result.ends:
             raise ToolError(result.error.message if result.error else result.text)
         text = result.text if len(result.text) <= MOST_SHOWN else _cut(result.text, MOST_SHOWN)
-        self._messages += [self._talk.said(reply, step), self._talk.result(step, self._fitting(text))]
+        self._messages += [self._talk.message_of(reply, step), self._talk.result(step, self._fitting(text))]
 
     def _carry_out(self, step: Step) -> ActionResult:
         assert step.action is not None

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from ai_dev_tools.benchmark._util.json_values import JsonObject, JsonValue
 from ai_dev_tools.benchmark._util.model_names import same_model
 from ai_dev_tools.benchmark.endpoints.chat import Accepted
 from ai_dev_tools.benchmark.records.episode import Limits
@@ -58,7 +58,7 @@ class DeclinedRequest(Exception):
         self.status, self.about, self.line = status, about, line
 
 
-def require_model(body: Mapping[str, Any], rules: Rules) -> None:
+def require_model(body: Mapping[str, JsonValue], rules: Rules) -> None:
     """Raise DeclinedRequest for a request that means another model; one that names none means the plan's."""
     name = body.get("model")
     if name in (None, "") or (isinstance(name, str) and same_model(name, rules.model)):
@@ -68,12 +68,12 @@ def require_model(body: Mapping[str, Any], rules: Rules) -> None:
     )
 
 
-def loads_only(path: str, body: Mapping[str, Any]) -> bool:
+def loads_only(path: str, body: Mapping[str, JsonValue]) -> bool:
     """Whether a request in Ollama's API asks nothing: it has the model loaded, or unloaded."""
     return path != COMPLETIONS and not body.get("messages" if path == CHAT else "prompt")
 
 
-def forced(path: str, body: Mapping[str, Any], rules: Rules, accepted: Accepted) -> dict[str, Any]:
+def forced(path: str, body: Mapping[str, JsonValue], rules: Rules, accepted: Accepted) -> JsonObject:
     """The body that is sent instead of the agent's.
 
     Args:
@@ -88,11 +88,11 @@ def forced(path: str, body: Mapping[str, Any], rules: Rules, accepted: Accepted)
     return _forced_ollama(path, body, rules)
 
 
-def _forced_ollama(path: str, body: Mapping[str, Any], rules: Rules) -> dict[str, Any]:
+def _forced_ollama(path: str, body: Mapping[str, JsonValue], rules: Rules) -> JsonObject:
     sent = {name: body[name] for name in _OLLAMA_FIELDS if name in body}
     wanted = body.get("options")
     own = wanted if isinstance(wanted, Mapping) else {}
-    options = {**rules.options, **({"stop": own["stop"]} if "stop" in own else {})}
+    options: JsonObject = {**rules.options, **({"stop": own["stop"]} if "stop" in own else {})}
     if (cap := _cap(own.get("num_predict"), rules)) is not None:
         options["num_predict"] = cap
     if path == CHAT:
@@ -100,11 +100,11 @@ def _forced_ollama(path: str, body: Mapping[str, Any], rules: Rules) -> dict[str
     else:
         place = "system" if body.get("system") else "prompt"
         sent[place] = f"{rules.opening}\n\n{body.get(place) or ''}"
-    fixed = {"model": rules.model, "options": options, "truncate": False, "shift": False}
+    fixed: JsonObject = {"model": rules.model, "options": options, "truncate": False, "shift": False}
     return sent | fixed | ({} if rules.think is None else {"think": rules.think})
 
 
-def _forced_openai(body: Mapping[str, Any], rules: Rules, accepted: Accepted) -> dict[str, Any]:
+def _forced_openai(body: Mapping[str, JsonValue], rules: Rules, accepted: Accepted) -> JsonObject:
     sent = {name: body[name] for name in _OPENAI_FIELDS if name in body}
     options = rules.options
     sent |= {name: options[name] for name in ("top_p", "top_k", "repeat_penalty") if options.get(name) is not None}
@@ -122,18 +122,18 @@ def _forced_openai(body: Mapping[str, Any], rules: Rules, accepted: Accepted) ->
     return sent | {"model": rules.model, "messages": opened(body.get("messages"), rules.opening)}
 
 
-def cap_of(body: Mapping[str, Any]) -> Any:
+def cap_of(body: Mapping[str, JsonValue]) -> JsonValue:
     """Most tokens of an answer that a request in OpenAI's words names; None if it names none."""
     return next((body[name] for name in _CAPS if body.get(name) is not None), None)
 
 
-def wants_usage(body: Mapping[str, Any]) -> bool:
+def wants_usage(body: Mapping[str, JsonValue]) -> bool:
     """Whether an agent asked for the counts at the end of its stream."""
     options = body.get("stream_options")
     return isinstance(options, Mapping) and options.get("include_usage") is True
 
 
-def opened(messages: Any, opening: str) -> list[Any]:
+def opened(messages: object, opening: str) -> list[JsonValue]:
     """Messages with the nonce in front of the first one.
 
     Raises:
@@ -148,7 +148,7 @@ def opened(messages: Any, opening: str) -> list[Any]:
     return [first | {"content": f"{opening}\n\n{content or ''}"}, *rest]
 
 
-def _cap(wanted: Any, rules: Rules) -> int | None:
+def _cap(wanted: object, rules: Rules) -> int | None:
     """Most tokens of an answer: what the agent wants, but no more than the plan allows."""
     most = rules.options.get("num_predict")
     own = wanted if isinstance(wanted, int) and not isinstance(wanted, bool) and wanted > 0 else None

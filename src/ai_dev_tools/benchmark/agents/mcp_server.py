@@ -13,20 +13,22 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO, Self, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, Self, TypeVar
 
 from ai_dev_tools.benchmark._util.json_values import JsonFields, JsonValue
 from ai_dev_tools.benchmark._util.lines import visible_line
 from ai_dev_tools.benchmark.agents.tool_folder import ToolFolder
 from ai_dev_tools.benchmark.errors import ToolError
-from ai_dev_tools.benchmark.prompts.containment import Contained, Limits, last_words
+from ai_dev_tools.benchmark.prompts.containment import Contained, Limits
 from ai_dev_tools.benchmark.prompts.endings import require_success
+from ai_dev_tools.benchmark.prompts.run_folder import last_words
 
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
     from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
     from mcp import ClientSession
     from mcp.shared.message import SessionMessage
+    from mcp.types import CallToolResult
 
 LIFE_S = 86_400.0
 """Most seconds that a server runs; its episode has its own limits."""
@@ -270,7 +272,7 @@ def _leave_quietly(connection: AbstractContextManager[ClientSession]) -> None:
         connection.__exit__(None, None, None)
 
 
-def _text(result: Any) -> str:
+def _text(result: CallToolResult) -> str:
     """The content of a result as text; what is not text is named."""
     parts = [part.text if part.type == "text" else f"[{part.type}, not shown]" for part in result.content]
     if not parts and result.structured_content is not None:

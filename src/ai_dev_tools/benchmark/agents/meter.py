@@ -16,13 +16,14 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack, contextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import aiohttp
 import msgspec
 from aiohttp import web
 
 from ai_dev_tools.benchmark._util import wire
+from ai_dev_tools.benchmark._util.json_values import JsonObject, JsonValue
 from ai_dev_tools.benchmark._util.scratch import scratch_folder
 from ai_dev_tools.benchmark.agents.counting import Reader
 from ai_dev_tools.benchmark.agents.forcing import (
@@ -134,7 +135,7 @@ class MeterServer:
 
     async def _episode_answer(self, request: web.Request, path: str, account: Metered) -> web.StreamResponse:
         if request.method in ("GET", "HEAD"):
-            return _told(path, account)
+            return _own_page(path, account)
         if path == "/api/show":
             return await self._show(request, account)
         if path not in ASKED_AT:
@@ -151,7 +152,7 @@ class MeterServer:
         async with account.one_at_a_time():
             account.admit()
             exchange = _Exchange(path, body, account)
-            async with paid(account, exchange.as_chat, exchange.came_to, self._settling):
+            async with paid(account, exchange.as_chat, exchange.fill, self._settling):
                 return await self._pass_on(request, exchange)
 
     async def _pass_on(self, request: web.Request, exchange: _Exchange) -> web.StreamResponse:
@@ -221,7 +222,7 @@ async def _whole(content: aiohttp.StreamReader) -> bytes:
 class _Exchange:
     """One request that is passed on, and its answer."""
 
-    def __init__(self, path: str, body: dict[str, Any], account: Metered) -> None:
+    def __init__(self, path: str, body: JsonObject, account: Metered) -> None:
         self._path, self.account = path, account
         upstream = account.upstream
         self._streamed = body.get("stream", path != COMPLETIONS) is True
@@ -249,7 +250,7 @@ class _Exchange:
         chat = Chat(self.account.rules.model, "", None, self.account.rules.options, messages=(Message("user", text),))
         return chat.without_context() if self.account.upstream.ollama is None else chat
 
-    def came_to(self, reply: Reply) -> EndpointConnectionError | None:
+    def fill(self, reply: Reply) -> EndpointConnectionError | None:
         """Fill a reply with what the server counted; an error if nothing came at all."""
         heard = self._reader.heard
         reply.final, reply.pieces = dict(heard.final), len(heard.pieces)
@@ -373,7 +374,7 @@ def _ollama(path: str, upstream: Upstream) -> str:
     return upstream.ollama
 
 
-async def _body_of(request: web.Request) -> dict[str, Any]:
+async def _body_of(request: web.Request) -> JsonObject:
     try:
         body = wire.decoded(await request.read())
     except ValueError:
@@ -383,15 +384,15 @@ async def _body_of(request: web.Request) -> dict[str, Any]:
     return body
 
 
-def _empty(path: str) -> dict[str, Any]:
+def _empty(path: str) -> JsonObject:
     return {"message": {"role": "assistant", "content": ""}} if path == CHAT else {"response": ""}
 
 
-def _told(path: str, account: Metered) -> web.Response:
+def _own_page(path: str, account: Metered) -> web.Response:
     """What the meter says of itself: one model, whatever else the server has."""
     model = account.rules.model
-    listed = {"id": model, "object": "model", "created": CREATED, "owned_by": "meter"}
-    known: dict[str, Any] = {
+    listed: JsonObject = {"id": model, "object": "model", "created": CREATED, "owned_by": "meter"}
+    known: JsonObject = {
         "/api/version": {"version": account.upstream.version or "0.0.0"},
         "/api/tags": {"models": [{"name": model, "model": model}]},
         "/api/ps": {"models": [{"name": model, "model": model}]},
@@ -407,7 +408,7 @@ def _told(path: str, account: Metered) -> web.Response:
 
 def refusal(path: str, declined: DeclinedRequest, headers: dict[str, str] | None = None) -> web.Response:
     """A refused request, in the words of the API that it came in."""
-    error: Any = declined.line
+    error: JsonValue = declined.line
     if path.startswith("/v1"):
         error = {"message": declined.line, "type": "invalid_request_error", "param": None, "code": declined.about}
     return web.json_response({"error": error}, status=declined.status, headers=headers)

@@ -10,10 +10,10 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 
+from ai_dev_tools.benchmark._util.json_values import JsonValue
 from ai_dev_tools.benchmark.agents.counting import Heard, shown_calls
 from ai_dev_tools.benchmark.agents.forcing import DeclinedRequest, Rules
 from ai_dev_tools.benchmark.endpoints.chat import Accepted, Payer, Reply
@@ -97,7 +97,7 @@ class Metered:
         self.served: str | None = None
         self.flags: set[str] = set()
         self._turn = asyncio.Lock()
-        self._task: asyncio.Task[Any] | None = None
+        self._task: asyncio.Task[object] | None = None
         self._started = time.monotonic()
         self._asked: list[tuple[str, ...]] = []
 
@@ -160,7 +160,7 @@ class Metered:
         self.limit = self.limit or "seconds"
         self.ended.set()
 
-    def begin(self, messages: Sequence[Mapping[str, Any]]) -> Opening:
+    def begin(self, messages: Sequence[Mapping[str, JsonValue]]) -> Opening:
         """Take note of a request's messages.
 
         Those that no earlier request had are what came back of the turn before, which gets them as its result.
@@ -216,10 +216,10 @@ class Metered:
         self._asked.append(opening.digests)
 
 
-def _shown(message: Mapping[str, Any]) -> str:
+def _shown(message: Mapping[str, JsonValue]) -> str:
     text = text_of(message)
     return f"[{message.get('role')}] {text}" if text else ""
 
 
-def _digest(message: Mapping[str, Any]) -> str:
+def _digest(message: Mapping[str, JsonValue]) -> str:
     return hashlib.sha256(json.dumps(message, sort_keys=True, default=str).encode("utf-8", "replace")).hexdigest()[:32]

@@ -19,9 +19,9 @@ from ai_dev_tools.benchmark.agents.tool_folder import ToolFolder, pack
 from ai_dev_tools.benchmark.endpoints.metering import is_disturbed
 from ai_dev_tools.benchmark.errors import ConfigurationError, ToolError
 from ai_dev_tools.benchmark.prompts.agent_tools import agent_tool, require_agent
-from ai_dev_tools.benchmark.prompts.containment import SandboxSetting
 from ai_dev_tools.benchmark.prompts.episodes import case_workspace
 from ai_dev_tools.benchmark.prompts.placeholders import VARS, names_in
+from ai_dev_tools.benchmark.prompts.run_folder import SandboxSetting
 from ai_dev_tools.benchmark.prompts.tool_spec import ToolSpec
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.agent_tool import AgentTool
@@ -45,7 +45,7 @@ class Offer:
     instructions: str = ""
 
 
-def look_at(tool: AgentTool, folder: ToolFolder | None = None, words: Mapping[str, str] | None = None) -> Offer:
+def find_offer(tool: AgentTool, folder: ToolFolder | None = None, words: Mapping[str, str] | None = None) -> Offer:
     """What a tool offers.
 
     Its MCP server is started once for that, in an empty workspace if no other is given.
@@ -61,7 +61,7 @@ def look_at(tool: AgentTool, folder: ToolFolder | None = None, words: Mapping[st
         return Offer(actions)
     if folder is None:
         with ToolFolder(tool, {}, words) as empty:
-            return look_at(tool, empty)
+            return find_offer(tool, empty)
     try:
         with McpServer(folder) as server:
             found = offered(tool.id, server.tools, taken_names(tool), tool.mcp_tools)
@@ -85,9 +85,9 @@ def offer_line(tool: AgentTool, words: Mapping[str, str] | None = None) -> str:
         words: values of the placeholders of a case.
 
     Raises:
-        ConfigurationError: see `look_at`.
+        ConfigurationError: see `find_offer`.
     """
-    offer = look_at(tool, words=words)
+    offer = find_offer(tool, words=words)
     names, texts = [action.name for action in offer.actions], [tool.instructions or offer.instructions]
     texts += [action.description + msgspec.json.encode(action.parameters).decode() for action in offer.actions]
     gives = [
@@ -174,7 +174,7 @@ class Preparing:
                     wall_s=round(said.wall_s, 6), cpu_s=round(said.cpu_s, 6), other_cpu_s=said.other_cpu_s,
                 )  # fmt: skip
             if self._offer is None:
-                self._offer = look_at(self.tool, folder)
+                self._offer = find_offer(self.tool, folder)
         assert row.agent is not None
         instructions = self._offer.instructions if self.speaks else row.agent.instructions
         agent = msgspec.structs.replace(row.agent, instructions=instructions)

@@ -37,17 +37,10 @@ from ai_dev_tools.benchmark.errors import (
     RunnerError,
     ToolError,
 )
-from ai_dev_tools.benchmark.prompts.containment import (
-    Contained,
-    Ended,
-    Limits,
-    RunFolder,
-    Sandbox,
-    fresh_run_folder,
-    last_words,
-)
+from ai_dev_tools.benchmark.prompts.containment import Contained, Ended, Limits
 from ai_dev_tools.benchmark.prompts.placeholders import filled
 from ai_dev_tools.benchmark.prompts.program_file import program_path
+from ai_dev_tools.benchmark.prompts.run_folder import RunFolder, Sandbox, fresh_run_folder, last_words
 from ai_dev_tools.benchmark.records.agent_program import AgentProgram
 from ai_dev_tools.benchmark.records.episode import Turn
 from ai_dev_tools.benchmark.records.sample_error import SampleError

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from ai_dev_tools.benchmark._util.credentials import without_passwords
 from ai_dev_tools.benchmark._util.json_values import JsonValue
@@ -124,11 +124,11 @@ def taken_names(tool: AgentTool) -> list[str]:
     return [*PLAIN_ACTIONS, "answer", *(command.name for command in tool.commands)]
 
 
-def case_words(question: str, variables: Mapping[str, Any]) -> dict[str, str]:
+def case_words(question: str, variables: Mapping[str, object]) -> dict[str, str]:
     """Values of the placeholders of a case, by name."""
     texts = {f"vars.{name}": _as_text(value) for name, value in variables.items()}
     return {"question": question, **texts}
 
 
-def _as_text(value: JsonValue) -> str:
+def _as_text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

@@ -9,21 +9,22 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
 from ai_dev_tools.benchmark._util import wire
-from ai_dev_tools.benchmark.agents.counting import Called, Lines, Reader, listed
+from ai_dev_tools.benchmark._util.json_values import JsonObject, JsonValue, table_in
+from ai_dev_tools.benchmark.agents.counting import Called, Heard, Lines, Reader, listed
 from ai_dev_tools.benchmark.agents.forcing import CHAT, DeclinedRequest, cap_of, wants_usage
 from ai_dev_tools.benchmark.endpoints.openai_stream import table
 
 CREATED = 1_700_000_000
 """When an answer came to be, for a field that clients expect and nobody needs."""
+_COUNTS = ("prompt_eval_count", "eval_count")
 
 
-def in_ollamas_words(body: Mapping[str, Any]) -> dict[str, Any]:
+def in_ollamas_words(body: Mapping[str, JsonValue]) -> JsonObject:
     """A request to `/v1/chat/completions` as one to `/api/chat`.
 
     Raises:
@@ -41,20 +42,21 @@ def in_ollamas_words(body: Mapping[str, Any]) -> dict[str, Any]:
     return asked | {"messages": list(_messages(messages)) if isinstance(messages, list) else None}
 
 
-def _format(wanted: Any) -> Any:
-    kind = wanted.get("type") if isinstance(wanted, Mapping) else None
+def _format(wanted: JsonValue) -> JsonValue:
+    form = table_in(wanted)
+    kind = form.get("type")
     if kind == "json_schema":
-        return table(table(wanted, "json_schema"), "schema") or "json"
+        return table(table(form, "json_schema"), "schema") or "json"
     return "json" if kind == "json_object" else None
 
 
-def _messages(messages: list[Any]) -> Iterator[dict[str, Any]]:
+def _messages(messages: Sequence[JsonValue]) -> Iterator[JsonObject]:
     names: dict[str, str] = {}
     for message in messages:
         if not isinstance(message, dict):
             raise DeclinedRequest(400, "body", "the agent's request has a message that is not an object")
         role = message.get("role")
-        told: dict[str, Any] = {
+        told: JsonObject = {
             "role": "system" if role == "developer" else role,
             "content": _text(message.get("content")),
         }
@@ -69,7 +71,7 @@ def _messages(messages: list[Any]) -> Iterator[dict[str, Any]]:
         yield told
 
 
-def _text(content: Any) -> str:
+def _text(content: object) -> str:
     if not isinstance(content, list):
         return content if isinstance(content, str) else ""
     if any(isinstance(part, dict) and part.get("type") not in (None, "text") for part in content):
@@ -77,7 +79,7 @@ def _text(content: Any) -> str:
     return "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
 
 
-def _arguments(written: Any) -> Any:
+def _arguments(written: JsonValue) -> JsonValue:
     if not isinstance(written, str):
         return written or {}
     try:
@@ -89,16 +91,20 @@ def _arguments(written: Any) -> Any:
 class Translator:
     """Reads an answer in Ollama's words and gives the agent OpenAI's."""
 
-    def __init__(self, body: Mapping[str, Any]) -> None:
+    def __init__(self, body: Mapping[str, JsonValue]) -> None:
         self._streamed = body.get("stream") is True
         self._usage = wants_usage(body)
         self._reader = Reader(CHAT, streamed=self._streamed)
-        self._about = {"id": f"chatcmpl-{secrets.token_hex(6)}", "created": CREATED, "model": body.get("model")}
+        self._about: JsonObject = {
+            "id": f"chatcmpl-{secrets.token_hex(6)}",
+            "created": CREATED,
+            "model": body.get("model"),
+        }
         self._said_calls = 0
         self._lines = Lines()
 
     @property
-    def heard(self) -> Any:
+    def heard(self) -> Heard:
         return self._reader.heard
 
     def feed(self, piece: bytes) -> bytes:
@@ -114,7 +120,7 @@ class Translator:
         if self._streamed:
             return self._events(self._lines.rest())
         heard = self.heard
-        message: dict[str, Any] = {"role": "assistant", "content": heard.text}
+        message: JsonObject = {"role": "assistant", "content": heard.text}
         if heard.calls:
             message["tool_calls"] = [_call(number, call) for number, call in sorted(heard.calls.items())]
         choice = {"index": 0, "message": message, "finish_reason": self._reason()}
@@ -129,7 +135,7 @@ class Translator:
         if "error" in item:
             return _event({"error": {"message": item["error"], "type": "server_error"}})
         message = table(item, "message")
-        delta: dict[str, Any] = {"role": "assistant", "content": message.get("content") or ""}
+        delta: JsonObject = {"role": "assistant", "content": message.get("content") or ""}
         if message.get("thinking"):
             delta["reasoning"] = message["thinking"]
         if count := len(listed(message.get("tool_calls"))):
@@ -142,26 +148,27 @@ class Translator:
         counts = self._chunk([], usage=self._counts()) if self._usage else b""
         return last + counts + b"data: [DONE]\n\n"
 
-    def _chunk(self, choices: list[Any], **more: Any) -> bytes:
-        return _event(self._about | {"object": "chat.completion.chunk", "choices": choices} | more)
+    def _chunk(self, choices: list[JsonObject], **more: JsonValue) -> bytes:
+        chunk: JsonObject = {"object": "chat.completion.chunk", "choices": choices}
+        return _event(self._about | chunk | more)
 
     def _reason(self) -> str:
         if self.heard.calls:
             return "tool_calls"
         return "length" if self.heard.final.get("done_reason") == "length" else "stop"
 
-    def _counts(self) -> dict[str, Any]:
+    def _counts(self) -> JsonObject:
         final = self.heard.final
-        read, written = final.get("prompt_eval_count") or 0, final.get("eval_count") or 0
+        read, written = (count if isinstance(count := final.get(name), int) else 0 for name in _COUNTS)
         return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
 
 
-def _call(number: int, call: Called) -> dict[str, Any]:
+def _call(number: int, call: Called) -> JsonObject:
     function = {"name": call.name, "arguments": call.arguments}
     return {"index": number, "id": f"call_{number}_{secrets.token_hex(4)}", "type": "function", "function": function}
 
 
-def _object(line: bytes) -> dict[str, Any] | None:
+def _object(line: bytes) -> JsonObject | None:
     try:
         item = wire.decoded(line) if line.strip() else None
     except ValueError:
@@ -169,5 +176,5 @@ def _object(line: bytes) -> dict[str, Any] | None:
     return item if isinstance(item, dict) else None
 
 
-def _event(item: Mapping[str, Any]) -> bytes:
+def _event(item: Mapping[str, JsonValue]) -> bytes:
     return b"data: " + json.dumps(item).encode() + b"\n\n"

@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import urllib3
 from urllib3.exceptions import (
@@ -27,7 +27,7 @@ from urllib3.exceptions import (
 
 from ai_dev_tools.benchmark._util import wire
 from ai_dev_tools.benchmark._util.deadline import Deadline, pool
-from ai_dev_tools.benchmark._util.json_values import JsonValue
+from ai_dev_tools.benchmark._util.json_values import JsonObject, JsonValue
 from ai_dev_tools.benchmark.endpoints.base import EndpointSpec, ReadyEndpoint
 from ai_dev_tools.benchmark.endpoints.pacing import Pace
 from ai_dev_tools.benchmark.errors import (
@@ -84,11 +84,11 @@ class Chat:
 
     model: str
     content: str
-    schema: Mapping[str, Any] | None
-    options: Mapping[str, Any]
+    schema: Mapping[str, JsonValue] | None
+    options: Mapping[str, int | float]
     think: bool | str | None = None
     messages: tuple[Message, ...] = ()
-    tools: tuple[Mapping[str, Any], ...] = ()
+    tools: tuple[Mapping[str, JsonValue], ...] = ()
 
     @property
     def conversation(self) -> tuple[Message, ...]:
@@ -118,7 +118,7 @@ class Reply:
     time_to_first_token_s: float | None = None
     turn_s: float | None = None
     """When the first line came: the server had begun with the request by then, and may have let it wait before."""
-    final: dict[str, Any] = field(default_factory=dict)
+    final: JsonObject = field(default_factory=dict)
     served: str | None = None
     flags: tuple[str, ...] = ()
     calls: list[ToolCall] = field(default_factory=list)
@@ -200,7 +200,7 @@ class ChatClient(ABC):
 
     @classmethod
     @abstractmethod
-    def listed(cls, model: str, url: str, headers: Mapping[str, str]) -> dict[str, Any] | None:
+    def listed(cls, model: str, url: str, headers: Mapping[str, str]) -> JsonObject | None:
         """What the server's list of models says of one; None: it lacks the model and can fetch it.
 
         Raises:
@@ -214,11 +214,11 @@ class ChatClient(ABC):
 
     @classmethod
     @abstractmethod
-    def loaded(cls, url: str, model: str, headers: Mapping[str, str]) -> dict[str, Any]:
+    def loaded(cls, url: str, model: str, headers: Mapping[str, str]) -> JsonObject:
         """As what the model is loaded, as far as the server tells: `context_length`, `offload_share`."""
 
     @abstractmethod
-    def body(self, chat: Chat) -> dict[str, Any]:
+    def body(self, chat: Chat) -> JsonObject:
         """The body of the request in this dialect."""
 
     @abstractmethod
@@ -253,7 +253,7 @@ class ChatClient(ABC):
         """
         self.ask(chat, timeout_s, Reply())
 
-    def chat(self, payload: dict[str, Any], timeout_s: float, reply: Reply) -> None:
+    def chat(self, payload: JsonObject, timeout_s: float, reply: Reply) -> None:
         """As `ask`, for a body in the server's own dialect."""
         body = json.dumps(payload | {"stream": True}).encode()
         started = time.perf_counter()
@@ -335,7 +335,7 @@ def lines_of(response: urllib3.BaseHTTPResponse) -> Generator[bytes]:
         raise MalformedResponseError(f"the answer does not end: {error}") from None
 
 
-def object_of(line: bytes, secrets: wire.Secrets) -> dict[str, Any]:
+def object_of(line: bytes, secrets: wire.Secrets) -> JsonObject:
     """The JSON object that a line of an answer holds.
 
     Raises:
@@ -355,7 +355,7 @@ def shown(line: bytes, secrets: wire.Secrets) -> str:
     return repr(secrets.text(line.decode(errors="replace"))[:80])
 
 
-def error_text(item: dict[str, Any], secrets: wire.Secrets) -> str:
+def error_text(item: JsonObject, secrets: wire.Secrets) -> str:
     """What a reply says went wrong; empty if it has no `error`, or an empty one."""
     error = item.get("error")
     if isinstance(error, dict):

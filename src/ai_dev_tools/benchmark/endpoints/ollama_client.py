@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import urllib3
 
 from ai_dev_tools.benchmark._util import wire
-from ai_dev_tools.benchmark._util.json_values import table_in
+from ai_dev_tools.benchmark._util.json_values import JsonObject, table_in
 from ai_dev_tools.benchmark.endpoints import probing, pulling
 from ai_dev_tools.benchmark.endpoints.base import EndpointSpec, ReadyEndpoint
 from ai_dev_tools.benchmark.endpoints.chat import (
@@ -65,7 +64,7 @@ class OllamaClient(ChatClient):
         return probing.is_ollama(url, headers)
 
     @classmethod
-    def listed(cls, model: str, url: str, headers: Mapping[str, str]) -> dict[str, Any] | None:
+    def listed(cls, model: str, url: str, headers: Mapping[str, str]) -> JsonObject | None:
         return probing.find_model(probing.installed_models(url, headers), model)
 
     @classmethod
@@ -74,12 +73,12 @@ class OllamaClient(ChatClient):
         return probing.identify(url, "external", spec.model, headers=headers, listed=listed)
 
     @classmethod
-    def loaded(cls, url: str, model: str, headers: Mapping[str, str]) -> dict[str, Any]:
+    def loaded(cls, url: str, model: str, headers: Mapping[str, str]) -> JsonObject:
         return probing.running(url, model, headers)
 
-    def body(self, chat: Chat) -> dict[str, Any]:
+    def body(self, chat: Chat) -> JsonObject:
         """See the explanation of endpoints for why each field is set."""
-        body: dict[str, Any] = {
+        body: JsonObject = {
             "model": chat.model,
             "messages": [_message(message) for message in chat.conversation],
             **({} if chat.schema is None else {"format": chat.schema}),
@@ -123,14 +122,14 @@ class OllamaClient(ChatClient):
         return status_error(response.status, body, response.headers, self._secrets)
 
 
-def _message(message: Message) -> dict[str, Any]:
-    body: dict[str, Any] = {"role": message.role, "content": message.content}
+def _message(message: Message) -> JsonObject:
+    body: JsonObject = {"role": message.role, "content": message.content}
     if message.calls:
         body["tool_calls"] = [{"function": {"name": c.name, "arguments": c.arguments}} for c in message.calls]
     return body | ({"tool_name": message.answers.name} if message.answers else {})
 
 
-def _calls(item: dict[str, Any], secrets: wire.Secrets) -> list[ToolCall]:
+def _calls(item: JsonObject, secrets: wire.Secrets) -> list[ToolCall]:
     """The functions that a line says the model called."""
     message = item.get("message")
     called = message.get("tool_calls") if isinstance(message, dict) else None
@@ -143,14 +142,14 @@ def _calls(item: dict[str, Any], secrets: wire.Secrets) -> list[ToolCall]:
     return [ToolCall(str(f["name"]), f.get("arguments")) for f in functions if isinstance(f.get("name"), str)]
 
 
-def _object(line: bytes, secrets: wire.Secrets) -> dict[str, Any]:
+def _object(line: bytes, secrets: wire.Secrets) -> JsonObject:
     item = object_of(line, secrets)
     if message := error_text(item, secrets):
         raise server_error(message, may_pass=True)
     return item
 
 
-def _content(item: dict[str, Any]) -> tuple[str, str]:
+def _content(item: JsonObject) -> tuple[str, str]:
     """A line's piece of the answer, and what the model wrote for it: the answer's or of its thinking."""
     message = item.get("message")
     if message is None and ("message" in item or item.get("done") is True):
@@ -162,7 +161,7 @@ def _content(item: dict[str, Any]) -> tuple[str, str]:
     return content, content or (thinking if isinstance(thinking, str) else "")
 
 
-def _final(item: dict[str, Any], secrets: wire.Secrets) -> dict[str, Any]:
+def _final(item: JsonObject, secrets: wire.Secrets) -> JsonObject:
     try:
         return dict(table_in(secrets.hide(item)))
     except ValueError as error:

@@ -13,6 +13,7 @@ import urllib3
 
 from ai_dev_tools.benchmark._util import wire
 from ai_dev_tools.benchmark._util.addresses import parse_address
+from ai_dev_tools.benchmark._util.json_values import JsonFields, JsonObject, JsonValue
 from ai_dev_tools.benchmark._util.model_names import same_model
 from ai_dev_tools.benchmark.endpoints.base import EndpointSpec, ReadyEndpoint
 from ai_dev_tools.benchmark.endpoints.chat import (
@@ -101,7 +102,7 @@ class OpenAIClient(ChatClient):
         return status == 200 and _listing(reply) is not None
 
     @classmethod
-    def listed(cls, model: str, url: str, headers: Mapping[str, str]) -> dict[str, Any] | None:
+    def listed(cls, model: str, url: str, headers: Mapping[str, str]) -> JsonObject | None:
         base = cls.server_url(url)
         try:
             status, reply = ask("GET", f"{base}/models", headers=headers)
@@ -146,7 +147,7 @@ class OpenAIClient(ChatClient):
         )
 
     @classmethod
-    def loaded(cls, url: str, model: str, headers: Mapping[str, str]) -> dict[str, Any]:
+    def loaded(cls, url: str, model: str, headers: Mapping[str, str]) -> JsonObject:
         """The context length, which the lists of llama.cpp and vLLM hold; others do not say what is loaded."""
         found = cls.listed(model, url, headers) or {}
         length = found.get("max_model_len", table(found, "meta").get("n_ctx"))
@@ -155,14 +156,14 @@ class OpenAIClient(ChatClient):
     def __init__(self, base_url: str, *args: Any, **kwargs: Any) -> None:
         super().__init__(self.server_url(base_url), *args, **kwargs)
 
-    def body(self, chat: Chat) -> dict[str, Any]:
+    def body(self, chat: Chat) -> JsonObject:
         """`num_ctx` is not sent, as the API has no such field.
 
         A prompt that does not fit is refused by the server.
         """
         options, accepted = chat.options, self.accepted
         messages = [_message(message) for message in chat.conversation]
-        body: dict[str, Any] = {"model": chat.model, "messages": messages}
+        body: JsonObject = {"model": chat.model, "messages": messages}
         if chat.tools:
             body["tools"] = chat.tools
         if accepted.usage:
@@ -260,8 +261,8 @@ class OpenAIClient(ChatClient):
             raise reason
 
 
-def _message(message: Message) -> dict[str, Any]:
-    body: dict[str, Any] = {"role": message.role, "content": message.content}
+def _message(message: Message) -> JsonObject:
+    body: JsonObject = {"role": message.role, "content": message.content}
     if message.calls:
         body["tool_calls"] = [
             {"id": c.id, "type": "function", "function": {"name": c.name, "arguments": json.dumps(c.arguments)}}
@@ -293,20 +294,20 @@ def _without(accepted: Accepted, name: str) -> Accepted | None:
         return replace(accepted, format=FORMATS[at]) if at < len(FORMATS) else None
     if name == "cap":
         return replace(accepted, cap="max_completion_tokens") if accepted.cap == "max_tokens" else None
-    left_out: dict[str, Any] = {name: False}
+    left_out: JsonFields = {name: False}
     return replace(accepted, **left_out) if getattr(accepted, name) else None
 
 
-def _response_format(form: str, schema: Mapping[str, Any] | None) -> dict[str, Any]:
+def _response_format(form: str, schema: Mapping[str, JsonValue] | None) -> JsonObject:
     if schema is None or form == "none" or (form == "json_object" and schema.get("type", "object") != "object"):
         return {}
     if form == "json_object" or not schema:
         return {"response_format": {"type": "json_object"}}
-    described = {"name": "answer", "strict": form == "json_schema", "schema": schema}
+    described: JsonObject = {"name": "answer", "strict": form == "json_schema", "schema": schema}
     return {"response_format": {"type": "json_schema", "json_schema": described}}
 
 
-def _listing(reply: Any) -> dict[str, dict[str, Any]] | None:
+def _listing(reply: object) -> dict[str, JsonObject] | None:
     """The models of `/v1/models` by id; None if the reply has another form."""
     listed = reply.get("data") if isinstance(reply, dict) else None
     if not isinstance(listed, list):
@@ -314,13 +315,13 @@ def _listing(reply: Any) -> dict[str, dict[str, Any]] | None:
     return {str(item.get("id")): item for item in listed if isinstance(item, dict)}
 
 
-def _named(models: Mapping[str, Any]) -> str:
+def _named(models: Mapping[str, JsonValue]) -> str:
     names = sorted(models)
     more = f", and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     return ", ".join(names[:MOST_NAMED]) + more if names else "none"
 
 
-def _details(found: Mapping[str, Any]) -> dict[str, Any]:
+def _details(found: Mapping[str, JsonValue]) -> JsonObject:
     """What the list of models says besides the name, and why the rest is null.
 
     llama.cpp and vLLM say something.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from ai_dev_tools.benchmark._util import wire
+from ai_dev_tools.benchmark._util.json_values import JsonValue
 from ai_dev_tools.benchmark.endpoints.chat import error_text, message_of
 from ai_dev_tools.benchmark.endpoints.ollama_client import NEVER_PASSES, server_error
 from ai_dev_tools.benchmark.endpoints.overflow import is_about_content, is_rate_limit, says_too_long
@@ -74,13 +74,13 @@ def refused(status: int, body: bytes, secrets: wire.Secrets) -> Refused:
     return Refused(status, _plain_message(item) or said or message_of(body, secrets), *_about(item))
 
 
-def _plain_message(item: Any) -> str:
+def _plain_message(item: object) -> str:
     """A message outside of an `error`, as vLLM and FastAPI put it; empty if there is none."""
     texts = [item.get(name) for name in ("message", "detail")] if isinstance(item, dict) else []
     return next((text for text in texts if isinstance(text, str)), "")
 
 
-def is_error(item: Mapping[str, Any]) -> bool:
+def is_error(item: Mapping[str, JsonValue]) -> bool:
     """Whether an object of a stream is an error.
 
     `{"error": …}` or, from early versions of vLLM, `{"object": "error", …}`.
@@ -88,7 +88,7 @@ def is_error(item: Mapping[str, Any]) -> bool:
     return bool(item.get("error")) or item.get("object") == "error"
 
 
-def refused_in_stream(item: Mapping[str, Any], secrets: wire.Secrets) -> Refused:
+def refused_in_stream(item: Mapping[str, JsonValue], secrets: wire.Secrets) -> Refused:
     """What an error in a stream says; its code may be a status."""
     item = item if item.get("error") else {"error": dict(item)}
     inner = item.get("error")
@@ -97,7 +97,7 @@ def refused_in_stream(item: Mapping[str, Any], secrets: wire.Secrets) -> Refused
     return Refused(status, error_text(dict(item), secrets), *_about(item))
 
 
-def _about(item: Any) -> tuple[tuple[str, ...], str]:
+def _about(item: object) -> tuple[tuple[str, ...], str]:
     error = item.get("error") if isinstance(item, dict) else None
     about = error if isinstance(error, dict) else item if isinstance(item, dict) else {}
     kinds = tuple(value.lower() for name in ("code", "type") if isinstance(value := about.get(name), str))

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from ai_dev_tools.benchmark._util import wire
+from ai_dev_tools.benchmark._util.json_values import JsonObject, JsonValue
 from ai_dev_tools.benchmark.endpoints.chat import object_of, shown
 from ai_dev_tools.benchmark.endpoints.openai_errors import is_error
 from ai_dev_tools.benchmark.errors import BenchmarkError, MalformedResponseError, ModelError, RunnerError
@@ -68,7 +69,7 @@ class Chunk(msgspec.Struct, gc=False):
 _usual_chunk = msgspec.json.Decoder(Chunk).decode
 
 
-def chunk_of(item: Mapping[str, Any]) -> Chunk:
+def chunk_of(item: Mapping[str, JsonValue]) -> Chunk:
     """An object with fields of any type, as far as they are those of a chunk."""
     choices = item.get("choices")
     found = [_choice(choice) for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
@@ -82,12 +83,12 @@ def chunk_of(item: Mapping[str, Any]) -> Chunk:
     )
 
 
-def _choice(choice: Mapping[str, Any]) -> Choice:
+def _choice(choice: Mapping[str, JsonValue]) -> Choice:
     reason = _word(choice.get("finish_reason"))
     return Choice(delta=_part(choice.get("delta")), message=_part(choice.get("message")), finish_reason=reason)
 
 
-def _part(part: Any) -> Part | None:
+def _part(part: object) -> Part | None:
     if not isinstance(part, dict):
         return None
     calls = part.get("tool_calls")
@@ -136,7 +137,7 @@ class _Events:
         """Whether nothing of an event came yet."""
         return not self._event and not self._begun
 
-    def take(self, line: bytes) -> dict[str, Any] | None:
+    def take(self, line: bytes) -> JsonObject | None:
         """Take in a line; the object that ends with it, if one does."""
         name, _, value = line.partition(b":")
         value = value.strip()
@@ -151,7 +152,7 @@ class _Events:
             raise MalformedResponseError(f"a line of the answer is not an event: {shown(line, self._secrets)}")
         return None
 
-    def _data(self, value: bytes, *, error: bool) -> dict[str, Any] | None:
+    def _data(self, value: bytes, *, error: bool) -> JsonObject | None:
         self._begun.append(value)
         item = self._complete(b"\n".join(self._begun))
         if item is None:
@@ -161,7 +162,7 @@ class _Events:
         self._event, self._begun = b"", []
         return {"error": item} if error and not item.get("error") else item
 
-    def _complete(self, text: bytes) -> dict[str, Any] | None:
+    def _complete(self, text: bytes) -> JsonObject | None:
         """The object that a text is; None if it may be the beginning of one, which further lines of data complete."""
         try:
             return object_of(text, self._secrets)
@@ -194,8 +195,8 @@ class Answer:
 
     pieces: list[str] = field(default_factory=list)
     reason: str | None = None
-    usage: dict[str, Any] = field(default_factory=dict)
-    timings: dict[str, Any] = field(default_factory=dict)
+    usage: JsonObject = field(default_factory=dict)
+    timings: JsonObject = field(default_factory=dict)
     served: str = ""
     refused: bool = False
     offered: bool = False
@@ -228,7 +229,7 @@ class Answer:
             self.pieces.append(text)
         return bool(text) or called
 
-    def _take_calls(self, pieces: list[dict[str, Any]]) -> bool:
+    def _take_calls(self, pieces: list[JsonObject]) -> bool:
         """Take in pieces of calls; true if there are any.
 
         A server that does not number them sends them whole, in their order.
@@ -276,7 +277,7 @@ class Answer:
         counts = [self.usage.get("prompt_tokens"), self.usage.get("completion_tokens")]
         return sum(count for count in counts if isinstance(count, int) and 0 <= count < 2**40)
 
-    def closing(self) -> dict[str, Any]:
+    def closing(self) -> JsonObject:
         """What the server says of the request, in Ollama's words; what it does not say is absent, or null."""
         word = (self.reason or "").lower()
         reason = next((name for name, words in _ENDED_WELL.items() if word in words), self.reason)
@@ -296,17 +297,17 @@ class Answer:
         return {"done": True, "done_reason": reason, "load_duration": None, **told}
 
 
-def table(item: Mapping[str, Any], name: str) -> dict[str, Any]:
+def table(item: Mapping[str, JsonValue], name: str) -> JsonObject:
     """The object in a field; empty if there is none."""
     value = item.get(name)
     return value if isinstance(value, dict) else {}
 
 
-def _word(value: Any) -> str:
+def _word(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _text(content: Any) -> str:
+def _text(content: object) -> str:
     """A piece of text; some servers send a list of parts, of which only those of the answer count."""
     if isinstance(content, list):
         return "".join(part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str))
@@ -315,7 +316,8 @@ def _text(content: Any) -> str:
     return content or ""
 
 
-def _nanoseconds(milliseconds: Any) -> int | None:
+def _nanoseconds(milliseconds: object) -> int | None:
     """llama.cpp tells its own times; others do not."""
-    number = isinstance(milliseconds, int | float) and not isinstance(milliseconds, bool)
-    return round(milliseconds * 1e6) if number and 0 <= milliseconds < 1e12 else None
+    if not isinstance(milliseconds, int | float) or isinstance(milliseconds, bool):
+        return None
+    return round(milliseconds * 1e6) if 0 <= milliseconds < 1e12 else None

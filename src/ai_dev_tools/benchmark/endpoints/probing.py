@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import urllib3
 
@@ -41,7 +40,7 @@ def ask(
     json: object = None,
     timeout: urllib3.Timeout = _TIMEOUT,
     limit_s: float = 40.0,
-) -> tuple[int, Any]:
+) -> tuple[int, JsonValue]:
     """One request; the status, and the reply's JSON (None when it is not JSON), secrets hidden.
 
     Args:

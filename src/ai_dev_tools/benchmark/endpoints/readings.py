@@ -56,7 +56,7 @@ def readings(reply: Reply) -> Readings:
         eval_s=seconds["eval"],
         total_s=seconds["total"],
         rest_s=rounded(max(0.0, reply.duration_s - sum(phases))) if told and phases else None,
-        done_reason=final.get("done_reason") if isinstance(final.get("done_reason"), str) else None,
+        done_reason=reason if isinstance(reason := final.get("done_reason"), str) else None,
     )
     return replace(found, flags=tuple(_flags(reply, found, seconds, looped, told)))
 

@@ -16,12 +16,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from aiohttp import web
 
 from ai_dev_tools.benchmark._util import wire
-from ai_dev_tools.benchmark._util.json_values import JsonObject
+from ai_dev_tools.benchmark._util.json_values import JsonFields, JsonObject, JsonValue
 from ai_dev_tools.benchmark._util.model_names import same_model
 from ai_dev_tools.benchmark.endpoints.base import REPLAY_OF, EndpointSpec, ReadyEndpoint, endpoint_kind
 from ai_dev_tools.benchmark.endpoints.embedded import origins
@@ -106,7 +105,7 @@ class Recordings:
         self._turns_played: dict[EpisodeKey, set[int]] = {}
         self._lock = threading.Lock()
 
-    def turn(self, body: dict[str, Any]) -> tuple[Sample, int, int] | None:
+    def turn(self, body: JsonObject) -> tuple[Sample, int, int] | None:
         """The recording of an episode that a request belongs to, which of its attempts, and which turn."""
         messages, options = messages_of(body), body.get("options")
         seed = options.get("seed") if isinstance(options, dict) else None
@@ -178,7 +177,7 @@ def load_recordings(folder: Path, model: str) -> Recordings:
     return Recordings(model, samples, episodes, as_shown(sessions))
 
 
-def request_key(body: dict[str, Any]) -> Key | None:
+def request_key(body: JsonFields) -> Key | None:
     """What identifies a request; None if no run of this project sends such a request."""
     try:
         content = body["messages"][-1]["content"]
@@ -189,10 +188,10 @@ def request_key(body: dict[str, Any]) -> Key | None:
     return hashlib.sha256(prompt.encode()).hexdigest(), seed
 
 
-def closing_fields(sample: Sample | Turn) -> dict[str, Any]:
+def closing_fields(sample: Sample | Turn) -> JsonObject:
     """Ollama's closing fields as they were recorded; missing ones stay missing."""
     durations = {"load": sample.load_s, "prompt_eval": sample.prompt_eval_s, "eval": sample.eval_s}
-    fields: dict[str, Any] = {
+    fields: JsonObject = {
         "done": True,
         "done_reason": sample.done_reason,
         "total_duration": None if (whole := _whole_s(sample)) is None else round(whole * 1e9),
@@ -224,7 +223,7 @@ class Player:
 
     def __init__(self, recordings: Recordings) -> None:
         self._recordings = recordings
-        self._known: dict[str, dict[str, Any]] = {
+        self._known: dict[str, JsonObject] = {
             "/api/version": {"version": f"0.0.0-replay+{recordings.version}"},
             "/api/tags": {"models": [{"name": recordings.model, "digest": recordings.digest}]},
             "/api/ps": {"models": []},
@@ -248,7 +247,7 @@ class Player:
             return _json(404, {"error": "not recorded"})
         return await self._chat(request, body, received)
 
-    async def _chat(self, request: web.Request, body: dict[str, Any], received: float) -> web.StreamResponse:
+    async def _chat(self, request: web.Request, body: JsonObject, received: float) -> web.StreamResponse:
         if turn := self._recordings.turn(body):
             return await self._turn(request, body, *turn, received)
         key = request_key(body)
@@ -264,7 +263,7 @@ class Player:
         return await _fail(request, error.class_ if error else "connection", error.message if error else "")
 
     async def _turn(
-        self, request: web.Request, body: dict[str, Any], sample: Sample, attempt: int, number: int, received: float
+        self, request: web.Request, body: JsonObject, sample: Sample, attempt: int, number: int, received: float
     ) -> web.StreamResponse:
         """One turn of an episode.
 
@@ -283,11 +282,15 @@ class Player:
             return await _fail(request, turn.error.class_, turn.error.message)
         return await _play(request, body, _Said.by_turn(sample.model, turn, bool(body.get("tools"))), received)
 
-    async def _unknown(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    async def _unknown(self, request: web.Request, body: JsonObject) -> web.StreamResponse:
         """Answer a warm-up (which asks for one token); any other request that was not recorded is an error."""
         options = body.get("options")
         if isinstance(options, dict) and options.get("num_predict") == 1:
-            closing = {"message": {"role": "assistant", "content": ""}, "done": True, "done_reason": "length"}
+            closing: JsonObject = {
+                "message": {"role": "assistant", "content": ""},
+                "done": True,
+                "done_reason": "length",
+            }
             return await _lines(request, closing)
         return _json(404, {"error": f"this request to {self._recordings.model} was not recorded"})
 
@@ -298,10 +301,10 @@ class _Said:
 
     model: str
     text: str
-    closing: dict[str, Any]
+    closing: JsonObject
     first_s: float
     whole_s: float
-    calls: list[dict[str, Any]] = field(default_factory=list)
+    calls: list[JsonObject] = field(default_factory=list)
 
     @classmethod
     def by_sample(cls, sample: Sample) -> _Said:
@@ -311,18 +314,20 @@ class _Said:
     @classmethod
     def by_turn(cls, model: str, turn: Turn, native: bool) -> _Said:
         called = native and turn.action and turn.arguments is not None
-        calls = [{"function": {"name": n, "arguments": a}} for n, a in calls_of(turn)] if called else []
+        calls: list[JsonObject] = (
+            [{"function": {"name": n, "arguments": a}} for n, a in calls_of(turn)] if called else []
+        )
         return cls(model, turn.text, closing_fields(turn), turn.time_to_first_token_s or 0.0, turn.duration_s, calls)
 
-    def part(self, path: str, text: str, calls: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+    def part(self, path: str, text: str, calls: Sequence[JsonObject] = ()) -> JsonObject:
         """A piece of the answer, as the API at that path writes it."""
         if path == "/api/generate":
             return {"model": self.model, "response": text}
-        message = {"role": "assistant", "content": text, **({"tool_calls": [*calls]} if calls else {})}
+        message: JsonObject = {"role": "assistant", "content": text, **({"tool_calls": [*calls]} if calls else {})}
         return {"model": self.model, "message": message}
 
 
-def calls_of(turn: Turn) -> list[tuple[str, Any]]:
+def calls_of(turn: Turn) -> list[tuple[str, JsonValue]]:
     """Names and arguments of what the model called in a turn. What it wrote that is not JSON is left as it is."""
     found = _arguments(turn.arguments or "{}")
     if not isinstance(found, list):
@@ -330,14 +335,16 @@ def calls_of(turn: Turn) -> list[tuple[str, Any]]:
     return [(str(name), _arguments(text)) for name, text in found]
 
 
-def _arguments(written: str) -> Any:
+def _arguments(written: str) -> JsonValue:
     try:
         return wire.decoded(written.encode())
     except ValueError:
         return written
 
 
-async def _play(request: web.Request, body: Mapping[str, Any], said: _Said, received: float) -> web.StreamResponse:
+async def _play(
+    request: web.Request, body: Mapping[str, JsonValue], said: _Said, received: float
+) -> web.StreamResponse:
     if body.get("stream") is False:
         await _sleep_until(received + said.whole_s)
         return _json(200, said.part(request.path, said.text, said.calls) | said.closing)
@@ -368,11 +375,11 @@ async def _sleep_until(moment: float) -> None:
     await asyncio.sleep(max(0.0, moment - asyncio.get_running_loop().time()))
 
 
-def _json(status: int, reply: Mapping[str, Any]) -> web.Response:
+def _json(status: int, reply: Mapping[str, JsonValue]) -> web.Response:
     return web.json_response(reply, status=status)
 
 
-async def _lines(request: web.Request, *items: Mapping[str, Any]) -> web.StreamResponse:
+async def _lines(request: web.Request, *items: Mapping[str, JsonValue]) -> web.StreamResponse:
     """A stream of JSON lines with these in it."""
     response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
     await response.prepare(request)
@@ -381,5 +388,5 @@ async def _lines(request: web.Request, *items: Mapping[str, Any]) -> web.StreamR
     return response
 
 
-def _line(item: Mapping[str, Any]) -> bytes:
+def _line(item: Mapping[str, JsonValue]) -> bytes:
     return json.dumps(item).encode() + b"\n"

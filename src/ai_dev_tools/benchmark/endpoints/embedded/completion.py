@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator
-from typing import Any
 
 import aiohttp
 
+from ai_dev_tools.benchmark._util.json_values import JsonFields
 from ai_dev_tools.benchmark.endpoints.embedded import ollama_api as api
 from ai_dev_tools.benchmark.endpoints.embedded.ollama_api import ApiError
 
 _WANTED = ["content", "stop", "stop_type", "timings", "tokens_evaluated"]
 
-Events = AsyncGenerator[dict[str, Any], None]
+Events = AsyncGenerator[JsonFields, None]
 
 
 class Completer:
@@ -27,7 +27,7 @@ class Completer:
     def __init__(self, upstream: aiohttp.ClientSession, cache_prompt: bool) -> None:
         self._upstream, self._cache_prompt = upstream, cache_prompt
 
-    async def complete(self, url: str, body: dict[str, Any], prompt: str, num_ctx: int) -> Events:
+    async def complete(self, url: str, body: JsonFields, prompt: str, num_ctx: int) -> Events:
         """llama.cpp's events for the prompt; the last one has `stop`.
 
         Raises:
@@ -35,7 +35,7 @@ class Completer:
         """
         parameters = {**api.sampling(body.get("options", {})), **api.constraint(body.get("format"))}
         fixed = {"stream": True, "response_fields": _WANTED, "cache_prompt": self._cache_prompt}
-        payload: dict[str, Any] = {**parameters, **fixed, "prompt": prompt}
+        payload: JsonFields = {**parameters, **fixed, "prompt": prompt}
         guard = "{" if parameters.get("json_schema", {}).get("type") == "object" else ""
         for attempt in (1, 2):
             async with self._upstream.post(f"{url}/completion", json=payload) as reply:

@@ -6,6 +6,7 @@ import struct
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from ai_dev_tools.benchmark._util.json_values import JsonFields, Scalar
 from ai_dev_tools.benchmark.errors import ConfigurationError
 
 _SCALARS = {
@@ -26,7 +27,7 @@ MAX_ITEM_BYTES = 100_000_000
 """Far more than any string or array of numbers in the metadata of a model: a larger one is damage."""
 
 
-def read_metadata(path: Path) -> dict[str, Any]:
+def read_metadata(path: Path) -> JsonFields:
     """All key-value pairs of the file; arrays are given as None, as Ollama does in `/api/show`.
 
     Raises:
@@ -60,11 +61,12 @@ def _read(file: BinaryIO, size: int) -> bytes:
     return data
 
 
-def _value(file: BinaryIO, kind: int) -> Any:
+def _value(file: BinaryIO, kind: int) -> Scalar:
     if kind == _STRING:
         return _string(file)
     if kind != _ARRAY:
-        return _scalar(file, _SCALARS[kind])
+        number: int | float = _scalar(file, _SCALARS[kind])
+        return number
     item_kind, count = _scalar(file, "<I"), _scalar(file, "<Q")
     if item_kind in _SCALARS:
         if (size := count * struct.calcsize(_SCALARS[item_kind])) > MAX_ITEM_BYTES:

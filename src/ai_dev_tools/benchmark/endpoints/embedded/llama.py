@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ai_dev_tools.benchmark._util.json_values import JsonFields
 from ai_dev_tools.benchmark.errors import ModelError
 
 MAX_PENDING = 512
@@ -97,7 +98,7 @@ class Llama:
             await self._changed.wait_for(lambda: self._active == 0)
             await self._drop()
 
-    async def properties(self) -> dict[str, Any]:
+    async def properties(self) -> JsonFields:
         """What llama.cpp says of the loaded model: n_params, chat_template, quantization, and its own version."""
         import aiohttp
         import xllamacpp

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
 
 import jinja2
 import jinja2.sandbox
 import msgspec
 
 from ai_dev_tools.benchmark._util.clock import utc_stamp
+from ai_dev_tools.benchmark._util.json_values import Json, JsonFields
 
 GENERATE_FIELDS = {
     "model": str, "prompt": str, "suffix": str, "system": str, "template": str, "context": list, "stream": bool,
@@ -65,7 +66,7 @@ class ApiError(Exception):
         self.message = message
 
 
-def parse_body(data: bytes, field_types: dict[str, type]) -> dict[str, Any]:
+def parse_body(data: bytes, field_types: dict[str, type]) -> JsonFields:
     """A request body with the fields' types checked; null means absent, unknown fields are ignored.
 
     Raises:
@@ -105,7 +106,7 @@ def _why_no_json(data: bytes) -> str | None:
     return None
 
 
-def check_think(body: dict[str, Any], tag: str, *, can: bool = False) -> None:
+def check_think(body: JsonFields, tag: str, *, can: bool = False) -> None:
     """Raises ApiError 400 for a `think` that is none, and for one that a model is asked for that cannot."""
     think = body.get("think")
     if not isinstance(think, bool | None) and think not in _THINK:
@@ -116,7 +117,7 @@ def check_think(body: dict[str, Any], tag: str, *, can: bool = False) -> None:
         raise ApiError(400, f'"{tag}" does not support thinking')
 
 
-def parse_messages(messages: list[Any]) -> list[dict[str, str]]:
+def parse_messages(messages: Sequence[Json]) -> list[dict[str, str]]:
     """Chat messages as role and content.
 
     As in Ollama any role goes, and images are not seen by a model without eyes.
@@ -135,7 +136,7 @@ def parse_messages(messages: list[Any]) -> list[dict[str, str]]:
     return [{"role": message.get("role") or "", "content": message.get("content") or ""} for message in messages]
 
 
-def keeps_alive(body: dict[str, Any]) -> bool:
+def keeps_alive(body: JsonFields) -> bool:
     """Whether the model stays loaded after the request, i.e. `keep_alive` is not zero.
 
     Raises:
@@ -151,7 +152,7 @@ def keeps_alive(body: dict[str, Any]) -> bool:
     raise ApiError(400, f'time: invalid duration "{_short(value)}"')
 
 
-def sampling(options: dict[str, Any]) -> dict[str, Any]:
+def sampling(options: JsonFields) -> JsonFields:
     """llama.cpp's sampling parameters for Ollama's options, with Ollama's defaults.
 
     Unknown options are ignored.
@@ -159,7 +160,7 @@ def sampling(options: dict[str, Any]) -> dict[str, Any]:
     Raises:
         ApiError: 500, as Ollama answers, for an option of the wrong type; 400 for a number that is out of range.
     """
-    parameters: dict[str, Any] = dict(_DEFAULTS)
+    parameters: JsonFields = dict(_DEFAULTS)
     for name, value in options.items():
         if value is None:
             continue
@@ -203,7 +204,7 @@ def _number(name: str, value: object) -> float:
     return value
 
 
-def constraint(format_: object) -> dict[str, Any]:
+def constraint(format_: object) -> JsonFields:
     """llama.cpp's `json_schema` parameter for Ollama's `format`; empty when there is none.
 
     Raises:
@@ -212,7 +213,7 @@ def constraint(format_: object) -> dict[str, Any]:
     if format_ is None or format_ == "":
         return {}
     if format_ == "json":
-        schema: dict[str, Any] = {"type": "object"}
+        schema: JsonFields = {"type": "object"}
     elif isinstance(format_, dict):
         schema = format_
         try:
@@ -320,13 +321,13 @@ def now() -> str:
     return utc_stamp(timespec="microseconds")
 
 
-def piece(model: str, text: str, *, chat: bool) -> dict[str, Any]:
+def piece(model: str, text: str, *, chat: bool) -> JsonFields:
     """The common part of every reply, with a piece of answer."""
     answer = {"message": {"role": "assistant", "content": text}} if chat else {"response": text}
     return {"model": model, "created_at": now(), **answer}
 
 
-def final_fields(event: dict[str, Any], total_ns: int, load_ns: int) -> dict[str, Any]:
+def final_fields(event: JsonFields, total_ns: int, load_ns: int) -> JsonFields:
     """Ollama's closing fields from llama.cpp's last event; durations in ns, counts in tokens.
 
     `prompt_eval_count` is the whole prompt, as in Ollama; the cached part of it is told apart. As in Ollama a duration

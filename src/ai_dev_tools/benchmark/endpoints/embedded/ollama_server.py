@@ -10,12 +10,11 @@ import time
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 import aiohttp
 from aiohttp import web
 
-from ai_dev_tools.benchmark._util.json_values import JsonObject
+from ai_dev_tools.benchmark._util.json_values import JsonFields
 from ai_dev_tools.benchmark._util.model_names import full_name, same_model
 from ai_dev_tools.benchmark.endpoints.embedded import embedding, sending
 from ai_dev_tools.benchmark.endpoints.embedded import ollama_api as api
@@ -39,14 +38,14 @@ class Model:
     digest: str
     size_bytes: int
     modified_at: str
-    metadata: dict[str, Any]
+    metadata: JsonFields
     template_source: str
     bos: str
     eos: str
     version: str
     max_ctx: int
     quantization: str
-    details: dict[str, Any] = field(init=False)
+    details: JsonFields = field(init=False)
 
     def __post_init__(self) -> None:
         family = self.metadata.get("general.architecture", "")
@@ -153,7 +152,7 @@ class Facade:
             return await sending.send_lines(request, [{"status": "pulling manifest"}, {"error": message}])
         if not streamed:
             return web.json_response({"status": "success"})
-        layer: JsonObject = {
+        layer: JsonFields = {
             "digest": f"sha256:{self.model.digest}",
             "total": self.model.size_bytes,
             "completed": self.model.size_bytes,
@@ -233,13 +232,13 @@ class Facade:
         self._require_model(name)
         return web.json_response(self._listed_in_v1(name))
 
-    def _listed_in_v1(self, name: str) -> dict[str, Any]:
+    def _listed_in_v1(self, name: str) -> JsonFields:
         """The served model, as OpenAI's API lists it."""
         created = int(datetime.fromisoformat(self.model.modified_at).timestamp())
         return {"id": name, "object": "model", "created": created, "owned_by": "library"}
 
     async def _answer(
-        self, request: web.Request, body: dict[str, Any], prompt: str, started: int, *, chat: bool
+        self, request: web.Request, body: JsonFields, prompt: str, started: int, *, chat: bool
     ) -> web.StreamResponse:
         """The reply to a generate or chat request: load or unload only, one object, or a stream of lines."""
         api.check_think(body, self.model.tag)
@@ -267,7 +266,7 @@ class Facade:
         self, _: web.Request, name: str, events: Events, timing: tuple[int, int], chat: bool
     ) -> web.StreamResponse:
         pieces: list[str] = []
-        last: dict[str, Any] = {}
+        last: JsonFields = {}
         async for last in events:
             pieces.append(last["content"])
         closing = api.final_fields(last, time.perf_counter_ns() - timing[0], timing[1])
@@ -296,7 +295,7 @@ class Facade:
         await response.write_eof()
         return response
 
-    def _generate_prompt(self, body: dict[str, Any]) -> str:
+    def _generate_prompt(self, body: JsonFields) -> str:
         prompt, system = body.get("prompt", ""), body.get("system", "")
         if body.get("raw") or not prompt:
             return str(prompt)
@@ -305,7 +304,7 @@ class Facade:
         start = [{"role": "system", "content": system}] if system else []
         return self._template.render([*start, {"role": "user", "content": prompt}])
 
-    def _context_length(self, options: dict[str, Any]) -> int:
+    def _context_length(self, options: JsonFields) -> int:
         asked = options.get("num_ctx")
         if asked is None:
             return self.default_ctx
@@ -318,12 +317,12 @@ class Facade:
         if not self.model.is_named(name):
             raise ApiError(404, f"model '{name}' not found")
 
-    def _refuse_unsupported(self, body: dict[str, Any], *fields: tuple[str, str]) -> None:
+    def _refuse_unsupported(self, body: JsonFields, *fields: tuple[str, str]) -> None:
         for name, capability in fields:
             if body.get(name):
                 raise ApiError(400, f"{full_name(self.model.tag)} does not support {capability}")
 
-    def _listing(self) -> dict[str, Any]:
+    def _listing(self) -> JsonFields:
         model = self.model
         return {
             "name": model.tag,

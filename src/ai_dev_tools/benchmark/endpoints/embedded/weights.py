@@ -219,14 +219,14 @@ def _download(url: str, model: CatalogueModel, partial: BufferedRandom, say: Say
             if reply.status_code == 200:
                 start = partial.truncate(0)
             partial.seek(start)
-            chunks = _told(reply.iter_content(_CHUNK_BYTES), start, model, say)
+            chunks = _with_progress(reply.iter_content(_CHUNK_BYTES), start, model, say)
             _copy(chunks, partial, model.size_bytes - start)
     except requests.RequestException as error:
         reason = "no answer in time" if isinstance(error, requests.Timeout) else "no connection, or it broke"
         raise _SourceFailed(reason) from None
 
 
-def _told(chunks: Iterable[bytes], start: int, model: CatalogueModel, say: Say) -> Iterator[bytes]:
+def _with_progress(chunks: Iterable[bytes], start: int, model: CatalogueModel, say: Say) -> Iterator[bytes]:
     """The same chunks, with a line of progress at each tenth."""
     done, tenth = start, 10 * start // model.size_bytes
     for chunk in chunks:
