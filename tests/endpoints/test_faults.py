@@ -1,6 +1,6 @@
-"""Every fault on the way to an endpoint: the right class, the right number of tries, a finished block, nothing lost.
+"""Every fault on the way to an endpoint: the right class, the right number of attempts, a finished block, nothing lost.
 
-A proxy (tests/fakes/faulty_proxy.py) breaks all tries of case `two` and the first try of case `three`; case `one` is
+A proxy (tests/fakes/faulty_proxy.py) breaks all attempts of case `two` and the first attempt of case `three`; case `one` is
 left alone. The table in docs/reliability.md is made of what was seen here:
 `UPDATE_DOCS=1 pytest tests/endpoints/test_faults.py`.
 """
@@ -268,9 +268,9 @@ def test_a_run_through_all_faults_completes(tmp_path: Path) -> None:
 
 def table() -> str:
     lines = [
-        "| what happens | sample | tries | when the second try is answered | a rerun |",
+        "| what happens | sample | attempts | when the second attempt is answered | a rerun |",
         "|---|---|---|---|---|",
-        "| connection refused | `connection` | 3 | completed, 2 tries | asks again; after 3 samples in a row the block"
+        "| connection refused | `connection` | 3 | completed, 2 attempts | asks again; after 3 samples in a row the block"
         " stops early |",
     ]
     return "\n".join([*lines, *rows(EXPECTED, see)])

@@ -113,5 +113,8 @@ def test_a_refusal_is_an_answer_that_is_worth_nothing() -> None:
 
 
 def test_the_table_in_the_documentation_is_what_was_seen() -> None:
-    head = ["| what happens | sample | tries | when the second try is answered | a rerun |", "|---|---|---|---|---|"]
+    head = [
+        "| what happens | sample | attempts | when the second attempt is answered | a rerun |",
+        "|---|---|---|---|---|",
+    ]
     check_table(BEGIN, "\n".join([*head, *rows(EXPECTED, see)]))

@@ -23,7 +23,7 @@ class Chat:
     prompt: str
     """The prompt without its nonce, so that a retry is known for one."""
     attempt: int
-    """1 for the first try of this prompt and seed."""
+    """1 for the first attempt of this prompt and seed."""
 
 
 @dataclass

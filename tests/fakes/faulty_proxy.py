@@ -32,7 +32,7 @@ class FaultyProxy:
 
     Args:
         upstream: base URL of the true endpoint.
-        choose: which fault a try of a measured request meets; None passes it on. Warm-ups are always passed on.
+        choose: which fault an attempt of a measured request meets; None passes it on. Warm-ups are always passed on.
     """
 
     upstream: str

@@ -37,7 +37,7 @@ class FakeOpenAI:
         refuse: status and body for a request that it does not take; None for one that it does.
         headers: further headers of the n-th answer, from 0.
         fingerprint: of the n-th answer.
-        choose: the fault that a try of a measured request meets.
+        choose: the fault that an attempt of a measured request meets.
         usage: what is counted of an answer, made from the counts.
         reason: `finish_reason` of answers.
         about: further fields of each model in its list.

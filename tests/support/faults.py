@@ -26,7 +26,7 @@ LIMIT_S = 1.0
 
 
 class Breakable(Protocol):
-    """A server, or a proxy, that breaks the tries of measured requests that `choose` picks."""
+    """A server, or a proxy, that breaks the attempts of measured requests that `choose` picks."""
 
     choose: Callable[[Chat], Fault | None]
     broken: Counter[str]
@@ -80,7 +80,7 @@ def run(asked: Block) -> list[Sample]:
 
 
 def observe(server: Breakable, fault: Fault, *, hangs: bool, at_once: int = 1) -> Seen:
-    """Run a block under a fault, then again without it; all tries of case `two` and the first of `three` meet the fault.
+    """Run a block under a fault, then again without it; all attempts of case `two` and the first of `three` meet the fault.
 
     Args:
         hangs: only a timeout ends the fault; those of several requests pass at once.
@@ -143,7 +143,9 @@ def rows(expected_of: Mapping[str, Expected], see: Callable[[str], Seen]) -> lis
         sample, passed = seen.of("two")[0], seen.of("three")[0]
         flags = ", ".join(flag for flag in sample.flags if flag != "retried")
         result = f"`{sample.error.class_}`" if sample.error else "completed" + (f", flag `{flags}`" if flags else "")
-        recovered = f"completed, {len(passed.attempts)} tries" if sample.error and passed.status == "completed" else "–"
+        recovered = (
+            f"completed, {len(passed.attempts)} attempts" if sample.error and passed.status == "completed" else "–"
+        )
         kept = "asks again" if seen.asked_by_rerun else "keeps it"
         lines.append(f"| {expected.what} | {result} | {len(sample.attempts)} | {recovered} | {kept} |")
     return lines

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+
+from ai_dev_tools.benchmark._util.json_values import JsonValue
 
 DIGITS = 16
 """Hexadecimal digits of a digest: it only has to tell the requests of one episode apart."""
 
 
-def messages_of(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def messages_of(body: Mapping[str, JsonValue]) -> list[Mapping[str, JsonValue]]:
     """The messages of a request in any of the APIs."""
     messages = body.get("messages")
     if isinstance(messages, list):
@@ -19,7 +20,7 @@ def messages_of(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [{"role": role, "content": text} for role, text in told if text]
 
 
-def text_of(message: Mapping[str, Any]) -> str:
+def text_of(message: Mapping[str, JsonValue]) -> str:
     """What a message says."""
     content = message.get("content")
     if isinstance(content, list):

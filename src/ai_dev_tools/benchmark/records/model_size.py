@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 _SIZE = re.compile(r"(?<![a-z0-9.])(?:(\d+)x)?(\d+(?:\.\d+)?)([bm])(?![a-z0-9])")
 _SCALE = {"b": 1.0, "m": 1e-3}
@@ -21,7 +20,7 @@ def parameters(tag: str) -> float | None:
     return next((size for text in (variant, name) if (size := _named(text)) is not None), None)
 
 
-def recorded_size(tag: str, sessions: Iterable[Mapping[str, Any]]) -> float | None:
+def recorded_size(tag: str, sessions: Iterable[Mapping[str, object]]) -> float | None:
     """Billions of parameters that a server stated (`parameter_size`, e.g. `134.52M`); None if it did not."""
     for entry in sessions:
         model = entry.get("model")

@@ -6,10 +6,16 @@ The same arithmetic for one sample and for columns of many. Light imports: block
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Amount: TypeAlias = "float | NDArray[np.float64]"
+"""A number of one sample, or those of a column of samples."""
 MILLION, HOUR_S = 1e6, 3600.0
 MONEY: Final = "money"
 """The outcome; also the unit of what tables show in the run's currency."""
@@ -58,16 +64,16 @@ class Parts:
         machine, tool: time of the machine for the request, and for the tools.
     """
 
-    input: Any
-    cached: Any
-    output: Any
-    machine: Any
-    tool: Any
+    input: Amount
+    cached: Amount
+    output: Amount
+    machine: Amount
+    tool: Amount
 
     @classmethod
     def of(
-        cls, input_price: Any, cached_price: Any, output_price: Any, hour_price: Any,
-        input_tokens: Any, cached_tokens: Any, output_tokens: Any, seconds: Any, tool_s: Any,
+        cls, input_price: Amount, cached_price: Amount, output_price: Amount, hour_price: Amount,
+        input_tokens: Amount, cached_tokens: Amount, output_tokens: Amount, seconds: Amount, tool_s: Amount,
     ) -> Parts:  # fmt: skip
         """From prices as `Rates` has them.
 
@@ -84,7 +90,7 @@ class Parts:
         )
 
     @property
-    def total(self) -> Any:
+    def total(self) -> Amount:
         """All of it."""
         return self.input + self.cached + self.output + self.machine + self.tool
 

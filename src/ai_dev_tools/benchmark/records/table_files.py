@@ -78,6 +78,7 @@ EARLIER_TEXTS = (
     ("kind=ratio; endpoint=", "kind=ratio; outcome="),
     ("kind=difference; endpoint=", "kind=difference; outcome="),
     ("the scores hang on", "the scores rest on"),
+    ("the time holds failed tries and pauses", "the time includes failed ones and pauses"),
 )
 """What cells of earlier versions say, and how it is said now."""
 
