@@ -136,8 +136,8 @@ onstart:
 
 
 onsuccess:
-    flow.say_goodbye()
+    flow.report_success()
 
 
 onerror:
-    flow.say_what_failed()
+    flow.report_failure()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -28,7 +29,13 @@ from ai_dev_tools.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from ai_dev_tools.benchmark.planning.disclosure import Destination
+    from ai_dev_tools.benchmark.planning.estimate import DurationEstimate
     from ai_dev_tools.benchmark.planning.experiment import Experiment
+    from ai_dev_tools.benchmark.planning.history import History
+    from ai_dev_tools.benchmark.planning.misfits import Misfit
+    from ai_dev_tools.benchmark.planning.sizing import Sizing
+    from ai_dev_tools.benchmark.planning.spending import Spending
     from ai_dev_tools.benchmark.records.plan import Plan
 
 
@@ -55,68 +62,109 @@ def plan(
 
 def plan_of(experiment: Experiment, root: Path, effect: float | None = None) -> tuple[JsonObject, str]:
     """What a run sets out to show, what it can find, and how long it takes: for programs, and for people."""
-    from ai_dev_tools.benchmark._util.clock import duration
+    outlook = _look_ahead(experiment, root, effect)
+    return outlook.content(), "\n".join(outlook.lines(experiment))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Outlook:
+    """What is known of a run before it.
+
+    Attributes:
+        declared: whether its plan is in the ledger; `looks` counts the plans, with this one.
+        earlier: how it compares with each earlier plan of the profile.
+        changed_models: models that are no longer those of existing results.
+    """
+
+    plan: Plan
+    declared: bool
+    looks: int
+    history: History
+    estimate: DurationEstimate
+    earlier: list[str]
+    changed_models: list[str]
+    sizing: Sizing | None
+    costs: Spending | None
+    sent_to: list[Destination]
+    too_long: list[Misfit]
+
+    def content(self) -> JsonObject:
+        """For programs."""
+        return {
+            "plan": self.plan.digest,
+            "declared": self.declared,
+            "looks": self.looks,
+            **self.plan.content(),
+            "estimate": vars(self.estimate),
+            "earlier": self.earlier,
+            "changed_models": self.changed_models,
+            "sizing": self.sizing.content() if self.sizing else None,
+            **({"money": self.costs.content()} if self.costs else {}),
+            "sent_to": [vars(one) for one in self.sent_to],
+            "context": [vars(misfit) for misfit in self.too_long],
+        }
+
+    def lines(self, experiment: Experiment) -> Iterator[str]:
+        """For people."""
+        from ai_dev_tools.benchmark._util.clock import duration
+        from ai_dev_tools.benchmark.planning.pricing import unused_prices
+        from ai_dev_tools.benchmark.planning.sizing import sizing_lines
+        from ai_dev_tools.benchmark.plugins import AGENT_FLOOR, what_a_claim_needs
+
+        plan, guess, config = self.plan, self.estimate, experiment.config
+        declared = "declared" if self.declared else "not declared yet"
+        yield f"Plan {plan.digest} ({declared}; plan {self.looks} of this profile)"
+        yield from (f"Note: {found}" for found in (*self.changed_models, *self.history.notes()))
+        yield from (f"Note: {found}" for found in unused_prices(config, experiment.instances(plan.profile)))
+        yield from (f"This plan {said}" for said in self.earlier)
+        yield from _in_words(plan)
+        seconds = (
+            "unknown, nothing was measured here yet" if guess.seconds is None else f"about {duration(guess.seconds)}"
+        )
+        yield f"Requests: {guess.requests}, of which {guess.missing} are to be asked; time {seconds}"
+        yield from _episodes([arm for arm in experiment.agent_arms if arm != AGENT_FLOOR], config.agent.turns)
+        yield from self.costs.lines() if self.costs else ()
+        yield from (f"Where your code goes: {one}" for one in self.sent_to)
+        yield from (f"Context: {misfit}" for misfit in self.too_long)
+        if self.sizing:
+            yield from sizing_lines(self.sizing)
+        else:
+            yield f"No claim: a claim needs {what_a_claim_needs(plan.approaches, config.plan.reference)}"
+
+
+def _look_ahead(experiment: Experiment, root: Path, effect: float | None) -> _Outlook:
     from ai_dev_tools.benchmark.analysis.claims import looks_of
     from ai_dev_tools.benchmark.analysis.continuity import compared_with
     from ai_dev_tools.benchmark.planning.disclosure import destinations
     from ai_dev_tools.benchmark.planning.estimate import estimate
     from ai_dev_tools.benchmark.planning.history import read_history
     from ai_dev_tools.benchmark.planning.misfits import misfits
-    from ai_dev_tools.benchmark.planning.pricing import unused_prices
-    from ai_dev_tools.benchmark.planning.sizing import size_up, sizing_lines
+    from ai_dev_tools.benchmark.planning.sizing import size_up
     from ai_dev_tools.benchmark.planning.spending import spending
-    from ai_dev_tools.benchmark.plugins import AGENT_FLOOR, what_a_claim_needs
     from ai_dev_tools.benchmark.records import paths
     from ai_dev_tools.benchmark.records.plan import read_plans
     from ai_dev_tools.benchmark.workflow.same_model import changed_models
 
     profile = experiment.config.profile
-    several = [arm for arm in experiment.agent_arms if arm != AGENT_FLOOR]
-    plan = experiment.plan(profile)
-    history = read_history(root, profile)
+    plan, history = experiment.plan(profile), read_history(root, profile)
     guess = estimate(experiment, [profile], root, history.seconds)
     ledger = read_plans(root / paths.PLANS.format(profile=profile))
-    declared = [known.plan for known in ledger]
-    looks = len(declared) + (plan.digest not in declared)
+    declared = plan.digest in [known.plan for known in ledger]
     costs = spending(experiment, root, history)
     before = list(takewhile(lambda known: known.plan != plan.digest, ledger))
-    sizing = size_up(experiment, history, effect, max(looks_of(plan, before).values(), default=1), costs)
-    earlier = [compared_with(known, plan) for known in before]
-    changed = [found for _, found in changed_models(experiment, profile, root)]
-    sent, too_long = destinations(experiment, profile), misfits(experiment, root)
-    content: JsonObject = {
-        "plan": plan.digest,
-        "declared": plan.digest in declared,
-        "looks": looks,
-        **plan.content(),
-        "estimate": vars(guess),
-        "earlier": earlier,
-        "changed_models": changed,
-        "sizing": sizing.content() if sizing else None,
-        **({"money": costs.content()} if costs else {}),
-        "sent_to": [vars(one) for one in sent],
-        "context": [vars(misfit) for misfit in too_long],
-    }
-    seconds = "unknown, nothing was measured here yet" if guess.seconds is None else f"about {duration(guess.seconds)}"
-    lines = [
-        f"Plan {plan.digest} ({'declared' if plan.digest in declared else 'not declared yet'}; "
-        f"plan {looks} of this profile)",
-        *(f"Note: {found}" for found in (*changed, *history.notes())),
-        *(f"Note: {found}" for found in unused_prices(experiment.config, experiment.instances(profile))),
-        *(f"This plan {said}" for said in earlier),
-        *_said(plan),
-        f"Requests: {guess.requests}, of which {guess.missing} are to be asked; time {seconds}",
-        *_episodes(several, experiment.config.agent.turns),
-        *(costs.lines() if costs else ()),
-        *(f"Where your code goes: {one}" for one in sent),
-        *(f"Context: {misfit}" for misfit in too_long),
-    ]
-    if sizing:
-        lines += sizing_lines(sizing)
-    else:
-        needed = what_a_claim_needs(plan.approaches, experiment.config.plan.reference)
-        lines.append(f"No claim: a claim needs {needed}")
-    return content, "\n".join(lines)
+    return _Outlook(
+        plan=plan,
+        declared=declared,
+        looks=len(ledger) + (not declared),
+        history=history,
+        estimate=guess,
+        earlier=[compared_with(known, plan) for known in before],
+        changed_models=[found for _, found in changed_models(experiment, profile, root)],
+        sizing=size_up(experiment, history, effect, max(looks_of(plan, before).values(), default=1), costs),
+        costs=costs,
+        sent_to=destinations(experiment, profile),
+        too_long=misfits(experiment, root),
+    )
 
 
 def _episodes(arms: Sequence[str], turns: int) -> Iterator[str]:
@@ -125,7 +173,7 @@ def _episodes(arms: Sequence[str], turns: int) -> Iterator[str]:
         yield f"Episodes: a sample of {', '.join(arms)} is up to {plural(turns, 'request')} to the model"
 
 
-def _said(plan: Plan) -> Iterator[str]:
+def _in_words(plan: Plan) -> Iterator[str]:
     """What a plan says, for people."""
     yield f"Profile {plan.profile}: {', '.join(plan.models)}"
     yield f"Arms: {', '.join(plan.approaches)}; {plan.samples} samples each"

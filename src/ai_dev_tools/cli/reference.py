@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from ai_dev_tools.benchmark._util.json_values import JsonFields
 from ai_dev_tools.benchmark.config.models import Config
 from ai_dev_tools.benchmark.errors import BenchmarkError
 from ai_dev_tools.benchmark.records.episode import Limits, Turn
@@ -58,7 +59,7 @@ def config_reference() -> str:
     return "".join(parts)
 
 
-def _values(about: dict[str, Any], schema: dict[str, Any]) -> str:
+def _values(about: JsonFields, schema: JsonFields) -> str:
     """What a field accepts, in words."""
     if "$ref" in about:
         name = about["$ref"].rpartition("/")[2]
@@ -74,7 +75,7 @@ def _values(about: dict[str, Any], schema: dict[str, Any]) -> str:
         case "array":
             return f"list of {_values(about.get('items', {}), schema)}"
         case "object":
-            inner: dict[str, Any] = about.get("additionalProperties") or next(
+            inner: JsonFields = about.get("additionalProperties") or next(
                 iter(about.get("patternProperties", {}).values()), {}
             )
             return f"name → {_values(inner, schema)}"
@@ -85,13 +86,13 @@ def _values(about: dict[str, Any], schema: dict[str, Any]) -> str:
     return {"path": "path", "file-path": "path"}.get(about.get("format", ""), "text")
 
 
-def _bounds(about: dict[str, Any]) -> str:
+def _bounds(about: JsonFields) -> str:
     signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
     found = [f"{sign} {about[key]:g}" for key, sign in signs.items() if key in about]
     return f" {', '.join(found)}" if found else ""
 
 
-def _default(about: dict[str, Any], required: bool) -> str:
+def _default(about: JsonFields, required: bool) -> str:
     value = about.get("default")
     if required:
         return "required"

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 REMEDY = "Put it into an environment variable, as `Bearer …` or `Basic …`, and name that one in server.token_env"
 _IN_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^\s\"'<>]*@")
@@ -53,14 +52,14 @@ def _looks_secret(name: str) -> bool:
     return len(name) > 20 and re.search(r"[a-z]", name) is not None and re.search(r"[A-Z0-9]", name) is not None
 
 
-def refused(settings: Mapping[str, Any]) -> list[str]:
+def refused(settings: Mapping[str, object]) -> list[str]:
     """A line for each setting that may hold a secret. Looks before types are checked, which shows values."""
     addresses = [f"'{place}': {problem}" for place, address in _addresses(settings) if (problem := problem_of(address))]
     names = [f"'{place}': {problem}" for place, name in _variables(settings) if (problem := problem_of_variable(name))]
     return addresses + names
 
 
-def _addresses(settings: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+def _addresses(settings: Mapping[str, object]) -> Iterator[tuple[str, object]]:
     yield "endpoint", settings.get("endpoint")
     for name, profile in _items(settings.get("profiles")):
         yield f"profiles.{name}.endpoint", profile.get("endpoint")
@@ -73,7 +72,7 @@ def _addresses(settings: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
                 yield f"{where}.replicas", replica
 
 
-def _variables(settings: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+def _variables(settings: Mapping[str, object]) -> Iterator[tuple[str, object]]:
     if isinstance(server := settings.get("server"), Mapping):
         yield "server.token_env", server.get("token_env")
     for name, profile in _items(settings.get("profiles")):
@@ -81,6 +80,6 @@ def _variables(settings: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
             yield f"profiles.{name}.instances.{key}.key_env", instance.get("key_env")
 
 
-def _items(value: object) -> Iterator[tuple[object, Mapping[str, Any]]]:
+def _items(value: object) -> Iterator[tuple[object, Mapping[str, object]]]:
     if isinstance(value, Mapping):
         yield from ((key, item) for key, item in value.items() if isinstance(item, Mapping))

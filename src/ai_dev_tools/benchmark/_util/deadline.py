@@ -11,11 +11,11 @@ import socket
 import threading
 import time
 from contextlib import suppress
-from typing import Any
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.response import HTTPResponse
 
 _of_thread = threading.local()
 
@@ -105,20 +105,20 @@ class Deadline:
                 self._socket.shutdown(socket.SHUT_RD)
 
 
-def _watched(connection: Any) -> None:
+def _watched(connection: HTTPConnection) -> None:
     deadline: Deadline | None = getattr(_of_thread, "deadline", None)
     if deadline is not None:
         deadline.watch(connection.sock)
 
 
 class _Connection(HTTPConnection):
-    def getresponse(self) -> Any:
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as in urllib3 itself
         _watched(self)
         return super().getresponse()
 
 
 class _SecureConnection(HTTPSConnection):
-    def getresponse(self) -> Any:
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as in urllib3 itself
         _watched(self)
         return super().getresponse()
 

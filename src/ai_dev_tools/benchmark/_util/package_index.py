@@ -233,7 +233,7 @@ def _reasons() -> Iterator[None]:
 
 
 def _reason_of(error: requests.ConnectionError) -> PackageIndexError:
-    """Whether the host was never reached, which a second try does not change, or the connection broke."""
+    """Whether the host was never reached, which a second attempt does not change, or the connection broke."""
     cause = error.args[0] if error.args else None
     reached = not isinstance(getattr(cause, "reason", None), urllib3.exceptions.NewConnectionError)
     return _BrokenOff("the connection broke") if reached else PackageIndexError("no connection")

@@ -53,7 +53,7 @@ class Compared:
 def lay_out(archive: Archive, manifest: Manifest, folder: Path) -> None:
     """Write the data that a report is made from into a folder, laid out like a run; no code, no settings."""
     for name in manifest.files:
-        if wanted := _place(name, manifest.profile):
+        if wanted := _path_of(name, manifest.profile):
             target = folder / wanted
             target.parent.mkdir(parents=True, exist_ok=True)
             with open(target, "xb") as file:
@@ -61,7 +61,7 @@ def lay_out(archive: Archive, manifest: Manifest, folder: Path) -> None:
                     file.write(piece)
 
 
-def _place(name: str, profile: str) -> str | None:
+def _path_of(name: str, profile: str) -> str | None:
     run = paths.RUN.format(profile=profile)
     if name.startswith(f"{RECORDED}/tables/"):
         return f"{run}/tables/{name.removeprefix(f'{RECORDED}/tables/')}"

@@ -12,7 +12,7 @@ divides out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -130,20 +130,8 @@ def judge_gate(
     Raises:
         ConfigurationError: an arm that is needed was not asked in both runs, or the runs share no case or model.
     """
-    for run in (before, now):
-        arms = set(run.samples["approach"].astype(str))
-        for name in (approach, reference) if "time" in bounds else (approach,):
-            if name not in arms:
-                raise ConfigurationError(f"run '{run.name}' has no approach '{name}', {nearest(name, arms)}")
-    names = [name for name in ("tokens", "time", MONEY, "quality") if name in bounds]
-    both = together([Run(BEFORE, before.samples), Run(NOW, now.samples)])
-    samples = Samples.prepare(both, thresholds, reference)
-    if MONEY in names and not is_priced(samples.frame):
-        raise ConfigurationError(
-            f"the gate cannot compare money: '{now.name}' and '{before.name}' have no prices, or prices in several currencies",
-            remedy="Leave --metric money out, or run both with prices",
-        )
-    pairs = pair_up(samples.frame, NOW, BEFORE, names, "run", columns=["status"]).frame
+    _require_arms((before, now), (approach, reference) if "time" in bounds else (approach,))
+    samples, pairs = _paired(now, before, bounds, thresholds, reference)
     arm, plain = (pairs[(pairs["approach"] == name).to_numpy()] for name in (approach, reference))
     if arm.empty:
         raise ConfigurationError(
@@ -162,6 +150,29 @@ def judge_gate(
         row |= {"p_adjusted": p, "alpha": alpha}
         _decide(row, power)
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _require_arms(runs: Sequence[Run], needed: Sequence[str]) -> None:
+    for run in runs:
+        arms = set(run.samples["approach"].astype(str))
+        for name in needed:
+            if name not in arms:
+                raise ConfigurationError(f"run '{run.name}' has no approach '{name}', {nearest(name, arms)}")
+
+
+def _paired(
+    now: Run, before: Run, bounds: Container[str], thresholds: ValidityThresholds | None, reference: str
+) -> tuple[Samples, pd.DataFrame]:
+    """The samples of both runs, and their pairs: the same case and arm, now and before."""
+    names = [name for name in ("tokens", "time", MONEY, "quality") if name in bounds]
+    both = together([Run(BEFORE, before.samples), Run(NOW, now.samples)])
+    samples = Samples.prepare(both, thresholds, reference)
+    if MONEY in names and not is_priced(samples.frame):
+        raise ConfigurationError(
+            f"the gate cannot compare money: '{now.name}' and '{before.name}' have no prices, or prices in several currencies",
+            remedy="Leave --metric money out, or run both with prices",
+        )
+    return samples, pair_up(samples.frame, NOW, BEFORE, names, "run", columns=["status"]).frame
 
 
 def _decide(row: Row, power: float) -> None:

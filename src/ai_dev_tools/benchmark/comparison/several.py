@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import pandas as pd
 
@@ -80,7 +79,7 @@ class SeveralRuns:
     def ordered(self, rows: list[Row]) -> list[Row]:
         """Rows from small to large models, runs in their order, tools before other approaches."""
 
-        def place(row: Row) -> tuple[Any, ...]:
+        def place(row: Row) -> tuple[float, str, int, bool, str]:
             size = self.sizes.get(row["model"], (float("inf"), ""))[0]
             return size, row["model"], self.names.index(row["run"]), not is_claimed(row["approach"]), row["approach"]
 

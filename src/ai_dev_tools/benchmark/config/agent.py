@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
+from ai_dev_tools.benchmark._util.json_values import JsonFields
 from ai_dev_tools.benchmark.config.parsing import PathSafe, StrictModel
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.agent_program import AgentSandbox
@@ -48,8 +49,8 @@ class AgentSettings(StrictModel):
         return (self.folder or Path(paths.PROGRAMS) / (self.program or "")).expanduser()
 
     @property
-    def said(self) -> dict[str, Any]:
-        """What a plan says of it: where an agent is installed is not a part of it, and what is not used is not said."""
+    def in_plan(self) -> JsonFields:
+        """What a plan holds of it: where an agent is installed is not a part of it, and what is not used is not said."""
         return self.model_dump(exclude={"folder"} | (set() if self.program else {"program", "sandbox"}))
 
     @property

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -35,7 +34,7 @@ GONE = {
 class Migration:
     """The new settings, and one line for each setting that could not be converted."""
 
-    settings: dict[str, Any]
+    settings: JsonObject
     carried: tuple[str, ...]
     left: tuple[str, ...]
 
@@ -46,7 +45,7 @@ class Migration:
         return head + notes + yaml.safe_dump(self.settings, sort_keys=False, allow_unicode=True)
 
 
-def migrate_section(section: Mapping[str, Any], base: Mapping[str, Any]) -> Migration:
+def migrate_section(section: Mapping[str, JsonValue], base: Mapping[str, JsonValue]) -> Migration:
     """Translate a section.
 
     Args:
@@ -83,12 +82,12 @@ def migrate_section(section: Mapping[str, Any], base: Mapping[str, Any]) -> Migr
     return Migration(settings, carried, tuple(left))
 
 
-def _problem(key: str, value: JsonValue, base: Mapping[str, Any]) -> str | None:
+def _problem(key: str, value: JsonValue, base: Mapping[str, JsonValue]) -> str | None:
     """Why a value cannot be used here, or None."""
     from ai_dev_tools.benchmark.config.models import load_config
 
     try:
-        load_config({"profiles": dict(base.get("profiles") or {}), key: value}, "here")
+        load_config({"profiles": dict(table_in(base.get("profiles"))), key: value}, "here")
     except ConfigurationError as error:
         return str(error).splitlines()[0].removeprefix("here: ")
     return None
@@ -113,6 +112,6 @@ def migrate_file(source: Path, root: Path) -> Migration:
     base = read_settings(root / CONFIG_FILE)
     migration = migrate_section(section, base)
     config = load_config(merge(base, {}, migration.settings).settings, f"{source}, migrated")
-    for name in migration.settings.get("profiles", {}):
+    for name in table_in(migration.settings.get("profiles")):
         resolve_profile(config, name)
     return migration

@@ -14,9 +14,9 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from ai_dev_tools.benchmark._util.clock import utc_stamp
+from ai_dev_tools.benchmark._util.json_values import JsonFields
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.records.names import checked
 from ai_dev_tools.benchmark.records.paths import safe_model, sample_file
@@ -100,7 +100,7 @@ def _write_run(folder: Path, samples: list[Sample]) -> None:
     _write_tables(folder, files)
 
 
-def _refuse_claims(data: Mapping[str, Any], where: str) -> None:
+def _refuse_claims(data: JsonFields, where: str) -> None:
     """Refuse a file that claims more samples than any run of the previous system had.
 
     Each sample becomes a file.
@@ -112,7 +112,7 @@ def _refuse_claims(data: Mapping[str, Any], where: str) -> None:
     lists = [rows if isinstance(rows := group.get("results"), list) else [] for group in groups]
     listed = sum(map(len, lists))
     planned = _count(data["benchmark_info"].get("sample_size_per_approach"), 0)
-    highest = [max([_count(row.get("sample_num"), -1) + 1 for row in rows if isinstance(row, Mapping)], default=0)
+    highest = [max([_count(row.get("sample_num"), -1) + 1 for row in rows if isinstance(row, dict)], default=0)
                for rows in lists]  # fmt: skip
     asked = sum(max(planned, len(rows), most) for rows, most in zip(lists, highest, strict=True))
     if max(asked, listed) > MOST_SAMPLES:
@@ -137,7 +137,7 @@ def report_import(folder: Path, notebook: Path) -> None:
     render_report(inputs, folder / "report", folder / "figures")
 
 
-def old_samples(data: Mapping[str, Any], profile: str, where: str) -> Iterator[Sample]:
+def old_samples(data: JsonFields, profile: str, where: str) -> Iterator[Sample]:
     """The samples of an old file's content, including the missing ones.
 
     Raises:
@@ -151,14 +151,14 @@ def old_samples(data: Mapping[str, Any], profile: str, where: str) -> Iterator[S
         about = {key: group.get(key) for key in ("task_name", "model", "approach", "instance_name")}
         if absent := [key for key in ("task_name", "model", "approach") if not isinstance(about[key], str)]:
             raise ConfigurationError(f"{place} has no '{absent[0]}'")
-        rows = [row for row in group["results"] if isinstance(row, Mapping)]
+        rows = [row for row in group["results"] if isinstance(row, dict)]
         by_number = {_count(row.get("sample_num"), index): row for index, row in enumerate(rows)}
         size = max([planned, *(n + 1 for n in by_number)])
         for index in range(size):
             yield _sample(about, by_number.get(index), index, profile)
 
 
-def _sample(about: Mapping[str, Any], row: Mapping[str, Any] | None, number: int, profile: str) -> Sample:
+def _sample(about: JsonFields, row: JsonFields | None, number: int, profile: str) -> Sample:
     found = row or {}
     succeeded = row is not None and found.get("success") is True
     reason = str(found.get("error") or "the old file names no reason")[:1000]
@@ -213,7 +213,7 @@ def _sample(about: Mapping[str, Any], row: Mapping[str, Any] | None, number: int
     )
 
 
-def _read(source: Path) -> dict[str, Any]:
+def _read(source: Path) -> JsonFields:
     try:
         if source.stat().st_size > MOST_BYTES:
             raise ConfigurationError(

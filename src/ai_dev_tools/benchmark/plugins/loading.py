@@ -289,13 +289,13 @@ def _explained(what: str, files: Iterable[Path], single: bool = False) -> Iterat
     except (Exception, SystemExit) as error:
         said = str(error) if isinstance(error, BenchmarkError) else f"{type(error).__name__}: {error}"
         where = ""
-        if place := _place(error, own):
+        if place := _raised_at(error, own):
             file, line = place
             where = f", line {line}" if single and file in own else f", {file}, line {line}"
         raise ConfigurationError(f"{what}{where}: {said}") from None
 
 
-def _place(error: BaseException, own: set[str]) -> tuple[str, int] | None:
+def _raised_at(error: BaseException, own: set[str]) -> tuple[str, int] | None:
     """File and line of an error in a plugin.
 
     Of a syntax error where it is, otherwise the last line of the plugin that was running.

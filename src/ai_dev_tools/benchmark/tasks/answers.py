@@ -60,7 +60,7 @@ def _last_value(text: str, schema: Mapping[str, JsonValue] | None) -> JsonValue:
 
 
 def _last_fenced(text: str) -> JsonValue:
-    fences = (_decoded(match[1]) for match in _FENCE.finditer(_said(text)))
+    fences = (_decoded(match[1]) for match in _FENCE.finditer(_without_thoughts(text)))
     return next((value for value in reversed(list(fences)) if value is not None and _within(value, MAX_DEPTH)), None)
 
 
@@ -119,7 +119,7 @@ def _without_turn_ends(text: str) -> str:
     return text
 
 
-def _said(text: str) -> str:
+def _without_thoughts(text: str) -> str:
     """The text without thoughts."""
     position, parts = 0, list[str]()
     start = 0

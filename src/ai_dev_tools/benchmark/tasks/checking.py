@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ai_dev_tools.benchmark._util.json_values import JsonFields
 from ai_dev_tools.benchmark.config.parsing import nearest
 from ai_dev_tools.benchmark.tasks.questions import question_error, render_questions
 from ai_dev_tools.benchmark.tasks.scoring import ScorerFailed, score_fields
@@ -65,7 +66,7 @@ def task_errors(task: Task, path: Path) -> list[str]:
     return lines
 
 
-def _unreachable(case: Case, truth: dict[str, Any], rules: list[dict[str, Any]]) -> list[str]:
+def _unreachable(case: Case, truth: JsonFields, rules: list[JsonFields]) -> list[str]:
     """Fields that not even the truth itself scores 1 in."""
     try:
         scores = score_fields(truth, truth, rules)

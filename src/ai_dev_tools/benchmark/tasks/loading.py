@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, PositiveFloat, field_validator, model_validator
 
-from ai_dev_tools.benchmark._util.json_values import JsonValue, table_in
+from ai_dev_tools.benchmark._util.json_values import JsonFields, JsonValue, table_in
 from ai_dev_tools.benchmark.config.models import WorkflowType
 from ai_dev_tools.benchmark.config.parsing import (
     CLUSTER,
@@ -83,7 +83,7 @@ class ScoringRule(StrictModel):
             raise ValueError(f"scorer '{self.scorer}' needs '{absent[0]}'")
         return self
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> JsonFields:
         """The rule as `scoring.score_answer` takes it."""
         return self.model_dump(exclude_none=True, mode="json")
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
+from ai_dev_tools.benchmark._util.json_values import JsonFields
 from ai_dev_tools.benchmark.records.sample import write_atomically
 from ai_dev_tools.benchmark.tasks.corpora import Corpus, CorpusUnavailable
 from ai_dev_tools.benchmark.tasks.corpus_files import fetch_corpus
@@ -42,7 +42,7 @@ def fetch_with_receipt(corpus: Corpus, folder: Path, receipt: Path, round_: int)
     return reason
 
 
-def read_receipt(receipt: Path) -> dict[str, Any]:
+def read_receipt(receipt: Path) -> JsonFields:
     """The receipt's content; empty if it does not exist."""
     try:
         content = json.loads(receipt.read_bytes())

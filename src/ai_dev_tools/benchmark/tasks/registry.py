@@ -119,12 +119,7 @@ class TaskRegistry:
             raise ConfigurationError(
                 f"task '{task_id}': expected_outputs is not a mapping, expected for example {{'risk_level': 'HIGH'}}"
             )
-        try:
-            kind = WorkflowType(workflow_type)
-        except ValueError:
-            raise ConfigurationError(
-                f"unknown workflow type '{workflow_type}', {nearest(workflow_type, WorkflowType)}"
-            ) from None
+        kind = _kind(workflow_type)
         task, case = task_files(
             task_id, name, description, kind, baseline_prompt, tools_prompt, timeout, expected_outputs or {}
         )
@@ -151,6 +146,32 @@ def get_task_registry(root: Path | str | None = None) -> TaskRegistry:
         ConfigurationError: there is no workflow.
     """
     return TaskRegistry(find_root(Path(root) if root else None))
+
+
+def _require_id(task_id: object) -> None:
+    import re
+
+    if not isinstance(task_id, str) or not re.fullmatch(PATH_SAFE, task_id):
+        raise ConfigurationError(f"task id '{task_id}': use letters, digits, '-' and '_' only (it names a folder)")
+    try:
+        checked(task_id)
+    except ValueError as error:
+        raise ConfigurationError(f"task id {error}") from None
+
+
+def _require_texts(task_id: str, **texts: object) -> None:
+    for field, text in texts.items():
+        if not isinstance(text, str) or not text.strip():
+            raise ConfigurationError(f"task '{task_id}': {field} is empty or not a text")
+
+
+def _kind(workflow_type: WorkflowType | str) -> WorkflowType:
+    try:
+        return WorkflowType(workflow_type)
+    except ValueError:
+        raise ConfigurationError(
+            f"unknown workflow type '{workflow_type}', {nearest(workflow_type, WorkflowType)}"
+        ) from None
 
 
 def create_custom_task(**arguments: Any) -> Task:

@@ -14,7 +14,7 @@ from ai_dev_tools.benchmark.workflow.notify import announce
 from ai_dev_tools.benchmark.workflow.snakemake import SUMMARY
 
 
-def say_result(profile: str, output_format: OutputFormat | None, since: float) -> None:
+def report_result(profile: str, output_format: OutputFormat | None, since: float) -> None:
     """The result in short, and where the report is; nothing where nothing was measured or reported.
 
     Args:
@@ -29,7 +29,7 @@ def say_result(profile: str, output_format: OutputFormat | None, since: float) -
         print(console_summary(Path(paths.REPORT.format(profile=profile)), chosen), file=sys.stderr)
 
 
-def say_what_failed(profile: str, since: float) -> None:
+def report_failure(profile: str, since: float) -> None:
     """Each error of this call's jobs once."""
     logs = [path for path in Path(paths.LOGS).glob("*.log") if path.stat().st_mtime >= since]
     if not logs:

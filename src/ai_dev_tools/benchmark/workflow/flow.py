@@ -293,18 +293,18 @@ class Flow:
         surroundings.rest_between_jobs(self._workflow)
         block_worker.offer_worker(self._workflow, Path(".snakemake"))
 
-    def say_goodbye(self) -> None:
+    def report_success(self) -> None:
         """What is said when all went well."""
         from ai_dev_tools.benchmark.workflow import endings  # 0.1 s that no other start of Snakemake pays
 
-        endings.say_result(self.profile, self.config.output_format, self._started)
+        endings.report_result(self.profile, self.config.output_format, self._started)
         endings.cancel_timers()
 
-    def say_what_failed(self) -> None:
+    def report_failure(self) -> None:
         """What is said when something failed."""
         from ai_dev_tools.benchmark.workflow import endings  # as above
 
-        endings.say_what_failed(self.profile, self._started)
+        endings.report_failure(self.profile, self._started)
         endings.cancel_timers()
 
 

@@ -22,10 +22,10 @@ def where_to_correct(line: str, merged: Merged) -> str:
         return f"Correct '{words[0]}' in {found[0]}" if keyed else f"Correct {found[0]}"
     key = next((key for word in words if (key := _key(word, merged))), None)
     key = key or next((key for word in words if (key := _key_of_value(word, merged))), None)
-    return f"Correct '{key}' {_place(merged.sources[key])}" if key else "Correct it where it is set"
+    return f"Correct '{key}' {_where(merged.sources[key])}" if key else "Correct it where it is set"
 
 
-def _place(source: str) -> str:
+def _where(source: str) -> str:
     return "on the command line" if source == COMMAND_LINE else f"in {source}"
 
 

@@ -8,7 +8,7 @@ from ai_dev_tools.benchmark._util.text import MISSING, is_missing, listing, numb
 from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.comparison.run import Run
-from ai_dev_tools.benchmark.comparison.sections.several import forest_rows, run_notices, spoken
+from ai_dev_tools.benchmark.comparison.sections.several import forest_rows, ratio_in_words, run_notices
 from ai_dev_tools.benchmark.comparison.several import SeveralRuns, overall
 from ai_dev_tools.benchmark.records.prices import MONEY
 from ai_dev_tools.benchmark.reporting.data import RunData, records
@@ -242,7 +242,7 @@ def changes(data: SeveralRuns, table: pd.DataFrame) -> Section:
     models = {row["model"] for row in known}
     drawn = forest_rows(whole, lambda row: row["approach"] + (f" · {row['model']}" if len(models) > 1 else ""))
     largest = max(known, key=lambda row: abs(1 - row["value"]))
-    said = f"Largest change: {largest['approach']} on {largest['model']}, {spoken(largest)}"
+    said = f"Largest change: {largest['approach']} on {largest['model']}, {ratio_in_words(largest)}"
     if largest["value"] == 1:
         said = "Every approach cost the same in both runs"
     figure = Figure(

@@ -89,7 +89,7 @@ def label(row: Row) -> str:
     return f"{row['model']} · {row['run']}"
 
 
-def spoken(row: Row) -> str:
+def ratio_in_words(row: Row) -> str:
     """`tokens ratio 0.586 (95 % interval 0.282 to 1.965)`."""
     ends = f"95 % interval {number(row['low'], 3)} to {number(row['high'], 3)}"
     return f"{row['comparison']} ratio {number(row['value'], 3)} ({'no interval' if is_missing(row['low']) else ends})"
@@ -120,7 +120,7 @@ def effects(data: SeveralRuns) -> Section:
     figure = Figure(
         "effects-forest",
         f"Cost with tools relative to {data.against}",
-        f"{said}; {spoken(known[0])} for {label(known[0])}. An interval entirely left of "
+        f"{said}; {ratio_in_words(known[0])} for {label(known[0])}. An interval entirely left of "
         "the grey band is cheaper beyond the margin, entirely right of it more expensive; if it touches the band, the result is "
         "open. A tool that works shows it in every run.",
         f"Forest plot of the cost with tools relative to {data.against}, for tokens and time, by model and run. {said}.",
