@@ -9,7 +9,13 @@ import pytest
 from ai_dev_tools.benchmark._util.wire import Secrets
 from ai_dev_tools.benchmark.endpoints.ollama_client import server_error
 from ai_dev_tools.benchmark.endpoints.openai_errors import error_of, refused
-from ai_dev_tools.benchmark.errors import BenchmarkError, ContextOverflowError, ModelError, OverloadedError
+from ai_dev_tools.benchmark.errors import (
+    BenchmarkError,
+    ConfigurationError,
+    ContextOverflowError,
+    ModelError,
+    OverloadedError,
+)
 
 SECRETS = Secrets({})
 TOO_LONG = {
@@ -77,7 +83,7 @@ TOO_LONG = {
     "Fireworks": "The prompt is too long: 200000, model maximum context length: 131071",
     "GPT4All": "The prompt size exceeds the context window size and cannot be processed.",
 }  # fmt: skip
-NOT_TOO_LONG = {
+TOO_LONG_AN_ANSWER = {
     "OpenAI, cap": "max_tokens is too large: 32000. This model supports at most 16384 completion tokens, whereas you provided",
     "OpenAI, cap beyond the window": "This model's maximum context length is 8192 tokens. However, you requested 9020 tokens (20 "
     "in the messages, 9000 in the completion). Please reduce the length of the messages or completion.",
@@ -91,6 +97,8 @@ NOT_TOO_LONG = {
     "Bedrock, cap": "The maximum tokens you requested exceeds the model limit of 4096. Try again with a maximum tokens value "
     "that is lower than 4096.",
     "cap and window": "max_tokens cannot exceed the model's maximum context length",
+}  # fmt: skip
+NOT_TOO_LONG = {
     "OpenAI, schema": "Invalid schema for response_format 'answer': the total string length of all enum values exceeds the limit",
     "OpenAI, tools": "Invalid 'tools': array too long. Expected an array with maximum length 128, but got an array with length 130",
     "OpenAI, policy": "Invalid prompt: your prompt was flagged as potentially violating our usage policy. Please try again.",
@@ -135,6 +143,24 @@ def test_a_prompt_that_is_too_long_is_an_overflow_in_every_servers_words(message
             found = error_from(status, form.format(json.dumps(message)))
             assert isinstance(found, ContextOverflowError), (status, form)
     assert isinstance(server_error(message, may_pass=True), ContextOverflowError), "in Ollama's dialect too"
+
+
+@pytest.mark.parametrize("message", TOO_LONG_AN_ANSWER.values(), ids=TOO_LONG_AN_ANSWER)
+def test_a_limit_of_the_answer_that_no_prompt_would_have_room_beside_is_a_wrong_setting(message: str) -> None:
+    for status in (400, 422):
+        for form in FORMS:
+            found = error_from(status, form.format(json.dumps(message)))
+            assert isinstance(found, ConfigurationError) and "options.num_predict" in str(found), (status, form)
+    assert not isinstance(server_error(message, may_pass=True), ContextOverflowError)
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+     "max_tokens: Extra inputs are not permitted", "max_tokens is required"],
+)  # fmt: skip
+def test_a_field_that_a_server_does_not_know_is_no_wrong_setting(message: str) -> None:
+    assert isinstance(error_from(400, json.dumps({"error": {"message": message}})), ModelError)
 
 
 @pytest.mark.parametrize("message", NOT_TOO_LONG.values(), ids=NOT_TOO_LONG)

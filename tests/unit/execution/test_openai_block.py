@@ -273,16 +273,19 @@ def test_an_ollama_host_of_the_environment_is_not_meant(monkeypatch: pytest.Monk
 # --- limits ---------------------------------------------------------------------------------------------------------
 
 
-def limited_for(seconds: int) -> Fault:
-    return lambda wire: refuse(wire, "429 Too Many Requests", "Limit reached", f"Retry-After: {seconds}")
+def limited_for(seconds: int, header: str = "Retry-After: {}") -> Fault:
+    return lambda wire: refuse(wire, "429 Too Many Requests", "Limit reached", header.format(seconds))
 
 
-def test_a_pause_that_the_server_asks_for_is_kept_by_all_threads_of_a_block(tmp_path: Path, fake: FakeOpenAI) -> None:
+@pytest.mark.parametrize("header", ["Retry-After: {}", "x-ratelimit-reset-tokens: {}s"])
+def test_a_pause_that_the_server_asks_for_is_kept_by_all_threads_of_a_block(
+    tmp_path: Path, fake: FakeOpenAI, header: str
+) -> None:
     limited = threading.Event()
 
     def choose(chat: Chat) -> Fault | None:
         first, _ = not limited.is_set(), limited.set()
-        return limited_for(1) if first else None
+        return limited_for(1, header) if first else None
 
     fake.choose = choose
     samples = run(a_block(tmp_path, fake.url, {"max_concurrent": 3}, samples=12, cases=[f"case{n}" for n in range(12)]))

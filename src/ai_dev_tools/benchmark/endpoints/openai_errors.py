@@ -9,7 +9,12 @@ from ai_dev_tools.benchmark._util import wire
 from ai_dev_tools.benchmark._util.json_values import JsonValue
 from ai_dev_tools.benchmark.endpoints.chat import error_text, message_of
 from ai_dev_tools.benchmark.endpoints.ollama_client import NEVER_PASSES, server_error
-from ai_dev_tools.benchmark.endpoints.overflow import is_about_content, is_rate_limit, says_too_long
+from ai_dev_tools.benchmark.endpoints.overflow import (
+    is_about_content,
+    is_rate_limit,
+    says_answer_too_long,
+    says_too_long,
+)
 from ai_dev_tools.benchmark.endpoints.pacing import wait_s
 from ai_dev_tools.benchmark.errors import (
     BenchmarkError,
@@ -136,6 +141,10 @@ def error_of(
             f"the server has no such model or address (404): {message}",
             said,
             remedy=f"Check the model's name{f' ({model})' if model else ''} and `base_url` in the config",
+        )
+    if status in (400, 422) and says_answer_too_long(said.message):
+        return ConfigurationError(
+            f"the model does not allow so long an answer ({status}): {message}", remedy="Lower `options.num_predict`"
         )
     text = message if status == 200 else f"{message} ({status})"
     error = server_error(text, may_pass=status >= 500 or status == 200)

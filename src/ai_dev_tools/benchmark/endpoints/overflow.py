@@ -43,13 +43,20 @@ _CONTENT = re.compile(
     re.IGNORECASE,
 )
 """What is asked is refused, however long it is."""
-_CAP = re.compile(r"\W*(?:error\W+|invalid\W+)?(?:max_\w*tokens|maximum tokens|range of max_tokens)", re.IGNORECASE)
+_CAP = re.compile(
+    r"\W*(?:error\W+|invalid\W+|the\W+)?(?:max_\w*tokens|maximum tokens|range of max_tokens)", re.IGNORECASE
+)
 """How a message begins that is about the limit of the answer."""
 _CAPS = re.compile(
     r"is too large: (\d+)|(\d+) (?:tokens )?(?:in|for) +the (?:completion|output)|requested (\d+) output tokens",
     re.IGNORECASE,
 )
 _ROOM = re.compile(r"maximum context length (?:is|of) (\d+)", re.IGNORECASE)
+
+
+_TOO_MUCH = re.compile(
+    r"too (?:large|high|long|big)|less than|at most|\brange\b|exceed|\bmaximum\b|> ?\d", re.IGNORECASE
+)
 
 
 def is_rate_limit(message: str) -> bool:
@@ -67,6 +74,11 @@ def says_too_long(message: str) -> bool:
     if not _TOO_LONG.search(message) or is_rate_limit(message) or is_about_content(message):
         return False
     return not _is_about_the_answer(message)
+
+
+def says_answer_too_long(message: str) -> bool:
+    """Whether a message says that the limit of the answer is more than the model allows, for any prompt."""
+    return _is_about_the_answer(message) and _TOO_MUCH.search(message) is not None and not is_rate_limit(message)
 
 
 def _is_about_the_answer(message: str) -> bool:
