@@ -72,6 +72,7 @@ def test_a_model_that_is_no_longer_loaded_as_it_was_is_warmed_up(
     assert warm_ups(bench.fake) == 2
 
 
-def test_a_block_contacts_its_server_without_asking_anything_twice(bench: Bench) -> None:
-    bench.run(samples=1)
+def test_a_block_contacts_its_server_without_asking_it_for_lists_twice(bench: Bench) -> None:
+    bench.run(samples=1, endpoint={"kind": "auto", "host": "127.0.0.1", "port": bench.fake.port})
     assert bench.fake.counts["/api/tags"] == bench.fake.counts["/api/show"] == 1
+    assert bench.fake.counts["/api/version"] == 2, "whether it is an Ollama, and which"

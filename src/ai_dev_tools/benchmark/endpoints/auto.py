@@ -7,6 +7,8 @@ import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 
+from msgspec.structs import replace
+
 from ai_dev_tools.benchmark._util.addresses import OLLAMA_PORT, host_url, join
 from ai_dev_tools.benchmark.endpoints.base import (
     EndpointSpec,
@@ -50,7 +52,9 @@ def choose(spec: EndpointSpec) -> EndpointSpec:
     headers = authorization(spec)
     if spec.api not in (None, OllamaClient.api):  # nobody here starts such a server
         return with_kind(spec, spec.base_url)
-    if found_at(spec.base_url, headers):
+    if found := found_at(spec.base_url, headers):
+        if found is OllamaClient:  # said, so that it is not asked again
+            spec = replace(spec, api=OllamaClient.api)
         return with_kind(spec, spec.base_url)
     named = host_url(os.environ.get("OLLAMA_HOST", ""))
     if named and is_ollama(named, headers):

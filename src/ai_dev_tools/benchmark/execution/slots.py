@@ -161,9 +161,11 @@ def probe(client: ChatClient, chat: Chat, slots: Slots, timeout_s: float) -> Slo
                 break
         else:
             short.append((seen, spread(turns)))
-            tokens = min(4 * tokens, MOST_TOKENS)
             if [overlap for overlap, _ in short].count(most) == 2:
                 return replace(slots, at_once=most)
+            if tokens == MOST_TOKENS and slowest_s < SHORT_S:
+                break
+            tokens = min(4 * tokens, MOST_TOKENS)
     if clear:
         return replace(slots, at_once=max(clear))
     if short and slowest_s >= SHORT_S:
