@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
@@ -17,12 +16,6 @@ from support.workflow_project import Project
 
 TASKS = "safety_assessment,systematic_fix"
 MODEL = "llama3.2:1b"
-
-
-@pytest.fixture
-def fake() -> Iterator[FakeOllama]:
-    with FakeOllama(models=[MODEL]) as fake:
-        yield fake
 
 
 def asked(fake: FakeOllama) -> int:
@@ -39,19 +32,30 @@ def asked_part(sample: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in sample.items() if key not in ("tool_s", "tool_other_cpu_s")}
 
 
+def judged(project: Project) -> tuple[set[str], set[int], str]:
+    """Labels, looks and reasons of the verdicts; what else can become of such a run: unit/analysis/test_growing_runs.py."""
+    table = pd.read_csv(project.folder / "results/light/tables/verdicts.csv").query("task == '(all)'")
+    return set(table["label"]), set(table["look"]), str(table["reasons"].iloc[0])
+
+
 def test_a_run_grows_by_exactly_what_is_new(project: Project, fake: FakeOllama) -> None:
     """One sample, the rest, more samples, more arms, a changed case; nothing is asked twice on the way."""
     settings = {"profile": "light", "endpoint": fake.url, "tasks": TASKS}
     project.run("results/light/samples/llama3.2-1b/systematic_fix/tools/2.json", **settings)
     assert asked(fake) == 1
     assert list(project.sample_files("light")) == ["llama3.2-1b/systematic_fix/tools/2.json"]
-    project.run("run", **settings)
+    project.run("tables", **settings)
     assert asked(fake) == 2 * 3 * 3, "its block reuses the one sample"
     assert len(project.sample_files("light")) == 18
+    assert judged(project)[:2] == ({"planned"}, {1})
 
     before = project.sample_files("light")
-    project.run("run", **settings, samples=4)
+    project.run("tables", **settings, samples=4)
     assert asked(fake) == 18 + 2 * 3, "one more sample is one more request per task and arm"
+    labels, looks, reasons = judged(project)
+    assert (labels, looks) == ({"planned"}, {2}), "earlier samples count while the plan only grows"
+    assert "18 of 24 samples count from plan" in reasons
+    assert "with 1 more samples per task and arm" in reasons
     after = project.sample_files("light")
     assert {name: asked_part(after[name]) for name in before} == {n: asked_part(s) for n, s in before.items()}
 
@@ -76,41 +80,6 @@ def test_a_run_grows_by_exactly_what_is_new(project: Project, fake: FakeOllama) 
     )
 
 
-def test_a_run_that_grew_is_judged_as_planned_at_its_second_look(project: Project, fake: FakeOllama) -> None:
-    """Earlier samples count while the plan only grows; what else can become of them is in unit/analysis/test_growing_runs.py."""
-    settings = {"profile": "light", "endpoint": fake.url, "tasks": "systematic_fix"}
-
-    def judged() -> tuple[set[str], set[int], str]:
-        table = pd.read_csv(project.folder / "results/light/tables/verdicts.csv").query("task == '(all)'")
-        return set(table["label"]), set(table["look"]), str(table["reasons"].iloc[0])
-
-    project.run("tables", **settings, samples=3)
-    assert judged()[:2] == ({"planned"}, {1})
-    project.run("tables", **settings, samples=5)
-    assert asked(fake) == 3 * 5
-    labels, looks, reasons = judged()
-    assert (labels, looks) == ({"planned"}, {2})
-    assert "9 of 15 samples count from plan" in reasons
-    assert "with 2 more samples per task and arm" in reasons
-
-
-def test_a_killed_run_goes_on_with_the_same_command(project: Project) -> None:
-    with FakeOllama(models=[MODEL], latency_s=0.15) as fake:
-        settings = {"profile": "light", "endpoint": fake.url, "tasks": "systematic_fix", "samples": 6}
-        for count in (4, 9):
-            run = project.start("run", **settings)
-            project.wait_for_samples(count, "light")
-            os.kill(run.pid, signal.SIGKILL)
-            run.wait()
-            assert project.wait_until_quiet() == [], "no process outlives the run"
-            kept, sent = project.sample_files("light"), asked(fake)
-        project.run("run", **settings)
-        finished = project.sample_files("light")
-        assert len(finished) == 18
-        assert {name: finished[name] for name in kept} == kept, "no finished sample is lost or asked again"
-        assert asked(fake) - sent == 18 - len(kept)
-
-
 def test_two_live_runs_in_one_folder_are_refused(project: Project) -> None:
     with FakeOllama(models=[MODEL], latency_s=0.3) as fake:
         settings = {"profile": "light", "endpoint": fake.url, "tasks": "systematic_fix"}
@@ -122,8 +91,11 @@ def test_two_live_runs_in_one_folder_are_refused(project: Project) -> None:
         assert "locked" in second.stdout.lower()
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
-def test_an_interrupted_run_leaves_nothing_behind_and_loses_nothing(project: Project, signum: signal.Signals) -> None:
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda signum: signum.name)
+def test_an_interrupted_run_leaves_nothing_behind_and_goes_on_with_the_same_command(
+    project: Project, signum: signal.Signals
+) -> None:
+    """Many times in a row, and with other processes killed too: tests/slow/soak."""
     with FakeOllama(models=[MODEL], latency_s=0.4) as fake:
         settings = {"profile": "light", "endpoint": fake.url, "tasks": "systematic_fix"}
         run = project.start("run", **settings)
@@ -133,12 +105,15 @@ def test_an_interrupted_run_leaves_nothing_behind_and_loses_nothing(project: Pro
             run.wait(timeout=60)
         except subprocess.TimeoutExpired:
             run.kill()
-        assert project.wait_until_quiet() == []
+        assert project.wait_until_quiet() == [], "no process outlives the run"
         kept = project.sample_files("light")
         assert all(sample["status"] == "completed" for sample in kept.values()), "what was in flight is no result"
         sent = asked(fake)
         project.run("run", **settings)
-        assert asked(fake) - sent == 9 - len(kept)
+        assert asked(fake) - sent == 9 - len(kept), "no finished sample is asked again"
+        finished = project.sample_files("light")
+        assert len(finished) == 9
+        assert {name: finished[name] for name in kept} == kept, "or lost"
 
 
 def test_cleaning_removes_only_what_comes_again(project: Project, fake: FakeOllama) -> None:
@@ -150,11 +125,10 @@ def test_cleaning_removes_only_what_comes_again(project: Project, fake: FakeOlla
     images.write_text("{}")
     made = {path: path.read_bytes() for path in results.rglob("*") if path.is_file()}
 
-    project.run("clean_report", **settings)
+    project.run("clean_report", "clean_resources", **settings)
     left = {path: path.read_bytes() for path in results.rglob("*") if path.is_file()}
     assert not (results / "tables").exists()
     assert left == {path: content for path, content in made.items() if results / "tables" not in path.parents}
-    project.run("clean_resources", **settings)
     assert not corpora.exists()
     assert images.exists(), "what is known of container images is checked the next time"
 
