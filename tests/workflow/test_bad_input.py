@@ -29,18 +29,6 @@ def test_every_wrong_setting_has_its_line(project: Project) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("sample", "line"),
-    [
-        ("baseline/3", "error: an arm of this run has the samples 0 to 2, not 3. Ask for more with samples=N"),
-        ("baselin/0", "error: 'baselin' is not an arm of this run, did you mean 'baseline'?"),
-    ],
-)
-def test_a_sample_that_the_run_does_not_have(project: Project, sample: str, line: str) -> None:
-    target = f"results/embedded/samples/smollm2-135m/systematic_fix/{sample}.json"
-    assert line in refused(project, "-n", target).splitlines()
-
-
 @pytest.fixture
 def programs_but_engines(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the system's programs, but none that could serve a model."""

@@ -75,12 +75,8 @@ def test_a_tool_runs_on_the_cases_that_are_asked_and_again_when_it_changed(proje
     assert len(more) == 4
     assert first.items() <= more.items()
 
-    project.run(CONTEXTS, **given)
-    every = said(project)
-    assert len(every) == 8, "asked for themselves, the results are those of all cases"
-    assert more.items() <= every.items()
     project.run("run", **given)
-    assert said(project) == every, "fewer samples take nothing away"
+    assert said(project) == more, "fewer samples take nothing away"
 
     write_program(project.folder.parent, "echo v2; date +%s%N")
     project.run("run", **given)
@@ -112,5 +108,4 @@ def test_a_wrong_endpoint_is_noticed_before_a_tool_runs(project: Project) -> Non
     assert not (project.folder / CONTEXTS).exists()
 
     project.run(CONTEXTS, **given)
-    assert len(said(project)) == 8, "what needs no server runs without one"
-    assert project.snakemake("run", "--dry-run", **given).returncode == 0
+    assert len(said(project)) == 8, "what needs no server runs without one, and asked for itself, on all cases"

@@ -34,11 +34,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return make_run(tmp_path_factory.mktemp("run"), models=("llama3.2:1b", "llama3.2:3b"))
 
 
-@pytest.fixture(scope="module")
-def report(run: Run) -> Report:
-    return report_of(run)
-
-
 # ------------------------------------------------------------------------------------------------------------- cards
 
 

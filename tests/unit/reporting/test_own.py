@@ -29,20 +29,10 @@ from ai_dev_tools.benchmark.reporting.notebook import (
 )
 from ai_dev_tools.benchmark.reporting.render import converted, execute_notebook, render_report, shown_html
 from ai_dev_tools.benchmark.tasks import templating
-from support.report_runs import Run, make_run, report_of
+from support.report_runs import Run
 from support.repository import ROOT
 
 EXAMPLES = ROOT / "docs" / "examples"
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return make_run(tmp_path_factory.mktemp("run"))
-
-
-@pytest.fixture(scope="module")
-def report(run: Run) -> Report:
-    return report_of(run)
 
 
 def test_the_example_template_gets_the_same_data(run: Run, report: Report, tmp_path: Path) -> None:

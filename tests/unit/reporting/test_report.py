@@ -24,17 +24,7 @@ from ai_dev_tools.benchmark.reporting.build import SCHEMA_VERSION
 from ai_dev_tools.benchmark.reporting.document import Report, Table
 from ai_dev_tools.benchmark.reporting.formats import badge, console, html, junit, markdown, structured
 from ai_dev_tools.benchmark.reporting.render import render_report
-from support.report_runs import Run, everything, make_run, report_of
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return make_run(tmp_path_factory.mktemp("run"))
-
-
-@pytest.fixture(scope="module")
-def report(run: Run) -> Report:
-    return report_of(run)
+from support.report_runs import Run, everything
 
 
 @pytest.fixture(scope="module")

@@ -174,6 +174,15 @@ def test_a_mistake_in_a_case_is_one_line_naming_file_and_field(
     assert all(word in line for word in words), line
 
 
+def test_a_source_that_is_a_link_to_a_file_elsewhere(tmp_path: Path) -> None:
+    folder = write_task(tmp_path, case("one"))
+    (source,) = (folder / "sources" / "one").iterdir()
+    source.rename(tmp_path / "elsewhere.py")
+    source.symlink_to(tmp_path / "elsewhere.py")
+    line = error_of(folder)
+    assert "one.yaml: " in line and f"{source.name} is a link that leads out of the source folder" in line
+
+
 @pytest.mark.parametrize("scorer", ["number", "set_f1", "partition"])
 def test_a_truth_that_its_scorer_cannot_compare(scorer: str, tmp_path: Path) -> None:
     line = error_of(write_task(tmp_path, case("one"), scoring=[{"field": "colour", "scorer": scorer}]))
