@@ -145,17 +145,18 @@ def test_a_failing_tool_fails_its_arm_and_the_rest_goes_on(project: Project) -> 
 
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """Two tasks of 24 cases, every arm, a good tool, and one that prints nothing."""
+    """Two tasks of 12 cases and a margin to match, every arm, a good tool, and one that prints nothing."""
     project = Project.create(tmp_path_factory.mktemp("judged"))
-    write_needles(project.folder / "mine", "needle", 24)
-    write_needles(project.folder / "mine", "thread", 24)
+    write_needles(project.folder / "mine", "needle", 12)
+    write_needles(project.folder / "mine", "thread", 12)
     write_tool(project.folder / "own", "good", "grep", "COLOUR_OF", "app.py")
     write_tool(project.folder / "own", "silent", "true")
     write_tool(project.folder / "own", "chatty", "cat", "app.py", "app.py")
     with FakeOllama(models=[MODEL], answer=reader, latency_s=0.001) as fake:
         project.run(
-            "tables", profile="light", endpoint=fake.url, samples=24, task_folders="mine",
-            tool_folders="own", tasks="needle,thread", tools="good", approaches="all,tools-silent,tools-chatty",
+            "tables", profile="light", endpoint=fake.url, samples=12, task_folders="mine",
+            tool_folders="own", tasks="needle,thread", plan="{quality: {margin: 0.3, task_veto: 0.3}}", tools="good",
+            approaches="all,tools-silent,tools-chatty",
         )  # fmt: skip
     yield project
     project.clean_up()
@@ -208,7 +209,7 @@ def test_the_realised_length_of_each_control_is_reported(judged: Project) -> Non
     assert {row["reference"] for row in rows.values()} == {"tools-good"}
     assert 0.9 <= float(rows["excerpt", "(all)"]["token_ratio"]) <= 1.1
     assert rows["excerpt", "(all)"]["comparable"] == "True"
-    assert rows["mismatched", "(all)"]["pairs"] == "48"
+    assert rows["mismatched", "(all)"]["pairs"] == "24"
 
 
 # --- mistakes -----------------------------------------------------------------------------------------------------

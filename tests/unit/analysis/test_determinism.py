@@ -29,11 +29,11 @@ write_tables(
 )
 """
 CONDITIONS = {
-    "files in reverse": {"reverse": True},
-    "another hash seed": {"PYTHONHASHSEED": "1"},
-    "two threads": {"OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"},
+    "files in reverse, another hash seed, two threads": {
+        "reverse": True, "PYTHONHASHSEED": "1", "OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2",
+    },
     "one core": {"cores": 1},
-}
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
