@@ -17,7 +17,7 @@ from ai_dev_tools.benchmark.analysis.reasons import COLUMNS, SENTENCES, Reason, 
 from ai_dev_tools.benchmark.records.sample import Sample
 from ai_dev_tools.benchmark.reporting.build import build_report
 from ai_dev_tools.benchmark.reporting.data import RunData, read_run
-from ai_dev_tools.benchmark.reporting.document import Facts
+from ai_dev_tools.benchmark.reporting.document import QUIET, RANK, Facts
 from ai_dev_tools.benchmark.reporting.sections.reasons import FLAGGED_BY, MEANINGS, NOTES
 from support.report_runs import Change, Run, in_short, make_run, make_tables, report_of
 
@@ -223,6 +223,13 @@ def test_what_is_open_for_one_tool_only_is_not_said_of_another(small: RunData) -
     assert "Using a makes no difference to time: 1.0 % less" in text
 
 
+def quiet(run: Run, comparison: str) -> bool:
+    """Whether the row of all tasks stands back in the comparison table."""
+    table = next(table for table in report_of(run).tables if table.id == "comparisons")
+    rows = [row for row in table.rows if (row["comparison"], row["approach"]) == (comparison, "tools")]
+    return all(row[RANK] == QUIET for row in rows if row["task"] == "all tasks")
+
+
 def methods(run: Run) -> str:
     """The texts of the section Methods."""
     facts = next(block for block in report_of(run).section("methods").blocks if isinstance(block, Facts))
@@ -244,3 +251,6 @@ def test_the_page_states_the_rules_that_were_in_force(tmp_path: Path) -> None:
         (compared["task"] == "(all)") & (compared["stratum"] == "(all)") & (compared["comparison"] == "tokens")
     ]
     assert set(whole["note"]) == {"only 8 clusters: describes these files only"}
+    assert quiet(run, "tokens"), "the page does not stress what describes these files only"
+    make_tables(run)
+    assert not quiet(run, "tokens")

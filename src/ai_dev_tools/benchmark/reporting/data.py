@@ -18,6 +18,7 @@ from ai_dev_tools.benchmark.analysis.reasons import KEY, Key, Reason, earlier_re
 from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.rows import records as records
 from ai_dev_tools.benchmark.analysis.samples_table import ALL, REQUIRED, TEXT, prepare
+from ai_dev_tools.benchmark.analysis.validity import DEFAULTS
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.plugins import TOOL_PREFIX, agent_tool_of, reference_for
 from ai_dev_tools.benchmark.records import table_files as tablefiles
@@ -28,8 +29,6 @@ from ai_dev_tools.benchmark.records.sample import SampleError
 from ai_dev_tools.benchmark.reporting.machine import Made, Session, sessions_of
 
 REFERENCE = "baseline"
-TOO_FEW = "describes these files only"
-"""What the note of a row says whose clusters are too few to generalise."""
 DERIVED = ("metrics", "comparisons", "verdicts", "checks", "controls", "validity", "skipped", "costs", "break_even",
            "efficiency", "definitions", "sensitivity", "reasons")  # fmt: skip
 
@@ -174,6 +173,11 @@ class RunData:
             return earlier_reasons(str(verdict.get("reasons") or ""))
         profile, claim, models, task = (str(verdict[name]) for name in KEY)
         return self._reasons.get((profile, claim, models, task), [])
+
+    @cached_property
+    def least_clusters(self) -> float:
+        """Clusters below which a result describes its own files only."""
+        return self.threshold("enough clusters", DEFAULTS.min_clusters)
 
     def threshold(self, check: str, usual: float) -> float:
         """The threshold of a check that the verdicts were judged with; the usual one where none was."""
@@ -323,14 +327,15 @@ def plain_float(value: Number) -> float:
     return float("nan") if is_missing(value) else float(value)
 
 
-def settles_nothing(row: Row, names: tuple[str, str, str] = ("value", "low", "high")) -> bool:
+def settles_nothing(row: Row, names: tuple[str, str, str] = ("value", "low", "high"), least: float = 0) -> bool:
     """Whether nothing can be concluded from an estimate.
 
     There is none, its interval is open, or it rests on too few clusters.
 
     Args:
         names: columns of the estimate and of the ends of its interval.
+        least: clusters below which it describes its own files only.
     """
     if not all(math.isfinite(plain_float(row.get(name))) for name in names):
         return True
-    return TOO_FEW in str(row.get("note") or "")
+    return plain_float(row.get("clusters")) < least

@@ -266,7 +266,7 @@ def methods(data: RunData) -> Section:
         "quality_margin": data.quality.margin,
         "veto": data.quality.task_veto,
         "floor": data.floor,
-        "least_clusters": f"{data.threshold('enough clusters', DEFAULTS.min_clusters):g}",
+        "least_clusters": f"{data.least_clusters:g}",
         "most_dropped": f"{100 * data.threshold('dropped pairs', DEFAULTS.max_dropped):g}",
     }
     items = tuple((name, text.format(**values)) for name, text in METHODS)

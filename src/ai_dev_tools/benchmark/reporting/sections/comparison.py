@@ -69,7 +69,7 @@ def comparison(data: RunData) -> Section:
                     named = "all tasks" if task == ALL else data.task_name(task)
                     shown = {**found, "task": named, "comparison": name.replace("_", " ")}
                     main = task == ALL and approach in data.compared and name in ("tokens", "time", MONEY, "quality")
-                    rows.append(ranked(shown, main=main, quiet=settles_nothing(found)))
+                    rows.append(ranked(shown, main=main, quiet=settles_nothing(found, least=data.least_clusters)))
     blocks: list[Block | None] = [_forest(data, approach) for approach in data.compared]
     caption = (
         "Every row compares the same cases, pair by pair. A ratio below 1 is cheaper. Only the verdicts above "
