@@ -115,7 +115,7 @@ def test_results_survive_writing_and_damage_means_making_them_again(tmp_path: Pa
 
 
 def test_what_is_finished_is_kept_when_a_later_case_ends_the_job(tmp_path: Path) -> None:
-    """Snakemake removes the output of a job that fails, with all that earlier runs had put there."""
+    """Snakemake undoes what a job that fails has written."""
     folder, path = write_task(tmp_path), tmp_path / "contexts" / "colours.echo.jsonl"
     task, spec = load_task(tmp_path / "colours"), tool(tmp_path, "-c", NOW)
     (two,) = undisturbed(collect_contexts(task, spec, tmp_path, {}, cases=["two"]))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from ai_dev_tools.benchmark.config.models import WorkflowType
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.prompts import render_prompts
 from ai_dev_tools.benchmark.prompts.approaches import find_approach
+from ai_dev_tools.benchmark.tasks.loading import load_task
 from ai_dev_tools.benchmark.tasks.registry import TaskRegistry, answer_field, get_task_registry
 from ai_dev_tools.benchmark.tasks.scoring import score_answer
 from support.project import make_project
@@ -122,6 +125,25 @@ def test_making_the_same_task_again_is_no_mistake_but_another_one_under_its_name
         registry.create_custom_task("t", "Another", "custom", **PROMPTS)
     assert registry.get_task("t").name == "T"
     assert registry.create_custom_task("t", "Another", "custom", **PROMPTS, overwrite=True).name == "Another"
+
+
+def test_a_task_that_cannot_be_replaced_stays_what_it_was(
+    registry: TaskRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = registry.create_custom_task("t", "First", "custom", **PROMPTS)
+    replace = os.replace
+
+    def full(source: Path, target: Path) -> None:
+        if Path(source).name == "t" and Path(source).parent != made.folder.parent:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(ConfigurationError, match=r"cannot write .*: No space left on device"):
+        registry.create_custom_task("t", "Second", "custom", **PROMPTS, overwrite=True)
+    monkeypatch.undo()
+    assert load_task(made.folder).name == "First"
+    assert [path.name for path in made.folder.parent.iterdir()] == ["t"]
 
 
 def test_a_shipped_task_cannot_be_replaced(tmp_path: Path) -> None:

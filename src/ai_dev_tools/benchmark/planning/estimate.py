@@ -95,12 +95,20 @@ def seconds_per_request(results: Path) -> dict[str, float]:
     """Mean time of a request by model, from all blocks in this folder; damaged lines are ignored."""
     found: dict[str, list[float]] = defaultdict(list)
     for path in measured_blocks(results):
-        for line in path.read_bytes().splitlines():
+        for line in _lines_of(path):
             with suppress(ValueError, KeyError, TypeError, RecursionError):
                 row = json.loads(line)
                 if row["status"] == "completed" and row["duration_s"] and row["endpoint"]["kind"] not in UNTIMED:
                     found[row["model"]].append(float(row["duration_s"]))
     return {model: fmean(values) for model, values in found.items()}
+
+
+def _lines_of(path: Path) -> list[bytes]:
+    """The lines of a block file; none if it cannot be read, or is gone since it was listed."""
+    try:
+        return path.read_bytes().splitlines()
+    except OSError:
+        return []
 
 
 def scaled(model: str, measured: dict[str, float]) -> float | None:

@@ -1,7 +1,7 @@
 """Rows that a job makes one after the other, each kept as soon as it is there.
 
-Snakemake removes the output of a job that fails, also what earlier runs had put there. So a hidden file beside it holds the rows
-until all of them are written, and the next run goes on from there.
+Snakemake undoes what a job that fails has written: the output is again what earlier runs had made of it, or is not there. So a
+hidden file beside it holds the rows until all of them are written, and the next run goes on from there.
 """
 
 from __future__ import annotations

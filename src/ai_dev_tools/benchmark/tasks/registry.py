@@ -9,7 +9,6 @@ import json
 import math
 import os
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -269,22 +268,40 @@ def _same(folder: Path, task: Mapping[str, JsonValue], case: Mapping[str, JsonVa
 
 
 def _store(target: Path, task: Mapping[str, JsonValue], case: Mapping[str, JsonValue]) -> Task:
-    """Write the folder next to its target, check it like any other task, and only then move it there."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".new-", dir=target.parent) as scratch:
-        draft = Path(scratch) / target.name
-        (draft / "cases").mkdir(parents=True)
-        (draft / "task.yaml").write_text(_yaml(task), encoding="utf-8")
-        (draft / "cases" / "given.yaml").write_text(_yaml(case), encoding="utf-8")
-        try:
-            load_task(draft)
-        except ConfigurationError as error:
-            lines = [line.replace(str(draft), str(target)) for line in str(error).splitlines()]
-            raise ConfigurationErrors(lines) from None
-        if target.exists():
-            shutil.rmtree(target)
-        os.replace(draft, target)
+    """Write the folder next to its target, check it like any other task, and only then move it there.
+
+    Raises:
+        ConfigurationError: it is not a task, or cannot be written; what was there stays.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=target.parent) as scratch:
+            draft, old = Path(scratch) / target.name, Path(scratch) / "old"
+            (draft / "cases").mkdir(parents=True)
+            (draft / "task.yaml").write_text(_yaml(task), encoding="utf-8")
+            (draft / "cases" / "given.yaml").write_text(_yaml(case), encoding="utf-8")
+            _check(draft, target)
+            if target.exists():
+                os.replace(target, old)
+            try:
+                os.replace(draft, target)
+            except OSError:
+                if old.exists():
+                    os.replace(old, target)
+                raise
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot write {target}: {error.strerror}", remedy="Free disk space or make the folder writable"
+        ) from None
     return load_task(target)
+
+
+def _check(draft: Path, target: Path) -> None:
+    try:
+        load_task(draft)
+    except ConfigurationError as error:
+        lines = [line.replace(str(draft), str(target)) for line in str(error).splitlines()]
+        raise ConfigurationErrors(lines) from None
 
 
 def _yaml(data: Mapping[str, JsonValue]) -> str:
