@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from ai_dev_tools.benchmark._util.json_values import JsonFields, JsonValue
@@ -149,11 +149,6 @@ def _refuse_option(word: str, text: str, *, ended: bool) -> None:
     refused = tuple(sign for sign in READ_SPECIALLY if sign != "-" or not ended)
     if text.startswith(refused):
         raise BadArgument(f"'{names[0]}' must not begin with {text[0]}")
-
-
-def used_names(words: Sequence[str]) -> set[str]:
-    """Names in braces in any of these words."""
-    return {name for word in words for name in names_in(word)}
 
 
 def _quoted(text: str) -> str:

@@ -14,9 +14,6 @@ from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.plugins.registry import COLUMN, Plugin, Registry, first_line, origin_of
 
 if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.figure import Figure
-
     from ai_dev_tools.benchmark.endpoints.base import EndpointSpec, ReadyEndpoint
     from ai_dev_tools.benchmark.prompts.tool_results import ToolResult
 
@@ -325,7 +322,6 @@ def scorer(name: str, description: str = "") -> Callable[[S], S]:
 # plots: how a figure is drawn
 
 
-PlotFunction = Callable[["Figure", "pd.DataFrame", Mapping[str, object]], None]
 D = TypeVar("D", bound=Callable[..., None])
 
 

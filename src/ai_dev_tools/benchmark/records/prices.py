@@ -22,8 +22,6 @@ MONEY: Final = "money"
 PRICES = ("price_input", "price_cached_input", "price_output", "price_per_hour")
 CURRENCY = "currency"
 CURRENCY_FORM = r"^[A-Z]{3}$"
-PRICE_COLUMNS = (*PRICES, CURRENCY)
-"""Columns of the samples table of a run with prices; others have none of them."""
 
 
 class Rates(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -105,15 +105,8 @@ class TaskRegistry:
             ConfigurationError: the id is taken or unusable, an expected output has no scorer, or the folder cannot be
                 written.
         """
-        if not isinstance(task_id, str) or not re.fullmatch(PATH_SAFE, task_id):
-            raise ConfigurationError(f"task id '{task_id}': use letters, digits, '-' and '_' only (it names a folder)")
-        try:
-            checked(task_id)
-        except ValueError as error:
-            raise ConfigurationError(f"task id {error}") from None
-        for field, text in (("name", name), ("baseline_prompt", baseline_prompt), ("tools_prompt", tools_prompt)):
-            if not isinstance(text, str) or not text.strip():
-                raise ConfigurationError(f"task '{task_id}': {field} is empty or not a text")
+        _require_id(task_id)
+        _require_texts(task_id, name=name, baseline_prompt=baseline_prompt, tools_prompt=tools_prompt)
         if not isinstance(expected_outputs, Mapping | None):
             raise ConfigurationError(
                 f"task '{task_id}': expected_outputs is not a mapping, expected for example {{'risk_level': 'HIGH'}}"
@@ -148,8 +141,6 @@ def get_task_registry(root: Path | str | None = None) -> TaskRegistry:
 
 
 def _require_id(task_id: object) -> None:
-    import re
-
     if not isinstance(task_id, str) or not re.fullmatch(PATH_SAFE, task_id):
         raise ConfigurationError(f"task id '{task_id}': use letters, digits, '-' and '_' only (it names a folder)")
     try:

@@ -20,8 +20,6 @@ from types import FrameType
 from ai_dev_tools.benchmark._util.processes import signal_group
 from ai_dev_tools.benchmark.config.written import spell
 
-INTERRUPTED = 130
-"""Exit code of a run that was stopped by Ctrl-C, as shells have it; 143 when it was told to end (SIGTERM)."""
 GRACE_S = {signal.SIGINT: 20.0, signal.SIGTERM: 5.0}
 """Seconds that a run gets to end after each signal; then it is killed."""
 SUMMARY = "AI_DEV_TOOLS_SUMMARY"

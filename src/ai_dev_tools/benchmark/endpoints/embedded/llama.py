@@ -10,7 +10,6 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +52,6 @@ class Llama:
     def __init__(self, settings: LlamaSettings) -> None:
         self.settings = settings
         self.num_ctx = settings.num_ctx
-        self.loaded_at: datetime | None = None
         self._server: Any = None
         self._active = 0
         self._pending = 0
@@ -131,10 +129,8 @@ class Llama:
         await self._drop()
         self._server = await asyncio.to_thread(start_server, self.settings, num_ctx)
         self.num_ctx = num_ctx
-        self.loaded_at = datetime.now(UTC)
 
     async def _drop(self) -> None:
-        self.loaded_at = None
         server, self._server = [self._server], None
         # The last reference goes away in the thread: ending llama.cpp's own threads takes some 30 ms.
         await asyncio.to_thread(server.clear)

@@ -18,8 +18,6 @@ from urllib.parse import urlsplit
 from ai_dev_tools.benchmark.errors import ConfigurationError
 
 VARIABLE = "OLLAMA_ORIGINS"
-CHECKED = ("Host", "Origin", "Sec-Fetch-Site")
-"""Headers that `problem` looks at."""
 
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "0.0.0.0", "[::1]")
 _APPLICATIONS = ("app://*", "file://*", "tauri://*", "vscode-webview://*", "vscode-file://*")
@@ -89,7 +87,7 @@ def problem(method: str, headers: Mapping[str, str], patterns: tuple[str, ...], 
     """Why a request is refused, in one line; None if it is accepted.
 
     Args:
-        headers: those in `CHECKED`, looked up without regard to case.
+        headers: `Host`, `Origin` and `Sec-Fetch-Site` are looked at, without regard to case.
         reached_locally: the connection came in on a loopback address. Others may know this machine by any name.
     """
     host_fits = is_allowed_host(headers.get("Host", ""))
