@@ -18,6 +18,7 @@ import urllib3
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ai_dev_tools.benchmark.agents.counting import Reader
 from ai_dev_tools.benchmark.agents.forcing import Rules, opened
 from ai_dev_tools.benchmark.agents.meter import MeterServer
 from ai_dev_tools.benchmark.agents.metered import Metered, Upstream
@@ -121,6 +122,20 @@ class TestCounting:
         prompt = openai.chats[0].body["messages"][0]["content"]
         assert status == 200 and turn.input_tokens == len(prompt) // 4 + 1 and turn.output_tokens == 1
         assert not any(item.get("usage") for item in items), "the agent did not ask for counts, and gets none"
+
+    def test_thoughts_are_counted_where_the_server_counts_them(self, meter: MeterServer, openai: FakeOpenAI) -> None:
+        openai.usage = lambda counted: counted | {"completion_tokens_details": {"reasoning_tokens": 3}}
+        with episode(meter, openai) as (url, account):
+            assert post(f"{url}/v1/chat/completions", chat("hello", stream=True))[0] == 200
+        assert [turn.reasoning_tokens for turn in account.turns] == [3]
+
+    def test_also_in_an_answer_of_one_piece(self) -> None:
+        usage = {"prompt_tokens": 9, "completion_tokens": 7, "completion_tokens_details": {"reasoning_tokens": 3}}
+        choice = {"index": 0, "message": {"role": "assistant", "content": "hi"}, "finish_reason": "stop"}
+        reader = Reader("/v1/chat/completions", streamed=False)
+        reader.feed(json.dumps({"model": MODEL, "choices": [choice], "usage": usage}).encode())
+        reader.end()
+        assert reader.heard.final["reasoning_count"] == 3 and reader.heard.text == "hi"
 
     def test_an_agent_that_asks_for_counts_gets_them(
         self, meter: MeterServer, ollama: FakeOllama, openai: FakeOpenAI

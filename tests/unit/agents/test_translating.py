@@ -100,6 +100,15 @@ def test_an_answer_in_one_piece_becomes_one_object() -> None:
     assert said["usage"]["total_tokens"] == 7 and said["model"] == "m"
 
 
+def test_parts_of_the_tokens_are_told_where_they_are_counted() -> None:
+    whole = ANSWER[-1] | {"prompt_eval_cached_count": 20, "reasoning_count": 5}
+    reader = Translator({"model": "m"})
+    reader.feed(json.dumps(whole).encode())
+    usage = json.loads(reader.end())["usage"]
+    assert usage["prompt_tokens_details"] == {"cached_tokens": 20}
+    assert usage["completion_tokens_details"] == {"reasoning_tokens": 5}
+
+
 @settings(max_examples=50)
 @given(cuts=st.lists(st.integers(0, 400), max_size=6), translated=st.booleans())
 def test_where_the_network_cuts_an_answer_changes_nothing(cuts: list[int], translated: bool) -> None:

@@ -22,6 +22,11 @@ from ai_dev_tools.benchmark.endpoints.openai_stream import table
 CREATED = 1_700_000_000
 """When an answer came to be, for a field that clients expect and nobody needs."""
 _COUNTS = ("prompt_eval_count", "eval_count")
+_PARTS = (
+    ("prompt_tokens_details", "cached_tokens", "prompt_eval_cached_count"),
+    ("completion_tokens_details", "reasoning_tokens", "reasoning_count"),
+)
+"""Counts of a part of the tokens, in OpenAI's words and as closing figures; who has none of them does not send them."""
 
 
 def in_ollamas_words(body: Mapping[str, JsonValue]) -> JsonObject:
@@ -160,7 +165,9 @@ class Translator:
     def _counts(self) -> JsonObject:
         final = self.heard.final
         read, written = (count if isinstance(count := final.get(name), int) else 0 for name in _COUNTS)
-        return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
+        counts: JsonObject = {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
+        parts = {field: {name: final[count]} for field, name, count in _PARTS if isinstance(final.get(count), int)}
+        return {**counts, **parts}
 
 
 def _call(number: int, call: Called) -> JsonObject:
