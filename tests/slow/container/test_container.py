@@ -21,6 +21,7 @@ from msgspec.structs import replace
 
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, container, open_endpoint
 from ai_dev_tools.benchmark.errors import ConfigurationError, ModelError, StartupTimeoutError
+from ai_dev_tools.benchmark.records.endpoint_spec import IMAGE_DIGESTS
 from support import container_image
 from support.workflow_project import Project
 
@@ -53,11 +54,11 @@ def image(engine: str, weights: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def spec(image: str, tmp_path: Path) -> EndpointSpec:
+def spec(image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EndpointSpec:
+    monkeypatch.chdir(tmp_path)
     return EndpointSpec(
         kind="container",
         image=image,
-        image_digests=str(tmp_path / "images.json"),
         log_dir=str(tmp_path / "logs"),
         models_dir=VOLUME,
         instance="test",
@@ -168,7 +169,7 @@ def test_an_image_is_pinned_at_its_first_use_and_another_under_its_tag_is_refuse
     spec: EndpointSpec, engine: str
 ) -> None:
     tag = "localhost/ai-dev-tools-moving:test"
-    moving, file = replace(spec, image=tag), Path(spec.digests_file)
+    moving, file = replace(spec, image=tag), Path(IMAGE_DIGESTS)
 
     def make(label: str) -> None:
         text = f"FROM {spec.image}\nLABEL made={label}\n"
@@ -206,7 +207,7 @@ def test_an_image_without_the_server_tells_its_last_words_and_keeps_them(spec: E
     with pytest.raises(ModelError, match="no server in here"), open_endpoint(replace(spec, image=BROKEN)):
         pass
     assert ours(engine) == []
-    assert not Path(spec.digests_file).exists(), "an image that serves nothing is not pinned"
+    assert not Path(IMAGE_DIGESTS).exists(), "an image that serves nothing is not pinned"
     assert "no server in here" in next(Path(str(spec.log_dir)).glob("container.*.log")).read_text()
 
 

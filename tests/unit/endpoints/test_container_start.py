@@ -11,6 +11,7 @@ import pytest
 
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, container, open_endpoint
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
+from ai_dev_tools.benchmark.records.endpoint_spec import IMAGE_DIGESTS
 from support.ports import refusing_port
 
 ENGINE = """#!{python}
@@ -49,11 +50,10 @@ def held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.fixture
-def spec(tmp_path: Path) -> Iterator[EndpointSpec]:
+def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EndpointSpec]:
+    monkeypatch.chdir(tmp_path)
     with refusing_port() as port:
-        yield EndpointSpec(
-            kind="container", image="image", port=port, instance="test", image_digests=str(tmp_path / "images.json")
-        )
+        yield EndpointSpec(kind="container", image="image", port=port, instance="test")
 
 
 def failure(spec: EndpointSpec) -> BenchmarkError:
@@ -77,6 +77,7 @@ def test_a_container_that_another_run_made_meanwhile_is_left_alone(held: Path, s
 
 
 def test_a_damaged_list_of_digests_is_one_line(held: Path, spec: EndpointSpec) -> None:
-    Path(spec.digests_file).write_text("[")
+    Path(IMAGE_DIGESTS).parent.mkdir()
+    Path(IMAGE_DIGESTS).write_text("[")
     assert "is damaged. Delete it" in str(failure(spec))
     assert not held.exists()

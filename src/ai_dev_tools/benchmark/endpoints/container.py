@@ -24,6 +24,7 @@ from ai_dev_tools.benchmark.endpoints.launching import free_port, launched, log_
 from ai_dev_tools.benchmark.endpoints.probing import is_ollama
 from ai_dev_tools.benchmark.endpoints.process import server_environment
 from ai_dev_tools.benchmark.errors import ConfigurationError, ModelError, StartupTimeoutError
+from ai_dev_tools.benchmark.records.endpoint_spec import IMAGE_DIGESTS
 
 if TYPE_CHECKING:
     from python_on_whales import Container, DockerClient
@@ -124,12 +125,12 @@ class _ContainerServer:
             require_free_port(spec)
             self._get_image(image)
             identity, digests = self._identify(image)
-            image_pins.require_pinned(Path(spec.digests_file), image, digests, spec.instance)
+            image_pins.require_pinned(Path(IMAGE_DIGESTS), image, digests, spec.instance)
             self.settings["image"] = f"{image}@{digests[0]}"
             with memory.reserved(spec):
                 self._run(identity)  # the image that was checked, even if the tag has moved since
                 self._await_ready()
-            image_pins.note(Path(spec.digests_file), image, digests[0])  # an image that does not serve is not recorded
+            image_pins.note(Path(IMAGE_DIGESTS), image, digests[0])  # an image that does not serve is not recorded
         except DockerException as error:
             self.stop(failed=True)
             raise ConfigurationError(

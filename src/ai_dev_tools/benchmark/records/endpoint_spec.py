@@ -11,10 +11,7 @@ from ai_dev_tools.benchmark._util.json_values import JsonObject, JsonValue
 from ai_dev_tools.benchmark.errors import ConfigurationError
 
 IMAGE_DIGESTS = "resources/images.json"
-
-
-_LATER = ("api", "image_digests")
-"""Fields that stay out of the JSON while they are None: what earlier versions wrote is written again."""
+"""The file that remembers each container image's digest from its first use on."""
 
 
 class EndpointSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -44,7 +41,6 @@ class EndpointSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         model_sha256, model_size_bytes: what they must be; None: not pinned, whatever they hash to is recorded.
         replay_from: samples folder of the replay kind.
         api: dialect in which requests are put, `ollama` or `openai`; None: by the address, else found out on contact.
-        image_digests: file that remembers each image's digest from its first use on; default: `IMAGE_DIGESTS`.
     """
 
     image: str | None = None
@@ -70,12 +66,12 @@ class EndpointSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     model_size_bytes: int | None = None
     replay_from: str | None = None
     api: str | None = None
-    image_digests: str | None = None
 
     def to_dict(self) -> JsonObject:
         """JSON-serialisable form; `EndpointSpec.from_dict` is its inverse."""
         data: JsonObject = msgspec.to_builtins(self)
-        return {name: value for name, value in data.items() if value is not None or name not in _LATER}
+        # earlier versions did not write this field, and a block whose text changes runs again
+        return {name: value for name, value in data.items() if value is not None or name != "api"}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, JsonValue]) -> EndpointSpec:
@@ -91,11 +87,6 @@ class EndpointSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         if is_url(self.kind):
             return self.kind.rstrip("/")
         return f"http://{join(self.host, self.port)}"
-
-    @property
-    def digests_file(self) -> str:
-        """The file that remembers the digests of images."""
-        return self.image_digests or IMAGE_DIGESTS
 
 
 def is_url(kind: str) -> bool:
