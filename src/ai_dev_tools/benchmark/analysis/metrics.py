@@ -31,6 +31,7 @@ from ai_dev_tools.benchmark.analysis.statistics import infer
 from ai_dev_tools.benchmark.plugins import MONEY, Estimate, metric
 
 __all__ = ["ALL", "Cell", "DIMENSIONS", "Estimate", "compute_metrics", "metric", "wide"]
+_BY_ORDER = "order-statistic interval over clusters"
 EFFICIENCY_WEIGHTS = {"success": 0.4, "throughput": 0.3, "tokens_per_second": 0.2, "duration": 0.1}
 
 
@@ -63,13 +64,8 @@ def samples_total(cell: MetricCell) -> float:
 for _status, _plural in (("completed", "completed"), ("failed", "failed"), ("timeout", "timeouts")):
     _define(_plural, _count, status=_status, unit="samples", description=f"Samples with status {_status}")
 for _status, _name in (("completed", "success_rate"), ("failed", "error_rate"), ("timeout", "timeout_rate")):
-    _define(
-        _name,
-        _rate,
-        status=_status,
-        unit="share",
-        description=f"Samples with status {_status} / all samples; Wilson interval over clusters",
-    )
+    _define(_name, _rate, status=_status, unit="share",
+            description=f"Samples with status {_status} / all samples; Wilson interval over clusters")  # fmt: skip
 
 
 @metric(
@@ -135,42 +131,19 @@ def new_input_tokens_mean(cell: MetricCell) -> Estimate:
 # ------------------------------------------------------------------------------------------ duration
 
 
-_define(
-    "duration_total",
-    summary_of,
-    column="duration_s",
-    what=np.sum,
-    unit="s",
-    description="Sum of durations of completed requests",
-)
-_define(
-    "duration_mean",
-    mean_of,
-    column="duration_s",
-    unit="s",
-    description="Mean duration of completed requests; t interval over clusters",
-)
-_define(
-    "duration_std",
-    summary_of,
-    column="duration_s",
-    what=partial(np.std, ddof=1),
-    least=2,
-    unit="s",
-    description="Standard deviation (n - 1) of durations of completed requests",
-)
+_define("duration_total", summary_of, column="duration_s", what=np.sum, unit="s",
+        description="Sum of durations of completed requests")  # fmt: skip
+_define("duration_mean", mean_of, column="duration_s", unit="s",
+        description="Mean duration of completed requests; t interval over clusters")  # fmt: skip
+_define("duration_std", summary_of, column="duration_s", what=partial(np.std, ddof=1), least=2, unit="s",
+        description="Standard deviation (n - 1) of durations of completed requests")  # fmt: skip
 _define(
     "duration_min", summary_of, column="duration_s", what=np.min, unit="s", description="Shortest completed request"
 )
 _define("duration_max", summary_of, column="duration_s", what=np.max, unit="s", description="Longest completed request")
 for _q in (25, 50, 75, 90, 95, 99):
-    _define(
-        f"duration_p{_q}",
-        duration_percentile,
-        q=_q / 100,
-        unit="s",
-        description=f"{_q}th percentile of durations, timed-out ones counted as longer; order-statistic interval over clusters",
-    )
+    _define(f"duration_p{_q}", duration_percentile, q=_q / 100, unit="s",
+            description=f"{_q}th percentile of durations, timed-out ones counted as longer; {_BY_ORDER}")  # fmt: skip
 for _q in (50, 90, 95, 99):
     _define(
         f"time_to_first_token_p{_q}",
@@ -206,48 +179,22 @@ for _column, _text in (
     ("tool_result_tokens", "results of the judged tool, sent again with every later turn"),
     ("own_message_tokens", "the model's earlier messages"),
 ):
-    _define(
-        f"{_column}_mean",
-        mean_of,
-        column=_column,
-        unit="tokens",
-        description=f"Mean prompt tokens of an episode that are {_text}; t interval over clusters",
-    )
+    _define(f"{_column}_mean", mean_of, column=_column, unit="tokens",
+            description=f"Mean prompt tokens of an episode that are {_text}; t interval over clusters")  # fmt: skip
 
 for _kind in ("input", "output", "total"):
-    _define(
-        f"{_kind}_tokens_sum",
-        summary_of,
-        column=f"{_kind}_tokens",
-        what=np.sum,
-        unit="tokens",
-        description=f"Sum of {_kind} tokens of completed requests",
-    )
-    _define(
-        f"{_kind}_tokens_mean",
-        mean_of,
-        column=f"{_kind}_tokens",
-        unit="tokens",
-        description=f"Mean {_kind} tokens per completed request; t interval over clusters",
-    )
+    _define(f"{_kind}_tokens_sum", summary_of, column=f"{_kind}_tokens", what=np.sum, unit="tokens",
+            description=f"Sum of {_kind} tokens of completed requests")  # fmt: skip
+    _define(f"{_kind}_tokens_mean", mean_of, column=f"{_kind}_tokens", unit="tokens",
+            description=f"Mean {_kind} tokens per completed request; t interval over clusters")  # fmt: skip
 
-_define(
-    "reasoning_tokens_mean",
-    mean_of,
-    column=THOUGHTS,
-    unit="tokens",
-    description="Mean generated tokens that are thoughts, where the server counts them apart; t interval over clusters",
-)
+_define("reasoning_tokens_mean", mean_of, column=THOUGHTS, unit="tokens",
+        description="Mean generated tokens that are thoughts, where the server counts them apart; t "
+        "interval over clusters")  # fmt: skip
 
 
-_define(
-    "tokens_per_second",
-    per_second,
-    amount="total_tokens",
-    seconds="duration_s",
-    unit="tokens/s",
-    description="Total tokens / duration, summed over completed requests",
-)
+_define("tokens_per_second", per_second, amount="total_tokens", seconds="duration_s", unit="tokens/s",
+        description="Total tokens / duration, summed over completed requests")  # fmt: skip
 _define(
     "prefill_tokens_per_second",
     per_second,
@@ -257,14 +204,9 @@ _define(
     unit="tokens/s",
     description="Newly read prompt tokens / prefill time",
 )
-_define(
-    "decode_tokens_per_second",
-    per_second,
-    amount="output_tokens",
-    seconds="eval_s",
-    unit="tokens/s",
-    description="Output tokens / decode time; Ollama leaves sampling and grammar out of that time, so it overstates speed",
-)
+_define("decode_tokens_per_second", per_second, amount="output_tokens", seconds="eval_s", unit="tokens/s",
+        description="Output tokens / decode time; Ollama leaves sampling and grammar out of that "
+        "time, so it overstates speed")  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------------ the machine
@@ -293,45 +235,16 @@ def peak_concurrency(cell: MetricCell) -> Estimate:
     return Estimate(float(peak)) if peak else Estimate.absent("start or duration unknown")
 
 
-_define(
-    "server_cpu_mean",
-    mean_of,
-    column="server_cpu_s",
-    unit="s",
-    description="Mean CPU time of the server process per completed request; t interval over clusters",
-)
-_define(
-    "server_cores",
-    per_second,
-    amount="server_cpu_s",
-    seconds="duration_s",
-    unit="cores",
-    description="CPU time of the server process / duration: cores it kept busy",
-)
-_define(
-    "server_peak_rss",
-    summary_of,
-    column="server_peak_rss_bytes",
-    what=np.max,
-    unit="bytes",
-    description="Largest resident memory of the server process seen",
-)
-_define(
-    "other_cores",
-    per_second,
-    amount="other_cpu_s",
-    seconds="duration_s",
-    unit="cores",
-    description="CPU time of everything else on the machine / duration, while requests ran",
-)
-_define(
-    "other_cores",
-    per_second,
-    amount="other_cpu_s",
-    seconds="span_s",
-    unit="cores",
-    description="CPU time of everything else on the machine / duration, while requests ran",
-)
+_define("server_cpu_mean", mean_of, column="server_cpu_s", unit="s",
+        description="Mean CPU time of the server process per completed request; t interval over clusters")  # fmt: skip
+_define("server_cores", per_second, amount="server_cpu_s", seconds="duration_s", unit="cores",
+        description="CPU time of the server process / duration: cores it kept busy")  # fmt: skip
+_define("server_peak_rss", summary_of, column="server_peak_rss_bytes", what=np.max, unit="bytes",
+        description="Largest resident memory of the server process seen")  # fmt: skip
+_define("other_cores", per_second, amount="other_cpu_s", seconds="duration_s", unit="cores",
+        description="CPU time of everything else on the machine / duration, while requests ran")  # fmt: skip
+_define("other_cores", per_second, amount="other_cpu_s", seconds="span_s", unit="cores",
+        description="CPU time of everything else on the machine / duration, while requests ran")  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------------ quality
@@ -388,39 +301,13 @@ def efficiency(success: float, throughput: float, tokens_per_second: float, mean
     return float(sum(weight * min(max(parts[name], 0.0), 1.0) for name, weight in EFFICIENCY_WEIGHTS.items()))
 
 
-_define(
-    "money_sum",
-    summary_of,
-    column="money",
-    what=np.sum,
-    unit=MONEY,
-    description="What completed requests cost at the prices of the run",
-)
-_define(
-    "money_mean",
-    mean_of,
-    column="money",
-    unit=MONEY,
-    description="Mean cost of a completed request; t interval over clusters",
-)
-_define(
-    "tokens_per_point",
-    per_point,
-    columns=("total_tokens",),
-    unit="tokens",
-    description="Tokens spent (timed-out samples included) / sum of scores",
-)
-_define(
-    "seconds_per_point",
-    per_point,
-    columns=("attempts_s", "tool_s"),
-    unit="s",
-    description="Seconds spent (all attempts, tools, timed-out samples) / sum of scores",
-)
-_define(
-    "money_per_point",
-    per_point,
-    columns=("money",),
-    unit=MONEY,
-    description="Money spent (timed-out samples included) / sum of scores",
-)
+_define("money_sum", summary_of, column="money", what=np.sum, unit=MONEY,
+        description="What completed requests cost at the prices of the run")  # fmt: skip
+_define("money_mean", mean_of, column="money", unit=MONEY,
+        description="Mean cost of a completed request; t interval over clusters")  # fmt: skip
+_define("tokens_per_point", per_point, columns=("total_tokens",), unit="tokens",
+        description="Tokens spent (timed-out samples included) / sum of scores")  # fmt: skip
+_define("seconds_per_point", per_point, columns=("attempts_s", "tool_s"), unit="s",
+        description="Seconds spent (all attempts, tools, timed-out samples) / sum of scores")  # fmt: skip
+_define("money_per_point", per_point, columns=("money",), unit=MONEY,
+        description="Money spent (timed-out samples included) / sum of scores")  # fmt: skip
