@@ -239,9 +239,13 @@ class ChatClient(ABC):
             BenchmarkError: the subclass names the error class.
         """
         reply.offered = bool(chat.tools)
-        priced = chat if self.tells_context else chat.without_context()
-        with self.payer.paying(priced, timeout_s, reply) if self.payer else nullcontext():
+        with self._paid(chat, timeout_s, reply):
             self.chat(self.body(chat), timeout_s, reply)
+
+    def _paid(self, chat: Chat, timeout_s: float, reply: Reply) -> AbstractContextManager[None]:
+        if self.payer is None:
+            return nullcontext()
+        return self.payer.paying(chat if self.tells_context else chat.without_context(), timeout_s, reply)
 
     def warm_up(self, chat: Chat, timeout_s: float) -> None:
         """Have the model loaded with the very options that follow.

@@ -249,7 +249,7 @@ class OpenAIClient(ChatClient):
                     reply.pieces += 1
         finally:
             reply.text = self._secrets.text("".join(answer.pieces))
-            reply.calls = [self._call(*parts) for parts in answer.called()]
+            reply.calls = [self._call(*parts) for parts in answer.called()] if answer.calls else []
             reply.served = self._secrets.text(answer.served) if answer.served else None
             reply.flags = ("refused",) if answer.refused else ()
         if answer.reason is None:  # `[DONE]` alone says that the stream ended, not that the answer did

@@ -17,8 +17,8 @@ from ai_dev_tools.benchmark.endpoints.openai_errors import is_error
 from ai_dev_tools.benchmark.errors import BenchmarkError, MalformedResponseError, ModelError, RunnerError
 
 _ENDED_WELL = {
-    "stop": ("stop", "eos", "eos_token", "end_turn", "stop_sequence", "complete"),
-    "length": ("length", "max_tokens", "model_length"),
+    **dict.fromkeys(("stop", "eos", "eos_token", "end_turn", "stop_sequence", "complete"), "stop"),
+    **dict.fromkeys(("length", "max_tokens", "model_length"), "length"),
 }
 _NO_ANSWER = {
     "content_filter": "the server's content filter ended the answer",
@@ -280,7 +280,7 @@ class Answer:
     def closing(self) -> JsonObject:
         """What the server says of the request, in Ollama's words; what it does not say is absent, or null."""
         word = (self.reason or "").lower()
-        reason = next((name for name, words in _ENDED_WELL.items() if word in words), self.reason)
+        reason = _ENDED_WELL.get(word, self.reason)
         if word in _CALLED and self.offered:
             reason = "stop"
         usage, timings = self.usage, self.timings
@@ -290,9 +290,10 @@ class Answer:
             "eval_count": usage.get("completion_tokens"),
             "prompt_eval_cached_count": cached,
             "reasoning_count": table(usage, "completion_tokens_details").get("reasoning_tokens"),
-            "prompt_eval_duration": _nanoseconds(timings.get("prompt_ms")) if timings else None,
-            "eval_duration": _nanoseconds(timings.get("predicted_ms")) if timings else None,
         }
+        if timings:
+            counts["prompt_eval_duration"] = _nanoseconds(timings.get("prompt_ms"))
+            counts["eval_duration"] = _nanoseconds(timings.get("predicted_ms"))
         told = {name: value for name, value in counts.items() if isinstance(value, int)}  # of nothing else comes a text
         return {"done": True, "done_reason": reason, "load_duration": None, **told}
 
