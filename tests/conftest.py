@@ -18,7 +18,10 @@ from support.registries import registered_for_a_while
 
 ROOT = Path(__file__).parents[1]
 pytest_plugins = ["support.third_party_agents"]
-LONGEST_FIRST = ("workflow", "endpoints", "conformance", "unit/archive", "unit/reporting", "unit/cli")
+LONGEST_FIRST = (
+    *("workflow", "endpoints", "conformance", "docs"),
+    *(f"unit/{room}" for room in ("execution", "comparison", "archive", "reporting", "analysis", "cli")),
+)
 """Folders whose files are given out first."""
 
 # The same examples for everybody, so that a commit is either good or not; new ones are looked for with HYPOTHESIS_PROFILE=explore.
@@ -38,7 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     # A shell lets what it starts in the background ignore SIGINT, and so would all that the tests start and interrupt.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    config.addinivalue_line("markers", "slow: needs much time or a container engine; runs in `make test-slow`")
+    config.addinivalue_line("markers", "slow: takes long, or needs podman, Slurm or Chromium; run by `make test-slow`")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

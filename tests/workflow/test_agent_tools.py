@@ -79,6 +79,7 @@ def player(conversation: Sequence[Message], turn: int) -> Message:
     return action("read_file", path=f"part{turn - ponders}.py", start=1)
 
 
+@pytest.mark.slow
 def test_a_good_tool_saves_one_that_leads_astray_costs_and_one_that_is_never_called_is_undecided(
     project: Project,
 ) -> None:

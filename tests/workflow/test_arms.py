@@ -241,6 +241,7 @@ def test_a_tool_that_is_not_installed_says_how_to_install_it(project: Project) -
 # --- two tools against each other ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_two_shipped_tools_are_compared_with_each_other(project: Project) -> None:
     """What the report says of such a run: unit/reporting/test_conclusions.py."""
     with FakeOllama(models=[MODEL], answer=reader) as fake:

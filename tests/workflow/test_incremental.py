@@ -91,7 +91,11 @@ def test_two_live_runs_in_one_folder_are_refused(project: Project) -> None:
         assert "locked" in second.stdout.lower()
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda signum: signum.name)
+@pytest.mark.parametrize(
+    "signum",
+    [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL],
+    ids=lambda signum: signum.name,
+)
 def test_an_interrupted_run_leaves_nothing_behind_and_goes_on_with_the_same_command(
     project: Project, signum: signal.Signals
 ) -> None:
@@ -116,6 +120,7 @@ def test_an_interrupted_run_leaves_nothing_behind_and_goes_on_with_the_same_comm
         assert {name: finished[name] for name in kept} == kept, "or lost"
 
 
+@pytest.mark.slow
 def test_cleaning_removes_only_what_comes_again(project: Project, fake: FakeOllama) -> None:
     settings = {"profile": "light", "endpoint": fake.url, "tasks": "systematic_fix"}
     project.run("tables", **settings)

@@ -146,6 +146,7 @@ def test_an_unusable_endpoint_is_told_in_its_own_words(place: Place) -> None:
     assert caught.value.output
 
 
+@pytest.mark.slow
 def test_comparison_and_batch_are_overviews_over_stored_runs(
     place: Place, first_run: tuple[BenchmarkResults, list[Progress]]
 ) -> None:
@@ -263,7 +264,14 @@ def test_cancelling_the_task_leaves_nothing_running_and_keeps_what_is_finished(s
     assert all(path.stat().st_size > 500 for path in samples)
 
 
-@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize(
+    ("signum", "code"),
+    [
+        (signal.SIGINT, 130),
+        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow),
+        pytest.param(signal.SIGKILL, -9, marks=pytest.mark.slow),
+    ],
+)
 def test_a_stopped_command_leaves_nothing_running(slow: Place, signum: int, code: int) -> None:
     words = [*CLI, "run", "--profile", "light", "--samples", "60"]
     process = subprocess.Popen(words, cwd=slow.folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)

@@ -47,7 +47,11 @@ class EchoingOllama(FakeOllama):
 
 
 @pytest.mark.usefixtures("four_cases")
-@pytest.mark.parametrize(("secret", "target"), [(TOKEN, "archive"), (f"Basic {PAIR}", "run")], ids=["bearer", "basic"])
+@pytest.mark.parametrize(
+    ("secret", "target"),
+    [(TOKEN, "archive"), pytest.param(f"Basic {PAIR}", "run", marks=pytest.mark.slow)],
+    ids=["bearer", "basic"],
+)
 def test_a_token_that_a_server_echoes_is_nowhere_afterwards(
     project: Project, monkeypatch: pytest.MonkeyPatch, secret: str, target: str
 ) -> None:
