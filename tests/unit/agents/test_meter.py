@@ -18,7 +18,8 @@ import urllib3
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ai_dev_tools.benchmark.agents.counting import Reader
+from ai_dev_tools.benchmark._util.wire import TooLongError
+from ai_dev_tools.benchmark.agents.counting import Lines, Reader
 from ai_dev_tools.benchmark.agents.forcing import Rules, opened
 from ai_dev_tools.benchmark.agents.meter import MeterServer
 from ai_dev_tools.benchmark.agents.metered import Metered, Upstream
@@ -516,3 +517,21 @@ class TestAnswers:
             status, _ = post(url + path, body)
             assert status < 500, "an agent's mistake is the agent's"
             assert post(f"{url}/api/chat", chat("still there?"))[0] == 200
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+def test_an_answer_that_does_not_end_is_given_up(streamed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ai_dev_tools.benchmark.agents.counting.MAX_RESPONSE_BYTES", 1000)
+    reader = Reader("/api/chat", streamed=streamed)
+    line = b'{"message": {"content": "x"}}\n'
+    for _ in range(1000 // len(line)):
+        assert reader.feed(line) == line
+    with pytest.raises(TooLongError, match="the answer is larger than"):
+        reader.feed(line)
+
+
+@given(st.lists(st.binary(max_size=6).map(lambda piece: piece.replace(b"a", b"\n")), max_size=12))
+def test_lines_are_those_of_the_whole_however_it_is_cut(pieces: list[bytes]) -> None:
+    lines = Lines()
+    ended = [line for piece in pieces for line in lines.feed(piece)]
+    assert [*ended, lines.rest()] == b"".join(pieces).split(b"\n")

@@ -97,7 +97,8 @@ def test_a_request_waits_for_those_in_flight_since_they_may_come_to_less(tmp_pat
     reply = Reply()
     with first.paying(CHAT, 10, reply):
         waiting.start()
-        assert not sent.is_set()
+        waiting.join(0.1)
+        assert waiting.is_alive() and not sent.is_set()
         answered(reply)
     waiting.join()
     assert sent.is_set()
