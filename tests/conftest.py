@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 pytest_plugins = ["support.third_party_agents"]
 LONGEST_FIRST = (
     *("workflow", "endpoints", "conformance", "docs"),
-    *(f"unit/{room}" for room in ("execution", "comparison", "archive", "reporting", "analysis", "cli")),
+    *(f"unit/{room}" for room in ("execution", "tasks", "comparison", "archive", "reporting", "analysis", "cli")),
 )
 """Folders whose files are given out first."""
 
