@@ -19,6 +19,10 @@ from ai_dev_tools.benchmark.archive import ArchiveError, Verification, verify
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
 BY_HAND = "<!-- written by hand -->"
+OTHER_VERSIONS = (
+    "A later version of the program checks the same data and tables. It does not make report pages that were made by another version again: it then",
+    "says `VALID: the data belong together`, and names those pages after `NOT CHECKED:`. The lines above are those of the version that made this page.",
+)
 LARGEST = 5_000_000
 OUTCOMES = ("tokens", "time")
 EPISODES = {
@@ -151,6 +155,8 @@ def page(report: dict[str, Any], name: str, title: str, command: str, checked: V
         f"> {checked.line}",
         ">",
         *(f"> - {detail}" for detail in checked.details),
+        "",
+        *OTHER_VERSIONS,
         "",
         f"`ai-dev-bench render docs/results/{name}.crate.zip --output rendered` makes tables and report from it. To ask again:",
         "",

@@ -9,6 +9,8 @@ import inspect
 import json
 import re
 from collections.abc import Iterable, Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -200,17 +202,8 @@ def _field_row(item: msgspec.structs.FieldInfo) -> tuple[str, str, str, str]:
 
 def error_reference() -> str:
     """The error classes: which are tried again within a run, and which a later run asks again."""
-    kinds = filter(_of_samples, BenchmarkError.__subclasses__())
-    rows = [
-        (
-            f"`{kind.error_class}`",
-            (kind.__doc__ or "").strip().splitlines()[0],
-            f"`{kind.__name__}`",
-            _yes(kind.retried),
-            _yes(kind.asked_again),
-        )
-        for kind in sorted(kinds, key=lambda kind: (kind.error_class, kind.__name__))
-    ]
+    kinds = sorted(filter(_of_samples, BenchmarkError.__subclasses__()), key=attrgetter("error_class", "__name__"))
+    rows = [_error_row(name, list(same)) for name, same in groupby(kinds, key=attrgetter("error_class"))]
     text = (
         "What a sample's `error.class` and the table's `error_class` can say. A request is tried up to `retry_attempts`"
         " times within a run if its class says so; a later run asks again for samples of some classes (`retry=all` for"
@@ -218,6 +211,17 @@ def error_reference() -> str:
     )
     columns = ("class", "what happened", "exception", "tried again within a run", "asked again by a later run")
     return f"{_opening('Error classes', 'errors.py', text)}\n{table(columns, rows)}"
+
+
+def _error_row(name: str, kinds: Sequence[type[BenchmarkError]]) -> tuple[str, ...]:
+    """One row for each class that samples show, which several exceptions may share."""
+    return (
+        f"`{name}`",
+        " Or: ".join((kind.__doc__ or "").strip().splitlines()[0] for kind in kinds),
+        ", ".join(f"`{kind.__name__}`" for kind in kinds),
+        _yes(kinds[0].retried),
+        _yes(kinds[0].asked_again),
+    )
 
 
 def _of_samples(kind: type[BenchmarkError]) -> bool:

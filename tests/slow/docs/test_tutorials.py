@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import re
 import subprocess
@@ -10,6 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,7 +42,8 @@ def save_files(tutorial: str, folder: Path) -> list[str]:
 
 def commands(tutorial: str, program: str) -> list[list[str]]:
     """Its shell commands that begin with a program, as words."""
-    lines = [line for block in SHELL.findall(text_of(tutorial)) for line in block.splitlines()]
+    blocks = [block.replace("\\\n", " ") for block in SHELL.findall(text_of(tutorial))]
+    lines = [line for block in blocks for line in block.splitlines()]
     return [line.split() for line in lines if line.startswith(program)]
 
 
@@ -162,8 +165,11 @@ def test_the_tutorial_about_a_task(project: Project) -> None:
 
 
 def looks_once(conversation: Sequence[Message], turn: int) -> Message:
-    """An agent that looks for `price_of` and answers the question about its callers, whatever it is asked."""
+    """An agent that looks for `price_of`, with a tool if it has one, and answers the question about its callers."""
     if turn == 0:
+        for name in ("find_callers", "find_definition"):
+            if f'"{name}"' in conversation[0]["content"]:
+                return action(name, name="price_of")
         return action("search", pattern="price_of(", path="")
     return answer({"functions": ["sell", "label"], "file": "prices.py"})
 
@@ -176,8 +182,10 @@ def test_the_tutorial_about_a_repository(project: Project) -> None:
         "myrepo/shop/till.py",
         "mytasks/shop_questions/cases.csv",
         "mytasks/shop_questions/task.yaml",
+        "mytools/callers.py",
+        "mytools/callers.yaml",
     ]
-    check, ask = commands("tutorial-own-repository.md", "snakemake")
+    check, ask, with_tool = commands("tutorial-own-repository.md", "snakemake")
     with FakeOllama(models=[MODEL]) as fake:
         run(project, check, fake)
         assert fake.requests == []
@@ -186,3 +194,36 @@ def test_the_tutorial_about_a_repository(project: Project) -> None:
         assert answered(project) == {("shop_questions", arm): 3 for arm in ("agent", "agent-none")}
         scores = {row["case"]: float(row["score"]) for row in rows(project, "samples") if row["approach"] == "agent"}
         assert scores == {"callers": 1, "fault": 0, "receipts": pytest.approx(1 / 3)}
+
+        before = episodes(project, "agent")
+        run(project, with_tool, fake)
+        assert answered(project)["shop_questions", "agent-callers"] == 3
+        assert episodes(project, "agent") == before, "nothing is asked twice"
+        assert called(project, "agent-callers") == {("find_callers", "prices.py:19: in sell: price_of(item)")}
+        judged = [row for row in rows(project, "verdicts") if row["task"] == "(all)"]
+        assert {row["claim"] for row in judged} == {"tokens:agent-callers", "time:agent-callers"}
+        assert all("only 3 clusters (fewer than 6)" in row["reasons"] for row in judged)
+
+
+def test_the_example_of_a_server(project: Project) -> None:
+    """The server of tools-for-agents.md, asked in the repository of its tutorial."""
+    save_files("tutorial-own-repository.md", project.folder)
+    assert save_files("tools-for-agents.md", project.folder) == ["mytools/definitions.py", "mytools/definitions.yaml"]
+    *_, with_tool = commands("tutorial-own-repository.md", "snakemake")
+    words = [word.replace("tools=callers", "tools=definitions") for word in with_tool]
+    with FakeOllama(models=[MODEL]) as fake:
+        fake.converse = playing(looks_once, last={"functions": [], "file": ""})
+        run(project, words, fake)
+        assert answered(project)["shop_questions", "agent-definitions"] == 3
+        assert called(project, "agent-definitions") == {("find_definition", "shop/prices.py:11: def price_of(item):")}
+
+
+def episodes(project: Project, arm: str) -> list[dict[str, Any]]:
+    files = sorted(project.folder.glob(f"results/light/samples/*/*/{arm}/*.json"))
+    return [json.loads(file.read_text()) for file in files]
+
+
+def called(project: Project, arm: str) -> set[tuple[str, str]]:
+    """The actions of the first turn of an arm's episodes, each with the first line that came back."""
+    turns = [episode["turns"][0] for episode in episodes(project, arm)]
+    return {(turn["action"], turn["result"].splitlines()[0]) for turn in turns}
