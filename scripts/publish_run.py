@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import shutil
 import sys
 import zipfile
@@ -20,8 +21,9 @@ from ai_dev_tools.benchmark.archive import ArchiveError, Verification, verify
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
 BY_HAND = "<!-- written by hand -->"
 OTHER_VERSIONS = (
-    "A later version of the program checks the same data and tables. It does not make report pages that were made by another version again: it then",
-    "says `VALID: the data belong together`, and names those pages after `NOT CHECKED:`. The lines above are those of the version that made this page.",
+    "A later version of the program checks the same data and tables. It does not make report pages that were made by",
+    "another version again: it then says `VALID: the data belong together`, and names those pages after `NOT CHECKED:`.",
+    "The lines above are those of the version that made this page.",
 )
 LARGEST = 5_000_000
 OUTCOMES = ("tokens", "time")
@@ -162,10 +164,21 @@ def page(report: dict[str, Any], name: str, title: str, command: str, checked: V
         "",
         "<!-- not run: asks a real model for minutes to hours -->",
         "```bash",
-        command,
+        broken(command),
         "```",
     ]
     return "\n".join(parts) + "\n"
+
+
+def broken(command: str, width: int = 110) -> str:
+    """A long command on several lines, as a shell reads it."""
+    lines = [""]
+    for word in map(shlex.quote, shlex.split(command)):
+        if len(lines[-1]) + len(word) < width:
+            lines[-1] = f"{lines[-1]} {word}" if lines[-1] else word
+        else:
+            lines.append(f"  {word}")
+    return " \\\n".join(lines)
 
 
 def publish(archive: Path, name: str, title: str, command: str) -> Path:

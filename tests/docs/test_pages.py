@@ -50,6 +50,7 @@ OTHER_PROGRAMS = {
     "snakedeploy",
     "lizard",
     "ls",
+    "source",
 }
 
 

@@ -168,7 +168,7 @@ def looks_once(conversation: Sequence[Message], turn: int) -> Message:
     """An agent that looks for `price_of`, with a tool if it has one, and answers the question about its callers."""
     if turn == 0:
         for name in ("find_callers", "find_definition"):
-            if f'"{name}"' in conversation[0]["content"]:
+            if name in str(conversation[0]):
                 return action(name, name="price_of")
         return action("search", pattern="price_of(", path="")
     return answer({"functions": ["sell", "label"], "file": "prices.py"})
@@ -202,7 +202,7 @@ def test_the_tutorial_about_a_repository(project: Project) -> None:
         assert called(project, "agent-callers") == {("find_callers", "prices.py:19: in sell: price_of(item)")}
         judged = [row for row in rows(project, "verdicts") if row["task"] == "(all)"]
         assert {row["claim"] for row in judged} == {"tokens:agent-callers", "time:agent-callers"}
-        assert all("only 3 clusters (fewer than 6)" in row["reasons"] for row in judged)
+        assert "saves" not in {row["verdict"] for row in judged}, "three questions prove nothing"
 
 
 def test_the_example_of_a_server(project: Project) -> None:
