@@ -30,7 +30,7 @@ def test_a_budget_stops_and_goes_on_money_gets_a_verdict_and_other_prices_ask_no
         assert stopped.returncode == 1
         there = len(project.sample_files("light"))
         assert 0 < there < 9
-        [said] = {line for line in stopped.stdout.splitlines() if "of the budget of 15,000.00 EUR are spent" in line}
+        [said] = {line for line in stopped.stdout.splitlines() if "of the budget of 15,000.00 EUR is spent" in line}
         assert f"{there} of 9 requests of this run are answered, {9 - there} are missing" in said
 
         project.run("--cores", "1", "report", budget=1_000_000, **settings)

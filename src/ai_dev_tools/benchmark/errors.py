@@ -155,6 +155,10 @@ class InterruptedRequestError(BenchmarkError):
     asked_again = True
 
 
+LARGER_BUDGET = "Run the same command with a larger budget: only what is missing is asked"
+"""What to do once a budget is spent."""
+
+
 class BudgetReached(BenchmarkError):
     """The next request could cost more than is left of the run's budget, so it is not sent."""
 

@@ -16,6 +16,7 @@ import typer
 
 from ai_dev_tools.benchmark._util.json_values import JsonObject
 from ai_dev_tools.benchmark.config.shipped_files import find_root
+from ai_dev_tools.benchmark.workflow.run_lock import ANOTHER_RUN, another_run
 from ai_dev_tools.benchmark.workflow.snakemake import SUMMARY, SnakemakeCall, run
 from ai_dev_tools.cli.console import FAILED, OK, out, out_json, say, stop
 from ai_dev_tools.cli.options import names
@@ -162,6 +163,9 @@ def start(request: CommandRequest, target: str, present: Present) -> int:
     if code == OK and not request.dry:
         present(experiment, root, call.shown())
     elif code not in (OK, 130, 143):
+        if another_run(root / ".snakemake"):
+            say(f"{ANOTHER_RUN}; this one did not finish")
+            return FAILED
         say("error: the run did not finish; what it measured is kept, the same command asks only for the rest")
         code = FAILED
     elif code:

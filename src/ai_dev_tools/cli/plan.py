@@ -57,7 +57,7 @@ def plan(
         console.say(f"note: {line}")
     content, text = plan_of(experiment, place, effect)
     console.out_json(content) if as_json else console.out(text)
-    console.say(f"$ {request.call('report').shown()}")
+    console.say(f"To run it: {request.call('report').shown()}")
 
 
 def plan_of(experiment: Experiment, root: Path, effect: float | None = None) -> tuple[JsonObject, str]:

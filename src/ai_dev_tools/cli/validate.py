@@ -11,7 +11,19 @@ from ai_dev_tools.benchmark._util.credentials import problem_of, problem_of_vari
 from ai_dev_tools.benchmark._util.json_values import JsonValue
 from ai_dev_tools.cli import console
 from ai_dev_tools.cli.command_request import CommandRequest
-from ai_dev_tools.cli.options import AsJson, ConfigFiles, Endpoint, Models, Profile, Root, Settings, Tasks
+from ai_dev_tools.cli.options import (
+    Approaches,
+    AsJson,
+    ConfigFiles,
+    Endpoint,
+    Models,
+    Profile,
+    Root,
+    Samples,
+    Settings,
+    Tasks,
+    Tools,
+)
 
 if TYPE_CHECKING:
     from ai_dev_tools.benchmark.config.sources import Merged
@@ -20,15 +32,10 @@ if TYPE_CHECKING:
 def validate(
     context: typer.Context,
     sources: Annotated[bool, typer.Option(help="Also show where each setting comes from")] = True,
-    profile: Profile = None,
-    tasks: Tasks = None,
-    endpoint: Endpoint = None,
-    models: Models = None,
-    config: Settings = None,
-    configfile: ConfigFiles = None,
-    root: Root = None,
-    as_json: AsJson = False,
-) -> None:
+    profile: Profile = None, tasks: Tasks = None, samples: Samples = None, approaches: Approaches = None,
+    models: Models = None, tools: Tools = None, endpoint: Endpoint = None,
+    config: Settings = None, configfile: ConfigFiles = None, root: Root = None, as_json: AsJson = False,
+) -> None:  # fmt: skip
     """Check settings, tasks, tools, endpoints, models, memory and disk; exit code 1 if a run cannot work."""
     from ai_dev_tools.benchmark.config.sources import load_settings
     from ai_dev_tools.benchmark.workflow.preflight import validate as check_all

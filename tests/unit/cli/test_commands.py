@@ -179,7 +179,7 @@ def test_plan_shows_claims_and_asks_nothing(project: Path, capsys: pytest.Captur
     captured = capsys.readouterr()
     plan = json.loads(captured.out)
     assert (plan["samples"], plan["declared"], plan["estimate"]["requests"]) == (7, False, 21)
-    assert "$ snakemake report --config profile=light samples=7" in captured.err
+    assert "To run it: snakemake report --config profile=light samples=7" in captured.err
     assert not list((project / "results").iterdir())
 
 

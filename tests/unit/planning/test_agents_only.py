@@ -162,3 +162,17 @@ def test_a_tool_that_gives_nothing_to_an_agent_has_no_arm_there(root: Path) -> N
         opened(root, **WITH_TOOL)
     (line,) = caught.value.lines
     assert "tool 'index' has no section 'agent', so there is no arm agent-index" in line
+
+
+def test_a_task_with_ready_contexts_is_left_out_of_agent_runs_unless_it_is_named(root: Path) -> None:
+    ready = {"source": None, "contexts": {"baseline": "the files", "tools": "the findings"}}
+    write_task(root / "shown", *(case(name, **ready) for name in ("one", "two")), id="ready", tools=None).rename(
+        root / "config" / "tasks" / "ready"
+    )
+    experiment = opened(root, approaches="agent,agent-none")
+    assert list(experiment.tasks) == ["colours", "repo"]
+    assert experiment.notes == [
+        "task ready is left out: its cases have 'contexts' and no files that an agent could read"
+    ]
+    with pytest.raises((ConfigurationError, ConfigurationErrors), match="has no files to read for agent"):
+        opened(root, approaches="agent,agent-none", tasks="ready")

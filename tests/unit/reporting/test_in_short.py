@@ -254,3 +254,18 @@ def test_the_page_states_the_rules_that_were_in_force(tmp_path: Path) -> None:
     assert quiet(run, "tokens"), "the page does not stress what describes these files only"
     make_tables(run)
     assert not quiet(run, "tokens")
+
+
+def test_what_was_chosen_for_one_model_is_not_carried_over_to_a_larger_one(tmp_path: Path) -> None:
+    """Prices of another model are refused, and one sample decides nothing."""
+    run = make_run(
+        tmp_path,
+        tasks=("repo_analysis",),
+        change=lambda sample: worse("baseline", "tools")(in_turns(sample)),
+        samples=8,
+        models=("smollm2:135m",),
+        profile="embedded",
+    )
+    given = {"prices": {"smollm2:135m": {"input": 1.0}}, "budget": 2.0, "samples": 8, "tasks": "repo_analysis"}
+    run = replace(run, about=replace(run.about, given=given))
+    assert in_short(report_of(run)).command == "snakemake --cores all --config profile=coder tasks=repo_analysis"

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
+from typing import Any
 
-from ai_dev_tools.benchmark.workflow.endings import cancel_timers
+import pytest
+
+from ai_dev_tools.benchmark.errors import LARGER_BUDGET
+from ai_dev_tools.benchmark.workflow import endings
+from ai_dev_tools.benchmark.workflow.endings import cancel_timers, last_words
+from ai_dev_tools.benchmark.workflow.flow import Flow
 
 
 def test_timers_that_the_scheduler_leaves_do_not_keep_the_process_alive() -> None:
@@ -14,3 +21,26 @@ def test_timers_that_the_scheduler_leaves_do_not_keep_the_process_alive() -> Non
     cancel_timers()
     left.join(60.0)
     assert not left.is_alive()
+
+
+BUDGET = f"error: 1 USD of the budget of 1 USD is spent: 3 of 9 requests of this run are answered. {LARGER_BUDGET}."
+
+
+def test_a_spent_budget_is_said_once_and_not_to_continue_with_the_same_command() -> None:
+    earlier = BUDGET.replace("3 of", "2 of")
+    assert last_words([earlier, BUDGET]) == ["The run is not complete: its budget is spent.", BUDGET]
+    assert last_words(["error: x", BUDGET, "error: x"])[1:] == ["error: x", BUDGET]
+
+
+@pytest.mark.parametrize(("rule", "said"), [("validate", 0), ("plan", 0), ("run_block", 1)])
+def test_what_measures_nothing_is_not_called_a_run_to_be_continued(
+    rule: str, said: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    monkeypatch.setattr(endings, "report_failure", lambda profile, since: calls.append(profile))
+    workflow = SimpleNamespace(
+        dag=SimpleNamespace(needrun_jobs=lambda: [SimpleNamespace(rule=SimpleNamespace(name=rule))])
+    )
+    flow: Any = SimpleNamespace(_workflow=workflow, profile="light", _started=0.0)
+    Flow.report_failure(flow)
+    assert len(calls) == said

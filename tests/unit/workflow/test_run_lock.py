@@ -6,6 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from ai_dev_tools.benchmark.workflow import run_lock
+
 HOLD = """
 import sys
 from pathlib import Path
@@ -39,3 +43,21 @@ def test_snakemakes_lock_is_stale_only_when_no_run_is_alive(tmp_path: Path) -> N
     end(second)
     end(a_run(tmp_path))
     assert not locks.exists(), "all were killed"
+
+
+def test_another_run_that_is_alive_is_known_and_said_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = "LockException:\nError: Directory cannot be locked. … --unlock argument."
+    assert not run_lock.another_run(tmp_path)
+    assert run_lock.in_one_line(message) == message
+    first = a_run(tmp_path)
+    monkeypatch.setattr(run_lock, "_run_lock", None)
+    monkeypatch.setattr(run_lock, "_met_another", False)
+    assert run_lock.another_run(tmp_path)
+    run_lock.clear_stale_lock(tmp_path)
+    assert run_lock.in_one_line(message) == run_lock.ANOTHER_RUN
+    assert run_lock.in_one_line("other") == "other"
+    end(first)
+    assert run_lock._run_lock is not None
+    run_lock._run_lock.close()

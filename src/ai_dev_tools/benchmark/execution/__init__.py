@@ -14,7 +14,7 @@ from ai_dev_tools.benchmark.endpoints import ReadyEndpoint, open_endpoint
 from ai_dev_tools.benchmark.endpoints.chat import Accepted
 from ai_dev_tools.benchmark.endpoints.metering import Meter
 from ai_dev_tools.benchmark.endpoints.pacing import Pace
-from ai_dev_tools.benchmark.errors import BudgetReached, EndpointConnectionError
+from ai_dev_tools.benchmark.errors import LARGER_BUDGET, BudgetReached, EndpointConnectionError
 from ai_dev_tools.benchmark.execution import slots
 from ai_dev_tools.benchmark.execution.block_work import Log, Work, ask_again, find_missing, require_scores, retryable
 from ai_dev_tools.benchmark.execution.progress import BlockProgress, samples_kept
@@ -122,7 +122,7 @@ def _over_budget(work: Work, error: BudgetReached) -> BudgetReached:
     kept = min(samples_kept(work.block), wanted)
     return BudgetReached(
         f"{error}: {kept} of {wanted} requests of this run are answered, {wanted - kept} are missing",
-        remedy="Run the same command with a larger budget: only what is missing is asked",
+        remedy=LARGER_BUDGET,
     )
 
 

@@ -124,7 +124,7 @@ class BudgetAccount:
             return False
         alone.close()
         raise BudgetReached(
-            f"{money(spent.money, budget.currency)} of the budget of {money(budget.amount, budget.currency)} are "
+            f"{money(spent.money, budget.currency)} of the budget of {money(budget.amount, budget.currency)} is "
             f"spent, and the next request may cost up to {money(needed, budget.currency)}"
         )
 

@@ -31,7 +31,7 @@ from ai_dev_tools.benchmark.prompts.approaches import FINDINGS_CONTROLS, PLAIN_A
 from ai_dev_tools.benchmark.prompts.program_file import ProgramSpec, load_program
 from ai_dev_tools.benchmark.prompts.tool_spec import ToolSpec, load_tool, require_findings
 from ai_dev_tools.benchmark.records import paths
-from ai_dev_tools.benchmark.tasks.loading import Task, check_names, load_task, says_agents_only
+from ai_dev_tools.benchmark.tasks.loading import Case, Task, check_names, load_task, says_agents_only
 
 
 @dataclass
@@ -51,6 +51,7 @@ class Selection:
     program_files: dict[str, Path] = field(default_factory=dict)
     plugins: Sequence[LoadedPlugin] = ()
     _profiles: dict[str, ResolvedProfile] = field(default_factory=dict)
+    _unreadable: list[str] = field(default_factory=list)
 
     # tasks, tools and arms
 
@@ -63,6 +64,10 @@ class Selection:
         )
         check_names(wanted, self.task_folders, "task")
         loaded = {name: load_task(self.task_folders[name]) for name in wanted}
+        if ALL in names and self.agent_arms:
+            with_files = {name: task for name, task in loaded.items() if _without_files(task) is None}
+            loaded = with_files or loaded
+            self._unreadable = [name for name in wanted if name not in loaded]
         if not self.agent_arms and (task := next((task for task in loaded.values() if task.agents_only), None)):
             raise ConfigurationError(
                 f"config: only an agent can read the workspaces of task '{task.id}', and 'approaches' names none",
@@ -85,7 +90,12 @@ class Selection:
         left_out = [
             f"task {name} is left out: only agents can be asked (approaches=agent,agent-none)" for name in self.left_out
         ]
-        missing = {name: [arm for arm in self._arms if arm not in self.arms(name)] for name in self.tasks}
+        loaded = self.tasks
+        left_out += [
+            f"task {name} is left out: its cases have 'contexts' and no files that an agent could read"
+            for name in self._unreadable
+        ]
+        missing = {name: [arm for arm in self._arms if arm not in self.arms(name)] for name in loaded}
         fewer = [
             f"task {name} has no arm {listing(arms)}: only an agent can read its workspaces"
             for name, arms in missing.items()
@@ -180,7 +190,7 @@ class Selection:
 
     def _refuse_what_no_agent_can_do(self) -> None:
         for task in self.tasks.values() if self.agent_arms else ():
-            if case := next((case for case in task.cases if case.contexts is not None), None):
+            if case := _without_files(task):
                 raise ConfigurationError(
                     f"{case.where}: a case with 'contexts' has no files to read for {self.agent_arms[0]}",
                     remedy="Give the case `source` or `inline`, or leave its task out with tasks=…",
@@ -326,3 +336,8 @@ class Selection:
         """
         where = f"config: profiles.{profile.removesuffix(paths.REPLAY)}.instances"
         return find_weights(self.instances(profile), self.catalogue, where)
+
+
+def _without_files(task: Task) -> Case | None:
+    """The first case that has only ready contexts, which an agent cannot read as files."""
+    return next((case for case in task.cases if case.contexts is not None), None)

@@ -94,7 +94,7 @@ class Spending:
             return
         basis = "from requests that were measured" if self.measured else "estimated from the length of the prompts"
         yield (
-            f"Money: about {self._shown(self.whole)}, {basis}; {money(self.spent, self.currency)} are spent, what is still "
+            f"Money: about {self._shown(self.whole)}, {basis}; {money(self.spent, self.currency)} is spent, what is still "
             f"to be asked costs about {self._shown(self.missing)}"
         )
         if self.budget is None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from ai_dev_tools.benchmark.config.models import OutputFormat
+from ai_dev_tools.benchmark.errors import LARGER_BUDGET
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.reporting import console_summary, usual_format
 from ai_dev_tools.benchmark.workflow.notify import announce
@@ -37,8 +39,16 @@ def report_failure(profile: str, since: float) -> None:
     announce(Path(paths.RUN.format(profile=profile)), profile, succeeded=False)
     texts = [log.read_text(encoding="utf-8", errors="replace") for log in sorted(logs)]
     lines = [line for text in texts for line in text.splitlines() if line.startswith("error: ")]
-    said = ["The run is not complete; the same command continues where it stopped.", *dict.fromkeys(lines)]
-    print(*said, sep="\n", file=sys.stderr)
+    print(*last_words(lines), sep="\n", file=sys.stderr)
+
+
+def last_words(errors: Sequence[str]) -> list[str]:
+    """What to do, and each error once; where all that is missing is money, the last error says both."""
+    others = [line for line in dict.fromkeys(errors) if LARGER_BUDGET not in line]
+    spent = [line for line in errors if LARGER_BUDGET in line][-1:]
+    if spent and not others:
+        return ["The run is not complete: its budget is spent.", *spent]
+    return ["The run is not complete; the same command continues where it stopped.", *others, *spent]
 
 
 def cancel_timers() -> None:

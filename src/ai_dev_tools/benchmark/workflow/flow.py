@@ -54,6 +54,8 @@ REPEATED = (
 """Settings of a call that the report repeats in the command it suggests; none of them may hold a secret."""
 TOOL_RULES = ("collect_contexts", "prepare_workspaces")
 """Rules that run tools, perhaps for minutes."""
+LOOKING_RULES = ("list_tasks", "validate", "plan")
+"""Rules that measure nothing and have said themselves what is wrong."""
 T = TypeVar("T")
 
 
@@ -304,7 +306,9 @@ class Flow:
         """What is said when something failed."""
         from ai_dev_tools.benchmark.workflow import endings  # as above
 
-        endings.report_failure(self.profile, self._started)
+        failed = {job.rule.name for job in self._workflow.dag.needrun_jobs()}
+        if not failed or failed - {*LOOKING_RULES}:
+            endings.report_failure(self.profile, self._started)
         endings.cancel_timers()
 
 

@@ -15,6 +15,7 @@ from snakemake.persistence import PersistenceBase
 
 import ai_dev_tools
 from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.workflow.run_lock import in_one_line
 
 if TYPE_CHECKING:
     from snakemake.workflow import Workflow
@@ -23,12 +24,12 @@ _BLOCK = re.compile(r"--block '\{.*\}' ", re.DOTALL)
 
 
 def shorten(record: logging.LogRecord) -> bool:
-    """Leave a block's design out of what Snakemake prints about a failed job.
+    """Leave a block's design out of what Snakemake prints about a failed job, and its advice to remove a living run's lock.
 
     Otherwise the job's own line could not be found.
     """
     if isinstance(record.msg, str):
-        record.msg = _BLOCK.sub("--block … ", record.msg)
+        record.msg = in_one_line(_BLOCK.sub("--block … ", record.msg))
     return True
 
 

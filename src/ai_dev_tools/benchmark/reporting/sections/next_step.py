@@ -22,6 +22,8 @@ LARGER = {
     "medium": {"profile": "heavy"},
 }
 """What to change for a larger model, by profile."""
+OF_THESE_MODELS = ("models", "prices", "budget", "samples")
+"""Settings that were chosen for the models of this run, and would be refused or too small for others."""
 NEW_NAME = "The run gets a new name, so that this one stays as it is."
 ORDER = (
     "finish",
@@ -93,9 +95,9 @@ def small_models(data: RunData) -> list[str]:
 
 
 def command(data: RunData, target: str = "", **changes: object) -> str:
-    """The Snakemake call of this run with other settings."""
+    """The Snakemake call of this run with other settings; None leaves one out."""
     settings = {"profile": data.profile, **data.given, **changes}
-    pairs = [f"{key}={spell(value)}" for key, value in settings.items()]
+    pairs = [f"{key}={spell(value)}" for key, value in settings.items() if value is not None]
     return shlex.join(["snakemake", *([target] if target else []), "--cores", "all", "--config", *pairs])
 
 
@@ -124,7 +126,7 @@ def _larger(data: RunData, _: Sequence[Claim]) -> Step:
     if all(data.given.get(name) == value for name, value in change.items()):
         change = {}
     advice = f"Run a larger model: {listing(data.models, 3)} cannot answer these questions well enough to judge a tool."
-    return advice, command(data, **change) if change else ""
+    return advice, command(data, "", **{**dict.fromkeys(OF_THESE_MODELS), **change}) if change else ""
 
 
 def _unused(data: RunData, _: Sequence[Claim]) -> Step:
