@@ -26,7 +26,9 @@ def whole_number(text: str) -> int:
 
 # settings of config.yaml by the same name
 
-Profile = Annotated[str | None, typer.Option("--profile", "-p", help="embedded, light, medium, heavy, or your own")]
+Profile = Annotated[
+    str | None, typer.Option("--profile", "-p", help="embedded, coder, light, medium, heavy, or your own")
+]
 Tasks = Annotated[Names, typer.Option("--tasks", "-t", metavar="NAME ...", help="Task ids [default: all]")]
 Samples = Annotated[
     int | None,

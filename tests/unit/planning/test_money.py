@@ -209,7 +209,7 @@ def test_plan_shows_how_long_requests_of_its_own_models_take_and_no_others(root:
     assert lines[1:] == ["Time of llama3.2:3b: not known, as it was never measured here"]
 
 
-def test_plan_names_the_cheapest_design_that_can_decide(root: Path) -> None:
+def test_plan_names_the_cheapest_design_and_whether_the_tasks_suffice_for_it(root: Path) -> None:
     measured(root, {MODEL: PRICE})
     content, text = plan_of(experiment(root, prices={MODEL: PRICE}, approaches="all"), root)
     design = content["sizing"]["cheapest_design"]
@@ -218,7 +218,8 @@ def test_plan_names_the_cheapest_design_that_can_decide(root: Path) -> None:
     assert 0 < design["few_controls_cost"]["expected"] <= design["controls_cost"]["expected"]
     assert design["requests"] == design["samples"] * 3
     assert design["cost"]["low"] < design["cost"]["expected"] < design["cost"]["high"]
-    assert "Cheapest design that can decide: llama3.2:1b, " in text
+    assert "No design can decide with these tasks; the cheapest would be: llama3.2:1b, " in text
+    assert "more than the tasks have" in text
     assert "in a separate profile" in text
 
 

@@ -59,11 +59,11 @@ def plural(count: int, noun: str, many: str | None = None) -> str:
     return f"{number(count)} {noun if count == 1 else many or noun + 's'}"
 
 
-def nearest(name: object, valid: Iterable[str]) -> str:
-    """A hint for a misspelt name: the nearest valid one, or all of them."""
+def nearest(name: object, valid: Iterable[str], written: str = "'{}'") -> str:
+    """A hint for a misspelt name: the nearest valid one as it is written, or all of them."""
     names = sorted(valid)
     close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
-    return f"did you mean '{close[0]}'?" if close else f"valid: {', '.join(names) or 'none'}"
+    return f"did you mean {written.format(close[0])}?" if close else f"valid: {', '.join(names) or 'none'}"
 
 
 def listing(words: list[str], most: int = 8) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ai_dev_tools.benchmark._util.text import plural
 from ai_dev_tools.benchmark.records.plan import DeclaredPlan, Plan
 
 MOST_NAMED = 3
@@ -141,7 +142,7 @@ def additions(earlier: Plan, later: Plan) -> list[str]:
     """What the later plan adds, in words."""
     found = []
     if later.samples > earlier.samples:
-        found.append(f"{later.samples - earlier.samples} more samples per task and arm")
+        found.append(f"{plural(later.samples - earlier.samples, 'more sample')} per task and arm")
     for what, before, after in (
         ("task", tuple(earlier.tasks), tuple(later.tasks)),
         ("model", earlier.models, later.models),

@@ -24,6 +24,7 @@ CLUSTER = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 _FORMS = {
     PATH_SAFE: "use letters, digits, '-' and '_' only (it becomes part of a path)",
     CLUSTER: "use only letters, digits, '.', '-' and '_', starting with a letter or digit",
+    r"^[a-z][a-z0-9_]{0,47}$": "use a lower-case letter first, then lower-case letters, digits and '_', at most 48 in all",
     r"^https?://": "expected an address that begins with http:// or https://",
     CURRENCY_FORM: "expected a currency of three capital letters, like USD",
     r"^[0-9a-f]{64}$": "expected 64 hexadecimal digits in lower case",

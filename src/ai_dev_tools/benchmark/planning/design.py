@@ -55,10 +55,12 @@ class Design:
 
     def lines(self) -> Iterator[str]:
         """For people."""
-        lack = "" if self.enough else ", more than the tasks have"
+        claim, lack = "Cheapest design that can decide", ""
+        if not self.enough:
+            claim, lack = "No design can decide with these tasks; the cheapest would be", ", more than the tasks have"
         shown = " to ".join(money(end, self.currency) for end in (self.cost.low, self.cost.high))
         yield (
-            f"Cheapest design that can decide: {', '.join(self.models)}, {self.repeats} x each case, "
+            f"{claim}: {', '.join(self.models)}, {self.repeats} x each case, "
             f"{plural(self.clusters, 'cluster')}{lack}, arms {', '.join(self.arms)}: {self.samples} samples per task and arm, "
             f"{self.requests} requests, about {money(self.cost.expected, self.currency)} ({shown})"
         )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from ai_dev_tools.benchmark._util.addresses import is_this_machine
+from ai_dev_tools.benchmark._util.text import plural
 from ai_dev_tools.benchmark.config.resolving import ResolvedInstance
 from ai_dev_tools.benchmark.endpoints.external import find_url
 from ai_dev_tools.benchmark.errors import ConfigurationError
@@ -42,7 +43,7 @@ class Destination:
         plain = "" if self.encrypted else "; not encrypted, since the address says http://"
         return (
             f"{self.host} receives {self.prompts} prompts for {', '.join(self.models)}, with the files and questions of "
-            f"{self.cases} cases ({', '.join(self.tasks)}){key}{plain}"
+            f"{plural(self.cases, 'case')} ({', '.join(self.tasks)}){key}{plain}"
         )
 
 

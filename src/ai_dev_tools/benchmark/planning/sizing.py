@@ -9,6 +9,7 @@ from statistics import fmean
 import pandas as pd
 
 from ai_dev_tools.benchmark._util.clock import duration
+from ai_dev_tools.benchmark._util.text import plural
 from ai_dev_tools.benchmark.analysis.money import with_prices
 from ai_dev_tools.benchmark.analysis.rows import Row, records
 from ai_dev_tools.benchmark.analysis.samples import Samples
@@ -158,7 +159,7 @@ def sizing_lines(sizing: Sizing) -> Iterator[str]:
         if sizing.pilot
         else "Spread: assumed (see docs/statistics.md), because there are no samples of this profile yet"
     )
-    yield f"This plan has {sizing.clusters} clusters (of {sizing.available}). What it can find:"
+    yield f"This plan has {plural(sizing.clusters, 'cluster')} (of {sizing.available}). What it can find:"
     for row in records(sizing.prospects):
         yield (
             f'  {row["model"]}, {row["outcome"]}: with a true ratio of {target.effect:g}, the verdict is "saves" with a '

@@ -46,7 +46,7 @@ def check_command(argv: tuple[str, ...], arguments: Mapping[str, object]) -> Non
     if program in LAUNCHERS:
         raise ValueError(
             f"'{argv[0]}' is a shell or starts other programs, so a model could run any program: "
-            "use the tool's own program, or your own script: [{python}, '{tool_dir}/TOOL_script.py', …]"
+            "use the tool's own program, or your own script: ['{python}', '{tool_dir}/TOOL_script.py', …]"
         )
     if (argv[0] == "{python}" or INTERPRETERS.fullmatch(program)) and not _has_own_code(argv, arguments):
         raise ValueError(

@@ -41,7 +41,7 @@ def check_words(words: Sequence[str], valid: Iterable[str]) -> None:
             known = name in valid or (name.startswith(VARS) and name != VARS and "vars.NAME" in valid)
             if not known:
                 raise ValueError(
-                    f"{{{name}}} is not a placeholder, {nearest(name, valid)} "
+                    f"{{{name}}} is not a placeholder, {nearest(name, valid, '{{{}}}')} "
                     f"(if the tool itself should get these braces, double them: {{{{{name}}}}})"
                 )
             if name == FILES and word != "{files}":

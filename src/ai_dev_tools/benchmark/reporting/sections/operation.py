@@ -15,6 +15,7 @@ from ai_dev_tools.benchmark.analysis.ledger import summarise
 from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.samples_table import ALL, CUT_OFF
 from ai_dev_tools.benchmark.errors import ASKED_AGAIN
+from ai_dev_tools.benchmark.plugins import is_agent
 from ai_dev_tools.benchmark.reporting.data import RunData, plain_float, records, settles_nothing
 from ai_dev_tools.benchmark.reporting.document import Column, Figure, Prose, Section, Table, ranked
 
@@ -79,12 +80,13 @@ def errors(data: RunData) -> Section:
     )
     capped = int(data.samples["done_reason"].isin(CUT_OFF).sum())
     unparsed = int(((data.samples["status"] == "completed") & (data.samples["parsed"] == False)).sum())  # noqa: E712
+    turns = ", and episodes at their turn limit" if any(map(is_agent, data.approaches)) else ""
     words = Prose(
         (
             (
                 f"Completed answers that could not be parsed, which score 0 where the right answer is known: "
                 f"{number(unparsed)}. Answers cut at the cap, or because they "
-                f"looped, which are treated as censored: {number(capped)}."
+                f"looped{turns}, which are treated as censored: {number(capped)}."
             ),
         )
     )
