@@ -87,9 +87,12 @@ def episode_table(tables: dict[str, Any]) -> list[str]:
     """What the episodes of each arm were like; nothing where no agent was asked."""
     if "episodes" not in tables:
         return []
-    arms: dict[str, dict[str, Any]] = {}
+    arms: dict[tuple[str, str], dict[str, Any]] = {}
     for row in (*tables["metrics"]["rows"], *tables["episodes"]["rows"]):
-        arms.setdefault(row["approach"], {}).update(row)
+        if row["task"] == "all tasks":
+            arms.setdefault((row["model"], row["approach"]), {}).update(row)
+    known = {place: row for place, row in arms.items() if row.get("turns_mean") is not None}
+    several = len({model for model, _ in known}) > 1
     return [
         "",
         "## The episodes of each arm",
@@ -97,9 +100,8 @@ def episode_table(tables: dict[str, Any]) -> list[str]:
         f"| arm | {' | '.join(EPISODES.values())} |",
         f"|---|{'---:|' * len(EPISODES)}",
         *(
-            f"| {arm} | {' | '.join(shown(row.get(name), name) for name in EPISODES)} |"
-            for arm, row in arms.items()
-            if row.get("turns_mean") is not None
+            f"| {arm}{f' ({model})' if several else ''} | {' | '.join(shown(row.get(name), name) for name in EPISODES)} |"
+            for (model, arm), row in known.items()
         ),
     ]
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import zipfile
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -33,3 +36,31 @@ def test_a_published_archive_is_valid_and_its_page_says_its_verdicts(archive: Pa
     sentences = [row["sentence"] for row in report["verdict_rows"] if row["task"] == "(all)"]
     assert sentences
     assert [sentence for sentence in sentences if sentence not in page] == []
+
+
+def _script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("publish_run", ROOT / "scripts" / "publish_run.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _episodes(*models: str) -> dict[str, Any]:
+    """The tables of a report on agents: a row over all tasks before that of each task, as reports have them."""
+    places = [(model, task) for model in models for task in ("all tasks", "Navigation", "Safety")]
+    values = {place: number / 10 for number, place in enumerate(places)}
+    named = [({"model": m, "task": t, "approach": "agent"}, values[m, t]) for m, t in places]
+    return {
+        "metrics": {"rows": [{**where, "n": 24, "quality": value} for where, value in named]},
+        "episodes": {"rows": [{**where, "turns_mean": value} for where, value in named]},
+    }
+
+
+def test_a_page_shows_episodes_over_all_tasks_and_of_each_model() -> None:
+    *_, one = _script().episode_table(_episodes("m1"))
+    assert one.startswith("| agent | 24 | 0.00 | 0.00 |")
+    *_, first, second = _script().episode_table(_episodes("m1", "m2"))
+    assert first.startswith("| agent (m1) | 24 | 0.00 | 0.00 |")
+    assert second.startswith("| agent (m2) | 24 | 0.30 | 0.30 |")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import io
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.proportion import proportion_confint
 
+from ai_dev_tools.benchmark.analysis import metrics as built_in
 from ai_dev_tools.benchmark.analysis.metrics import ALL, compute_metrics, wide
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.plugins import METRICS, Estimate, catalogue, load_plugins, metric
@@ -28,6 +31,25 @@ def cell(metrics: pd.DataFrame, name: str, approach: str = ALL, task: str = ALL,
     ]
     assert len(chosen) == 1
     return chosen.iloc[0]
+
+
+def test_no_built_in_metric_is_defined_twice_so_that_none_replaces_another() -> None:
+    calls = [node for node in ast.walk(ast.parse(inspect.getsource(built_in))) if isinstance(node, ast.Call)]
+    named = [
+        call.args[0].value
+        for call in calls
+        if isinstance(call.func, ast.Name)
+        and call.func.id in ("_define", "metric")
+        and isinstance(call.args[0], ast.Constant)
+    ]
+    assert len(named) > 20
+    assert sorted(named, key=str) == sorted(set(named), key=str)
+
+
+def test_what_other_programs_used_is_compared_with_the_time_in_which_it_was_counted() -> None:
+    samples = invent(n=2).assign(duration_s=10.0, other_cpu_s=5.0)
+    assert cell(compute_metrics(samples), "other_cores")["value"] == pytest.approx(0.5)
+    assert cell(compute_metrics(samples.assign(measured_s=20.0)), "other_cores")["value"] == pytest.approx(0.25)
 
 
 def test_there_is_a_row_for_every_cell_and_every_margin() -> None:

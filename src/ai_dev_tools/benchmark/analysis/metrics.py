@@ -241,8 +241,6 @@ _define("server_cores", per_second, amount="server_cpu_s", seconds="duration_s",
         description="CPU time of the server process / duration: cores it kept busy")  # fmt: skip
 _define("server_peak_rss", summary_of, column="server_peak_rss_bytes", what=np.max, unit="bytes",
         description="Largest resident memory of the server process seen")  # fmt: skip
-_define("other_cores", per_second, amount="other_cpu_s", seconds="duration_s", unit="cores",
-        description="CPU time of everything else on the machine / duration, while requests ran")  # fmt: skip
 _define("other_cores", per_second, amount="other_cpu_s", seconds="span_s", unit="cores",
         description="CPU time of everything else on the machine / duration, while requests ran")  # fmt: skip
 
