@@ -191,6 +191,16 @@ def test_a_tool_that_failed_is_said_to_have_failed_and_nothing_else(small: RunDa
     assert short.advice.startswith("Fix the tool")
 
 
+def test_the_floor_that_a_claim_lacks_is_the_one_to_run(small: RunData) -> None:
+    """Agents have a floor of their own, also beside prompts; one that was asked is not asked for again."""
+    agents = {"approach": "agent-index", "reference": "agent"}
+    short = in_short(build_report(judged(small, "inconclusive", reason("no_floor", floor="agent-none"), **agents)))
+    assert short.advice == "Run the arm agent-none too: it shows what guessing scores."
+    assert short.command.endswith(" approaches=baseline,tools,no_context,agent-none")
+    apart = judged(small, "inconclusive", reason("floor_apart", floor="no_context"))
+    assert in_short(build_report(apart)).advice.startswith("Run the same command again")
+
+
 def test_the_command_repeats_the_settings_of_the_call(small: RunData) -> None:
     given = {"tools": ["ctags", "lizard"], "endpoint": "http://gpu:11434", "samples": 2, "options": {"num_ctx": 4096}}
     data = replace(judged(small, "inconclusive", INTERVAL, samples_could_decide=40.0),

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 
 from ai_dev_tools.benchmark._util.text import is_missing, listing, number
+from ai_dev_tools.benchmark.analysis.claims import floor_of
 from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.config.written import spell
 from ai_dev_tools.benchmark.plugins import is_agent, what_a_claim_needs
@@ -116,9 +117,13 @@ def _truth(data: RunData, _: Sequence[Claim]) -> Step:
     return "Give the cases a right answer and the task a scorer (docs/tutorial-own-task.md).", ""
 
 
-def _floor(data: RunData, _: Sequence[Claim]) -> Step:
-    arms = [*data.approaches, data.floor]
-    return f"Run the arm {data.floor} too: it shows what guessing scores.", command(data, approaches=arms)
+def _floor(data: RunData, claims: Sequence[Claim]) -> Step:
+    floors = dict.fromkeys(floor_of(str(row["reference"]), data.quality) for row, _ in claims)
+    absent = [arm for arm in floors if arm not in data.approaches]
+    if not absent:  # it was asked, but no case of it has a score
+        return _finish(data, claims)
+    arms = [*data.approaches, *absent]
+    return f"Run the arm {listing(absent)} too: it shows what guessing scores.", command(data, approaches=arms)
 
 
 def _larger(data: RunData, _: Sequence[Claim]) -> Step:
