@@ -176,7 +176,7 @@ def _episodes(arms: Sequence[str], turns: int) -> Iterator[str]:
 def _in_words(plan: Plan) -> Iterator[str]:
     """What a plan says, for people."""
     yield f"Profile {plan.profile}: {', '.join(plan.models)}"
-    yield f"Arms: {', '.join(plan.approaches)}; {plan.samples} samples each"
+    yield f"Arms: {', '.join(plan.approaches)}; {plural(plan.samples, 'sample')} each"
     for task, arms in plan.arms.items():
         yield f"Arms of task {task}: {', '.join(arms)}; only an agent can read its workspaces, so there is no single prompt"
     if plan.prices:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -28,6 +29,8 @@ from ai_dev_tools.cli.options import (
 if TYPE_CHECKING:
     from ai_dev_tools.benchmark.config.sources import Merged
 
+_STACK = re.compile(r"""(Traceback \(most recent call last\):|File "[^"|]*", line \d+).* \| """)
+
 
 def validate(
     context: typer.Context,
@@ -51,8 +54,14 @@ def validate(
     else:
         if settings:
             console.out(console.table(settings, ["setting", "value", "source"], console.WIDTH) + "\n")
+        checks = [{**check, "found": without_stack(check["found"])} for check in checks]
         console.out(console.table(checks, ["status", "name", "found", "fix"], console.WIDTH))
     raise SystemExit(console.FAILED if any(check["status"] == "failed" for check in checks) else console.OK)
+
+
+def without_stack(words: str) -> str:
+    """A program's last words, of a traceback in them only its last line."""
+    return _STACK.sub("", words)
 
 
 def setting_rows(merged: Merged) -> list[dict[str, str]]:

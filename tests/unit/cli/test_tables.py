@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from ai_dev_tools.cli.console import table
+from ai_dev_tools.cli.validate import without_stack
 
 
 def test_columns_are_aligned_by_what_signs_take_on_a_terminal() -> None:
@@ -30,3 +31,11 @@ def test_folding_loses_nothing_and_keeps_to_the_width(cells: list[str]) -> None:
     assert max(map(cell_len, shown.splitlines())) <= 60
     for sign in "abd\u65e5":
         assert sum(line.count(sign) for line in shown.splitlines()[2:]) == sum(text.count(sign) for text in cells)
+
+
+def test_of_a_traceback_in_a_check_only_the_last_line_is_shown() -> None:
+    stack = 'File "server.py", line 3, in <module> | import absent | '
+    error = "ModuleNotFoundError: No module named 'absent'"
+    assert without_stack(f"it ended: Traceback (most recent call last): | {stack}{error}") == f"it ended: {error}"
+    assert without_stack(f"it ended: {stack}{error}") == f"it ended: {error}"
+    assert without_stack("it said: a | b") == "it said: a | b"

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.prompts.agent_section import check_command
 from ai_dev_tools.benchmark.prompts.agent_tools import agent_tool
 from ai_dev_tools.benchmark.prompts.fingerprints import tool_digest as planned_digest
 from ai_dev_tools.benchmark.prompts.tool_spec import ToolSpec, load_tool
@@ -146,3 +147,10 @@ def test_what_is_not_there_is_one_line_each(tmp_path: Path) -> None:
         agent_tool(loaded(tmp_path, {"mcp": {"command": ["no-such-server"]}}))
     with pytest.raises(ConfigurationError, match="pins 9"):
         agent_tool(loaded(tmp_path, command(), version="9"))
+
+
+def test_the_command_that_is_suggested_instead_of_a_shell_is_valid_yaml() -> None:
+    with pytest.raises(ValueError, match="own script") as caught:
+        check_command(("sh", "-c", "{x}"), {"x": "string"})
+    suggested = str(caught.value).partition("own script: ")[2]
+    assert yaml.safe_load(suggested.replace(", …", "")) == ["{python}", "{tool_dir}/TOOL_script.py"]

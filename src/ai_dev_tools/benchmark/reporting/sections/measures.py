@@ -11,7 +11,7 @@ from ai_dev_tools.benchmark.analysis.money import PARTS as MONEY_PARTS
 from ai_dev_tools.benchmark.analysis.money import THOUGHTS, parts_of
 from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.samples_table import ALL, CUT_OFF
-from ai_dev_tools.benchmark.plugins import BUILT_IN
+from ai_dev_tools.benchmark.plugins import BUILT_IN, is_agent
 from ai_dev_tools.benchmark.reporting.data import RunData, plain_float, records, settles_nothing
 from ai_dev_tools.benchmark.reporting.document import Column, Figure, Prose, Section, Table, ranked
 from ai_dev_tools.benchmark.reporting.sections.episodes import episodes
@@ -118,11 +118,13 @@ def cost(data: RunData) -> Section:
     table = table[table.groupby(["panel", "part"])["value"].transform("max") > 0]
     biggest = [_largest(table, a) for a in data.approaches]
     said = "; ".join(part for part in biggest if part)
+    agents = any(map(is_agent, data.approaches))
+    saved = "A tool that spares an agent reading reduces the" if agents else "Condensing the context reduces the"
     figure = Figure(
         "cost",
         "Where the cost comes from",
         (
-            f"Largest part of the time: {said}. Condensing the context reduces the cost of reading the prompt. The cost of "
+            f"Largest part of the time: {said}. {saved} cost of reading the prompt. The cost of "
             "writing changes only as far as the answers do, and the tool's own run time is added."
         ),
         f"Stacked bars of mean seconds{', mean tokens and mean money' if data.currency else ' and mean tokens'} per request by "
