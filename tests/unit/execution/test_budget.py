@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from ai_dev_tools.benchmark.errors import (
     EndpointConnectionError,
     RequestTimeoutError,
 )
-from ai_dev_tools.benchmark.execution.budget import BudgetAccount, paid_for, spent_so_far
+from ai_dev_tools.benchmark.execution.budget import BudgetAccount, _in_flight, paid_for, spent_so_far
 from ai_dev_tools.benchmark.execution.request import chat_of
 from ai_dev_tools.benchmark.records.block import cells
 from ai_dev_tools.benchmark.records.prices import Budget, Rates
@@ -115,6 +116,13 @@ def test_a_block_begins_only_when_it_is_known_what_those_of_other_jobs_came_to(t
         assert begins.is_alive()
         answered(reply)
     begins.join()
+
+
+def test_what_says_that_requests_are_in_flight_can_be_read_as_nfs_wants_of_a_shared_lock(tmp_path: Path) -> None:
+    flight = _in_flight(tmp_path, fcntl.LOCK_SH)
+    assert flight is not None
+    with flight:
+        assert flight.readable() and flight.writable()
 
 
 def test_where_those_in_flight_come_to_their_worst_case_the_budget_is_reached(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -288,6 +289,20 @@ def test_a_write_that_fails_keeps_the_old_file_and_leaves_nothing(
     assert "Free disk space" in str(caught.value)
     assert path.read_bytes() == b"old"
     assert leftovers(tmp_path) == ["0.json"]
+
+
+def test_parts_that_cannot_be_made_keep_the_old_file_and_leave_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "block.jsonl"
+    path.write_bytes(b"old")
+
+    def parts() -> Iterator[bytes]:
+        yield b"new"
+        raise ConfigurationError("a sample was removed")
+
+    with pytest.raises(ConfigurationError, match="a sample was removed"):
+        write_atomically(path, parts())
+    assert path.read_bytes() == b"old"
+    assert leftovers(tmp_path) == ["block.jsonl"]
 
 
 FULL_DISK = """

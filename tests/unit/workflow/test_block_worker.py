@@ -109,6 +109,29 @@ def fake() -> Iterator[FakeOllama]:
         yield server
 
 
+FAILING_DRIVER = """#!/bin/sh
+echo 'Broken card, 1, 1.0'
+sleep 0.3 &
+exit 9
+"""
+"""It ends while something still holds what it prints, so that it ends before anybody waits for it."""
+
+
+def test_a_worker_learns_how_the_programs_that_it_asks_about_the_machine_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake: FakeOllama, request: pytest.FixtureRequest
+) -> None:
+    driver = tmp_path / "bin" / "nvidia-smi"
+    driver.parent.mkdir()
+    driver.write_text(FAILING_DRIVER)
+    driver.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{driver.parent}:{os.environ['PATH']}")
+    run: Run = request.getfixturevalue("run")
+    with run.job("one", fake.url, samples=1, cases=["one"]) as job:
+        assert job.wait() == 0
+    (recorded,) = (run.folder / "one" / "identity").rglob("*.json")
+    assert "Broken card" not in recorded.read_text()
+
+
 @pytest.fixture(scope="module")
 def slow() -> Iterator[FakeOllama]:
     """LABELLED FAKE that takes its time, so that a block is under way for a while."""

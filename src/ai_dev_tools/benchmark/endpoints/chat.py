@@ -284,8 +284,6 @@ class ChatClient(ABC):
         try:
             if 300 <= response.status < 400:
                 raise self._moved(response)
-            if 300 <= response.status < 400:
-                raise self._moved(response)
             if response.status != 200:
                 raise self._refusal(response, response.read(100_000))
             # Closed at once, and not by the garbage collector: see `wire.stream`.

@@ -194,7 +194,7 @@ def _in_flight(results: Path, operation: int) -> IO[str] | None:
 def _lock(path: Path, operation: int) -> IO[str] | None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a")
+        file = path.open("a+")  # NFS grants a shared lock only to who may read
         try:
             fcntl.flock(file, operation)
         except OSError:

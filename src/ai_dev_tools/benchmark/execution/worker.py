@@ -31,8 +31,8 @@ def main(listener: socket.socket) -> None:
     """Start a block for each connection until the run is over."""
     for name in SIGNALS:
         signal.signal(name, signal.SIG_DFL)  # Ctrl-C reaches the blocks, too, and those end in order
+    hardware()  # which is the same for all blocks; first, as `_reap` would take the exit status of what it starts
     signal.signal(signal.SIGCHLD, _reap)
-    hardware()  # which is the same for all blocks
     gc.freeze()
     while True:
         ready, _, _ = select.select([listener, sys.stdin], [], [])

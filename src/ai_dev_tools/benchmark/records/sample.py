@@ -188,9 +188,11 @@ def write_atomically(path: Path, data: bytes | Iterable[bytes]) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except OSError as error:
+    except BaseException as error:  # also what the parts raise, and a signal
         with suppress(OSError):
             temporary.unlink()
+        if not isinstance(error, OSError):
+            raise
         raise ConfigurationError(
             f"cannot write {path}: {error.strerror}", remedy="Free disk space or make the results folder writable"
         ) from None

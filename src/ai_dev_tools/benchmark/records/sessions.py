@@ -47,5 +47,12 @@ def last_session(results: Path, model: str) -> JsonObject:
     """The session with a model that was recorded last, by whichever profile; empty if there is none."""
     folder = paths.identity_file(results, model, "any").parent.relative_to(results)
     files = results.parent.glob(f"*/{folder}/*.json")
-    latest = max(files, key=lambda file: file.stat().st_mtime_ns, default=None)
+    latest = max(files, key=_written_at, default=None)
     return (read_sessions(latest) or [{}])[-1] if latest else {}
+
+
+def _written_at(file: Path) -> int:
+    try:
+        return file.stat().st_mtime_ns
+    except OSError:  # the results of another profile may be removed just now
+        return 0
