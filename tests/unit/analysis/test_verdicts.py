@@ -51,10 +51,12 @@ def test_three_samples_per_task_never_save_and_name_the_n_that_could() -> None:
 
 
 def test_fewer_than_six_clusters_describe_these_files_only() -> None:
-    row = decide(invent(n=30, tasks=("a",), cases=10, per_cluster=2))
+    row = decide(invent(n=30, tasks=("a",), cases=10, per_cluster=2, ratio=0.3, noise=0.01))
     assert row["clusters"] == 5
     assert row["verdict"] == "inconclusive"
     assert "these files only" in row["reasons"]
+    assert row["power"] == 0, "no ratio makes such a run say more"
+    assert np.isnan(row["mde_ratio"])
 
 
 def test_one_of_a_thing_is_not_spelt_as_many() -> None:

@@ -110,6 +110,16 @@ def test_the_power_of_saying_saves_is_below_that_of_each_part() -> None:
     assert np.isnan(prospects(18, None, Target(), models=["m1"]).iloc[0]["mde_ratio"])
 
 
+def test_a_size_below_the_fewest_clusters_never_says_saves() -> None:
+    """However sure each test would be: what so few clusters show is said of their files only."""
+    assume = Assumptions(sd=0.3, sd_quality=0.1)
+    enough, few = (prospects(48, None, Target(min_clusters=n), assume=assume).iloc[0] for n in (48, 49))
+    assert enough["power"] > 0.5
+    assert few["power"] == 0
+    assert np.isnan(few["mde_ratio"])
+    assert few["cost_power"] == enough["cost_power"]
+
+
 def test_sizes_without_a_test_say_nothing() -> None:
     table = prospects(1)
     assert table[["power", "mde_ratio", "quality_power"]].isna().all(axis=None)

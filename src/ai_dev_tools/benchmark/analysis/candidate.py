@@ -247,8 +247,10 @@ def _effect_columns(c: Candidate, found: Effect) -> Row:
     row |= dict(zip(("d_z", "d_z_low", "d_z_high"), effect_size(e), strict=True))
     row["mde_d_z"] = minimal_effect(e.clusters, c.alpha)
     cost = CostTest(e.spread, c.alpha, c.family, max(1, e.tasks), c.claim.margin_ratio, c.bill_level)
-    row["power"] = says_saves(e.clusters, POWER_AT, cost, c.gate.equal) if c.gate.equal else 0.0
-    row["mde_ratio"] = ratio_found(e.clusters, cost, c.gate.equal) if c.gate.equal else float("nan")
+    # from too few clusters nothing is said, whatever a test of them would find
+    equal = c.gate.equal if e.clusters >= c.least_clusters else None
+    row["power"] = says_saves(e.clusters, POWER_AT, cost, equal) if equal else 0.0
+    row["mde_ratio"] = ratio_found(e.clusters, cost, equal) if equal else float("nan")
     if (need := _clusters_that_decide(c, found)) is not None and need > e.clusters:
         row["clusters_could_decide"] = float(need)
         row["samples_could_decide"] = float(np.ceil(need * e.cases / (e.clusters * max(e.tasks, 1))))

@@ -238,6 +238,7 @@ def prospects(
         One row per model and outcome: `power`, the probability of saying "saves" at the target's effect, made of
         `cost_power`, that of the cost test, and `quality_power`, that an equal tool passes the quality gate; `mde_ratio`
         of which "saves" is said with the target's power. Absent where the size gives no test or no ratio would do.
+        Below the target's `min_clusters`, `power` is 0.
     """
     goal, guess = target or Target(), assume or Assumptions()
     pilot = _pilot(samples, goal)
@@ -250,11 +251,14 @@ def prospects(
             spread = _spread(table, goal, model, outcome, guess, goal.model_count or len(names))
             sd = spread.with_repeats(repeats)
             cost, quality = goal.cost(sd, count, names), goal.quality(spread, count, names)
+            # from too few clusters nothing is said, whatever a test of them would find
+            enough = clusters >= goal.min_clusters
+            mde = ratio_found(clusters, cost, quality, goal.power) if enough else float("nan")
             rows.append(
                 {"model": model, "outcome": outcome, "clusters": clusters, "repeats": repeats, **goal.family(names)}
                 | {"sd_quality": spread.sd_quality, "basis": spread.basis, "note": spread.note}
-                | {"effect": goal.effect, "sd": sd, "mde_ratio": ratio_found(clusters, cost, quality, goal.power)}
-                | {"power": says_saves(clusters, goal.effect, cost, quality)}
+                | {"effect": goal.effect, "sd": sd, "mde_ratio": mde}
+                | {"power": enough * says_saves(clusters, goal.effect, cost, quality)}
                 | {"cost_power": cost.finds(clusters, goal.effect), "quality_power": quality.passes(clusters)}
             )
     return pd.DataFrame(rows, columns=PROSPECT_COLUMNS)
