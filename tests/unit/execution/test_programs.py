@@ -12,7 +12,7 @@ import pytest
 
 from ai_dev_tools.benchmark.endpoints import metering
 from ai_dev_tools.benchmark.endpoints.metering import Meter
-from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.errors import ConfigurationError, OverloadedError
 from ai_dev_tools.benchmark.prompts.episodes import ArmDesign
 from ai_dev_tools.benchmark.records.agent_program import AgentProgram
 from ai_dev_tools.benchmark.records.episode import Limits
@@ -102,6 +102,15 @@ def test_an_agent_that_also_asks_for_another_model_is_said_once(bench: Bench) ->
         assert sample.score == 1.0 and "other_model_asked" in sample.flags
     (line,) = [line for line in bench.lines if line.startswith("warning: ")]
     assert "also asked for another model" in line
+
+
+def test_a_server_that_wants_a_long_wait_ends_the_block_instead_of_refusing_every_episode(bench: Bench) -> None:
+    bench.fake.bend = answering(503, "server busy, try again in 2 hours")
+    with pytest.raises(OverloadedError, match=r"no more requests for 2\.0 h; .* 1 samples and those that it refused"):
+        run(bench, "try_chat")
+    assert len(bench.asked) == 1
+    bench.fake.bend = lambda number, reply: reply
+    assert [sample.status for sample in run(bench, "ask+answer")] == ["completed"] * 2
 
 
 def test_an_agent_that_breaks_down_failed_as_a_tool_does(bench: Bench) -> None:

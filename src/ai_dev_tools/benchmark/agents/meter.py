@@ -307,6 +307,7 @@ class _Exchange:
         if 0 < (wait_s := error.retry_after_s or 0.0) <= MOST_WAIT_S:  # for all episodes and requests of the block
             self.account.upstream.pace.hold(wait_s)
             headers.setdefault("Retry-After", f"{math.ceil(wait_s)}")
+        self.account.long_wait_s = wait_s if wait_s > MOST_WAIT_S else None
         return refusal(self._path, DeclinedRequest(reply.status, "server", str(error)), headers)
 
     def _finish(self) -> bytes:

@@ -84,6 +84,7 @@ class Metered:
         ended: set as soon as the episode may ask nothing more.
         requests: how many requests for an answer came, refused ones included.
         unpaid: why a request could not be paid: the budget is reached, or cannot be read or written.
+        long_wait_s: the wait that the server asked for when it last refused a request, if it is too long for a run.
     """
 
     def __init__(self, rules: Rules, upstream: Upstream) -> None:
@@ -94,6 +95,7 @@ class Metered:
         self.ended = threading.Event()
         self.requests = 0
         self.unpaid: BenchmarkError | None = None
+        self.long_wait_s: float | None = None
         self.served: str | None = None
         self.flags: set[str] = set()
         self._turn = asyncio.Lock()

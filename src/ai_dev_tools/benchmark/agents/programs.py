@@ -298,11 +298,11 @@ def _judge(
         raise _never_asked(program, account, f"{problem or 'it ended properly'}{said}")
     last = account.turns[-1].error
     if last is not None and not account.answered:
-        raise _FAILURES.get(last.class_, ModelError)(last.message)
+        raise _failure(last, account)
     if played.answer is not None or account.limit:
         return
     if last is not None and last.class_ in _FAILURES:
-        raise _FAILURES[last.class_](last.message)
+        raise _failure(last, account)
     if problem:
         raise ToolError(f"the agent '{program.id}' failed after {plural(len(account.turns), 'turn')}: {problem}{said}")
     played.flags.add("no_answer_found")
@@ -313,6 +313,14 @@ def _judge(
         f"{plural(len(account.turns), 'turn')}{wrote}{said}"
     )
     played.turns[-1] = msgspec.structs.replace(played.turns[-1], error=SampleError("no_answer", line[:1000]))
+
+
+def _failure(last: SampleError, account: Metered) -> BenchmarkError:
+    """What the model's server failed with; a wait that is too long ends the block, as it does without an agent."""
+    error = _FAILURES.get(last.class_, ModelError)(last.message)
+    if isinstance(error, OverloadedError):
+        error.retry_after_s = account.long_wait_s
+    return error
 
 
 def _never_asked(program: AgentProgram, account: Metered, how: str) -> WrongSetUp:
