@@ -60,15 +60,18 @@ def open_run(where: str | Path, root: Path = Path(), name: str | None = None) ->
             verified first), or another .zip or .tar file that holds a samples table.
 
     Raises:
-        ConfigurationError: the run does not exist, or it has no samples table.
+        ConfigurationError: the run does not exist, cannot be read, or has no samples table.
         ArchiveError: it is an archive, and not as it was sealed, or takes more memory than its size explains.
     """
     path = locate(where, root)
     label = name or _label(path)
     from ai_dev_tools.benchmark.archive.limits import bounded_memory
 
-    with bounded_memory(path) if path.is_file() else nullcontext():
-        return _read(path, label)
+    try:
+        with bounded_memory(path) if path.is_file() else nullcontext():
+            return _read(path, label)
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
 def _read(path: Path, label: str) -> Run:

@@ -119,7 +119,9 @@ def cost(data: RunData) -> Section:
     biggest = [_largest(table, a) for a in data.approaches]
     said = "; ".join(part for part in biggest if part)
     agents = any(map(is_agent, data.approaches))
-    saved = "A tool that spares an agent reading reduces the" if agents else "Condensing the context reduces the"
+    saved = (
+        "A tool that saves an agent from reading files reduces the" if agents else "Condensing the context reduces the"
+    )
     figure = Figure(
         "cost",
         "Where the cost comes from",
