@@ -351,6 +351,25 @@ def test_what_is_reserved_for_an_agent_that_has_gone_meanwhile_is_given_back(
     assert payer.left[0] == "nothing was sent" and not account.turns and not ollama.measured
 
 
+def test_requests_that_wait_to_be_paid_do_not_keep_one_that_is_paid_from_its_server(ollama: FakeOllama) -> None:
+    """Its server's name is looked up in a thread of the loop, of which there is only one here: the first would take it."""
+    waiting, named = Waiting(), ollama.url.replace("127.0.0.1", "localhost")
+    with (
+        ThreadPoolExecutor(1) as pool,
+        ThreadPoolExecutor(1) as only,
+        MeterServer() as meter,
+        meter.episode(rules(), Upstream(ollama.url, None, payer=waiting)) as (first, _),
+        meter.episode(rules(), Upstream(named, None, payer=Payer(1))) as (other, _),
+    ):
+        meter._loop.call_soon_threadsafe(meter._loop.set_default_executor, only)
+        late = pool.submit(post, f"{meter.url}/e/{first}/api/chat", chat("hi"))
+        assert waiting.asked.wait(30)
+        assert post(f"{meter.url}/e/{other}/api/chat", chat("hi"))[0] == 200
+        assert not late.done()
+        waiting.settled.set()
+        assert late.result()[0] == 200
+
+
 def test_what_a_request_came_to_is_noted_outside_of_the_meters_own_thread(
     meter: MeterServer, ollama: FakeOllama
 ) -> None:

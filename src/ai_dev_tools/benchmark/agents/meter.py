@@ -50,6 +50,8 @@ from ai_dev_tools.benchmark.records.sample_error import SampleError
 
 MAX_BODY_BYTES = 64 << 20
 MOST_REFUSAL_BYTES = 100_000
+MOST_WAITING = 1000
+"""Requests that wait to be paid: one of each episode, and a thread for each."""
 CREATED = 1_700_000_000
 """When a model came to be, for a field that clients expect and nobody needs."""
 
@@ -73,6 +75,8 @@ class MeterServer:
             self.socket = opening.enter_context(scratch_folder("meter")) / "socket"
             self._loop = asyncio.new_event_loop()
             opening.callback(self._loop.close)
+            self._reserving = ThreadPoolExecutor(MOST_WAITING, thread_name_prefix="reserving")
+            opening.callback(self._reserving.shutdown, wait=False)
             self._settling = opening.enter_context(ThreadPoolExecutor(1, thread_name_prefix="settling"))
             opening.callback(lambda: self._loop.run_until_complete(self._serving.aclose()))
             try:
@@ -152,7 +156,7 @@ class MeterServer:
         async with account.one_at_a_time():
             account.admit()
             exchange = _Exchange(path, body, account)
-            async with paid(account, exchange.as_chat, exchange.fill, self._settling):
+            async with paid(account, exchange.as_chat, exchange.fill, self._reserving, self._settling):
                 return await self._pass_on(request, exchange)
 
     async def _pass_on(self, request: web.Request, exchange: _Exchange) -> web.StreamResponse:

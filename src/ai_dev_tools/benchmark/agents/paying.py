@@ -19,6 +19,7 @@ async def paid(
     account: Metered,
     request: Callable[[], Chat],
     came_to: Callable[[Reply], BenchmarkError | None],
+    reserving: ThreadPoolExecutor,
     settling: ThreadPoolExecutor,
 ) -> AsyncIterator[None]:
     """Reserve what a request may cost at most while it is in flight, if the run has a budget.
@@ -28,6 +29,8 @@ async def paid(
     Args:
         request: what is sent, as a budget sees it.
         came_to: fills a reply with what the server counted; an error if nothing came at all.
+        reserving: where it waits to be paid. Not the loop's own threads: those look up the addresses of servers, also for the
+            request that has been paid, and for whose end the others wait.
         settling: where what it came to is noted; requests that wait to be paid occupy none of its threads.
     """
     payer = account.upstream.payer
@@ -38,7 +41,7 @@ async def paid(
     payment = _Payment(payer.paying(request(), account.seconds_left, reply))
     run = asyncio.get_running_loop().run_in_executor
     try:
-        await asyncio.to_thread(payment.begin)
+        await run(reserving, payment.begin)
     except asyncio.CancelledError:
         await _surely(run(settling, payment.give_up))
         raise
