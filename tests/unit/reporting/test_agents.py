@@ -10,7 +10,7 @@ import pytest
 from ai_dev_tools.benchmark._util.text import is_missing
 from ai_dev_tools.benchmark.records.sample import Sample
 from ai_dev_tools.benchmark.reporting.browser import browser_data, load_prompts, read_blocks
-from ai_dev_tools.benchmark.reporting.document import InShort, Report
+from ai_dev_tools.benchmark.reporting.document import Figure, InShort, Report
 from support.report_runs import Run, fail, make_run, report_of
 
 AGENTS = ("agent", "agent-index", "agent-none")
@@ -52,6 +52,16 @@ def test_the_first_paragraph_speaks_of_the_agent_and_its_tool(
         assert words in text, text
     if "baseline" not in arms:
         assert "findings" not in text
+
+
+def test_beside_prompts_quality_is_told_relative_to_the_floor_of_its_own_kind(tmp_path: Path) -> None:
+    report = report_of(run(tmp_path, "baseline", "tools", "no_context", *AGENTS))
+    (caption,) = (
+        block.caption for _, block in report.blocks() if isinstance(block, Figure) and "The floor" in block.caption
+    )
+    floor = caption.partition("The floor (no_context) scores")[2]
+    assert "baseline" in floor
+    assert "agent" not in floor
 
 
 def test_turns_tool_calls_uses_and_limits_stand_in_a_table_with_where_the_tokens_go(tmp_path: Path) -> None:

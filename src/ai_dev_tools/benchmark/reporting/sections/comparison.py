@@ -285,8 +285,9 @@ def _controls_figure(data: RunData) -> Figure:
 
 
 def _above_the_floor(data: RunData) -> str:
-    """What guessing scores, and by how much each other arm differs from it."""
-    scores = {name: data.metric("quality", approach=name).get("value") for name in data.approaches}
+    """What guessing scores, and by how much each other arm that it is the floor of differs from it."""
+    arms = [name for name in data.approaches if is_agent(name) == is_agent(data.floor)]
+    scores = {name: data.metric("quality", approach=name).get("value") for name in arms}
     floor = scores.pop(data.floor, None)
     if floor is None:
         return f"The floor ({data.floor}) has no score here, so nothing tells quality from guessing."
