@@ -139,10 +139,10 @@ METHODS = (
     (
         "What is estimated",
         (
-            "For every case, the cost with the tool's findings is divided by the cost with the raw files. The "
-            "reported ratio is the geometric mean of these ratios. Reduction = 100 (1 − ratio), so positive is "
-            "cheaper. The bill ratio is the total cost of one approach divided by that of the other. Saving requires "
-            "both below 1."
+            "For every case, the cost with the tool is divided by the cost without it: the raw files, or the agent "
+            "alone. The reported ratio is the geometric mean of these ratios. Reduction = 100 (1 − ratio), so positive "
+            "is cheaper. The bill ratio is the total cost of one approach divided by that of the other. Saving "
+            "requires both below 1."
         ),
     ),
     (
