@@ -89,17 +89,14 @@ def _judge(
     """
     from ai_dev_tools.benchmark.comparison.gate import judge_gate
     from ai_dev_tools.benchmark.comparison.run import open_run
-    from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
+    from ai_dev_tools.benchmark.errors import ConfigurationError
     from ai_dev_tools.benchmark.plugins import reference_for
 
     given = CommandRequest(root)
     thresholds, planned = judging(root)
     folder = given.find_root() if run is None or not Path(run).exists() or not Path(baseline).exists() else Path()
-    try:
-        now = open_run(run or open_request(given)[0].run, folder)
-        before, arm = open_run(baseline, folder), reference or reference_for(approach, planned)
-    except BenchmarkError as error:  # a damaged archive is not a regression
-        raise error if isinstance(error, ConfigurationError) else ConfigurationError(str(error)) from None
+    now = open_run(run or open_request(given)[0].run, folder)
+    before, arm = open_run(baseline, folder), reference or reference_for(approach, planned)
     try:  # whatever a table of unknown origin makes the judge raise
         return judge_gate(now, before, bounds, approach, arm, alpha, power=power, thresholds=thresholds)
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:

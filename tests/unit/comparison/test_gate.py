@@ -308,15 +308,15 @@ def test_exit_codes(
     assert ("worse" in capsys.readouterr().out) == bool(code)
 
 
-def test_what_cannot_be_read_is_a_wrong_call_and_not_a_regression(
+def test_what_cannot_be_read_is_one_line_and_a_damaged_archive_fails_the_gate(
     tmp_path: Path, stored: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     cut, folder = tmp_path / "cut.crate.zip", tmp_path / "folder.csv"
     cut.write_bytes(b"PK\x03\x04")
     folder.mkdir()
-    for broken in (cut, folder):
-        assert main(["gate", "--run", str(stored["good"]), "--baseline", str(broken)]) == 2
-        assert main(["gate", "--run", str(broken), "--baseline", str(stored["good"])]) == 2
+    for broken, code in ((cut, 1), (folder, 2)):
+        assert main(["gate", "--run", str(stored["good"]), "--baseline", str(broken)]) == code
+        assert main(["gate", "--run", str(broken), "--baseline", str(stored["good"])]) == code
         said = capsys.readouterr().err.splitlines()
         assert [line.startswith(f"error: {broken}") for line in said] == [True, True]
 
