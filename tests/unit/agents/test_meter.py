@@ -9,12 +9,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 import urllib3
+from aiohttp import web
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -450,6 +452,17 @@ class TestApart:
             until(lambda: not (upstream & ollama.open_connections))
             until(lambda: bool(account.turns))
         assert account.turns[0].error is not None and account.turns[0].error.class_ == "interrupted"
+
+    def test_an_agent_whose_connection_is_closing_is_not_the_fault_of_the_server(
+        self, meter: MeterServer, ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def closing(response: web.StreamResponse, data: bytes) -> None:
+            raise aiohttp.ClientConnectionResetError("Cannot write to closing transport")
+
+        monkeypatch.setattr(web.StreamResponse, "write", closing)
+        with episode(meter, ollama) as (url, account), suppress(urllib3.exceptions.HTTPError):
+            post(f"{url}/api/chat", chat("hi"))
+        assert [turn.error and turn.error.class_ for turn in account.turns] == ["interrupted"]
 
     def test_the_end_of_an_episode_gives_up_what_is_under_way(self, meter: MeterServer, ollama: FakeOllama) -> None:
         ollama.gate = lambda: False

@@ -56,6 +56,13 @@ CREATED = 1_700_000_000
 """When a model came to be, for a field that clients expect and nobody needs."""
 
 
+LEFT = "the agent went away before the answer was complete"
+
+
+class AgentLeftError(Exception):
+    """The agent's connection is closing: that is not the fault of the model's server."""
+
+
 class MeterServer:
     """The meter of a block, a context manager.
 
@@ -178,8 +185,11 @@ class MeterServer:
             account.out_of_time()
             return exchange.broken_off(request, 403)
         except asyncio.CancelledError:
-            exchange.failed("interrupted", "the agent went away before the answer was complete")
+            exchange.failed("interrupted", LEFT)
             raise
+        except AgentLeftError:
+            exchange.failed("interrupted", LEFT)
+            return exchange.broken_off(request, 502)
         except (aiohttp.ClientError, OSError, wire.TooLongError) as error:
             exchange.failed(
                 "connection", f"the connection to the model's server broke: {error or type(error).__name__}"
@@ -298,10 +308,13 @@ class _Exchange:
     async def _hand_on(self, request: web.Request, response: web.StreamResponse, data: bytes) -> None:
         if self._first is None and self._streamed and self._reader.heard.begun:
             self._first = time.perf_counter() - self._started
-        if not response.prepared:
-            await response.prepare(request)
-        if data:
-            await response.write(data)
+        try:
+            if not response.prepared:
+                await response.prepare(request)
+            if data:
+                await response.write(data)
+        except (aiohttp.ClientError, OSError):
+            raise AgentLeftError from None
 
     async def _failure(self, reply: aiohttp.ClientResponse) -> web.Response:
         data = await reply.content.read(MOST_REFUSAL_BYTES)
