@@ -454,14 +454,19 @@ class TestApart:
         assert account.turns[0].error is not None and account.turns[0].error.class_ == "interrupted"
 
     def test_an_agent_whose_connection_is_closing_is_not_the_fault_of_the_server(
-        self, meter: MeterServer, ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch
+        self, meter: MeterServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         async def closing(response: web.StreamResponse, data: bytes) -> None:
             raise aiohttp.ClientConnectionResetError("Cannot write to closing transport")
 
         monkeypatch.setattr(web.StreamResponse, "write", closing)
-        with episode(meter, ollama) as (url, account), suppress(urllib3.exceptions.HTTPError):
-            post(f"{url}/api/chat", chat("hi"))
+        begun = b'HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n{"message": {"content": "Well"}, "done": false}\n'
+        with (
+            answering(begun) as server,
+            meter.episode(rules(), Upstream(server, None)) as (key, account),
+            suppress(urllib3.exceptions.HTTPError),
+        ):
+            post(f"{meter.url}/e/{key}/api/chat", chat("hi"))
         assert [turn.error and turn.error.class_ for turn in account.turns] == ["interrupted"]
 
     def test_the_end_of_an_episode_gives_up_what_is_under_way(self, meter: MeterServer, ollama: FakeOllama) -> None:
