@@ -119,11 +119,12 @@ def page(report: dict[str, Any], name: str, title: str, command: str, checked: V
     rows = [row for row in report["verdict_rows"] if row["task"] == ALL_TASKS]
     facts = {key: value for key, value in report["facts"]["provenance"].items() if key != "Profile"}
     judged = list(dict.fromkeys(row["approach"] for row in rows))
+    asked = "episodes" if "episodes" in report["tables"] else "requests"
     references = dict.fromkeys(f"`{row['reference']}`" for row in rows)
     parts = [
         f"# {title}",
         "",
-        f"{report['benchmark_info']['total_samples']} requests, plan `{plan['plan']}`, declared {plan['declared_at']}.",
+        f"{report['benchmark_info']['total_samples']} {asked}, plan `{plan['plan']}`, declared {plan['declared_at']}.",
         "",
         report["in_short"]["text"],
         "",
