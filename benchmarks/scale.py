@@ -168,7 +168,7 @@ def analyse(folder: Path) -> tuple[dict[str, float], float]:
         ):
             step(f"{name}_{arm}", lambda make=make, arm=arm: make(samples, arm))  # type: ignore[misc]
     step("controls", lambda: realised_lengths(samples))
-    step("verdicts", lambda: judge(measure_claims(samples, ledger(samples.frame))))
+    step("verdicts", lambda: judge(measure_claims(samples, ledger(samples.frame))).verdicts)
     return spent, time.process_time() - before
 
 
