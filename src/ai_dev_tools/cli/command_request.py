@@ -77,7 +77,7 @@ class CommandRequest:
         return replace(self, config={**self.config, **config})
 
     def with_flags(self, *flags: str) -> CommandRequest:
-        """The same request with further flags of Snakemake's, before the user's own."""
+        """The same request with further flags of Snakemake's, before those of the user."""
         return replace(self, flags=[*flags, *self.flags])
 
     @property

@@ -30,7 +30,7 @@ def say(line: str) -> None:
 
 
 def tell(line: object) -> None:
-    """A result on standard output that holds foreign text: one visible line."""
+    """A result on standard output that holds untrusted text: one visible line."""
     out(visible_line(line))
 
 

@@ -1,4 +1,4 @@
-"""Better words for wrong calls: what was wrong, and the nearest right one."""
+"""Messages for wrong calls: what was wrong, and the nearest right one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names and passwords in addresses of servers.
+"""Refuse user names and passwords in addresses of servers.
 
 They are refused in settings, and removed from texts that are kept.
 

@@ -29,7 +29,7 @@ class OwnProgram:
             _running.add(self)
 
     def ended(self, cpu_s: float | None) -> None:
-        """It has ended, all in all after so many CPU seconds; None: as far as it was seen."""
+        """Note that it has ended and how many CPU seconds it took; None: those seen so far."""
         global _ended_s
         with _lock:
             if self in _running:
@@ -42,7 +42,7 @@ class OwnProgram:
             self.seen_s()
 
     def seen_s(self) -> float:
-        """CPU seconds so far; they never go down, whatever of it has ended."""
+        """CPU seconds so far, which never decrease, even if some of its processes have ended."""
         for root in self._roots():
             self._seen[root] = max(self._seen.get(root, 0.0), _tree_cpu_s(root))
         return sum(self._seen.values())

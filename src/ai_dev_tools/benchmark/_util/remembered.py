@@ -1,4 +1,4 @@
-"""Results that follow from their key alone, kept in a file for the next start.
+"""A cache in a file, for results that depend only on their key; it makes the next start faster.
 
 Nothing is kept unless `keep_in` names a file, as the main process of a run does. The file can be deleted at any time.
 """

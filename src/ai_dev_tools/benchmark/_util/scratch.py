@@ -1,4 +1,4 @@
-"""Temporary folders. What a killed program leaves of them, the next one that makes such a folder removes.
+"""Temporary folders. Those that a killed program left behind are removed when the next one is made.
 
 A file in each folder is locked for as long as its owner lives. The kernel releases the lock whatever ends the owner, so it shows
 who is alive even where process ids are reused, or hidden, as in containers that share a temporary folder.

@@ -56,5 +56,5 @@ class Actions(Protocol):
     ) -> bool | None: ...
 
     def call(self, name: str, arguments: Mapping[str, JsonValue]) -> ActionResult:
-        """Carry out an action. The arguments fit its schema as far as types and required names go."""
+        """Carry out an action. The arguments fit its schema in types and required names."""
         ...

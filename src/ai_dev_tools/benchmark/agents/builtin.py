@@ -52,7 +52,7 @@ class Talk(ABC):
     """A conversation in one protocol.
 
     Args:
-        offered: what the model can do besides answering.
+        offered: what the model can do in addition to answering.
         answer_schema: JSON schema of the answer.
     """
 

@@ -31,7 +31,7 @@ MARGIN_TOKENS = 128
 """Room that is kept free in addition to the answer: what a chat template adds, and the error of an estimate."""
 FEWEST_CHARS_PER_TOKEN, USUAL_CHARS_PER_TOKEN = 1.5, 4.0
 Ask = Callable[[Chat, Reply], None]
-"""Sends a turn and fills the reply, also as far as it came when it raises a BenchmarkError."""
+"""Sends a turn and fills the reply, also with what has arrived when it raises a BenchmarkError."""
 
 
 class WrongSetUp(ConfigurationError):
@@ -57,7 +57,7 @@ class Case:
 
 @dataclass
 class Played:
-    """An episode, as far as it came.
+    """The result of an episode, complete or not.
 
     Attributes:
         text: the last message of the model.
@@ -83,7 +83,7 @@ class Played:
 
 
 def play(case: Case, ask: Ask, played: Played, stop: threading.Event) -> None:
-    """Play an episode and fill `played`, also as far as it came when this raises.
+    """Run an episode and fill `played`, also with what there is when this raises.
 
     Args:
         stop: set from outside to end early.
@@ -229,7 +229,7 @@ class _Episode:
         return result
 
     def _fitting(self, text: str) -> str:
-        """A result as far as the window has room for it; if it has not, the model has to answer next."""
+        """As much of a result as fits into the window; if it does not all fit, the model has to answer next."""
         window = self._case.options.get("num_ctx")
         if window is None:
             return text

@@ -1,4 +1,4 @@
-"""Lead a port of a sandbox without a network to a Unix socket, and run an agent beside it.
+"""Forward a port of a sandbox without a network to a Unix socket, and run an agent next to it.
 
 A separate program; standard library only. It runs inside the sandbox, where the socket is all that leads out:
 

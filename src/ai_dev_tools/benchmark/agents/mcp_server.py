@@ -249,7 +249,7 @@ class McpServer:
 
 
 class _Once:
-    """A descriptor that is closed once, by whoever comes first."""
+    """A descriptor that is closed exactly once, by either of two threads."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor: int | None = descriptor
@@ -267,7 +267,7 @@ class _Once:
 
 
 def _leave_quietly(connection: AbstractContextManager[ClientSession]) -> None:
-    """End a connection, whatever has become of it; what went wrong with it was said where it was used."""
+    """End a connection in any state; its errors were reported where it was used."""
     with suppress(Exception):
         connection.__exit__(None, None, None)
 

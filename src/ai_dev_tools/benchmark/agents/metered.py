@@ -123,7 +123,7 @@ class Metered:
 
     @property
     def tokens(self) -> int:
-        """Tokens of all turns so far, as far as the server counted them."""
+        """Tokens of all turns so far that the server counted."""
         return sum((turn.input_tokens or 0) + (turn.output_tokens or 0) for turn in self.turns)
 
     @property

@@ -36,7 +36,7 @@ from ai_dev_tools.benchmark.tasks.workspaces import Workspaces
 
 @dataclass(frozen=True)
 class Offer:
-    """What a tool gives to an agent besides files that it prepared.
+    """What a tool gives to an agent in addition to files that it prepared.
 
     Its actions, and what its server says about itself.
     """

@@ -86,7 +86,7 @@ def upstream_of(endpoint: ReadyEndpoint, client: ChatClient) -> Upstream:
 
 
 def play_program(case: Case, behind: Behind, played: Played, stop: threading.Event) -> None:
-    """Have the program of the case's agent play an episode, and fill `played`, also as far as it came when this raises.
+    """Have the program of the case's agent run an episode, and fill `played`, also with what there is when this raises.
 
     Args:
         stop: set from outside to end early.
@@ -234,7 +234,7 @@ class _Run:
 
 
 def _add(files: Mapping[str, str], folder: Path, program: AgentProgram) -> None:
-    """Put the files that an agent needs besides into its copy of the workspace."""
+    """Put the other files that an agent needs into its copy of the workspace."""
     for name, text in files.items():
         path = folder / name
         try:
@@ -261,13 +261,13 @@ def _field(text: str, dotted: str) -> str:
 
 
 def _hide(account: Metered, secrets: wire.Secrets) -> None:
-    """Take the server's key out of all turns: a server may repeat it anywhere, and an agent whatever it was told."""
+    """Remove the server's key from all turns: a server may repeat it anywhere, and so may an agent."""
     account.turns[:] = [msgspec.convert(secrets.hide(msgspec.to_builtins(turn)), Turn) for turn in account.turns]
     account.served = secrets.text(account.served) if account.served else None
 
 
 def _fill(played: Played, account: Metered, wall_s: float) -> None:
-    """What the meter counted. The agent's own time is charged too: whoever uses it waits for it."""
+    """What the meter counted. The agent's own time is charged too, because its user waits for it."""
     played.turns, played.limit, played.served = list(account.turns), account.limit, account.served
     played.flags |= account.flags | ({f"limit_{account.limit}"} if account.limit else set())
     if account.limit and played.turns and played.turns[-1].done_reason is None:  # it was cut in the middle of a turn

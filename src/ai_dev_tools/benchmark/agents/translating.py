@@ -1,4 +1,4 @@
-"""OpenAI's words for agents, Ollama's for the server.
+"""Translate requests of agents from OpenAI's API to Ollama's, and answers back.
 
 Ollama's own `/v1` cannot be told how large the context is, and cuts prompts.
 

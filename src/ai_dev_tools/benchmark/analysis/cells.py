@@ -66,8 +66,8 @@ class SampleColumns:
         return np.asarray(backward_steps(self.samples) > self._prepared.thresholds.clock_s)
 
     @cached_property
-    def foreign(self) -> dict[str, NDArray[np.bool_]]:
-        """Which samples were taken otherwise than most, by what was otherwise; only what occurs."""
+    def atypical(self) -> dict[str, NDArray[np.bool_]]:
+        """Which samples differ from most in how they were taken, by what differs; empty where none does."""
         checks = {"model digest": "model_digest_changed", "protocol version": "protocol_mixed"}
         found = {name: self._prepared.flagged(check) for name, check in checks.items()}
         return {name: flagged for name, flagged in found.items() if flagged.any()}
@@ -153,7 +153,7 @@ class MetricCell:
     @property
     def mixture(self) -> str:
         """What makes the cell a mixture of things that do not belong together; "" for nothing."""
-        names = [name for name, flagged in self._source.foreign.items() if flagged[self._rows].any()]
+        names = [name for name, flagged in self._source.atypical.items() if flagged[self._rows].any()]
         return f"holds samples of another {' and '.join(names)}" if names else ""
 
     @property

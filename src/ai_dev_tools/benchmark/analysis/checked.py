@@ -1,4 +1,4 @@
-"""What the registered checks say of samples, and what samples are void for."""
+"""Run the registered checks on samples; a flagged sample is void for some outcomes."""
 
 from __future__ import annotations
 

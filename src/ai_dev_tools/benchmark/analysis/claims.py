@@ -1,4 +1,4 @@
-"""What a run set out to show: its plan, its claims and which look at them this is."""
+"""The plan that a profile's samples are judged by, its claims, and which look at them this is."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class CostTest:
     def _bill_agrees(self, clusters: int, ratio: float) -> float:
         """Probability that the whole bill is certainly smaller too.
 
-        Assumes that ratios scatter log-normally, whatever the length of a case.
+        Assumes that ratios scatter log-normally at any length of a case.
 
         It depends on the same cases as the mean ratio, so the smaller of the two probabilities is that of both.
         """

@@ -74,7 +74,7 @@ def _paired(samples: SamplesLike, approach: str, reference: str, by: By = "appro
 
 
 def _completed(pairs: Pairs) -> Pairs:
-    """Those of which both samples completed."""
+    """Pairs whose samples both completed."""
     return pairs.part(pairs.have("status", "completed") & pairs.have("status_ref", "completed"))
 
 

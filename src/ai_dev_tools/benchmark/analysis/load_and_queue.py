@@ -1,4 +1,4 @@
-"""What of a request's time was waiting: for the model to be loaded, for a slot.
+"""Which part of a request's time was spent waiting: for the model to be loaded, or for a slot.
 
 Judged by the session's own requests.
 

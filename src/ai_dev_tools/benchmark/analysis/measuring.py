@@ -1,4 +1,4 @@
-"""What a claim measured on one model and scope, and the checks that can make it invalid."""
+"""Measurements of a claim on one model and scope, and the checks that can make it invalid."""
 
 from __future__ import annotations
 

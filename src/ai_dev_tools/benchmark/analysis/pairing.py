@@ -47,7 +47,7 @@ def costs(table: pd.DataFrame) -> pd.DataFrame:
 
     Adds `tokens_low/high/open`, `time_low/high/open`, `quality`, `censored`, `fell_back` and `dropped`.
 
-    A completed sample's ends are equal: an answer that was cut at the user's own cap costs what was paid. A timed-out one
+    A completed sample's ends are equal: an answer that was cut at the user's cap costs what was paid. A timed-out one
     spans what was seen up to what it could still have become: tokens to `num_ctx`, time by the slowest rates of its
     block. `open` is that upper end for capped answers too, as a sensitivity. Where an arm failed by its own making, the
     user falls back to the baseline: its cost is added, and its answer counts. `dropped` names why a sample says nothing
@@ -198,7 +198,7 @@ def _fall_back(table: pd.DataFrame, costed: Sequence[str], wasted: Mapping[str, 
 
 
 def _helpers(table: pd.DataFrame) -> NDArray[np.int64]:
-    """Row of the sample that a user of each sample's arm falls back to; -1 where there is none."""
+    """Row of the sample that a user of each arm falls back to; -1 where there is none."""
     group = codes(table, _KEY[:-1])
     agents = table["approach"].isin([name for name in table["approach"].cat.categories if is_agent(name)]).to_numpy()
     helper = np.full(len(table), -1, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Why a verdict is what it is: a code for each reason, and its sentence, said here alone.
+"""The reasons of a verdict: a code for each, and its sentence.
 
 A reason is carried as its code and the values in its sentence, in `reasons.csv`. The column `reasons` of the verdicts has
 the sentences for people. Tables of earlier versions have the sentences only, and `earlier_reasons` reads them.

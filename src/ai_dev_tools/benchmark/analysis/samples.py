@@ -41,7 +41,7 @@ class Samples:
     def prepare(
         cls, table: pd.DataFrame, thresholds: ValidityThresholds | None = None, reference: str = REFERENCE
     ) -> Samples:
-        """Prepare a samples table, whatever the order of its rows; the input is not changed.
+        """Prepare a samples table; the order of its rows does not matter, and the input is not changed.
 
         Raises:
             ConfigurationError: a column that identifies a sample is missing or empty, a status is unknown, or a check of a

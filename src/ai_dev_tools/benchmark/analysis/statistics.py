@@ -21,7 +21,7 @@ from ai_dev_tools.benchmark.analysis.clusters import ClusterEstimate, Floats
 RESAMPLES = 4_999
 SEED = 20_250_716
 _CELLS = 4_000_000
-"""Elements of one block of resamples: bounds memory to about 100 MB whatever the number of clusters."""
+"""Elements of one block of resamples: bounds memory to about 100 MB for any number of clusters."""
 
 
 @lru_cache(maxsize=64)

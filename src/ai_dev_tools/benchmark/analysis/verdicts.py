@@ -1,7 +1,7 @@
 """Verdicts: saves, costs, inconclusive or invalid, for each claim, scope and model.
 
 The steps are those of docs/statistics.md: pairs, validity, interval and test, family, quality gate, words. Only claims
-of a plan whose samples are complete and younger than it get a word of their own; everything else is labelled interim or
+of a plan whose samples are complete and younger than it get a verdict of their own; everything else is labelled interim or
 exploratory.
 """
 
@@ -65,7 +65,7 @@ class MeasuredPlan:
 
 
 class Judgement(NamedTuple):
-    """What came of the claims.
+    """The verdicts on all claims.
 
     Attributes:
         verdicts: per claim and model one primary row (task "(all)") and one row per task. Ratios are
@@ -119,7 +119,7 @@ def judge(measured: Iterable[MeasuredPlan]) -> Judgement:
 
 
 def enough_resamples(in_force: PlanInForce, least: int = RESAMPLES) -> int:
-    """Resamples of which 20 lie beyond the smallest level that any claim of a plan is tested at.
+    """Enough resamples for 20 of them to lie beyond the smallest level that any claim of a plan is tested at.
 
     0 stays 0.
     """

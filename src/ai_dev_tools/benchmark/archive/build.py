@@ -55,7 +55,7 @@ from ai_dev_tools.benchmark.tasks.corpus_files import listing_of
 from ai_dev_tools.benchmark.tasks.receipts import read_receipt
 
 REPORT_FILES = "config/report"
-"""Where the user's own notebook and templates go."""
+"""Where custom notebooks and templates go."""
 FREE_LICENCES = (
     "Apache-2.0",
     "BSD-2-Clause",

@@ -45,7 +45,7 @@ from ai_dev_tools.benchmark.records.paths import CORPORA_FOLDER, safe_model
 from ai_dev_tools.benchmark.records.plan import check_ledger
 from ai_dev_tools.benchmark.records.sample import RENAMED, Sample, decode
 from ai_dev_tools.benchmark.records.table_files import unguarded
-from ai_dev_tools.benchmark.tasks.scoring import foreign_scorers, score_answer
+from ai_dev_tools.benchmark.tasks.scoring import custom_scorers, score_answer
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
@@ -250,7 +250,7 @@ class Records:
         if sample.plan is not None and sample.plan not in self._plans:
             return f"names plan {sample.plan}, which the ledger does not have"
         if sample.status == "completed" and sample.score is not None:
-            if own := foreign_scorers(prompt.scoring):
+            if own := custom_scorers(prompt.scoring):
                 self.own_scorers.update(own)  # the sender's code, which is not run here
                 return None
             score = score_answer(sample.answer, prompt.truth, prompt.scoring)

@@ -1,4 +1,4 @@
-"""Make again what an archive derives from its records: summary, report, metadata."""
+"""Derive an archive's summary, report and metadata again from its records, and compare."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def write_comparison(
 
 
 def _request_by_request(repetition: Repetition) -> Section:
-    """What a repetition of a run came to, which asks the same of the same model once more."""
+    """The result of a repetition, which asks the same model the same questions again."""
     shared = repetition.shared
     rows = [
         {

@@ -1,4 +1,4 @@
-"""A run and its repetition: which requests came to something else, and whether the verdicts hold."""
+"""A run and its repetition: which requests had another result, and whether the verdicts hold."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Claim = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Repetition:
-    """What comparing two runs request by request and verdict by verdict came to.
+    """The result of comparing two runs request by request and verdict by verdict.
 
     Attributes:
         shared: requests to the same model that both asked; only_before, only_after: those of one side alone.

@@ -1,4 +1,4 @@
-"""Several runs as comparisons and batches see them: samples, arms, effects, model sizes."""
+"""A set of runs for comparisons and batches: their samples, arms, effects and model sizes."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class SeveralRuns:
 
     @cached_property
     def data(self) -> dict[str, RunData]:
-        """Each run as the sections of its own report see it, as far as samples, plan and verdicts show."""
+        """Each run as the sections of its own report see it, from its samples, plan and verdicts."""
         return {run.name: _as_data(run) for run in self.runs}
 
     @property

@@ -1,4 +1,4 @@
-"""Profiles with inheritance and defaults applied: what a run really asks of which instances."""
+"""Profiles with inheritance and defaults applied: what a run asks of each instance."""
 
 from __future__ import annotations
 

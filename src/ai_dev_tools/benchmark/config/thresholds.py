@@ -1,4 +1,4 @@
-"""When checks count: all that tables need of the settings.
+"""The thresholds of the validity checks: the only settings that tables need.
 
 Apart from `models`, which takes a tenth of a second to import.
 """

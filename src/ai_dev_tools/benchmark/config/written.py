@@ -1,4 +1,4 @@
-"""Read settings as they were written: a name stays the text that was typed.
+"""Read settings as they were typed: a name that looks like a number stays a text.
 
 YAML reads `007` as 7, `010` as 8, `1_000` as 1000, `off` as false and `1:30` as 90. Here, a plain value becomes a number or
 a truth value only if it would be written back in exactly the same way. Everything else is text, and the setting decides what

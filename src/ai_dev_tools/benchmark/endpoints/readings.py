@@ -1,4 +1,4 @@
-"""What a server says about one request, in the sample's words.
+"""What a server reports about one request, by the names of the sample's fields.
 
 What is missing or impossible is None, with a flag.
 """

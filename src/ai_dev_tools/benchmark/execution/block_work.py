@@ -21,7 +21,7 @@ from ai_dev_tools.benchmark.prompts import SKIPPED, Prompt
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.block import Block, PlannedRequest, each_cell, in_dialect, named_api
 from ai_dev_tools.benchmark.records.sample import Sample, read_sample, remove_unfinished, write_sample
-from ai_dev_tools.benchmark.tasks.scoring import foreign_scorers
+from ai_dev_tools.benchmark.tasks.scoring import custom_scorers
 
 Log = Callable[[str], None]
 
@@ -229,7 +229,7 @@ def require_scores(work: Work) -> None:
     for key in [key for key, kept in work.done.items() if kept.unscored]:
         sample = work.read(*key)
         prompt = work.prompts[sample.case, sample.approach]
-        if foreign_scorers(prompt.scoring):
+        if custom_scorers(prompt.scoring):
             _derive_again(work, sample, prompt)
 
 

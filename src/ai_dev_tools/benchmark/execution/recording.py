@@ -1,4 +1,4 @@
-"""From what came of a cell to its sample: counts, times, answer and score."""
+"""Turn the result of a request or episode into a sample: counts, times, answer and score."""
 
 from __future__ import annotations
 

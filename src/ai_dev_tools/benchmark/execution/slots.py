@@ -1,4 +1,4 @@
-"""Find out how many requests a server really serves at once; further ones would wait in its queue.
+"""Find out how many requests a server really serves at once; more would wait in its queue.
 
 A few short requests are sent together. Nothing comes back until a request's turn begins, so answers that arrive at
 the same time each had a slot. The result is kept with the identity of the session and reused by the other

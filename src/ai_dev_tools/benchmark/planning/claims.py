@@ -1,4 +1,4 @@
-"""What a run claims, as far as its settings and arms decide it."""
+"""The claims of a run that follow from its settings and arms."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ai_dev_tools.benchmark.records.prices import MONEY
 def claims_of(settings: PlanSettings, approaches: Sequence[str], priced: bool = False) -> Iterator[Claim]:
     """A claim for each outcome and arm of a tool; none about an arm whose reference is not asked.
 
-    An agent with a tool is held against the same agent without it, because an agent in itself costs many requests.
+    An agent with a tool is compared with the same agent without it, because an agent in itself costs many requests.
 
     Args:
         priced: whether the run has prices: it then claims money too, unless the settings name what is claimed.

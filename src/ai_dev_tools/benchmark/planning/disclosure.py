@@ -78,6 +78,6 @@ def _addresses(instance: ResolvedInstance, spec: EndpointSpec) -> Iterator[str]:
         return
     try:
         yield find_url(spec)
-    except ConfigurationError:  # `OLLAMA_HOST` is not an address: whoever uses it says so
+    except ConfigurationError:  # `OLLAMA_HOST` is not an address, which is reported where it is used
         return
     yield from spec.replicas

@@ -198,7 +198,7 @@ class Experiment(Selection):
     # what is written down: plan, report, archive
 
     def about(self, profile: str) -> RunAbout:
-        """What a report says of the run besides its tables: settings, profile, tasks, arms."""
+        """What a report says about the run in addition to its tables: settings, profile, tasks, arms."""
         resolved = self.profile(profile)
         return RunAbout(
             profile=json.loads(without_passwords(resolved.model_dump_json())),

@@ -122,4 +122,4 @@ def _count_with(weights: Path, texts: Sequence[str]) -> list[int] | None:
     try:
         return count_tokens(weights, texts) if weights.is_file() else None
     except BenchmarkError:
-        return None  # whoever starts the model says what is wrong with it
+        return None  # starting the model reports what is wrong with it

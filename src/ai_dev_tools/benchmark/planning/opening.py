@@ -27,7 +27,7 @@ def open_experiment(config: Config, root: Path, home: Path | None = None) -> Exp
         home: folder of the workflow's own `config/`, where that is not `root`; what `root` has wins.
 
     Raises:
-        ConfigurationErrors: one line per mistake, as far as they can be seen independently.
+        ConfigurationErrors: one line for each mistake that can be found independently.
     """
     experiment = Experiment(
         config=config,

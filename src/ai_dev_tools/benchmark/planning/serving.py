@@ -85,5 +85,5 @@ def server_of(instance: ResolvedInstance) -> str:
     named = os.environ.get("OLLAMA_HOST", "").strip() if instance.endpoint in ("external", "auto") else ""
     try:
         return host_url(named) or join(instance.host, instance.port)
-    except ConfigurationError:  # said by whoever reaches for it; other profiles do not need it
+    except ConfigurationError:  # reported when the server is used; other profiles do not need it
         return named

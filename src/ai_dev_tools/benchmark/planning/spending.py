@@ -62,7 +62,7 @@ class Spending:
         currency: of all amounts.
         whole: all of its requests; None where the prompts of a task are not known yet.
         missing: those that are still missing.
-        spent: what those that were asked came to.
+        spent: what the requests that were sent have cost.
         budget: what it may cost, where something says so.
         per_request: by model and arm, over all tasks.
         measured: whether all of it rests on requests that were measured.
@@ -172,7 +172,7 @@ def _from_samples(rows: pd.DataFrame, rate: Rates) -> Range:
 
 
 def _lengths(experiment: Experiment, task: str, root: Path) -> dict[str, float]:
-    """Mean characters of a task's prompts by arm, as far as they are known."""
+    """Mean characters of a task's prompts by arm, for the arms that are known."""
     profile = experiment.config.profile
     cases = experiment.cases(profile, task)[: experiment.profile(profile).samples]
     found: dict[str, list[int]] = {}
@@ -203,7 +203,7 @@ def _from_lengths(experiment: Experiment, lengths: Mapping[str, float], arm: str
 
 
 def _of_episodes(experiment: Experiment, rate: Rates) -> Range:
-    """From the limits of an episode, of which most take a part."""
+    """From the limits of an episode, which most episodes do not reach."""
     limits, cap = experiment.config.agent, experiment.config.options.num_predict
     most = rate.money(limits.tokens, 0, limits.turns * cap, limits.seconds)
     return Range(most / 20, most / 3, most)

@@ -220,7 +220,7 @@ def is_agent(approach: str) -> bool:
 def reference_for(approach: str, reference: str) -> str:
     """The arm that an arm is compared with, where others are compared with `reference`.
 
-    An agent with a tool is held against the same agent without it: an agent in itself costs many requests.
+    An agent with a tool is compared with the same agent without it: an agent in itself costs many requests.
     """
     if is_agent(approach) == is_agent(reference):
         return reference

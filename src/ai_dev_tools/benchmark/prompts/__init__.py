@@ -109,7 +109,7 @@ def render_prompts(
     designs: Mapping[str, ArmDesign] | None = None,
     prepared: Mapping[str, Mapping[str, PreparedTool]] | None = None,
 ) -> list[Prompt]:
-    """All prompts of a task, in the order of its cases and the arms, as far as its tools have run.
+    """All prompts of a task whose tools have run, in the order of its cases and the arms.
 
     Args:
         contexts: results of each tool, by tool id and case id.

@@ -31,7 +31,7 @@ def command(
     """What stands in front of a command so that it runs in the sandbox.
 
     Args:
-        needed: what the program reads besides the system.
+        needed: what the program reads in addition to the system.
         written_bytes: how much fits into the folders in memory.
     """
     size = str(written_bytes)

@@ -109,7 +109,7 @@ def run_contained(
         streams: files for stdout and stderr.
         stdin: what it reads; nothing by default.
         network: whether a sandbox gives it network access.
-        needed: what the program reads besides the system.
+        needed: what the program reads in addition to the system.
     """
     return Contained(
         argv, run_folder, environment, streams, limits, sandbox, stdin=stdin, network=network, needed=needed

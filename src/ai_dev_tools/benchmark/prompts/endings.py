@@ -1,4 +1,4 @@
-"""How a tool's run went wrong, in one line."""
+"""One-line messages for runs of a tool that failed."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ Part = tuple[str, str]
 
 
 def executed_digest(argv: list[str], package: str | None) -> str:
-    """sha256 of everything that a command executes, as far as it can be seen from outside.
+    """sha256 of everything that a command executes, if it can be seen from outside.
 
     Args:
         argv: the words of the command, without those of a case.

@@ -26,7 +26,7 @@ READ_SPECIALLY = ("-", "@", "+")
 
 @dataclass(frozen=True)
 class ToolInput:
-    """What a case adds to the command and template of a tool, besides the texts of its files."""
+    """What a case adds to the command and template of a tool, other than the texts of its files."""
 
     case: str = ""
     question: str | None = None

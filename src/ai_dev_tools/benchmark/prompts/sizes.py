@@ -1,4 +1,4 @@
-"""How long prompts are in tokens, estimated from their characters: whether a case has its size."""
+"""Estimate the tokens of prompts from their characters, and check the size class of cases."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def size_problem(row: Prompt, far_beyond: bool = False) -> str | None:
 
 
 def baseline_rows(task: Task, cases: Sequence[str], corpora: Path) -> Iterator[Prompt]:
-    """The baseline prompts of some cases, as far as their files are available.
+    """The baseline prompts of those of some cases whose files are available.
 
     Raises:
         ConfigurationError: a file is missing or is not text.

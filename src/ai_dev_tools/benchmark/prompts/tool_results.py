@@ -94,7 +94,7 @@ def collect_contexts(
     Args:
         corpora: folder of the fetched corpora.
         known: earlier results by case id.
-        runs: cold runs of which the median time counts.
+        runs: number of cold runs; their median time counts.
         cases: ids of those to run; default all.
         forced: also run again what is known.
         keep: called with each result as soon as it is there.

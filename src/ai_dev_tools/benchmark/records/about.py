@@ -1,4 +1,4 @@
-"""What settings say about a run, for its report and its archive.
+"""What reports and archives say about the settings of a run.
 
 `RunAbout`, kept as about.json, is for the report; `Subject` is for the archive.
 """
@@ -17,7 +17,7 @@ S = TypeVar("S")
 
 @dataclass(frozen=True, kw_only=True)
 class RunAbout:
-    """What a report says of the run besides its tables; empty if nobody knows.
+    """What a report says about the run in addition to its tables; empty if nobody knows.
 
     Attributes:
         profile: the hardware profile as it was resolved, under the names of its settings.

@@ -44,7 +44,7 @@ class PluginRef(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_de
 class Block(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True, omit_defaults=True):
     """All samples of all approaches for one (profile, model, task): one job.
 
-    Everything it needs besides the prompts.
+    Everything it needs except the prompts.
     """
 
     profile: str

@@ -38,7 +38,7 @@ class EndpointSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         kind_file: Python file that registers custom kinds.
         log_dir: where server logs are kept; default: a temporary folder, removed after a clean run.
         model_file: weights of the embedded kind; default: the catalogue's for this model, below `resources/`.
-        model_sha256, model_size_bytes: what they must be; None: not pinned, whatever they hash to is recorded.
+        model_sha256, model_size_bytes: the expected values; None: not pinned, and the actual ones are recorded.
         replay_from: samples folder of the replay kind.
         api: dialect in which requests are put, `ollama` or `openai`; None: by the address, else found out on contact.
     """

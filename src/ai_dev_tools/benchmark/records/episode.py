@@ -85,7 +85,7 @@ class Action(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class EpisodeSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True, kw_only=True):
-    """What a prompt of an agent arm has besides its text: how the episode continues."""
+    """What a prompt of an agent arm has in addition to its text: how the episode continues."""
 
     protocol: Protocol = "json"
     limits: Limits = Limits()

@@ -127,7 +127,7 @@ class Plan(_Part):
     claims: tuple[Claim, ...]
     quality: QualityRule = QualityRule()
     single_source: tuple[str, ...] = ()
-    """Tasks whose cases all come from one project: what is said of them holds for that project, however many clusters."""
+    """Tasks whose cases all come from one project: their verdicts hold for that project, however many clusters there are."""
     options: Mapping[str, Scalar] = {}
     contents: dict[str, dict[str, str]] = {}
     """By task and case, a digest of question, files and truth."""
@@ -153,7 +153,7 @@ class Plan(_Part):
         return content
 
     def without_prices(self) -> dict[str, JsonValue]:
-        """What the plan says besides money."""
+        """The plan without prices and budget."""
         claims = [claim for claim in self.claims if claim.outcome != MONEY]
         plain = self.model_copy(update={"claims": tuple(claims)})
         return {name: value for name, value in plain.content().items() if name != "prices"}
@@ -269,7 +269,7 @@ def _row(digest: str, declared_at: str | None, previous: str | None, plan: Plan)
 
 
 _LEDGER_KEYS = DeclaredPlan.model_fields.keys() - Plan.model_fields.keys()
-"""What a line says besides the plan itself."""
+"""What a line has in addition to the plan."""
 
 
 def _digest(content: Mapping[str, JsonValue]) -> str:

@@ -3,7 +3,7 @@
 All results of a run are computed from these.
 
 Everything else (tables, tests, reports) is derived from samples. Decoding is strict about types, and unknown fields
-are refused, so a foreign or damaged file is noticed. msgspec is used instead of pydantic because a
+are refused, so that a damaged file, or one of another program, is noticed. msgspec is used instead of pydantic because a
 block job starts for every (model, task) and a report reads up to a million of these.
 """
 

@@ -26,7 +26,7 @@ def recorded_for_model(results: Path, model: str) -> list[JsonObject]:
 
 
 def as_shown(sessions: Sequence[JsonObject]) -> JsonObject:
-    """What the newest session recorded about the model, in the words of Ollama's `/api/show`."""
+    """What the newest session recorded about the model, in the format of Ollama's `/api/show`."""
     newest = max(sessions, key=lambda entry: str(entry.get("recorded_at")), default={})
     known = {name: value for name, value in table_in(newest.get("model")).items() if value is not None}
     family = str(known.get("family") or "unknown")
@@ -44,7 +44,7 @@ def as_shown(sessions: Sequence[JsonObject]) -> JsonObject:
 
 
 def last_session(results: Path, model: str) -> JsonObject:
-    """The session with a model that was recorded last, by whichever profile; empty if there is none."""
+    """The latest recorded session with a model, of any profile; empty if there is none."""
     folder = paths.identity_file(results, model, "any").parent.relative_to(results)
     files = results.parent.glob(f"*/{folder}/*.json")
     latest = max(files, key=_written_at, default=None)

@@ -1,4 +1,4 @@
-"""Rows that a job makes one after the other, each kept as soon as it is there.
+"""Rows of a job's output that are stored as they are made, so that a killed job loses none.
 
 Snakemake undoes what a job that fails has written: the output is again what earlier runs had made of it, or is not there. So a
 hidden file beside it holds the rows until all of them are written, and the next run goes on from there.

@@ -17,7 +17,7 @@ from ai_dev_tools.benchmark.prompts import Prompt, read_prompts
 from ai_dev_tools.benchmark.records.episode import Turn
 from ai_dev_tools.benchmark.records.paths import sample_file
 from ai_dev_tools.benchmark.records.sample import Sample, read_block
-from ai_dev_tools.benchmark.tasks.scoring import foreign_scorers, score_fields
+from ai_dev_tools.benchmark.tasks.scoring import custom_scorers, score_fields
 
 MOST_INLINE_SAMPLES = 2000
 MOST_INLINE_BYTES = 8_000_000
@@ -192,7 +192,7 @@ def _fields(sample: Sample, prompt: Prompt | None) -> list[list[object]]:
     """
     if prompt is None or not prompt.truth or sample.response is None or sample.error:
         return []
-    known = [rule for rule in prompt.scoring if not foreign_scorers([rule])]
+    known = [rule for rule in prompt.scoring if not custom_scorers([rule])]
     scores: dict[str, float | None] = {**score_fields(sample.answer, prompt.truth, known)}
     if len(prompt.scoring) == 1 and not known:
         scores[prompt.scoring[0]["field"]] = sample.score

@@ -1,4 +1,4 @@
-"""The tables of a run as a report reads them: whatever is missing is empty, never an error."""
+"""The tables of a run as a report reads them: missing tables are empty and never an error."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ DERIVED = ("metrics", "comparisons", "verdicts", "checks", "controls", "validity
 
 
 class Failure(msgspec.Struct):
-    """A request of a block file, as far as the errors table needs it."""
+    """The fields of a request in a block file that the errors table needs."""
 
     status: str
     model: str
@@ -60,7 +60,7 @@ class RunData:
         metrics, comparisons, verdicts, checks, controls, validity, skipped, costs, break_even: derived tables, empty
             where there are none.
         efficiency: change of the composite score of each arm against the reference.
-        definitions: what every metric, comparison and check is, the user's own included.
+        definitions: what every metric, comparison and check is, custom ones included.
         sensitivity: the word of each claim at other margins than the declared ones.
         reasons: of each verdict, one row each; empty in runs of earlier versions.
         plans: the plan ledger, oldest first.
@@ -267,7 +267,7 @@ def read_run(
     """Read what a report is made of.
 
     Args:
-        tables: folder with samples.csv or .parquet, and whatever derived tables there are; `identity` and `blocks` lie
+        tables: folder with samples.csv or .parquet, and any derived tables; `identity` and `blocks` lie
             beside it.
         about: what the settings say of the run.
         plans: the plan ledger.

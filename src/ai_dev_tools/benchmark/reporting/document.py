@@ -158,7 +158,7 @@ SIGNS = {"saves": "✔", "costs": "▲", "inconclusive": "◐", "invalid": "✖"
 
 @dataclass(frozen=True)
 class Verdict:
-    """One claim and what came of it.
+    """One claim and its verdict.
 
     Attributes:
         claim: its name in plans and tables, e.g. tokens:tools; `statement` says it in words.

@@ -300,7 +300,7 @@ def _require_notebook(path: Path) -> NotebookNode:
         read: Any = nbformat.read
         cells: NotebookNode = read(str(path), as_version=4)
         nbformat.validate(cells)
-    except Exception as error:  # nbformat raises whatever the file's content makes it stumble over
+    except Exception as error:  # nbformat raises many kinds of errors for a damaged file
         said = (str(error).splitlines() or [type(error).__name__])[0][:120]
         raise ConfigurationError(f"{path} is not a notebook ({said})", remedy="Restore it, or name another") from None
     return cells

@@ -29,7 +29,7 @@ IMPLICIT = ("cases.jsonl", "cases.csv")
 """Lists that do not need to be named in task.yaml."""
 
 _TEXTS = ("id", "cluster", "size", "source", "established", "notes")
-"""Fields that are text, whatever a cell looks like."""
+"""Fields that are always text, even if a cell looks like a number."""
 
 Row = tuple[str, JsonObject]
 """Where a case is written (file and line), and its fields."""

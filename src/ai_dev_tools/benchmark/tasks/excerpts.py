@@ -73,7 +73,7 @@ class Excerpt(BaseModel):
 
 @functools.lru_cache(maxsize=2)
 def _parse(text: str) -> ast.Module:
-    """The tree of one large file, of which many cases are cut one after the other."""
+    """The syntax tree of one large file, which many cases in a row are cut from."""
     return ast.parse(text)
 
 

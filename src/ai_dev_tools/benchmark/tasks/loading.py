@@ -236,7 +236,7 @@ def says_agents_only(folder: Path) -> bool:
         if "agents_only" not in path.read_text(encoding="utf-8"):
             return False
     except (OSError, UnicodeDecodeError):
-        return False  # whoever loads the task says what is wrong
+        return False  # loading the task reports what is wrong
     return table_in(read_yaml(path)).get("agents_only") is True
 
 
@@ -300,7 +300,7 @@ def _checked(where: str, fields: object, folder: Path) -> Case:
 
 
 def _answer_fields(settings: Mapping[str, object]) -> dict[str, JsonValue]:
-    """Schema of each field of the answer, as far as an unchecked task.yaml has them."""
+    """Schema of each answer field that an unchecked task.yaml declares."""
     schema = settings.get("answer_schema")
     fields = schema.get("properties") if isinstance(schema, dict) else None
     return fields if isinstance(fields, dict) else {}

@@ -30,7 +30,7 @@ _FILE_MODES, _LINK_MODE = ("100644", "100755"), "120000"
 
 
 def check_place(source: WorkspaceSource, base: Path, where: str) -> None:
-    """Refuse a workspace whose folder or commit does not exist, as far as is known without fetching.
+    """Refuse a workspace whose folder or commit does not exist, if that can be seen without fetching.
 
     Args:
         base: the task's folder.

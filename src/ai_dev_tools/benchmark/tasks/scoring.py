@@ -47,7 +47,7 @@ def exact(expected: object, actual: object, normalise: Sequence[str] = ()) -> fl
 
 @scorer("choice")
 def choice(expected: object, actual: object) -> float:
-    """1 if both are the same word, whatever the case and the space around it, else 0."""
+    """1 if both are the same word, ignoring case and surrounding space, else 0."""
     return exact(expected, actual, normalise=("strip", "lower"))
 
 
@@ -173,7 +173,7 @@ def _score(rule: JsonObject, expected: object, actual: object) -> float:
     )
 
 
-def foreign_scorers(rules: Sequence[JsonObject]) -> list[str]:
+def custom_scorers(rules: Sequence[JsonObject]) -> list[str]:
     """Those scorers that do not come with this package: a plugin's, loaded or not."""
     names = [str(rule["scorer"]) for rule in rules]
     return [name for name in names if name not in SCORERS or not SCORERS[name].built_in]

@@ -95,7 +95,7 @@ class WorkspaceSource(StrictModel):
         return base / Path(str(self.path or self.git)).expanduser()
 
     def identity(self, base: Path) -> str:
-        """What the files belong to, at whatever commit: questions about it tell of this alone."""
+        """What the files belong to, at any commit: questions are about this alone."""
         return str(self.corpus or self.git) if self.corpus or self.is_remote else str(self.local(base).resolve())
 
     def repository(self, base: Path) -> str | None:
@@ -118,7 +118,7 @@ class WorkspaceSource(StrictModel):
 
 @dataclass(frozen=True)
 class WorkspaceFiles:
-    """The files of a workspace, as far as they are text.
+    """The text files of a workspace.
 
     Attributes:
         root: folder of the files.

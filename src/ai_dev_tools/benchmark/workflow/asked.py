@@ -1,4 +1,4 @@
-"""What a call of Snakemake asks for besides settings: whose cases, and what to make again.
+"""What a call of Snakemake asks for in addition to settings: which cases, and what to make again.
 
 The main process reads it from its command line and leaves it in the environment, because a job on a cluster's node is another
 call, for a single file.
@@ -41,7 +41,7 @@ def note_call(experiment: Experiment, settings: Mapping[str, JsonValue], call: D
 
 
 def is_forced(rule: str, output: str) -> bool:
-    """Whether the person at the terminal wants this made again, whatever is known."""
+    """Whether the user wants this to be made again in any case."""
     named = os.environ.get(FORCED, "").splitlines()
     return bool({EVERYTHING, rule, os.path.normpath(output)} & set(named))
 

@@ -1,4 +1,4 @@
-"""What is needed of a run's worker (`execution.worker`) outside of Snakemake's jobs."""
+"""Start a run's worker (`execution.worker`) from Snakemake's main process."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def offer_worker(workflow: Workflow, folder: Path) -> None:
 
 
 def listen(path: Path) -> None:
-    """Offer a worker on this socket, to whoever knows this process's environment, until this process ends."""
+    """Offer a worker on this socket until this process ends; its environment tells the jobs where."""
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(path))

@@ -1,4 +1,4 @@
-"""What a call of Snakemake says: its settings as they were typed, and the workflow's home."""
+"""The settings of a call of Snakemake as they were typed, and the workflow's home."""
 
 from __future__ import annotations
 

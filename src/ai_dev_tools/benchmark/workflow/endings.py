@@ -1,4 +1,4 @@
-"""The last words of a run: its result, or what failed, below all that Snakemake says of its jobs."""
+"""The final message of a run: its result, or what failed, below all that Snakemake prints."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ T = TypeVar("T")
 
 
 class Flow:
-    """What rules need besides paths.
+    """What rules need in addition to paths.
 
     Rules that run tools ask `tools`, those that fetch `downloads`, and those that put several runs side by side `several`.
 
@@ -241,7 +241,7 @@ class Flow:
 
     @for_job
     def about(self, wildcards: Wildcards) -> dict[str, object]:
-        """What a report says of the run besides its tables; of a recorded run, what was recorded."""
+        """What a report says about the run in addition to its tables; of a recorded run, what was recorded."""
         recorded = Path(paths.ABOUT.format(profile=wildcards.profile))
         if self.source == "samples" and recorded.exists():
             about: dict[str, object] = json.loads(recorded.read_bytes())
@@ -254,7 +254,7 @@ class Flow:
 
     @for_job
     def archived(self, wildcards: Wildcards) -> dict[str, object]:
-        """What an archive of the run is made of, besides its results."""
+        """What an archive of the run is made of, in addition to its results."""
         home = os.path.relpath(self.call.home)
         about = RunAbout.read(self.about(wildcards))
         return self.experiment.archived(wildcards.profile, about, home).plain()

@@ -1,4 +1,4 @@
-"""Telling others what came of a run: a signed webhook, and GitHub's step summary.
+"""Report the result of a run elsewhere: by a signed webhook, and in GitHub's step summary.
 
 Nothing here ever fails a run.
 
@@ -49,7 +49,7 @@ def announce(folder: Path, profile: str, succeeded: bool, log: Log | None = None
             _announce(url, folder, profile, succeeded, report, say)
         if succeeded and (summary := os.environ.get(STEP_SUMMARY)):
             write_step_summary(Path(summary), folder / "report" / "report.md")
-    except Exception as error:  # whatever is wrong with telling, the run itself is well
+    except Exception as error:  # the run itself has succeeded, even if nobody can be told
         say(f"warning: no notification was sent about this run ({type(error).__name__}: {error})")
 
 

@@ -116,7 +116,7 @@ def _tasks(experiment: Experiment, profile: str, root: Path) -> Iterator[Preflig
 
 
 def _workspaces(task: Task, cases: Sequence[str], corpora: Path) -> Iterator[PreflightCheck]:
-    """What agents will read, as far as it is here already."""
+    """What agents will read of what has been fetched already."""
     workspaces, sizes = Workspaces(task, corpora), []
     for case in map(task.case, cases):
         if (case.workspace and case.workspace.path is None) and not case.workspace.folder(
@@ -262,7 +262,7 @@ def _served(name: str, instance: ResolvedInstance, spec: EndpointSpec) -> Iterat
             yield _startable(name, spec.kind, instance)
             return
         if spec.kind != "external" and not is_url(spec.kind):
-            yield PreflightCheck(name, "ok", f"{instance.model} will be served by your own endpoint kind {spec.kind}")
+            yield PreflightCheck(name, "ok", f"{instance.model} will be served by the custom endpoint kind {spec.kind}")
             return
         headers, url = authorization(spec), find_url(spec)
     except BenchmarkError as error:

@@ -19,7 +19,7 @@ def clear_stale_lock(folder: Path) -> None:
     """Remove the lock of a run that was killed, so that the same command just works again.
 
     Snakemake's lock is a file that outlives a SIGKILL. Ours is held by the kernel for as long as the process lives, and
-    every run has a share in it: whoever gets it alone knows that no other run is alive, so any lock of Snakemake's is
+    every run has a share in it: a run that holds it alone knows that no other run is alive, so any lock of Snakemake's is
     stale. Otherwise Snakemake's lock stands.
     """
     global _run_lock, _met_another

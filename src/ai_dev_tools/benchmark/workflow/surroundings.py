@@ -1,4 +1,4 @@
-"""What the process of Snakemake and its jobs need around them: a PATH, short messages, fewer imports."""
+"""Set up Snakemake's process and its jobs: PATH, short messages, fewer imports."""
 
 from __future__ import annotations
 

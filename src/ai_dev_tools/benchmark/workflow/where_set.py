@@ -1,4 +1,4 @@
-"""Where a mistake in the settings, or in a file that they name, is to be corrected: its key and its file."""
+"""Where to correct a mistake in the settings, or in a file that they name: the key and the file."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ VOIDING = {
 
 
 def changed(data: SeveralRuns) -> Section:
-    """Verdicts before and after, then whatever else is not the same in both runs."""
+    """Verdicts before and after, then everything else that differs between both runs."""
     before, after = data.runs
     rows = facts(data)
     verdicts = verdict_changes(before, after)

@@ -1,4 +1,4 @@
-"""Sections about several runs: what each arm took, what tools changed, how it scales with size."""
+"""Sections about several runs: the cost of each arm, the effect of tools, and how both scale with model size."""
 
 from __future__ import annotations
 

@@ -50,17 +50,17 @@ def open_embedded(spec: EndpointSpec) -> Iterator[ReadyEndpoint]:
             f"{spec.instance}: there are no weights at {model_file}",
             remedy=f"Fetch those of the catalogue with: {shlex.join(['python', '-m', WEIGHTS_MODULE, spec.model])}",
         )
-    foreign = ConfigurationError(
+    wrong_file = ConfigurationError(
         f"{spec.instance}: the sha256 of {model_file} is not the pinned one",
         remedy="Delete the file and run again; it is fetched again",
     )
     if spec.model_size_bytes not in (None, model_file.stat().st_size):
-        raise foreign
+        raise wrong_file
     with log_folder(spec) as folder:
         log = folder / f"endpoint.{spec.instance}.{os.getpid()}.log"
         with launched(_Server(spec, model_file, log), spec, "embedded", pull=False) as endpoint:
             if spec.model_sha256 not in (None, endpoint.model_digest):
-                raise foreign
+                raise wrong_file
             endpoint.slots = spec.max_concurrent
             yield endpoint
 

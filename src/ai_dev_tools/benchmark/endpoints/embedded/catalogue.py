@@ -128,7 +128,7 @@ class Weights:
     """The file behind an embedded model.
 
     Attributes:
-        sha256, size_bytes, memory_bytes: as pinned; None for the user's own file, which nothing pins.
+        sha256, size_bytes, memory_bytes: as pinned; None for a custom file, which nothing pins.
     """
 
     path: Path

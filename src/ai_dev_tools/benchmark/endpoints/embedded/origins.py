@@ -95,10 +95,10 @@ def problem(method: str, headers: Mapping[str, str], patterns: tuple[str, ...], 
         return "the Host header does not name this machine: use localhost or its address"
     origin = headers.get("Origin")
     if origin is None:
-        foreign = headers.get("Sec-Fetch-Site") == "cross-site" and method not in ("GET", "HEAD")
+        refused = headers.get("Sec-Fetch-Site") == "cross-site" and method not in ("GET", "HEAD")
     else:
-        foreign = not is_allowed_origin(origin, patterns) and not (host_fits and _same_place(origin, headers))
-    return f"pages of this origin may not use this server: allow them with {VARIABLE}" if foreign else None
+        refused = not is_allowed_origin(origin, patterns) and not (host_fits and _same_place(origin, headers))
+    return f"pages of this origin may not use this server: allow them with {VARIABLE}" if refused else None
 
 
 def needs_json(headers: Mapping[str, str]) -> bool:

@@ -98,7 +98,7 @@ def draw(name: str, data: pd.DataFrame, options: PlotOptions | None = None) -> F
 
 @contextmanager
 def _drawing() -> Iterator[None]:
-    """Our style, without a warning for each sign of foreign text that the font lacks."""
+    """Our style, without a warning for each character of untrusted text that the font lacks."""
     with rc_context(STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         yield
@@ -132,7 +132,7 @@ def inline_svg(picture: str, name: str, title: str, described_by: str) -> str:
     box = (float(size.group(1)), float(size.group(2))) if size else (540.0, 240.0)
     body = picture[picture.index(">", picture.index("<svg")) + 1 :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
-    # titles are foreign text, and stay as they are
+    # titles are untrusted text, and stay as they are
     body = "".join(part if part.startswith("<title>") else _themed(part, name) for part in TITLE.split(body))
     names = f'role="img" aria-label="{title}" aria-describedby="{described_by}"'
     return (
@@ -190,7 +190,7 @@ def place_legend(figure: Figure, entries: Mapping[str, Artist]) -> None:
 
 
 def plain_log(axes: Axes) -> None:
-    """A logarithmic axis with plain numbers; formulas are off, since labels are foreign text."""
+    """A logarithmic axis with plain numbers; formulas are off, since labels are untrusted text."""
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())

@@ -1,4 +1,4 @@
-"""Figures of a page as files and as markup for its inside."""
+"""Figures as files, and as SVG markup inside a page."""
 
 from __future__ import annotations
 

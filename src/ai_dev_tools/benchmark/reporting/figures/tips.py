@@ -1,4 +1,4 @@
-"""Values under the pointer: what a mark of a figure means, as a title in its SVG."""
+"""Tooltips: the values of each mark of a figure, as a title in its SVG."""
 
 from __future__ import annotations
 

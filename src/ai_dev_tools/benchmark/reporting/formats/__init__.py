@@ -1,1 +1,1 @@
-"""The report in each format; every module escapes foreign text in the way of its format."""
+"""The report in each format; each module escapes untrusted text for its format."""

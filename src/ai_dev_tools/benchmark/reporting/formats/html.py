@@ -44,7 +44,7 @@ def environment() -> Environment:
 
 
 def _visible(value: object) -> object:
-    """Whatever a template prints: foreign characters that would act unseen are shown; ready markup stays."""
+    """Whatever a template prints: characters that would act unseen are shown; markup stays as it is."""
     return visible(value, keep_lines=False) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 

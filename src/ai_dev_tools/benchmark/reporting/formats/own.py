@@ -1,7 +1,7 @@
 """A user's own Jinja2 template gets the same content as every other format.
 
 Names in a template: `report` (the content model), `content` (what report.json holds), `data` (the tables as frames).
-Filters: `number(digits)`, `percent(digits)`, `visible`, and `md` for foreign text in Markdown. Files that end in
+Filters: `number(digits)`, `percent(digits)`, `visible`, and `md` for untrusted text in Markdown. Files that end in
 .html.j2, .htm.j2 or .xml.j2 are escaped by themselves.
 """
 

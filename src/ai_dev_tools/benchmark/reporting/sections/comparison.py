@@ -49,7 +49,7 @@ def _scopes(data: RunData) -> list[tuple[str, str]]:
 
 
 def _compared(data: RunData) -> list[str]:
-    """Every comparison of the run: those that claims are about first, the user's own last."""
+    """Every comparison of the run: those that claims are about first, custom ones last."""
     return list(dict.fromkeys([*COMPARED, *data.comparisons.get("comparison", ())]))
 
 

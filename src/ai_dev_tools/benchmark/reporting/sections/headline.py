@@ -66,7 +66,7 @@ def verdict_of(
     """The card of a row of the verdicts table; `arms` are those whose answers often could not be read.
 
     Args:
-        amounts: what a claim about money came to, in words.
+        amounts: the result of a claim about money, in words.
         reasons: of the verdict; without any, what its tool said is read from the row.
     """
     thing, word = str(row["outcome"]), row["verdict"] or "inconclusive"
@@ -243,7 +243,7 @@ def _too_small(data: RunData) -> list[Block]:
 
 
 def _supplied(data: RunData) -> list[Block]:
-    """Tasks made of prompts: whoever wrote them decided what each arm sees, and no tool was run."""
+    """Tasks made of prompts: their author decided what each arm sees, and no tool was run."""
     supplied = data.about.supplied
     if not supplied:
         return []

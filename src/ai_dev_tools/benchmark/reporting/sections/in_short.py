@@ -51,7 +51,7 @@ class Judged:
 
     @property
     def name(self) -> str:
-        """The tool and the model, as far as there are several."""
+        """The tool and the model, where there is more than one."""
         return f"{self.tool or self.noun}{self.where}"
 
     @property
@@ -226,7 +226,7 @@ def _others(group: list[Judged]) -> Iterator[str]:
 
 
 def _brevity(claim: Judged) -> str:
-    """What a saving may be due to besides the tool; empty if that is ruled out or was not looked at."""
+    """What else a saving may be due to; empty if that is ruled out or was not examined."""
     if claim.has("brevity"):
         return "an excerpt of the same length does as well, so it is brevity that saves, not this tool"
     return "it may be their brevity that saves, not what they say" if claim.has("brevity_open") else ""

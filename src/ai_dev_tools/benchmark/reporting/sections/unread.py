@@ -1,4 +1,4 @@
-"""Arms whose answers often could not be read.
+"""Arms whose answers often could not be parsed.
 
 Their quality says more about the format than about the content.
 """
