@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from ai_dev_tools.benchmark.errors import ConfigurationError, ToolError
-from ai_dev_tools.benchmark.prompts import bubblewrap, containment, tools
+from ai_dev_tools.benchmark.prompts import bubblewrap, containment, supervisor, tools
 from ai_dev_tools.benchmark.prompts.containment import Contained, Limits, bubblewrap_problem, run_contained
 from ai_dev_tools.benchmark.prompts.run_folder import Sandbox, fresh_run_folder, tool_environment
 from ai_dev_tools.benchmark.prompts.tools import installed_version, run_tool
@@ -250,6 +250,23 @@ def test_what_a_case_brings_does_not_count_as_written(sandbox: Sandbox, monkeypa
     monkeypatch.setattr(tools, "MAX_WRITTEN_BYTES", 100_000)
     spec = tool(Path(), "-c", "print(len(open('big.py').read()))")
     assert run_tool(spec, {"big.py": "x" * 500_000}, {}, sandbox=sandbox).condensed == "500000"
+
+
+def test_what_a_sandbox_shows_below_a_folder_of_the_tool_does_not_count_as_written(tmp_path: Path) -> None:
+    """An environment below /tmp has tens of thousands of files, which would be looked through twice for every run."""
+    shown = tmp_path / "a folder" / "environment"
+    shown.mkdir(parents=True)
+    (shown / "large").write_bytes(b"x" * 100_000)
+    (tmp_path / "own").write_bytes(b"x")
+    _, everything = supervisor._written([str(tmp_path)], set())
+    _, entries = supervisor._written([str(tmp_path)], {str(shown)})
+    assert (everything, entries) == (4, 3)
+
+
+def test_mount_points_are_read_as_the_kernel_writes_them() -> None:
+    assert supervisor._unescaped(rb"/tmp/a\040b\134c") == b"/tmp/a b\\c"
+    if sys.platform == "linux":
+        assert "/proc" in supervisor._mount_points()
 
 
 def test_the_time_of_a_tool_is_its_own(sandbox: Sandbox) -> None:

@@ -46,7 +46,8 @@ class Run:
         self.printed_bytes = int(request["printed_bytes"])
         self.written_bytes = int(request["written_bytes"])
         self.entries = int(request["entries"])
-        self.own_bytes, self.own_entries = _written(self.folders)
+        self.shown = _mount_points() - {*self.folders}
+        self.own_bytes, self.own_entries = _written(self.folders, self.shown)
 
     def go(self) -> dict[str, object]:
         """Start the tool, wait until it ends or hits a limit, and leave nothing running."""
@@ -103,7 +104,7 @@ class Run:
     def _over_limits(self) -> str:
         if any(os.fstat(output).st_size > self.printed_bytes for output in self.outputs):
             return "printed"
-        size, entries = _written(self.folders, self.own_entries + self.entries)
+        size, entries = _written(self.folders, self.shown, self.own_entries + self.entries)
         if size - self.own_bytes > self.written_bytes or entries - self.own_entries > self.entries:
             return "written"
         return ""
@@ -132,8 +133,30 @@ def _busy_s() -> float | None:
     return (user + nice + system + sum(rest)) / os.sysconf("SC_CLK_TCK")
 
 
-def _written(folders: list[str], most_entries: int | None = None) -> tuple[int, int]:
-    """Size and number of all files in folders; counting stops at a number that is too many anyway."""
+def _mount_points() -> set[str]:
+    """What is mounted now: a sandbox shows folders there that are not the tool's, though they may be below one that is.
+
+    Empty if the system has no /proc.
+    """
+    try:
+        with open("/proc/self/mountinfo", "rb") as file:
+            return {os.fsdecode(_unescaped(line.split()[4])) for line in file}
+    except OSError:
+        return set()
+
+
+def _unescaped(path: bytes) -> bytes:
+    """A path of /proc, where blanks and backslashes are written as octal numbers."""
+    first, *rest = path.split(b"\\")
+    return first + b"".join(bytes([int(part[:3], 8)]) + part[3:] for part in rest)
+
+
+def _written(folders: list[str], shown: set[str], most_entries: int | None = None) -> tuple[int, int]:
+    """Size and number of all files in folders; counting stops at a number that is too many anyway.
+
+    Args:
+        shown: folders below them that are not theirs, and may hold a whole Python environment.
+    """
     size = entries = 0
     waiting = list(folders)
     while waiting and (most_entries is None or entries <= most_entries):
@@ -142,7 +165,7 @@ def _written(folders: list[str], most_entries: int | None = None) -> tuple[int, 
             with contextlib.suppress(OSError):  # it may be gone by now
                 status = entry.stat(follow_symlinks=False)
                 size += max(status.st_size, status.st_blocks * 512)
-                if entry.is_dir(follow_symlinks=False):
+                if entry.is_dir(follow_symlinks=False) and entry.path not in shown:
                     waiting.append(entry.path)
     return size, entries
 
