@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -29,6 +30,7 @@ def job(log_file: str | Path | None = None) -> Iterator[Say]:
 
     A job of a run ends with it, even when Snakemake is killed.
     """
+    gc.freeze()  # imports stay: there is no need to look through them again and again
     if (run := os.environ.get(RUN_PID, "")).isdigit():
         end_in_order()
         watch_parent(int(run), end_now)

@@ -6,7 +6,7 @@ Its names are checked before its first request.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ai_dev_tools.benchmark.planning.experiment import Experiment
@@ -22,13 +22,14 @@ def archive_problems(experiment: Experiment, root: Path) -> list[str]:
     # ids that exclude each other say more than each of the files below them
     if found := list(path_problems(_results(experiment, experiment.config.profile))):
         return found
-    files = [*_task_files(experiment, root), *_tool_files(experiment, root), *_own_files(experiment)]
-    return [*path_problems(files), *_links(experiment, root)]
+    of_tasks = {task.id: clean_files(root / task.folder, "**/*") for task in experiment.tasks.values()}
+    files = [*_task_files(experiment, root, of_tasks), *_tool_files(experiment, root), *_own_files(experiment)]
+    return [*path_problems(files), *_links(experiment, root, of_tasks)]
 
 
-def _task_files(experiment: Experiment, root: Path) -> Iterator[tuple[str, str]]:
+def _task_files(experiment: Experiment, root: Path, files: Mapping[str, list[Path]]) -> Iterator[tuple[str, str]]:
     for task in experiment.tasks.values():
-        for path in clean_files(root / task.folder, "**/*"):
+        for path in files[task.id]:
             name = path.relative_to(root / task.folder).as_posix()
             yield f"{paths.TASKS}/{task.id}/{name}", os.path.relpath(path, root)
 
@@ -67,9 +68,9 @@ def _own_files(experiment: Experiment) -> Iterator[tuple[str, str]]:
         yield f"config/report/{file.name}", str(file)
 
 
-def _links(experiment: Experiment, root: Path) -> Iterator[str]:
+def _links(experiment: Experiment, root: Path, files: Mapping[str, list[Path]]) -> Iterator[str]:
     for task in experiment.tasks.values():
         folder = root / task.folder
-        for path in clean_files(folder, "**/*"):
+        for path in files[task.id]:
             if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
                 yield f"{task.folder}: {path.relative_to(folder)} is a link to a file elsewhere: put the file itself there"

@@ -37,8 +37,10 @@ def source_files(case: Case, base: Path, source: str, where: str) -> list[Path]:
             raise ConfigurationError(f"{where}: 'files' entry '{pattern}' matches no file in {root}")
         found.update(dict.fromkeys(matches))
     real_root = root.resolve()
+    real_folders = {folder: folder.resolve() for folder in {path.parent for path in found}}  # fewer than files
     for path in found:
-        if not path.resolve().is_relative_to(real_root):
+        real = path.resolve() if path.is_symlink() else real_folders[path.parent]
+        if not real.is_relative_to(real_root):
             raise ConfigurationError(f"{where}: {path} is a link that leads out of the source folder")
     return list(found)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import json
 import logging
 import os
@@ -74,6 +75,7 @@ class Flow:
 
     @ends_in_lines
     def __init__(self, config: Mapping[str, JsonValue], workflow: Workflow) -> None:
+        gc.freeze()  # imports stay: looking through them again and again would take a sixth of a start
         self._workflow, self._started = workflow, time.time()
         self.call = read_call(config, workflow)
         if workflow.is_main_process:
