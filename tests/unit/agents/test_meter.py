@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import socket
 import tempfile
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 import urllib3
 from aiohttp import web
@@ -25,6 +27,7 @@ from ai_dev_tools.benchmark.agents.counting import Lines, Reader
 from ai_dev_tools.benchmark.agents.forcing import Rules, opened
 from ai_dev_tools.benchmark.agents.meter import MeterServer
 from ai_dev_tools.benchmark.agents.metered import Metered, Upstream
+from ai_dev_tools.benchmark.agents.request_bodies import MAX_BODY_BYTES
 from ai_dev_tools.benchmark.endpoints.chat import Chat, Reply
 from ai_dev_tools.benchmark.endpoints.pacing import Pace
 from ai_dev_tools.benchmark.errors import BudgetReached, ConfigurationError, EndpointConnectionError
@@ -535,6 +538,70 @@ class TestAnswers:
         with episode(meter, ollama) as (url, account):
             status, (said,) = post(url + path, {"model": MODEL, "keep_alive": 0})
         assert status == 200 and said["done_reason"] == "load" and not account.turns and not ollama.counts[path]
+
+    @pytest.mark.parametrize("path", ["/api/chat", "/api/generate", "/v1/chat/completions"])
+    def test_half_a_character_becomes_the_sign_for_one_that_cannot_be_read(
+        self, meter: MeterServer, ollama: FakeOllama, path: str
+    ) -> None:
+        body = chat("a\ud83d b", "c", "\ud83d\ude00", prompt="a\ud83d b")
+        with episode(meter, ollama) as (url, account):
+            assert post(url + path, body)[0] == 200
+        (sent,) = ollama.requests
+        assert (sent.get("prompt") or sent["messages"][0]["content"]).endswith("a\ufffd b")
+        assert "messages" not in sent or sent["messages"][2]["content"] == "\U0001f600", "of a pair nothing is lost"
+        assert msgspec.json.encode(account.turns)
+
+    @pytest.mark.parametrize(("path", "streamed"), [("/api/chat", True), ("/v1/chat/completions", False)])
+    def test_where_a_request_does_not_say_how_the_answer_is_to_come_the_api_says_it(
+        self, meter: MeterServer, ollama: FakeOllama, path: str, streamed: bool
+    ) -> None:
+        with episode(meter, ollama) as (url, account):
+            status, items = post(url + path, chat("hi", stream=None))
+        assert status == 200 and (len(items) > 1) is streamed
+        assert account.turns[0].error is None and account.turns[0].output_tokens
+
+    @pytest.mark.parametrize("stream", ["yes", 1, [], {}])
+    def test_what_servers_read_differently_is_refused(
+        self, meter: MeterServer, ollama: FakeOllama, stream: object
+    ) -> None:
+        with episode(meter, ollama) as (url, account):
+            status, _ = post(f"{url}/v1/chat/completions", chat("hi", stream=stream))
+        assert status == 400 and "'stream'" in account.refusals[0].line and not ollama.requests
+
+    @pytest.mark.parametrize("method", ["OPTIONS", "PUT", "DELETE", "PATCH"])
+    def test_only_a_post_asks_the_model(self, meter: MeterServer, ollama: FakeOllama, method: str) -> None:
+        with episode(meter, ollama) as (url, account):
+            reply = POOL.request(method, f"{url}/api/chat", body=json.dumps(chat("hi")))
+        assert reply.status == 405 and method in account.refusals[0].line and not ollama.requests
+
+    def test_a_body_that_cannot_be_read_is_refused_in_one_line(self, meter: MeterServer, ollama: FakeOllama) -> None:
+        with episode(meter, ollama) as (url, account):
+            squeezed = {"Content-Encoding": "gzip"}
+            assert post(f"{url}/api/chat", b"not gzip", squeezed)[0] == 400
+            assert post(f"{url}/api/chat", gzip.compress(b" " * MAX_BODY_BYTES + b"{}"), squeezed)[0] == 413
+        assert [refusal.line for refusal in account.refusals] == [
+            "the agent's request is not a JSON object",
+            "the agent's request is larger than 64 MiB",
+        ]
+
+    @pytest.mark.parametrize(
+        "said",
+        [
+            b"\x16\x03\x01\x02\x00\x01",
+            b"POST /e/x/api/chat HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n{}",
+            b"POST /e/x/api/chat HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+            b"GET / HTTP/1.1\r\nHost: x\r\nX: \x00\r\n\r\n",
+        ],
+    )
+    def test_bytes_that_are_not_http_are_the_agents_and_no_traceback(
+        self, meter: MeterServer, ollama: FakeOllama, said: bytes, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with socket.create_connection(("127.0.0.1", int(meter.url.rpartition(":")[2])), timeout=30) as agent:
+            agent.sendall(said)
+            assert b" 400 " in agent.recv(1000)
+        with episode(meter, ollama) as (url, _):
+            assert post(f"{url}/api/chat", chat("still there?"))[0] == 200
+        assert not caplog.records
 
     @settings(max_examples=60)
     @given(

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ai_dev_tools.benchmark._util.wire import Secrets
 from ai_dev_tools.benchmark.endpoints.chat import Accepted, Chat, Reply
 from ai_dev_tools.benchmark.endpoints.openai_client import FORMATS, OpenAIClient, fewer
-from ai_dev_tools.benchmark.endpoints.openai_errors import Refused, error_of, refused
+from ai_dev_tools.benchmark.endpoints.openai_errors import Refused, error_of, refused, refused_in_stream
 from ai_dev_tools.benchmark.endpoints.pacing import MOST_WAIT_S, Pace, span_s, used_up_s
 from ai_dev_tools.benchmark.errors import (
     BenchmarkError,
@@ -313,6 +313,22 @@ def test_a_refused_key_is_said_without_the_servers_words_and_with_what_to_do(sta
     assert isinstance(problem, ConfigurationError)
     assert "key_env" in str(problem)
     assert "sk-" not in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        (429, 429),
+        ("503", 503),
+        ("\u00b2", 200),
+        ("\u0664\u0662\u0669", 200),
+        ("9" * 5000, 200),
+        (True, 200),
+        (4.2, 200),
+    ],
+)
+def test_the_code_of_an_error_in_a_stream_may_be_a_status(code: object, status: int) -> None:
+    assert refused_in_stream({"error": {"message": "no", "code": code}}, Secrets()).status == status
 
 
 @settings(max_examples=60)

@@ -236,6 +236,7 @@ def test_an_unparseable_answer_is_completed_never_retried_and_scores_0(bench: Be
         ({"eval_count": -5}, "tokens_missing"),
         ({"eval_duration": 10**15}, "impossible_duration"),
         ({"load_duration": -1}, "impossible_duration"),
+        ({"eval_duration": 10**400}, "impossible_duration"),
         ({"load_duration": "long", "eval_count": -1}, "tokens_missing"),
     ],
     ids=str,

@@ -211,6 +211,14 @@ def test_what_nobody_counted_costs_its_worst_case_if_it_may_have_been_charged(
     assert spent_so_far(tmp_path, RATES) == paid
 
 
+@pytest.mark.parametrize("read", [-1, True, 2**40, 10**400])
+def test_a_count_that_cannot_be_one_is_none(tmp_path: Path, read: int) -> None:
+    reply = Reply()
+    with BudgetAccount(budget(1000), tmp_path, "fake:1b").paying(CHAT, 10, reply):
+        answered(reply, read)
+    assert spent_so_far(tmp_path, RATES) == WORST
+
+
 def test_the_worst_case_is_a_token_for_each_byte_and_an_answer_of_full_length() -> None:
     assert 100 + 50 < WORST < 100 + 50 + 300, "and what a template may add"
 

@@ -73,6 +73,18 @@ def loads_only(path: str, body: Mapping[str, JsonValue]) -> bool:
     return path != COMPLETIONS and not body.get("messages" if path == CHAT else "prompt")
 
 
+def is_streamed(path: str, body: Mapping[str, JsonValue]) -> bool:
+    """Whether an answer is to come in pieces: where a request does not say, or says null, as its API has it.
+
+    Raises:
+        DeclinedRequest: servers would read what it says differently.
+    """
+    wanted = body.get("stream")
+    if wanted is not None and not isinstance(wanted, bool):
+        raise DeclinedRequest(400, "body", f"the agent's request has 'stream': {str(wanted)[:20]!r}, not true or false")
+    return path != COMPLETIONS if wanted is None else wanted
+
+
 def forced(path: str, body: Mapping[str, JsonValue], rules: Rules, accepted: Accepted) -> JsonObject:
     """The body that is sent instead of the agent's.
 

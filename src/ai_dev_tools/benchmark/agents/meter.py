@@ -33,12 +33,14 @@ from ai_dev_tools.benchmark.agents.forcing import (
     DeclinedRequest,
     Rules,
     forced,
+    is_streamed,
     loads_only,
     require_model,
     wants_usage,
 )
 from ai_dev_tools.benchmark.agents.metered import Metered, Upstream
 from ai_dev_tools.benchmark.agents.paying import paid
+from ai_dev_tools.benchmark.agents.request_bodies import LOG, MAX_BODY_BYTES, body_of, key_of
 from ai_dev_tools.benchmark.agents.translating import Translator, in_ollamas_words
 from ai_dev_tools.benchmark.endpoints.chat import Chat, Message, Reply
 from ai_dev_tools.benchmark.endpoints.ollama_client import server_error, status_error
@@ -48,7 +50,6 @@ from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, En
 from ai_dev_tools.benchmark.records.conversation import messages_of
 from ai_dev_tools.benchmark.records.sample_error import SampleError
 
-MAX_BODY_BYTES = 64 << 20
 MOST_REFUSAL_BYTES = 100_000
 MOST_WAITING = 1000
 """Requests that wait to be paid: one of each episode, and a thread for each."""
@@ -126,7 +127,7 @@ class MeterServer:
         self._serving.push_async_callback(self._client.close)
         app = web.Application(client_max_size=MAX_BODY_BYTES)
         app.router.add_route("*", "/{path:.*}", self._answer)
-        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.0)
+        self._runner = web.AppRunner(app, access_log=None, logger=LOG, handler_cancellation=True, shutdown_timeout=0.0)
         self._serving.push_async_callback(self._runner.cleanup)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
@@ -134,7 +135,7 @@ class MeterServer:
         await web.UnixSite(self._runner, str(self.socket)).start()
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        key, path = _key_of(request)
+        key, path = key_of(request)
         account = self._episodes.get(key)
         if account is None:
             return refusal(path, DeclinedRequest(401, "key", "the request has no key of an episode in progress"))
@@ -147,6 +148,11 @@ class MeterServer:
     async def _episode_answer(self, request: web.Request, path: str, account: Metered) -> web.StreamResponse:
         if request.method in ("GET", "HEAD"):
             return _own_page(path, account)
+        if request.method != "POST":
+            line = (
+                f"the agent sent a request with {request.method} to {path[:80]}, but the meter takes only GET and POST"
+            )
+            raise DeclinedRequest(405, "path", line)
         if path == "/api/show":
             return await self._show(request, account)
         if path not in ASKED_AT:
@@ -155,7 +161,7 @@ class MeterServer:
                 "path",
                 f"the agent sent a request to {path[:80]}, but the meter only answers at {', '.join(ASKED_AT)}",
             )
-        body = await _body_of(request)
+        body = await body_of(request)
         if loads_only(path, body):
             require_model(body, account.rules)
             return web.json_response({"model": account.rules.model, "done": True, "done_reason": "load"} | _empty(path))
@@ -197,7 +203,7 @@ class MeterServer:
             return exchange.broken_off(request, 502)
 
     async def _show(self, request: web.Request, account: Metered) -> web.StreamResponse:
-        body = await _body_of(request)
+        body = await body_of(request)
         require_model({"model": body.get("model") or body.get("name")}, account.rules)
         root, headers = _ollama("/api/show", account.upstream), dict(account.upstream.headers)
         sent, hidden = {"model": account.rules.model}, wire.Secrets(headers)
@@ -239,7 +245,7 @@ class _Exchange:
     def __init__(self, path: str, body: JsonObject, account: Metered) -> None:
         self._path, self.account = path, account
         upstream = account.upstream
-        self._streamed = body.get("stream", path != COMPLETIONS) is True
+        self._streamed = is_streamed(path, body)
         self._reader: Reader | Translator
         if path == COMPLETIONS and upstream.openai is None:
             self._url = f"{_ollama(path, upstream)}{CHAT}"
@@ -374,32 +380,12 @@ class _Exchange:
         return self._response
 
 
-def _key_of(request: web.Request) -> tuple[str, str]:
-    """The key of an episode, and the path without it."""
-    path = request.path
-    if path.startswith("/e/"):
-        key, _, rest = path.removeprefix("/e/").partition("/")
-        return key, f"/{rest}"
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return (token.strip() if scheme.lower() == "bearer" else ""), path
-
-
 def _ollama(path: str, upstream: Upstream) -> str:
     if upstream.ollama is None:
         raise DeclinedRequest(
             404, "path", f"the agent sent a request to {path}, which the model's server does not have"
         )
     return upstream.ollama
-
-
-async def _body_of(request: web.Request) -> JsonObject:
-    try:
-        body = wire.decoded(await request.read())
-    except ValueError:
-        body = None
-    if not isinstance(body, dict):
-        raise DeclinedRequest(400, "body", "the agent's request is not a JSON object")
-    return body
 
 
 def _empty(path: str) -> JsonObject:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -98,7 +99,7 @@ def refused_in_stream(item: Mapping[str, JsonValue], secrets: wire.Secrets) -> R
     item = item if item.get("error") else {"error": dict(item)}
     inner = item.get("error")
     code = inner.get("code") if isinstance(inner, dict) else None
-    status = int(code) if isinstance(code, int | str) and str(code).isdigit() and 400 <= int(code) < 600 else 200
+    status = int(code) if isinstance(code, int | str) and re.fullmatch(r"[45][0-9]{2}", str(code)) else 200
     return Refused(status, error_text(dict(item), secrets), *_about(item))
 
 

@@ -47,10 +47,10 @@ def readings(reply: Reply) -> Readings:
     told = bool(final) and not looped  # the server closed the answer with its own figures
     phases = [value for key in ("load", "prompt_eval", "eval") if (value := seconds[key]) is not None]
     found = Readings(
-        input_tokens=_count(final.get("prompt_eval_count")),
-        output_tokens=_count(final.get("eval_count")),
-        prompt_cached_tokens=_count(final.get("prompt_eval_cached_count")),
-        reasoning_tokens=_count(final.get("reasoning_count")),
+        input_tokens=count_of(final.get("prompt_eval_count")),
+        output_tokens=count_of(final.get("eval_count")),
+        prompt_cached_tokens=count_of(final.get("prompt_eval_cached_count")),
+        reasoning_tokens=count_of(final.get("reasoning_count")),
         load_s=0.0 if told and "load_duration" not in final else seconds["load"],
         prompt_eval_s=seconds["prompt_eval"],
         eval_s=seconds["eval"],
@@ -75,7 +75,8 @@ def _flags(reply: Reply, found: Readings, seconds: dict[str, float | None], loop
         yield "output_capped"
 
 
-def _count(value: object) -> int | None:
+def count_of(value: object) -> int | None:
+    """A number of tokens as a server says it; None if it cannot be one."""
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**40 else None
 
 
@@ -86,8 +87,8 @@ def seconds_of(nanoseconds: object, duration_s: float) -> float | None:
     """
     if not isinstance(nanoseconds, int | float) or isinstance(nanoseconds, bool):
         return None
-    seconds = nanoseconds / 1e9
-    return rounded(seconds) if 0 <= seconds <= duration_s * 1.05 + 0.05 else None
+    most = (duration_s * 1.05 + 0.05) * 1e9  # compared before it is divided: a whole number may be too large for that
+    return rounded(nanoseconds / 1e9) if 0 <= nanoseconds <= most else None
 
 
 def rounded(value: float | None) -> float | None:

@@ -23,6 +23,7 @@ from typing import IO
 import msgspec
 
 from ai_dev_tools.benchmark.endpoints.chat import Chat, Reply
+from ai_dev_tools.benchmark.endpoints.readings import count_of
 from ai_dev_tools.benchmark.errors import BenchmarkError, BudgetReached, ConfigurationError, RequestTimeoutError
 from ai_dev_tools.benchmark.records.prices import Budget, Rates, money
 from ai_dev_tools.benchmark.records.sample import Sample, read_sample, write_atomically
@@ -152,8 +153,8 @@ class BudgetAccount:
 
     def _settled_cost(self, reply: Reply, worst: float, error: BaseException | None) -> float:
         """What a request came to; the worst case if something came and nobody counted it."""
-        read, written = (_count(reply.final.get(key)) for key in ("prompt_eval_count", "eval_count"))
-        cached = _count(reply.final.get("prompt_eval_cached_count")) or 0
+        read, written = (count_of(reply.final.get(key)) for key in ("prompt_eval_count", "eval_count"))
+        cached = count_of(reply.final.get("prompt_eval_cached_count")) or 0
         seconds = reply.duration_s / max(1, self._open)
         if read is not None and written is not None:
             return self._rates.money(read, min(cached, read), written, seconds)
@@ -245,7 +246,3 @@ def _cost(sample: Sample, rates: Mapping[str, Rates]) -> float:
 
 def _bytes(value: object) -> int:
     return len(json.dumps(value, ensure_ascii=False, default=dict).encode())
-
-
-def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
