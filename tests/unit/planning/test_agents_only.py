@@ -150,6 +150,24 @@ def test_also_one_that_is_for_single_prompts(root: Path, fields: dict[str, Any])
     assert opened(root, source="samples", tools="index", tasks="colours"), "a report of what was asked needs no tool"
 
 
+def test_cases_that_the_samples_do_not_reach_need_no_variable(root: Path) -> None:
+    """Unless a control shows what the tool says about them."""
+    first, other = opened(root, approaches="baseline", tasks="colours", tools=None).cases("embedded", "colours")
+    with_var = yaml.safe_dump(case(first, vars={"thing": "the sky", "extra": "x"}))
+    (root / "config" / "tasks" / "colours" / "cases" / f"{first}.yaml").write_text(with_var)
+    words = ["{python}", "-V", "{vars.extra}"]
+    about = {"id": "index", "description": "d", "install": "i", "command": words, "output": "text", "template": "x"}
+    agent = {"commands": [LOOK | {"argv": words}]}
+    (root / "config" / "tools" / "index.yaml").write_text(yaml.safe_dump(about | {"agent": agent}))
+    judged = {"tools": "index", "tasks": "colours"}
+    assert opened(root, **judged, samples=1).asked("embedded", "colours") == [first]
+    assert opened(root, **WITH_TOOL, samples=1).agent_tools == ["index"]
+    control = {"approaches": "baseline,tools,mismatched", "samples": 1}
+    for refused in (judged | {"samples": 2}, WITH_TOOL | {"samples": 2}, judged | control):
+        with pytest.raises(ConfigurationErrors, match=f"case '{other}' has no var 'extra'"):
+            opened(root, **refused)
+
+
 def test_variables_that_all_cases_have_are_fine(root: Path) -> None:
     write_tool(root, commands=[LOOK | {"argv": ["{python}", "-V", "{vars.thing}", "{question}", "{{vars.text}}"]}])
     assert opened(root, **WITH_TOOL).agent_tools == ["index"]

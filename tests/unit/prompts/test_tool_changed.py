@@ -187,15 +187,6 @@ def test_a_changed_program_of_the_same_version_is_run_again(tmp_path: Path) -> N
     assert all(row.text.startswith("new") for row in second)
 
 
-def test_force_runs_what_is_known(tmp_path: Path) -> None:
-    write_task(tmp_path)
-    program(tmp_path / "now", "date +%s%N")
-    first = collected(tmp_path, [])
-    second = collected(tmp_path, first, forced=True)
-    assert all(a.text != b.text for a, b in zip(first, second, strict=True))
-    assert [row.digest for row in first] == [row.digest for row in second]
-
-
 def test_only_the_cases_that_are_asked_for_are_run(tmp_path: Path) -> None:
     write_task(tmp_path)
     program(tmp_path / "now", "date +%s%N")

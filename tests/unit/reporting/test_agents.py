@@ -10,7 +10,7 @@ import pytest
 from ai_dev_tools.benchmark._util.text import is_missing
 from ai_dev_tools.benchmark.records.sample import Sample
 from ai_dev_tools.benchmark.reporting.browser import browser_data, load_prompts, read_blocks
-from ai_dev_tools.benchmark.reporting.document import Figure, InShort, Report
+from ai_dev_tools.benchmark.reporting.document import Facts, Figure, InShort, Report
 from support.report_runs import Run, fail, make_run, report_of
 
 AGENTS = ("agent", "agent-index", "agent-none")
@@ -59,9 +59,25 @@ def test_beside_prompts_quality_is_told_relative_to_the_floor_of_its_own_kind(tm
     (caption,) = (
         block.caption for _, block in report.blocks() if isinstance(block, Figure) and "The floor" in block.caption
     )
-    floor = caption.partition("The floor (no_context) scores")[2]
-    assert "baseline" in floor
-    assert "agent" not in floor
+    of_prompts, _, of_agents = caption.partition("The floor (agent-none) scores")
+    assert "The floor (no_context) scores" in of_prompts and "baseline" in of_prompts
+    assert "agent" not in of_prompts
+    assert "agent-index" in of_agents and "tools" not in of_agents
+    assert "Where baseline or agent does not beat its floor" in of_agents
+
+
+def test_beside_prompts_the_methods_name_the_floor_of_each_kind(tmp_path: Path) -> None:
+    def guessing(*arms: str) -> str:
+        facts = [
+            block for _, block in report_of(run(tmp_path / str(len(arms)), *arms)).blocks() if isinstance(block, Facts)
+        ]
+        return next(text for block in facts for name, text in block.items if name == "Quality gate")
+
+    assert "beat guessing (the arm no_context for baseline and agent-none for agent)" in guessing(
+        "baseline", "tools", "no_context", *AGENTS
+    )
+    assert "beat guessing (the arm agent-none)" in guessing(*AGENTS)
+    assert "beat guessing (the arm no_context)" in guessing("baseline", "tools")
 
 
 def test_turns_tool_calls_uses_and_limits_stand_in_a_table_with_where_the_tokens_go(tmp_path: Path) -> None:

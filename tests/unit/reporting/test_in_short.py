@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import pandas as pd
 import pytest
 
 from ai_dev_tools.benchmark.analysis.reasons import COLUMNS, SENTENCES, Reason, reason, reason_rows
+from ai_dev_tools.benchmark.config.sources import parse_overrides
 from ai_dev_tools.benchmark.records.sample import Sample
 from ai_dev_tools.benchmark.reporting.build import build_report
 from ai_dev_tools.benchmark.reporting.data import RunData, read_run
@@ -209,6 +211,21 @@ def test_the_command_repeats_the_settings_of_the_call(small: RunData) -> None:
         "snakemake --cores all --config profile=light tools=ctags,lizard endpoint=http://gpu:11434 samples=40 "
         "'options={\"num_ctx\": 4096}'"
     )
+
+
+def test_nothing_is_a_setting_that_the_command_repeats_too(small: RunData) -> None:
+    """It takes away what config.yaml says, and without it another run would be asked."""
+    given: dict[str, object] = {
+        "tools": None,
+        "budget": None,
+        "options": {"seed": None, "num_ctx": 4096},
+        "models": "null",
+    }
+    data = replace(judged(small, "inconclusive", INTERVAL, samples_could_decide=40.0),
+                   about=replace(small.about, given=given))  # fmt: skip
+    words = shlex.split(in_short(build_report(data)).command)
+    assert "tools=" in words
+    assert parse_overrides(words[words.index("--config") + 1 :]) == {"profile": "light", **given, "samples": 40}
 
 
 def test_what_is_open_for_one_tool_only_is_not_said_of_another(small: RunData) -> None:

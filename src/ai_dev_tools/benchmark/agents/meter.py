@@ -121,8 +121,13 @@ class MeterServer:
             asyncio.run_coroutine_threadsafe(account.close(), self._loop).result()
 
     async def _start(self) -> None:
+        # A connection for each request. A server may close a kept one at the moment when the next request is sent (llama.cpp
+        # does so after each stream), and nobody could tell whether it had begun with it: sent again, a request would be answered
+        # twice, and counted and paid once. On a fresh connection a break is a failure, which the episode records.
         self._client = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=None), read_bufsize=1 << 20
+            connector=aiohttp.TCPConnector(limit=0, force_close=True),
+            timeout=aiohttp.ClientTimeout(total=None),
+            read_bufsize=1 << 20,
         )
         self._serving.push_async_callback(self._client.close)
         app = web.Application(client_max_size=MAX_BODY_BYTES)
@@ -180,12 +185,7 @@ class MeterServer:
         account = exchange.account
         try:
             async with asyncio.timeout(max(0.0, account.seconds_left)):
-                try:
-                    return await exchange.run(self._client, request)
-                except aiohttp.ServerDisconnectedError:  # it had closed a connection that was kept for the next request
-                    if exchange.begun:
-                        raise
-                    return await exchange.run(self._client, request)
+                return await exchange.run(self._client, request)
         except TimeoutError:
             exchange.failed("timeout", f"the episode's limit of {account.rules.limits.seconds:g} s was reached")
             account.out_of_time()

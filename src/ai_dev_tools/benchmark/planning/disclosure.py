@@ -63,9 +63,8 @@ def destinations(experiment: Experiment, profile: str) -> list[Destination]:
                 models += [instance.model] if instance.model not in models else []
     if not asked:
         return []
-    samples = experiment.profile(profile).samples
     prompts = experiment.requests(profile)
-    cases = sum(len(experiment.cases(profile, task)[:samples]) for task in experiment.tasks)
+    cases = sum(len(experiment.asked(profile, task)) for task in experiment.tasks)
     return [
         Destination(host, encrypted, tuple(models), prompts * len(models), cases, tasks, key_env)
         for tasks in [tuple(experiment.tasks)]

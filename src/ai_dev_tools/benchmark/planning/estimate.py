@@ -5,13 +5,15 @@ No measurement, no estimate.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from ai_dev_tools.benchmark._util.clock import duration
 from ai_dev_tools.benchmark.records import paths
@@ -23,6 +25,22 @@ if TYPE_CHECKING:  # the live view, which needs neither, starts fast
 
 UNTIMED = frozenset({"imported", "replay"})
 """Kinds of endpoints whose durations say nothing of this machine."""
+
+
+class _Served(msgspec.Struct):
+    kind: str
+
+
+class _Timed(msgspec.Struct):
+    """A sample, as far as its time counts."""
+
+    status: str
+    model: str
+    endpoint: _Served
+    duration_s: float
+
+
+_timed = msgspec.json.Decoder(_Timed)
 
 
 @dataclass(frozen=True)
@@ -41,7 +59,9 @@ class DurationEstimate:
     unknown: tuple[str, ...]
 
 
-def estimate(experiment: Experiment, profiles: list[str], root: Path, measured: dict[str, float]) -> DurationEstimate:
+def estimate(
+    experiment: Experiment, profiles: list[str], root: Path, measured: Mapping[str, float]
+) -> DurationEstimate:
     """Requests and time of running these profiles with the experiment's settings.
 
     Args:
@@ -91,15 +111,15 @@ def announcement(name: str, batch: Batch, guess: DurationEstimate) -> str:
     return f"batch {name}: {asked}; estimate {mine}{assumed}; nominal {nominal}"
 
 
-def seconds_per_request(results: Path) -> dict[str, float]:
-    """Mean time of a request by model, from all blocks in this folder; damaged lines are ignored."""
+def seconds_per_request(blocks: Iterable[Path]) -> dict[str, float]:
+    """Mean time of a request by model, from block files; damaged lines are ignored."""
     found: dict[str, list[float]] = defaultdict(list)
-    for path in measured_blocks(results):
+    for path in blocks:
         for line in _lines_of(path):
-            with suppress(ValueError, KeyError, TypeError, RecursionError):
-                row = json.loads(line)
-                if row["status"] == "completed" and row["duration_s"] and row["endpoint"]["kind"] not in UNTIMED:
-                    found[row["model"]].append(float(row["duration_s"]))
+            with suppress(msgspec.MsgspecError, RecursionError):
+                row = _timed.decode(line)
+                if row.status == "completed" and row.duration_s > 0 and row.endpoint.kind not in UNTIMED:
+                    found[row.model].append(row.duration_s)
     return {model: fmean(values) for model, values in found.items()}
 
 
@@ -111,7 +131,7 @@ def _lines_of(path: Path) -> list[bytes]:
         return []
 
 
-def scaled(model: str, measured: dict[str, float]) -> float | None:
+def scaled(model: str, measured: Mapping[str, float]) -> float | None:
     """Time of an unmeasured model: that of the measured ones, by the number of parameters in their tags."""
     size = parameters(model)
     known = [(parameters(name), seconds) for name, seconds in measured.items()]

@@ -25,6 +25,7 @@ from ai_dev_tools.benchmark.planning.rounds import read_round
 from ai_dev_tools.benchmark.planning.selection import Selection
 from ai_dev_tools.benchmark.planning.serving import endpoint_spec, server_of
 from ai_dev_tools.benchmark.plugins import APPROACHES, ENDPOINT_KINDS, SCORERS, Registry
+from ai_dev_tools.benchmark.prompts import MISMATCHED, other_cases
 from ai_dev_tools.benchmark.prompts.approaches import find_approach
 from ai_dev_tools.benchmark.prompts.fingerprints import case_digests, tool_digest
 from ai_dev_tools.benchmark.records import paths
@@ -132,6 +133,18 @@ class Experiment(Selection):
             )
         return found
 
+    def asked(self, profile: str, task: str) -> list[str]:
+        """The cases of a task that a profile asks: its samples may not reach all of its sizes."""
+        return self.cases(profile, task)[: self.profile(profile).samples]
+
+    def looked_at(self, profile: str, task: str) -> list[str]:
+        """The cases that tools run on: those that are asked, and those whose findings a control shows instead."""
+        loaded, asked = self.tasks[task], self.asked(profile, task)
+        if MISMATCHED not in self.approaches:
+            return asked
+        others = [other.id for case in map(loaded.case, asked) for other in other_cases(loaded, case)[:1]]
+        return list(dict.fromkeys([*asked, *others]))
+
     def block(self, profile: str, model: str, task: str) -> Block:
         """Everything a block job needs.
 
@@ -155,7 +168,7 @@ class Experiment(Selection):
             instance=instance.name,
             model=instance.model,
             task=task,
-            cases=self.cases(profile, task)[: resolved.samples],  # no others are asked, and a command line has a limit
+            cases=self.asked(profile, task),  # no others: a command line has a limit
             samples=resolved.samples,
             approaches=self.arms(task),
             options=options,

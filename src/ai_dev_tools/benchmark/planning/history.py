@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import pandas as pd
 from ai_dev_tools.benchmark.analysis.flatten import sample_row, table_of
 from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.planning.estimate import UNTIMED, measured_blocks
+from ai_dev_tools.benchmark.planning.estimate import UNTIMED, measured_blocks, seconds_per_request
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.sample import read_block
 
@@ -25,22 +25,18 @@ class History:
         samples: of all runs but replays.
         own: those of the run that is planned.
         damaged: block files of other runs that cannot be read; estimates do without them.
+        seconds: mean time of a request by model, of the same files but damaged ones.
     """
 
     samples: pd.DataFrame
     own: pd.DataFrame
     damaged: Sequence[Path] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
     @cached_property
     def timed(self) -> pd.DataFrame:
         """The samples whose durations say something of this machine."""
         return self.samples[~self.samples["endpoint_kind"].isin(UNTIMED)]
-
-    @cached_property
-    def seconds(self) -> dict[str, float]:
-        """Mean time of a request by model."""
-        done = self.timed[(self.timed["status"] == "completed") & (self.timed["duration_s"] > 0)]
-        return {str(model): float(part["duration_s"].mean()) for model, part in done.groupby("model")}
 
     def notes(self) -> Iterator[str]:
         """What a reader of the estimates should know."""
@@ -54,8 +50,9 @@ def read_history(root: Path, profile: str) -> History:
         ConfigurationError: a block file of the profile itself is damaged.
     """
     own_folder, own, others = root / paths.RUN.format(profile=profile), list[Row](), list[Row]()
+    blocks = measured_blocks(root / "results")
     damaged = []
-    for path in measured_blocks(root / "results"):
+    for path in blocks:
         mine = path.is_relative_to(own_folder)
         try:
             (own if mine else others).extend(map(sample_row, read_block(path)))
@@ -63,4 +60,5 @@ def read_history(root: Path, profile: str) -> History:
             if mine:
                 raise
             damaged.append(path)
-    return History(table_of([*own, *others]), table_of(own), damaged)
+    seconds = seconds_per_request(path for path in blocks if path not in damaged)
+    return History(table_of([*own, *others]), table_of(own), damaged, seconds)

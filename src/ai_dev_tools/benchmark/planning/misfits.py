@@ -61,11 +61,10 @@ class Misfit:
 def misfits(experiment: Experiment, root: Path) -> list[Misfit]:
     """What will not fit: of all arms whose prompts were rendered, otherwise of the baseline alone."""
     profile = experiment.config.profile
-    samples = experiment.profile(profile).samples
     rows: list[Prompt] = []
     asked: dict[str, int] = {}
     for task in experiment.tasks.values():
-        cases = experiment.cases(profile, task.id)[:samples]
+        cases = experiment.asked(profile, task.id)
         asked[task.id] = len(cases)
         rows += known_rows(task, cases, experiment.approaches, root)
     return [

@@ -16,7 +16,7 @@ from ai_dev_tools.benchmark.prompts.agent_tools import require_agent
 from ai_dev_tools.benchmark.prompts.program_file import find_programs
 from ai_dev_tools.benchmark.prompts.tool_spec import find_tools, require_vars
 from ai_dev_tools.benchmark.records import paths
-from ai_dev_tools.benchmark.tasks.loading import find_tasks
+from ai_dev_tools.benchmark.tasks.loading import Case, Task, find_tasks
 
 
 def open_experiment(config: Config, root: Path, home: Path | None = None) -> Experiment:
@@ -101,12 +101,17 @@ def _check_agent_tools(experiment: Experiment) -> None:
 def _check_vars(experiment: Experiment) -> None:
     """Refuse a tool that names a variable which a case of the run does not have."""
     for task in experiment.tasks.values():
-        wanted = {*experiment.cases(experiment.config.profile, task.id)}
-        cases = [case for case in task.cases if case.id in wanted and not case.contexts]
+        shown = _of(task, experiment.looked_at(experiment.config.profile, task.id))
         for name in experiment.task_tools(task.id):
-            require_vars(experiment.tools[name], cases, agent=False)
+            require_vars(experiment.tools[name], shown, agent=False)
+        cases = _of(task, experiment.asked(experiment.config.profile, task.id))
         for name in experiment.agent_tools:
             require_vars(experiment.tools[name], cases, agent=True)
+
+
+def _of(task: Task, wanted: Sequence[str]) -> list[Case]:
+    """The cases with these ids that a tool runs on, in the order of the task."""
+    return [case for case in task.cases if case.id in wanted and not case.contexts]
 
 
 def _absent_files(config: Config, root: Path, home: Path | None) -> Iterator[str]:

@@ -91,7 +91,7 @@ def size_up(
     if declared.prices:
         here = with_prices(here, declared.prices.rates, declared.prices.currency)
     pilot = Samples.prepare(here, experiment.config.validity, experiment.config.plan.reference)
-    asked = {task: cases(profile, task)[: declared.samples] for task in experiment.tasks}
+    asked = {task: experiment.asked(profile, task) for task in experiment.tasks}
     repeats = fmean(declared.samples / len(found) for found in asked.values())
     clusters = _clusters(experiment, asked)
     claimed = {claim.outcome for claim in claims}

@@ -174,7 +174,7 @@ def _from_samples(rows: pd.DataFrame, rate: Rates) -> Range:
 def _lengths(experiment: Experiment, task: str, root: Path) -> dict[str, float]:
     """Mean characters of a task's prompts by arm, for the arms that are known."""
     profile = experiment.config.profile
-    cases = experiment.cases(profile, task)[: experiment.profile(profile).samples]
+    cases = experiment.asked(profile, task)
     found: dict[str, list[int]] = {}
     for row in known_rows(experiment.tasks[task], cases, experiment.arms(task), root):
         found.setdefault(row.approach, []).append(len(row.prompt or ""))

@@ -81,7 +81,6 @@ def collect_contexts(
     runs: int = 1,
     *,
     cases: Collection[str] | None = None,
-    forced: bool = False,
     sandbox: SandboxSetting = "auto",
     keep: Callable[[ToolResult], None] | None = None,
 ) -> list[ToolResult]:
@@ -93,19 +92,16 @@ def collect_contexts(
 
     Args:
         corpora: folder of the fetched corpora.
-        known: earlier results by case id.
+        known: earlier results by case id; none, to run all again.
         runs: number of cold runs; their median time counts.
         cases: ids of those to run; default all.
-        forced: also run again what is known.
         keep: called with each result as soon as it is there.
 
     Raises:
         ConfigurationError: the tool is not installed, or the required sandbox does not work.
     """
     version = installed_version(spec, sandbox)
-    collection = _Collection(
-        task, spec, version, tool_digest(spec, version), corpora, runs, sandbox, {} if forced else known
-    )
+    collection = _Collection(task, spec, version, tool_digest(spec, version), corpora, runs, sandbox, known)
     wanted = [case for case in task.cases if not case.contexts and (cases is None or case.id in cases)]
     if spec.asks_question:
         collection.questions = render_questions(task, wanted)

@@ -12,7 +12,7 @@ import msgspec
 import pandas as pd
 
 from ai_dev_tools.benchmark._util.text import Number, is_missing
-from ai_dev_tools.benchmark.analysis.claims import floor_of
+from ai_dev_tools.benchmark.analysis.claims import CONTROLS, floor_of
 from ai_dev_tools.benchmark.analysis.money import currency_of, is_priced
 from ai_dev_tools.benchmark.analysis.reasons import KEY, Key, Reason, earlier_reasons, reasons_by_verdict
 from ai_dev_tools.benchmark.analysis.rows import Row
@@ -141,9 +141,11 @@ class RunData:
         return self.plan.quality if self.plan else QualityRule()
 
     @property
-    def floor(self) -> str:
-        """The arm that shows what guessing scores."""
-        return floor_of(self.reference, self.quality)
+    def floors(self) -> dict[str, str]:
+        """The arm that shows what guessing scores, by the reference that it belongs to: agents have their own."""
+        judged = [name for name in self.approaches if name not in CONTROLS]
+        references = dict.fromkeys(reference_for(name, self.reference) for name in judged) or [self.reference]
+        return {name: floor_of(name, self.quality) for name in references}
 
     @property
     def expected(self) -> int | None:

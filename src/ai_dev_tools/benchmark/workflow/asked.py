@@ -15,7 +15,6 @@ from ai_dev_tools.benchmark._util.json_values import JsonValue
 from ai_dev_tools.benchmark.config.batches import find_batch
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.planning.experiment import Experiment
-from ai_dev_tools.benchmark.prompts import MISMATCHED, other_cases
 from ai_dev_tools.benchmark.records import paths
 
 if TYPE_CHECKING:
@@ -55,16 +54,9 @@ def asked_cases(experiment: Experiment, task: str) -> list[str]:
     wanted: set[str] = set()
     for profile in profiles:
         try:
-            wanted |= set(experiment.cases(profile, task)[: experiment.profile(profile).samples])
+            wanted |= {*experiment.looked_at(profile, task)}
         except ConfigurationError:  # no case of its sizes: said where its block is made
             continue
-    if MISMATCHED in experiment.approaches:
-        wanted |= {
-            other.id
-            for case in experiment.tasks[task].cases
-            if case.id in wanted
-            for other in other_cases(experiment.tasks[task], case)[:1]
-        }
     return [case for case in every if case in wanted]
 
 

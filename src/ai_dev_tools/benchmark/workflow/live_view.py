@@ -29,7 +29,7 @@ from rich.text import Text
 from ai_dev_tools.benchmark._util.clock import busy_seconds, duration
 from ai_dev_tools.benchmark._util.lines import visible_line
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, error_lines
-from ai_dev_tools.benchmark.planning.estimate import scaled, seconds_per_request
+from ai_dev_tools.benchmark.planning.estimate import measured_blocks, scaled, seconds_per_request
 from ai_dev_tools.benchmark.records.paths import safe_model
 from ai_dev_tools.benchmark.records.plan import parse_plans
 
@@ -164,7 +164,7 @@ class RunView:
         From this run, or earlier runs in the same folder, or scaled from other models.
         """
         if self._before is None:
-            earlier = seconds_per_request(self.folder.parent)
+            earlier = seconds_per_request(measured_blocks(self.folder.parent))
             self._before = {safe_model(model): seconds for model, seconds in earlier.items()}
         here: dict[str, list[float]] = defaultdict(list)
         for (name, _, _), durations in known.items():

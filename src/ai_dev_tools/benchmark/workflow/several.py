@@ -8,7 +8,7 @@ from pathlib import Path
 from ai_dev_tools.benchmark._util.json_values import JsonObject
 from ai_dev_tools.benchmark.config.batches import find_batch
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.planning.estimate import announcement, estimate, seconds_per_request
+from ai_dev_tools.benchmark.planning.estimate import announcement, estimate, measured_blocks, seconds_per_request
 from ai_dev_tools.benchmark.planning.experiment import Experiment
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.workflow.call import ends_in_lines
@@ -64,7 +64,7 @@ class Several:
         if not name:
             raise ConfigurationError("say which batch to run: snakemake batch --config batch=quick")
         batch = find_batch(self._settings, name)
-        measured = seconds_per_request(Path("results"))
+        measured = seconds_per_request(measured_blocks(Path("results")))
         guess = estimate(self._experiment, list(batch.profiles), Path(), measured)
         print(announcement(name, batch, guess), file=sys.stderr)
         reports = [paths.PAGE.format(profile=profile) for profile in batch.profiles]

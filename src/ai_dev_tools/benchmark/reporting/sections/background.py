@@ -175,7 +175,7 @@ METHODS = (
             "Saves is said only if the answers are not worse: over all models of the claim, the lower confidence bound "
             "of the mean difference in score must be above minus the margin ({quality_margin}). A task in which a "
             "loss beyond {veto} is shown vetoes it. The gate counts only if reference and approach both "
-            "beat guessing (the {floor} arm), because equal quality means nothing otherwise."
+            "beat guessing (the arm {floor}), because equal quality means nothing otherwise."
         ),
     ),
     (
@@ -249,7 +249,11 @@ GLOSSARY = (
         "a composite kept from the earlier system (success, throughput, token speed, duration); it ignores quality",
     ),
     ("Exploratory", "not announced in the plan, so it may have been found by looking around"),
-    ("Floor", "what guessing scores: an arm that sees only the question; no_context, unless the plan names another"),
+    (
+        "Floor",
+        "what guessing scores: an arm that sees only the question; no_context (for agents agent-none), unless the plan "
+        "names another",
+    ),
     ("Interim", "before all planned samples exist"),
     ("Margin", "how far from 1 a ratio must certainly be for saving or costing"),
     ("Pareto front", "approaches that no other approach beats in both quality and cost"),
@@ -265,7 +269,7 @@ def methods(data: RunData) -> Section:
         "alpha": data.plan.alpha if data.plan else ALPHA,
         "quality_margin": data.quality.margin,
         "veto": data.quality.task_veto,
-        "floor": data.floor,
+        "floor": _floors(data),
         "least_clusters": f"{data.least_clusters:g}",
         "most_dropped": f"{100 * data.threshold('dropped pairs', DEFAULTS.max_dropped):g}",
     }
@@ -273,6 +277,13 @@ def methods(data: RunData) -> Section:
     if data.currency:
         items = (*items[:-1], MONEY_METHOD, *items[-1:])
     return Section("methods", "Methods", (Facts(items), *margins_table(data), *_definitions(data)), folded=True)
+
+
+def _floors(data: RunData) -> str:
+    floors = data.floors
+    if len({*floors.values()}) == 1:
+        return next(iter(floors.values()))
+    return listing([f"{floor} for {reference}" for reference, floor in floors.items()])
 
 
 DEFINITION_COLUMNS = (

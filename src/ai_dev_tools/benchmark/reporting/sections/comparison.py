@@ -269,13 +269,14 @@ def _controls_figure(data: RunData) -> Figure:
                         "high": plain_float(found.get("high")),
                     }
                 )
-    said = _above_the_floor(data)
+    said = " ".join(_above_the_floor(data, floor) for floor in dict.fromkeys(data.floors.values()))
+    references = " or ".join(data.floors)
     return Figure(
         id="controls",
         title="Control arms: what guessing and brevity score",
         caption=(
             f"{said} Guessing within the answer format can score above 0, so an approach proves something only by "
-            f"its score above the floor. If {data.reference} does not beat the floor, equal quality means nothing."
+            f"its score above the floor. Where {references} does not beat its floor, equal quality means nothing."
         ),
         alt=f"Mean quality with 95 % interval by task and approach. {said}",
         plot="dots",
@@ -284,12 +285,12 @@ def _controls_figure(data: RunData) -> Figure:
     )
 
 
-def _above_the_floor(data: RunData) -> str:
-    """What guessing scores, and by how much each other arm that it is the floor of differs from it."""
-    arms = [name for name in data.approaches if is_agent(name) == is_agent(data.floor)]
+def _above_the_floor(data: RunData, floor: str) -> str:
+    """What guessing scores, and by how much each other arm that this is the floor of differs from it."""
+    arms = [name for name in data.approaches if is_agent(name) == is_agent(floor)]
     scores = {name: data.metric("quality", approach=name).get("value") for name in arms}
-    floor = scores.pop(data.floor, None)
-    if floor is None:
-        return f"The floor ({data.floor}) has no score here, so nothing tells quality from guessing."
-    others = [f"{name} {signed(value - floor, 3)}" for name, value in scores.items() if value is not None]
-    return f"The floor ({data.floor}) scores {number(floor, 3)}; relative to it: {listing(others)}."
+    guessed = scores.pop(floor, None)
+    if guessed is None:
+        return f"The floor ({floor}) has no score here, so nothing tells quality from guessing."
+    others = [f"{name} {signed(value - guessed, 3)}" for name, value in scores.items() if value is not None]
+    return f"The floor ({floor}) scores {number(guessed, 3)}; relative to it: {listing(others)}."

@@ -25,6 +25,8 @@ LARGER = {
 """What to change for a larger model, by profile."""
 OF_THESE_MODELS = ("models", "prices", "budget", "samples")
 """Settings that were chosen for the models of this run, and would be refused or too small for others."""
+LEFT_OUT = object()
+"""Instead of a value: the setting is not repeated. None is a value, which takes away what a file says."""
 NEW_NAME = "The run gets a new name, so that this one stays as it is."
 ORDER = (
     "finish",
@@ -96,9 +98,9 @@ def small_models(data: RunData) -> list[str]:
 
 
 def command(data: RunData, target: str = "", **changes: object) -> str:
-    """The Snakemake call of this run with other settings; None leaves one out."""
+    """The Snakemake call of this run with other settings; nothing, where nothing was given, is said too (`tools=`)."""
     settings = {"profile": data.profile, **data.given, **changes}
-    pairs = [f"{key}={spell(value)}" for key, value in settings.items() if value is not None]
+    pairs = [f"{key}={spell(value)}" for key, value in settings.items() if value is not LEFT_OUT]
     return shlex.join(["snakemake", *([target] if target else []), "--cores", "all", "--config", *pairs])
 
 
@@ -131,7 +133,7 @@ def _larger(data: RunData, _: Sequence[Claim]) -> Step:
     if all(data.given.get(name) == value for name, value in change.items()):
         change = {}
     advice = f"Run a larger model: {listing(data.models, 3)} cannot answer these questions well enough to judge a tool."
-    return advice, command(data, "", **{**dict.fromkeys(OF_THESE_MODELS), **change}) if change else ""
+    return advice, command(data, "", **{**dict.fromkeys(OF_THESE_MODELS, LEFT_OUT), **change}) if change else ""
 
 
 def _unused(data: RunData, _: Sequence[Claim]) -> Step:
