@@ -93,13 +93,17 @@ def test_two_live_runs_in_one_folder_are_refused(project: Project) -> None:
 
 @pytest.mark.parametrize(
     "signum",
-    [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL],
+    [
+        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+        signal.SIGKILL,
+    ],
     ids=lambda signum: signum.name,
 )
 def test_an_interrupted_run_leaves_nothing_behind_and_goes_on_with_the_same_command(
     project: Project, signum: signal.Signals
 ) -> None:
-    """Many times in a row, and with other processes killed too: tests/slow/soak."""
+    """Many times in a row, and with other processes killed too: tests/slow/soak; by SIGINT: test_runner.py."""
     with FakeOllama(models=[MODEL], latency_s=0.4) as fake:
         settings = {"profile": "light", "endpoint": fake.url, "tasks": "systematic_fix"}
         run = project.start("run", **settings)

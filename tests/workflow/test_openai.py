@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-import subprocess
-import sys
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 import yaml
 
+from ai_dev_tools.cli.benchmark_cli import main
 from fakes.faulty_proxy import Wire
 from fakes.openai_api import FakeOpenAI
 from fakes.openai_faults import DONE, begun, ended, refuse, sse, stream
@@ -58,19 +57,17 @@ def with_server(project: Project, url: str) -> None:
     file.write_text(yaml.safe_dump(data | {"profile": "lab", "approaches": ["baseline", "no_context"]}))
 
 
-def said_by_command(project: Project, *arguments: str) -> str:
+def said_by_command(project: Project, capfd: pytest.CaptureFixture[str], *arguments: str) -> str:
     """All that a command prints."""
-    command = [sys.executable, "-m", "ai_dev_tools.cli.benchmark_cli", *arguments]
-    done = subprocess.run(
-        command, cwd=project.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
-    )
-    assert "fake:1b" in done.stdout
-    return done.stdout
+    assert main([*arguments, "--root", str(project.folder)]) == 0
+    said = "".join(capfd.readouterr())
+    assert "fake:1b" in said
+    return said
 
 
 @pytest.mark.usefixtures("four_cases")
 def test_a_run_its_archive_and_its_replay_hold_nothing_of_the_key(
-    project: Project, monkeypatch: pytest.MonkeyPatch
+    project: Project, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("LAB_KEY", KEY)
     echoes = [in_an_error, in_an_answer, in_a_page, in_a_redirect, in_a_limit]
@@ -82,7 +79,7 @@ def test_a_run_its_archive_and_its_replay_hold_nothing_of_the_key(
         printed = project.run("--cores", "1", "archive")
         fake.about = {"owned_by": KEY, "meta": {"n_ctx": 8192, "note": KEY}}
         for command in (["plan"], ["plan", "--json"], ["validate"], ["validate", "--json"]):
-            printed += said_by_command(project, *command, "--profile", "lab")
+            printed += said_by_command(project, capfd, *command, "--profile", "lab")
     samples = list(project.sample_files("lab").values())
     assert len(samples) == 8
     assert {sample["request"]["api"] for sample in samples} == {"openai"}

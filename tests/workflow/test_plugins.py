@@ -69,14 +69,14 @@ def test_a_file_adds_an_arm_and_a_scorer_and_a_change_of_them_asks_no_more_than_
             "profile": "light", "endpoint": fake.url, "task_folders": "own", "tasks": "count", "samples": 2,
             "approaches": "baseline,names_only", "plugins": "mine.py",
         }  # fmt: skip
-        project.run("tables", **settings)
+        project.run("run", **settings)
         assert len(fake.requests) == 4
         shown = [json.dumps(request) for request in fake.requests]
         assert sum("Files: a" in text for text in shown) == 2
         assert scores(project) == {"baseline": 0.5, "names_only": 0.5}
 
         plugin.write_text(PLUGIN.replace("actual / expected", "2 * actual / expected"))
-        project.run("tables", **settings)
+        project.run("run", **settings)
         assert scores(project) == {"baseline": 1.0, "names_only": 1.0}, "another scorer scores what is there"
         assert len(fake.requests) == 4, "and asks nothing"
 

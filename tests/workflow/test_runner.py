@@ -105,18 +105,14 @@ def test_a_custom_task_is_scored_and_no_verdict_says_saves(first_run: tuple[Benc
 def test_every_way_in_gives_the_same_bytes_and_asks_nothing_twice(
     place: Place, first_run: tuple[BenchmarkResults, list[Progress]]
 ) -> None:
+    """From Python, whose command is one of Snakemake's, and from the command line."""
     by_api, asked = place.tables(), place.fake.counts["/api/chat"]
-    settings = ["profile=light", "tasks=first_task,second_task", "samples=2"]
-    ways = [
-        [*CLI, "run", "--profile", "light", "--tasks", *TASKS, "--samples", "2", "--output-format", "csv"],
-        [sys.executable, "-m", "snakemake", "tables", "--config", *settings],
-    ]
-    for command in ways:
-        for made in ("tables", "report", "figures"):
-            shutil.rmtree(place.folder / "results" / "light" / made, ignore_errors=True)
-        done = subprocess.run(command, cwd=place.folder, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        assert place.tables() == by_api
+    for made in ("tables", "report", "figures"):
+        shutil.rmtree(place.folder / "results" / "light" / made, ignore_errors=True)
+    command = [*CLI, "run", "--profile", "light", "--tasks", *TASKS, "--samples", "2", "--output-format", "csv"]
+    done = subprocess.run(command, cwd=place.folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert place.tables() == by_api
     assert place.fake.counts["/api/chat"] == asked
 
 

@@ -31,8 +31,9 @@ LATENCY_S = 0.2
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server has a second to show that a slot is free, instead of five or more."""
+    """A server has a second to show that a slot is free, instead of five or more, and is asked three times at most."""
     monkeypatch.setattr(measure, "TURN_S", (1.0, 1.0))
+    monkeypatch.setattr(slots, "ROUNDS", 3)
 
 
 @pytest.fixture
