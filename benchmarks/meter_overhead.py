@@ -19,9 +19,9 @@ from pathlib import Path
 
 import urllib3
 
-from ai_dev_tools.benchmark.agents.forcing import Rules
-from ai_dev_tools.benchmark.agents.meter import MeterServer
-from ai_dev_tools.benchmark.agents.metered import Upstream
+from ai_dev_tools.benchmark.agents.meter.forcing import Rules
+from ai_dev_tools.benchmark.agents.meter.metered import Upstream
+from ai_dev_tools.benchmark.agents.meter.server import MeterServer
 from ai_dev_tools.benchmark.records.episode import Limits
 
 PROMISED_MS = 3.0

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import urllib3
 
-from ai_dev_tools.benchmark.agents.forcing import Rules
-from ai_dev_tools.benchmark.agents.meter import MeterServer
-from ai_dev_tools.benchmark.agents.metered import Metered
+from ai_dev_tools.benchmark.agents.meter.forcing import Rules
+from ai_dev_tools.benchmark.agents.meter.metered import Metered
+from ai_dev_tools.benchmark.agents.meter.server import MeterServer
 from ai_dev_tools.benchmark.agents.programs import upstream_of
 from ai_dev_tools.benchmark.endpoints import ReadyEndpoint
 from ai_dev_tools.benchmark.endpoints.dialects import dialect

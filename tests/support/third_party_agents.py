@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from ai_dev_tools.benchmark.agents.episode import Case, Played
-from ai_dev_tools.benchmark.agents.meter import MeterServer
-from ai_dev_tools.benchmark.agents.metered import Upstream
+from ai_dev_tools.benchmark.agents.meter.metered import Upstream
+from ai_dev_tools.benchmark.agents.meter.server import MeterServer
 from ai_dev_tools.benchmark.agents.programs import Behind, play_program
 from ai_dev_tools.benchmark.records.agent_program import AgentProgram
 from ai_dev_tools.benchmark.records.episode import EpisodeSpec, Limits, Workspace

@@ -15,7 +15,7 @@ import pytest
 
 from ai_dev_tools.benchmark._util import own_programs
 from ai_dev_tools.benchmark.agents import podman, sandbox
-from ai_dev_tools.benchmark.agents.meter import MeterServer
+from ai_dev_tools.benchmark.agents.meter.server import MeterServer
 from ai_dev_tools.benchmark.prompts.containment import bubblewrap_problem
 from fakes.ollama import FakeOllama
 from support.repository import ROOT
@@ -26,7 +26,7 @@ HOLD = """
 import sys
 from pathlib import Path
 sys.path.insert(0, str(Path(sys.argv[1]) / "tests"))
-from ai_dev_tools.benchmark.agents.meter import MeterServer
+from ai_dev_tools.benchmark.agents.meter.server import MeterServer
 from fakes.ollama import FakeOllama
 from support.third_party_agents import play, program
 with MeterServer() as meter, FakeOllama() as fake:
@@ -81,7 +81,7 @@ import ctypes, os, resource, sys, time
 from pathlib import Path
 sys.path.insert(0, str(Path(sys.argv[1]) / "tests"))
 from ai_dev_tools.benchmark._util import own_programs
-from ai_dev_tools.benchmark.agents.meter import MeterServer
+from ai_dev_tools.benchmark.agents.meter.server import MeterServer
 from ai_dev_tools.benchmark.agents.sandbox import _podman_problem
 from fakes.ollama import FakeOllama
 from support.third_party_agents import ANSWER, play, program

@@ -17,8 +17,8 @@ import pytest
 import yaml
 
 from ai_dev_tools.benchmark.agents.episode import Case, Played
-from ai_dev_tools.benchmark.agents.meter import MeterServer
-from ai_dev_tools.benchmark.agents.metered import Upstream
+from ai_dev_tools.benchmark.agents.meter.metered import Upstream
+from ai_dev_tools.benchmark.agents.meter.server import MeterServer
 from ai_dev_tools.benchmark.agents.programs import Behind, play_program
 from ai_dev_tools.benchmark.agents.sandbox import agent_sandbox
 from ai_dev_tools.benchmark.errors import ConfigurationError

@@ -24,11 +24,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ai_dev_tools.benchmark._util.wire import TooLongError
-from ai_dev_tools.benchmark.agents.counting import Lines, Reader
-from ai_dev_tools.benchmark.agents.forcing import Rules, opened
-from ai_dev_tools.benchmark.agents.meter import MeterServer
-from ai_dev_tools.benchmark.agents.metered import Metered, Upstream
-from ai_dev_tools.benchmark.agents.request_bodies import MAX_BODY_BYTES
+from ai_dev_tools.benchmark.agents.meter.counting import Lines, Reader
+from ai_dev_tools.benchmark.agents.meter.forcing import Rules, opened
+from ai_dev_tools.benchmark.agents.meter.metered import Metered, Upstream
+from ai_dev_tools.benchmark.agents.meter.request_bodies import MAX_BODY_BYTES
+from ai_dev_tools.benchmark.agents.meter.server import MeterServer
 from ai_dev_tools.benchmark.endpoints.chat import Chat, Reply
 from ai_dev_tools.benchmark.endpoints.pacing import Pace
 from ai_dev_tools.benchmark.errors import BudgetReached, ConfigurationError, EndpointConnectionError
@@ -683,7 +683,7 @@ class TestAnswers:
 
 @pytest.mark.parametrize("streamed", [True, False])
 def test_an_answer_that_does_not_end_is_given_up(streamed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ai_dev_tools.benchmark.agents.counting.MAX_RESPONSE_BYTES", 1000)
+    monkeypatch.setattr("ai_dev_tools.benchmark.agents.meter.counting.MAX_RESPONSE_BYTES", 1000)
     reader = Reader("/api/chat", streamed=streamed)
     line = b'{"message": {"content": "x"}}\n'
     for _ in range(1000 // len(line)):

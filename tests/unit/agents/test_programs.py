@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from ai_dev_tools.benchmark.agents import sandbox
-from ai_dev_tools.benchmark.agents.meter import MeterServer
-from ai_dev_tools.benchmark.agents.metered import Upstream
+from ai_dev_tools.benchmark.agents.meter.metered import Upstream
+from ai_dev_tools.benchmark.agents.meter.server import MeterServer
 from ai_dev_tools.benchmark.errors import (
     ConfigurationError,
     ConfigurationErrors,

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ai_dev_tools.benchmark.agents.counting import Reader
-from ai_dev_tools.benchmark.agents.forcing import COMPLETIONS, DeclinedRequest
-from ai_dev_tools.benchmark.agents.translating import Translator, in_ollamas_words
+from ai_dev_tools.benchmark.agents.meter.counting import Reader
+from ai_dev_tools.benchmark.agents.meter.forcing import COMPLETIONS, DeclinedRequest
+from ai_dev_tools.benchmark.agents.meter.translating import Translator, in_ollamas_words
 
 TOOL = {"type": "function", "function": {"name": "shell", "parameters": {"type": "object"}}}
 

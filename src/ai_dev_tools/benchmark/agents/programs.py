@@ -19,9 +19,9 @@ from ai_dev_tools.benchmark._util.json_values import JsonValue
 from ai_dev_tools.benchmark._util.text import listing, plural, visible
 from ai_dev_tools.benchmark.agents.episode import Case, Played, WrongSetUp
 from ai_dev_tools.benchmark.agents.file_actions import workspace_texts
-from ai_dev_tools.benchmark.agents.forcing import Rules
-from ai_dev_tools.benchmark.agents.meter import MeterServer
-from ai_dev_tools.benchmark.agents.metered import Metered, Upstream
+from ai_dev_tools.benchmark.agents.meter.forcing import Rules
+from ai_dev_tools.benchmark.agents.meter.metered import Metered, Upstream
+from ai_dev_tools.benchmark.agents.meter.server import MeterServer
 from ai_dev_tools.benchmark.agents.sandbox import PORT, agent_sandbox, inside, sandbox_starter
 from ai_dev_tools.benchmark.agents.tool_folder import lay_out
 from ai_dev_tools.benchmark.endpoints.base import REPLAY_OF, ReadyEndpoint

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, asynccontextmanager
 
-from ai_dev_tools.benchmark.agents.forcing import DeclinedRequest
-from ai_dev_tools.benchmark.agents.metered import Metered
+from ai_dev_tools.benchmark.agents.meter.forcing import DeclinedRequest
+from ai_dev_tools.benchmark.agents.meter.metered import Metered
 from ai_dev_tools.benchmark.endpoints.chat import Chat, Reply
 from ai_dev_tools.benchmark.errors import BenchmarkError, EndpointConnectionError
 

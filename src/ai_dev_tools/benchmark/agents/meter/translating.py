@@ -15,8 +15,8 @@ import msgspec
 
 from ai_dev_tools.benchmark._util import wire
 from ai_dev_tools.benchmark._util.json_values import JsonObject, JsonValue, table_in
-from ai_dev_tools.benchmark.agents.counting import Called, Heard, Lines, Reader, listed
-from ai_dev_tools.benchmark.agents.forcing import CHAT, DeclinedRequest, cap_of, wants_usage
+from ai_dev_tools.benchmark.agents.meter.counting import Called, Heard, Lines, Reader, listed
+from ai_dev_tools.benchmark.agents.meter.forcing import CHAT, DeclinedRequest, cap_of, wants_usage
 from ai_dev_tools.benchmark.endpoints.openai_stream import table
 
 CREATED = 1_700_000_000

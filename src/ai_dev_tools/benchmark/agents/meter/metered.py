@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 import msgspec
 
 from ai_dev_tools.benchmark._util.json_values import JsonValue
-from ai_dev_tools.benchmark.agents.counting import Heard, shown_calls
-from ai_dev_tools.benchmark.agents.forcing import DeclinedRequest, Rules
+from ai_dev_tools.benchmark.agents.meter.counting import Heard, shown_calls
+from ai_dev_tools.benchmark.agents.meter.forcing import DeclinedRequest, Rules
 from ai_dev_tools.benchmark.endpoints.chat import Accepted, Payer, Reply
 from ai_dev_tools.benchmark.endpoints.pacing import Pace
 from ai_dev_tools.benchmark.endpoints.readings import readings, rounded

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from ai_dev_tools.benchmark._util import wire
 from ai_dev_tools.benchmark._util.json_values import JsonObject, JsonValue
-from ai_dev_tools.benchmark.agents.forcing import COMPLETIONS
+from ai_dev_tools.benchmark.agents.meter.forcing import COMPLETIONS
 from ai_dev_tools.benchmark.endpoints.chat import MAX_RESPONSE_BYTES
 from ai_dev_tools.benchmark.endpoints.openai_stream import Answer, chunk_of, table
 from ai_dev_tools.benchmark.errors import BenchmarkError

@@ -2,7 +2,7 @@
 
 An agent's own report of its tokens is not evidence; what the server says at the end of each answer is. Every episode has a
 key, in the path (`http://127.0.0.1:PORT/e/KEY/v1`) or as bearer token, so that episodes that run at once are told apart. What
-the plan fixed is forced on each request (`agents.forcing`), and each answer is read as it passes through (`agents.counting`).
+the plan fixed is forced on each request (`forcing`), and each answer is read as it passes through (`counting`).
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from aiohttp import web
 from ai_dev_tools.benchmark._util import wire
 from ai_dev_tools.benchmark._util.json_values import JsonObject, JsonValue
 from ai_dev_tools.benchmark._util.scratch import scratch_folder
-from ai_dev_tools.benchmark.agents.counting import Reader
-from ai_dev_tools.benchmark.agents.forcing import (
+from ai_dev_tools.benchmark.agents.meter.counting import Reader
+from ai_dev_tools.benchmark.agents.meter.forcing import (
     ASKED_AT,
     CHAT,
     COMPLETIONS,
@@ -38,10 +38,10 @@ from ai_dev_tools.benchmark.agents.forcing import (
     require_model,
     wants_usage,
 )
-from ai_dev_tools.benchmark.agents.metered import Metered, Upstream
-from ai_dev_tools.benchmark.agents.paying import paid
-from ai_dev_tools.benchmark.agents.request_bodies import LOG, MAX_BODY_BYTES, body_of, key_of
-from ai_dev_tools.benchmark.agents.translating import Translator, in_ollamas_words
+from ai_dev_tools.benchmark.agents.meter.metered import Metered, Upstream
+from ai_dev_tools.benchmark.agents.meter.paying import paid
+from ai_dev_tools.benchmark.agents.meter.request_bodies import LOG, MAX_BODY_BYTES, body_of, key_of
+from ai_dev_tools.benchmark.agents.meter.translating import Translator, in_ollamas_words
 from ai_dev_tools.benchmark.endpoints.chat import Chat, Message, Reply
 from ai_dev_tools.benchmark.endpoints.ollama_client import server_error, status_error
 from ai_dev_tools.benchmark.endpoints.openai_errors import error_of, refused

@@ -9,7 +9,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from ai_dev_tools.benchmark._util import wire
 from ai_dev_tools.benchmark._util.json_values import JsonObject
-from ai_dev_tools.benchmark.agents.forcing import DeclinedRequest
+from ai_dev_tools.benchmark.agents.meter.forcing import DeclinedRequest
 
 MAX_BODY_BYTES = 64 << 20
 LOG = logging.getLogger(__name__)
