@@ -52,6 +52,14 @@ class Upstream:
     payer: Payer | None = None
     pace: Pace = field(default_factory=Pace)
 
+    def ollama_root(self, path: str) -> str:
+        """Root of the API in Ollama's words, for a request to a path of it; raises DeclinedRequest if there is none."""
+        if self.ollama is None:
+            raise DeclinedRequest(
+                404, "path", f"the agent sent a request to {path}, which the model's server does not have"
+            )
+        return self.ollama
+
 
 @dataclass(frozen=True)
 class Refusal:
