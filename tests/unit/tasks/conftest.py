@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -20,3 +21,19 @@ def index(monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
     yield server
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    """A folder as people have them: code, a hidden folder, a backup, a picture."""
+    for name, text in {
+        "app/core.py": "def run():\n    return 1\n",
+        "app/util.py": "from app.core import run\n",
+        "README.md": "# Mine ∀\n",
+        ".git/HEAD": "ref: refs/heads/main\n",
+        "app/core.py~": "old\n",
+    }.items():
+        (tmp_path / "mine" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "mine" / name).write_text(text, encoding="utf-8")
+    (tmp_path / "mine" / "logo.png").write_bytes(b"\x89PNG\0\0")
+    return tmp_path / "mine"
