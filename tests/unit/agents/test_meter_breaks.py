@@ -1,4 +1,4 @@
-"""Connections that the model's server breaks: what was broken off is not sent again, and later turns do not fail for it. The servers are labelled fakes."""
+"""Connections that the model's server breaks: a request is never sent again, and later turns work. Servers are labelled fakes."""
 
 from __future__ import annotations
 

@@ -27,3 +27,17 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_task(tmp_path / "config" / "tasks", case("one"), case("two"), case("big", size="L"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> Path:
+    """A project with a task of files, and one of workspaces that only agents can read."""
+    tasks = tmp_path / "config" / "tasks"
+    write_task(tasks, tools=None)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "app.py").write_text("x = 1\n")
+    spaces = [case(name, source=None, workspace={"path": "../../../mine"}) for name in ("one", "two")]
+    extra = {"id": "repo", "tools": None, "agents_only": True, "single_source": True}
+    write_task(tmp_path / "more", *spaces, **extra).rename(tasks / "repo")
+    (tmp_path / "config" / "tools").mkdir()
+    return tmp_path

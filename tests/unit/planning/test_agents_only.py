@@ -9,58 +9,35 @@ import pytest
 import yaml
 
 from ai_dev_tools.benchmark.agents.file_actions import workspace_texts
-from ai_dev_tools.benchmark.config.models import load_config
 from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
-from ai_dev_tools.benchmark.planning.experiment import Experiment
-from ai_dev_tools.benchmark.planning.opening import open_experiment
 from ai_dev_tools.benchmark.prompts import render_prompts
 from ai_dev_tools.benchmark.prompts.approaches import find_approach
 from ai_dev_tools.benchmark.prompts.episodes import ArmDesign
+from support.experiments import experiment as opened
 from support.making import case, write_task
-from support.repository import ROOT
-
-SETTINGS: dict[str, Any] = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """A working folder with a task of files, and one of workspaces."""
-    tasks = tmp_path / "config" / "tasks"
-    write_task(tasks, tools=None)
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "app.py").write_text("x = 1\n")
-    spaces = [case(name, source=None, workspace={"path": "../../../mine"}) for name in ("one", "two")]
-    extra = {"id": "repo", "tools": None, "agents_only": True, "single_source": True}
-    write_task(tmp_path / "more", *spaces, **extra).rename(tasks / "repo")
-    (tmp_path / "config" / "tools").mkdir()
-    return tmp_path
-
-
-def opened(root: Path, **changed: Any) -> Experiment:
-    return open_experiment(load_config(SETTINGS | changed), root)
-
-
-def test_all_tasks_are_those_that_the_arms_can_be_asked(root: Path) -> None:
-    experiment = opened(root, approaches="baseline,no_context")
+def test_all_tasks_are_those_that_the_arms_can_be_asked(mixed: Path) -> None:
+    experiment = opened(mixed, approaches="baseline,no_context")
     assert list(experiment.tasks) == ["colours"]
     assert experiment.notes == ["task repo is left out: only agents can be asked (approaches=agent,agent-none)"]
 
 
-def test_naming_such_a_task_without_an_agent_is_one_line(root: Path) -> None:
+def test_naming_such_a_task_without_an_agent_is_one_line(mixed: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        opened(root, approaches="baseline,no_context", tasks="repo")
+        opened(mixed, approaches="baseline,no_context", tasks="repo")
     assert "only an agent can read the workspaces of task 'repo'" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_a_plan_without_such_a_task_says_nothing_of_arms(root: Path) -> None:
+def test_a_plan_without_such_a_task_says_nothing_of_arms(mixed: Path) -> None:
     """So the plans of runs that were made before have the hash that they had."""
-    experiment = opened(root, approaches="baseline,no_context")
+    experiment = opened(mixed, approaches="baseline,no_context")
     assert "arms" not in experiment.plan("embedded").content()
 
 
-def test_such_a_task_has_the_arms_of_agents_and_the_question_alone(root: Path) -> None:
-    experiment = opened(root, approaches="baseline,no_context,agent,agent-none", samples=2)
+def test_such_a_task_has_the_arms_of_agents_and_the_question_alone(mixed: Path) -> None:
+    experiment = opened(mixed, approaches="baseline,no_context,agent,agent-none", samples=2)
     plan = experiment.plan("embedded")
     assert experiment.notes == ["task repo has no arm baseline: only an agent can read its workspaces"]
     assert plan.arms == {"repo": ("no_context", "agent", "agent-none")}
@@ -72,30 +49,30 @@ def test_such_a_task_has_the_arms_of_agents_and_the_question_alone(root: Path) -
         assert (block.approaches, block.run_requests) == (list(plan.arms_of(task)), 14)
 
 
-def test_arms_that_no_task_has_are_no_arms_of_the_run(root: Path) -> None:
+def test_arms_that_no_task_has_are_no_arms_of_the_run(mixed: Path) -> None:
     """So there is no claim about them, and nothing is counted as lost."""
-    experiment = opened(root, approaches="baseline,tools,agent,agent-none", tasks="repo")
+    experiment = opened(mixed, approaches="baseline,tools,agent,agent-none", tasks="repo")
     assert experiment.approaches == ["agent", "agent-none"]
     assert experiment.plan("embedded").arms == {}
     assert experiment.notes == ["task repo has no arm baseline and tools: only an agent can read its workspaces"]
 
 
-def test_no_tool_runs_over_workspaces_before(root: Path) -> None:
-    experiment = opened(root, approaches="baseline,tools,agent", tasks="all")
+def test_no_tool_runs_over_workspaces_before(mixed: Path) -> None:
+    experiment = opened(mixed, approaches="baseline,tools,agent", tasks="all")
     assert experiment.task_tools("repo") == []
     assert experiment.context_files("repo") == []
 
 
-def test_a_changed_folder_makes_its_prompts_again(root: Path) -> None:
-    before = opened(root, approaches="agent", tasks="repo").folder_digests("repo")
-    (root / "mine" / "app.py").write_text("x = 2\n")
-    after = opened(root, approaches="agent", tasks="repo").folder_digests("repo")
+def test_a_changed_folder_makes_its_prompts_again(mixed: Path) -> None:
+    before = opened(mixed, approaches="agent", tasks="repo").folder_digests("repo")
+    (mixed / "mine" / "app.py").write_text("x = 2\n")
+    after = opened(mixed, approaches="agent", tasks="repo").folder_digests("repo")
     assert before.keys() == after.keys() == {"one", "two"}
     assert before != after
 
 
-def test_prompts_of_a_workspace_name_its_files_and_hold_none(root: Path, tmp_path: Path) -> None:
-    task = opened(root, approaches="agent", tasks="repo").tasks["repo"]
+def test_prompts_of_a_workspace_name_its_files_and_hold_none(mixed: Path, tmp_path: Path) -> None:
+    task = opened(mixed, approaches="agent", tasks="repo").tasks["repo"]
     arms = [find_approach(name, {}) for name in ("baseline", "no_context", "agent", "agent-none")]
     designs = {name: ArmDesign() for name in ("agent", "agent-none")}
     rows = {row.approach: row for row in render_prompts(task, {}, arms, tmp_path, (), designs) if row.case == "one"}
@@ -108,9 +85,9 @@ def test_prompts_of_a_workspace_name_its_files_and_hold_none(root: Path, tmp_pat
     assert workspace_texts(spec.workspace) == {"app.py": "x = 1\n"}
 
 
-def write_tool(root: Path, **agent: Any) -> None:
+def write_tool(mixed: Path, **agent: Any) -> None:
     about = {"id": "index", "description": "an index", "install": "comes with it", "agent": agent}
-    (root / "config" / "tools" / "index.yaml").write_text(yaml.safe_dump(about))
+    (mixed / "config" / "tools" / "index.yaml").write_text(yaml.safe_dump(about))
 
 
 LOOK = {"name": "look", "description": "Looks."}
@@ -126,11 +103,11 @@ WITH_TOOL = {"approaches": "agent,agent-index", "tasks": "colours"}
     ],
 )
 def test_a_variable_that_a_case_does_not_have_is_one_line_before_anything_starts(
-    root: Path, agent: dict[str, Any]
+    mixed: Path, agent: dict[str, Any]
 ) -> None:
-    write_tool(root, **agent)
+    write_tool(mixed, **agent)
     with pytest.raises(ConfigurationErrors) as caught:
-        opened(root, **WITH_TOOL)
+        opened(mixed, **WITH_TOOL)
     (line,) = caught.value.lines
     assert "case 'one' has no var 'thnig', which {vars.thnig} in what tool 'index' gives to an agent stands for" in line
     assert "index.yaml: did you mean 'thing'?" in line
@@ -140,57 +117,57 @@ def test_a_variable_that_a_case_does_not_have_is_one_line_before_anything_starts
     "fields",
     [{"command": ["{python}", "--of={vars.thnig}"], "template": "x"}, {"template": "of {vars.thnig}: {{ text }}"}],
 )
-def test_also_one_that_is_for_single_prompts(root: Path, fields: dict[str, Any]) -> None:
+def test_also_one_that_is_for_single_prompts(mixed: Path, fields: dict[str, Any]) -> None:
     about = {"id": "index", "description": "d", "install": "i", "command": ["{python}", "-V"], "output": "text"}
-    (root / "config" / "tools" / "index.yaml").write_text(yaml.safe_dump(about | fields))
+    (mixed / "config" / "tools" / "index.yaml").write_text(yaml.safe_dump(about | fields))
     with pytest.raises(ConfigurationErrors) as caught:
-        opened(root, tools="index", tasks="colours")
+        opened(mixed, tools="index", tasks="colours")
     (line,) = caught.value.lines
     assert "case 'one' has no var 'thnig', which {vars.thnig} in the command or template of tool 'index'" in line
-    assert opened(root, source="samples", tools="index", tasks="colours"), "a report of what was asked needs no tool"
+    assert opened(mixed, source="samples", tools="index", tasks="colours"), "a report of what was asked needs no tool"
 
 
-def test_cases_that_the_samples_do_not_reach_need_no_variable(root: Path) -> None:
+def test_cases_that_the_samples_do_not_reach_need_no_variable(mixed: Path) -> None:
     """Unless a control shows what the tool says about them."""
-    first, other = opened(root, approaches="baseline", tasks="colours", tools=None).cases("embedded", "colours")
+    first, other = opened(mixed, approaches="baseline", tasks="colours", tools=None).cases("embedded", "colours")
     with_var = yaml.safe_dump(case(first, vars={"thing": "the sky", "extra": "x"}))
-    (root / "config" / "tasks" / "colours" / "cases" / f"{first}.yaml").write_text(with_var)
+    (mixed / "config" / "tasks" / "colours" / "cases" / f"{first}.yaml").write_text(with_var)
     words = ["{python}", "-V", "{vars.extra}"]
     about = {"id": "index", "description": "d", "install": "i", "command": words, "output": "text", "template": "x"}
     agent = {"commands": [LOOK | {"argv": words}]}
-    (root / "config" / "tools" / "index.yaml").write_text(yaml.safe_dump(about | {"agent": agent}))
+    (mixed / "config" / "tools" / "index.yaml").write_text(yaml.safe_dump(about | {"agent": agent}))
     judged = {"tools": "index", "tasks": "colours"}
-    assert opened(root, **judged, samples=1).asked("embedded", "colours") == [first]
-    assert opened(root, **WITH_TOOL, samples=1).agent_tools == ["index"]
+    assert opened(mixed, **judged, samples=1).asked("embedded", "colours") == [first]
+    assert opened(mixed, **WITH_TOOL, samples=1).agent_tools == ["index"]
     control = {"approaches": "baseline,tools,mismatched", "samples": 1}
     for refused in (judged | {"samples": 2}, WITH_TOOL | {"samples": 2}, judged | control):
         with pytest.raises(ConfigurationErrors, match=f"case '{other}' has no var 'extra'"):
-            opened(root, **refused)
+            opened(mixed, **refused)
 
 
-def test_variables_that_all_cases_have_are_fine(root: Path) -> None:
-    write_tool(root, commands=[LOOK | {"argv": ["{python}", "-V", "{vars.thing}", "{question}", "{{vars.text}}"]}])
-    assert opened(root, **WITH_TOOL).agent_tools == ["index"]
+def test_variables_that_all_cases_have_are_fine(mixed: Path) -> None:
+    write_tool(mixed, commands=[LOOK | {"argv": ["{python}", "-V", "{vars.thing}", "{question}", "{{vars.text}}"]}])
+    assert opened(mixed, **WITH_TOOL).agent_tools == ["index"]
 
 
-def test_a_tool_that_gives_nothing_to_an_agent_has_no_arm_there(root: Path) -> None:
+def test_a_tool_that_gives_nothing_to_an_agent_has_no_arm_there(mixed: Path) -> None:
     about = {"id": "index", "description": "d", "install": "i", "command": ["echo"], "output": "text", "template": "x"}
-    (root / "config" / "tools" / "index.yaml").write_text(yaml.safe_dump(about))
+    (mixed / "config" / "tools" / "index.yaml").write_text(yaml.safe_dump(about))
     with pytest.raises(ConfigurationErrors) as caught:
-        opened(root, **WITH_TOOL)
+        opened(mixed, **WITH_TOOL)
     (line,) = caught.value.lines
     assert "tool 'index' has no section 'agent', so there is no arm agent-index" in line
 
 
-def test_a_task_with_ready_contexts_is_left_out_of_agent_runs_unless_it_is_named(root: Path) -> None:
+def test_a_task_with_ready_contexts_is_left_out_of_agent_runs_unless_it_is_named(mixed: Path) -> None:
     ready = {"source": None, "contexts": {"baseline": "the files", "tools": "the findings"}}
-    write_task(root / "shown", *(case(name, **ready) for name in ("one", "two")), id="ready", tools=None).rename(
-        root / "config" / "tasks" / "ready"
+    write_task(mixed / "shown", *(case(name, **ready) for name in ("one", "two")), id="ready", tools=None).rename(
+        mixed / "config" / "tasks" / "ready"
     )
-    experiment = opened(root, approaches="agent,agent-none")
+    experiment = opened(mixed, approaches="agent,agent-none")
     assert list(experiment.tasks) == ["colours", "repo"]
     assert experiment.notes == [
         "task ready is left out: its cases have 'contexts' and no files that an agent could read"
     ]
     with pytest.raises((ConfigurationError, ConfigurationErrors), match="has no files to read for agent"):
-        opened(root, approaches="agent,agent-none", tasks="ready")
+        opened(mixed, approaches="agent,agent-none", tasks="ready")
