@@ -7,21 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ai_dev_tools.cli import console
+from ai_dev_tools.cli import console, options
 from ai_dev_tools.cli.command_request import CommandRequest, open_request, presenter, show, start
-from ai_dev_tools.cli.options import (
-    AsJson,
-    ConfigFiles,
-    Cores,
-    Endpoint,
-    Models,
-    Output,
-    Root,
-    Samples,
-    Settings,
-    Tasks,
-    names,
-)
 
 if TYPE_CHECKING:
     from ai_dev_tools.benchmark.comparison.run import Run
@@ -46,9 +33,10 @@ def compare(
     same_verdicts: Annotated[
         bool, typer.Option("--same-verdicts", help="Exit code 1 unless all verdicts of the first hold in the others")
     ] = False,
-    tasks: Tasks = None, samples: Samples = None, models: Models = None, endpoint: Endpoint = None,
-    output_format: Output = None, config: Settings = None, configfile: ConfigFiles = None, cores: Cores = None,
-    root: Root = None, as_json: AsJson = False,
+    tasks: options.Tasks = None, samples: options.Samples = None, models: options.Models = None,
+    endpoint: options.Endpoint = None, output_format: options.Output = None, config: options.Settings = None,
+    configfile: options.ConfigFiles = None, cores: options.Cores = None, root: options.Root = None,
+    as_json: options.AsJson = False,
 ) -> None:  # fmt: skip
     """Compare profiles on the cases that they share (runs what is missing), or two stored runs, or a repetition."""
     request = CommandRequest.of(context)
@@ -56,7 +44,7 @@ def compare(
         console.stop("compare takes --profiles (and runs what is missing) or --runs (and asks nothing), not both")
     if runs:
         raise SystemExit(_compare_stored(runs, request, same_verdicts, as_json))
-    wanted = names(profiles) or []
+    wanted = options.names(profiles) or []
     if len(wanted) < 2:
         console.stop("compare needs two profiles or more: ai-dev-bench compare --profiles light medium")
     raise SystemExit(_compare_profiles(request.also(compare=wanted, profile=wanted[0]), same_verdicts, as_json))
@@ -85,7 +73,7 @@ def _compare_stored(given: Sequence[str], request: CommandRequest, same_verdicts
     asked = [name for name, value in request.config.items() if value is not None and name != "output_format"]
     if asked:
         console.stop(f"--runs compares what is stored, so --{asked[0]} has no meaning there: leave it out")
-    found = names(given) or []
+    found = options.names(given) or []
     if len(found) != 2:
         console.stop("--runs takes two stored runs: ai-dev-bench compare --runs results/before results/after")
     experiment, place = open_request(request)

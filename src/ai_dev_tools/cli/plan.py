@@ -12,21 +12,8 @@ import typer
 
 from ai_dev_tools.benchmark._util.json_values import JsonObject
 from ai_dev_tools.benchmark._util.text import plural
-from ai_dev_tools.cli import console
+from ai_dev_tools.cli import console, options
 from ai_dev_tools.cli.command_request import CommandRequest, open_request
-from ai_dev_tools.cli.options import (
-    Approaches,
-    AsJson,
-    ConfigFiles,
-    Endpoint,
-    Models,
-    Profile,
-    Root,
-    Samples,
-    Settings,
-    Tasks,
-    Tools,
-)
 
 if TYPE_CHECKING:
     from ai_dev_tools.benchmark.planning.disclosure import Destination
@@ -44,9 +31,10 @@ def plan(
     effect: Annotated[
         float | None, typer.Option("--effect", help="True ratio to be found, e.g. 0.8 [default: plan.effect]")
     ] = None,
-    profile: Profile = None, tasks: Tasks = None, samples: Samples = None, approaches: Approaches = None,
-    models: Models = None, tools: Tools = None, endpoint: Endpoint = None,
-    config: Settings = None, configfile: ConfigFiles = None, root: Root = None, as_json: AsJson = False,
+    profile: options.Profile = None, tasks: options.Tasks = None, samples: options.Samples = None,
+    approaches: options.Approaches = None, models: options.Models = None, tools: options.Tools = None,
+    endpoint: options.Endpoint = None, config: options.Settings = None, configfile: options.ConfigFiles = None,
+    root: options.Root = None, as_json: options.AsJson = False,
 ) -> None:  # fmt: skip
     """Show what a run would claim, find, ask and take, and how large a run for `--effect` must be."""
     from ai_dev_tools.benchmark.planning.unused_settings import unused_settings

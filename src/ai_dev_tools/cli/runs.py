@@ -7,23 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ai_dev_tools.cli import console
+from ai_dev_tools.cli import console, options
 from ai_dev_tools.cli.command_request import CommandRequest, Present, open_request, presenter, start
-from ai_dev_tools.cli.options import (
-    Approaches,
-    AsJson,
-    ConfigFiles,
-    Cores,
-    Endpoint,
-    Models,
-    Output,
-    Profile,
-    Root,
-    Samples,
-    Settings,
-    Tasks,
-    Tools,
-)
 
 if TYPE_CHECKING:
     from ai_dev_tools.benchmark.planning.experiment import Experiment
@@ -31,10 +16,11 @@ if TYPE_CHECKING:
 
 def run(
     context: typer.Context,
-    profile: Profile = None, tasks: Tasks = None, samples: Samples = None, approaches: Approaches = None,
-    models: Models = None, tools: Tools = None, endpoint: Endpoint = None, output_format: Output = None,
-    config: Settings = None, configfile: ConfigFiles = None, cores: Cores = None, root: Root = None,
-    as_json: AsJson = False,
+    profile: options.Profile = None, tasks: options.Tasks = None, samples: options.Samples = None,
+    approaches: options.Approaches = None, models: options.Models = None, tools: options.Tools = None,
+    endpoint: options.Endpoint = None, output_format: options.Output = None,
+    config: options.Settings = None, configfile: options.ConfigFiles = None, cores: options.Cores = None,
+    root: options.Root = None, as_json: options.AsJson = False,
 ) -> None:  # fmt: skip
     """Run the benchmark of one profile. Snakemake's own flags go after `--`, for example `-- --dry-run`."""
     raise SystemExit(start(CommandRequest.of(context), "report", presenter(None, as_json)))
@@ -43,9 +29,9 @@ def run(
 def batch(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="quick, standard, comprehensive, scaling, or one of the config's")],
-    tasks: Tasks = None, models: Models = None, endpoint: Endpoint = None, output_format: Output = None,
-    config: Settings = None, configfile: ConfigFiles = None, cores: Cores = None, root: Root = None,
-    as_json: AsJson = False,
+    tasks: options.Tasks = None, models: options.Models = None, endpoint: options.Endpoint = None,
+    output_format: options.Output = None, config: options.Settings = None, configfile: options.ConfigFiles = None,
+    cores: options.Cores = None, root: options.Root = None, as_json: options.AsJson = False,
 ) -> None:  # fmt: skip
     """Run a batch of profiles and report on all of them together."""
     request = CommandRequest.of(context).also(batch=name)
@@ -55,10 +41,11 @@ def batch(
 def report(
     context: typer.Context,
     partial: Annotated[bool, typer.Option(help="Use only what exists")] = False,
-    profile: Profile = None, tasks: Tasks = None, samples: Samples = None, approaches: Approaches = None,
-    models: Models = None, tools: Tools = None, endpoint: Endpoint = None, output_format: Output = None,
-    config: Settings = None, configfile: ConfigFiles = None, cores: Cores = None, root: Root = None,
-    as_json: AsJson = False,
+    profile: options.Profile = None, tasks: options.Tasks = None, samples: options.Samples = None,
+    approaches: options.Approaches = None, models: options.Models = None, tools: options.Tools = None,
+    endpoint: options.Endpoint = None, output_format: options.Output = None,
+    config: options.Settings = None, configfile: options.ConfigFiles = None, cores: options.Cores = None,
+    root: options.Root = None, as_json: options.AsJson = False,
 ) -> None:  # fmt: skip
     """Render the report of a stored run again; asks no model. Give the settings that the run was made with."""
     request = CommandRequest.of(context).also(partial=partial or None, source="samples")
@@ -70,10 +57,10 @@ def report(
 
 def archive(
     context: typer.Context,
-    profile: Profile = None, tasks: Tasks = None, samples: Samples = None, approaches: Approaches = None,
-    models: Models = None, tools: Tools = None, endpoint: Endpoint = None,
-    config: Settings = None, configfile: ConfigFiles = None, cores: Cores = None, root: Root = None,
-    as_json: AsJson = False,
+    profile: options.Profile = None, tasks: options.Tasks = None, samples: options.Samples = None,
+    approaches: options.Approaches = None, models: options.Models = None, tools: options.Tools = None,
+    endpoint: options.Endpoint = None, config: options.Settings = None, configfile: options.ConfigFiles = None,
+    cores: options.Cores = None, root: options.Root = None, as_json: options.AsJson = False,
 ) -> None:  # fmt: skip
     """Write a run as one file that others can check, render and repeat; asks models only for what is missing."""
     raise SystemExit(start(CommandRequest.of(context), "archive", _archived(as_json)))
@@ -118,8 +105,8 @@ def undeclared(experiment: Experiment, root: Path) -> str | None:
         "approaches": (last.approaches, last.approaches != plan.approaches),
         "models": (last.models, last.models != plan.models),
     }
-    options = "".join(f" --{key} {' '.join(values)}" for key, (values, differs) in asked.items() if differs)
+    differing = "".join(f" --{key} {' '.join(values)}" for key, (values, differs) in asked.items() if differs)
     return (
         f"no run of profile '{profile}' was asked with these settings; name those of the run, for example of the last: "
-        f"ai-dev-bench report --profile {profile}{options or ' (and its --config or --configfile)'}"
+        f"ai-dev-bench report --profile {profile}{differing or ' (and its --config or --configfile)'}"
     )

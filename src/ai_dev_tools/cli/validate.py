@@ -10,21 +10,8 @@ import typer
 
 from ai_dev_tools.benchmark._util.credentials import problem_of, problem_of_variable, without_passwords
 from ai_dev_tools.benchmark._util.json_values import JsonValue
-from ai_dev_tools.cli import console
+from ai_dev_tools.cli import console, options
 from ai_dev_tools.cli.command_request import CommandRequest
-from ai_dev_tools.cli.options import (
-    Approaches,
-    AsJson,
-    ConfigFiles,
-    Endpoint,
-    Models,
-    Profile,
-    Root,
-    Samples,
-    Settings,
-    Tasks,
-    Tools,
-)
 
 if TYPE_CHECKING:
     from ai_dev_tools.benchmark.config.sources import Merged
@@ -35,9 +22,10 @@ _STACK = re.compile(r"""(Traceback \(most recent call last\):|File "[^"|]*", lin
 def validate(
     context: typer.Context,
     sources: Annotated[bool, typer.Option(help="Also show where each setting comes from")] = True,
-    profile: Profile = None, tasks: Tasks = None, samples: Samples = None, approaches: Approaches = None,
-    models: Models = None, tools: Tools = None, endpoint: Endpoint = None,
-    config: Settings = None, configfile: ConfigFiles = None, root: Root = None, as_json: AsJson = False,
+    profile: options.Profile = None, tasks: options.Tasks = None, samples: options.Samples = None,
+    approaches: options.Approaches = None, models: options.Models = None, tools: options.Tools = None,
+    endpoint: options.Endpoint = None, config: options.Settings = None, configfile: options.ConfigFiles = None,
+    root: options.Root = None, as_json: options.AsJson = False,
 ) -> None:  # fmt: skip
     """Check settings, tasks, tools, endpoints, models, memory and disk; exit code 1 if a run cannot work."""
     from ai_dev_tools.benchmark.config.sources import load_settings
