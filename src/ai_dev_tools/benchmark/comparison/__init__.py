@@ -26,6 +26,7 @@ from ai_dev_tools.benchmark.config.thresholds import ValidityThresholds
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.reporting.document import Column, Links, Page, Prose, Section, Table, Verdicts
 from ai_dev_tools.benchmark.reporting.machine import generated_at
+from ai_dev_tools.benchmark.reporting.sections.columns import TASK
 from ai_dev_tools.benchmark.reporting.sections.headline import count_words, verdict_of
 
 
@@ -131,7 +132,7 @@ def _case_counts(everything: pd.DataFrame, shared: pd.DataFrame, names: Sequence
 
 def _scope(cases: list[Row], names: Sequence[str], left_out: int) -> Section:
     columns = (
-        Column("task", "Task"),
+        TASK,
         Column("shared", "Cases of both", "number"),
         Column("before", f"only {names[0]}", "number"),
         Column("after", f"only {names[1]}", "number"),

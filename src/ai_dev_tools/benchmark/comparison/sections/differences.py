@@ -15,6 +15,7 @@ from ai_dev_tools.benchmark.reporting.data import RunData, records
 from ai_dev_tools.benchmark.reporting.document import Block, Column, Figure, Notice, Prose, Section, Table
 from ai_dev_tools.benchmark.reporting.machine import Session, machine_facts
 from ai_dev_tools.benchmark.reporting.sections.background import distinct
+from ai_dev_tools.benchmark.reporting.sections.columns import APPROACH, CLUSTERS, HIGH, LOW, MODEL, NOTE, PAIRS, TASK
 
 QUESTION = ["task", "case", "approach"]
 SETTINGS = (
@@ -53,7 +54,7 @@ def changed(data: SeveralRuns) -> Section:
             "changes between two small runs is more often chance than change: look at the intervals.",
             (
                 Column("claim", "Claim"),
-                Column("model", "Model"),
+                MODEL,
                 Column("before", f"{before.name}: verdict"),
                 Column("before_ratio", f"{before.name}: ratio", "number", 3),
                 Column("after", f"{after.name}: verdict"),
@@ -203,17 +204,17 @@ def _prompts(samples: pd.DataFrame) -> tuple[int, int]:
 
 
 CHANGE_COLUMNS = (
-    Column("model", "Model"),
-    Column("task", "Task"),
-    Column("approach", "Approach"),
+    MODEL,
+    TASK,
+    APPROACH,
     Column("comparison", "Of what"),
     Column("value", "Ratio or difference", "number", 3, "after over before; for quality the difference"),
-    Column("low", "95 % from", "number", 3),
-    Column("high", "95 % to", "number", 3),
+    LOW,
+    HIGH,
     Column("change_percent", "Less %", "number", 1, "100 (1 − ratio); positive is cheaper"),
-    Column("pairs", "Pairs", "number"),
-    Column("clusters", "Clusters", "number"),
-    Column("note", "Note"),
+    PAIRS,
+    CLUSTERS,
+    NOTE,
 )
 
 

@@ -11,11 +11,25 @@ from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.comparison.several import SeveralRuns
 from ai_dev_tools.benchmark.reporting.data import is_claimed, plain_float, records
 from ai_dev_tools.benchmark.reporting.document import Block, Column, Figure, Notice, Prose, Section, Table
+from ai_dev_tools.benchmark.reporting.sections.columns import (
+    APPROACH,
+    CLUSTERS,
+    HIGH,
+    LOW,
+    MODEL,
+    NOTE,
+    PAIRS,
+    QUALITY,
+    SPEED,
+    SUCCESS,
+    THROUGHPUT,
+    TOKENS_AND_TIME,
+)
 from ai_dev_tools.benchmark.reporting.sections.comparison import MONEY_PANEL
 from ai_dev_tools.benchmark.reporting.sections.comparison import PANELS as USUAL_PANELS
 from ai_dev_tools.benchmark.reporting.sections.headline import notices
 
-RUN, MODEL, APPROACH = Column("run", "Run"), Column("model", "Model"), Column("approach", "Approach")
+RUN = Column("run", "Run")
 PANELS = {**USUAL_PANELS, **MONEY_PANEL}
 EFFECT_COLUMNS = (
     RUN,
@@ -24,26 +38,23 @@ EFFECT_COLUMNS = (
     Column("reference", "Against"),
     Column("comparison", "Of what"),
     Column("value", "Ratio or difference", "number", 3, "ratio to the reference; for quality the difference"),
-    Column("low", "95 % from", "number", 3),
-    Column("high", "95 % to", "number", 3),
+    LOW,
+    HIGH,
     Column("change_percent", "Saved %", "number", 1, "100 (1 − ratio); positive is cheaper"),
-    Column("pairs", "Pairs", "number"),
-    Column("clusters", "Clusters", "number"),
-    Column("note", "Note"),
+    PAIRS,
+    CLUSTERS,
+    NOTE,
 )
 ARM_COLUMNS = (
     RUN,
     MODEL,
     APPROACH,
     Column("samples", "Samples", "number"),
-    Column("success_rate", "Success", "percent", 1),
-    Column("quality", "Quality", "number", 3),
-    Column("input_tokens_mean", "Input tokens", "number", 1),
-    Column("output_tokens_mean", "Output tokens", "number", 1),
-    Column("total_tokens_mean", "Total tokens", "number", 1),
-    Column("duration_mean", "Mean s", "number", 2),
-    Column("decode_tokens_per_second", "Written tok/s", "number", 1),
-    Column("throughput", "Requests/s", "number", 3),
+    SUCCESS,
+    QUALITY,
+    *TOKENS_AND_TIME,
+    SPEED,
+    THROUGHPUT,
     Column("tokens_per_point", "Tokens per point", "number", 0, "tokens spent for one full score"),
 )
 SCALES = {

@@ -12,6 +12,7 @@ from ai_dev_tools.benchmark.records.plan import ALPHA
 from ai_dev_tools.benchmark.reporting.data import RunData, records
 from ai_dev_tools.benchmark.reporting.document import Block, Browser, Column, Facts, Notice, Section, Table, ranked
 from ai_dev_tools.benchmark.reporting.machine import machine_facts
+from ai_dev_tools.benchmark.reporting.sections.columns import APPROACH, MODEL
 from ai_dev_tools.benchmark.reporting.sections.ledger import ledger_table
 from ai_dev_tools.benchmark.reporting.sections.margins import margins_table
 
@@ -95,7 +96,7 @@ def _models(data: RunData) -> Table:
             }
         )
     columns = (
-        Column("model", "Model"),
+        MODEL,
         Column("instance", "Instance"),
         Column("digest", "Digest (start)"),
         Column("kind", "Endpoint"),
@@ -122,7 +123,7 @@ def _arms(data: RunData) -> Table:
         for name in data.approaches
     ]
     columns = (
-        Column("approach", "Approach"),
+        APPROACH,
         Column("purpose", "What the model gets"),
         Column("n", "Samples", "number"),
     )

@@ -14,6 +14,7 @@ from ai_dev_tools.benchmark.records.names import figure_id
 from ai_dev_tools.benchmark.records.prices import MONEY
 from ai_dev_tools.benchmark.reporting.data import REFERENCE, RunData, plain_float, settles_nothing
 from ai_dev_tools.benchmark.reporting.document import Block, Column, Figure, Prose, Section, Table, ranked
+from ai_dev_tools.benchmark.reporting.sections.columns import APPROACH, CLUSTERS, HIGH, LOW, MODEL, NOTE, PAIRS, TASK
 from ai_dev_tools.benchmark.reporting.sections.controls import controls_table
 
 MOST_SPOKEN = 4
@@ -21,9 +22,9 @@ PANELS = {"tokens": "Tokens", "time": "Time, tool run included"}
 MONEY_PANEL = {MONEY: "Money"}
 COMPARED = ("tokens", "time", MONEY, "quality", "input_tokens", "output_tokens", "time_to_first_token", "server_cpu")
 COMPARISON_COLUMNS = (
-    Column("model", "Model"),
-    Column("task", "Task"),
-    Column("approach", "Approach"),
+    MODEL,
+    TASK,
+    APPROACH,
     Column("comparison", "Measure"),
     Column(
         "value",
@@ -32,14 +33,14 @@ COMPARISON_COLUMNS = (
         3,
         "geometric-mean ratio to the reference; for quality the mean difference",
     ),
-    Column("low", "95 % from", "number", 3),
-    Column("high", "95 % to", "number", 3),
+    LOW,
+    HIGH,
     Column("change_percent", "Saved %", "number", 1, "100 (1 − ratio); positive is cheaper"),
     Column("bill_ratio", "Bill ratio", "number", 3, "total of this approach over total of the reference"),
-    Column("pairs", "Pairs", "number"),
-    Column("clusters", "Clusters", "number"),
+    PAIRS,
+    CLUSTERS,
     Column("p_adjusted", "p (BH)", "number", 4, "adjusted within the family of exploratory comparisons"),
-    Column("note", "Note"),
+    NOTE,
 )
 
 

@@ -7,15 +7,16 @@ from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.prompts.approaches import APPROACHES
 from ai_dev_tools.benchmark.reporting.data import RunData, records
 from ai_dev_tools.benchmark.reporting.document import Column, Table, ranked
+from ai_dev_tools.benchmark.reporting.sections.columns import MODEL, NOTE, QUALITY, TASK
 
 COLUMNS = (
     Column("approach", "Control"),
     Column("purpose", "What it shows and rules out"),
-    Column("task", "Task"),
-    Column("model", "Model"),
-    Column("quality", "Quality", "number", 3),
+    TASK,
+    MODEL,
+    QUALITY,
     Column("ratio", "Prompt tokens / tools", "number", 3, "realised: total input tokens over those of the tool's arm"),
-    Column("note", "Note"),
+    NOTE,
 )
 CAPTION = (
     "Controls separate the findings of a tool from mere brevity and from guessing. An excerpt is cut to the findings' "

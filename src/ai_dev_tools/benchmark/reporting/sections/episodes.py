@@ -11,6 +11,7 @@ from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.plugins import is_agent
 from ai_dev_tools.benchmark.reporting.data import RunData, plain_float
 from ai_dev_tools.benchmark.reporting.document import Block, Column, Figure, Table, ranked
+from ai_dev_tools.benchmark.reporting.sections.columns import APPROACH, MODEL, TASK
 
 TOKEN_PARTS = {
     "opening_tokens_mean": "question, instructions, actions",
@@ -21,9 +22,9 @@ TOKEN_PARTS = {
 }
 """Metrics of the parts of an episode's tokens, in words for the figure."""
 COLUMNS = (
-    Column("model", "Model"),
-    Column("task", "Task"),
-    Column("approach", "Approach"),
+    MODEL,
+    TASK,
+    APPROACH,
     Column("n", "Episodes", "number"),
     Column("turns_mean", "Turns", "number", 1),
     Column("tool_calls_mean", "Tool calls", "number", 1),

@@ -14,6 +14,21 @@ from ai_dev_tools.benchmark.analysis.samples_table import ALL, CUT_OFF
 from ai_dev_tools.benchmark.plugins import BUILT_IN, is_agent
 from ai_dev_tools.benchmark.reporting.data import RunData, plain_float, records, settles_nothing
 from ai_dev_tools.benchmark.reporting.document import Column, Figure, Prose, Section, Table, ranked
+from ai_dev_tools.benchmark.reporting.sections.columns import (
+    APPROACH,
+    CLUSTERS,
+    HIGH,
+    LOW,
+    MODEL,
+    NOTE,
+    PAIRS,
+    QUALITY,
+    SPEED,
+    SUCCESS,
+    TASK,
+    THROUGHPUT,
+    TOKENS_AND_TIME,
+)
 from ai_dev_tools.benchmark.reporting.sections.episodes import episodes
 
 
@@ -161,18 +176,18 @@ def _money_parts(data: RunData) -> Iterator[Row]:
 
 
 COST_COLUMNS = (
-    Column("model", "Model"),
-    Column("approach", "Approach"),
+    MODEL,
+    APPROACH,
     Column("component", "Part"),
     Column("unit", "Unit"),
     Column("reference_mean", "Reference mean", "number", 3),
     Column("approach_mean", "Approach mean", "number", 3),
     Column("difference", "Difference", "number", 3),
-    Column("low", "95 % from", "number", 3),
-    Column("high", "95 % to", "number", 3),
+    LOW,
+    HIGH,
     Column("share_percent", "Share of it, %", "number", 1),
-    Column("pairs", "Pairs", "number"),
-    Column("note", "Note"),
+    PAIRS,
+    NOTE,
 )
 
 
@@ -210,23 +225,20 @@ def _largest(table: pd.DataFrame, approach: str) -> str:
 
 
 METRIC_COLUMNS = (
-    Column("model", "Model"),
-    Column("task", "Task"),
-    Column("approach", "Approach"),
+    MODEL,
+    TASK,
+    APPROACH,
     Column("n", "Samples", "number"),
-    Column("success_rate", "Success", "percent", 1),
+    SUCCESS,
     Column("unparseable_rate", "Unparseable", "percent", 1),
     Column("capped_rate", "Capped", "percent", 1),
-    Column("quality", "Quality", "number", 3),
-    Column("input_tokens_mean", "Input tokens", "number", 1),
-    Column("output_tokens_mean", "Output tokens", "number", 1),
-    Column("total_tokens_mean", "Total tokens", "number", 1),
-    Column("duration_mean", "Mean s", "number", 2),
+    QUALITY,
+    *TOKENS_AND_TIME,
     *(Column(f"duration_p{q}", f"p{q} s", "number", 2) for q in (25, 50, 75, 90, 95, 99)),
     Column("time_to_first_token_p50", "First token s", "number", 2),
-    Column("decode_tokens_per_second", "Written tok/s", "number", 1),
+    SPEED,
     Column("tokens_per_second", "Tokens/s", "number", 1),
-    Column("throughput", "Requests/s", "number", 3),
+    THROUGHPUT,
     Column("tokens_per_point", "Tokens per point", "number", 0),
     Column("efficiency_score", "Efficiency", "number", 3),
 )
@@ -297,8 +309,8 @@ def _shown(name: str, cell: Row) -> object:
 
 LATENCIES = {"duration": "whole request", "time_to_first_token": "until the first token"}
 LATENCY_COLUMNS = (
-    Column("model", "Model"),
-    Column("approach", "Approach"),
+    MODEL,
+    APPROACH,
     Column("latency", "Seconds"),
     *(Column(key, label, "number", 3) for key, label in (("mean", "Mean"), ("p50", "p50"), ("p90", "p90"))),
     *(Column(key, key, "number", 3) for key in ("p95", "p99")),
@@ -325,16 +337,16 @@ def _latency(data: RunData) -> Table:
 
 
 EFFICIENCY_COLUMNS = (
-    Column("model", "Model"),
-    Column("task", "Task"),
-    Column("approach", "Approach"),
+    MODEL,
+    TASK,
+    APPROACH,
     Column("reference_score", "Reference score", "number", 3),
     Column("approach_score", "Approach score", "number", 3),
     Column("change_percent", "Change, %", "number", 1),
     Column("low", "95 % from", "number", 1),
     Column("high", "95 % to", "number", 1),
-    Column("clusters", "Clusters", "number"),
-    Column("note", "Note"),
+    CLUSTERS,
+    NOTE,
 )
 
 
@@ -370,14 +382,14 @@ def _named(data: RunData, row: Row) -> Row:
 
 OWN_COLUMNS = (
     Column("metric", "Metric"),
-    Column("model", "Model"),
-    Column("task", "Task"),
-    Column("approach", "Approach"),
+    MODEL,
+    TASK,
+    APPROACH,
     Column("value", "Value", "number", 4),
     Column("low", "95 % from", "number", 4),
     Column("high", "95 % to", "number", 4),
     Column("unit", "Unit"),
-    Column("note", "Note"),
+    NOTE,
 )
 
 

@@ -18,13 +18,14 @@ from ai_dev_tools.benchmark.errors import ASKED_AGAIN
 from ai_dev_tools.benchmark.plugins import is_agent
 from ai_dev_tools.benchmark.reporting.data import RunData, plain_float, records, settles_nothing
 from ai_dev_tools.benchmark.reporting.document import Column, Figure, Prose, Section, Table, ranked
+from ai_dev_tools.benchmark.reporting.sections.columns import APPROACH, MODEL, NOTE, PAIRS, TASK
 
 ERROR_COLUMNS = (
     Column("status", "Status"),
     Column("error_class", "Class"),
-    Column("model", "Model"),
-    Column("task", "Task"),
-    Column("approach", "Approach"),
+    MODEL,
+    TASK,
+    APPROACH,
     Column(
         "count",
         "Samples",
@@ -74,7 +75,7 @@ def errors(data: RunData) -> Section:
         "skipped",
         "Skipped cases",
         "Cases that could not be asked at all, and why. They narrow the scope of every statement.",
-        (Column("task", "Task"), Column("case", "Case"), Column("reason", "Why")),
+        (TASK, Column("case", "Case"), Column("reason", "Why")),
         skipped,
         "None: every planned case could be asked.",
     )
@@ -170,9 +171,9 @@ def _without_pauses(start: Floats, duration: Floats, pause: float = 5.0) -> tupl
 
 
 TOOL_COLUMNS = (
-    Column("model", "Model"),
-    Column("task", "Task"),
-    Column("approach", "Approach"),
+    MODEL,
+    TASK,
+    APPROACH,
     Column("tool_s", "Tool s per case", "number", 3),
     Column("saving_s", "Saved s per request", "number", 3, "the tool's own run not counted; negative: slower"),
     Column("saving_low", "95 % from", "number", 3),
@@ -180,8 +181,8 @@ TOOL_COLUMNS = (
     Column("uses", "Questions to break even", "number", 0, "how many questions must share one tool run"),
     Column("uses_low", "from", "number", 0),
     Column("uses_high", "to", "number", 0),
-    Column("pairs", "Pairs", "number"),
-    Column("note", "Note"),
+    PAIRS,
+    NOTE,
 )
 MONEY_COLUMNS = (
     Column("tool_money", "Tool per 1,000", "number", 3, "money that the tools' run time costs, a thousand times"),

@@ -10,9 +10,9 @@ from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.records.prices import MONEY
 from ai_dev_tools.benchmark.reporting.data import RunData, records
 from ai_dev_tools.benchmark.reporting.document import SIGNS, Column, Table
+from ai_dev_tools.benchmark.reporting.sections.columns import MODEL
 from ai_dev_tools.benchmark.reporting.sections.in_short import tool_name
 
-MODEL = Column("model", "Model")
 RATIO = "geometric mean over the cases of this tool's cost divided by the reference's; below 1 is cheaper"
 COLUMNS: tuple[Column, ...] = (
     Column("place", "#", "number"),
