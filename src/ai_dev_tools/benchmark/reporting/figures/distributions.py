@@ -10,12 +10,13 @@ from ai_dev_tools.benchmark.analysis.clusters import Floats
 from ai_dev_tools.benchmark.reporting.document import PlotOptions
 from ai_dev_tools.benchmark.reporting.figures.drawing import (
     COLOURS,
-    GRID,
     INK,
     MOST_VECTOR_POINTS,
     WIDTH,
-    plain_log,
+    label_rows,
+    log_if_wide,
     plot,
+    row_heights,
     series_look,
     series_order,
     short_label,
@@ -57,8 +58,7 @@ def ecdf(figure: Figure, data: pd.DataFrame, options: PlotOptions) -> None:
                     values[cut], share[cut], "|", color=colour, ms=9, mew=1.6, rasterized=cut.sum() > MOST_VECTOR_POINTS
                 )
         axes.set_title(str(panel))
-        if len(part) and part["value"].min() > 0 and part["value"].max() / part["value"].min() > 20:
-            plain_log(axes)
+        log_if_wide(axes, part["value"])
         axes.set_ylim(0, 1.03)
         axes.tick_params(length=0)
     every[0].set_ylabel("share of samples")
@@ -78,10 +78,7 @@ def strip(figure: Figure, data: pd.DataFrame, options: PlotOptions) -> None:
     step = 1 / (len(arms) + 1)
     for number, arm in enumerate(arms):
         mine = known[known["approach"] == arm]
-        y = (
-            np.array([len(rows) - 1 - rows.index(r) for r in mine["row"]], dtype=float)
-            + ((len(arms) - 1) / 2 - number) * step
-        )
+        y = row_heights(rows, mine["row"], number, len(arms), step)
         y += scatter.uniform(-0.28, 0.28, len(mine)) * step
         colour, marker, _ = series_look(arm, arms)
         hover(axes, mine["value"], y, [strip_tip(row, options) for row in mine.to_dict("records")], 7)
@@ -107,15 +104,8 @@ def strip(figure: Figure, data: pd.DataFrame, options: PlotOptions) -> None:
             lw=1.1,
             rasterized=raster,
         )
-    for line in range(len(rows) - 1):
-        axes.axhline(line + 0.5, color=GRID, lw=0.7)
-    axes.set_yticks(range(len(rows)), [short_label(row) for row in reversed(rows)])
-    axes.set_ylim(-0.55, len(rows) - 0.45)
-    axes.set_xlabel(str(options.get("xlabel", "")))
-    if len(known) and known["value"].min() > 0 and known["value"].max() / known["value"].min() > 20:
-        plain_log(axes)
-    show_grid(axes, "x")
-    show_legend(figure, axes)
+    log_if_wide(axes, known["value"])
+    label_rows(figure, axes, rows, options.get("xlabel", ""))
 
 
 @plot("timeline")

@@ -10,11 +10,12 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+import numpy as np
 import pandas as pd
 from matplotlib import rc_context
 from matplotlib.artist import Artist
@@ -24,6 +25,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from ai_dev_tools.benchmark._util.text import visible
+from ai_dev_tools.benchmark.analysis.clusters import Floats
 from ai_dev_tools.benchmark.plugins import PLOTS, plot
 from ai_dev_tools.benchmark.prompts.approaches import APPROACHES
 from ai_dev_tools.benchmark.reporting.document import PlotOptions
@@ -196,8 +198,30 @@ def plain_log(axes: Axes) -> None:
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
+def log_if_wide(axes: Axes, values: pd.Series[float]) -> None:
+    """A logarithmic axis for values that are all positive and lie far apart."""
+    if len(values) and values.min() > 0 and values.max() / values.min() > 20:
+        plain_log(axes)
+
+
 def show_grid(axes: Axes, which: Literal["x", "y", "both"]) -> None:
     """Grid lines in one direction only."""
     axes.grid(False)
     axes.grid(True, axis=which)
     axes.tick_params(length=0)
+
+
+def row_heights(rows: Sequence[object], chosen: Iterable[object], arm: int, arms: int, step: float) -> Floats:
+    """Where an arm's points are, `step` below those of the arm before it; the first row is at the top."""
+    return np.array([len(rows) - 1 - rows.index(row) for row in chosen], dtype=float) + ((arms - 1) / 2 - arm) * step
+
+
+def label_rows(figure: Figure, axes: Axes, rows: Sequence[object], xlabel: object) -> None:
+    """Labels of rows with a line between each two, and what the axis below and the colours mean."""
+    for line in range(len(rows) - 1):
+        axes.axhline(line + 0.5, color=GRID, lw=0.7)
+    axes.set_yticks(range(len(rows)), [short_label(row) for row in reversed(rows)])
+    axes.set_ylim(-0.55, len(rows) - 0.45)
+    axes.set_xlabel(str(xlabel))
+    show_grid(axes, "x")
+    show_legend(figure, axes)

@@ -15,7 +15,9 @@ from ai_dev_tools.benchmark.reporting.figures.drawing import (
     MUTED,
     PAPER,
     WIDTH,
+    label_rows,
     plot,
+    row_heights,
     series_look,
     series_order,
     short_label,
@@ -214,21 +216,12 @@ def dots(figure: Figure, data: pd.DataFrame, options: PlotOptions) -> None:
     for number, arm in enumerate(arms):
         mine = data[data["approach"] == arm]
         colour, marker, _ = series_look(arm, arms)
-        y = (
-            np.array([len(rows) - 1 - rows.index(r) for r in mine["row"]], dtype=float)
-            + ((len(arms) - 1) / 2 - number) * step
-        )
+        y = row_heights(rows, mine["row"], number, len(arms), step)
         axes.hlines(
             y, mine["low"].fillna(mine["value"]), mine["high"].fillna(mine["value"]), color=colour, lw=1.3, alpha=0.8
         )
         axes.plot(mine["value"], y, marker, color=colour, ms=5.5, ls="", label=short_label(arm))
         hover(axes, mine["value"], y, [dots_tip(row) for row in mine.to_dict("records")], 10)
-    for line in range(len(rows) - 1):
-        axes.axhline(line + 0.5, color=GRID, lw=0.7)
-    axes.set_yticks(range(len(rows)), [short_label(row) for row in reversed(rows)])
-    axes.set_ylim(-0.55, len(rows) - 0.45)
-    axes.set_xlabel(str(options.get("xlabel", "")))
     if "xlim" in options:
         axes.set_xlim(*options["xlim"])
-    show_grid(axes, "x")
-    show_legend(figure, axes)
+    label_rows(figure, axes, rows, options.get("xlabel", ""))
