@@ -117,6 +117,36 @@ def parse(model: type[M], data: object, where: str, internal: Mapping[str, objec
         raise ConfigurationErrors([" ".join(f"{where}: {line}".split()) for line in _lines(error, model)]) from None
 
 
+def parse_entries(
+    path: Path, model: type[M], key: str, expected: str, unfit: Callable[[str], str | None] = lambda name: None
+) -> tuple[dict[str, M], list[str]]:
+    """What a YAML file says of each name, and one line for each mistake.
+
+    Args:
+        key: the field of `model` that has the name.
+        expected: what such a file holds, for the message.
+        unfit: what is wrong with a name, if something is.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or holds something else.
+    """
+    data = read_yaml(path) or {}
+    if not isinstance(data, dict):
+        raise ConfigurationError(f"{path}: expected {expected}, found {type(data).__name__}")
+    found: dict[str, M] = {}
+    lines: list[str] = []
+    for name, fields in data.items():
+        where = f"{path}: {name}"
+        if problem := unfit(str(name)):
+            lines.append(f"{where}: {problem}")
+            continue
+        try:
+            found[str(name)] = parse(model, {key: str(name), **fields} if isinstance(fields, dict) else fields, where)
+        except ConfigurationError as error:
+            lines += str(error).splitlines()
+    return found, lines
+
+
 def _lines(error: ValidationError, model: type[BaseModel]) -> list[str]:
     lines = []
     for item in error.errors(include_url=False):

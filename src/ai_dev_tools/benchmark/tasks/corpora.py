@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from ai_dev_tools.benchmark._util.text import nearest
-from ai_dev_tools.benchmark.config.parsing import parse, read_yaml
+from ai_dev_tools.benchmark.config.parsing import parse_entries
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, ConfigurationErrors
 
 EVERYTHING = "all"
@@ -151,20 +151,11 @@ def load_corpora(path: Path) -> dict[str, Corpus]:
     Raises:
         ConfigurationErrors: one line per mistake, naming file, corpus and field.
     """
-    data = read_yaml(path) or {}
-    if not isinstance(data, dict):
-        raise ConfigurationError(f"{path}: expected corpora by their ids, found {type(data).__name__}")
-    found: dict[str, Corpus] = {}
-    lines: list[str] = []
-    for key, fields in data.items():
-        where = f"{path}: {key}"
-        if str(key).endswith(_WHOLE):
-            lines.append(f"{where}: an id has no '-' (`{_WHOLE}` names all of an archive)")
-            continue
-        try:
-            found[str(key)] = parse(Corpus, {"id": str(key), **fields} if isinstance(fields, dict) else fields, where)
-        except ConfigurationError as error:
-            lines += str(error).splitlines()
+    found, lines = parse_entries(path, Corpus, "id", "corpora by their ids", _unfit_id)
     if lines:
         raise ConfigurationErrors(lines)
     return found
+
+
+def _unfit_id(name: str) -> str | None:
+    return f"an id has no '-' (`{_WHOLE}` names all of an archive)" if name.endswith(_WHOLE) else None

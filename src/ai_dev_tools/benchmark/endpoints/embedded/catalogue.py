@@ -11,7 +11,7 @@ import psutil
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from ai_dev_tools.benchmark._util.model_names import same_model
-from ai_dev_tools.benchmark.config.parsing import StrictModel, nearest, parse, read_yaml
+from ai_dev_tools.benchmark.config.parsing import StrictModel, nearest, parse_entries
 from ai_dev_tools.benchmark.config.shipped_files import find_catalogue
 from ai_dev_tools.benchmark.endpoints.embedded.gguf import read_metadata
 from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
@@ -165,17 +165,7 @@ def load_catalogue(path: Path) -> dict[str, CatalogueModel]:
     Raises:
         ConfigurationErrors: one line per mistake, naming file, model and field.
     """
-    data = read_yaml(path) or {}
-    if not isinstance(data, dict):
-        raise ConfigurationError(f"{path}: expected models by their tags, found {type(data).__name__}")
-    found: dict[str, CatalogueModel] = {}
-    lines: list[str] = []
-    for tag, fields in data.items():
-        try:
-            entry = {"tag": str(tag), **fields} if isinstance(fields, dict) else fields
-            found[str(tag)] = parse(CatalogueModel, entry, f"{path}: {tag}")
-        except ConfigurationError as error:
-            lines += str(error).splitlines()
+    found, lines = parse_entries(path, CatalogueModel, "tag", "models by their tags")
     files = [model.file for model in found.values()]
     lines += [
         f"{path}: two models are kept in the file '{file}'" for file in sorted(set(files)) if files.count(file) > 1
