@@ -11,13 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
+import msgspec
+
 from ai_dev_tools.benchmark._util.json_values import JsonValue
 from ai_dev_tools.benchmark.agents.actions import ActionResult, Actions
 from ai_dev_tools.benchmark.agents.builtin import NOW_ANSWER, TALKS, Step, Talk, as_json
 from ai_dev_tools.benchmark.agents.file_actions import FileActions, workspace_texts
 from ai_dev_tools.benchmark.agents.tool_actions import tool_actions
 from ai_dev_tools.benchmark.endpoints.chat import Chat, Message, Reply
-from ai_dev_tools.benchmark.endpoints.readings import Readings, readings, rounded
+from ai_dev_tools.benchmark.endpoints.readings import Readings, counted_turn, readings
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, ContextOverflowError, ToolError
 from ai_dev_tools.benchmark.records.episode import ANSWER, MOST_RESULT, Action, EpisodeSpec, Turn
 from ai_dev_tools.benchmark.records.sample_error import SampleError
@@ -263,19 +265,8 @@ def _turn(
     error: SampleError | None = None,
 ) -> Turn:
     """The record of a turn."""
-    return Turn(
-        input_tokens=found.input_tokens,
-        output_tokens=found.output_tokens,
-        prompt_cached_tokens=found.prompt_cached_tokens,
-        reasoning_tokens=found.reasoning_tokens,
-        duration_s=round(reply.duration_s, 6),
-        time_to_first_token_s=rounded(reply.time_to_first_token_s),
-        load_s=found.load_s,
-        prompt_eval_s=found.prompt_eval_s,
-        eval_s=found.eval_s,
-        total_s=found.total_s,
-        done_reason=found.done_reason,
-        text=reply.text,
+    return msgspec.structs.replace(
+        counted_turn(reply, found),
         action=step.action if step else None,
         arguments=as_json(step.arguments) if step and step.arguments else None,
         tool=bool(result and result.tool),

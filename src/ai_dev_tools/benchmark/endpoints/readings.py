@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from ai_dev_tools.benchmark.endpoints.chat import Reply
 from ai_dev_tools.benchmark.endpoints.ollama_client import LOOP
+from ai_dev_tools.benchmark.records.episode import Turn
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,24 @@ def readings(reply: Reply) -> Readings:
         done_reason=reason if isinstance(reason := final.get("done_reason"), str) else None,
     )
     return replace(found, flags=tuple(_flags(reply, found, seconds, looped, told)))
+
+
+def counted_turn(reply: Reply, found: Readings) -> Turn:
+    """A turn of an episode as the server and the client's clock tell it, whatever was done with it."""
+    return Turn(
+        input_tokens=found.input_tokens,
+        output_tokens=found.output_tokens,
+        prompt_cached_tokens=found.prompt_cached_tokens,
+        reasoning_tokens=found.reasoning_tokens,
+        duration_s=round(reply.duration_s, 6),
+        time_to_first_token_s=rounded(reply.time_to_first_token_s),
+        load_s=found.load_s,
+        prompt_eval_s=found.prompt_eval_s,
+        eval_s=found.eval_s,
+        total_s=found.total_s,
+        done_reason=found.done_reason,
+        text=reply.text,
+    )
 
 
 def _flags(reply: Reply, found: Readings, seconds: dict[str, float | None], looped: bool, told: bool) -> Iterator[str]:

@@ -67,12 +67,6 @@ def _sample(
     outcome = _of_episode(episode) if episode else _of_reply(asked.reply, prompt)
     found = outcome.readings
     answer = outcome.answer if error is None else None
-    status: Status = "failed"
-    if error is None:
-        status = "completed"
-    elif isinstance(asked.error, RequestTimeoutError):
-        status = "timeout"
-    retried = ["retried"] if len(asked.attempts) > 1 or asked.repeated else []
     return Sample(
         profile=block.profile,
         instance=block.instance,
@@ -86,7 +80,7 @@ def _sample(
         sample=cell.sample,
         repeat=cell.repeat,
         seed=cell.seed,
-        status=status,
+        status=_status(asked, error),
         error=error,
         response=outcome.text or (None if error else ""),
         answer=answer,
@@ -113,19 +107,29 @@ def _sample(
         in_flight=asked.in_flight,
         session=session,
         started_at=asked.started_at,
-        flags=sorted({*found.flags, *outcome.flags, *retried}),
-        request=Request(
-            digest_of(block, cell, prompt),
-            prompt.prompt_sha256,
-            request_options(block, cell),
-            PROTOCOL,
-            named_api(block) or OLLAMA,
-        ),
+        flags=_flags(asked, outcome),
+        request=_request(block, cell, prompt),
         endpoint=endpoint,
         turns=episode.turns if episode else [],
         limits=prompt.episode.limits if prompt.episode else None,
         tool_calls=episode.tool_calls if episode else None,
     )
+
+
+def _status(asked: Asked, error: SampleError | None) -> Status:
+    if error is None:
+        return "completed"
+    return "timeout" if isinstance(asked.error, RequestTimeoutError) else "failed"
+
+
+def _flags(asked: Asked, outcome: _Outcome) -> list[str]:
+    retried = ["retried"] if len(asked.attempts) > 1 or asked.repeated else []
+    return sorted({*outcome.readings.flags, *outcome.flags, *retried})
+
+
+def _request(block: Block, cell: PlannedRequest, prompt: Prompt) -> Request:
+    digest, options = digest_of(block, cell, prompt), request_options(block, cell)
+    return Request(digest, prompt.prompt_sha256, options, PROTOCOL, named_api(block) or OLLAMA)
 
 
 def _of_reply(reply: Reply, prompt: Prompt) -> _Outcome:

@@ -18,7 +18,7 @@ from ai_dev_tools.benchmark.agents.meter.counting import Heard, shown_calls
 from ai_dev_tools.benchmark.agents.meter.forcing import DeclinedRequest, Rules
 from ai_dev_tools.benchmark.endpoints.chat import Accepted, Payer, Reply
 from ai_dev_tools.benchmark.endpoints.pacing import Pace
-from ai_dev_tools.benchmark.endpoints.readings import readings, rounded
+from ai_dev_tools.benchmark.endpoints.readings import counted_turn, readings
 from ai_dev_tools.benchmark.errors import BenchmarkError
 from ai_dev_tools.benchmark.records.conversation import conversation_digest, text_of
 from ai_dev_tools.benchmark.records.episode import MOST_RESULT, Turn
@@ -203,21 +203,10 @@ class Metered:
         self.served = heard.served or self.served
         if error is None:
             self.flags |= {"turn_capped" if flag == "output_capped" else flag for flag in found.flags}
-        turn = Turn(
-            input_tokens=found.input_tokens,
-            output_tokens=found.output_tokens,
-            prompt_cached_tokens=found.prompt_cached_tokens,
-            reasoning_tokens=found.reasoning_tokens,
-            duration_s=round(seconds, 6),
-            time_to_first_token_s=rounded(first),
-            load_s=found.load_s,
-            prompt_eval_s=found.prompt_eval_s,
-            eval_s=found.eval_s,
-            total_s=found.total_s,
-            done_reason=found.done_reason,
+        turn = msgspec.structs.replace(
+            counted_turn(reply, found),
             asked=opening.text[:MOST_RESULT] or None,
             conversation=opening.conversation,
-            text=heard.text,
             action=action,
             arguments=arguments,
             error=error,
