@@ -16,7 +16,7 @@ import pytest
 
 from ai_dev_tools.benchmark.errors import ConfigurationError, ToolError
 from ai_dev_tools.benchmark.prompts import bubblewrap, containment, supervisor, tools
-from ai_dev_tools.benchmark.prompts.containment import Contained, Limits, bubblewrap_problem, run_contained
+from ai_dev_tools.benchmark.prompts.containment import Contained, Limits, bubblewrap_problem
 from ai_dev_tools.benchmark.prompts.run_folder import Sandbox, fresh_run_folder, tool_environment
 from ai_dev_tools.benchmark.prompts.tools import installed_version, run_tool
 from support.making import tool
@@ -277,14 +277,14 @@ def test_the_time_of_a_tool_is_its_own(sandbox: Sandbox) -> None:
         open(run_folder.scratch / "err", "w+b") as err,
     ):
         before = time.perf_counter()
-        ended = run_contained(
+        ended = Contained(
             [sys.executable, "-I", "-S", "-c", "import time; time.sleep(0.2)"],
             run_folder,
             {},
             (out, err),
             Limits(60),
             sandbox,
-        )
+        ).wait()
         outside = time.perf_counter() - before
     assert ended.how == "exit"
     assert 0.2 <= ended.wall_s < outside
@@ -347,7 +347,7 @@ def test_rooms_of_agents_look_alike_in_a_sandbox() -> None:
         with fresh_run_folder(same_paths=True) as folder, open(folder.scratch / "out", "w+b") as out:
             code = "import os; open('x', 'w'); open(os.path.expanduser('~/y'), 'w'); print(os.getcwd(), os.environ['HOME'])"
             environment = tool_environment(folder, "bubblewrap")
-            run_contained([sys.executable, "-c", code], folder, environment, (out, out), Limits(30.0), "bubblewrap")
+            Contained([sys.executable, "-c", code], folder, environment, (out, out), Limits(30.0), "bubblewrap").wait()
             out.seek(0)
             text = out.read().decode()
             seen.add(text)

@@ -91,31 +91,6 @@ class Ended(msgspec.Struct, frozen=True):
     own_cpu_s: float = 0.0
 
 
-def run_contained(
-    argv: list[str],
-    run_folder: RunFolder,
-    environment: dict[str, str],
-    streams: tuple[BinaryIO, BinaryIO],
-    limits: Limits,
-    sandbox: Sandbox,
-    *,
-    stdin: BinaryIO | None = None,
-    network: bool = False,
-    needed: tuple[Path, ...] = (),
-) -> Ended:
-    """Run a program in a separate folder to its end or a limit.
-
-    Args:
-        streams: files for stdout and stderr.
-        stdin: what it reads; nothing by default.
-        network: whether a sandbox gives it network access.
-        needed: what the program reads in addition to the system.
-    """
-    return Contained(
-        argv, run_folder, environment, streams, limits, sandbox, stdin=stdin, network=network, needed=needed
-    ).wait()
-
-
 class Contained:
     """A program that runs in a separate folder, below its supervisor.
 
@@ -124,6 +99,10 @@ class Contained:
     The thread that starts it has to live as long as it does: a sandbox ends with the thread that made it.
 
     Args:
+        streams: files for stdout and stderr.
+        stdin: what it reads; nothing by default.
+        network: whether a sandbox gives it network access.
+        needed: what the program reads in addition to the system.
         starter: starts another sandbox in place of the one for tools.
     """
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from ai_dev_tools.benchmark._util.text import visible
 from ai_dev_tools.benchmark.errors import ConfigurationError, ToolError
-from ai_dev_tools.benchmark.prompts.containment import Limits, choose_sandbox, run_contained
+from ai_dev_tools.benchmark.prompts.containment import Contained, Limits, choose_sandbox
 from ai_dev_tools.benchmark.prompts.endings import require_success
 from ai_dev_tools.benchmark.prompts.executed import case_free, executed_digest, version_beside
 from ai_dev_tools.benchmark.prompts.placeholders import (
@@ -121,10 +121,10 @@ def _ask_version(spec: ToolSpec, sandbox: SandboxSetting) -> str:
         open(run_folder.scratch / "stdout", "w+b") as out,
         open(run_folder.scratch / "stderr", "w+b") as err,
     ):
-        ended = run_contained(
+        ended = Contained(
             argv, run_folder, tool_environment(run_folder, chosen), (out, err), Limits(VERSION_TIMEOUT_S), chosen,
             network=spec.network, needed=(spec.folder.resolve(),),
-        )  # fmt: skip
+        ).wait()  # fmt: skip
         if ended.how != "exit" or ended.code:
             problems = {
                 "timeout": f"its version_command did not end within {VERSION_TIMEOUT_S:g} s",
@@ -175,10 +175,10 @@ def run_tool(
         places = places_of(spec) | {"output_file": file_argument(spec.output_file) if spec.output_file else str(target)}
         argv = found_argv(command_line(spec.command, places, files, given))
         with open(run_folder.scratch / "stdout", "w+b") as out, open(run_folder.scratch / "stderr", "w+b") as err:
-            ended = run_contained(
+            ended = Contained(
                 argv, run_folder, tool_environment(run_folder, chosen), (out, err), limits, chosen,
                 network=spec.network, needed=(spec.folder.resolve(),),
-            )  # fmt: skip
+            ).wait()  # fmt: skip
             try:
                 words = last_words(run_folder, out, err)
                 require_success(spec.id, ended, limits, words, accept_exit=spec.accept_exit, install=spec.install)
