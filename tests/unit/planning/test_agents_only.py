@@ -10,9 +10,9 @@ import yaml
 
 from ai_dev_tools.benchmark.agents.file_actions import workspace_texts
 from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
-from ai_dev_tools.benchmark.prompts import render_prompts
 from ai_dev_tools.benchmark.prompts.approaches import find_approach
 from ai_dev_tools.benchmark.prompts.episodes import ArmDesign
+from ai_dev_tools.benchmark.prompts.rendering import render_prompts
 from support.experiments import experiment as opened
 from support.making import case, write_task
 

@@ -17,8 +17,8 @@ from ai_dev_tools.benchmark.analysis.ledger import check_samples
 from ai_dev_tools.benchmark.analysis.samples import Samples
 from ai_dev_tools.benchmark.endpoints.metering import is_disturbed
 from ai_dev_tools.benchmark.plugins import CaseInputs
-from ai_dev_tools.benchmark.prompts import render_prompts
 from ai_dev_tools.benchmark.prompts.approaches import build_context, find_approach
+from ai_dev_tools.benchmark.prompts.rendering import render_prompts
 from ai_dev_tools.benchmark.prompts.tool_results import ToolResult, collect_contexts, disturbed_line
 from ai_dev_tools.benchmark.prompts.tools import run_tool
 from ai_dev_tools.benchmark.tasks.loading import load_task

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from ai_dev_tools.benchmark.errors import ConfigurationError, ToolError
-from ai_dev_tools.benchmark.prompts import Prompt, compose, read_prompts, render_prompts, write_prompts
+from ai_dev_tools.benchmark.prompts import Prompt, read_prompts, write_prompts
 from ai_dev_tools.benchmark.prompts.approaches import (
     APPROACHES,
     DEFAULT_APPROACHES,
@@ -25,6 +25,7 @@ from ai_dev_tools.benchmark.prompts.approaches import (
     build_context,
     find_approach,
 )
+from ai_dev_tools.benchmark.prompts.rendering import compose, render_prompts
 from ai_dev_tools.benchmark.prompts.tool_results import ToolResult
 from ai_dev_tools.benchmark.tasks.loading import Task, load_task
 from support.making import SCHEMA, case, prompt, write_task

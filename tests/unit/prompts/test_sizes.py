@@ -14,8 +14,9 @@ import yaml
 from ai_dev_tools.benchmark.endpoints import ReadyEndpoint
 from ai_dev_tools.benchmark.endpoints.embedded.tokenizing import count_tokens
 from ai_dev_tools.benchmark.errors import ConfigurationErrors, ModelError
-from ai_dev_tools.benchmark.prompts import render_prompts, write_prompts
+from ai_dev_tools.benchmark.prompts import write_prompts
 from ai_dev_tools.benchmark.prompts.approaches import find_approach
+from ai_dev_tools.benchmark.prompts.rendering import render_prompts
 from ai_dev_tools.benchmark.prompts.sizes import estimated_tokens, size_problem
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.tasks.loading import load_task

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from ai_dev_tools.benchmark.config.models import WorkflowType
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.prompts import render_prompts
 from ai_dev_tools.benchmark.prompts.approaches import find_approach
+from ai_dev_tools.benchmark.prompts.rendering import render_prompts
 from ai_dev_tools.benchmark.tasks.loading import load_task
 from ai_dev_tools.benchmark.tasks.registry import TaskRegistry, answer_field, get_task_registry
 from ai_dev_tools.benchmark.tasks.scoring import score_answer

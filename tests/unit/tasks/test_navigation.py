@@ -19,9 +19,10 @@ import pytest
 import yaml
 
 from ai_dev_tools.benchmark.agents.file_actions import FileActions, workspace_texts
-from ai_dev_tools.benchmark.prompts import Prompt, render_prompts
+from ai_dev_tools.benchmark.prompts import Prompt
 from ai_dev_tools.benchmark.prompts.approaches import find_approach
 from ai_dev_tools.benchmark.prompts.episodes import ArmDesign
+from ai_dev_tools.benchmark.prompts.rendering import render_prompts
 from ai_dev_tools.benchmark.tasks.corpora import CorpusUnavailable, find_corpus, load_corpora
 from ai_dev_tools.benchmark.tasks.corpus_files import fetch_corpus
 from ai_dev_tools.benchmark.tasks.loading import Case, load_task

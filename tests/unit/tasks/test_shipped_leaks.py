@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from ai_dev_tools.benchmark.prompts import Prompt, render_prompts
+from ai_dev_tools.benchmark.prompts import Prompt
 from ai_dev_tools.benchmark.prompts.approaches import APPROACHES
+from ai_dev_tools.benchmark.prompts.rendering import render_prompts
 from ai_dev_tools.benchmark.prompts.tool_results import ToolResult, collect_contexts, read_contexts, write_contexts
 from ai_dev_tools.benchmark.prompts.tool_spec import ToolSpec, companions, find_tools, load_tool
 from ai_dev_tools.benchmark.tasks.case_files import case_texts

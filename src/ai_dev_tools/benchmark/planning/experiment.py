@@ -25,9 +25,9 @@ from ai_dev_tools.benchmark.planning.rounds import read_round
 from ai_dev_tools.benchmark.planning.selection import Selection
 from ai_dev_tools.benchmark.planning.serving import endpoint_spec, server_of
 from ai_dev_tools.benchmark.plugins import APPROACHES, ENDPOINT_KINDS, SCORERS, Registry
-from ai_dev_tools.benchmark.prompts import MISMATCHED, other_cases
 from ai_dev_tools.benchmark.prompts.approaches import find_approach
 from ai_dev_tools.benchmark.prompts.fingerprints import case_digests, tool_digest
+from ai_dev_tools.benchmark.prompts.rendering import MISMATCHED, other_cases
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.about import RunAbout, Subject
 from ai_dev_tools.benchmark.records.block import PROTOCOL, Block, PluginRef, case_order

@@ -16,7 +16,8 @@ from ai_dev_tools.benchmark.config.resolving import ResolvedInstance
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
 from ai_dev_tools.benchmark.planning.experiment import Experiment
 from ai_dev_tools.benchmark.prompts import Prompt, read_prompts
-from ai_dev_tools.benchmark.prompts.sizes import baseline_rows, estimated_tokens
+from ai_dev_tools.benchmark.prompts.rendering import baseline_rows
+from ai_dev_tools.benchmark.prompts.sizes import estimated_tokens
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.tasks.loading import Task
 from ai_dev_tools.benchmark.tasks.size_classes import CHARS_PER_TOKEN, USUAL_WRAPPING_TOKENS

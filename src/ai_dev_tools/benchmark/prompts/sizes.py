@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ai_dev_tools.benchmark.errors import ConfigurationErrors
@@ -47,17 +46,3 @@ def size_problem(row: Prompt, far_beyond: bool = False) -> str | None:
         f"task {row.task}: case '{row.case}' has size {row.size}, at most {LARGEST[row.size]:,} tokens, but its baseline "
         f"prompt has about {tokens:,} ({len(row.prompt or ''):,} characters): {way_out}"
     )
-
-
-def baseline_rows(task: Task, cases: Sequence[str], corpora: Path) -> Iterator[Prompt]:
-    """The baseline prompts of those of some cases whose files are available.
-
-    Raises:
-        ConfigurationError: a file is missing or is not text.
-    """
-    from ai_dev_tools.benchmark.prompts import rendered
-    from ai_dev_tools.benchmark.prompts.approaches import find_approach
-
-    wanted = task.model_copy(update={"cases": tuple(case for case in task.cases if case.id in set(cases))})
-    rows = rendered(wanted, {}, [find_approach("baseline", {})], corpora, ())
-    return (row for row in rows if row.prompt is not None)

@@ -24,7 +24,8 @@ from ai_dev_tools.benchmark.planning.experiment import Experiment
 from ai_dev_tools.benchmark.planning.misfits import misfits
 from ai_dev_tools.benchmark.planning.opening import open_experiment
 from ai_dev_tools.benchmark.planning.unused_settings import unused_settings
-from ai_dev_tools.benchmark.prompts.sizes import baseline_rows, refuse_wrong_sizes, size_problem
+from ai_dev_tools.benchmark.prompts.rendering import baseline_rows
+from ai_dev_tools.benchmark.prompts.sizes import refuse_wrong_sizes, size_problem
 from ai_dev_tools.benchmark.prompts.tool_spec import ToolSpec
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.endpoint_spec import is_url
