@@ -17,11 +17,11 @@ import pandas as pd
 from calibration_data import Floats, generator
 
 from ai_dev_tools.benchmark.analysis.candidate import Candidate
+from ai_dev_tools.benchmark.analysis.claim_measurements import measure
 from ai_dev_tools.benchmark.analysis.claim_status import ClaimStatus
-from ai_dev_tools.benchmark.analysis.claims import PlanInForce
-from ai_dev_tools.benchmark.analysis.gates import Gates
-from ai_dev_tools.benchmark.analysis.measuring import measure
-from ai_dev_tools.benchmark.analysis.pairs import Pairs
+from ai_dev_tools.benchmark.analysis.pair_columns import Pairs
+from ai_dev_tools.benchmark.analysis.plan_in_force import PlanInForce
+from ai_dev_tools.benchmark.analysis.quality_gates import Gates
 from ai_dev_tools.benchmark.analysis.samples import Samples
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.analysis.validity import DEFAULTS

@@ -17,8 +17,8 @@ from ai_dev_tools.benchmark.endpoints import EndpointSpec, open_endpoint
 from ai_dev_tools.benchmark.endpoints.embedded import DEFAULT_MODEL
 from ai_dev_tools.benchmark.endpoints.embedded.catalogue import find_model
 from ai_dev_tools.benchmark.endpoints.embedded.weights import fetch_weights
-from ai_dev_tools.benchmark.endpoints.metering import Meter
 from ai_dev_tools.benchmark.endpoints.ollama_client import OllamaClient, Reply
+from ai_dev_tools.benchmark.endpoints.resource_use import Meter
 
 PROMISED_MS = 3.0
 

@@ -136,10 +136,10 @@ def analyse(folder: Path) -> tuple[dict[str, float], float]:
     from ai_dev_tools.benchmark.analysis.comparison import compare
     from ai_dev_tools.benchmark.analysis.controls import realised_lengths
     from ai_dev_tools.benchmark.analysis.decomposition import break_even, decompose, efficiency_change
-    from ai_dev_tools.benchmark.analysis.ledger import check_samples
     from ai_dev_tools.benchmark.analysis.metrics import compute_metrics
     from ai_dev_tools.benchmark.analysis.samples import Samples
     from ai_dev_tools.benchmark.analysis.statistics import benjamini_hochberg, wilson
+    from ai_dev_tools.benchmark.analysis.validity_table import check_samples
     from ai_dev_tools.benchmark.analysis.verdicts import judge, measure_claims
 
     benjamini_hochberg([0.5]), wilson(1, 2)  # imports are not counted

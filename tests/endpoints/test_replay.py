@@ -16,8 +16,8 @@ import urllib3
 
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, open_endpoint
 from ai_dev_tools.benchmark.endpoints.ollama_client import OllamaClient, Reply
-from ai_dev_tools.benchmark.endpoints.readings import readings
 from ai_dev_tools.benchmark.endpoints.replay import closing_fields
+from ai_dev_tools.benchmark.endpoints.server_counts import readings
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
 from ai_dev_tools.benchmark.records.block import nonce
 from ai_dev_tools.benchmark.records.conversation import conversation_digest

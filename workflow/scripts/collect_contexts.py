@@ -5,9 +5,9 @@ from ai_dev_tools.benchmark.plugins import load_plugins
 from ai_dev_tools.benchmark.prompts.tool_results import collect_contexts, disturbed_line, read_contexts, write_contexts
 from ai_dev_tools.benchmark.prompts.tools import load_tool
 from ai_dev_tools.benchmark.records import paths
-from ai_dev_tools.benchmark.records.unfinished import keeping
+from ai_dev_tools.benchmark.records.row_journal import keeping
 from ai_dev_tools.benchmark.tasks.loading import load_task
-from ai_dev_tools.benchmark.workflow.asked import is_forced
+from ai_dev_tools.benchmark.workflow.call_targets import is_forced
 
 with job(snakemake.log[0]) as say:
     load_plugins(snakemake.params.plugins)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ai_dev_tools.benchmark.planning.estimate import DurationEstimate
     from ai_dev_tools.benchmark.planning.experiment import Experiment
     from ai_dev_tools.benchmark.planning.history import History
-    from ai_dev_tools.benchmark.planning.misfits import Misfit
+    from ai_dev_tools.benchmark.planning.prompt_fit import Misfit
     from ai_dev_tools.benchmark.planning.sizing import Sizing
     from ai_dev_tools.benchmark.planning.spending import Spending
     from ai_dev_tools.benchmark.records.plan import Plan
@@ -121,12 +121,12 @@ class _Outlook:
 
 
 def _look_ahead(experiment: Experiment, root: Path, effect: float | None) -> _Outlook:
-    from ai_dev_tools.benchmark.analysis.claims import looks_of
     from ai_dev_tools.benchmark.analysis.continuity import compared_with
+    from ai_dev_tools.benchmark.analysis.plan_in_force import looks_of
     from ai_dev_tools.benchmark.planning.disclosure import destinations
     from ai_dev_tools.benchmark.planning.estimate import estimate
     from ai_dev_tools.benchmark.planning.history import read_history
-    from ai_dev_tools.benchmark.planning.misfits import misfits
+    from ai_dev_tools.benchmark.planning.prompt_fit import misfits
     from ai_dev_tools.benchmark.planning.sizing import size_up
     from ai_dev_tools.benchmark.planning.spending import spending
     from ai_dev_tools.benchmark.records import paths

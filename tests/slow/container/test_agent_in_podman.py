@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ai_dev_tools.benchmark._util import own_programs
+from ai_dev_tools.benchmark._util import supervised_cpu
 from ai_dev_tools.benchmark.agents import podman, sandbox
 from ai_dev_tools.benchmark.agents.meter.server import MeterServer
 from ai_dev_tools.benchmark.prompts.containment import bubblewrap_problem
@@ -64,16 +64,16 @@ def test_it_asks_looks_and_answers_through_the_meter(meter: MeterServer, ollama:
 
 
 def test_what_it_computes_is_the_runs_own_and_also_while_it_runs(meter: MeterServer, ollama: FakeOllama) -> None:
-    before, during = own_programs.used_s(), []
+    before, during = supervised_cpu.used_s(), []
 
     def answer(prompt: str, schema: object) -> str:
-        during.append(own_programs.used_s())
+        during.append(supervised_cpu.used_s())
         return ANSWER
 
     ollama.answer = answer
     play(meter, ollama, program("compute+ask+answer", sandbox="podman"))
     assert during[0] - before >= 0.5
-    assert own_programs.used_s() >= during[0]
+    assert supervised_cpu.used_s() >= during[0]
 
 
 COUNT = """

@@ -16,7 +16,7 @@ from ai_dev_tools.benchmark.prompts.episodes import workspace_digest
 from ai_dev_tools.benchmark.records.agent_tool import AgentTool, ToolCommand
 from ai_dev_tools.benchmark.records.episode import Workspace
 from ai_dev_tools.benchmark.records.prepared import PreparedTool, read_prepared, write_prepared
-from ai_dev_tools.benchmark.records.unfinished import keeping
+from ai_dev_tools.benchmark.records.row_journal import keeping
 from ai_dev_tools.benchmark.tasks.loading import load_task
 from support.making import tool, write_task
 from support.repository import ROOT

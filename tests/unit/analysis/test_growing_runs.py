@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_dev_tools.benchmark.analysis.claims import looks_of
 from ai_dev_tools.benchmark.analysis.continuity import departures, foreseen, times
+from ai_dev_tools.benchmark.analysis.plan_in_force import looks_of
 from ai_dev_tools.benchmark.records.plan import DeclaredPlan
 from support.invented import entry, invent, verdicts
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_dev_tools.benchmark.analysis.ledger import check_samples
 from ai_dev_tools.benchmark.analysis.load_and_queue import late_load_s
 from ai_dev_tools.benchmark.analysis.samples import Samples
+from ai_dev_tools.benchmark.analysis.validity_table import check_samples
 from support.invented import invent
 
 

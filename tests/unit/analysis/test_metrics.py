@@ -282,7 +282,7 @@ def long_answer(samples, thresholds):
 
 def test_a_plugin_file_is_treated_like_the_built_in_ones(tmp_path: Path) -> None:
     from ai_dev_tools.benchmark.analysis.comparison import compare
-    from ai_dev_tools.benchmark.analysis.ledger import check_samples
+    from ai_dev_tools.benchmark.analysis.validity_table import check_samples
 
     path = tmp_path / "mine.py"
     path.write_text(GOOD)

@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 
 from ai_dev_tools.benchmark.analysis.comparison import compare
-from ai_dev_tools.benchmark.analysis.ledger import check_samples
 from ai_dev_tools.benchmark.analysis.metrics import compute_metrics
 from ai_dev_tools.benchmark.analysis.samples import Samples
+from ai_dev_tools.benchmark.analysis.validity_table import check_samples
 from ai_dev_tools.benchmark.comparison import write_batch_report, write_comparison
 from ai_dev_tools.benchmark.comparison.gate import judge_gate, parse_metrics
 from ai_dev_tools.benchmark.comparison.run import Run

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ai_dev_tools.benchmark.analysis import claim_status, measuring, quality, tool_failures, verdicts
+from ai_dev_tools.benchmark.analysis import claim_measurements, claim_status, quality, tool_failures, verdicts
 from ai_dev_tools.benchmark.analysis.reasons import (
     COLUMNS,
     SENTENCES,
@@ -98,7 +98,7 @@ def test_values_that_are_not_texts_by_name_are_refused(broken: str) -> None:
 
 def test_every_reason_that_is_given_has_the_values_of_its_sentence() -> None:
     given = set()
-    for module in (claim_status, measuring, quality, tool_failures, verdicts):
+    for module in (claim_status, claim_measurements, quality, tool_failures, verdicts):
         for node in ast.walk(ast.parse(inspect.getsource(module))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "reason":
                 code, values = node.args[0], [each.arg for each in node.keywords]

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from ai_dev_tools.benchmark.analysis.comparison import compare
-from ai_dev_tools.benchmark.analysis.ledger import check_samples, summarise
 from ai_dev_tools.benchmark.analysis.samples import Samples
 from ai_dev_tools.benchmark.analysis.validity import ValidityThresholds
+from ai_dev_tools.benchmark.analysis.validity_table import check_samples, summarise
 from ai_dev_tools.benchmark.config.parsing import parse
 from ai_dev_tools.benchmark.errors import ConfigurationErrors
 from ai_dev_tools.benchmark.plugins import CHECKS

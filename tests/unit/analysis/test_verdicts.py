@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ai_dev_tools.benchmark.analysis.claims import plan_in_force
 from ai_dev_tools.benchmark.analysis.comparison import compare
 from ai_dev_tools.benchmark.analysis.decomposition import break_even, decompose, efficiency_change
+from ai_dev_tools.benchmark.analysis.plan_in_force import plan_in_force
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.analysis.verdicts import WORDS, enough_resamples
 from ai_dev_tools.benchmark.records.plan import RULES, DeclaredPlan

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from ai_dev_tools.benchmark._util.clock import duration
-from ai_dev_tools.benchmark.endpoints.metering import Meter
 from ai_dev_tools.benchmark.endpoints.ollama_client import OllamaClient
+from ai_dev_tools.benchmark.endpoints.resource_use import Meter
 from ai_dev_tools.benchmark.errors import OverloadedError
 from ai_dev_tools.benchmark.execution import request as measure
 from ai_dev_tools.benchmark.execution.recording import sample_of

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from ai_dev_tools.benchmark.endpoints import metering
-from ai_dev_tools.benchmark.endpoints.metering import Meter
+from ai_dev_tools.benchmark.endpoints import resource_use
+from ai_dev_tools.benchmark.endpoints.resource_use import Meter
 from ai_dev_tools.benchmark.errors import ConfigurationError, OverloadedError
 from ai_dev_tools.benchmark.prompts.episodes import ArmDesign
 from ai_dev_tools.benchmark.records.agent_program import AgentProgram
@@ -64,7 +64,7 @@ def test_nothing_is_asked_twice_and_another_version_is_another_agent(bench: Benc
 def test_what_it_computes_itself_does_not_disturb_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """As measured from outside, an agent is just another program that uses the machine, which is said to work for 1 s."""
     worked, plain = itertools.count(100.0), Meter.__init__
-    monkeypatch.setattr(metering, "_busy_s", lambda: next(worked))
+    monkeypatch.setattr(resource_use, "_busy_s", lambda: next(worked))
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as server:
         monkeypatch.setattr(Meter, "__init__", lambda self, pid: plain(self, server.pid))
         (sample,) = run(bench, "compute+ask+answer", cases=["one"], samples=1)

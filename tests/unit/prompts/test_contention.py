@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 
 from ai_dev_tools.benchmark.analysis.flatten import sample_row
-from ai_dev_tools.benchmark.analysis.ledger import check_samples
 from ai_dev_tools.benchmark.analysis.samples import Samples
-from ai_dev_tools.benchmark.endpoints.metering import is_disturbed
+from ai_dev_tools.benchmark.analysis.validity_table import check_samples
+from ai_dev_tools.benchmark.endpoints.resource_use import is_disturbed
 from ai_dev_tools.benchmark.plugins import CaseInputs
 from ai_dev_tools.benchmark.prompts.approaches import build_context, find_approach
 from ai_dev_tools.benchmark.prompts.rendering import render_prompts

@@ -11,7 +11,7 @@ import pytest
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.prompts.tool_results import ToolResult, collect_contexts, read_contexts, write_contexts
 from ai_dev_tools.benchmark.prompts.tool_spec import companions, find_tools
-from ai_dev_tools.benchmark.records.unfinished import keeping
+from ai_dev_tools.benchmark.records.row_journal import keeping
 from ai_dev_tools.benchmark.tasks.loading import load_task
 from support.making import case, tool, undisturbed, write_task
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ai_dev_tools.benchmark.prompts.executed import executed_digest
+from ai_dev_tools.benchmark.prompts.program_digest import executed_digest
 from ai_dev_tools.benchmark.prompts.tool_results import ToolResult, collect_contexts
 from ai_dev_tools.benchmark.tasks.loading import load_task
 from support.making import tool, undisturbed, write_task
@@ -205,11 +205,12 @@ def test_a_real_package_installed_as_editable(tmp_path: Path) -> None:
     )  # fmt: skip
     from importlib.metadata import distribution as installed
 
-    from ai_dev_tools.benchmark.prompts import executed
+    from ai_dev_tools.benchmark.prompts import program_digest
 
     name = next(
-        (d for d in ("ai-dev-tools", "ai-dev-tools-benchmark", "ai_dev_tools") if list(executed._installed(d))), None
+        (d for d in ("ai-dev-tools", "ai-dev-tools-benchmark", "ai_dev_tools") if list(program_digest._installed(d))),
+        None,
     )
     if name is None:
         pytest.skip("the project is installed under another name")
-    assert any(Path(done.stdout.strip()).is_relative_to(folder) for folder in executed._sources(installed(name)))
+    assert any(Path(done.stdout.strip()).is_relative_to(folder) for folder in program_digest._sources(installed(name)))

@@ -21,7 +21,7 @@ from ai_dev_tools.benchmark.execution.start_block import KILLED, WORKER
 from ai_dev_tools.benchmark.prompts import write_prompts
 from ai_dev_tools.benchmark.records.sample import read_block
 from ai_dev_tools.benchmark.workflow import block_worker
-from ai_dev_tools.benchmark.workflow.surroundings import rest_between_jobs
+from ai_dev_tools.benchmark.workflow.process_setup import rest_between_jobs
 from fakes.ollama import FakeOllama
 from support.making import block, prompts
 

@@ -11,7 +11,7 @@ from snakemake.persistence import PersistenceBase
 CODE = """
 import sys
 from types import SimpleNamespace
-from ai_dev_tools.benchmark.workflow.surroundings import keep_pandas_out
+from ai_dev_tools.benchmark.workflow.process_setup import keep_pandas_out
 from snakemake.iocontainers import InputFiles, Log, OutputFiles, Params, ResourceList, Snakemake, Wildcards
 from snakemake.persistence import PersistenceBase
 

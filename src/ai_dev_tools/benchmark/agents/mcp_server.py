@@ -20,7 +20,7 @@ from ai_dev_tools.benchmark._util.lines import visible_line
 from ai_dev_tools.benchmark.agents.tool_folder import ToolFolder
 from ai_dev_tools.benchmark.errors import ToolError
 from ai_dev_tools.benchmark.prompts.containment import Contained, Limits
-from ai_dev_tools.benchmark.prompts.endings import require_success
+from ai_dev_tools.benchmark.prompts.run_failures import require_success
 from ai_dev_tools.benchmark.prompts.run_folder import last_words
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from ai_dev_tools.benchmark.agents.schemas import offered
 from ai_dev_tools.benchmark.agents.tool_actions import case_words, taken_names
 from ai_dev_tools.benchmark.agents.tool_commands import action_of
 from ai_dev_tools.benchmark.agents.tool_folder import ToolFolder, pack
-from ai_dev_tools.benchmark.endpoints.metering import is_disturbed
+from ai_dev_tools.benchmark.endpoints.resource_use import is_disturbed
 from ai_dev_tools.benchmark.errors import ConfigurationError, ToolError
 from ai_dev_tools.benchmark.prompts.agent_tools import agent_tool, require_agent
 from ai_dev_tools.benchmark.prompts.episodes import case_workspace

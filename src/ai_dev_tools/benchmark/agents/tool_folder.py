@@ -15,8 +15,8 @@ from typing import BinaryIO, Self
 from ai_dev_tools.benchmark._util.text import number
 from ai_dev_tools.benchmark.errors import ConfigurationError, ToolError
 from ai_dev_tools.benchmark.prompts.containment import Contained, Limits, choose_sandbox
-from ai_dev_tools.benchmark.prompts.endings import require_success
 from ai_dev_tools.benchmark.prompts.placeholders import filled
+from ai_dev_tools.benchmark.prompts.run_failures import require_success
 from ai_dev_tools.benchmark.prompts.run_folder import (
     RunFolder,
     Sandbox,

@@ -9,10 +9,10 @@ import numpy as np
 
 from ai_dev_tools.benchmark.analysis.bills import Bill
 from ai_dev_tools.benchmark.analysis.claim_status import ClaimStatus
-from ai_dev_tools.benchmark.analysis.claims import PlanInForce
 from ai_dev_tools.benchmark.analysis.decision_power import CostTest, fewest, ratio_found, says_saves
 from ai_dev_tools.benchmark.analysis.effects import Effect
-from ai_dev_tools.benchmark.analysis.pairs import Pairs
+from ai_dev_tools.benchmark.analysis.pair_columns import Pairs
+from ai_dev_tools.benchmark.analysis.plan_in_force import PlanInForce
 from ai_dev_tools.benchmark.analysis.power import minimal_effect
 from ai_dev_tools.benchmark.analysis.quality import Gate, gate_level
 from ai_dev_tools.benchmark.analysis.reasons import Reason, joined, reason

@@ -7,8 +7,8 @@ from typing import Literal
 
 import pandas as pd
 
-from ai_dev_tools.benchmark.analysis.claims import PlanInForce, floor_of, makes
 from ai_dev_tools.benchmark.analysis.continuity import additions, departures, foreseen, price_changes, share_requests
+from ai_dev_tools.benchmark.analysis.plan_in_force import PlanInForce, floor_of, makes
 from ai_dev_tools.benchmark.analysis.reasons import Reason, reason
 from ai_dev_tools.benchmark.records.plan import Claim, DeclaredPlan, Plan
 from ai_dev_tools.benchmark.records.prices import MONEY

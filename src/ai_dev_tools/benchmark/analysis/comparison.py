@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from ai_dev_tools.benchmark.analysis.clusters import Floats, group_means
 from ai_dev_tools.benchmark.analysis.effects import Effect, effect
 from ai_dev_tools.benchmark.analysis.money import unavailable
+from ai_dev_tools.benchmark.analysis.pair_columns import Pairs, Rows
 from ai_dev_tools.benchmark.analysis.pairing import By, pair_up
-from ai_dev_tools.benchmark.analysis.pairs import Pairs, Rows
 from ai_dev_tools.benchmark.analysis.power import minimal_effect
 from ai_dev_tools.benchmark.analysis.quality import gate_level, lower_bound
 from ai_dev_tools.benchmark.analysis.rows import Row

@@ -13,8 +13,8 @@ from ai_dev_tools.benchmark.analysis.clusters import ClusterEstimate, Ints, clus
 from ai_dev_tools.benchmark.analysis.comparison import scopes, why_no_pair
 from ai_dev_tools.benchmark.analysis.metrics import efficiency
 from ai_dev_tools.benchmark.analysis.money import PARTS, currency_of, is_priced
+from ai_dev_tools.benchmark.analysis.pair_columns import Pairs
 from ai_dev_tools.benchmark.analysis.pairing import By, Floats, pair_up
-from ai_dev_tools.benchmark.analysis.pairs import Pairs
 from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.samples import Samples, SamplesLike
 from ai_dev_tools.benchmark.analysis.samples_table import words

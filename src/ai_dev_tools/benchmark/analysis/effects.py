@@ -12,7 +12,7 @@ import numpy as np
 
 from ai_dev_tools.benchmark.analysis.bills import Bill, bill
 from ai_dev_tools.benchmark.analysis.clusters import ClusterEstimate, Floats
-from ai_dev_tools.benchmark.analysis.pairs import Pairs
+from ai_dev_tools.benchmark.analysis.pair_columns import Pairs
 from ai_dev_tools.benchmark.analysis.statistics import (
     RESAMPLES,
     Inference,

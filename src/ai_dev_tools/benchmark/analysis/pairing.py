@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ai_dev_tools.benchmark.analysis.money import has_prices, with_money
 from ai_dev_tools.benchmark.analysis.money import wasted as wasted_money
-from ai_dev_tools.benchmark.analysis.pairs import Pairs, Rows
+from ai_dev_tools.benchmark.analysis.pair_columns import Pairs, Rows
 from ai_dev_tools.benchmark.analysis.samples_table import CUT_OFF, LIMIT, LOOP, codes
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.plugins import (

@@ -13,7 +13,7 @@ import numpy as np
 from ai_dev_tools.benchmark.analysis.clusters import ClusterEstimate, integer_labels
 from ai_dev_tools.benchmark.analysis.decision_power import QualityTest
 from ai_dev_tools.benchmark.analysis.noninferiority import LossTest, shown_losses
-from ai_dev_tools.benchmark.analysis.pairs import Pairs
+from ai_dev_tools.benchmark.analysis.pair_columns import Pairs
 from ai_dev_tools.benchmark.analysis.reasons import Code, Reason, reason
 from ai_dev_tools.benchmark.analysis.statistics import infer
 from ai_dev_tools.benchmark.records.plan import QualityRule

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ai_dev_tools.benchmark.analysis.checked import CheckResult, run_checks, with_flags
+from ai_dev_tools.benchmark.analysis.check_results import CheckResult, run_checks, with_flags
 from ai_dev_tools.benchmark.analysis.pairing import costs
 from ai_dev_tools.benchmark.analysis.samples_table import levels, prepare
 from ai_dev_tools.benchmark.analysis.validity import DEFAULTS, REFERENCE

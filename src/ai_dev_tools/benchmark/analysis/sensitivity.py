@@ -11,8 +11,8 @@ from dataclasses import replace
 import pandas as pd
 
 from ai_dev_tools.benchmark.analysis.candidate import Candidate
-from ai_dev_tools.benchmark.analysis.claims import PlanInForce
-from ai_dev_tools.benchmark.analysis.gates import Gates
+from ai_dev_tools.benchmark.analysis.plan_in_force import PlanInForce
+from ai_dev_tools.benchmark.analysis.quality_gates import Gates
 from ai_dev_tools.benchmark.analysis.reasons import joined
 from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.samples_table import ALL, words

@@ -13,12 +13,12 @@ from ai_dev_tools.benchmark.analysis.comparison import compare
 from ai_dev_tools.benchmark.analysis.controls import realised_lengths
 from ai_dev_tools.benchmark.analysis.decomposition import break_even, decompose, efficiency_change
 from ai_dev_tools.benchmark.analysis.flatten import samples_table
-from ai_dev_tools.benchmark.analysis.ledger import check_samples
 from ai_dev_tools.benchmark.analysis.metrics import compute_metrics
 from ai_dev_tools.benchmark.analysis.money import unavailable, with_prices
 from ai_dev_tools.benchmark.analysis.samples import Samples
 from ai_dev_tools.benchmark.analysis.sensitivity import sensitivity
 from ai_dev_tools.benchmark.analysis.tool_failures import with_tool_failures
+from ai_dev_tools.benchmark.analysis.validity_table import check_samples
 from ai_dev_tools.benchmark.analysis.verdicts import judge, measure_claims
 from ai_dev_tools.benchmark.config.thresholds import ValidityThresholds
 from ai_dev_tools.benchmark.plugins import catalogue, only_plugins, reference_for

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ai_dev_tools.benchmark.analysis.checked import IS_REFERENCE
+from ai_dev_tools.benchmark.analysis.check_results import IS_REFERENCE
 from ai_dev_tools.benchmark.analysis.load_and_queue import late_load_s, longest_load_s, queued_s
 from ai_dev_tools.benchmark.analysis.samples_table import CUT_OFF, LOOP, codes
 from ai_dev_tools.benchmark.config.thresholds import ValidityThresholds

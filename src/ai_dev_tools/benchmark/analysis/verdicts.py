@@ -16,17 +16,17 @@ import pandas as pd
 
 from ai_dev_tools.benchmark.analysis.bills import with_floor
 from ai_dev_tools.benchmark.analysis.candidate import COLUMNS, Candidate, Check, Direction, all_reasons, verdict_row
+from ai_dev_tools.benchmark.analysis.claim_measurements import measure
 from ai_dev_tools.benchmark.analysis.claim_status import claim_status
-from ai_dev_tools.benchmark.analysis.claims import (
+from ai_dev_tools.benchmark.analysis.effects import Effect
+from ai_dev_tools.benchmark.analysis.plan_in_force import (
     PlanInForce,
     plan_in_force,
     planned_samples,
     reference_of,
 )
-from ai_dev_tools.benchmark.analysis.effects import Effect
-from ai_dev_tools.benchmark.analysis.gates import Gates
-from ai_dev_tools.benchmark.analysis.measuring import measure
 from ai_dev_tools.benchmark.analysis.quality import superiority_p
+from ai_dev_tools.benchmark.analysis.quality_gates import Gates
 from ai_dev_tools.benchmark.analysis.reasons import COLUMNS as REASON_COLUMNS
 from ai_dev_tools.benchmark.analysis.reasons import Reason, reason, reason_rows, whole_percent
 from ai_dev_tools.benchmark.analysis.rows import Row

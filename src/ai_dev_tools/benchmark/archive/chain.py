@@ -32,7 +32,7 @@ from ai_dev_tools.benchmark.archive.layout import (
     Manifest,
 )
 from ai_dev_tools.benchmark.archive.streams import Hashed
-from ai_dev_tools.benchmark.archive.yamltext import yaml_data
+from ai_dev_tools.benchmark.archive.untrusted_yaml import yaml_data
 from ai_dev_tools.benchmark.config.models import load_config
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.prompts import Prompt

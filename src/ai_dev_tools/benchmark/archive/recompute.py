@@ -15,7 +15,7 @@ from ai_dev_tools.benchmark._util.scratch import scratch_folder
 from ai_dev_tools.benchmark.archive.chain import open_parquet
 from ai_dev_tools.benchmark.archive.container import Archive, ArchiveError
 from ai_dev_tools.benchmark.archive.layout import BLOCK_NAME, CONFIG, PROMPTS_NAME, RECORDED, Manifest
-from ai_dev_tools.benchmark.archive.yamltext import yaml_data
+from ai_dev_tools.benchmark.archive.untrusted_yaml import yaml_data
 from ai_dev_tools.benchmark.config.models import Config, load_config
 from ai_dev_tools.benchmark.errors import BenchmarkError
 from ai_dev_tools.benchmark.planning.experiment import Experiment

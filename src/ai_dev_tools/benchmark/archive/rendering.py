@@ -134,7 +134,7 @@ def _same(archive: Archive, name: str, made: Path | None, manifest: Manifest, ab
     if made is None or name not in archive.members:
         return False
     if name == NOTEBOOK:
-        from ai_dev_tools.benchmark.archive.executed import is_executed
+        from ai_dev_tools.benchmark.archive.executed_notebook import is_executed
 
         return is_executed(archive.read(name), made.read_bytes(), manifest.profile, about)
     if archive.members[name].file_size != made.stat().st_size:
@@ -190,7 +190,7 @@ def made_by_own_code(settings: JsonFields, names: Iterable[str]) -> dict[str, st
 
 
 def _own(report: JsonFields, names: set[str]) -> Iterator[tuple[str, str]]:
-    from ai_dev_tools.benchmark.reporting.formats.own import output_name
+    from ai_dev_tools.benchmark.reporting.formats.custom_template import output_name
 
     if (notebook := str(report.get("notebook", paths.NOTEBOOK))) != paths.NOTEBOOK:
         yield from ((name, notebook) for name in (PAGE, NOTEBOOK))

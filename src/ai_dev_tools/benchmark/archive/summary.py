@@ -26,7 +26,7 @@ from ai_dev_tools.benchmark.archive.layout import (
     ToolFacts,
 )
 from ai_dev_tools.benchmark.archive.publication import readme, zenodo
-from ai_dev_tools.benchmark.archive.yamltext import yaml_data
+from ai_dev_tools.benchmark.archive.untrusted_yaml import yaml_data
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.about import RunAbout

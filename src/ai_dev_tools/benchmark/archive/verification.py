@@ -199,7 +199,7 @@ def _check(archive: Archive, result: Verification, intact: bool, report: bool) -
 
 def _check_made(archive: Archive, manifest: Manifest, records: Records, result: Verification, report: bool) -> None:
     """Compare what the archive made from its records (summary, report, metadata) with what is made here."""
-    from ai_dev_tools.benchmark.archive.made import check_made
+    from ai_dev_tools.benchmark.archive.derived import check_made
 
     result.program = compare_program(manifest.files)
     try:

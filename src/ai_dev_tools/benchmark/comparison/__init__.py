@@ -18,8 +18,8 @@ from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.comparison.page import write_overview
 from ai_dev_tools.benchmark.comparison.repetition import Repetition, compare_requests
 from ai_dev_tools.benchmark.comparison.run import Run
-from ai_dev_tools.benchmark.comparison.sections import differences, several
-from ai_dev_tools.benchmark.comparison.several import SeveralRuns, overall
+from ai_dev_tools.benchmark.comparison.run_set import SeveralRuns, overall
+from ai_dev_tools.benchmark.comparison.sections import differences, effects
 from ai_dev_tools.benchmark.comparison.tables import changes, shared_cases, together
 from ai_dev_tools.benchmark.config.batches import Batch
 from ai_dev_tools.benchmark.config.thresholds import ValidityThresholds
@@ -62,13 +62,13 @@ def write_comparison(
         ),
         (
             differences.changed(data),
-            several.effects(data),
+            effects.effects(data),
             differences.changes(data, changed),
             _request_by_request(repetition),
-            several.scaling(data),
-            several.quality(data),
-            several.arms(data),
-            several.failures(data),
+            effects.scaling(data),
+            effects.quality(data),
+            effects.arms(data),
+            effects.failures(data),
             _scope(cases, data.names, len(everything) - len(samples)),
         ),
     )
@@ -177,12 +177,12 @@ def write_batch_report(
         ),
         (
             _batch_verdicts(data, batch, reports),
-            several.effects(data),
-            several.scaling(data),
-            several.quality(data),
-            several.arms(data),
+            effects.effects(data),
+            effects.scaling(data),
+            effects.quality(data),
+            effects.arms(data),
             _took(data, batch),
-            several.failures(data),
+            effects.failures(data),
         ),
     )
     tables = {"Arms": data.arms, "Effects within each run": data.effects}
@@ -199,7 +199,7 @@ def _batch_verdicts(data: SeveralRuns, batch: Batch, reports: Mapping[str, str])
         "verdicts",
         "Verdicts",
         (
-            *several.run_notices(data),
+            *effects.run_notices(data),
             Verdicts(cards, "No verdict: no member of the batch made a claim that its samples can answer."),
             Links(tuple((f"Report of {profile}", place) for profile, place in reports.items())),
         ),

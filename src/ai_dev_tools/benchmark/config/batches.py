@@ -9,8 +9,8 @@ from typing import Annotated
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from ai_dev_tools.benchmark._util.json_values import JsonObject, JsonValue
+from ai_dev_tools.benchmark.config.as_written import spell
 from ai_dev_tools.benchmark.config.parsing import StrictModel, nearest, parse_settings
-from ai_dev_tools.benchmark.config.written import spell
 from ai_dev_tools.benchmark.errors import ConfigurationError
 
 

@@ -22,13 +22,13 @@ from ai_dev_tools.benchmark._util import credentials
 from ai_dev_tools.benchmark._util.addresses import Address, parse_address
 from ai_dev_tools.benchmark._util.json_values import JsonValue
 from ai_dev_tools.benchmark.config.agent import AgentSettings
+from ai_dev_tools.benchmark.config.as_written import as_list as as_list
 from ai_dev_tools.benchmark.config.batches import Batch
 from ai_dev_tools.benchmark.config.parsing import PathSafe, StrictModel, nearest, parse_settings
 from ai_dev_tools.benchmark.config.prices import BudgetAmount, Prices, check_prices
 from ai_dev_tools.benchmark.config.thresholds import Amount as Amount
 from ai_dev_tools.benchmark.config.thresholds import Share as Share
 from ai_dev_tools.benchmark.config.thresholds import ValidityThresholds as ValidityThresholds
-from ai_dev_tools.benchmark.config.written import as_list as as_list
 from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
 from ai_dev_tools.benchmark.plugins import DEFAULT_APPROACHES, ENDPOINT_KINDS, SHIPPED_ENDPOINT_KINDS
 from ai_dev_tools.benchmark.records.block import Think

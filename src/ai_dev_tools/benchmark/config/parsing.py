@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from ai_dev_tools.benchmark._util.json_values import JsonObject, JsonValue
 from ai_dev_tools.benchmark._util.text import nearest as nearest
-from ai_dev_tools.benchmark.config import written
+from ai_dev_tools.benchmark.config.as_written import UnclearNumber, as_written, load
 from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
 from ai_dev_tools.benchmark.records.names import checked
 from ai_dev_tools.benchmark.records.prices import CURRENCY_FORM
@@ -68,7 +68,7 @@ def read_settings(path: Path) -> JsonObject:
     Raises:
         ConfigurationError: as `read_yaml`, or the content is not a mapping.
     """
-    data = read_yaml(path, written.load)
+    data = read_yaml(path, load)
     if not isinstance(data, dict | None):
         raise ConfigurationError(f"{path}: expected a mapping of settings, found {type(data).__name__}")
     return data or {}
@@ -91,8 +91,8 @@ def parse_settings(model: type[M], data: object, where: str) -> M:
         ConfigurationErrors: one line per mistake, each starting with `where` and the field.
     """
     try:
-        return parse(model, written.as_written(model, data) if isinstance(data, Mapping) else data, where)
-    except written.UnclearNumber as error:
+        return parse(model, as_written(model, data) if isinstance(data, Mapping) else data, where)
+    except UnclearNumber as error:
         raise ConfigurationError(f"{where}: {error}") from None
 
 

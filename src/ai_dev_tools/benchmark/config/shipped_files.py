@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ai_dev_tools.benchmark._util.json_values import list_in
+from ai_dev_tools.benchmark.config.as_written import as_list
 from ai_dev_tools.benchmark.config.sources import load_settings
-from ai_dev_tools.benchmark.config.written import as_list
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.records import paths
 

@@ -167,7 +167,7 @@ def parse_overrides(pairs: Sequence[str]) -> JsonObject:
     """
     import re
 
-    from ai_dev_tools.benchmark.config.written import parse_value
+    from ai_dev_tools.benchmark.config.as_written import parse_value
 
     found: JsonObject = {}
     for pair in pairs:

@@ -12,8 +12,8 @@ from contextlib import closing
 from ai_dev_tools.benchmark._util.clock import duration
 from ai_dev_tools.benchmark.endpoints import ReadyEndpoint, open_endpoint
 from ai_dev_tools.benchmark.endpoints.chat import Accepted
-from ai_dev_tools.benchmark.endpoints.metering import Meter
 from ai_dev_tools.benchmark.endpoints.pacing import Pace
+from ai_dev_tools.benchmark.endpoints.resource_use import Meter
 from ai_dev_tools.benchmark.errors import LARGER_BUDGET, BudgetReached, EndpointConnectionError
 from ai_dev_tools.benchmark.execution import slots
 from ai_dev_tools.benchmark.execution.block_work import Log, Work, ask_again, find_missing, require_scores, retryable

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from ai_dev_tools.benchmark.endpoints.metering import is_disturbed
+from ai_dev_tools.benchmark.endpoints.resource_use import is_disturbed
 from ai_dev_tools.benchmark.errors import ASKED_AGAIN, ConfigurationError
 from ai_dev_tools.benchmark.execution.budget import BudgetAccount
 from ai_dev_tools.benchmark.execution.recording import score_of, unasked

@@ -9,7 +9,7 @@ from ai_dev_tools.benchmark._util.clock import utc_stamp
 from ai_dev_tools.benchmark._util.json_values import JsonValue
 from ai_dev_tools.benchmark.agents.episode import Played
 from ai_dev_tools.benchmark.endpoints.chat import Reply
-from ai_dev_tools.benchmark.endpoints.readings import Readings, readings, rounded
+from ai_dev_tools.benchmark.endpoints.server_counts import Readings, readings, rounded
 from ai_dev_tools.benchmark.errors import RequestTimeoutError
 from ai_dev_tools.benchmark.execution.request import Asked, digest_of
 from ai_dev_tools.benchmark.prompts import Prompt

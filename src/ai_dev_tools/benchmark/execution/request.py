@@ -11,9 +11,9 @@ from ai_dev_tools.benchmark._util.clock import utc_stamp
 from ai_dev_tools.benchmark.agents.builtin import TALKS
 from ai_dev_tools.benchmark.agents.episode import Ask, Case, Played, play
 from ai_dev_tools.benchmark.endpoints.chat import Chat, ChatClient, Reply
-from ai_dev_tools.benchmark.endpoints.metering import Meter
 from ai_dev_tools.benchmark.endpoints.pacing import MOST_WAIT_S
-from ai_dev_tools.benchmark.endpoints.readings import seconds_of
+from ai_dev_tools.benchmark.endpoints.resource_use import Meter
+from ai_dev_tools.benchmark.endpoints.server_counts import seconds_of
 from ai_dev_tools.benchmark.errors import BenchmarkError, NoTurnError, OverloadedError, RequestTimeoutError
 from ai_dev_tools.benchmark.prompts import Prompt
 from ai_dev_tools.benchmark.records.block import Block, PlannedRequest, nonce, request_digest, request_options

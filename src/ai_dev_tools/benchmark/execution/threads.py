@@ -10,8 +10,8 @@ from ai_dev_tools.benchmark.agents.episode import WrongSetUp
 from ai_dev_tools.benchmark.endpoints import ReadyEndpoint
 from ai_dev_tools.benchmark.endpoints.chat import Accepted, ChatClient
 from ai_dev_tools.benchmark.endpoints.dialects import dialect
-from ai_dev_tools.benchmark.endpoints.metering import Meter
 from ai_dev_tools.benchmark.endpoints.pacing import Pace
+from ai_dev_tools.benchmark.endpoints.resource_use import Meter
 from ai_dev_tools.benchmark.errors import BenchmarkError, BudgetReached, EndpointConnectionError, NoTurnError
 from ai_dev_tools.benchmark.execution.block_work import Work
 from ai_dev_tools.benchmark.execution.progress import BlockProgress

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ai_dev_tools.benchmark._util.text import plural
-from ai_dev_tools.benchmark.analysis.claims import floor_of
+from ai_dev_tools.benchmark.analysis.plan_in_force import floor_of
 from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.samples import Samples
 from ai_dev_tools.benchmark.planning.planner import Target, plan

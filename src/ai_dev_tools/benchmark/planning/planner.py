@@ -14,11 +14,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import special
 
-from ai_dev_tools.benchmark.analysis.claims import CONTROLS
 from ai_dev_tools.benchmark.analysis.clusters import Floats
 from ai_dev_tools.benchmark.analysis.decision_power import CostTest, QualityTest, fewest, ratio_found, says_saves
 from ai_dev_tools.benchmark.analysis.money import is_priced
 from ai_dev_tools.benchmark.analysis.pairing import FLOOR, pair_up
+from ai_dev_tools.benchmark.analysis.plan_in_force import CONTROLS
 from ai_dev_tools.benchmark.analysis.quality import estimate_differences, gate_level
 from ai_dev_tools.benchmark.analysis.samples import Samples, SamplesLike
 from ai_dev_tools.benchmark.analysis.samples_table import levels, words

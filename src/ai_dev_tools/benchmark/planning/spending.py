@@ -17,7 +17,7 @@ from ai_dev_tools.benchmark.execution.budget import spent_so_far
 from ai_dev_tools.benchmark.planning.estimate import stored
 from ai_dev_tools.benchmark.planning.experiment import Experiment
 from ai_dev_tools.benchmark.planning.history import History
-from ai_dev_tools.benchmark.planning.misfits import known_rows
+from ai_dev_tools.benchmark.planning.prompt_fit import known_rows
 from ai_dev_tools.benchmark.plugins import is_agent
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.prices import Rates, money

@@ -6,8 +6,8 @@ import os
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.prompts.agent_section import AgentSection
-from ai_dev_tools.benchmark.prompts.executed import executed_digest
 from ai_dev_tools.benchmark.prompts.placeholders import filled, names_in
+from ai_dev_tools.benchmark.prompts.program_digest import executed_digest
 from ai_dev_tools.benchmark.prompts.run_folder import SandboxSetting
 from ai_dev_tools.benchmark.prompts.tool_spec import ToolSpec, places_of
 from ai_dev_tools.benchmark.prompts.tools import found_argv, installed_version, is_installed

@@ -23,8 +23,8 @@ from typing import IO, BinaryIO, Literal
 
 import msgspec
 
-from ai_dev_tools.benchmark._util.own_programs import OwnProgram
 from ai_dev_tools.benchmark._util.processes import ended_within, last_line
+from ai_dev_tools.benchmark._util.supervised_cpu import OwnProgram
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.prompts import bubblewrap, supervisor
 from ai_dev_tools.benchmark.prompts.run_folder import (

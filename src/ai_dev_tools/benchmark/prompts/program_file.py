@@ -15,8 +15,8 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from ai_dev_tools.benchmark._util.text import visible
+from ai_dev_tools.benchmark.config.as_written import as_list
 from ai_dev_tools.benchmark.config.parsing import PathSafe, StrictModel, nearest, parse, read_yaml
-from ai_dev_tools.benchmark.config.written import as_list
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.plugins import AGENT, AGENT_PREFIX
 from ai_dev_tools.benchmark.prompts.placeholders import check_words, filled

@@ -13,8 +13,8 @@ import msgspec
 
 from ai_dev_tools.benchmark.records.agent_tool import AgentTool
 from ai_dev_tools.benchmark.records.episode import Action
+from ai_dev_tools.benchmark.records.row_journal import read_rows
 from ai_dev_tools.benchmark.records.sample import write_atomically
-from ai_dev_tools.benchmark.records.unfinished import read_rows
 
 
 class PreparedTool(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True, kw_only=True):

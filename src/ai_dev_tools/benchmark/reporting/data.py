@@ -12,8 +12,8 @@ import msgspec
 import pandas as pd
 
 from ai_dev_tools.benchmark._util.text import Number, is_missing
-from ai_dev_tools.benchmark.analysis.claims import CONTROLS, floor_of
 from ai_dev_tools.benchmark.analysis.money import currency_of, is_priced
+from ai_dev_tools.benchmark.analysis.plan_in_force import CONTROLS, floor_of
 from ai_dev_tools.benchmark.analysis.reasons import KEY, Key, Reason, earlier_reasons, reasons_by_verdict
 from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.rows import records as records

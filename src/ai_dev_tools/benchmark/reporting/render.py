@@ -32,7 +32,7 @@ from ai_dev_tools.benchmark.reporting.build import SCHEMA_VERSION, build_report
 from ai_dev_tools.benchmark.reporting.data import RunData, read_run
 from ai_dev_tools.benchmark.reporting.document import Page, Report, Section, Table, Verdicts
 from ai_dev_tools.benchmark.reporting.figures.pictures import figure_csv
-from ai_dev_tools.benchmark.reporting.formats import badge, console, html, junit, markdown, own, structured
+from ai_dev_tools.benchmark.reporting.formats import badge, console, custom_template, html, junit, markdown, structured
 from ai_dev_tools.benchmark.reporting.machine import Made
 from ai_dev_tools.benchmark.reporting.notebook import PLUGINS, OpenReport, executed, only_shows, shown, tags
 
@@ -132,7 +132,10 @@ def _write_texts(report: Report, data: RunData, inputs: Inputs, folder: Path, fi
         "report.csv": structured.render_csv(report),
         "report.txt": console.render(report, content),
         "report.xml": junit.render(report),
-        **{own.output_name(path): own.render(path, report, content, data) for path in inputs.templates},
+        **{
+            custom_template.output_name(path): custom_template.render(path, report, content, data)
+            for path in inputs.templates
+        },
         **{f"badges/{name}": badge.render(verdict) for name, verdict in badge.file_names(report.verdicts)},
         **{f"tables/{name}.csv": text for name, text in structured.csv_tables(report).items()},
         **{f"tables/{name}.html": text for name, text in table_pages(report).items()},

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ai_dev_tools.benchmark._util import remembered
+from ai_dev_tools.benchmark._util import start_cache
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -92,13 +92,13 @@ def _known_or(source: str, values: list[Mapping[str, object] | None], most_bytes
     Good results are remembered, because a process for each would slow down every start of Snakemake.
     """
     environment = template_environment()  # made here, or every child would import Jinja2
-    key = remembered.key_of("template", _version(), source, values, most_bytes)
-    if isinstance(known := remembered.recall(key), list):
+    key = start_cache.key_of("template", _version(), source, values, most_bytes)
+    if isinstance(known := start_cache.recall(key), list):
         return list(known)
     made = run_isolated(lambda: _each(environment, source, values, most_bytes))
     good = [rendered for rendered in made if isinstance(rendered, str)]
     if len(good) == len(made):
-        remembered.keep(key, good)
+        start_cache.keep(key, good)
     return made
 
 

@@ -14,12 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from ai_dev_tools.benchmark._util import remembered
+from ai_dev_tools.benchmark._util import start_cache
 from ai_dev_tools.benchmark._util.json_values import JsonObject, JsonValue
 from ai_dev_tools.benchmark.agents.sandbox import agent_sandbox
+from ai_dev_tools.benchmark.config.as_written import spell
 from ai_dev_tools.benchmark.config.models import ExecutionMode, load_config
 from ai_dev_tools.benchmark.config.shipped_files import own_or_shipped
-from ai_dev_tools.benchmark.config.written import spell
 from ai_dev_tools.benchmark.endpoints.embedded.catalogue import require_servable
 from ai_dev_tools.benchmark.execution.job import RUN_PID
 from ai_dev_tools.benchmark.execution.start_block import WORKER
@@ -35,13 +35,13 @@ from ai_dev_tools.benchmark.prompts.tools import installed_version
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.about import RunAbout
 from ai_dev_tools.benchmark.tasks.corpora import Corpus, load_corpora
-from ai_dev_tools.benchmark.workflow import block_worker, surroundings
-from ai_dev_tools.benchmark.workflow.call import ends_in_lines, read_call
+from ai_dev_tools.benchmark.workflow import block_worker, process_setup
+from ai_dev_tools.benchmark.workflow.call_settings import ends_in_lines, read_call
 from ai_dev_tools.benchmark.workflow.downloads import Downloads
 from ai_dev_tools.benchmark.workflow.known_names import KnownNames, Wildcards, for_job
 from ai_dev_tools.benchmark.workflow.preflight import require_servers
 from ai_dev_tools.benchmark.workflow.run_lock import clear_stale_lock
-from ai_dev_tools.benchmark.workflow.several import Several
+from ai_dev_tools.benchmark.workflow.run_sets import Several
 from ai_dev_tools.benchmark.workflow.tool_runs import ToolRuns
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Flow:
         self._workflow, self._started = workflow, time.time()
         self.call = read_call(config, workflow)
         if workflow.is_main_process:
-            remembered.keep_in(Path(".snakemake") / "remembered.json")
+            start_cache.keep_in(Path(".snakemake") / "remembered.json")
         self.experiment: Experiment = open_experiment(load_config(self.call.settings), Path.cwd(), self.call.home)
         self.config = self.experiment.config
         self.profile, self.source = self.experiment.run, self.experiment.source
@@ -87,10 +87,10 @@ class Flow:
         self.blocks_at_once = 1 if sequential else self.config.max_concurrent_batches
         self._servers = sorted({s for name in self.config.profiles for s in self.experiment.servers(name).values()})
         self._answer_by_name()
-        logging.getLogger("snakemake.logging").addFilter(surroundings.shorten)
-        surroundings.prepare_environment()
+        logging.getLogger("snakemake.logging").addFilter(process_setup.shorten)
+        process_setup.prepare_environment()
         if not self.call.is_module:
-            surroundings.keep_pandas_out()
+            process_setup.keep_pandas_out()
         self._limit("measuring", self.blocks_at_once)
         for number in range(len(self._servers)):
             self._limit(f"server_{number}", 1)
@@ -132,7 +132,7 @@ class Flow:
         if self.source != "samples":
             for tag, weights in self.experiment.weights(self.profile).items():
                 require_servable(tag, weights, Path())
-        surroundings.require_writable(Path(paths.LOGS).parent)
+        process_setup.require_writable(Path(paths.LOGS).parent)
         clear_stale_lock(Path(".snakemake"))
 
     def _limit(self, resource: str, most: int) -> None:
@@ -294,24 +294,24 @@ class Flow:
 
     def offer_worker(self) -> None:
         """Have one process do the imports of all blocks that this run asks, and Snakemake's rest while they measure."""
-        surroundings.rest_between_jobs(self._workflow)
+        process_setup.rest_between_jobs(self._workflow)
         block_worker.offer_worker(self._workflow, Path(".snakemake"))
 
     def report_success(self) -> None:
         """What is said when all went well."""
-        from ai_dev_tools.benchmark.workflow import endings  # 0.1 s that no other start of Snakemake pays
+        from ai_dev_tools.benchmark.workflow import final_message  # 0.1 s that no other start of Snakemake pays
 
-        endings.report_result(self.profile, self.config.output_format, self._started)
-        endings.cancel_timers()
+        final_message.report_result(self.profile, self.config.output_format, self._started)
+        final_message.cancel_timers()
 
     def report_failure(self) -> None:
         """What is said when something failed."""
-        from ai_dev_tools.benchmark.workflow import endings  # as above
+        from ai_dev_tools.benchmark.workflow import final_message  # as above
 
         failed = {job.rule.name for job in self._workflow.dag.needrun_jobs()}
         if not failed or failed - {*LOOKING_RULES}:
-            endings.report_failure(self.profile, self._started)
-        endings.cancel_timers()
+            final_message.report_failure(self.profile, self._started)
+        final_message.cancel_timers()
 
 
 def _plugin_files(plugins: Iterable[LoadedPlugin]) -> list[str]:

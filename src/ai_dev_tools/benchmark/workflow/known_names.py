@@ -15,7 +15,7 @@ from ai_dev_tools.benchmark.planning.experiment import Experiment
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.tasks.corpora import Corpus, find_corpus
 from ai_dev_tools.benchmark.tasks.loading import check_names
-from ai_dev_tools.benchmark.workflow.call import ends_in_lines
+from ai_dev_tools.benchmark.workflow.call_settings import ends_in_lines
 
 
 class Wildcards(Protocol):

@@ -21,8 +21,8 @@ from ai_dev_tools.benchmark.endpoints.embedded.catalogue import Weights, require
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, ConfigurationErrors
 from ai_dev_tools.benchmark.planning.disclosure import destinations
 from ai_dev_tools.benchmark.planning.experiment import Experiment
-from ai_dev_tools.benchmark.planning.misfits import misfits
 from ai_dev_tools.benchmark.planning.opening import open_experiment
+from ai_dev_tools.benchmark.planning.prompt_fit import misfits
 from ai_dev_tools.benchmark.planning.unused_settings import unused_settings
 from ai_dev_tools.benchmark.prompts.rendering import baseline_rows
 from ai_dev_tools.benchmark.prompts.sizes import refuse_wrong_sizes, size_problem
@@ -32,7 +32,7 @@ from ai_dev_tools.benchmark.records.endpoint_spec import is_url
 from ai_dev_tools.benchmark.tasks.corpora import find_corpus, load_corpora
 from ai_dev_tools.benchmark.tasks.loading import Task
 from ai_dev_tools.benchmark.tasks.workspaces import Workspaces, workspace_problem
-from ai_dev_tools.benchmark.workflow.where_set import where_to_correct
+from ai_dev_tools.benchmark.workflow.setting_location import where_to_correct
 
 MIN_FREE_GB = 1.0
 """Below this, a run may not be able to keep its samples."""

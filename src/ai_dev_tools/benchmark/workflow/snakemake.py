@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 
 from ai_dev_tools.benchmark._util.processes import signal_group
-from ai_dev_tools.benchmark.config.written import spell
+from ai_dev_tools.benchmark.config.as_written import spell
 
 GRACE_S = {signal.SIGINT: 20.0, signal.SIGTERM: 5.0}
 """Seconds that a run gets to end after each signal; then it is killed."""

@@ -15,7 +15,7 @@ from ai_dev_tools.benchmark.prompts.tool_spec import companions, load_tool
 from ai_dev_tools.benchmark.prompts.tools import installed_version, tool_digest
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.prepared import read_prepared
-from ai_dev_tools.benchmark.workflow.asked import asked_cases, note_call
+from ai_dev_tools.benchmark.workflow.call_targets import asked_cases, note_call
 from ai_dev_tools.benchmark.workflow.known_names import KnownNames, Wildcards, for_job
 
 if TYPE_CHECKING:

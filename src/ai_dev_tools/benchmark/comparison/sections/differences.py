@@ -8,8 +8,8 @@ from ai_dev_tools.benchmark._util.text import MISSING, is_missing, listing, numb
 from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.comparison.run import Run
-from ai_dev_tools.benchmark.comparison.sections.several import forest_rows, ratio_in_words, run_notices
-from ai_dev_tools.benchmark.comparison.several import SeveralRuns, overall
+from ai_dev_tools.benchmark.comparison.run_set import SeveralRuns, overall
+from ai_dev_tools.benchmark.comparison.sections.effects import forest_rows, ratio_in_words, run_notices
 from ai_dev_tools.benchmark.records.prices import MONEY
 from ai_dev_tools.benchmark.reporting.data import RunData, records
 from ai_dev_tools.benchmark.reporting.document import Block, Column, Figure, Notice, Prose, Section, Table

@@ -26,7 +26,7 @@ from ai_dev_tools.benchmark.reporting.figures.drawing import (
     short_label,
     show_legend,
 )
-from ai_dev_tools.benchmark.reporting.figures.tips import breakeven_tip, hover, scaling_tip
+from ai_dev_tools.benchmark.reporting.figures.tooltips import breakeven_tip, hover, scaling_tip
 
 TICK_GAP = 0.09
 """Least distance of two labels on the axis of model sizes, as a share of its length."""

@@ -23,7 +23,7 @@ from ai_dev_tools.benchmark.reporting.figures.drawing import (
     show_grid,
     show_legend,
 )
-from ai_dev_tools.benchmark.reporting.figures.tips import MOST_TIPS, ecdf_tip, hover, strip_tip, timeline_tip, tip
+from ai_dev_tools.benchmark.reporting.figures.tooltips import MOST_TIPS, ecdf_tip, hover, strip_tip, timeline_tip, tip
 
 
 @plot("ecdf")

@@ -29,7 +29,7 @@ from ai_dev_tools.benchmark.analysis.clusters import Floats
 from ai_dev_tools.benchmark.plugins import PLOTS, plot
 from ai_dev_tools.benchmark.prompts.approaches import APPROACHES
 from ai_dev_tools.benchmark.reporting.document import PlotOptions
-from ai_dev_tools.benchmark.reporting.figures.tips import TITLE, with_tips
+from ai_dev_tools.benchmark.reporting.figures.tooltips import TITLE, with_tips
 
 __all__ = ["plot"]
 WIDTH = 10.6

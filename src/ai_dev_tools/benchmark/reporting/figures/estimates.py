@@ -24,7 +24,7 @@ from ai_dev_tools.benchmark.reporting.figures.drawing import (
     show_grid,
     show_legend,
 )
-from ai_dev_tools.benchmark.reporting.figures.tips import (
+from ai_dev_tools.benchmark.reporting.figures.tooltips import (
     UNSEEN,
     Row,
     dots_tip,

@@ -6,9 +6,9 @@ import shlex
 from collections.abc import Mapping, Sequence
 
 from ai_dev_tools.benchmark._util.text import is_missing, listing, number
-from ai_dev_tools.benchmark.analysis.claims import floor_of
+from ai_dev_tools.benchmark.analysis.plan_in_force import floor_of
 from ai_dev_tools.benchmark.analysis.rows import Row
-from ai_dev_tools.benchmark.config.written import spell
+from ai_dev_tools.benchmark.config.as_written import spell
 from ai_dev_tools.benchmark.plugins import is_agent, what_a_claim_needs
 from ai_dev_tools.benchmark.records.model_size import parameters, recorded_size
 from ai_dev_tools.benchmark.reporting.data import RunData

@@ -11,9 +11,9 @@ import pandas as pd
 from ai_dev_tools.benchmark._util.clock import busy_seconds
 from ai_dev_tools.benchmark._util.text import listing, number, plural, shorten, visible
 from ai_dev_tools.benchmark.analysis.clusters import Floats
-from ai_dev_tools.benchmark.analysis.ledger import summarise
 from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.samples_table import ALL, CUT_OFF
+from ai_dev_tools.benchmark.analysis.validity_table import summarise
 from ai_dev_tools.benchmark.errors import ASKED_AGAIN
 from ai_dev_tools.benchmark.plugins import is_agent
 from ai_dev_tools.benchmark.reporting.data import RunData, plain_float, records, settles_nothing

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ai_dev_tools.benchmark.analysis.checked import categorical
+from ai_dev_tools.benchmark.analysis.check_results import categorical
 from ai_dev_tools.benchmark.analysis.samples import Samples, SamplesLike
 from ai_dev_tools.benchmark.analysis.samples_table import words
 from ai_dev_tools.benchmark.plugins import CHECKS

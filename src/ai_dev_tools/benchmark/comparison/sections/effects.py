@@ -8,7 +8,7 @@ import pandas as pd
 
 from ai_dev_tools.benchmark._util.text import is_missing, listing, number, plural, ratio_axis
 from ai_dev_tools.benchmark.analysis.rows import Row
-from ai_dev_tools.benchmark.comparison.several import SeveralRuns
+from ai_dev_tools.benchmark.comparison.run_set import SeveralRuns
 from ai_dev_tools.benchmark.reporting.data import is_claimed, plain_float, records
 from ai_dev_tools.benchmark.reporting.document import Block, Column, Figure, Notice, Prose, Section, Table
 from ai_dev_tools.benchmark.reporting.sections.columns import (

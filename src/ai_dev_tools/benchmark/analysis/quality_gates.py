@@ -6,11 +6,11 @@ from functools import cached_property
 
 import pandas as pd
 
-from ai_dev_tools.benchmark.analysis.claims import PlanInForce, floor_of
 from ai_dev_tools.benchmark.analysis.controls import COMPARABLE
 from ai_dev_tools.benchmark.analysis.money import is_priced
+from ai_dev_tools.benchmark.analysis.pair_columns import Pairs
 from ai_dev_tools.benchmark.analysis.pairing import pair_up
-from ai_dev_tools.benchmark.analysis.pairs import Pairs
+from ai_dev_tools.benchmark.analysis.plan_in_force import PlanInForce, floor_of
 from ai_dev_tools.benchmark.analysis.quality import ClaimQuality, Gate, claim_quality, gate_level, quality_gate
 from ai_dev_tools.benchmark.analysis.samples_table import ALL, levels
 from ai_dev_tools.benchmark.records.plan import Claim, QualityRule

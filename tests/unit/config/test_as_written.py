@@ -12,11 +12,11 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from ai_dev_tools.benchmark.config.as_written import as_list, parse_value, scalar, spell
 from ai_dev_tools.benchmark.config.batches import find_batches
 from ai_dev_tools.benchmark.config.models import Config, load_config
 from ai_dev_tools.benchmark.config.parsing import parse_settings, read_settings
 from ai_dev_tools.benchmark.config.sources import parse_overrides
-from ai_dev_tools.benchmark.config.written import as_list, parse_value, scalar, spell
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.prompts.tool_spec import load_tool
 from ai_dev_tools.benchmark.runner import BenchmarkRunner

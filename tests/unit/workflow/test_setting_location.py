@@ -10,7 +10,7 @@ import yaml
 
 from ai_dev_tools.benchmark.config.sources import merge
 from ai_dev_tools.benchmark.workflow.preflight import validate
-from ai_dev_tools.benchmark.workflow.where_set import where_to_correct
+from ai_dev_tools.benchmark.workflow.setting_location import where_to_correct
 from support.repository import ROOT
 
 SETTINGS: dict[str, Any] = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())

@@ -16,9 +16,9 @@ from typing import Any
 import psutil
 import pytest
 
-from ai_dev_tools.benchmark._util import own_programs
-from ai_dev_tools.benchmark.endpoints import EndpointSpec, ReadyEndpoint, endpoint_kind, metering
-from ai_dev_tools.benchmark.endpoints.metering import Meter
+from ai_dev_tools.benchmark._util import supervised_cpu
+from ai_dev_tools.benchmark.endpoints import EndpointSpec, ReadyEndpoint, endpoint_kind, resource_use
+from ai_dev_tools.benchmark.endpoints.resource_use import Meter
 from ai_dev_tools.benchmark.execution import run_block
 from ai_dev_tools.benchmark.prompts.containment import Contained, Limits, bubblewrap_problem
 from ai_dev_tools.benchmark.prompts.run_folder import fresh_run_folder, tool_environment
@@ -222,13 +222,13 @@ def program(folder: Path, sandbox: Any) -> Iterator[tuple[Contained, float]]:
 def test_what_a_program_of_ours_uses_is_counted_while_it_runs_and_once_when_it_has_ended(
     tmp_path: Path, sandbox: Any
 ) -> None:
-    before = own_programs.used_s()
+    before = supervised_cpu.used_s()
     with program(tmp_path, sandbox) as (contained, used):
-        running = own_programs.used_s() - before
+        running = supervised_cpu.used_s() - before
         contained.close()
-        ended = own_programs.used_s() - before
+        ended = supervised_cpu.used_s() - before
     assert 0.9 * used <= running <= ended < 1.9 * used, "all of it, and not twice"
-    assert own_programs.used_s() - before == ended
+    assert supervised_cpu.used_s() - before == ended
 
 
 @pytest.mark.parametrize("sandbox", SANDBOXES)
@@ -237,7 +237,7 @@ def test_the_work_of_a_tool_that_still_runs_is_not_that_of_other_programs(
 ) -> None:
     """As beside an MCP server of another episode; the machine is said to have worked for one second in all."""
     worked = iter([100.0, 101.0])
-    monkeypatch.setattr(metering, "_busy_s", lambda: next(worked))
+    monkeypatch.setattr(resource_use, "_busy_s", lambda: next(worked))
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as idle:
         meter = Meter(idle.pid)
         with ExitStack() as opened:

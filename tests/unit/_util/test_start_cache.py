@@ -11,23 +11,23 @@ from types import SimpleNamespace
 
 import pytest
 
-from ai_dev_tools.benchmark._util import remembered
-from ai_dev_tools.benchmark.prompts import executed
-from ai_dev_tools.benchmark.prompts.executed import content_hash
+from ai_dev_tools.benchmark._util import start_cache
+from ai_dev_tools.benchmark.prompts import program_digest
+from ai_dev_tools.benchmark.prompts.program_digest import content_hash
 from ai_dev_tools.benchmark.tasks import templating
 from ai_dev_tools.benchmark.tasks.templating import Failed, render_each, template_problem
 
 
 @pytest.fixture
 def memory(tmp_path: Path) -> Iterator[Path]:
-    remembered.keep_in(tmp_path / "remembered.json")
+    start_cache.keep_in(tmp_path / "remembered.json")
     yield tmp_path / "remembered.json"
-    remembered.forget()
+    start_cache.forget()
 
 
 def next_start(memory: Path) -> None:
-    remembered.forget()
-    remembered.keep_in(memory)
+    start_cache.forget()
+    start_cache.keep_in(memory)
 
 
 @pytest.fixture
@@ -40,51 +40,51 @@ def rendered(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_what_is_kept_is_known_at_the_next_start(memory: Path) -> None:
-    key = remembered.key_of("kind", "a", [1])
-    assert remembered.recall(key) is None
-    remembered.keep(key, ["x", "\udc80"])
+    key = start_cache.key_of("kind", "a", [1])
+    assert start_cache.recall(key) is None
+    start_cache.keep(key, ["x", "\udc80"])
     next_start(memory)
-    assert remembered.recall(key) == ["x", "\udc80"]
+    assert start_cache.recall(key) == ["x", "\udc80"]
 
 
 def test_a_file_that_is_named_twice_loses_nothing_wherever_the_process_is_at_its_end(
     memory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    key = remembered.key_of("kind", "twice")
-    remembered.keep(key, "x")
-    remembered.keep_in(Path(memory.name))
+    key = start_cache.key_of("kind", "twice")
+    start_cache.keep(key, "x")
+    start_cache.keep_in(Path(memory.name))
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     next_start(memory)
-    assert remembered.recall(key) == "x"
+    assert start_cache.recall(key) == "x"
 
 
 def test_nothing_is_kept_where_no_file_was_named() -> None:
-    key = remembered.key_of("kind", "unnamed")
-    remembered.keep(key, "x")
-    assert remembered.recall(key) is None
+    key = start_cache.key_of("kind", "unnamed")
+    start_cache.keep(key, "x")
+    assert start_cache.recall(key) is None
 
 
 @pytest.mark.parametrize("content", [b"", b"[1]", b"{", b"\xff"])
 def test_a_damaged_file_is_no_memory_and_no_error(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "remembered.json").write_bytes(content)
-    remembered.keep_in(tmp_path / "remembered.json")
+    start_cache.keep_in(tmp_path / "remembered.json")
     try:
-        assert remembered.recall(remembered.key_of("kind")) is None
+        assert start_cache.recall(start_cache.key_of("kind")) is None
     finally:
-        remembered.forget()
+        start_cache.forget()
 
 
 def test_the_entries_that_were_used_last_are_kept(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(3):
-        remembered.keep(str(number), str(number))
+        start_cache.keep(str(number), str(number))
     next_start(memory)
-    monkeypatch.setattr(remembered, "MOST", 2)
-    assert remembered.recall("0") == "0"
-    remembered.keep("new", "new")
+    monkeypatch.setattr(start_cache, "MOST", 2)
+    assert start_cache.recall("0") == "0"
+    start_cache.keep("new", "new")
     next_start(memory)
-    assert [remembered.recall(key) for key in ("0", "1", "2", "new")] == ["0", None, None, "new"]
+    assert [start_cache.recall(key) for key in ("0", "1", "2", "new")] == ["0", None, None, "new"]
 
 
 def test_a_template_is_rendered_once_and_again_when_it_or_its_variables_change(
@@ -112,10 +112,10 @@ def test_a_file_is_read_again_only_when_it_was_touched(
 ) -> None:
     """A minute after each change; even a change that keeps size and time is seen."""
     minute_later = SimpleNamespace(time_ns=lambda: time.time_ns() + 60 * 10**9)
-    monkeypatch.setattr(executed, "time", minute_later)
+    monkeypatch.setattr(program_digest, "time", minute_later)
     read: list[object] = []
     digest = hashlib.file_digest
-    monkeypatch.setattr(executed.hashlib, "file_digest", lambda *given: (read.append(given), digest(*given))[1])
+    monkeypatch.setattr(program_digest.hashlib, "file_digest", lambda *given: (read.append(given), digest(*given))[1])
     program = tmp_path / "program"
     program.write_text("one")
     first, status = content_hash(program), program.stat()

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from ai_dev_tools.benchmark.errors import LARGER_BUDGET
-from ai_dev_tools.benchmark.workflow import endings
-from ai_dev_tools.benchmark.workflow.endings import cancel_timers, last_words
+from ai_dev_tools.benchmark.workflow import final_message
+from ai_dev_tools.benchmark.workflow.final_message import cancel_timers, last_words
 from ai_dev_tools.benchmark.workflow.flow import Flow
 
 
@@ -37,7 +37,7 @@ def test_what_measures_nothing_is_not_called_a_run_to_be_continued(
     rule: str, said: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[str] = []
-    monkeypatch.setattr(endings, "report_failure", lambda profile, since: calls.append(profile))
+    monkeypatch.setattr(final_message, "report_failure", lambda profile, since: calls.append(profile))
     workflow = SimpleNamespace(
         dag=SimpleNamespace(needrun_jobs=lambda: [SimpleNamespace(rule=SimpleNamespace(name=rule))])
     )

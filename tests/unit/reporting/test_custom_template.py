@@ -17,7 +17,7 @@ from ai_dev_tools.benchmark.records.about import RunAbout
 from ai_dev_tools.benchmark.reporting.build import SCHEMA_VERSION
 from ai_dev_tools.benchmark.reporting.data import RunData, read_run
 from ai_dev_tools.benchmark.reporting.document import Report
-from ai_dev_tools.benchmark.reporting.formats import own, structured
+from ai_dev_tools.benchmark.reporting.formats import custom_template, structured
 from ai_dev_tools.benchmark.reporting.notebook import (
     INJECTED,
     OPENING,
@@ -37,8 +37,8 @@ EXAMPLES = ROOT / "docs" / "examples"
 
 def test_the_example_template_gets_the_same_data(run: Run, report: Report, tmp_path: Path) -> None:
     data = read_run(run.inputs.tables, run.about, run.inputs.plans)
-    text = own.render(EXAMPLES / "summary.md.j2", report, structured.render(report, SCHEMA_VERSION), data)
-    assert own.output_name(EXAMPLES / "summary.md.j2") == "summary.md"
+    text = custom_template.render(EXAMPLES / "summary.md.j2", report, structured.render(report, SCHEMA_VERSION), data)
+    assert custom_template.output_name(EXAMPLES / "summary.md.j2") == "summary.md"
     assert "# light: 2 claims" in text
     assert f"token reduction {number(report.comparison_metrics['token_reduction_percent'], 1)} %" in text
     for verdict in report.verdicts:
@@ -71,7 +71,7 @@ def test_a_wrong_template_is_one_clear_line(
 ) -> None:
     (tmp_path / name).write_text(source)
     with pytest.raises(ConfigurationError, match=message) as caught:
-        own.render(
+        custom_template.render(
             tmp_path / name, report, structured.render(report, SCHEMA_VERSION), RunData(RunAbout(), pd.DataFrame())
         )
     assert "\n" not in str(caught.value)
@@ -91,19 +91,22 @@ def test_a_template_that_takes_too_much_is_one_clear_line(
     monkeypatch.setattr(templating, "CPU_S", 1)
     (tmp_path / "x.md.j2").write_text(source)
     with pytest.raises(ConfigurationError, match=r"x\.md\.j2 uses too much: it (takes|needs) more than 1 ") as caught:
-        own.render(tmp_path / "x.md.j2", report, {}, RunData(RunAbout(), pd.DataFrame()))
+        custom_template.render(tmp_path / "x.md.j2", report, {}, RunData(RunAbout(), pd.DataFrame()))
     assert "\n" not in str(caught.value)
 
 
 def test_a_template_writes_no_file(report: Report, tmp_path: Path) -> None:
     (tmp_path / "x.md.j2").write_text("{{ data.to_csv('" + str(tmp_path / "left") + "') }}")
     with pytest.raises(ConfigurationError, match=r"x\.md\.j2: .*File too large"):
-        own.render(tmp_path / "x.md.j2", report, {}, pd.DataFrame({"a": [1]}))  # type: ignore[arg-type]
+        custom_template.render(tmp_path / "x.md.j2", report, {}, pd.DataFrame({"a": [1]}))  # type: ignore[arg-type]
 
 
 def test_an_html_template_escapes_foreign_text_by_itself(report: Report, tmp_path: Path) -> None:
     (tmp_path / "x.html.j2").write_text("{{ '<script>' }}")
-    assert own.render(tmp_path / "x.html.j2", report, {}, RunData(RunAbout(), pd.DataFrame())) == "&lt;script&gt;"
+    assert (
+        custom_template.render(tmp_path / "x.html.j2", report, {}, RunData(RunAbout(), pd.DataFrame()))
+        == "&lt;script&gt;"
+    )
 
 
 @pytest.mark.parametrize("text", ["no notebook", "{}", "[]", '{"cells": 3, "metadata": {}, "nbformat": 4}'])

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ai_dev_tools.benchmark.analysis.candidate import Candidate
 from ai_dev_tools.benchmark.analysis.effects import effect
-from ai_dev_tools.benchmark.analysis.pairs import Pairs
+from ai_dev_tools.benchmark.analysis.pair_columns import Pairs
 from ai_dev_tools.benchmark.analysis.reasons import Code, Reason, reason, whole_percent
 from ai_dev_tools.benchmark.config.thresholds import ValidityThresholds
 

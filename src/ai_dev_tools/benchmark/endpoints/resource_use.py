@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import psutil
 
-from ai_dev_tools.benchmark._util import own_programs
+from ai_dev_tools.benchmark._util import supervised_cpu
 from ai_dev_tools.benchmark.records.sample import Resources
 
 SAMPLING_INTERVAL_S = 0.5
@@ -147,7 +147,7 @@ def _rss(process: psutil.Process) -> int:
 
 def _own_cpu_s() -> float:
     """CPU time of this process, and of the tools and agents that it runs."""
-    return sum(os.times()[:2]) + own_programs.used_s()
+    return sum(os.times()[:2]) + supervised_cpu.used_s()
 
 
 def _busy_s() -> float:

@@ -11,7 +11,7 @@ from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.planning.estimate import announcement, estimate, measured_blocks, seconds_per_request
 from ai_dev_tools.benchmark.planning.experiment import Experiment
 from ai_dev_tools.benchmark.records import paths
-from ai_dev_tools.benchmark.workflow.call import ends_in_lines
+from ai_dev_tools.benchmark.workflow.call_settings import ends_in_lines
 from ai_dev_tools.benchmark.workflow.known_names import KnownNames, Wildcards, for_job
 
 

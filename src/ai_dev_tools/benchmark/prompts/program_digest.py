@@ -24,7 +24,7 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution,
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from ai_dev_tools.benchmark._util import remembered
+from ai_dev_tools.benchmark._util import start_cache
 from ai_dev_tools.benchmark.records import paths
 
 HASHED_BYTES = 50_000_000
@@ -238,14 +238,14 @@ def content_hash(path: Path) -> str:
     try:
         with path.open("rb") as file:
             key = _untouched(path, os.fstat(file.fileno()))
-            if key and isinstance(known := remembered.recall(key), str):
+            if key and isinstance(known := start_cache.recall(key), str):
                 return known
             found = hashlib.file_digest(file, "sha256").digest()
     except OSError:
         return ""
     text = "sha256=" + base64.urlsafe_b64encode(found).rstrip(b"=").decode()
     if key:
-        remembered.keep(key, text)
+        start_cache.keep(key, text)
     return text
 
 
@@ -257,7 +257,7 @@ def _untouched(path: Path, status: os.stat_result) -> str:
     if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) < TOUCHED_S * 10**9:
         return ""
     where = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
-    return remembered.key_of("file", str(path), *where)
+    return start_cache.key_of("file", str(path), *where)
 
 
 def case_free(words: Iterable[str]) -> list[str]:
