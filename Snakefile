@@ -121,13 +121,13 @@ rule archive:
 rule compare:
     """Compare profiles: --config compare=light,medium,heavy (the first with each of the others)."""
     input:
-        flow.several.comparisons,
+        flow.run_sets.comparisons,
 
 
 rule batch:
     """Run a batch: --config batch=quick|standard|comprehensive|scaling or a custom batch."""
     input:
-        flow.several.batch_report,
+        flow.run_sets.batch_report,
 
 
 onstart:

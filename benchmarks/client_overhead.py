@@ -18,7 +18,7 @@ from ai_dev_tools.benchmark.endpoints.embedded import DEFAULT_MODEL
 from ai_dev_tools.benchmark.endpoints.embedded.catalogue import find_model
 from ai_dev_tools.benchmark.endpoints.embedded.weights import fetch_weights
 from ai_dev_tools.benchmark.endpoints.ollama_client import OllamaClient, Reply
-from ai_dev_tools.benchmark.endpoints.resource_use import Meter
+from ai_dev_tools.benchmark.endpoints.resource_use import ResourceMonitor
 
 PROMISED_MS = 3.0
 
@@ -37,7 +37,7 @@ def main() -> int:
         spec = EndpointSpec(kind=given.url or "embedded", model=given.model, model_file=weights)
         endpoint = stack.enter_context(open_endpoint(spec))
         client = OllamaClient(endpoint.base_url, 1, endpoint.headers)
-        meter = Meter(endpoint.pid)
+        meter = ResourceMonitor(endpoint.pid)
         added, cpu = [], []
         for number in range(-5, given.requests):
             body = {

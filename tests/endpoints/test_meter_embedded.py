@@ -17,7 +17,7 @@ from ai_dev_tools.benchmark.agents.meter.server import MeterServer
 from ai_dev_tools.benchmark.agents.programs import upstream_of
 from ai_dev_tools.benchmark.endpoints import ReadyEndpoint
 from ai_dev_tools.benchmark.endpoints.dialects import dialect
-from ai_dev_tools.benchmark.records.episode import Limits
+from ai_dev_tools.benchmark.records.episode import EpisodeLimits
 
 OPTIONS = {"temperature": 0.0, "num_ctx": 2048, "num_predict": 12, "seed": 7}
 
@@ -26,7 +26,7 @@ OPTIONS = {"temperature": 0.0, "num_ctx": 2048, "num_predict": 12, "seed": 7}
 def episode(embedded_endpoint: ReadyEndpoint) -> Iterator[tuple[str, Metered]]:
     endpoint = embedded_endpoint
     client = dialect(endpoint.api)(endpoint.base_url, 1, endpoint.headers)
-    rules = Rules(endpoint.model, OPTIONS, "Request 00000042", Limits())
+    rules = Rules(endpoint.model, OPTIONS, "Request 00000042", EpisodeLimits())
     with MeterServer() as meter, meter.episode(rules, upstream_of(endpoint, client)) as (key, account):
         yield f"{meter.url}/e/{key}", account
 

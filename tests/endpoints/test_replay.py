@@ -21,7 +21,7 @@ from ai_dev_tools.benchmark.endpoints.server_counts import readings
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
 from ai_dev_tools.benchmark.records.block import nonce
 from ai_dev_tools.benchmark.records.conversation import conversation_digest
-from ai_dev_tools.benchmark.records.episode import Limits, Turn
+from ai_dev_tools.benchmark.records.episode import EpisodeLimits, Turn
 from ai_dev_tools.benchmark.records.sample import (
     Attempt,
     EndpointIdentity,
@@ -177,7 +177,7 @@ def test_requests_of_an_agent_of_others_get_the_turn_with_the_same_words_or_else
         Turn(text=f"Answer {number}", conversation=conversation_digest(texts), done_reason="stop")
         for number, texts in enumerate(asked)
     ]
-    sample = recorded(turns=turns, limits=Limits(), approach="agent")
+    sample = recorded(turns=turns, limits=EpisodeLimits(), approach="agent")
     opening = f"Request {nonce(42, 'agent', 0)}"
     with open_endpoint(recording(sample)) as endpoint:
         for texts, said in ((asked[1], 1), (["It is 11:00. Three?"], 0), (asked[2], 2)):
@@ -195,7 +195,7 @@ def test_what_a_model_called_is_called_again_whatever_it_wrote(recording: Write)
         Turn(text="", asked="[user] One?", action="look, run", arguments=several, done_reason="stop"),
         Turn(text="", action="run", arguments="{broken", done_reason="stop"),
     ]
-    with open_endpoint(recording(recorded(turns=turns, limits=Limits(), approach="agent"))) as endpoint:
+    with open_endpoint(recording(recorded(turns=turns, limits=EpisodeLimits(), approach="agent"))) as endpoint:
         called = []
         for _ in turns:
             wanted = body(nonce=nonce(42, "agent", 0)) | {"stream": False, "tools": [{"type": "function"}]}

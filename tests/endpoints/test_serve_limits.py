@@ -9,14 +9,14 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
-from ai_dev_tools.benchmark.endpoints.embedded.limits import Bodies, Door, Limits, request_began
+from ai_dev_tools.benchmark.endpoints.embedded.limits import Bodies, ConnectionGuard, ServerLimits, request_began
 from ai_dev_tools.benchmark.endpoints.embedded.ollama_api import ApiError
 
 
 @asynccontextmanager
-async def small_server(limits: Limits) -> AsyncIterator[tuple[tuple[str, int], Door]]:
+async def small_server(limits: ServerLimits) -> AsyncIterator[tuple[tuple[str, int], ConnectionGuard]]:
     """A real server with the real limits, set so low that a test need not wait; it says how long bodies are."""
-    bodies, door = Bodies(limits), Door(limits)
+    bodies, door = Bodies(limits), ConnectionGuard(limits)
 
     async def handle(request: web.Request) -> web.StreamResponse:
         request_began(request)
@@ -39,7 +39,7 @@ async def small_server(limits: Limits) -> AsyncIterator[tuple[tuple[str, int], D
         await runner.cleanup()
 
 
-def exchange(limits: Limits, sent: Callable[[int], bytes], connections: int = 1) -> list[bytes]:
+def exchange(limits: ServerLimits, sent: Callable[[int], bytes], connections: int = 1) -> list[bytes]:
     """What several connections get back for what each sends, all at once, without ending their own side."""
 
     async def one(place: tuple[str, int], number: int, opened: asyncio.Barrier) -> bytes:
@@ -66,30 +66,30 @@ def head(length: int) -> bytes:
 
 
 def test_a_body_that_does_not_arrive_is_given_up() -> None:
-    (reply,) = exchange(Limits(arrival_s=0.1), lambda _: head(100) + b"slow")
+    (reply,) = exchange(ServerLimits(arrival_s=0.1), lambda _: head(100) + b"slow")
     assert reply.startswith(b"HTTP/1.1 408")
 
 
 @pytest.mark.parametrize("part", [b"", b"POST / HT", b"POST / HTTP/1.1\r\nHost: local"])
 def test_a_connection_that_says_nothing_or_half_is_closed(part: bytes) -> None:
-    (reply,) = exchange(Limits(arrival_s=0.1), lambda _: part)
+    (reply,) = exchange(ServerLimits(arrival_s=0.1), lambda _: part)
     assert reply == b""
 
 
 def test_more_connections_than_there_may_be_are_told_so() -> None:
-    replies = exchange(Limits(connections=3), lambda _: head(2) + b"{}", connections=5)
+    replies = exchange(ServerLimits(connections=3), lambda _: head(2) + b"{}", connections=5)
     assert sorted(reply.split()[1] for reply in replies) == [b"200"] * 3 + [b"503"] * 2
 
 
 def test_large_bodies_are_bounded_together_and_small_ones_always_taken() -> None:
-    limits = Limits(all_bodies_bytes=3000, free_bytes=100, arrival_s=0.3)
+    limits = ServerLimits(all_bodies_bytes=3000, free_bytes=100, arrival_s=0.3)
     sizes = [2000, 2000, 50]
     replies = exchange(limits, lambda number: head(sizes[number] + (1 if number == 0 else 0)) + b" " * sizes[number], 3)
     assert [reply.split()[1] for reply in replies] == [b"408", b"503", b"200"]
 
 
 def test_what_was_held_is_given_back() -> None:
-    limits = Limits(all_bodies_bytes=1000, free_bytes=0)
+    limits = ServerLimits(all_bodies_bytes=1000, free_bytes=0)
 
     async def twice() -> list[bytes]:
         found = []

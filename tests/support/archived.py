@@ -19,7 +19,7 @@ from ai_dev_tools.benchmark.archive import Subject, build_archive
 from ai_dev_tools.benchmark.archive.build import chain_of
 from ai_dev_tools.benchmark.archive.container import Archive, Digest, Member, new_archive, open_archive
 from ai_dev_tools.benchmark.archive.crate import crate_metadata
-from ai_dev_tools.benchmark.archive.layout import CRATE, MANIFEST, Entry, Manifest, RunFacts
+from ai_dev_tools.benchmark.archive.layout import CRATE, MANIFEST, Manifest, ManifestEntry, RunFacts
 from ai_dev_tools.benchmark.config.models import load_config
 from ai_dev_tools.benchmark.config.shipped_files import CHECKOUT
 from ai_dev_tools.benchmark.execution.request import digest_of
@@ -32,7 +32,7 @@ from ai_dev_tools.benchmark.records.block import PROTOCOL, Block, cells, request
 from ai_dev_tools.benchmark.records.episode import Turn
 from ai_dev_tools.benchmark.records.plan import declare_plan
 from ai_dev_tools.benchmark.records.sample import Attempt, EndpointIdentity, Request, Sample, write_block
-from ai_dev_tools.benchmark.reporting.machine import Made, software
+from ai_dev_tools.benchmark.reporting.machine import ReportOrigin, software
 from ai_dev_tools.benchmark.reporting.render import Inputs, render_without_kernel
 from ai_dev_tools.benchmark.tasks.scoring import score_answer
 from support import making
@@ -192,7 +192,7 @@ def _write_derived(recorded: Recorded) -> None:
     blocks, prompts = sorted((run / "blocks").glob("*/*.jsonl")), [recorded.root / paths.PROMPTS.format(task="colours")]
     about = recorded.experiment.about(PROFILE)
     inputs = Inputs(run / "tables", recorded.root / paths.NOTEBOOK, run / "plans.jsonl", blocks, prompts, about)
-    made = Made("2026-01-03 09:00:00 UTC", software(), "Test CPU")
+    made = ReportOrigin("2026-01-03 09:00:00 UTC", software(), "Test CPU")
     render_without_kernel(inputs, run / "report", run / "figures", made)
 
 
@@ -210,7 +210,7 @@ def forge(archive: Path, output: Path, change: dict[str, Callable[[bytes], bytes
             writer.add(Member(name, changed[name]))
         crate = changed[CRATE] if CRATE in change else _crate(changed, writer.digests)
         writer.add(Member(CRATE, crate))
-        files = {name: Entry(digest.sha256, digest.bytes) for name, digest in writer.digests.items()}
+        files = {name: ManifestEntry(digest.sha256, digest.bytes) for name, digest in writer.digests.items()}
         new = msgspec.structs.replace(old, files=files, chain=chain_of(files, old.profile))
         writer.add(Member(MANIFEST, change.get(MANIFEST, bytes)(msgspec.json.encode(new))))
     return output

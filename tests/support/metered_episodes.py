@@ -15,7 +15,7 @@ import urllib3
 from ai_dev_tools.benchmark.agents.meter.forcing import Rules
 from ai_dev_tools.benchmark.agents.meter.metered import Metered, Upstream
 from ai_dev_tools.benchmark.agents.meter.server import MeterServer
-from ai_dev_tools.benchmark.records.episode import Limits
+from ai_dev_tools.benchmark.records.episode import EpisodeLimits
 from fakes.ollama import FakeOllama
 from fakes.openai_api import FakeOpenAI
 
@@ -25,7 +25,7 @@ POOL = urllib3.PoolManager(maxsize=32, retries=False)
 
 
 def rules(**limits: Any) -> Rules:
-    return Rules(MODEL, OPTIONS, "Request 00000042", Limits(**limits))
+    return Rules(MODEL, OPTIONS, "Request 00000042", EpisodeLimits(**limits))
 
 
 @contextmanager

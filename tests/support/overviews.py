@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from ai_dev_tools.benchmark.comparison import write_comparison
-from ai_dev_tools.benchmark.comparison.run import Run
+from ai_dev_tools.benchmark.comparison.run import StoredRun
 
 SMALL, LARGE = "llama3.2:1b", "llama3.2:3b"
 
 
-def compare(folder: Path, before: Run, after: Run) -> dict[str, Any]:
+def compare(folder: Path, before: StoredRun, after: StoredRun) -> dict[str, Any]:
     """The overview as data; the pages are in `comparison` below the folder."""
     write_comparison(before, after, folder / "comparison", "baseline")
     content: dict[str, Any] = json.loads((folder / "comparison" / "overview.json").read_text())

@@ -12,7 +12,7 @@ import pytest
 
 from ai_dev_tools.benchmark.prompts import tool_spec
 from ai_dev_tools.benchmark.tasks import questions, templating
-from ai_dev_tools.benchmark.tasks.templating import Failed, Rendered
+from ai_dev_tools.benchmark.tasks.templating import Rendered, TemplateFailure
 
 T = TypeVar("T")
 _known: dict[tuple[object, ...], object] = {}
@@ -41,7 +41,7 @@ def _each(
         _once(
             ("each", source, repr(given), most_bytes),
             lambda: templating.render_each(source, given, most_bytes),
-            lambda found: not any(isinstance(outcome, Failed) for outcome in found),
+            lambda found: not any(isinstance(outcome, TemplateFailure) for outcome in found),
         )
     )
 

@@ -13,12 +13,11 @@ import numpy as np
 import pandas as pd
 
 from ai_dev_tools.benchmark.analysis.tables import write_tables
-from ai_dev_tools.benchmark.comparison.run import Run as StoredRun
-from ai_dev_tools.benchmark.comparison.run import open_run
+from ai_dev_tools.benchmark.comparison.run import StoredRun, open_run
 from ai_dev_tools.benchmark.plugins import AGENT_FLOOR, agent_tool_of, is_agent, reference_for
 from ai_dev_tools.benchmark.prompts import Prompt, write_prompts
 from ai_dev_tools.benchmark.records.about import RunAbout
-from ai_dev_tools.benchmark.records.episode import Limits, Turn
+from ai_dev_tools.benchmark.records.episode import EpisodeLimits, Turn
 from ai_dev_tools.benchmark.records.paths import TABLE_FILES
 from ai_dev_tools.benchmark.records.plan import Plan
 from ai_dev_tools.benchmark.records.sample import (
@@ -305,7 +304,7 @@ def _episode(approach: str, tokens: int, written: int, text: str) -> dict[str, A
         input_tokens=first, output_tokens=5, action="lookup" if by_tool else "list_files", tool=by_tool, result="a.py"
     )
     last = Turn(input_tokens=tokens - first, output_tokens=written - 5, action="answer", text=text)
-    return {"turns": [look, last], "limits": Limits(), "tool_calls": 1 if by_tool else None}
+    return {"turns": [look, last], "limits": EpisodeLimits(), "tool_calls": 1 if by_tool else None}
 
 
 def fail(sample: Sample, status: str = "failed", name: str = "connection", message: str = "refused") -> Sample:

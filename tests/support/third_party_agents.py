@@ -15,7 +15,7 @@ from ai_dev_tools.benchmark.agents.meter.metered import Upstream
 from ai_dev_tools.benchmark.agents.meter.server import MeterServer
 from ai_dev_tools.benchmark.agents.programs import Behind, play_program
 from ai_dev_tools.benchmark.records.agent_program import AgentProgram
-from ai_dev_tools.benchmark.records.episode import EpisodeSpec, Limits, Workspace
+from ai_dev_tools.benchmark.records.episode import EpisodeLimits, EpisodeSpec, Workspace
 from fakes import agent_program
 from fakes.ollama import FakeOllama
 
@@ -41,7 +41,7 @@ def play(
 ) -> Played:
     texts = {"src/a.py": "def a(): ..."}
     workspace = Workspace(kind="case", label="case", digest="", texts=texts)
-    spec = EpisodeSpec(limits=Limits(**limits), workspace=workspace, program=agent)
+    spec = EpisodeSpec(limits=EpisodeLimits(**limits), workspace=workspace, program=agent)
     options = {"temperature": 0.0, "num_ctx": 4096, "num_predict": 64, "seed": 7}
     case = Case(spec, "Request 00000042\n\nWhat is there?", SCHEMA, MODEL, options, None)
     played = Played()

@@ -4,7 +4,7 @@
 rule report_batch:
     """One overview of all members of a batch."""
     input:
-        flow.several.batch_tables,
+        flow.run_sets.batch_tables,
     output:
         **overview(paths.BATCH, "batch", "Batches", batch="{batch}"),
     log:
@@ -14,7 +14,7 @@ rule report_batch:
     resources:
         measuring=flow.blocks_at_once,
     params:
-        batch=flow.several.batch,
+        batch=flow.run_sets.batch,
         judging=flow.judging,
     script:
         "../scripts/report_batch.py"

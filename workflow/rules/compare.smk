@@ -5,8 +5,8 @@
 rule compare_runs:
     """Compare two profiles: arms, effects within each, changes between them."""
     input:
-        before=flow.several.tables_before,
-        after=flow.several.tables_after,
+        before=flow.run_sets.tables_before,
+        after=flow.run_sets.tables_after,
     output:
         **overview(paths.COMPARISON, "comparison", "Comparisons", before="{before}", after="{after}"),
         changes=f"{paths.COMPARISON}/changes_between_the_runs.csv",

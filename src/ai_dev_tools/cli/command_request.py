@@ -112,7 +112,7 @@ class CommandRequest:
         return find_root(self.root)
 
 
-class Present(Protocol):
+class Presenter(Protocol):
     """Presents the result of a run; takes the experiment, the workflow's folder and the command as typed."""
 
     def __call__(self, experiment: Experiment, root: Path, command: str) -> None: ...
@@ -150,7 +150,7 @@ def judging(root: Path | None) -> tuple[ValidityThresholds | None, str]:
     return config.validity, config.plan.reference
 
 
-def start(request: CommandRequest, target: str, present: Present) -> int:
+def start(request: CommandRequest, target: str, present: Presenter) -> int:
     """Check, print and run; then have the result presented.
 
     Returns:
@@ -173,7 +173,7 @@ def start(request: CommandRequest, target: str, present: Present) -> int:
     return code
 
 
-def presenter(results: str | None, as_json: bool) -> Present:
+def presenter(results: str | None, as_json: bool) -> Presenter:
     """Presents a report, or the overview in a folder below results/."""
 
     def present(experiment: Experiment, root: Path, command: str) -> None:

@@ -11,7 +11,7 @@ from ai_dev_tools.cli import console, options
 from ai_dev_tools.cli.command_request import CommandRequest, open_request, presenter, show, start
 
 if TYPE_CHECKING:
-    from ai_dev_tools.benchmark.comparison.run import Run
+    from ai_dev_tools.benchmark.comparison.run import StoredRun
 
 
 def compare(
@@ -87,7 +87,7 @@ def _compare_stored(given: Sequence[str], request: CommandRequest, same_verdicts
     return _say_whether_verdicts_hold([before, after], same_verdicts)
 
 
-def _say_whether_verdicts_hold(runs: Sequence[Run], required: bool) -> int:
+def _say_whether_verdicts_hold(runs: Sequence[StoredRun], required: bool) -> int:
     """Say what became of the first run's verdicts in each other run.
 
     Returns 1 if they must hold and do not.

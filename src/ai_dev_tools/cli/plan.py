@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ai_dev_tools.benchmark.planning.estimate import DurationEstimate
     from ai_dev_tools.benchmark.planning.experiment import Experiment
     from ai_dev_tools.benchmark.planning.history import History
-    from ai_dev_tools.benchmark.planning.prompt_fit import Misfit
+    from ai_dev_tools.benchmark.planning.prompt_fit import FitProblem
     from ai_dev_tools.benchmark.planning.sizing import Sizing
     from ai_dev_tools.benchmark.planning.spending import Spending
     from ai_dev_tools.benchmark.records.plan import Plan
@@ -74,7 +74,7 @@ class _Outlook:
     sizing: Sizing | None
     costs: Spending | None
     sent_to: list[Destination]
-    too_long: list[Misfit]
+    too_long: list[FitProblem]
 
     def content(self) -> JsonObject:
         """For programs."""
@@ -126,7 +126,7 @@ def _look_ahead(experiment: Experiment, root: Path, effect: float | None) -> _Ou
     from ai_dev_tools.benchmark.planning.disclosure import destinations
     from ai_dev_tools.benchmark.planning.estimate import estimate
     from ai_dev_tools.benchmark.planning.history import read_history
-    from ai_dev_tools.benchmark.planning.prompt_fit import misfits
+    from ai_dev_tools.benchmark.planning.prompt_fit import fit_problems
     from ai_dev_tools.benchmark.planning.sizing import size_up
     from ai_dev_tools.benchmark.planning.spending import spending
     from ai_dev_tools.benchmark.records import paths
@@ -151,7 +151,7 @@ def _look_ahead(experiment: Experiment, root: Path, effect: float | None) -> _Ou
         sizing=size_up(experiment, history, effect, max(looks_of(plan, before).values(), default=1), costs),
         costs=costs,
         sent_to=destinations(experiment, profile),
-        too_long=misfits(experiment, root),
+        too_long=fit_problems(experiment, root),
     )
 
 

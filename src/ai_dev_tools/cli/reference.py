@@ -18,7 +18,7 @@ import msgspec
 from ai_dev_tools.benchmark._util.json_values import JsonFields
 from ai_dev_tools.benchmark.config.models import Config
 from ai_dev_tools.benchmark.errors import BenchmarkError
-from ai_dev_tools.benchmark.records.episode import Limits, Turn
+from ai_dev_tools.benchmark.records.episode import EpisodeLimits, Turn
 from ai_dev_tools.benchmark.records.sample import Attempt, EndpointIdentity, Request, Resources, Sample, SampleError
 
 
@@ -179,7 +179,7 @@ def sample_reference() -> str:
         " episode. A value that is not known is `null`, never 0."
     )
     parts = [_opening("The sample file", "records/sample.py", text)]
-    for struct in (Sample, SampleError, Attempt, Resources, Request, EndpointIdentity, Turn, Limits):
+    for struct in (Sample, SampleError, Attempt, Resources, Request, EndpointIdentity, Turn, EpisodeLimits):
         title = "Sample" if struct is Sample else f"`{struct.__name__}`"
         rows = [_field_row(item) for item in msgspec.structs.fields(struct)]
         parts.append(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ai_dev_tools.cli import console, options
-from ai_dev_tools.cli.command_request import CommandRequest, Present, open_request, presenter, start
+from ai_dev_tools.cli.command_request import CommandRequest, Presenter, open_request, presenter, start
 
 if TYPE_CHECKING:
     from ai_dev_tools.benchmark.planning.experiment import Experiment
@@ -66,7 +66,7 @@ def archive(
     raise SystemExit(start(CommandRequest.of(context), "archive", _archived(as_json)))
 
 
-def _archived(as_json: bool) -> Present:
+def _archived(as_json: bool) -> Presenter:
     """Presents the archive that was made of a run."""
 
     def present(experiment: Experiment, root: Path, command: str) -> None:

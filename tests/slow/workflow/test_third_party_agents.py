@@ -24,7 +24,7 @@ from ai_dev_tools.benchmark.agents.sandbox import agent_sandbox
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.prompts.program_file import installed_program, load_program
 from ai_dev_tools.benchmark.records.agent_program import AgentSandbox
-from ai_dev_tools.benchmark.records.episode import EpisodeSpec, Limits, Workspace
+from ai_dev_tools.benchmark.records.episode import EpisodeLimits, EpisodeSpec, Workspace
 from fakes.ollama import FakeOllama
 from support.repository import ROOT
 
@@ -69,7 +69,7 @@ def play(name: str, arm: str, fake: FakeOllama, folder: Path, sandbox: AgentSand
     version = installed_program(spec, folder)
     workspace = Workspace(kind="case", label="case", digest="", texts=TEXTS)
     program = spec.record(arm, folder, version, sandbox)
-    episode = EpisodeSpec(limits=Limits(turns=8, seconds=240), plain=False, workspace=workspace, program=program)
+    episode = EpisodeSpec(limits=EpisodeLimits(turns=8, seconds=240), plain=False, workspace=workspace, program=program)
     options = {"temperature": 0.0, "num_ctx": 16384, "num_predict": 512, "seed": 7}
     case = Case(episode, "Request 00000042\n\nWhich functions call alpha?", SCHEMA, "fake:1b", options, None)
     played = Played()

@@ -15,7 +15,7 @@ from ai_dev_tools.benchmark._util import start_cache
 from ai_dev_tools.benchmark.prompts import program_digest
 from ai_dev_tools.benchmark.prompts.program_digest import content_hash
 from ai_dev_tools.benchmark.tasks import templating
-from ai_dev_tools.benchmark.tasks.templating import Failed, render_each, template_problem
+from ai_dev_tools.benchmark.tasks.templating import TemplateFailure, render_each, template_problem
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_a_template_is_rendered_once_and_again_when_it_or_its_variables_change(
 
 def test_what_went_wrong_with_a_template_is_tried_again(memory: Path, rendered: list[int]) -> None:
     for _ in range(2):
-        assert isinstance(render_each("{{ x }}", [{}])[0], Failed)
+        assert isinstance(render_each("{{ x }}", [{}])[0], TemplateFailure)
         assert template_problem("{% if %}")
     assert len(rendered) == 4
 

@@ -20,7 +20,7 @@ from ai_dev_tools.benchmark.errors import (
     OverloadedError,
     ToolError,
 )
-from ai_dev_tools.benchmark.prompts.containment import Starter, bubblewrap_problem
+from ai_dev_tools.benchmark.prompts.containment import SandboxStarter, bubblewrap_problem
 from ai_dev_tools.benchmark.prompts.program_file import ProgramSpec, find_programs, installed_program, load_program
 from ai_dev_tools.benchmark.records.agent_program import AgentProgram
 from fakes.ollama import FakeOllama
@@ -165,7 +165,7 @@ class TestWrongSetUps:
     def test_a_sandbox_that_does_not_start_says_why(
         self, meter: MeterServer, ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        broken = Starter(["sh", "-c", "echo 'no namespaces left' >&2; exit 1", "--"])
+        broken = SandboxStarter(["sh", "-c", "echo 'no namespaces left' >&2; exit 1", "--"])
         monkeypatch.setattr("ai_dev_tools.benchmark.agents.programs.sandbox_starter", lambda *_: broken)
         with pytest.raises(ConfigurationError, match=r"sent nothing to the meter: .*no namespaces left"):
             play(meter, ollama, program("ask+answer"))

@@ -17,7 +17,7 @@ from ai_dev_tools.benchmark.analysis.flatten import OF_EPISODES, sample_row, sam
 from ai_dev_tools.benchmark.analysis.metrics import compute_metrics
 from ai_dev_tools.benchmark.analysis.metrics_table import OF_EPISODES as EPISODE_METRICS
 from ai_dev_tools.benchmark.analysis.samples import Samples
-from ai_dev_tools.benchmark.records.episode import Limits, Turn
+from ai_dev_tools.benchmark.records.episode import EpisodeLimits, Turn
 from ai_dev_tools.benchmark.records.plan import DeclaredPlan
 from ai_dev_tools.benchmark.records.sample import write_block
 from support.invented import decide, entry, invent, verdicts
@@ -170,7 +170,7 @@ def test_what_the_table_says_of_an_episode() -> None:
         Turn(input_tokens=100, output_tokens=5, prompt_cached_tokens=0, load_s=0.2, action="search"),
         Turn(input_tokens=180, output_tokens=9, prompt_cached_tokens=100, load_s=0.01, action="answer"),
     ]
-    row = sample_row(sample(turns=turns, limits=Limits(), tool_calls=1, approach="agent-index"))
+    row = sample_row(sample(turns=turns, limits=EpisodeLimits(), tool_calls=1, approach="agent-index"))
     assert {name: row[name] for name in OF_EPISODES} == {
         "turns": 2,
         "tool_calls": 1,

@@ -16,7 +16,7 @@ from ai_dev_tools.benchmark.analysis.money import with_prices
 from ai_dev_tools.benchmark.analysis.samples import Samples
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.comparison.gate import judge_gate
-from ai_dev_tools.benchmark.comparison.run import Run
+from ai_dev_tools.benchmark.comparison.run import StoredRun
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.plugins import catalogue
 from ai_dev_tools.benchmark.records.plan import DeclaredPlan, Plan, parse_plans
@@ -232,7 +232,7 @@ def test_definitions_have_money_where_samples_do() -> None:
 def test_the_gate_judges_money_at_the_prices_of_each_run() -> None:
     before, now = (priced(invent(n=12, seed=seed)) for seed in (0, 0))
     now = now.assign(price_input=2 * now["price_input"], price_output=2 * now["price_output"])
-    row = judge_gate(Run("now", now), Run("before", before), {"money": 1.05}, resamples=199).iloc[0]
+    row = judge_gate(StoredRun("now", now), StoredRun("before", before), {"money": 1.05}, resamples=199).iloc[0]
     assert row["verdict"] == "worse"
     assert row["value"] == pytest.approx(2.0)
 
@@ -241,7 +241,7 @@ def test_the_gate_judges_money_at_the_prices_of_each_run() -> None:
 def test_a_gate_on_money_needs_one_currency(other: pd.DataFrame) -> None:
     now = priced(invent(n=6)) if "currency" in other else invent(n=6)
     with pytest.raises(ConfigurationError, match="the gate cannot compare money"):
-        judge_gate(Run("now", now), Run("before", other), {"money": 1.05})
+        judge_gate(StoredRun("now", now), StoredRun("before", other), {"money": 1.05})
 
 
 # ------------------------------------------------------------------------------------------ plans

@@ -16,7 +16,7 @@ from ai_dev_tools.benchmark.analysis.samples import Samples
 from ai_dev_tools.benchmark.analysis.validity_table import check_samples
 from ai_dev_tools.benchmark.comparison import write_batch_report, write_comparison
 from ai_dev_tools.benchmark.comparison.gate import judge_gate, parse_metrics
-from ai_dev_tools.benchmark.comparison.run import Run
+from ai_dev_tools.benchmark.comparison.run import StoredRun
 from ai_dev_tools.benchmark.config.batches import Batch
 from ai_dev_tools.benchmark.config.models import ValidityThresholds
 from ai_dev_tools.benchmark.planning.planner import Target, plan, prospects
@@ -73,7 +73,7 @@ def test_cells_follow_the_users_thresholds() -> None:
 
 
 def test_the_gate_follows_the_users_thresholds() -> None:
-    now, before = Run("now", busy()), Run("before", invent(n=12, seed=1))
+    now, before = StoredRun("now", busy()), StoredRun("before", invent(n=12, seed=1))
     usual, strict = (
         judge_gate(now, before, parse_metrics(["time"]), resamples=0, thresholds=limits).iloc[0]
         for limits in (None, STRICT)
@@ -113,7 +113,7 @@ def test_the_planner_follows_the_users_thresholds() -> None:
 
 @pytest.mark.parametrize("page", ["comparison", "batch"])
 def test_comparisons_and_batches_follow_the_users_thresholds(tmp_path: Path, page: str) -> None:
-    runs = [Run(name, invent(n=12, profile=name)) for name in ("light", "medium")]
+    runs = [StoredRun(name, invent(n=12, profile=name)) for name in ("light", "medium")]
     found = []
     for limits in (None, STRICT):
         if page == "comparison":

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ai_dev_tools.benchmark.archive import verify
-from ai_dev_tools.benchmark.archive.container import Limits
+from ai_dev_tools.benchmark.archive.container import ArchiveLimits
 from support.archived import BLOCK, PROFILE, PROMPTS, forge
 
 
@@ -122,7 +122,9 @@ def test_a_parquet_table_that_would_fill_the_memory_is_refused_unread(archive: P
     large = io.BytesIO()
     pq.write_table(pa.table({"profile": ["x" * (2 << 20)]}), large, compression="zstd", use_dictionary=False)
     forged = forge(archive, tmp_path / "f.zip", {"recorded/tables/samples.parquet": lambda _: large.getvalue()})
-    assert "samples.parquet: it would unpack to more than" in verify(forged, limits=Limits(document=1 << 20)).line
+    assert (
+        "samples.parquet: it would unpack to more than" in verify(forged, limits=ArchiveLimits(document=1 << 20)).line
+    )
 
 
 @pytest.mark.parametrize("column", ["sample", "order", "score"])

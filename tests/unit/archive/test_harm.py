@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from ai_dev_tools.benchmark.archive import ArchiveError, unpack, verify
 from ai_dev_tools.benchmark.archive.container import COMMENT_BYTES, Limits, Member, is_intact, new_archive, open_archive
-from ai_dev_tools.benchmark.archive.structure import Entry, check_members
+from ai_dev_tools.benchmark.archive.structure import ZipEntry, check_members
 from support.zips import Part, seal, zip_bytes
 
 
@@ -210,7 +210,7 @@ def test_a_manifest_that_lies_about_a_size_is_found(tmp_path: Path) -> None:
 @given(st.text(min_size=1, max_size=30))
 def test_an_accepted_name_stays_inside_the_folder(name: str) -> None:
     try:
-        check_members([Entry(name, 1, 1, 0, 0)], 1000)
+        check_members([ZipEntry(name, 1, 1, 0, 0)], 1000)
     except ArchiveError:
         return
     target = Path("/target") / name

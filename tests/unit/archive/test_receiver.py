@@ -211,11 +211,11 @@ def test_derived_tables_that_no_run_of_this_size_makes_are_refused(archive: Path
 
 
 def test_what_takes_more_memory_than_the_file_can_need_is_one_line(archive: Path) -> None:
-    from ai_dev_tools.benchmark.archive.limits import Limits, bounded_memory
+    from ai_dev_tools.benchmark.archive.limits import ArchiveLimits, bounded_memory
 
     with (
         pytest.raises(ArchiveError, match="needs more memory than any archive of its size"),
-        bounded_memory(archive, Limits(memory=64 << 20, memory_per_byte=0)),
+        bounded_memory(archive, ArchiveLimits(memory=64 << 20, memory_per_byte=0)),
     ):
         bytearray(1 << 30)
     assert len(bytearray(1 << 28)) == 1 << 28, "the limit is gone again"

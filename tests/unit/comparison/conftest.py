@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ai_dev_tools.benchmark.comparison import write_comparison
-from ai_dev_tools.benchmark.comparison.run import Run, open_run
+from ai_dev_tools.benchmark.comparison.run import StoredRun, open_run
 from support import drawn_once
 from support.overviews import LARGE, SMALL
 from support.report_runs import make_run, with_identity
@@ -24,7 +24,7 @@ def pictures() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def members(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Run]:
+def members(tmp_path_factory: pytest.TempPathFactory) -> tuple[StoredRun, StoredRun]:
     """A small model on one machine, and two models on another one, under another version of the server."""
     folder = tmp_path_factory.mktemp("runs")
     light = make_run(folder / "light", profile="light", models=(SMALL,), samples=8)
@@ -35,7 +35,7 @@ def members(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Run]:
 
 
 @pytest.fixture(scope="session")
-def comparison(members: tuple[Run, Run], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def comparison(members: tuple[StoredRun, StoredRun], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("comparison")
     write_comparison(*members, folder, "baseline")
     return folder

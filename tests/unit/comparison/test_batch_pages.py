@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ai_dev_tools.benchmark.comparison import write_batch_report
-from ai_dev_tools.benchmark.comparison.run import Run
+from ai_dev_tools.benchmark.comparison.run import StoredRun
 from ai_dev_tools.benchmark.config.batches import BATCHES, Batch
 from ai_dev_tools.benchmark.planning.estimate import DurationEstimate, announcement
 from ai_dev_tools.benchmark.records.sample import Sample
@@ -21,7 +21,7 @@ BATCH = Batch(description="Two sizes", profiles=("light", "medium"), samples=8, 
 
 
 def test_a_batch_shows_every_members_verdicts_the_time_it_took_and_the_way_to_their_reports(
-    members: tuple[Run, Run], tmp_path: Path
+    members: tuple[StoredRun, StoredRun], tmp_path: Path
 ) -> None:
     write_batch_report("two", BATCH, members, tmp_path, "baseline")
     content = json.loads((tmp_path / "overview.json").read_text())
@@ -87,7 +87,7 @@ def test_a_run_with_little_in_it_still_gives_pages_that_say_so(
 
 def test_a_table_without_plan_verdicts_or_identity_can_be_compared(tmp_path: Path) -> None:
     light = make_stored(tmp_path, "light", samples=2)
-    content = compare(tmp_path, Run("table", light.samples), light)
+    content = compare(tmp_path, StoredRun("table", light.samples), light)
     assert {row["change"] for row in rows(content, "verdicts-changed")} == {"only light"}
     entries = {row["what"]: row for row in rows(content, "identity")}
     assert entries["Plan"]["before"] == "none declared"

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from ai_dev_tools.benchmark.comparison.gate import judge_gate, junit, parse_metrics
-from ai_dev_tools.benchmark.comparison.run import Run, open_run
+from ai_dev_tools.benchmark.comparison.run import StoredRun, open_run
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.cli.benchmark_cli import main
 from support.project import make_project
@@ -32,7 +32,7 @@ def run(
     spread: float = 0.05,
     seed: int = 0,
     clusters: int = CLUSTERS,
-) -> Run:
+) -> StoredRun:
     """A run with one case per cluster; keyword arguments scale or shift its tools arm, `machine` slows both arms."""
     random = np.random.default_rng(seed)
     rows: list[dict[str, Any]] = []
@@ -60,10 +60,10 @@ def run(
                     "prompt_eval_s": seconds / 2, "eval_s": seconds / 2, "flags": "",
                 }
             )  # fmt: skip
-    return Run(name, pd.DataFrame(rows))
+    return StoredRun(name, pd.DataFrame(rows))
 
 
-def verdicts(now: Run, before: Run, *metrics: str, **settings: Any) -> dict[str, str]:
+def verdicts(now: StoredRun, before: StoredRun, *metrics: str, **settings: Any) -> dict[str, str]:
     table = judge_gate(now, before, parse_metrics(metrics), resamples=199, **settings)
     return dict(zip(table["metric"], table["verdict"], strict=True))
 
@@ -109,7 +109,7 @@ def test_within_the_bound_passes_and_the_bound_is_the_users() -> None:
 def test_the_very_same_change_everywhere_is_found_without_any_spread() -> None:
     """Token counts are deterministic, so a changed tool may move every case by the same factor."""
     before = run("b", spread=0.0)
-    now = Run("a", before.samples.copy())
+    now = StoredRun("a", before.samples.copy())
     tools = now.samples["approach"] == "tools"
     now.samples.loc[tools, "total_tokens"] *= 1.5
     assert verdicts(now, before, "tokens") == {"tokens": "worse"}
@@ -333,12 +333,12 @@ def test_strict_tells_undecided_from_fine(tmp_path: Path, stored: dict[str, Path
 # ------------------------------------------------------------------------------------------------------------- agents
 
 
-def of_agents(name: str, **settings: Any) -> Run:
+def of_agents(name: str, **settings: Any) -> StoredRun:
     """The run with the arms of an agent beside those of single prompts, which a slower machine asked."""
     samples = run(name, **settings).samples
     agents = samples.replace({"approach": {"baseline": "agent", "tools": "agent-index"}})
     samples["duration_s"] *= 2 if name == "now" else 1
-    return Run(name, pd.concat([samples, agents], ignore_index=True))
+    return StoredRun(name, pd.concat([samples, agents], ignore_index=True))
 
 
 @pytest.mark.parametrize(("time", "code"), [(1.0, 0), (1.6, 1)])
@@ -353,6 +353,6 @@ def test_the_time_of_an_agent_with_a_tool_is_relative_to_the_agent(time: float, 
 
 
 def test_a_run_of_agents_alone_names_its_arms_where_none_was_chosen() -> None:
-    agents = Run("a", run("a").samples.replace({"approach": {"baseline": "agent", "tools": "agent-index"}}))
+    agents = StoredRun("a", run("a").samples.replace({"approach": {"baseline": "agent", "tools": "agent-index"}}))
     with pytest.raises(ConfigurationError, match=r"no approach 'tools', .*agent"):
         judge_gate(agents, agents, parse_metrics([]))

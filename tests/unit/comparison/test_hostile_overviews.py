@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ai_dev_tools.benchmark.comparison import write_batch_report, write_comparison
-from ai_dev_tools.benchmark.comparison.run import Run
+from ai_dev_tools.benchmark.comparison.run import StoredRun
 from ai_dev_tools.benchmark.config.batches import Batch
 from support.report_runs import fail, make_stored
 
@@ -46,7 +46,7 @@ def pages_with(folder: Path, text: str) -> Path:
         verdicts = [{**row, "models": text, "sentence": text, "reasons": text, "scope": text} for row in run.verdicts]
         session = {"hardware": {"cpu": text, "gpus": [{"name": text}]}, "model": {"tag": text, "quantization": text},
                    "asked": {"options": {text: text}}}  # fmt: skip
-        runs.append(Run(name + text, run.samples, run.plans, verdicts, [session]))
+        runs.append(StoredRun(name + text, run.samples, run.plans, verdicts, [session]))
     write_comparison(runs[0], runs[1], folder / "comparison", "baseline")
     batch = Batch(description=text, profiles=(text, "b"), samples=2)
     write_batch_report(text, batch, runs, folder / "batch", "baseline")

@@ -15,7 +15,7 @@ from ai_dev_tools.benchmark._util.text import number, percent
 from ai_dev_tools.benchmark.analysis.money import with_prices
 from ai_dev_tools.benchmark.analysis.samples import Samples
 from ai_dev_tools.benchmark.comparison.page import table_page, write_overview
-from ai_dev_tools.benchmark.comparison.run import Run, open_run
+from ai_dev_tools.benchmark.comparison.run import StoredRun, open_run
 from ai_dev_tools.benchmark.comparison.tables import arms, per_run, together
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.records.prices import Rates
@@ -185,7 +185,9 @@ def test_tables_of_others_become_a_page_of_the_same_kind(tmp_path: Path) -> None
     assert 'class="sortable"' in page
 
 
-def test_what_is_made_for_each_run_starts_with_its_name_in_the_order_of_the_runs(members: tuple[Run, Run]) -> None:
+def test_what_is_made_for_each_run_starts_with_its_name_in_the_order_of_the_runs(
+    members: tuple[StoredRun, StoredRun],
+) -> None:
     runs = [members[1], members[0]]
     table = per_run(Samples.prepare(together(runs)), [run.name for run in runs], arms)
     assert table.columns[0] == "run"
@@ -195,12 +197,12 @@ def test_what_is_made_for_each_run_starts_with_its_name_in_the_order_of_the_runs
 # ------------------------------------------------------------------------------------------------------- money
 
 
-def with_money(run: Run, currency: str = "USD") -> Run:
+def with_money(run: StoredRun, currency: str = "USD") -> StoredRun:
     rates = {model: Rates(input=1.0, output=4.0) for model in set(run.samples["model"])}
     return replace(run, samples=with_prices(run.samples, rates, currency))
 
 
-def test_runs_with_prices_are_compared_in_money_too(members: tuple[Run, Run], tmp_path: Path) -> None:
+def test_runs_with_prices_are_compared_in_money_too(members: tuple[StoredRun, StoredRun], tmp_path: Path) -> None:
     before, _ = members
     content = compare(tmp_path, with_money(before), with_money(replace(before, name="again")))
     for table in ("effects", "changes"):
@@ -211,7 +213,7 @@ def test_runs_with_prices_are_compared_in_money_too(members: tuple[Run, Run], tm
 
 @pytest.mark.parametrize("currency", ["EUR", None], ids=["another currency", "no prices"])
 def test_money_of_two_runs_is_compared_only_in_one_currency(
-    members: tuple[Run, Run], tmp_path: Path, currency: str | None
+    members: tuple[StoredRun, StoredRun], tmp_path: Path, currency: str | None
 ) -> None:
     before, _ = members
     after = replace(before, name="again")

@@ -9,7 +9,7 @@ import pytest
 
 from ai_dev_tools.benchmark._util.clock import duration
 from ai_dev_tools.benchmark.endpoints.ollama_client import OllamaClient
-from ai_dev_tools.benchmark.endpoints.resource_use import Meter
+from ai_dev_tools.benchmark.endpoints.resource_use import ResourceMonitor
 from ai_dev_tools.benchmark.errors import OverloadedError
 from ai_dev_tools.benchmark.execution import request as measure
 from ai_dev_tools.benchmark.execution.recording import sample_of
@@ -203,7 +203,7 @@ def test_an_error_of_a_request_says_where_it_happened(bench: Bench) -> None:
     wanted = bench.block(attempts=2)
     (cell, *_), client = cells(wanted), OllamaClient(bench.fake.url)
     asked = measure.ask(
-        wanted, cell, prompt(cell.case, cell.approach), client, Meter(None), threading.Event(), lambda: 1
+        wanted, cell, prompt(cell.case, cell.approach), client, ResourceMonitor(None), threading.Event(), lambda: 1
     )
     assert isinstance(asked.error, OverloadedError)
     assert (asked.error.instance, asked.error.attempts) == ("small", 2)

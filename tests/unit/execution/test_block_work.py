@@ -13,7 +13,7 @@ import pytest
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.execution import ask_block
-from ai_dev_tools.benchmark.execution.block_work import Kept, retryable
+from ai_dev_tools.benchmark.execution.block_work import KeptSample, retryable
 from ai_dev_tools.benchmark.records.block import PluginRef
 from ai_dev_tools.benchmark.records.sample import Sample, SampleError, read_sample, write_sample
 from support.bench import Bench
@@ -220,7 +220,7 @@ def test_retry_policies(retry: str, again: list[str], bench: Bench) -> None:
             msgspec.structs.replace(sample, status=status, error=SampleError(kind, "x")),
         )
     before = {kind: read_sample(bench.path("tools", n)) for n, kind in enumerate(CLASSES)}
-    assert retryable([Kept.of(s) for s in before.values() if isinstance(s, Sample)], retry) == len(again)
+    assert retryable([KeptSample.of(s) for s in before.values() if isinstance(s, Sample)], retry) == len(again)
     after = bench.run(samples=8, approaches=["tools"], cases=[f"c{n}" for n in range(8)], retry=retry)
     assert len(bench.asked) == len(again)
     assert [s.status == "completed" for s in after] == [kind in again for kind in CLASSES]

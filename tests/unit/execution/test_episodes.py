@@ -14,7 +14,7 @@ from ai_dev_tools.benchmark.agents.actions import ActionResult
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.execution import ask_block
 from ai_dev_tools.benchmark.prompts.episodes import ArmDesign
-from ai_dev_tools.benchmark.records.episode import Limits
+from ai_dev_tools.benchmark.records.episode import EpisodeLimits
 from ai_dev_tools.benchmark.records.sample import Sample, SampleError
 from fakes.agent_model import action, answer, in_turn, playing
 from fakes.openai_api import FakeOpenAI
@@ -80,12 +80,14 @@ def test_the_floor_answers_at_once_and_sees_no_file(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("limits", "flag", "turns"),
     [
-        (Limits(turns=3), "limit_turns", 3),
-        (Limits(tokens=500), "limit_tokens", 3),
-        (Limits(seconds=0.000001), "limit_seconds", 2),
+        (EpisodeLimits(turns=3), "limit_turns", 3),
+        (EpisodeLimits(tokens=500), "limit_tokens", 3),
+        (EpisodeLimits(seconds=0.000001), "limit_seconds", 2),
     ],
 )
-def test_a_limit_is_a_result_and_makes_the_agent_answer(bench: Bench, limits: Limits, flag: str, turns: int) -> None:
+def test_a_limit_is_a_result_and_makes_the_agent_answer(
+    bench: Bench, limits: EpisodeLimits, flag: str, turns: int
+) -> None:
     bench.fake.converse = playing(in_turn(action("list_files", path="")), last=RED)
     (sample,) = run(bench, ArmDesign(limits=limits))
     assert (sample.status, sample.done_reason, sample.flags, sample.score) == ("completed", "limit", [flag], 1.0)
@@ -133,7 +135,7 @@ def test_an_action_with_the_same_result_again_is_told_so_and_not_shown_it_again(
 
 def test_an_answer_that_cannot_be_read_scores_0(bench: Bench) -> None:
     bench.fake.converse = lambda conversation, schema: "no idea"
-    (sample,) = run(bench, ArmDesign(limits=Limits(turns=2)))
+    (sample,) = run(bench, ArmDesign(limits=EpisodeLimits(turns=2)))
     assert (sample.status, sample.answer, sample.score, sample.response) == ("completed", None, 0.0, "no idea")
 
 
@@ -197,7 +199,7 @@ def test_a_rerun_asks_nothing_and_a_changed_limit_asks_only_that_arm(bench: Benc
     assert run(bench, **arms) == first and not bench.asked
     block = bench.block(**(ONE | arms))
     prompts = episode_prompts(block) | {
-        ("one", "agent"): episode_prompt("one", "agent", ArmDesign(limits=Limits(turns=5)))
+        ("one", "agent"): episode_prompt("one", "agent", ArmDesign(limits=EpisodeLimits(turns=5)))
     }
     bench.run(prompts, **(ONE | arms))
     assert len(bench.asked) == 3

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from ai_dev_tools.benchmark.endpoints import resource_use
-from ai_dev_tools.benchmark.endpoints.resource_use import Meter
+from ai_dev_tools.benchmark.endpoints.resource_use import ResourceMonitor
 from ai_dev_tools.benchmark.errors import ConfigurationError, OverloadedError
 from ai_dev_tools.benchmark.prompts.episodes import ArmDesign
 from ai_dev_tools.benchmark.records.agent_program import AgentProgram
-from ai_dev_tools.benchmark.records.episode import Limits
+from ai_dev_tools.benchmark.records.episode import EpisodeLimits
 from ai_dev_tools.benchmark.records.sample import Sample
 from fakes import agent_program
 from support.bench import Bench, answering
@@ -24,13 +24,15 @@ from support.episodes import episode_prompts
 TWO: dict[str, Any] = {"cases": ["one", "two"], "samples": 2, "approaches": ["agent"]}
 
 
-def run(bench: Bench, script: str, version: str = "1", limits: Limits | None = None, **changed: Any) -> list[Sample]:
+def run(
+    bench: Bench, script: str, version: str = "1", limits: EpisodeLimits | None = None, **changed: Any
+) -> list[Sample]:
     words = ["{folder}/agent_program.py", script, "{base_url}", "{model}", "{question_file}", "{answer_file}"]
     program = AgentProgram(
         id="scripted", version=version, digest=f"scripted {script} {version}", command=[sys.executable, *words],
         folder=str(Path(agent_program.__file__).parent), sandbox="none",
     )  # fmt: skip
-    design = ArmDesign(limits=limits or Limits(), program=program)
+    design = ArmDesign(limits=limits or EpisodeLimits(), program=program)
     block = TWO | changed
     return bench.run(episode_prompts(bench.block(**block), design), **block)
 
@@ -63,17 +65,17 @@ def test_nothing_is_asked_twice_and_another_version_is_another_agent(bench: Benc
 
 def test_what_it_computes_itself_does_not_disturb_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """As measured from outside, an agent is just another program that uses the machine, which is said to work for 1 s."""
-    worked, plain = itertools.count(100.0), Meter.__init__
+    worked, plain = itertools.count(100.0), ResourceMonitor.__init__
     monkeypatch.setattr(resource_use, "_busy_s", lambda: next(worked))
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as server:
-        monkeypatch.setattr(Meter, "__init__", lambda self, pid: plain(self, server.pid))
+        monkeypatch.setattr(ResourceMonitor, "__init__", lambda self, pid: plain(self, server.pid))
         (sample,) = run(bench, "compute+ask+answer", cases=["one"], samples=1)
         server.kill()
     assert sample.resources.other_cpu_s is not None and sample.resources.other_cpu_s <= 0.65
 
 
 def test_a_limit_is_a_result(bench: Bench) -> None:
-    for sample in run(bench, "forever", limits=Limits(turns=2)):
+    for sample in run(bench, "forever", limits=EpisodeLimits(turns=2)):
         assert (sample.status, sample.done_reason, sample.flags) == ("completed", "limit", ["limit_turns"])
         assert sample.score == 0.0 and len(sample.turns) == 2
 

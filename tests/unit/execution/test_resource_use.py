@@ -18,9 +18,9 @@ import pytest
 
 from ai_dev_tools.benchmark._util import supervised_cpu
 from ai_dev_tools.benchmark.endpoints import EndpointSpec, ReadyEndpoint, endpoint_kind, resource_use
-from ai_dev_tools.benchmark.endpoints.resource_use import Meter
+from ai_dev_tools.benchmark.endpoints.resource_use import ResourceMonitor
 from ai_dev_tools.benchmark.execution import run_block
-from ai_dev_tools.benchmark.prompts.containment import Contained, Limits, bubblewrap_problem
+from ai_dev_tools.benchmark.prompts.containment import ContainedProgram, RunLimits, bubblewrap_problem
 from ai_dev_tools.benchmark.prompts.run_folder import fresh_run_folder, tool_environment
 from fakes.ollama import FakeOllama
 from support.making import block, prompts
@@ -40,7 +40,7 @@ def test_a_meter_sees_the_cpu_and_memory_of_a_server_and_its_children() -> None:
     server = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
     try:
         child_process = wait_for_child(server.pid)
-        meter = Meter(server.pid)
+        meter = ResourceMonitor(server.pid)
         with meter.measuring() as reading:
             used_before, deadline = child_process.cpu_times().user, time.monotonic() + 60
             while child_process.cpu_times().user < used_before + 0.1 and time.monotonic() < deadline:
@@ -96,7 +96,7 @@ def load(server: subprocess.Popen[str], busy_s: float, then: str = "time.sleep(6
 def test_the_work_of_a_runner_that_was_born_at_the_warm_up_is_no_part_of_the_first_request(
     server: subprocess.Popen[str],
 ) -> None:
-    meter = Meter(server.pid)
+    meter = ResourceMonitor(server.pid)
     load(server, busy_s=0.5)
     meter.rescan()
     with meter.measuring() as reading:
@@ -107,7 +107,7 @@ def test_the_work_of_a_runner_that_was_born_at_the_warm_up_is_no_part_of_the_fir
 
 
 def test_a_runner_that_a_request_loaded_counts_as_its_work(server: subprocess.Popen[str]) -> None:
-    meter = Meter(server.pid)
+    meter = ResourceMonitor(server.pid)
     with meter.measuring() as reading:
         load(server, busy_s=0.5)
         reading.reloaded = True
@@ -117,7 +117,7 @@ def test_a_runner_that_a_request_loaded_counts_as_its_work(server: subprocess.Po
 
 
 def test_a_runner_that_was_overlooked_makes_the_work_unknown_instead_of_wrong(server: subprocess.Popen[str]) -> None:
-    meter = Meter(server.pid)
+    meter = ResourceMonitor(server.pid)
     load(server, busy_s=0.5)
     with meter.measuring() as reading:
         meter.rescan()
@@ -157,7 +157,7 @@ def test_what_a_server_used_that_ended_meanwhile_is_unknown_and_not_zero() -> No
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as server:
         assert server.stdout is not None
         server.stdout.readline()
-        meter = Meter(server.pid)
+        meter = ResourceMonitor(server.pid)
         with meter.measuring() as reading:
             server.kill()
             server.wait()
@@ -168,7 +168,7 @@ def test_what_a_server_used_that_ended_meanwhile_is_unknown_and_not_zero() -> No
 
 @pytest.mark.parametrize("pid", [None, 2**22 + 1])
 def test_a_server_that_cannot_be_seen_is_unknown_and_not_zero(pid: int | None) -> None:
-    meter = Meter(pid)
+    meter = ResourceMonitor(pid)
     with meter.measuring() as reading:
         pass
     meter.close()
@@ -195,7 +195,7 @@ SANDBOXES = [
 
 
 @contextmanager
-def program(folder: Path, sandbox: Any) -> Iterator[tuple[Contained, float]]:
+def program(folder: Path, sandbox: Any) -> Iterator[tuple[ContainedProgram, float]]:
     """A program of an episode that has worked for 0.4 s and goes on running, as an MCP server does; what it has used."""
     listen, talk = os.pipe()
     with (
@@ -206,7 +206,7 @@ def program(folder: Path, sandbox: Any) -> Iterator[tuple[Contained, float]]:
     ):
         argv = [sys.executable, "-c", PARENT]
         environment = tool_environment(room, sandbox)
-        contained = Contained(argv, room, environment, (out, out), Limits(60.0), sandbox, stdin=stdin)
+        contained = ContainedProgram(argv, room, environment, (out, out), RunLimits(60.0), sandbox, stdin=stdin)
         try:
             contained.begin()
             deadline = time.monotonic() + 60
@@ -239,7 +239,7 @@ def test_the_work_of_a_tool_that_still_runs_is_not_that_of_other_programs(
     worked = iter([100.0, 101.0])
     monkeypatch.setattr(resource_use, "_busy_s", lambda: next(worked))
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as idle:
-        meter = Meter(idle.pid)
+        meter = ResourceMonitor(idle.pid)
         with ExitStack() as opened:
             with meter.measuring() as reading:
                 opened.enter_context(program(tmp_path, sandbox))

@@ -21,7 +21,7 @@ from ai_dev_tools.benchmark.errors import EndpointConnectionError
 from ai_dev_tools.benchmark.execution import request as measure
 from ai_dev_tools.benchmark.execution import slots
 from ai_dev_tools.benchmark.execution.job import RUN_PID
-from ai_dev_tools.benchmark.execution.slots import Turn, overlapping, spread
+from ai_dev_tools.benchmark.execution.slots import ProbedAnswer, overlapping, spread
 from ai_dev_tools.benchmark.execution.threads import FAILURES_IN_A_ROW
 from support.bench import Bench, Fake, Reply
 from support.making import block
@@ -256,13 +256,13 @@ def test_overlaps_show_the_slots_whatever_the_speed(
         slot = min(range(have), key=free.__getitem__)
         begin = free[slot] + prefill
         end = free[slot] = begin + write
-        turns.append(Turn(0.0, begin + noise[number] * write, end + noise[number] * write))
+        turns.append(ProbedAnswer(0.0, begin + noise[number] * write, end + noise[number] * write))
     assert overlapping(turns) == min(n, have)
 
 
 @pytest.mark.parametrize(("have", "ends"), [(1, [1, 2, 3, 4]), (2, [1, 1, 2, 2]), (4, [1, 1.05, 1.1, 1.1])])
 def test_the_spread_of_ends_shows_the_slots_where_nothing_is_seen_being_written(have: int, ends: list[float]) -> None:
-    assert spread([Turn(0.0, end, end) for end in ends]) == have
+    assert spread([ProbedAnswer(0.0, end, end) for end in ends]) == have
 
 
 def test_what_is_recorded_is_a_row_of_the_samples_table_too(bench: Bench) -> None:

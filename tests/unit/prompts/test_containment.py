@@ -16,7 +16,7 @@ import pytest
 
 from ai_dev_tools.benchmark.errors import ConfigurationError, ToolError
 from ai_dev_tools.benchmark.prompts import bubblewrap, containment, supervisor, tools
-from ai_dev_tools.benchmark.prompts.containment import Contained, Limits, bubblewrap_problem
+from ai_dev_tools.benchmark.prompts.containment import ContainedProgram, RunLimits, bubblewrap_problem
 from ai_dev_tools.benchmark.prompts.run_folder import Sandbox, fresh_run_folder, tool_environment
 from ai_dev_tools.benchmark.prompts.tools import installed_version, run_tool
 from support.making import tool
@@ -277,12 +277,12 @@ def test_the_time_of_a_tool_is_its_own(sandbox: Sandbox) -> None:
         open(run_folder.scratch / "err", "w+b") as err,
     ):
         before = time.perf_counter()
-        ended = Contained(
+        ended = ContainedProgram(
             [sys.executable, "-I", "-S", "-c", "import time; time.sleep(0.2)"],
             run_folder,
             {},
             (out, err),
-            Limits(60),
+            RunLimits(60),
             sandbox,
         ).wait()
         outside = time.perf_counter() - before
@@ -314,7 +314,7 @@ def test_a_program_can_be_talked_with_until_its_input_is_closed(sandbox: Sandbox
         with open(to[0], "rb") as stdin, open(from_[1], "wb") as stdout:
             argv = [sys.executable, "-c", ECHO]
             environment = tool_environment(folder, sandbox)
-            running = Contained(argv, folder, environment, (stdout, err), Limits(60.0), sandbox, stdin=stdin)
+            running = ContainedProgram(argv, folder, environment, (stdout, err), RunLimits(60.0), sandbox, stdin=stdin)
         running.begin()
         os.write(to[1], b"a\n")
         assert os.read(from_[0], 100) == b"got a\n"
@@ -330,8 +330,13 @@ def test_a_program_that_is_closed_leaves_nothing_and_says_what_it_cost(sandbox: 
     mark = f"mark-{uuid.uuid4()}"
     with fresh_run_folder() as folder, open(folder.scratch / "out", "w+b") as out:
         code = DAEMON.replace("MARK", repr(mark)) + "\ntime.sleep(600)"
-        running = Contained(
-            [sys.executable, "-c", code], folder, tool_environment(folder, sandbox), (out, out), Limits(600.0), sandbox
+        running = ContainedProgram(
+            [sys.executable, "-c", code],
+            folder,
+            tool_environment(folder, sandbox),
+            (out, out),
+            RunLimits(600.0),
+            sandbox,
         )
         running.begin()
         assert running.ended_within(1.0) is None
@@ -347,7 +352,9 @@ def test_rooms_of_agents_look_alike_in_a_sandbox() -> None:
         with fresh_run_folder(same_paths=True) as folder, open(folder.scratch / "out", "w+b") as out:
             code = "import os; open('x', 'w'); open(os.path.expanduser('~/y'), 'w'); print(os.getcwd(), os.environ['HOME'])"
             environment = tool_environment(folder, "bubblewrap")
-            Contained([sys.executable, "-c", code], folder, environment, (out, out), Limits(30.0), "bubblewrap").wait()
+            ContainedProgram(
+                [sys.executable, "-c", code], folder, environment, (out, out), RunLimits(30.0), "bubblewrap"
+            ).wait()
             out.seek(0)
             text = out.read().decode()
             seen.add(text)

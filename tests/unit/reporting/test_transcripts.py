@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_dev_tools.benchmark._util.text import visible
-from ai_dev_tools.benchmark.records.episode import Limits, Turn
+from ai_dev_tools.benchmark.records.episode import EpisodeLimits, Turn
 from ai_dev_tools.benchmark.records.sample import Sample
 from ai_dev_tools.benchmark.reporting import render
 from ai_dev_tools.benchmark.reporting.browser import MOST_OF_A_TURN, browser_data
@@ -24,7 +24,7 @@ MOST_BYTES_OF_A_CHARACTER = 12
 
 
 def episode(*turns: Turn, number: int = 0) -> Sample:
-    return sample(approach="agent", sample=number, model="fake:1b", turns=list(turns), limits=Limits())
+    return sample(approach="agent", sample=number, model="fake:1b", turns=list(turns), limits=EpisodeLimits())
 
 
 def shown(*turns: Turn) -> dict[str, Any]:

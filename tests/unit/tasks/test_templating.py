@@ -13,7 +13,13 @@ from ai_dev_tools.benchmark.prompts.tool_spec import load_tool
 from ai_dev_tools.benchmark.prompts.tools import condense
 from ai_dev_tools.benchmark.tasks import templating
 from ai_dev_tools.benchmark.tasks.loading import load_task
-from ai_dev_tools.benchmark.tasks.templating import Failed, names_variable, render_each, run_isolated, template_problem
+from ai_dev_tools.benchmark.tasks.templating import (
+    TemplateFailure,
+    names_variable,
+    render_each,
+    run_isolated,
+    template_problem,
+)
 from support.making import tool, write_task
 
 HUNGRY = {
@@ -42,7 +48,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_hungry_template_fails_and_takes_nothing_from_who_renders_it(template: str) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     (rendered,) = render_each(template, [{"given": 1}], 20_000_000)
-    assert isinstance(rendered, Failed), str(rendered)[:100]
+    assert isinstance(rendered, TemplateFailure), str(rendered)[:100]
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
 
 
@@ -76,7 +82,7 @@ def test_each_set_of_variables_has_its_own_time_and_one_that_fails_leaves_the_ot
     values = [{"n": 1, "m": "a"}, {"n": 1}, {"n": 1, "m": "\ud800ä\0"}]
     first, second, third = render_each(count, values)
     assert (first, third) == ("a", "\ud800ä\0")
-    assert isinstance(second, Failed)
+    assert isinstance(second, TemplateFailure)
     assert "'m' is undefined" in second.message
 
 

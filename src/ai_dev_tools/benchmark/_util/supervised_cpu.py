@@ -11,11 +11,11 @@ import threading
 from collections.abc import Callable, Sequence
 
 _lock = threading.Lock()
-_running: set[OwnProgram] = set()
+_running: set[SupervisedProgram] = set()
 _ended_s = 0.0
 
 
-class OwnProgram:
+class SupervisedProgram:
     """A program that has been started.
 
     Args:

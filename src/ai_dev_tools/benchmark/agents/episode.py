@@ -19,7 +19,7 @@ from ai_dev_tools.benchmark.agents.builtin import NOW_ANSWER, TALKS, Step, Talk,
 from ai_dev_tools.benchmark.agents.file_actions import FileActions, workspace_texts
 from ai_dev_tools.benchmark.agents.tool_actions import tool_actions
 from ai_dev_tools.benchmark.endpoints.chat import Chat, Message, Reply
-from ai_dev_tools.benchmark.endpoints.readings import Readings, counted_turn, readings
+from ai_dev_tools.benchmark.endpoints.server_counts import ServerCounts, counted_turn, readings
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, ContextOverflowError, ToolError
 from ai_dev_tools.benchmark.records.episode import ANSWER, MOST_RESULT, Action, EpisodeSpec, Turn
 from ai_dev_tools.benchmark.records.sample_error import SampleError
@@ -161,7 +161,7 @@ class _Episode:
         newest = self._messages[-1]
         self._messages[-1] = Message(newest.role, f"{newest.content}\n\n{NOW_ANSWER}", newest.calls, newest.answers)
 
-    def _turn(self, last: bool) -> tuple[Reply, Readings]:
+    def _turn(self, last: bool) -> tuple[Reply, ServerCounts]:
         """One request.
 
         If it does not fit the window, its newest result is left out and the model has to answer.
@@ -177,7 +177,7 @@ class _Episode:
         self._messages[-1] = Message(newest.role, f"{LEFT_OUT}\n\n{NOW_ANSWER}", newest.calls, newest.answers)
         return self._request(last=True)
 
-    def _request(self, last: bool) -> tuple[Reply, Readings]:
+    def _request(self, last: bool) -> tuple[Reply, ServerCounts]:
         case, reply, played = self._case, Reply(), self._played
         chat = Chat(
             case.model, "", self._talk.schema(last), case.options, case.think,
@@ -196,7 +196,7 @@ class _Episode:
         self._count(found, reply)
         return reply, found
 
-    def _count(self, found: Readings, reply: Reply) -> None:
+    def _count(self, found: ServerCounts, reply: Reply) -> None:
         """Add up the tokens: those that the server counted, else estimates from the characters."""
         sent = sum(len(message.content) for message in self._messages)
         if found.input_tokens:
@@ -206,7 +206,7 @@ class _Episode:
         self._played.tokens += read + written
         self._used = read + written
 
-    def _act(self, reply: Reply, found: Readings, step: Step) -> None:
+    def _act(self, reply: Reply, found: ServerCounts, step: Step) -> None:
         """Carry out what the model chose, and show it what came back."""
         result = ActionResult(step.problem) if step.problem else self._carry_out(step)
         played = self._played
@@ -243,7 +243,7 @@ class _Episode:
         room = int((window - self._used - answer - MARGIN_TOKENS) * FEWEST_CHARS_PER_TOKEN)
         return text if len(text) <= room else _cut(text, room) if room > 0 else LEFT_OUT
 
-    def _finish(self, reply: Reply, found: Readings, step: Step) -> None:
+    def _finish(self, reply: Reply, found: ServerCounts, step: Step) -> None:
         played = self._played
         played.turns.append(_turn(reply, found, step))
         played.answer = step.answer if step.action == ANSWER else None
@@ -259,7 +259,7 @@ def _cut(text: str, most: int) -> str:
 
 def _turn(
     reply: Reply,
-    found: Readings,
+    found: ServerCounts,
     step: Step | None = None,
     result: ActionResult | None = None,
     error: SampleError | None = None,

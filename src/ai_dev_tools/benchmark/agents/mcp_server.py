@@ -19,7 +19,7 @@ from ai_dev_tools.benchmark._util.json_values import JsonFields, JsonValue
 from ai_dev_tools.benchmark._util.lines import visible_line
 from ai_dev_tools.benchmark.agents.tool_folder import ToolFolder
 from ai_dev_tools.benchmark.errors import ToolError
-from ai_dev_tools.benchmark.prompts.containment import Contained, Limits
+from ai_dev_tools.benchmark.prompts.containment import ContainedProgram, RunLimits
 from ai_dev_tools.benchmark.prompts.run_failures import require_success
 from ai_dev_tools.benchmark.prompts.run_folder import last_words
 
@@ -112,7 +112,7 @@ class McpServer:
         self._stderr: BinaryIO = stack.enter_context((self._folder.run_folder.scratch / "mcp").open("w+b"))
         with open(input_[0], "rb", buffering=0) as stdin, open(output[1], "wb", buffering=0) as stdout:
             streams: tuple[BinaryIO, BinaryIO] = (stdout, self._stderr)
-            self._process: Contained = self._folder.start(command, streams, LIFE_S, stdin)
+            self._process: ContainedProgram = self._folder.start(command, streams, LIFE_S, stdin)
         stack.callback(self._process.close)
         self._process.begin()
         started = time.perf_counter()
@@ -238,7 +238,7 @@ class McpServer:
             return ""
         words = last_words(self._folder.run_folder, io.BytesIO(), self._stderr)
         try:
-            require_success("it", ended, Limits(LIFE_S), words)
+            require_success("it", ended, RunLimits(LIFE_S), words)
         except ToolError as error:
             return str(error).removeprefix("it ")
         return f"ended{f': {words}' if words else ''}"

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.prompts.containment import Starter, trial_problem
+from ai_dev_tools.benchmark.prompts.containment import SandboxStarter, trial_problem
 from ai_dev_tools.benchmark.prompts.run_folder import RunFolder, fresh_run_folder
 
 STREAMS = ("/run/stdout", "/run/stderr")
@@ -43,7 +43,7 @@ class Shown:
     more: Mapping[str, Path] | None = None
 
 
-def container(run_folder: RunFolder, shown: Shown, shared_memory_bytes: int) -> Starter:
+def container(run_folder: RunFolder, shown: Shown, shared_memory_bytes: int) -> SandboxStarter:
     """What starts a container for one run.
 
     It has no network, and nothing in it can be written to but the run's folders.
@@ -71,7 +71,7 @@ def container(run_folder: RunFolder, shown: Shown, shared_memory_bytes: int) -> 
         "--rootfs", str(root),
     ]  # fmt: skip
     removal = [words[0], "rm", "--force", "--ignore", "--time", "0", name]
-    return Starter(words, _environment(), STREAMS, removal, keeper)
+    return SandboxStarter(words, _environment(), STREAMS, removal, keeper)
 
 
 def _volume(path: Path, place: Path, access: str) -> list[str]:

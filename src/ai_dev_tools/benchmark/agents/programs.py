@@ -37,7 +37,7 @@ from ai_dev_tools.benchmark.errors import (
     RunnerError,
     ToolError,
 )
-from ai_dev_tools.benchmark.prompts.containment import Contained, Ended, Limits
+from ai_dev_tools.benchmark.prompts.containment import ContainedProgram, RunEnd, RunLimits
 from ai_dev_tools.benchmark.prompts.placeholders import filled
 from ai_dev_tools.benchmark.prompts.program_file import program_path
 from ai_dev_tools.benchmark.prompts.run_folder import RunFolder, Sandbox, fresh_run_folder, last_words
@@ -154,17 +154,19 @@ class _Run:
         self._given = {*texts, *files}
         (run_folder.home / "question.txt").write_text(question, encoding="utf-8")
 
-    def watched(self, streams: tuple[BinaryIO, BinaryIO], account: Metered, stop: threading.Event) -> Ended | None:
+    def watched(self, streams: tuple[BinaryIO, BinaryIO], account: Metered, stop: threading.Event) -> RunEnd | None:
         """Run it to its end, or until it may ask nothing more; None if it had to be ended."""
         program, run_folder = self._program, self._run_folder
         argv = [filled(word, self._values) for word in program.command]
-        limits = Limits(
+        limits = RunLimits(
             self._case.spec.limits.seconds + 2 * LAST_WORDS_S,
             printed_bytes=PRINTED_BYTES, written_bytes=WRITTEN_BYTES, entries=ENTRIES,
         )  # fmt: skip
         starter = sandbox_starter(self._sandbox, program, argv, run_folder, self._meter.socket, WRITTEN_BYTES)
         argv = inside(argv) if starter else argv
-        contained = Contained(argv, run_folder, self._environment(), streams, limits, self._sandbox, starter=starter)
+        contained = ContainedProgram(
+            argv, run_folder, self._environment(), streams, limits, self._sandbox, starter=starter
+        )
         try:
             over_at: float | None = None
             while not stop.is_set():
@@ -283,7 +285,7 @@ def _judge(
     program: AgentProgram,
     played: Played,
     account: Metered,
-    ended: Ended | None,
+    ended: RunEnd | None,
     words: str,
     left: Callable[[], Sequence[str]],
 ) -> None:
@@ -339,7 +341,7 @@ def _never_asked(program: AgentProgram, account: Metered, how: str) -> WrongSetU
     )
 
 
-def _problem(program: AgentProgram, ended: Ended | None) -> str:
+def _problem(program: AgentProgram, ended: RunEnd | None) -> str:
     """What is wrong with how it ended; empty if nothing is."""
     if ended is None:
         return "it had to be ended"

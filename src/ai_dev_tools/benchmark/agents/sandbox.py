@@ -18,7 +18,7 @@ from ai_dev_tools.benchmark.config.shipped_files import PACKAGED
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.prompts import supervisor
 from ai_dev_tools.benchmark.prompts.bubblewrap import bwrap
-from ai_dev_tools.benchmark.prompts.containment import Starter, bubblewrap_problem
+from ai_dev_tools.benchmark.prompts.containment import SandboxStarter, bubblewrap_problem
 from ai_dev_tools.benchmark.prompts.run_folder import RunFolder, Sandbox
 from ai_dev_tools.benchmark.records.agent_program import AgentProgram, AgentSandbox
 
@@ -55,7 +55,7 @@ def agent_sandbox(program: str, setting: AgentSandbox) -> Sandbox:
 
 def sandbox_starter(
     kind: Sandbox, program: AgentProgram, argv: Sequence[str], run_folder: RunFolder, socket: Path, written_bytes: int
-) -> Starter | None:
+) -> SandboxStarter | None:
     """What starts the agent's sandbox; None: there is none.
 
     Args:
@@ -69,7 +69,7 @@ def sandbox_starter(
     if kind == "podman":
         shown = Shown([*_folders(), *parts], _links(), hidden, {SOCKET: socket})
         return container(run_folder, shown, written_bytes)
-    return Starter(_bubblewrap(parts, hidden, run_folder, socket, str(written_bytes)))
+    return SandboxStarter(_bubblewrap(parts, hidden, run_folder, socket, str(written_bytes)))
 
 
 def _bubblewrap(

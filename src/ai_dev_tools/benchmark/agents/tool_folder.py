@@ -14,7 +14,7 @@ from typing import BinaryIO, Self
 
 from ai_dev_tools.benchmark._util.text import number
 from ai_dev_tools.benchmark.errors import ConfigurationError, ToolError
-from ai_dev_tools.benchmark.prompts.containment import Contained, Limits, choose_sandbox
+from ai_dev_tools.benchmark.prompts.containment import ContainedProgram, RunLimits, choose_sandbox
 from ai_dev_tools.benchmark.prompts.placeholders import filled
 from ai_dev_tools.benchmark.prompts.run_failures import require_success
 from ai_dev_tools.benchmark.prompts.run_folder import (
@@ -95,11 +95,11 @@ class ToolFolder:
 
     def start(
         self, words: list[str], streams: tuple[BinaryIO, BinaryIO], seconds: float, stdin: BinaryIO | None
-    ) -> Contained:
+    ) -> ContainedProgram:
         """Start a program of the tool in the workspace."""
-        return Contained(
+        return ContainedProgram(
             [which(words[0], path=search_path()) or words[0], *words[1:]], self.run_folder,
-            tool_environment(self.run_folder, self.sandbox), streams, Limits(seconds), self.sandbox,
+            tool_environment(self.run_folder, self.sandbox), streams, RunLimits(seconds), self.sandbox,
             stdin=stdin, network=self.tool.network, needed=(self._tool_dir,),
         )  # fmt: skip
 
@@ -119,7 +119,7 @@ class ToolFolder:
             ended = self.start(words, (out, err), self.tool.timeout_s, None if stdin is None else given).wait()
             said = last_words(self.run_folder, out, err)
             try:
-                require_success(what, ended, Limits(self.tool.timeout_s), said, accept_exit=None)
+                require_success(what, ended, RunLimits(self.tool.timeout_s), said, accept_exit=None)
             except ToolError as error:
                 error.spent_s, error.other_cpu_s = ended.wall_s, ended.other_cpu_s
                 raise

@@ -35,7 +35,7 @@ COLUMNS = words(
 
 
 @dataclass(frozen=True)
-class Check:
+class ClaimCheck:
     """A check that can make a claim invalid, and what it found.
 
     Attributes:
@@ -68,7 +68,7 @@ class Candidate:
     shares: dict[str, float] = field(default_factory=dict)
     invalid: list[Reason] = field(default_factory=list)
     reasons: list[Reason] = field(default_factory=list)
-    checks: list[Check] = field(default_factory=list)
+    checks: list[ClaimCheck] = field(default_factory=list)
     adjusted: float = float("nan")
     least_clusters: int = 6
     """Clusters below which nothing is said beyond the files."""
@@ -79,7 +79,7 @@ class Candidate:
 
     def note(self, check: str, ok: bool, value: float, limit: float, why: Reason) -> None:
         """Keep what a check found; a claim that fails one is invalid."""
-        self.checks.append(Check(check, ok, value, limit, "" if ok else why.text))
+        self.checks.append(ClaimCheck(check, ok, value, limit, "" if ok else why.text))
         if not ok:
             self.invalid.append(why)
 

@@ -15,7 +15,14 @@ import numpy as np
 import pandas as pd
 
 from ai_dev_tools.benchmark.analysis.bills import with_floor
-from ai_dev_tools.benchmark.analysis.candidate import COLUMNS, Candidate, Check, Direction, all_reasons, verdict_row
+from ai_dev_tools.benchmark.analysis.candidate import (
+    COLUMNS,
+    Candidate,
+    ClaimCheck,
+    Direction,
+    all_reasons,
+    verdict_row,
+)
 from ai_dev_tools.benchmark.analysis.claim_measurements import measure
 from ai_dev_tools.benchmark.analysis.claim_status import claim_status
 from ai_dev_tools.benchmark.analysis.effects import Effect
@@ -186,7 +193,7 @@ def _settle_verdict(c: Candidate, limits: ValidityThresholds) -> None:
     found, e = c.clean, c.clean.source if c.clean else None
     direction = c.direction(found, c.adjusted)
     enough = e is not None and e.clusters >= limits.min_clusters
-    c.checks.append(Check("enough clusters", enough, float(e.clusters if e else 0), float(limits.min_clusters)))
+    c.checks.append(ClaimCheck("enough clusters", enough, float(e.clusters if e else 0), float(limits.min_clusters)))
     _compare_with_flagged(c, direction)
     if c.invalid:
         c.word, c.reasons = "invalid", [*c.invalid, *c.reasons]
@@ -216,7 +223,7 @@ def _settle_verdict(c: Candidate, limits: ValidityThresholds) -> None:
 
 def _compare_with_flagged(c: Candidate, direction: Direction) -> None:
     if c.everything is c.clean:
-        c.checks.append(Check("same with flagged pairs", True, 0.0, 0.0))
+        c.checks.append(ClaimCheck("same with flagged pairs", True, 0.0, 0.0))
         return
     other = c.direction(c.everything, c.p(c.everything) * max(c.factor, 1.0))
     changed = other != direction and bool({other, direction} & {"cheaper", "more_expensive"}) and not c.invalid

@@ -21,9 +21,9 @@ def sentence(row: Row) -> str:
     measured = f"{_amount(ratio, row['outcome'])} ({_interval(row)}; {_rests_on(row)})"
     match row["verdict"]:
         case "saves":
-            return f"{subject} saves {thing}: {measured}, at no worse quality {_quality(row)}.{_rider(row)}"
+            return f"{subject} saves {thing}: {measured}, at no worse quality {_quality(row)}.{_reasons_note(row)}"
         case "costs":
-            return f"{subject} costs {thing}: {measured}.{_rider(row)}"
+            return f"{subject} costs {thing}: {measured}.{_reasons_note(row)}"
         case "invalid":
             return f"{subject}: invalid for {thing}: {row['reasons']}."
         case "inconclusive":
@@ -57,7 +57,7 @@ def _quality(row: Row) -> str:
     return f"({difference:+.3f} over its models, at worst {bound:+.3f}, margin {-row['quality_margin']:g})"
 
 
-def _rider(row: Row) -> str:
+def _reasons_note(row: Row) -> str:
     return f" Note: {row['reasons']}." if row["reasons"] else ""
 
 

@@ -29,11 +29,11 @@ from ai_dev_tools.benchmark.archive.layout import (
     RECORDED,
     RUN,
     SOURCE,
-    Chain,
-    Entry,
     Manifest,
+    ManifestEntry,
     NotIncluded,
     RunFacts,
+    StageDigests,
     stage_files,
     without_section,
 )
@@ -91,7 +91,7 @@ def build_archive(subject: Subject, root: Path, output: Path) -> None:
             f"no run of {subject.profile} was asked with these settings: its ledger has no plan {subject.plan}",
             remedy="Archive it with the settings that it was run with (tasks, samples, approaches, models)",
         )
-    collection = _Collection(subject, root)
+    collection = _RunFiles(subject, root)
     members = collection.members()
     facts = collection.facts()
     members += [
@@ -116,14 +116,14 @@ def _sorted(members: Iterable[Member]) -> list[Member]:
 
 
 def _manifest(facts: RunFacts, digests: Mapping[str, Digest]) -> bytes:
-    files = {name: Entry(digest.sha256, digest.bytes) for name, digest in sorted(digests.items())}
+    files = {name: ManifestEntry(digest.sha256, digest.bytes) for name, digest in sorted(digests.items())}
     manifest = Manifest(
         format=FORMAT, profile=facts.profile, plan=facts.plan, chain=chain_of(files, facts.profile), files=files
     )
     return msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n"
 
 
-def chain_of(files: dict[str, Entry], profile: str) -> Chain:
+def chain_of(files: dict[str, ManifestEntry], profile: str) -> StageDigests:
     """Each stage's digest, over its own files and over the stage that it was made from."""
     stages = stage_files(files, profile)
     made: dict[str, str] = {}
@@ -132,10 +132,10 @@ def chain_of(files: dict[str, Entry], profile: str) -> Chain:
         content = {name: entry.sha256 for name, entry in stages[stage].items()}
         parts = [sorted(content.items()), [made[origin] for origin in origins.get(stage, ())]]
         made[stage] = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-    return Chain(**made)
+    return StageDigests(**made)
 
 
-class _Collection:
+class _RunFiles:
     """The files of a run and their names in its archive."""
 
     def __init__(self, subject: Subject, root: Path) -> None:

@@ -40,7 +40,7 @@ from ai_dev_tools.benchmark.prompts.episodes import workspace_digest
 from ai_dev_tools.benchmark.prompts.tool_results import ToolResult
 from ai_dev_tools.benchmark.records import table_files as tablefiles
 from ai_dev_tools.benchmark.records.block import OLLAMA, Think
-from ai_dev_tools.benchmark.records.episode import Limits
+from ai_dev_tools.benchmark.records.episode import EpisodeLimits
 from ai_dev_tools.benchmark.records.paths import CORPORA_FOLDER, safe_model
 from ai_dev_tools.benchmark.records.plan import check_ledger
 from ai_dev_tools.benchmark.records.sample import RENAMED, Sample, decode
@@ -73,7 +73,7 @@ class _Prompt:
     stratum: str
     episode: str | None = None
     """Digest of what an episode may do after the prompt."""
-    limits: Limits | None = None
+    limits: EpisodeLimits | None = None
     """What the episode may use at most."""
 
 

@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from ai_dev_tools.benchmark.archive.limits import DAMAGE, LIMITS, ArchiveError, Limits, first_line
-from ai_dev_tools.benchmark.archive.structure import COMMENT_BYTES, PIECE, TAG, Entry, opened, read_entries
+from ai_dev_tools.benchmark.archive.limits import DAMAGE, LIMITS, ArchiveError, ArchiveLimits, first_line
+from ai_dev_tools.benchmark.archive.structure import COMMENT_BYTES, PIECE, TAG, ZipEntry, opened, read_entries
 from ai_dev_tools.benchmark.errors import ConfigurationError
 
-__all__ = ["COMMENT_BYTES", "DAMAGE", "LIMITS", "PIECE", "TAG", "Archive", "ArchiveError", "Digest", "Limits", "Member",
+__all__ = ["COMMENT_BYTES", "DAMAGE", "LIMITS", "PIECE", "TAG", "Archive", "ArchiveError", "ArchiveLimits", "Digest", "Member",
            "Writer", "is_intact", "new_archive", "open_archive"]  # fmt: skip
 LARGE = 1 << 30
 """Files larger than this get 64-bit sizes, in case they grow while they are read."""
@@ -148,7 +148,9 @@ def is_intact(path: Path) -> bool:
 class Archive:
     """An archive whose members have been checked for harm (not for being unchanged: that is `verify`)."""
 
-    def __init__(self, path: Path, file: IO[bytes], entries: dict[str, tuple[Entry, int]], limits: Limits) -> None:
+    def __init__(
+        self, path: Path, file: IO[bytes], entries: dict[str, tuple[ZipEntry, int]], limits: ArchiveLimits
+    ) -> None:
         self.path, self._file, self._entries, self.limits = path, file, entries, limits
         self.members = {name: entry for name, (entry, _) in entries.items()}
 
@@ -218,7 +220,7 @@ def _damage_of(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def open_archive(path: Path, limits: Limits = LIMITS) -> Iterator[Archive]:
+def open_archive(path: Path, limits: ArchiveLimits = LIMITS) -> Iterator[Archive]:
     """Open an archive after checking that none of its members can do harm.
 
     Raises:

@@ -11,9 +11,9 @@ from ai_dev_tools.benchmark._util.scratch import scratch_folder
 from ai_dev_tools.benchmark.archive.chain import REPORT_JSON, Records
 from ai_dev_tools.benchmark.archive.container import Archive, ArchiveError
 from ai_dev_tools.benchmark.archive.layout import RECORDED, RUN, Manifest, RunFacts
-from ai_dev_tools.benchmark.archive.program import OTHER_PROGRAM, Program
+from ai_dev_tools.benchmark.archive.program import OTHER_PROGRAM, ProgramComparison
 from ai_dev_tools.benchmark.archive.recompute import report_differences
-from ai_dev_tools.benchmark.archive.rendering import Compared, compare_report, lay_out, made_by_own_code
+from ai_dev_tools.benchmark.archive.rendering import RenderComparison, compare_report, lay_out, made_by_own_code
 from ai_dev_tools.benchmark.archive.summary import other_words, wrong_facts, wrong_settings_of_report
 from ai_dev_tools.benchmark.records import paths
 
@@ -21,7 +21,7 @@ MOST_DERIVED = 8 << 20
 """Size of all derived tables, in addition to the samples table."""
 
 
-class Result(Protocol):
+class VerificationResult(Protocol):
     """Where findings go; see `Verification`."""
 
     facts: RunFacts | None
@@ -30,11 +30,13 @@ class Result(Protocol):
     why_unchecked: str
 
     @property
-    def program(self) -> Program: ...
+    def program(self) -> ProgramComparison: ...
     def add(self, where: str, what: str) -> None: ...
 
 
-def check_made(archive: Archive, manifest: Manifest, records: Records, result: Result, report: bool) -> None:
+def check_made(
+    archive: Archive, manifest: Manifest, records: Records, result: VerificationResult, report: bool
+) -> None:
     """Compare and note what differs.
 
     Args:
@@ -55,7 +57,7 @@ def check_made(archive: Archive, manifest: Manifest, records: Records, result: R
             result.add(RUN, what)
         for what in wrong_settings_of_report(about, manifest, run / "plans.jsonl"):
             result.add(paths.ABOUT.format(profile=manifest.profile), what)
-    compared = Compared()
+    compared = RenderComparison()
     if report:
         own = made_by_own_code(records.settings, manifest.files)
         compared = compare_report(archive, manifest, records.report, result.program, own)
@@ -68,7 +70,9 @@ def check_made(archive: Archive, manifest: Manifest, records: Records, result: R
     _check_words(archive, manifest, facts, result, compared)
 
 
-def _check_words(archive: Archive, manifest: Manifest, facts: RunFacts, result: Result, compared: Compared) -> None:
+def _check_words(
+    archive: Archive, manifest: Manifest, facts: RunFacts, result: VerificationResult, compared: RenderComparison
+) -> None:
     different = list(other_words(archive, manifest, facts))
     if result.program.same:
         for name in different:

@@ -15,7 +15,15 @@ import msgspec
 
 from ai_dev_tools.benchmark._util.clock import utc_stamp
 from ai_dev_tools.benchmark._util.json_values import Json, JsonFields
-from ai_dev_tools.benchmark.archive.layout import FORMAT, BlockRow, ModelFacts, NotIncluded, RunFacts, Served, ToolFacts
+from ai_dev_tools.benchmark.archive.layout import (
+    FORMAT,
+    BlockRow,
+    ModelFacts,
+    NotIncluded,
+    RunFacts,
+    ServerFacts,
+    ToolFacts,
+)
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.prompts.tool_results import ToolResult
 from ai_dev_tools.benchmark.records import paths
@@ -197,7 +205,10 @@ def _models(blocks: list[BlockFacts]) -> list[ModelFacts]:
             tag,
             sorted({digest for block in mine for digest in block.digests}),
             sorted({name for block in mine for name in block.instances}),
-            [Served(kind, version) for kind, version in sorted({pair for block in mine for pair in block.endpoints})],
+            [
+                ServerFacts(kind, version)
+                for kind, version in sorted({pair for block in mine for pair in block.endpoints})
+            ],
         )
         for tag in sorted({block.model for block in blocks})
         if (mine := [block for block in blocks if block.model == tag])

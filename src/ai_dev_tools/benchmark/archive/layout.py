@@ -27,14 +27,14 @@ PROMPTS_NAME = re.compile(r"results/prompts/(?P<task>[^/]+)\.jsonl")
 CONTEXTS_NAME = re.compile(r"results/contexts/(?P<task>[^/.]+)\.(?P<tool>[^/]+)\.jsonl")
 
 
-class Entry(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+class ManifestEntry(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Checksum and size of a member."""
 
     sha256: str
     bytes: int
 
 
-class Chain(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+class StageDigests(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """What was made from what, as digests over the manifest entries of each stage."""
 
     prompts: str
@@ -50,8 +50,8 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     format: int
     profile: str
     plan: str
-    chain: Chain
-    files: dict[str, Entry]
+    chain: StageDigests
+    files: dict[str, ManifestEntry]
 
 
 class BlockRow(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -66,7 +66,7 @@ class BlockRow(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     failed: int
 
 
-class Served(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+class ServerFacts(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """A server that answered for a model."""
 
     kind: str
@@ -79,7 +79,7 @@ class ModelFacts(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     tag: str
     digests: list[str]
     instances: list[str]
-    endpoints: list[Served]
+    endpoints: list[ServerFacts]
 
 
 class ToolFacts(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True, omit_defaults=True):
@@ -135,7 +135,7 @@ class RunFacts(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     not_included: list[NotIncluded]
 
 
-def stage_files(files: dict[str, Entry], profile: str) -> dict[str, dict[str, Entry]]:
+def stage_files(files: dict[str, ManifestEntry], profile: str) -> dict[str, dict[str, ManifestEntry]]:
     """The members of each stage of the chain, by name."""
     prefixes = {
         "prompts": "results/prompts/",

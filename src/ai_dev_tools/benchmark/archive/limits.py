@@ -29,7 +29,7 @@ class ArchiveError(BenchmarkError):
 
 
 @dataclass(frozen=True)
-class Limits:
+class ArchiveLimits:
     """How much an archive may demand from the reader's machine; sizes in bytes."""
 
     members: int = 100_000
@@ -62,11 +62,11 @@ class Limits:
         return {".json": self.json, ".jsonl": self.json, ".yaml": self.settings}.get(Path(name).suffix, self.document)
 
 
-LIMITS = Limits()
+LIMITS = ArchiveLimits()
 
 
 @contextmanager
-def bounded_memory(path: Path, limits: Limits = LIMITS) -> Iterator[None]:
+def bounded_memory(path: Path, limits: ArchiveLimits = LIMITS) -> Iterator[None]:
     """Let an allocation fail that a file of this size cannot need, before memory runs out.
 
     Raises:

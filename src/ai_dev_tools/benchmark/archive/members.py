@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from ai_dev_tools.benchmark.archive.layout import CRATE, MANIFEST, README, RUN, SOURCE
-from ai_dev_tools.benchmark.archive.limits import Limits
+from ai_dev_tools.benchmark.archive.limits import ArchiveLimits
 from ai_dev_tools.benchmark.records import paths
 
 ROOT_FILES = (
@@ -55,7 +55,7 @@ _PATTERNS = re.compile(
 """The last one is a list of cases next to its task."""
 
 
-def most_bytes(name: str, limits: Limits) -> int:
+def most_bytes(name: str, limits: ArchiveLimits) -> int:
     """The maximum size of a member with this name."""
     if name.startswith(("recorded/figures/", "recorded/report/badges/", "recorded/report/tables/")):
         return limits.figure

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ai_dev_tools import __version__
 from ai_dev_tools.benchmark._util.lines import visible_line
-from ai_dev_tools.benchmark.archive.layout import SOURCE, Entry
+from ai_dev_tools.benchmark.archive.layout import SOURCE, ManifestEntry
 from ai_dev_tools.benchmark.archive.members import OWN, PROGRAM, SHIPPED
 from ai_dev_tools.benchmark.config.shipped_files import CHECKOUT, PACKAGED
 from ai_dev_tools.benchmark.records import paths
@@ -21,7 +21,7 @@ OTHER_PROGRAM = "made by a program that is not the installed one"
 
 
 @dataclass(frozen=True)
-class Program:
+class ProgramComparison:
     """The program in an archive, compared with the installed one.
 
     Attributes:
@@ -45,7 +45,7 @@ class Program:
         return f"{whose}; code of the sender's own: {listed(self.own)}" if self.own else whose
 
 
-def compare_program(files: Mapping[str, Entry]) -> Program:
+def compare_program(files: Mapping[str, ManifestEntry]) -> ProgramComparison:
     """The program among an archive's members, against the installed one.
 
     Args:
@@ -59,10 +59,10 @@ def compare_program(files: Mapping[str, Entry]) -> Program:
         name for name in sorted(there | compared.keys())
         if name not in files or name not in compared or _sha256(compared[name]) != files[name].sha256
     ]  # fmt: skip
-    return Program(tuple(differing), tuple(sorted(name for name in files if _is_own(name, files))))
+    return ProgramComparison(tuple(differing), tuple(sorted(name for name in files if _is_own(name, files))))
 
 
-def _is_own(name: str, files: Mapping[str, Entry]) -> bool:
+def _is_own(name: str, files: Mapping[str, ManifestEntry]) -> bool:
     """Whether a member holds code that is not part of the program.
 
     A tool that ships with it is part of it.

@@ -23,7 +23,7 @@ from ai_dev_tools.benchmark.plugins import BUILT_IN
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.about import RunAbout
 from ai_dev_tools.benchmark.records.plan import RULES, parse_plans, read_plans, up_to
-from ai_dev_tools.benchmark.records.table_files import read_table, todays_bytes, todays_row
+from ai_dev_tools.benchmark.records.table_files import in_current_format, read_table, with_current_names
 
 _IMPOSSIBLE = (BenchmarkError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 FROM_TABLES = ("comparison_metrics", "overall_metrics", "verdicts", "verdict_rows")
@@ -52,13 +52,15 @@ def report_differences(archive: Archive, manifest: Manifest, report: JsonFields)
     return [
         f"contradicts the tables: {part.replace('_', ' ')}"
         for part in FROM_TABLES
-        if not same(made.get(part), _todays(report.get(part)))
+        if not same(made.get(part), _with_current_names(report.get(part)))
     ]
 
 
-def _todays(part: Json) -> Json:
+def _with_current_names(part: Json) -> Json:
     """A part of a report as this version writes it: rows of an earlier one lack today's names."""
-    return [todays_row(row) if isinstance(row, dict) else row for row in part] if isinstance(part, list) else part
+    return (
+        [with_current_names(row) if isinstance(row, dict) else row for row in part] if isinstance(part, list) else part
+    )
 
 
 def same(one: object, other: object) -> bool:
@@ -113,7 +115,7 @@ def _same_bytes(archive: Archive, manifest: Manifest, member: str, made: Path) -
     with open(made, "rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() == manifest.files[member].sha256:
             return True
-    return not member.endswith(".parquet") and todays_bytes(archive.read(member)) == made.read_bytes()
+    return not member.endswith(".parquet") and in_current_format(archive.read(member)) == made.read_bytes()
 
 
 def _made_with_plugins(archive: Archive) -> bool:

@@ -24,11 +24,11 @@ from ai_dev_tools.benchmark.archive.layout import (
     RECORDED,
     Manifest,
 )
-from ai_dev_tools.benchmark.archive.program import OTHER_PROGRAM, Program, installed_notebook
+from ai_dev_tools.benchmark.archive.program import OTHER_PROGRAM, ProgramComparison, installed_notebook
 from ai_dev_tools.benchmark.errors import BenchmarkError
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.about import RunAbout
-from ai_dev_tools.benchmark.reporting.machine import PACKAGES, Made, sessions_of, software
+from ai_dev_tools.benchmark.reporting.machine import PACKAGES, ReportOrigin, sessions_of, software
 
 REPORT, FIGURES = f"{RECORDED}/report/", f"{RECORDED}/figures/"
 NOTEBOOK = f"{REPORT}report.ipynb"
@@ -39,7 +39,7 @@ _VERSION = re.compile(r"[A-Za-z0-9.+!_-]{1,60}")
 
 
 @dataclass(frozen=True)
-class Compared:
+class RenderComparison:
     """The result of rendering again.
 
     Members that differ though they must not, and members that could not be checked.
@@ -70,7 +70,7 @@ def _path_of(name: str, profile: str) -> str | None:
     return name if kept or any(pattern.fullmatch(name) for pattern in known) else None
 
 
-def made_then(report: JsonFields) -> Made:
+def recorded_origin(report: JsonFields) -> ReportOrigin:
     """How the report of an archive was made, according to its report.json.
 
     Raises:
@@ -84,19 +84,19 @@ def made_then(report: JsonFields) -> Made:
             raise ValueError
     except (KeyError, TypeError, ValueError, AttributeError):
         raise ArchiveError("does not say when and with what it was made") from None
-    return Made(generated, named, machine)
+    return ReportOrigin(generated, named, machine)
 
 
 def compare_report(
-    archive: Archive, manifest: Manifest, report: JsonFields, program: Program, own: dict[str, str]
-) -> Compared:
+    archive: Archive, manifest: Manifest, report: JsonFields, program: ProgramComparison, own: dict[str, str]
+) -> RenderComparison:
     """Render every format again and compare byte by byte.
 
     Args:
         report: content of report.json.
         own: members of the report that the author's own code made, each with that code.
     """
-    made = made_then(report)
+    made = recorded_origin(report)
     with scratch_folder("verify") as folder:
         lay_out(archive, manifest, folder)
         run = folder / paths.RUN.format(profile=manifest.profile)
@@ -113,10 +113,10 @@ def compare_report(
             if not _same(archive, name, expected.get(name), manifest, about)
         ]  # fmt: skip
         elsewhere = _another_system(sessions_of(run / "identity"))
-    return _sorted_out(differing, program, made, own, elsewhere)
+    return _without_explained(differing, program, made, own, elsewhere)
 
 
-def _render(folder: Path, run: Path, made: Made) -> None:
+def _render(folder: Path, run: Path, made: ReportOrigin) -> None:
     from ai_dev_tools.benchmark.reporting.render import Inputs, render_without_kernel
 
     inputs = Inputs(
@@ -143,7 +143,9 @@ def _same(archive: Archive, name: str, made: Path | None, manifest: Manifest, ab
         return all(piece == file.read(len(piece)) for piece in archive.pieces(name))
 
 
-def _sorted_out(differing: list[str], program: Program, made: Made, own: dict[str, str], elsewhere: str) -> Compared:
+def _without_explained(
+    differing: list[str], program: ProgramComparison, made: ReportOrigin, own: dict[str, str], elsewhere: str
+) -> RenderComparison:
     """Differences that another version explains are not findings.
 
     Files that have them are reported as not checked.
@@ -160,7 +162,7 @@ def _sorted_out(differing: list[str], program: Program, made: Made, own: dict[st
         reasons.append(f"made with {then}, here {', '.join(here[name] for name in other)}")
     excused = not program.same or bool(other) or bool(elsewhere)
     unchecked = [*own, *(differing if excused else ())]
-    return Compared(() if excused else tuple(differing), tuple(sorted(unchecked)), "; ".join(reasons))
+    return RenderComparison(() if excused else tuple(differing), tuple(sorted(unchecked)), "; ".join(reasons))
 
 
 def _system() -> str:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from typing import IO
 
-from ai_dev_tools.benchmark.archive.container import DAMAGE, PIECE, ArchiveError, Digest, Limits
+from ai_dev_tools.benchmark.archive.container import DAMAGE, PIECE, ArchiveError, ArchiveLimits, Digest
 
 
 class Hashed:
@@ -15,7 +15,7 @@ class Hashed:
     `finish` returns the digest and size of all of its content.
     """
 
-    def __init__(self, file: IO[bytes], name: str, limits: Limits) -> None:
+    def __init__(self, file: IO[bytes], name: str, limits: ArchiveLimits) -> None:
         self._file, self.name, self._limits = file, name, limits
         self._digest, self._bytes = hashlib.sha256(), 0
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from ai_dev_tools.benchmark.archive.limits import LIMITS, ArchiveError, Limits
+from ai_dev_tools.benchmark.archive.limits import LIMITS, ArchiveError, ArchiveLimits
 from ai_dev_tools.benchmark.records.archive_names import name_problem, path_key
 
 TAG = b"sha256:"
@@ -40,7 +40,7 @@ _MODE = (stat.S_IFREG | 0o644) << 16
 
 
 @dataclass(frozen=True)
-class Entry:
+class ZipEntry:
     """A member as the directory has it; offsets and sizes in bytes."""
 
     filename: str
@@ -58,7 +58,9 @@ class Entry:
         return self.header_offset + _LOCAL.size + len(self.raw)
 
 
-def read_entries(file: IO[bytes], path: Path, size: int, limits: Limits = LIMITS) -> dict[str, tuple[Entry, int]]:
+def read_entries(
+    file: IO[bytes], path: Path, size: int, limits: ArchiveLimits = LIMITS
+) -> dict[str, tuple[ZipEntry, int]]:
     """The members of a file by name, each with the place of its content.
 
     Raises:
@@ -69,7 +71,7 @@ def read_entries(file: IO[bytes], path: Path, size: int, limits: Limits = LIMITS
     file.seek(start)
     entries = list(_directory(file.read(length), count))
     check_members(entries, size, limits)
-    found: dict[str, tuple[Entry, int]] = {}
+    found: dict[str, tuple[ZipEntry, int]] = {}
     place = 0
     for entry in entries:
         if entry.header_offset != place:
@@ -83,7 +85,7 @@ def read_entries(file: IO[bytes], path: Path, size: int, limits: Limits = LIMITS
     return found
 
 
-def _end(file: IO[bytes], path: Path, size: int, limits: Limits) -> tuple[int, int, int]:
+def _end(file: IO[bytes], path: Path, size: int, limits: ArchiveLimits) -> tuple[int, int, int]:
     """How many members there are, and where their directory starts and how long it is."""
     end = size - COMMENT_BYTES - _END.size
     if end < 0:
@@ -114,7 +116,7 @@ def _end(file: IO[bytes], path: Path, size: int, limits: Limits) -> tuple[int, i
     return members, start, length
 
 
-def _directory(data: bytes, count: int) -> Iterator[Entry]:
+def _directory(data: bytes, count: int) -> Iterator[ZipEntry]:
     place = 0
     for _ in range(count):
         if len(data) - place < _CENTRAL.size:
@@ -138,7 +140,7 @@ def _directory(data: bytes, count: int) -> Iterator[Entry]:
         )  # fmt: skip
         if problem:
             raise ArchiveError(f"refused: member {name[:80]!r} {problem}")
-        yield Entry(name, unpacked, packed, crc, offset, needed, flags, raw)
+        yield ZipEntry(name, unpacked, packed, crc, offset, needed, flags, raw)
     if place != len(data):
         raise ArchiveError(f"refused: it counts {count} members, but its directory is longer")
 
@@ -167,7 +169,7 @@ def _large(name: str, extra: bytes, said: list[int]) -> list[int]:
     return said
 
 
-def _check_header(file: IO[bytes], entry: Entry) -> int:
+def _check_header(file: IO[bytes], entry: ZipEntry) -> int:
     """Where the content of a member starts, after checking that its own header agrees with the directory."""
     file.seek(entry.header_offset)
     mark, needed, flags, method, time, date, crc, packed, unpacked, name_length, extra_length = _LOCAL.unpack(
@@ -187,7 +189,7 @@ def _check_header(file: IO[bytes], entry: Entry) -> int:
     return place
 
 
-def check_members(entries: Iterable[Entry], size: int, limits: Limits = LIMITS) -> None:
+def check_members(entries: Iterable[ZipEntry], size: int, limits: ArchiveLimits = LIMITS) -> None:
     """Refuse names and sizes that no archive of this project has.
 
     Args:
@@ -219,7 +221,7 @@ def check_members(entries: Iterable[Entry], size: int, limits: Limits = LIMITS) 
 class Inflated(io.RawIOBase):
     """The content of one member. Its stream must end where the member does, and be what its header says."""
 
-    def __init__(self, file: IO[bytes], entry: Entry, place: int) -> None:
+    def __init__(self, file: IO[bytes], entry: ZipEntry, place: int) -> None:
         self._file, self._entry = file, entry
         self._place, self._end = place, place + entry.compress_size
         self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
@@ -254,7 +256,7 @@ class Inflated(io.RawIOBase):
         return data
 
 
-def opened(file: IO[bytes], entry: Entry, place: int) -> IO[bytes]:
+def opened(file: IO[bytes], entry: ZipEntry, place: int) -> IO[bytes]:
     """A member as a stream of bytes and lines."""
     make: Callable[..., Any] = io.BufferedReader
     stream: IO[bytes] = make(Inflated(file, entry, place), 1 << 16)

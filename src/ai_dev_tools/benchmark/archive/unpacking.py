@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from ai_dev_tools.benchmark.archive.container import LIMITS, Archive, ArchiveError, Limits, open_archive
+from ai_dev_tools.benchmark.archive.container import LIMITS, Archive, ArchiveError, ArchiveLimits, open_archive
 from ai_dev_tools.benchmark.archive.layout import BLOCK_NAME, MANIFEST, PROMPTS_NAME, Manifest
 from ai_dev_tools.benchmark.archive.limits import bounded_memory, first_line
 from ai_dev_tools.benchmark.archive.program import installed_notebook
@@ -23,7 +23,7 @@ from ai_dev_tools.benchmark.records.about import RunAbout
 NO_PLUGINS = "plugins, notebooks and templates of the archive were left out"
 
 
-def unpack(path: Path, folder: Path, *, limits: Limits = LIMITS) -> Verification:
+def unpack(path: Path, folder: Path, *, limits: ArchiveLimits = LIMITS) -> Verification:
     """Check an archive and unpack it.
 
     Nothing is written unless it is genuine, and nothing outside `folder`.
@@ -43,7 +43,7 @@ def unpack(path: Path, folder: Path, *, limits: Limits = LIMITS) -> Verification
     return checked
 
 
-def render(path: Path, folder: Path, *, limits: Limits = LIMITS) -> Verification:
+def render(path: Path, folder: Path, *, limits: ArchiveLimits = LIMITS) -> Verification:
     """Check an archive, and make its tables and its report again in a separate results folder.
 
     The data come from the archive and all code from here, so that nothing from the sender is run.

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from ai_dev_tools.benchmark._util.json_values import Json
-from ai_dev_tools.benchmark.archive.limits import LIMITS, ArchiveError, Limits
+from ai_dev_tools.benchmark.archive.limits import LIMITS, ArchiveError, ArchiveLimits
 
 DEEPEST = 30
 MOST_NODES = 10_000
@@ -18,7 +18,7 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _UNREADABLE = (yaml.YAMLError, ValueError, RecursionError, TypeError, OverflowError)
 
 
-def yaml_data(text: bytes, where: str, limits: Limits = LIMITS) -> Json:
+def yaml_data(text: bytes, where: str, limits: ArchiveLimits = LIMITS) -> Json:
     """The data of a YAML document.
 
     Raises:

@@ -19,16 +19,25 @@ from ai_dev_tools.benchmark.archive.container import (
     LIMITS,
     Archive,
     ArchiveError,
+    ArchiveLimits,
     Digest,
-    Limits,
     is_intact,
     open_archive,
 )
 from ai_dev_tools.benchmark.archive.crate import entity_ids
-from ai_dev_tools.benchmark.archive.layout import CRATE, FORMAT, MANIFEST, RECORDED, RUN, Entry, Manifest, RunFacts
+from ai_dev_tools.benchmark.archive.layout import (
+    CRATE,
+    FORMAT,
+    MANIFEST,
+    RECORDED,
+    RUN,
+    Manifest,
+    ManifestEntry,
+    RunFacts,
+)
 from ai_dev_tools.benchmark.archive.limits import bounded_memory, first_line
 from ai_dev_tools.benchmark.archive.members import is_known, most_bytes
-from ai_dev_tools.benchmark.archive.program import OTHER_PROGRAM, Program, compare_program, listed
+from ai_dev_tools.benchmark.archive.program import OTHER_PROGRAM, ProgramComparison, compare_program, listed
 from ai_dev_tools.benchmark.archive.streams import Hashed
 from ai_dev_tools.benchmark.plugins import without_plugins
 
@@ -64,8 +73,8 @@ class Verification:
     path: Path
     findings: list[Finding] = field(default_factory=list)
     facts: RunFacts | None = None
-    files: dict[str, Entry] = field(default_factory=dict)
-    program: Program = field(default_factory=Program)
+    files: dict[str, ManifestEntry] = field(default_factory=dict)
+    program: ProgramComparison = field(default_factory=ProgramComparison)
     recomputed: bool = False
     rendered: bool = False
     unchecked: tuple[str, ...] = ()
@@ -125,7 +134,7 @@ class Verification:
             self.findings.append(Finding(where, what))
 
 
-def verify(path: Path, *, recompute: bool = False, report: bool = True, limits: Limits = LIMITS) -> Verification:
+def verify(path: Path, *, recompute: bool = False, report: bool = True, limits: ArchiveLimits = LIMITS) -> Verification:
     """Check an archive; never raises for what is in the file.
 
     Args:

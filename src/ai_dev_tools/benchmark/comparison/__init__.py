@@ -17,8 +17,8 @@ from ai_dev_tools.benchmark.analysis.samples import Samples
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.comparison.page import write_overview
 from ai_dev_tools.benchmark.comparison.repetition import Repetition, compare_requests
-from ai_dev_tools.benchmark.comparison.run import Run
-from ai_dev_tools.benchmark.comparison.run_set import SeveralRuns, overall
+from ai_dev_tools.benchmark.comparison.run import StoredRun
+from ai_dev_tools.benchmark.comparison.run_set import RunSet, overall
 from ai_dev_tools.benchmark.comparison.sections import differences, effects
 from ai_dev_tools.benchmark.comparison.tables import changes, shared_cases, together
 from ai_dev_tools.benchmark.config.batches import Batch
@@ -31,7 +31,7 @@ from ai_dev_tools.benchmark.reporting.sections.headline import count_words, verd
 
 
 def write_comparison(
-    before: Run, after: Run, folder: Path, reference: str, thresholds: ValidityThresholds | None = None
+    before: StoredRun, after: StoredRun, folder: Path, reference: str, thresholds: ValidityThresholds | None = None
 ) -> None:
     """Compare two runs (or two profiles) and write what is found.
 
@@ -48,7 +48,7 @@ def write_comparison(
         raise ConfigurationError(
             f"'{before.name}' and '{after.name}' share no case", remedy="Compare runs of the same tasks and sizes"
         )
-    data = SeveralRuns((before, after), samples)
+    data = RunSet((before, after), samples)
     repetition = compare_requests(before, after)
     changed = changes(samples, after.name, before.name, "run", tasks=True)
     cases = _case_counts(everything.frame, samples.frame, data.names)
@@ -153,7 +153,7 @@ def _scope(cases: list[Row], names: Sequence[str], left_out: int) -> Section:
 def write_batch_report(
     name: str,
     batch: Batch,
-    runs: Sequence[Run],
+    runs: Sequence[StoredRun],
     folder: Path,
     reference: str,
     thresholds: ValidityThresholds | None = None,
@@ -164,7 +164,7 @@ def write_batch_report(
         ConfigurationError: the folder cannot be written.
     """
     samples = Samples.prepare(together(runs), thresholds, reference)
-    data = SeveralRuns(tuple(runs), samples)
+    data = RunSet(tuple(runs), samples)
     failed = int((samples.frame["status"] != "completed").sum())
     reports = {profile: f"../../{profile}/report/report.html" for profile in batch.profiles}
     page = Page(
@@ -191,7 +191,7 @@ def write_batch_report(
     write_overview(folder, page, tables, about)
 
 
-def _batch_verdicts(data: SeveralRuns, batch: Batch, reports: Mapping[str, str]) -> Section:
+def _batch_verdicts(data: RunSet, batch: Batch, reports: Mapping[str, str]) -> Section:
     """Notices of every member, its verdicts, and the way to its own report."""
     rows = [row for run in data.runs for row in overall(run.verdicts)]
     cards = tuple(verdict_of(row) for row in rows)
@@ -207,7 +207,7 @@ def _batch_verdicts(data: SeveralRuns, batch: Batch, reports: Mapping[str, str])
     )
 
 
-def _took(data: SeveralRuns, batch: Batch) -> Section:
+def _took(data: RunSet, batch: Batch) -> Section:
     """How long measuring took, compared with the nominal time."""
     rows: list[Row] = []
     for name, one in data.data.items():

@@ -35,7 +35,7 @@ from ai_dev_tools.benchmark.analysis.statistics import (
     holm,
     infer,
 )
-from ai_dev_tools.benchmark.comparison.run import Run
+from ai_dev_tools.benchmark.comparison.run import StoredRun
 from ai_dev_tools.benchmark.comparison.tables import together
 from ai_dev_tools.benchmark.config.parsing import nearest
 from ai_dev_tools.benchmark.config.thresholds import ValidityThresholds
@@ -103,8 +103,8 @@ def parse_metrics(declared: Sequence[str]) -> dict[str, float]:
 
 
 def judge_gate(
-    now: Run,
-    before: Run,
+    now: StoredRun,
+    before: StoredRun,
     bounds: dict[str, float],
     approach: str = "tools",
     reference: str = "baseline",
@@ -141,7 +141,7 @@ def judge_gate(
     models = sorted(set(arm["model"].astype(str)))
     level = alpha / (len(models) * len(bounds))
     judged = [
-        _Judged(name, bound, model, arm[_is(arm, model)], plain[_is(plain, model)], samples.thresholds)
+        _GatedMetric(name, bound, model, arm[_is(arm, model)], plain[_is(plain, model)], samples.thresholds)
         for model in models
         for name, bound in bounds.items()
     ]
@@ -152,7 +152,7 @@ def judge_gate(
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _require_arms(runs: Sequence[Run], needed: Sequence[str]) -> None:
+def _require_arms(runs: Sequence[StoredRun], needed: Sequence[str]) -> None:
     for run in runs:
         arms = set(run.samples["approach"].astype(str))
         for name in needed:
@@ -161,11 +161,11 @@ def _require_arms(runs: Sequence[Run], needed: Sequence[str]) -> None:
 
 
 def _paired(
-    now: Run, before: Run, bounds: Container[str], thresholds: ValidityThresholds | None, reference: str
+    now: StoredRun, before: StoredRun, bounds: Container[str], thresholds: ValidityThresholds | None, reference: str
 ) -> tuple[Samples, pd.DataFrame]:
     """The samples of both runs, and their pairs: the same case and arm, now and before."""
     names = [name for name in ("tokens", "time", MONEY, "quality") if name in bounds]
-    both = together([Run(BEFORE, before.samples), Run(NOW, now.samples)])
+    both = together([StoredRun(BEFORE, before.samples), StoredRun(NOW, now.samples)])
     samples = Samples.prepare(both, thresholds, reference)
     if MONEY in names and not is_priced(samples.frame):
         raise ConfigurationError(
@@ -198,7 +198,7 @@ def _is(pairs: pd.DataFrame, model: str) -> NDArray[np.bool_]:
 
 
 @dataclass(frozen=True)
-class _Judged:
+class _GatedMetric:
     """One metric on one model: the pairs of the arm between the runs, and those of the reference arm."""
 
     name: str

@@ -41,7 +41,7 @@ Question = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
-class Recorded:
+class PooledArchive:
     """One archive, read.
 
     Attributes:
@@ -58,7 +58,7 @@ class Recorded:
 
 
 @dataclass
-class Imported:
+class ImportResult:
     """What was written: one folder per group of runs that belong together, and a line on each."""
 
     folders: list[Path] = field(default_factory=list)
@@ -72,7 +72,7 @@ def import_archives(
     separate: bool = False,
     reference: str = "baseline",
     thresholds: ValidityThresholds | None = None,
-) -> Imported:
+) -> ImportResult:
     """Check archives and write a comparison of their runs.
 
     Writes overview.{html,md,json}, tables, and samples.csv.
@@ -90,8 +90,8 @@ def import_archives(
     if not files:
         raise ConfigurationError("no archive was named")
     runs = _named_apart([read_archive(file) for file in files])
-    groups: list[list[Recorded]] = []
-    result = Imported()
+    groups: list[list[PooledArchive]] = []
+    result = ImportResult()
     for run in runs:
         if twin := next((other for other in runs if other is not run and _same(other, run)), None):
             raise ConfigurationError(f"{run.name} and {twin.name} are the same run", remedy="Name it once")
@@ -117,7 +117,7 @@ def import_archives(
     return result
 
 
-def read_archive(file: Path) -> Recorded:
+def read_archive(file: Path) -> PooledArchive:
     """Check an archive and read its samples.
 
     Raises:
@@ -142,10 +142,10 @@ def read_archive(file: Path) -> Recorded:
     samples = table_of(rows)
     if prices:
         samples = with_prices(samples, prices.rates, prices.currency)
-    return Recorded(name, facts, machine, prompts, samples.assign(machine=machine))
+    return PooledArchive(name, facts, machine, prompts, samples.assign(machine=machine))
 
 
-def difference(group: Sequence[Recorded], run: Recorded) -> str | None:
+def difference(group: Sequence[PooledArchive], run: PooledArchive) -> str | None:
     """Why a run cannot be pooled with others, in one line; None if it can."""
     for other in group:
         if other.facts.protocols != run.facts.protocols:
@@ -166,11 +166,11 @@ def difference(group: Sequence[Recorded], run: Recorded) -> str | None:
     return None
 
 
-def _same(one: Recorded, other: Recorded) -> bool:
+def _same(one: PooledArchive, other: PooledArchive) -> bool:
     return one.facts == other.facts and one.prompts == other.prompts
 
 
-def _write(group: Sequence[Recorded], folder: Path, reference: str, thresholds: ValidityThresholds | None) -> None:
+def _write(group: Sequence[PooledArchive], folder: Path, reference: str, thresholds: ValidityThresholds | None) -> None:
     table = pd.concat([run.samples.assign(run=run.name) for run in group], ignore_index=True)
     samples = Samples.prepare(table, thresholds, reference)
     shared = shared_cases(samples, "run")
@@ -200,14 +200,14 @@ def _write(group: Sequence[Recorded], folder: Path, reference: str, thresholds: 
     write_csv(table, folder / "samples.csv")
 
 
-def _per_run(samples: Samples, group: Sequence[Recorded], make: Callable[[Samples], pd.DataFrame]) -> pd.DataFrame:
+def _per_run(samples: Samples, group: Sequence[PooledArchive], make: Callable[[Samples], pd.DataFrame]) -> pd.DataFrame:
     table = per_run(samples, [run.name for run in group], make)
     machines = {run.name: run.machine for run in group}
     table.insert(1, "machine", table["run"].map(machines))
     return table
 
 
-def _about(run: Recorded) -> Row:
+def _about(run: PooledArchive) -> Row:
     facts = run.facts
     return {
         "run": run.name,
@@ -246,7 +246,7 @@ def _strata(archive: Archive) -> dict[tuple[str, str], str]:
     return found
 
 
-def _named_apart(runs: list[Recorded]) -> list[Recorded]:
+def _named_apart(runs: list[PooledArchive]) -> list[PooledArchive]:
     """Runs under distinct names: the same file name may come from two machines."""
     counts = Counter(run.name for run in runs)
     seen: Counter[str] = Counter()
@@ -254,7 +254,7 @@ def _named_apart(runs: list[Recorded]) -> list[Recorded]:
     for run in runs:
         seen[run.name] += 1
         name = f"{run.name} ({seen[run.name]})" if counts[run.name] > 1 else run.name
-        named.append(Recorded(name, run.facts, run.machine, run.prompts, run.samples))
+        named.append(PooledArchive(name, run.facts, run.machine, run.prompts, run.samples))
     return named
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ai_dev_tools.benchmark._util.text import plural
 from ai_dev_tools.benchmark.analysis.rows import Row
-from ai_dev_tools.benchmark.comparison.run import Run
+from ai_dev_tools.benchmark.comparison.run import StoredRun
 
 KEY = ["model", "task", "case", "repeat", "approach"]
 COMPARED = ["status", "score", "input_tokens", "output_tokens", "done_reason"]
@@ -69,7 +69,7 @@ class Repetition:
         return said + (alone if self.only_before or self.only_after else "")
 
 
-def compare_requests(before: Run, after: Run) -> Repetition:
+def compare_requests(before: StoredRun, after: StoredRun) -> Repetition:
     """Compare a run with another one that may be its repetition."""
     old, new = before.samples, after.samples
     both = old[KEY + COMPARED].merge(new[KEY + COMPARED], on=KEY, suffixes=(":before", ":after"))

@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Run:
+class StoredRun:
     """What was measured in one run.
 
     Attributes:
@@ -52,7 +52,7 @@ class Run:
     sessions: list[Session] = field(default_factory=list)
 
 
-def open_run(where: str | Path, root: Path = Path(), name: str | None = None) -> Run:
+def open_run(where: str | Path, root: Path = Path(), name: str | None = None) -> StoredRun:
     """A stored run.
 
     Args:
@@ -74,15 +74,15 @@ def open_run(where: str | Path, root: Path = Path(), name: str | None = None) ->
         raise ConfigurationError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
-def _read(path: Path, label: str) -> Run:
+def _read(path: Path, label: str) -> StoredRun:
     if path.suffix in (".parquet", ".csv"):
-        return Run(label, _samples(path.name, path.read_bytes(), str(path)))
+        return StoredRun(label, _samples(path.name, path.read_bytes(), str(path)))
     with _opened(path) as (members, read):
         samples = _first(members, "samples.parquet") or _first(members, "samples.csv")
         if samples:
             plans, verdicts = _first(members, "plans.jsonl"), str(PurePosixPath(samples).with_name("verdicts.csv"))
             identity = sorted(m for m in members if "identity" in PurePosixPath(m).parts and m.endswith(".json"))
-            return Run(
+            return StoredRun(
                 label,
                 _samples(samples, read(samples), f"{path}: {samples}"),
                 _plans(read(plans), path) if plans else [],

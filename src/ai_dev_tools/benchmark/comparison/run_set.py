@@ -10,7 +10,7 @@ import pandas as pd
 from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.samples import Samples
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
-from ai_dev_tools.benchmark.comparison.run import Run
+from ai_dev_tools.benchmark.comparison.run import StoredRun
 from ai_dev_tools.benchmark.comparison.tables import arms, effects, per_run
 from ai_dev_tools.benchmark.records.about import RunAbout
 from ai_dev_tools.benchmark.records.model_size import parameters, recorded_size
@@ -19,7 +19,7 @@ from ai_dev_tools.benchmark.reporting.data import RunData, is_claimed, plain_sam
 
 
 @dataclass(frozen=True)
-class SeveralRuns:
+class RunSet:
     """Runs next to each other.
 
     Attributes:
@@ -27,7 +27,7 @@ class SeveralRuns:
         samples: those that are put next to each other, prepared, with the run's name as column `run`.
     """
 
-    runs: tuple[Run, ...]
+    runs: tuple[StoredRun, ...]
     samples: Samples
 
     @cached_property
@@ -86,7 +86,7 @@ class SeveralRuns:
         return sorted(rows, key=place)
 
 
-def _as_data(run: Run) -> RunData:
+def _as_data(run: StoredRun) -> RunData:
     return RunData(
         about=_planned(run.plans[-1]) if run.plans else RunAbout(),
         samples=plain_samples(run.samples),

@@ -13,7 +13,7 @@ from ai_dev_tools.benchmark.analysis.money import is_priced
 from ai_dev_tools.benchmark.analysis.pairing import By
 from ai_dev_tools.benchmark.analysis.samples import Samples
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
-from ai_dev_tools.benchmark.comparison.run import Run
+from ai_dev_tools.benchmark.comparison.run import StoredRun
 from ai_dev_tools.benchmark.plugins import reference_for
 from ai_dev_tools.benchmark.records.prices import CURRENCY, MONEY
 
@@ -32,7 +32,7 @@ MONEY_MEASURES = ["money_mean", "money_per_point"]
 KEY = ["task", "case", "repeat"]
 
 
-def together(runs: Sequence[Run]) -> pd.DataFrame:
+def together(runs: Sequence[StoredRun]) -> pd.DataFrame:
     """The samples of all runs, with the run's name as column `run`."""
     return pd.concat([run.samples.assign(run=run.name) for run in runs], ignore_index=True)
 

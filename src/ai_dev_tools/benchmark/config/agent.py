@@ -11,9 +11,9 @@ from ai_dev_tools.benchmark._util.json_values import JsonFields
 from ai_dev_tools.benchmark.config.parsing import PathSafe, StrictModel
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.agent_program import AgentSandbox
-from ai_dev_tools.benchmark.records.episode import Limits, Protocol
+from ai_dev_tools.benchmark.records.episode import EpisodeLimits, Protocol
 
-DEFAULTS = Limits()
+DEFAULTS = EpisodeLimits()
 
 
 class AgentSettings(StrictModel):
@@ -54,6 +54,6 @@ class AgentSettings(StrictModel):
         return self.model_dump(exclude={"folder"} | (set() if self.program else {"program", "sandbox"}))
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> EpisodeLimits:
         """What an episode may use at most."""
-        return Limits(turns=self.turns, tokens=self.tokens, seconds=self.seconds)
+        return EpisodeLimits(turns=self.turns, tokens=self.tokens, seconds=self.seconds)

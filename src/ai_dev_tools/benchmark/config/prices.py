@@ -29,7 +29,7 @@ Amount = Annotated[float, Field(ge=0, le=MOST), BeforeValidator(_as_amount)]
 BudgetAmount = Annotated[float, Field(gt=0, le=MOST), BeforeValidator(_as_amount)]
 
 
-class Price(StrictModel):
+class PriceSettings(StrictModel):
     """What requests to one model cost."""
 
     list: str | None = Field(
@@ -45,7 +45,7 @@ class Price(StrictModel):
     currency: Annotated[str, Field(pattern=CURRENCY_FORM)] = Field(LIST_CURRENCY, description="like USD or EUR")
 
     @model_validator(mode="after")
-    def _complete(self) -> Price:
+    def _complete(self) -> PriceSettings:
         of_tokens = (self.input, self.cached_input, self.output)
         if self.list is not None:
             if any(price is not None for price in (*of_tokens, self.per_hour)):
@@ -67,11 +67,11 @@ def _as_price(value: object) -> object:
     return {"list": LIST} if value == LIST else value
 
 
-Prices = dict[str, Annotated[Price, BeforeValidator(_as_price)]]
+Prices = dict[str, Annotated[PriceSettings, BeforeValidator(_as_price)]]
 
 
 def check_prices(
-    prices: Mapping[str, Price] | None, budget: float | None, outcomes: Sequence[str], known: Sequence[str]
+    prices: Mapping[str, PriceSettings] | None, budget: float | None, outcomes: Sequence[str], known: Sequence[str]
 ) -> None:
     """Refuse prices that no run can have.
 
@@ -93,7 +93,7 @@ def check_prices(
     one_currency(prices.items())
 
 
-def one_currency(prices: Iterable[tuple[str, Price]]) -> str | None:
+def one_currency(prices: Iterable[tuple[str, PriceSettings]]) -> str | None:
     """The currency of all prices; None if there are none. Raises ValueError if there are several."""
     found: dict[str, str] = {}
     for name, price in prices:

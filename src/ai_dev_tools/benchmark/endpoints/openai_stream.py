@@ -77,14 +77,14 @@ def chunk_of(item: Mapping[str, JsonValue]) -> Chunk:
         choices=found or None,
         usage=table(item, "usage") or None,
         timings=table(item, "timings") or None,
-        model=_word(item.get("model")) or None,
-        system_fingerprint=_word(item.get("system_fingerprint")) or None,
+        model=_string(item.get("model")) or None,
+        system_fingerprint=_string(item.get("system_fingerprint")) or None,
         error=item if is_error(item) else None,
     )
 
 
 def _choice(choice: Mapping[str, JsonValue]) -> Choice:
-    reason = _word(choice.get("finish_reason"))
+    reason = _string(choice.get("finish_reason"))
     return Choice(delta=_part(choice.get("delta")), message=_part(choice.get("message")), finish_reason=reason)
 
 
@@ -93,7 +93,7 @@ def _part(part: object) -> Part | None:
         return None
     calls = part.get("tool_calls")
     called = [piece for piece in calls if isinstance(piece, dict)] if isinstance(calls, list) else None
-    return Part(_text(part.get("content")), _word(part.get("refusal")), called)
+    return Part(_text(part.get("content")), _string(part.get("refusal")), called)
 
 
 def chunks(lines: Iterator[bytes], secrets: wire.Secrets) -> Iterator[Chunk]:
@@ -238,8 +238,8 @@ class Answer:
             number = piece.get("index")
             call = self.calls.setdefault(number if isinstance(number, int) else len(self.calls), _Call())
             function = table(piece, "function")
-            call.name = call.name or _word(function.get("name"))
-            call.identity = call.identity or _word(piece.get("id"))
+            call.name = call.name or _string(function.get("name"))
+            call.identity = call.identity or _string(piece.get("id"))
             arguments = function.get("arguments")
             call.arguments.append(
                 arguments if isinstance(arguments, str) else json.dumps(arguments) if arguments else ""
@@ -304,7 +304,7 @@ def table(item: Mapping[str, JsonValue], name: str) -> JsonObject:
     return value if isinstance(value, dict) else {}
 
 
-def _word(value: object) -> str:
+def _string(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 

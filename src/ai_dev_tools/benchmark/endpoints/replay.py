@@ -256,7 +256,7 @@ class Player:
             return await self._unknown(request, body)
         sample, attempt = found
         if attempt + 1 == len(sample.attempts) and sample.status == "completed":
-            return await _play(request, body, _Said.by_sample(sample), received)
+            return await _play(request, body, _RecordedReply.by_sample(sample), received)
         recorded = sample.attempts[attempt]
         await _sleep_until(received + recorded.duration_s)
         error = recorded.error or sample.error
@@ -280,7 +280,7 @@ class Player:
         if turn.error and turn.action is None and turn.result is None and turn.error.class_ != "no_answer":
             await _sleep_until(received + turn.duration_s)
             return await _fail(request, turn.error.class_, turn.error.message)
-        return await _play(request, body, _Said.by_turn(sample.model, turn, bool(body.get("tools"))), received)
+        return await _play(request, body, _RecordedReply.by_turn(sample.model, turn, bool(body.get("tools"))), received)
 
     async def _unknown(self, request: web.Request, body: JsonObject) -> web.StreamResponse:
         """Answer a warm-up (which asks for one token); any other request that was not recorded is an error."""
@@ -296,7 +296,7 @@ class Player:
 
 
 @dataclass(frozen=True)
-class _Said:
+class _RecordedReply:
     """What a recorded request came to."""
 
     model: str
@@ -307,12 +307,12 @@ class _Said:
     calls: list[JsonObject] = field(default_factory=list)
 
     @classmethod
-    def by_sample(cls, sample: Sample) -> _Said:
+    def by_sample(cls, sample: Sample) -> _RecordedReply:
         first, whole = sample.time_to_first_token_s or 0.0, sample.duration_s or 0.0
         return cls(sample.model, sample.response or "", closing_fields(sample), first, whole)
 
     @classmethod
-    def by_turn(cls, model: str, turn: Turn, native: bool) -> _Said:
+    def by_turn(cls, model: str, turn: Turn, native: bool) -> _RecordedReply:
         called = native and turn.action and turn.arguments is not None
         calls: list[JsonObject] = (
             [{"function": {"name": n, "arguments": a}} for n, a in calls_of(turn)] if called else []
@@ -343,7 +343,7 @@ def _arguments(written: str) -> JsonValue:
 
 
 async def _play(
-    request: web.Request, body: Mapping[str, JsonValue], said: _Said, received: float
+    request: web.Request, body: Mapping[str, JsonValue], said: _RecordedReply, received: float
 ) -> web.StreamResponse:
     if body.get("stream") is False:
         await _sleep_until(received + said.whole_s)

@@ -28,14 +28,14 @@ def is_disturbed(other_cpu_s: float | None, wall_s: float) -> bool:
 
 
 @dataclass
-class Reading:
+class ResourceReading:
     """Filled when the measurement ends; `reloaded` is set earlier if the server may have a new process."""
 
     reloaded: bool = False
     result: Resources = field(default_factory=Resources)
 
 
-class Meter:
+class ResourceMonitor:
     """Reads the server's process tree and the machine.
 
     `server_pid` None means that the server cannot be seen.
@@ -57,9 +57,9 @@ class Meter:
         self._done.set()
 
     @contextmanager
-    def measuring(self) -> Iterator[Reading]:
+    def measuring(self) -> Iterator[ResourceReading]:
         """Measure while the body runs."""
-        reading = Reading()
+        reading = ResourceReading()
         if self._server is None:  # what else the machine did cannot be told from what the server did
             yield reading
             return

@@ -14,7 +14,7 @@ from ai_dev_tools.benchmark.records.episode import Turn
 
 
 @dataclass(frozen=True)
-class Readings:
+class ServerCounts:
     """Counts in tokens, times in seconds."""
 
     input_tokens: int | None = None
@@ -37,7 +37,7 @@ class Readings:
         return self.input_tokens + self.output_tokens
 
 
-def readings(reply: Reply) -> Readings:
+def readings(reply: Reply) -> ServerCounts:
     """Counts, seconds and flags from the closing object of a reply."""
     final = reply.final
     seconds = {
@@ -47,7 +47,7 @@ def readings(reply: Reply) -> Readings:
     looped = final.get("done_reason") == LOOP
     told = bool(final) and not looped  # the server closed the answer with its own figures
     phases = [value for key in ("load", "prompt_eval", "eval") if (value := seconds[key]) is not None]
-    found = Readings(
+    found = ServerCounts(
         input_tokens=count_of(final.get("prompt_eval_count")),
         output_tokens=count_of(final.get("eval_count")),
         prompt_cached_tokens=count_of(final.get("prompt_eval_cached_count")),
@@ -62,7 +62,7 @@ def readings(reply: Reply) -> Readings:
     return replace(found, flags=tuple(_flags(reply, found, seconds, looped, told)))
 
 
-def counted_turn(reply: Reply, found: Readings) -> Turn:
+def counted_turn(reply: Reply, found: ServerCounts) -> Turn:
     """A turn of an episode as the server and the client's clock tell it, whatever was done with it."""
     return Turn(
         input_tokens=found.input_tokens,
@@ -80,7 +80,9 @@ def counted_turn(reply: Reply, found: Readings) -> Turn:
     )
 
 
-def _flags(reply: Reply, found: Readings, seconds: dict[str, float | None], looped: bool, told: bool) -> Iterator[str]:
+def _flags(
+    reply: Reply, found: ServerCounts, seconds: dict[str, float | None], looped: bool, told: bool
+) -> Iterator[str]:
     final = reply.final
     if looped:
         yield from ("looped", "output_capped")

@@ -13,10 +13,17 @@ from ai_dev_tools.benchmark._util.clock import duration
 from ai_dev_tools.benchmark.endpoints import ReadyEndpoint, open_endpoint
 from ai_dev_tools.benchmark.endpoints.chat import Accepted
 from ai_dev_tools.benchmark.endpoints.pacing import Pace
-from ai_dev_tools.benchmark.endpoints.resource_use import Meter
+from ai_dev_tools.benchmark.endpoints.resource_use import ResourceMonitor
 from ai_dev_tools.benchmark.errors import LARGER_BUDGET, BudgetReached, EndpointConnectionError
 from ai_dev_tools.benchmark.execution import slots
-from ai_dev_tools.benchmark.execution.block_work import Log, Work, ask_again, find_missing, require_scores, retryable
+from ai_dev_tools.benchmark.execution.block_work import (
+    BlockWork,
+    Log,
+    ask_again,
+    find_missing,
+    require_scores,
+    retryable,
+)
 from ai_dev_tools.benchmark.execution.progress import BlockProgress, samples_kept
 from ai_dev_tools.benchmark.execution.provenance import ModelMonitor
 from ai_dev_tools.benchmark.execution.request import chat_of, one_token
@@ -47,7 +54,7 @@ def ask_block(
     log: Log,
     stop: threading.Event,
     only: tuple[str, int] | None = None,
-) -> Work:
+) -> BlockWork:
     """Have all samples of a block on disk.
 
     Existing ones that still match are kept; the others are asked now.
@@ -63,7 +70,7 @@ def ask_block(
     """
     if block.plugins:
         load_plugins(plugin.name for plugin in block.plugins)
-    work = Work(block, prompts)
+    work = BlockWork(block, prompts)
     find_missing(work, log, only)
     if work.missing:
         _require_means(work)
@@ -77,7 +84,7 @@ def ask_block(
     return work
 
 
-def _settle_dialect(work: Work, endpoint: ReadyEndpoint, log: Log) -> None:
+def _settle_dialect(work: BlockWork, endpoint: ReadyEndpoint, log: Log) -> None:
     """Ask in the dialect that was found on contact, unless a setting names one.
 
     Samples that were asked in another one are asked again.
@@ -91,7 +98,7 @@ def _settle_dialect(work: Work, endpoint: ReadyEndpoint, log: Log) -> None:
         ask_again(work, other)
 
 
-def _ask_if_model_changed(work: Work, endpoint: ReadyEndpoint, log: Log) -> None:
+def _ask_if_model_changed(work: BlockWork, endpoint: ReadyEndpoint, log: Log) -> None:
     """Answers from other weights under the same name are not comparable: they are asked again, on contact."""
     stale = {
         key
@@ -104,7 +111,7 @@ def _ask_if_model_changed(work: Work, endpoint: ReadyEndpoint, log: Log) -> None
     ask_again(work, stale)
 
 
-def _require_means(work: Work) -> None:
+def _require_means(work: BlockWork) -> None:
     """End before a server is started if not even the next request can be paid."""
     if work.account is None:
         return
@@ -116,7 +123,7 @@ def _require_means(work: Work) -> None:
         raise _over_budget(work, error) from None
 
 
-def _over_budget(work: Work, error: BudgetReached) -> BudgetReached:
+def _over_budget(work: BlockWork, error: BudgetReached) -> BudgetReached:
     """The error that says what of the run is missing."""
     wanted = work.block.run_requests
     kept = min(samples_kept(work.block), wanted)
@@ -127,7 +134,12 @@ def _over_budget(work: Work, error: BudgetReached) -> BudgetReached:
 
 
 def _prepare(
-    work: Work, endpoint: ReadyEndpoint, threads: RequestThreads, monitor: ModelMonitor, log: Log, stop: threading.Event
+    work: BlockWork,
+    endpoint: ReadyEndpoint,
+    threads: RequestThreads,
+    monitor: ModelMonitor,
+    log: Log,
+    stop: threading.Event,
 ) -> list[slots.Slots]:
     """Have the model loaded, record as what it is, and find out how much is sent at once to each replica."""
     block, clients = work.block, threads.clients
@@ -145,7 +157,7 @@ def _prepare(
     return found
 
 
-def _measure(work: Work, endpoint: ReadyEndpoint, log: Log, stop: threading.Event) -> None:
+def _measure(work: BlockWork, endpoint: ReadyEndpoint, log: Log, stop: threading.Event) -> None:
     """Ask all missing cells; restart our own endpoint if it went away, a limited number of times."""
     progress = BlockProgress(work.block, len(work.missing), log)
     monitor = ModelMonitor(work.block, endpoint, work.session, log)
@@ -155,7 +167,7 @@ def _measure(work: Work, endpoint: ReadyEndpoint, log: Log, stop: threading.Even
     )
     while work.missing and not stop.is_set():
         threads = RequestThreads(work, endpoint, progress, monitor, stop, accepted, pace)
-        with closing(Meter(endpoint.pid)) as meter:
+        with closing(ResourceMonitor(endpoint.pid)) as meter:
             found = _prepare(work, endpoint, threads, monitor, log, stop)
             accepted = threads.clients[0].accepted
             meter.rescan()

@@ -26,7 +26,7 @@ from ai_dev_tools.benchmark.tasks.scoring import custom_scorers
 Log = Callable[[str], None]
 
 
-class Kept(msgspec.Struct, frozen=True):
+class KeptSample(msgspec.Struct, frozen=True):
     """What the rest of a block needs to know of a sample that is on disk.
 
     Attributes:
@@ -43,7 +43,7 @@ class Kept(msgspec.Struct, frozen=True):
     unscored: bool
 
     @classmethod
-    def of(cls, sample: Sample) -> Kept:
+    def of(cls, sample: Sample) -> KeptSample:
         completed = sample.status == "completed"
         return cls(
             asked=bool(sample.attempts),
@@ -57,7 +57,7 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 @dataclass
-class Work:
+class BlockWork:
     """What a block has and what is missing.
 
     Samples are on disk, and what is kept of them here is the same object for all that are alike: the memory of a block does not
@@ -67,12 +67,12 @@ class Work:
     block: Block
     prompts: dict[tuple[str, str], Prompt]
     session: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
-    done: dict[tuple[str, int], Kept] = field(default_factory=dict)
+    done: dict[tuple[str, int], KeptSample] = field(default_factory=dict)
     missing: deque[PlannedRequest] = field(default_factory=deque)
     skipped: int = 0
     account: BudgetAccount | None = None
     """What requests are paid from, if the run has a budget."""
-    _alike: dict[Kept, Kept] = field(default_factory=dict)
+    _alike: dict[KeptSample, KeptSample] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.block.budget is not None:
@@ -105,7 +105,7 @@ class Work:
 
     def keep(self, sample: Sample) -> None:
         """Remember that a sample is there."""
-        kept = Kept.of(sample)
+        kept = KeptSample.of(sample)
         self.done[sample.approach, sample.sample] = self._alike.setdefault(kept, kept)
 
     def read(self, approach: str, sample: int) -> Sample:
@@ -129,18 +129,18 @@ class Work:
                 yield self.read(cell.approach, cell.sample)
 
 
-def retryable(samples: Iterable[Kept], retry: str) -> int:
+def retryable(samples: Iterable[KeptSample], retry: str) -> int:
     """How many samples a later run should ask again."""
     return sum(_asked_again(kept, retry) for kept in samples)
 
 
-def _asked_again(kept: Kept, retry: str) -> bool:
+def _asked_again(kept: KeptSample, retry: str) -> bool:
     if kept.completed or retry == "none":
         return False
     return retry == "all" or kept.error_class in ASKED_AGAIN
 
 
-def find_missing(work: Work, log: Log, only: tuple[str, int] | None) -> None:
+def find_missing(work: BlockWork, log: Log, only: tuple[str, int] | None) -> None:
     """Sort cells into done and missing. Samples that no longer match are set aside, never deleted."""
     remove_unfinished(Path(work.block.results) / "samples" / paths.safe_model(work.block.model) / work.block.task)
     for cell in each_cell(work.block):
@@ -157,7 +157,7 @@ def find_missing(work: Work, log: Log, only: tuple[str, int] | None) -> None:
         elif (
             found is not None
             and _matches(work.block, cell, prompt, found)
-            and not _asked_again(Kept.of(found), work.block.retry)
+            and not _asked_again(KeptSample.of(found), work.block.retry)
             and not (work.block.retry == "plan" and found.plan != work.block.plan)
         ):
             work.keep(found)
@@ -173,7 +173,7 @@ def find_missing(work: Work, log: Log, only: tuple[str, int] | None) -> None:
         _ask_parted_pairs_again(work, log)
 
 
-def _ask_parted_pairs_again(work: Work, log: Log) -> None:
+def _ask_parted_pairs_again(work: BlockWork, log: Log) -> None:
     """Ask all arms of a case again unless one session asked them all.
 
     Times from two sessions do not make a pair.
@@ -194,7 +194,7 @@ def _ask_parted_pairs_again(work: Work, log: Log) -> None:
     ask_again(work, parted)
 
 
-def ask_again(work: Work, keys: set[tuple[str, int]]) -> None:
+def ask_again(work: BlockWork, keys: set[tuple[str, int]]) -> None:
     """Set finished samples aside and add them to the missing ones, in the order of sending."""
     for key in keys:
         del work.done[key]
@@ -203,7 +203,7 @@ def ask_again(work: Work, keys: set[tuple[str, int]]) -> None:
     work.missing = deque(cell for cell in each_cell(work.block) if (cell.approach, cell.sample) in wanted)
 
 
-def _derive_again(work: Work, sample: Sample, prompt: Prompt) -> None:
+def _derive_again(work: BlockWork, sample: Sample, prompt: Prompt) -> None:
     """Score an answer again: a corrected truth or another scorer changes its score, so nothing is asked.
 
     The same applies to a tool's time that other programs had disturbed and that was measured again.
@@ -220,7 +220,7 @@ def _derive_again(work: Work, sample: Sample, prompt: Prompt) -> None:
         work.store(msgspec.structs.replace(sample, score=score, tool_s=tool[0], tool_other_cpu_s=tool[1]))
 
 
-def require_scores(work: Work) -> None:
+def require_scores(work: BlockWork) -> None:
     """Say what a plugin's scorer could not do, now that every answer is kept.
 
     Raises:
@@ -242,7 +242,7 @@ def _matches(block: Block, cell: PlannedRequest, prompt: Prompt, sample: Sample)
     return sample.request.digest == digest_of(asked, cell, prompt)
 
 
-def _set_aside(work: Work, path: Path) -> None:
+def _set_aside(work: BlockWork, path: Path) -> None:
     target = paths.superseded_file(Path(work.block.results), path, f"{time.time_ns()}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -23,7 +23,7 @@ from typing import IO
 import msgspec
 
 from ai_dev_tools.benchmark.endpoints.chat import Chat, Reply
-from ai_dev_tools.benchmark.endpoints.readings import count_of
+from ai_dev_tools.benchmark.endpoints.server_counts import count_of
 from ai_dev_tools.benchmark.errors import BenchmarkError, BudgetReached, ConfigurationError, RequestTimeoutError
 from ai_dev_tools.benchmark.records.prices import Budget, Rates, money
 from ai_dev_tools.benchmark.records.sample import Sample, read_sample, write_atomically

@@ -9,9 +9,9 @@ from ai_dev_tools.benchmark._util.clock import utc_stamp
 from ai_dev_tools.benchmark._util.json_values import JsonValue
 from ai_dev_tools.benchmark.agents.episode import Played
 from ai_dev_tools.benchmark.endpoints.chat import Reply
-from ai_dev_tools.benchmark.endpoints.server_counts import Readings, readings, rounded
+from ai_dev_tools.benchmark.endpoints.server_counts import ServerCounts, readings, rounded
 from ai_dev_tools.benchmark.errors import RequestTimeoutError
-from ai_dev_tools.benchmark.execution.request import Asked, digest_of
+from ai_dev_tools.benchmark.execution.request import RequestResult, digest_of
 from ai_dev_tools.benchmark.prompts import Prompt
 from ai_dev_tools.benchmark.records.block import OLLAMA, PROTOCOL, Block, PlannedRequest, named_api, request_options
 from ai_dev_tools.benchmark.records.episode import Turn
@@ -29,14 +29,14 @@ class _Outcome:
 
     text: str
     answer: JsonValue
-    readings: Readings
+    readings: ServerCounts
     time_to_first_token_s: float | None
     flags: tuple[str, ...] = ()
 
 
 def unasked(block: Block, cell: PlannedRequest, prompt: Prompt, session: str) -> Sample:
     """The sample of a cell whose context could not be made: failed, with the tool's error."""
-    asked = Asked(started_at=utc_stamp(timespec="microseconds"))
+    asked = RequestResult(started_at=utc_stamp(timespec="microseconds"))
     return _sample(block, cell, prompt, asked, session, None, EndpointIdentity("none", ""), prompt.error)
 
 
@@ -44,7 +44,7 @@ def sample_of(
     block: Block,
     cell: PlannedRequest,
     prompt: Prompt,
-    asked: Asked,
+    asked: RequestResult,
     session: str,
     model_digest: str | None,
     endpoint: EndpointIdentity,
@@ -57,7 +57,7 @@ def _sample(
     block: Block,
     cell: PlannedRequest,
     prompt: Prompt,
-    asked: Asked,
+    asked: RequestResult,
     session: str,
     model_digest: str | None,
     endpoint: EndpointIdentity,
@@ -116,13 +116,13 @@ def _sample(
     )
 
 
-def _status(asked: Asked, error: SampleError | None) -> Status:
+def _status(asked: RequestResult, error: SampleError | None) -> Status:
     if error is None:
         return "completed"
     return "timeout" if isinstance(asked.error, RequestTimeoutError) else "failed"
 
 
-def _flags(asked: Asked, outcome: _Outcome) -> list[str]:
+def _flags(asked: RequestResult, outcome: _Outcome) -> list[str]:
     retried = ["retried"] if len(asked.attempts) > 1 or asked.repeated else []
     return sorted({*outcome.readings.flags, *outcome.flags, *retried})
 
@@ -142,7 +142,7 @@ def _of_episode(played: Played) -> _Outcome:
     # Of a turn that failed the server says nothing; what it said of the others is what is known of the episode.
     told = [turn for turn in turns if turn.error is None or turn.input_tokens is not None] or turns
     last = turns[-1].done_reason if turns else None
-    found = Readings(
+    found = ServerCounts(
         input_tokens=_whole(_sum(turn.input_tokens for turn in told)),
         output_tokens=_whole(_sum(turn.output_tokens for turn in told)),
         prompt_cached_tokens=_whole(_sum(turn.prompt_cached_tokens for turn in told)),

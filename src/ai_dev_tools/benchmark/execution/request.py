@@ -12,7 +12,7 @@ from ai_dev_tools.benchmark.agents.builtin import TALKS
 from ai_dev_tools.benchmark.agents.episode import Ask, Case, Played, play
 from ai_dev_tools.benchmark.endpoints.chat import Chat, ChatClient, Reply
 from ai_dev_tools.benchmark.endpoints.pacing import MOST_WAIT_S
-from ai_dev_tools.benchmark.endpoints.resource_use import Meter
+from ai_dev_tools.benchmark.endpoints.resource_use import ResourceMonitor
 from ai_dev_tools.benchmark.endpoints.server_counts import seconds_of
 from ai_dev_tools.benchmark.errors import BenchmarkError, NoTurnError, OverloadedError, RequestTimeoutError
 from ai_dev_tools.benchmark.prompts import Prompt
@@ -35,7 +35,7 @@ A server takes a moment to notice that the previous request was given up: on a s
 
 
 @dataclass
-class Asked:
+class RequestResult:
     """The result of one cell: the last reply or episode, the last error if any, and all attempts.
 
     Attributes:
@@ -101,11 +101,11 @@ def ask(
     cell: PlannedRequest,
     prompt: Prompt,
     client: ChatClient,
-    meter: Meter,
+    meter: ResourceMonitor,
     stop: threading.Event,
     in_flight: Callable[[], int],
     drive: Drive | None = None,
-) -> Asked:
+) -> RequestResult:
     """Ask a cell, and record all attempts.
 
     It is repeated after a pause if its error class says that this can help.
@@ -113,7 +113,7 @@ def ask(
     An episode is repeated from its beginning, with another nonce: a turn that is sent again would find all of its prompt in
     the server's cache, and tools would no longer be in the state that they were in.
     """
-    asked = Asked()
+    asked = RequestResult()
     for attempt in range(block.attempts):
         client.pace.wait(stop)
         if stop.is_set():
@@ -149,7 +149,7 @@ def digest_of(block: Block, cell: PlannedRequest, prompt: Prompt) -> str:
 
 
 def _attempt(
-    asked: Asked,
+    asked: RequestResult,
     block: Block,
     cell: PlannedRequest,
     prompt: Prompt,
@@ -176,7 +176,7 @@ def _attempt(
 
 
 def _turns(
-    asked: Asked, block: Block, prompt: Prompt, client: ChatClient, timeout_s: float, stop: threading.Event
+    asked: RequestResult, block: Block, prompt: Prompt, client: ChatClient, timeout_s: float, stop: threading.Event
 ) -> Ask:
     """Sends the turns of an episode.
 
@@ -219,7 +219,7 @@ def _why_silent(
     return _no_turn(block, prompt, client, timeout_s) or error
 
 
-def _may_help(asked: Asked, client: ChatClient) -> bool:
+def _may_help(asked: RequestResult, client: ChatClient) -> bool:
     """Whether to send the request again.
 
     A wait that the server asks for holds for all threads of the block.

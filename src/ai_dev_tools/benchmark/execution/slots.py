@@ -174,7 +174,7 @@ def probe(client: ChatClient, chat: Chat, slots: Slots, timeout_s: float) -> Slo
 
 
 @dataclass(frozen=True)
-class Turn:
+class ProbedAnswer:
     """One answer on one clock, in seconds: when it was requested, when it began and when it ended."""
 
     sent: float
@@ -182,7 +182,7 @@ class Turn:
     end: float
 
 
-def overlapping(turns: Sequence[Turn]) -> int:
+def overlapping(turns: Sequence[ProbedAnswer]) -> int:
     """The maximum number of answers that were written at the same time, by the middle half of each.
 
     The middle half, so that an answer that ends slightly late does not seem to overlap with the next one.
@@ -198,7 +198,7 @@ def overlapping(turns: Sequence[Turn]) -> int:
     return most
 
 
-def spread(turns: Sequence[Turn]) -> int:
+def spread(turns: Sequence[ProbedAnswer]) -> int:
     """Infer slots from times: four that together take as long as one alone had four slots, or else fewer.
 
     This also works for answers that are too short to be seen being written.
@@ -208,9 +208,9 @@ def spread(turns: Sequence[Turn]) -> int:
     return max(1, round(len(turns) * one / whole)) if whole > 0 else len(turns)
 
 
-def _together(client: ChatClient, chat: Chat, most: int, timeout_s: float) -> list[Turn]:
+def _together(client: ChatClient, chat: Chat, most: int, timeout_s: float) -> list[ProbedAnswer]:
     """The results of `most` requests sent at the same time; failed ones are left out."""
-    turns: list[Turn] = []
+    turns: list[ProbedAnswer] = []
     go = threading.Barrier(most)
 
     def ask() -> None:
@@ -225,7 +225,7 @@ def _together(client: ChatClient, chat: Chat, most: int, timeout_s: float) -> li
         # if a proxy holds the answer back until it is complete, the server's own writing time tells when it started
         writing = reply.final.get("eval_duration")
         written_s = writing / 1e9 if isinstance(writing, int) and 0 < writing / 1e9 <= reply.duration_s else 0.0
-        turns.append(Turn(sent, min(sent + (reply.turn_s or reply.duration_s), end - written_s), end))
+        turns.append(ProbedAnswer(sent, min(sent + (reply.turn_s or reply.duration_s), end - written_s), end))
 
     threads = [threading.Thread(target=ask, daemon=True) for _ in range(most)]
     for thread in threads:

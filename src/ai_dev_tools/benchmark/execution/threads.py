@@ -11,9 +11,9 @@ from ai_dev_tools.benchmark.endpoints import ReadyEndpoint
 from ai_dev_tools.benchmark.endpoints.chat import Accepted, ChatClient
 from ai_dev_tools.benchmark.endpoints.dialects import dialect
 from ai_dev_tools.benchmark.endpoints.pacing import Pace
-from ai_dev_tools.benchmark.endpoints.resource_use import Meter
+from ai_dev_tools.benchmark.endpoints.resource_use import ResourceMonitor
 from ai_dev_tools.benchmark.errors import BenchmarkError, BudgetReached, EndpointConnectionError, NoTurnError
-from ai_dev_tools.benchmark.execution.block_work import Work
+from ai_dev_tools.benchmark.execution.block_work import BlockWork
 from ai_dev_tools.benchmark.execution.progress import BlockProgress
 from ai_dev_tools.benchmark.execution.provenance import ModelMonitor
 from ai_dev_tools.benchmark.execution.recording import sample_of
@@ -36,7 +36,7 @@ class RequestThreads:
 
     def __init__(
         self,
-        work: Work,
+        work: BlockWork,
         endpoint: ReadyEndpoint,
         progress: BlockProgress,
         monitor: ModelMonitor,
@@ -66,7 +66,7 @@ class RequestThreads:
         for one in self.clients:
             one.payer = work.account
 
-    def run(self, meter: Meter, at_once: Sequence[int]) -> None:
+    def run(self, meter: ResourceMonitor, at_once: Sequence[int]) -> None:
         """Ask until nothing is missing, the endpoint is gone, or the run is stopped.
 
         Args:
@@ -95,7 +95,7 @@ class RequestThreads:
         with driving(self._endpoint) as self._drive:
             yield
 
-    def _run(self, meter: Meter, work: Sequence[tuple[ChatClient, PlannedRequest]]) -> None:
+    def _run(self, meter: ResourceMonitor, work: Sequence[tuple[ChatClient, PlannedRequest]]) -> None:
         threads = [
             threading.Thread(target=self._guarded, args=(client, meter, cell), daemon=True) for client, cell in work
         ]
@@ -112,14 +112,14 @@ class RequestThreads:
             with self._stored:
                 self._stored.wait_for(lambda: not self._storing, STORING_S)
 
-    def _guarded(self, client: ChatClient, meter: Meter, first: PlannedRequest) -> None:
+    def _guarded(self, client: ChatClient, meter: ResourceMonitor, first: PlannedRequest) -> None:
         try:
             self._ask_all(client, meter, first)
         except BaseException as error:
             self._crash = error
             self.gone = True
 
-    def _ask_all(self, client: ChatClient, meter: Meter, first: PlannedRequest) -> None:
+    def _ask_all(self, client: ChatClient, meter: ResourceMonitor, first: PlannedRequest) -> None:
         block, work = self._work.block, self._work
         cell: PlannedRequest | None = first
         while cell is not None:
@@ -139,7 +139,7 @@ class RequestThreads:
             end_if_limited(block, asked.error, len(work.missing))
             if isinstance(asked.error, WrongSetUp):
                 raise asked.error
-            for flag, line in oddities(sample):
+            for flag, line in warnings_of(sample):
                 self._progress.warn(flag, line)
             self._progress.finished(asked.error, len(self.lost))
             cell = self._next()
@@ -176,7 +176,7 @@ class RequestThreads:
             return None
 
 
-def oddities(sample: Sample) -> Iterator[tuple[str, str]]:
+def warnings_of(sample: Sample) -> Iterator[tuple[str, str]]:
     """Flags of an episode that say that its agent may be set up wrongly, although it went on, and what to look at."""
     last = sample.turns[-1].error if sample.turns else None
     if "no_answer_found" in sample.flags and last is not None:

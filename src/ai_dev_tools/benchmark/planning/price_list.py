@@ -15,10 +15,10 @@ from genai_prices.data import providers
 from genai_prices.types import StartDateConstraint, TieredPrices
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.records.plan import Price
+from ai_dev_tools.benchmark.records.plan import ModelPrice
 
 
-def listed_price(name: str) -> Price:
+def listed_price(name: str) -> ModelPrice:
     """The price of a model by its name, or by `provider/name`.
 
     Prices that depend on the hour are those of noon, UTC; those that rise with the prompt's length are those of short ones.
@@ -42,7 +42,7 @@ def listed_price(name: str) -> Price:
     cached = _plain(found.model_price.cache_read_mtok)
     edition = f"genai-prices {version('genai-prices')}, which knows changes up to {_latest(noon.date())}"
     source = f"{found.provider.id}/{found.model.id} in {edition}"
-    return Price(input=read, output=written, source=source, **({} if cached is None else {"cached_input": cached}))
+    return ModelPrice(input=read, output=written, source=source, **({} if cached is None else {"cached_input": cached}))
 
 
 def _latest(today: date) -> date:

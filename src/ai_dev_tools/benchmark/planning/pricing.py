@@ -6,11 +6,10 @@ from collections.abc import Iterable, Sequence
 
 from ai_dev_tools.benchmark._util.model_names import full_name
 from ai_dev_tools.benchmark.config.models import Config
-from ai_dev_tools.benchmark.config.prices import LIST, one_currency
-from ai_dev_tools.benchmark.config.prices import Price as PriceSetting
+from ai_dev_tools.benchmark.config.prices import LIST, PriceSettings, one_currency
 from ai_dev_tools.benchmark.config.resolving import ResolvedInstance
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.records.plan import Price, Prices
+from ai_dev_tools.benchmark.records.plan import ModelPrice, Prices
 from ai_dev_tools.benchmark.records.prices import Budget
 
 
@@ -20,7 +19,7 @@ def prices_of(config: Config, instances: Sequence[ResolvedInstance]) -> Prices |
     Raises:
         ConfigurationError: some have one and others do not, one has two, or the list does not know a name.
     """
-    found: dict[str, tuple[str, PriceSetting]] = {}
+    found: dict[str, tuple[str, PriceSettings]] = {}
     for name, setting in (config.prices or {}).items():
         for instance in instances:
             if name != instance.name and full_name(name) != full_name(instance.model):
@@ -40,9 +39,9 @@ def prices_of(config: Config, instances: Sequence[ResolvedInstance]) -> Prices |
     return Prices(currency=one_currency(found.values()) or "", models=priced)
 
 
-def _price(name: str, setting: PriceSetting, model: str) -> Price:
+def _price(name: str, setting: PriceSettings, model: str) -> ModelPrice:
     if setting.list is None:
-        return Price.model_validate(setting.model_dump(exclude_none=True, exclude={"currency"}))
+        return ModelPrice.model_validate(setting.model_dump(exclude_none=True, exclude={"currency"}))
     from ai_dev_tools.benchmark.planning.price_list import listed_price  # 0.3 s that runs without the list do not pay
 
     try:

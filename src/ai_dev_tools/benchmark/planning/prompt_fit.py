@@ -26,7 +26,7 @@ _FEWEST_CHARS_PER_TOKEN = 1.5
 
 
 @dataclass(frozen=True)
-class Misfit:
+class FitProblem:
     """Prompts of one arm of a task that are too long for one model.
 
     Attributes:
@@ -59,7 +59,7 @@ class Misfit:
         )
 
 
-def misfits(experiment: Experiment, root: Path) -> list[Misfit]:
+def fit_problems(experiment: Experiment, root: Path) -> list[FitProblem]:
     """What will not fit: of all arms whose prompts were rendered, otherwise of the baseline alone."""
     profile = experiment.config.profile
     rows: list[Prompt] = []
@@ -91,7 +91,7 @@ def known_rows(task: Task, cases: Sequence[str], arms: Sequence[str], root: Path
 
 def _of(
     instance: ResolvedInstance, rows: Sequence[Prompt], asked: Mapping[str, int], experiment: Experiment, root: Path
-) -> Iterator[Misfit]:
+) -> Iterator[FitProblem]:
     options = experiment.config.options
     num_ctx, room = options.num_ctx, options.num_predict
     texts = [row.prompt or "" for row in rows]
@@ -110,7 +110,7 @@ def _of(
         tight = [tokens for tokens in found if num_ctx - room < tokens < num_ctx]
         for problem, those in (("overflows", over), ("tight", tight)):
             if those:
-                yield Misfit(
+                yield FitProblem(
                     instance.model, task, approach, "overflows" if problem == "overflows" else "tight", len(those),
                     asked[task], max(those), num_ctx, exact is not None,
                 )  # fmt: skip

@@ -24,7 +24,7 @@ from typing import IO, BinaryIO, Literal
 import msgspec
 
 from ai_dev_tools.benchmark._util.processes import ended_within, last_line
-from ai_dev_tools.benchmark._util.supervised_cpu import OwnProgram
+from ai_dev_tools.benchmark._util.supervised_cpu import SupervisedProgram
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.prompts import bubblewrap, supervisor
 from ai_dev_tools.benchmark.prompts.run_folder import (
@@ -42,7 +42,7 @@ ASKED_TO_END_S, ENDING_S = 3.0, 15.0
 
 
 @dataclass(frozen=True)
-class Limits:
+class RunLimits:
     """What one run may use. What it prints and what it writes are counted separately."""
 
     seconds: float
@@ -53,7 +53,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Starter:
+class SandboxStarter:
     """What starts a sandbox that is not the one for tools.
 
     Attributes:
@@ -71,7 +71,7 @@ class Starter:
     keeper: Path | None = None
 
 
-class Ended(msgspec.Struct, frozen=True):
+class RunEnd(msgspec.Struct, frozen=True):
     """How a run ended, and what it cost.
 
     Attributes:
@@ -91,7 +91,7 @@ class Ended(msgspec.Struct, frozen=True):
     own_cpu_s: float = 0.0
 
 
-class Contained:
+class ContainedProgram:
     """A program that runs in a separate folder, below its supervisor.
 
     It runs until it ends, hits a limit or is told to end.
@@ -112,13 +112,13 @@ class Contained:
         run_folder: RunFolder,
         environment: dict[str, str],
         streams: tuple[BinaryIO, BinaryIO],
-        limits: Limits,
+        limits: RunLimits,
         sandbox: Sandbox,
         *,
         stdin: BinaryIO | None = None,
         network: bool = False,
         needed: tuple[Path, ...] = (),
-        starter: Starter | None = None,
+        starter: SandboxStarter | None = None,
     ) -> None:
         outputs, places = [stream.fileno() for stream in streams], run_folder.places(sandbox)
         request = {
@@ -149,16 +149,16 @@ class Contained:
                 command, env=self._outside, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
                 pass_fds=[*outputs, *([] if stdin is None else [stdin.fileno()])], start_new_session=True,
             )  # fmt: skip
-        self._program = OwnProgram(self._tops)
+        self._program = SupervisedProgram(self._tops)
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):
             self._process.stdin.write(json.dumps(request).encode() + b"\n")
             self._process.stdin.flush()
 
-    def wait(self) -> Ended:
+    def wait(self) -> RunEnd:
         """Wait for its end; its supervisor watches its limits."""
         try:
-            return self.ended_within(self._seconds + GRACE_S) or Ended("lost", detail=last_line(self._problems))
+            return self.ended_within(self._seconds + GRACE_S) or RunEnd("lost", detail=last_line(self._problems))
         finally:
             self.close()
 
@@ -166,14 +166,14 @@ class Contained:
         """Wait until its supervisor is there, so that what follows is the program's own time."""
         self._lines(1, GRACE_S)
 
-    def ended_within(self, seconds: float) -> Ended | None:
+    def ended_within(self, seconds: float) -> RunEnd | None:
         """How it ended, if it does so in time; otherwise it continues to run."""
         lines = self._lines(2, seconds)
         if len(lines) == 2:
-            return msgspec.json.decode(lines[1], type=Ended)
-        return Ended("lost", detail=last_line(self._problems)) if self._silent else None
+            return msgspec.json.decode(lines[1], type=RunEnd)
+        return RunEnd("lost", detail=last_line(self._problems)) if self._silent else None
 
-    def close(self) -> Ended | None:
+    def close(self) -> RunEnd | None:
         """End it and everything that it started; says how it ended, if its supervisor does."""
         process = self._process
         assert process.stdin is not None and process.stdout is not None
@@ -188,7 +188,7 @@ class Contained:
             self._program.ended(found.cpu_s + found.own_cpu_s if found else None)
         return found
 
-    def _close(self, process: subprocess.Popen[bytes], stdin: IO[bytes]) -> Ended | None:
+    def _close(self, process: subprocess.Popen[bytes], stdin: IO[bytes]) -> RunEnd | None:
         with contextlib.suppress(OSError):
             stdin.close()  # without it, a supervisor ends its tool and itself
         found = self.ended_within(ASKED_TO_END_S)
@@ -284,12 +284,14 @@ def bubblewrap_problem() -> str:
         return trial_problem(run_folder, "bubblewrap")
 
 
-def trial_problem(run_folder: RunFolder, sandbox: Sandbox, starter: Starter | None = None) -> str:
+def trial_problem(run_folder: RunFolder, sandbox: Sandbox, starter: SandboxStarter | None = None) -> str:
     """What a trial shows that a sandbox does not keep apart; empty if it holds."""
     with open(run_folder.scratch / "stdout", "w+b") as out, open(run_folder.scratch / "stderr", "w+b") as err:
         argv = [sys.executable, "-I", "-c", _TRIAL, str(run_folder.scratch / "outside")]
         environment = tool_environment(run_folder, sandbox)
-        ended = Contained(argv, run_folder, environment, (out, err), Limits(30.0), sandbox, starter=starter).wait()
+        ended = ContainedProgram(
+            argv, run_folder, environment, (out, err), RunLimits(30.0), sandbox, starter=starter
+        ).wait()
         out.seek(0)
         said = out.read(500).decode(errors="replace").strip()
         if (run_folder.scratch / "outside").exists():

@@ -11,7 +11,15 @@ import msgspec
 from ai_dev_tools.benchmark._util.json_values import JsonValue
 from ai_dev_tools.benchmark.plugins import AGENT_FLOOR
 from ai_dev_tools.benchmark.records.agent_program import AgentProgram
-from ai_dev_tools.benchmark.records.episode import ANSWER, Action, AgentTool, EpisodeSpec, Limits, Protocol, Workspace
+from ai_dev_tools.benchmark.records.episode import (
+    ANSWER,
+    Action,
+    AgentTool,
+    EpisodeLimits,
+    EpisodeSpec,
+    Protocol,
+    Workspace,
+)
 from ai_dev_tools.benchmark.tasks.case_files import content_digest
 
 if TYPE_CHECKING:
@@ -31,7 +39,7 @@ class ArmDesign(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only
     """
 
     protocol: Protocol = "json"
-    limits: Limits = Limits()
+    limits: EpisodeLimits = EpisodeLimits()
     tool: AgentTool | None = None
     offered: list[Action] = []
     program: AgentProgram | None = None
@@ -69,7 +77,7 @@ def episode_spec(
 ) -> EpisodeSpec:
     """What the episodes of a case in an agent arm may do."""
     if approach == AGENT_FLOOR:
-        return EpisodeSpec(protocol=design.protocol, limits=Limits(turns=1), plain=False)
+        return EpisodeSpec(protocol=design.protocol, limits=EpisodeLimits(turns=1), plain=False)
     if design.program is not None:
         return EpisodeSpec(limits=design.limits, plain=False, workspace=workspace, program=design.program)
     own = {action.name for action in design.offered}

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ai_dev_tools.benchmark.errors import ToolError
-from ai_dev_tools.benchmark.prompts.containment import Ended, Limits
+from ai_dev_tools.benchmark.prompts.containment import RunEnd, RunLimits
 
 
 def require_success(
-    tool: str, ended: Ended, limits: Limits, words: str, *, accept_exit: Sequence[int] | None = (0,), install: str = ""
+    tool: str,
+    ended: RunEnd,
+    limits: RunLimits,
+    words: str,
+    *,
+    accept_exit: Sequence[int] | None = (0,),
+    install: str = "",
 ) -> None:
     """Raise ToolError for a run that did not end properly.
 

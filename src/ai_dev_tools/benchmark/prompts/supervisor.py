@@ -31,7 +31,7 @@ LOOKS_COST_AT_MOST = 0.05
 """Share of the time that may be spent on checking what the tool writes."""
 
 
-class Run:
+class SupervisedRun:
     """One run of a tool, watched."""
 
     def __init__(self, request: dict[str, Any]) -> None:
@@ -253,7 +253,7 @@ def main() -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     os.write(1, b"%d\n" % os.getpid())
-    ended = Run(request).go()
+    ended = SupervisedRun(request).go()
     ended["own_cpu_s"] = own_s + _used_s(resource.RUSAGE_SELF)
     os.write(1, json.dumps(ended).encode() + b"\n")
     os._exit(0)

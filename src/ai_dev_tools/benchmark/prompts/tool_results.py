@@ -23,7 +23,7 @@ from ai_dev_tools.benchmark.tasks.case_files import case_texts, content_digest
 from ai_dev_tools.benchmark.tasks.corpora import CorpusUnavailable
 from ai_dev_tools.benchmark.tasks.loading import Case, Task
 from ai_dev_tools.benchmark.tasks.questions import render_questions
-from ai_dev_tools.benchmark.tasks.templating import Failed
+from ai_dev_tools.benchmark.tasks.templating import TemplateFailure
 
 ENOUGH_FAILURES = 3
 """If a tool fails on this many first cases in the same way, it is not run on the others."""
@@ -101,7 +101,7 @@ def collect_contexts(
         ConfigurationError: the tool is not installed, or the required sandbox does not work.
     """
     version = installed_version(spec, sandbox)
-    collection = _Collection(task, spec, version, tool_digest(spec, version), corpora, runs, sandbox, known)
+    collection = _ContextCollector(task, spec, version, tool_digest(spec, version), corpora, runs, sandbox, known)
     wanted = [case for case in task.cases if not case.contexts and (cases is None or case.id in cases)]
     if spec.asks_question:
         collection.questions = render_questions(task, wanted)
@@ -158,7 +158,7 @@ def _median(values: Sequence[float | None]) -> float | None:
 
 
 @dataclass
-class _Collection:
+class _ContextCollector:
     """One tool over one task."""
 
     task: Task
@@ -169,7 +169,7 @@ class _Collection:
     runs: int
     sandbox: SandboxSetting
     known: Mapping[str, ToolResult]
-    questions: dict[str, str | Failed] = field(default_factory=dict)
+    questions: dict[str, str | TemplateFailure] = field(default_factory=dict)
 
     @property
     def works(self) -> bool:

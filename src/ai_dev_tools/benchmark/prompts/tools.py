@@ -14,9 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from ai_dev_tools.benchmark._util.text import visible
 from ai_dev_tools.benchmark.errors import ConfigurationError, ToolError
-from ai_dev_tools.benchmark.prompts.containment import Contained, Limits, choose_sandbox
-from ai_dev_tools.benchmark.prompts.endings import require_success
-from ai_dev_tools.benchmark.prompts.executed import case_free, executed_digest, version_beside
+from ai_dev_tools.benchmark.prompts.containment import ContainedProgram, RunLimits, choose_sandbox
 from ai_dev_tools.benchmark.prompts.placeholders import (
     ToolInput,
     as_named,
@@ -26,6 +24,8 @@ from ai_dev_tools.benchmark.prompts.placeholders import (
     in_template,
     names_in,
 )
+from ai_dev_tools.benchmark.prompts.program_digest import case_free, executed_digest, version_beside
+from ai_dev_tools.benchmark.prompts.run_failures import require_success
 from ai_dev_tools.benchmark.prompts.run_folder import (
     RunFolder,
     Sandbox,
@@ -40,8 +40,8 @@ from ai_dev_tools.benchmark.prompts.tool_spec import ToolSpec, places_of
 from ai_dev_tools.benchmark.prompts.tool_spec import load_tool as load_tool  # a rule's script that changes runs again
 from ai_dev_tools.benchmark.tasks.case_files import content_digest
 from ai_dev_tools.benchmark.tasks.templating import (
-    Failed,
     Rendered,
+    TemplateFailure,
     render_text,
     run_isolated,
     template_environment,
@@ -121,8 +121,8 @@ def _ask_version(spec: ToolSpec, sandbox: SandboxSetting) -> str:
         open(run_folder.scratch / "stdout", "w+b") as out,
         open(run_folder.scratch / "stderr", "w+b") as err,
     ):
-        ended = Contained(
-            argv, run_folder, tool_environment(run_folder, chosen), (out, err), Limits(VERSION_TIMEOUT_S), chosen,
+        ended = ContainedProgram(
+            argv, run_folder, tool_environment(run_folder, chosen), (out, err), RunLimits(VERSION_TIMEOUT_S), chosen,
             network=spec.network, needed=(spec.folder.resolve(),),
         ).wait()  # fmt: skip
         if ended.how != "exit" or ended.code:
@@ -175,7 +175,7 @@ def run_tool(
         places = places_of(spec) | {"output_file": file_argument(spec.output_file) if spec.output_file else str(target)}
         argv = found_argv(command_line(spec.command, places, files, given))
         with open(run_folder.scratch / "stdout", "w+b") as out, open(run_folder.scratch / "stderr", "w+b") as err:
-            ended = Contained(
+            ended = ContainedProgram(
                 argv, run_folder, tool_environment(run_folder, chosen), (out, err), limits, chosen,
                 network=spec.network, needed=(spec.folder.resolve(),),
             ).wait()  # fmt: skip
@@ -190,8 +190,8 @@ def run_tool(
     return ToolRun(as_named(condensed, files), len(stdout), ended.wall_s, ended.cpu_s, chosen, ended.other_cpu_s)
 
 
-def _limits(spec: ToolSpec) -> Limits:
-    return Limits(
+def _limits(spec: ToolSpec) -> RunLimits:
+    return RunLimits(
         spec.timeout_s,
         printed_bytes=MAX_OUTPUT_BYTES,
         written_bytes=MAX_WRITTEN_BYTES,
@@ -266,7 +266,7 @@ def _condensed(spec: ToolSpec, environment: SandboxedEnvironment, stdout: bytes,
     try:
         text, data = read_output(stdout, spec.output)
     except ValueError as error:
-        return Failed("output", str(error)[:500])
+        return TemplateFailure("output", str(error)[:500])
     values = {"data": data, "text": text, "case_vars": given.vars, "vars": given.vars}
     if given.question is not None:
         values["question"] = given.question

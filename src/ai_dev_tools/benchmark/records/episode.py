@@ -26,7 +26,7 @@ ANSWER = "answer"
 Protocol = Literal["json", "native"]
 
 
-class Limits(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+class EpisodeLimits(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """What an episode may use at most.
 
     Reaching a limit is a result: the episode must answer with its next turn.
@@ -88,7 +88,7 @@ class EpisodeSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_
     """What a prompt of an agent arm has in addition to its text: how the episode continues."""
 
     protocol: Protocol = "json"
-    limits: Limits = Limits()
+    limits: EpisodeLimits = EpisodeLimits()
     actions: Annotated[list[Action], described("what the model is offered, without `answer`")] = []
     plain: Annotated[bool, described("whether the agent has its own read-only file actions")] = True
     workspace: Workspace | None = None

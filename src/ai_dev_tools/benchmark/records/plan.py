@@ -56,7 +56,7 @@ class Claim(_Part):
     margin_ratio: Ratio = MARGIN_RATIO
 
 
-class Price(_Part):
+class ModelPrice(_Part):
     """What requests to one model cost in the plan's currency: per million tokens, or per hour."""
 
     input: Amount = 0.0
@@ -85,7 +85,7 @@ class Prices(_Part):
     """What a claim about money counts with."""
 
     currency: Annotated[str, Field(pattern=CURRENCY_FORM)]
-    models: dict[str, Price]
+    models: dict[str, ModelPrice]
 
     @property
     def rates(self) -> dict[str, Rates]:

@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.records.episode import Limits, Turn
+from ai_dev_tools.benchmark.records.episode import EpisodeLimits, Turn
 from ai_dev_tools.benchmark.records.sample_error import SampleError as SampleError
 from ai_dev_tools.benchmark.records.sample_error import described as _meta
 
@@ -134,7 +134,9 @@ class Sample(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     ] = None
     total_s: Annotated[float | None, _meta("server: the whole request, from its arrival to the last token", "s")] = None
     turns: Annotated[list[Turn], _meta("requests of an episode, in their order; empty for a single prompt")] = []
-    limits: Annotated[Limits | None, _meta("what the episode could use at most; null for a single prompt")] = None
+    limits: Annotated[EpisodeLimits | None, _meta("what the episode could use at most; null for a single prompt")] = (
+        None
+    )
     tool_calls: Annotated[
         int | None, _meta("actions that the judged tool carried out; null where it offers none", "actions")
     ] = None

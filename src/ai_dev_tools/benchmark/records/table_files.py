@@ -125,8 +125,8 @@ def read_table(source: Path | bytes, name: str | None = None) -> pd.DataFrame:
 
     data = source if isinstance(source, bytes) else source.read_bytes()
     if (name or str(source)).endswith(".parquet"):
-        return typed(_todays(_parquet(data)))
-    return typed(_todays(_csv(data))) if data.strip() else pd.DataFrame()
+        return typed(_current(_parquet(data)))
+    return typed(_current(_csv(data))) if data.strip() else pd.DataFrame()
 
 
 def typed(table: pd.DataFrame) -> pd.DataFrame:
@@ -138,7 +138,7 @@ def typed(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(**{str(name): _column(table[name], kind_of(str(name))) for name in table.columns})
 
 
-def todays_row(row: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+def with_current_names(row: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     """A row of a computed table in JSON, with both today's names and those of an earlier version."""
     named = {new: row[old] for old, new in RENAMED.items() if old in row and new not in row}
     if (said := row.get("direction")) in _DIRECTIONS:
@@ -146,7 +146,7 @@ def todays_row(row: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     return {**row, **named}
 
 
-def todays_bytes(content: bytes) -> bytes:
+def in_current_format(content: bytes) -> bytes:
     """A file of an earlier version, CSV or JSON, as this one would write it."""
     words = [(f'"{old}":', f'"{new}":') for old, new in RENAMED.items()]
     words += [(f'"direction": "{old}"', f'"direction": "{new}"') for old, new in _DIRECTIONS.items()]
@@ -156,7 +156,7 @@ def todays_bytes(content: bytes) -> bytes:
     return content
 
 
-def _todays(table: pd.DataFrame) -> pd.DataFrame:
+def _current(table: pd.DataFrame) -> pd.DataFrame:
     """A table of an earlier version with today's names."""
     table = table.rename(columns={old: new for old, new in RENAMED.items() if new not in table.columns})
     if list(table.columns).count("direction") != 1:

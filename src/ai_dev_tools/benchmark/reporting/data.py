@@ -26,7 +26,7 @@ from ai_dev_tools.benchmark.records.about import RunAbout
 from ai_dev_tools.benchmark.records.paths import safe_model
 from ai_dev_tools.benchmark.records.plan import MARGIN_RATIO, DeclaredPlan, QualityRule, read_plans, up_to
 from ai_dev_tools.benchmark.records.sample import SampleError
-from ai_dev_tools.benchmark.reporting.machine import Made, Session, sessions_of
+from ai_dev_tools.benchmark.reporting.machine import ReportOrigin, Session, sessions_of
 
 REFERENCE = "baseline"
 DERIVED = ("metrics", "comparisons", "verdicts", "checks", "controls", "validity", "skipped", "costs", "break_even",
@@ -87,7 +87,7 @@ class RunData:
     plans: Sequence[DeclaredPlan] = ()
     sessions: Sequence[Session] = ()
     failures: Sequence[Failure] = ()
-    made: Made = field(default_factory=Made.here)
+    made: ReportOrigin = field(default_factory=ReportOrigin.here)
 
     @cached_property
     def profile(self) -> str:
@@ -264,7 +264,7 @@ def read_table(path: Path) -> pd.DataFrame:
 
 
 def read_run(
-    tables: Path, about: RunAbout | None = None, plans: Path | None = None, made: Made | None = None
+    tables: Path, about: RunAbout | None = None, plans: Path | None = None, made: ReportOrigin | None = None
 ) -> RunData:
     """Read what a report is made of.
 
@@ -289,7 +289,7 @@ def read_run(
         plans=up_to(read_plans(plans), about.plan) if plans else [],
         sessions=sessions,
         failures=failures_of(tables.parent / "blocks", blocks),
-        made=made or Made.here(),
+        made=made or ReportOrigin.here(),
         **frames,
     )
 

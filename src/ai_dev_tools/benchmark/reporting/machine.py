@@ -24,7 +24,7 @@ GENERATED = "%Y-%m-%d %H:%M:%S UTC"
 
 
 @dataclass(frozen=True)
-class Made:
+class ReportOrigin:
     """How a report came about: all that it says and that does not follow from the run's files.
 
     Attributes:
@@ -38,7 +38,7 @@ class Made:
     machine: str
 
     @classmethod
-    def here(cls) -> Made:
+    def here(cls) -> ReportOrigin:
         """Now, on this machine, with what is installed."""
         return cls(generated_at(), software(), described(hardware()))
 

@@ -33,7 +33,7 @@ from ai_dev_tools.benchmark.reporting.data import RunData, read_run
 from ai_dev_tools.benchmark.reporting.document import Page, Report, Section, Table, Verdicts
 from ai_dev_tools.benchmark.reporting.figures.pictures import figure_csv
 from ai_dev_tools.benchmark.reporting.formats import badge, console, custom_template, html, junit, markdown, structured
-from ai_dev_tools.benchmark.reporting.machine import Made
+from ai_dev_tools.benchmark.reporting.machine import ReportOrigin
 from ai_dev_tools.benchmark.reporting.notebook import PLUGINS, OpenReport, executed, only_shows, shown, tags
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def render_report(inputs: Inputs, folder: Path, figures: Path) -> Report:
     return report
 
 
-def render_without_kernel(inputs: Inputs, folder: Path, figures: Path, made: Made) -> Report:
+def render_without_kernel(inputs: Inputs, folder: Path, figures: Path, made: ReportOrigin) -> Report:
     """Write the same files in a fraction of the time.
 
     They are equal byte by byte, except for report.ipynb, which also holds times and parameters.

@@ -9,7 +9,7 @@ from ai_dev_tools.benchmark._util.json_values import JsonFields
 from ai_dev_tools.benchmark.config.parsing import nearest
 from ai_dev_tools.benchmark.tasks.questions import question_error, render_questions
 from ai_dev_tools.benchmark.tasks.scoring import ScorerFailed, score_fields
-from ai_dev_tools.benchmark.tasks.templating import Failed
+from ai_dev_tools.benchmark.tasks.templating import TemplateFailure
 from ai_dev_tools.benchmark.tasks.workspaces import workspace_errors
 
 if TYPE_CHECKING:
@@ -45,7 +45,11 @@ def task_errors(task: Task, path: Path) -> list[str]:
     if lines:
         return lines
     questions = render_questions(task)
-    if (first := next(iter(questions.values()), None)) and isinstance(first, Failed) and first.kind == "syntax":
+    if (
+        (first := next(iter(questions.values()), None))
+        and isinstance(first, TemplateFailure)
+        and first.kind == "syntax"
+    ):
         return [f"{path}: 'question' is not a valid Jinja2 template: {first.message}"]
     validator = validator_class(task.answer_schema)
     rules = [rule.as_dict() for rule in task.scoring]
@@ -61,7 +65,7 @@ def task_errors(task: Task, path: Path) -> list[str]:
                 lines += [f"{case.where}: 'truth' lacks the scored field '{field}'" for field in absent]
             else:
                 lines += _unreachable(case, case.truth, rules)
-        if isinstance(question := questions.get(case.id, ""), Failed):
+        if isinstance(question := questions.get(case.id, ""), TemplateFailure):
             lines.append(question_error(task, case, question))
     return lines
 

@@ -61,7 +61,7 @@ def _readable(corpus: Corpus) -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class _Entry:
+class _ArchiveEntry:
     """One member as its archive declares it; `path` is the name as members are listed in a corpus."""
 
     name: str
@@ -71,7 +71,7 @@ class _Entry:
     read: Callable[[], bytes]
 
 
-def _tar_entries(archive: tarfile.TarFile) -> Iterator[_Entry]:
+def _tar_entries(archive: tarfile.TarFile) -> Iterator[_ArchiveEntry]:
     for info in archive:
 
         def read(info: tarfile.TarInfo = info) -> bytes:
@@ -79,10 +79,10 @@ def _tar_entries(archive: tarfile.TarFile) -> Iterator[_Entry]:
             return stream.read() if stream else b""
 
         below_top = "/".join(PurePosixPath(info.name).parts[1:])
-        yield _Entry(info.name, below_top, info.size, info.isreg(), read)
+        yield _ArchiveEntry(info.name, below_top, info.size, info.isreg(), read)
 
 
-def _zip_entries(archive: zipfile.ZipFile) -> Iterator[_Entry]:
+def _zip_entries(archive: zipfile.ZipFile) -> Iterator[_ArchiveEntry]:
     for info in archive.infolist():
 
         def read(info: zipfile.ZipInfo = info) -> bytes:
@@ -93,10 +93,10 @@ def _zip_entries(archive: zipfile.ZipFile) -> Iterator[_Entry]:
         file_type = stat.S_IFMT(info.external_attr >> 16)
         is_file = not info.is_dir() and file_type in (0, stat.S_IFREG)
         # `orig_filename` is the name before zipfile cuts it at a NUL.
-        yield _Entry(info.orig_filename, info.filename, info.file_size, is_file, read)
+        yield _ArchiveEntry(info.orig_filename, info.filename, info.file_size, is_file, read)
 
 
-def _take(corpus: Corpus, entries: Iterable[_Entry]) -> dict[str, bytes]:
+def _take(corpus: Corpus, entries: Iterable[_ArchiveEntry]) -> dict[str, bytes]:
     """Read the wanted members into memory.
 
     Extraction by the archive library is avoided, so no link is followed.
@@ -108,11 +108,11 @@ def _take(corpus: Corpus, entries: Iterable[_Entry]) -> dict[str, bytes]:
     return contents
 
 
-def _refused(corpus: Corpus, entry: _Entry, reason: str) -> CorpusInvalid:
+def _refused(corpus: Corpus, entry: _ArchiveEntry, reason: str) -> CorpusInvalid:
     return CorpusInvalid(f"corpus {corpus.id}: {corpus.filename}: member {entry.name!r} {reason}")
 
 
-def _within_limits(corpus: Corpus, entries: Iterable[_Entry]) -> Iterator[_Entry]:
+def _within_limits(corpus: Corpus, entries: Iterable[_ArchiveEntry]) -> Iterator[_ArchiveEntry]:
     """The entries of an archive, whose names stay inside and which are not too many or too large together."""
     total = 0
     for count, entry in enumerate(entries, start=1):
@@ -127,7 +127,7 @@ def _within_limits(corpus: Corpus, entries: Iterable[_Entry]) -> Iterator[_Entry
         yield entry
 
 
-def _listed_members(corpus: Corpus, members: Mapping[str, str], entries: Iterable[_Entry]) -> dict[str, bytes]:
+def _listed_members(corpus: Corpus, members: Mapping[str, str], entries: Iterable[_ArchiveEntry]) -> dict[str, bytes]:
     contents: dict[str, bytes] = {}
     for entry in entries:
         if entry.path not in members:
@@ -145,7 +145,7 @@ def _listed_members(corpus: Corpus, members: Mapping[str, str], entries: Iterabl
     return contents
 
 
-def _all_texts(corpus: Corpus, entries: Iterable[_Entry]) -> dict[str, bytes]:
+def _all_texts(corpus: Corpus, entries: Iterable[_ArchiveEntry]) -> dict[str, bytes]:
     """Every regular file that is text; links, devices and binary files are left out."""
     contents: dict[str, bytes] = {}
     places: dict[str, str] = {}
@@ -165,7 +165,7 @@ def _all_texts(corpus: Corpus, entries: Iterable[_Entry]) -> dict[str, bytes]:
     return contents
 
 
-def _content(corpus: Corpus, entry: _Entry, known: Mapping[str, bytes]) -> bytes:
+def _content(corpus: Corpus, entry: _ArchiveEntry, known: Mapping[str, bytes]) -> bytes:
     if entry.size > MAX_MEMBER_BYTES:
         raise _refused(corpus, entry, f"is larger than {MAX_MEMBER_BYTES} bytes")
     if entry.path in known:

@@ -125,7 +125,7 @@ def _fetched(source: WorkspaceSource, repository: Path, where: str) -> Path:
 
 
 @dataclass(frozen=True)
-class _Entry:
+class _TreeEntry:
     """A file of a commit as its tree lists it."""
 
     mode: str
@@ -160,7 +160,7 @@ def _stays_inside(link: str, target: str) -> bool:
     return not (target.startswith("/") or place.split("/")[0] == "..")
 
 
-def _listed(repository: Path, commit: str, about: str) -> Iterator[_Entry]:
+def _listed(repository: Path, commit: str, about: str) -> Iterator[_TreeEntry]:
     done = _git(["ls-tree", "-r", "-z", "-l", "--full-tree", commit], repository)
     if done.returncode:
         raise ConfigurationError(f"{about}: git cannot list its files: {_reason(done.stderr)}", remedy=_INCOMPLETE)
@@ -168,10 +168,10 @@ def _listed(repository: Path, commit: str, about: str) -> Iterator[_Entry]:
         entry, _, path = line.partition(b"\t")
         if path:
             mode, _, digest, size = entry.decode().split()
-            yield _Entry(mode, digest, int(size) if size.isdigit() else 0, path.decode(errors="surrogateescape"))
+            yield _TreeEntry(mode, digest, int(size) if size.isdigit() else 0, path.decode(errors="surrogateescape"))
 
 
-def _contents(repository: Path, entries: Sequence[_Entry], about: str) -> Iterator[tuple[_Entry, bytes]]:
+def _contents(repository: Path, entries: Sequence[_TreeEntry], about: str) -> Iterator[tuple[_TreeEntry, bytes]]:
     """What git keeps of each file, in the same order.
 
     Raises:

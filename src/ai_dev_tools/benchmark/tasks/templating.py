@@ -35,7 +35,7 @@ _TEXT, _FAILED, _DONE = b"T", b"F", b"D"
 
 
 @dataclass(frozen=True)
-class Failed:
+class TemplateFailure:
     """A template without a result.
 
     Its kind is `syntax` (not a template), `limit` (it took too much), or an error of its author.
@@ -45,7 +45,7 @@ class Failed:
     message: str
 
 
-Rendered = str | Failed
+Rendered = str | TemplateFailure
 
 
 @functools.cache
@@ -76,7 +76,7 @@ def template_problem(source: str) -> str | None:
     Compiling is limited too, because it evaluates constant expressions.
     """
     (rendered,) = _known_or(source, [None], MAX_TEXT_BYTES)
-    return rendered.message if isinstance(rendered, Failed) else None
+    return rendered.message if isinstance(rendered, TemplateFailure) else None
 
 
 def render_each(
@@ -123,10 +123,10 @@ def _each(
     try:
         template = environment.from_string(source)
     except jinja2.TemplateSyntaxError as error:
-        yield Failed("syntax", f"line {error.lineno}: {error.message}"[:500])
+        yield TemplateFailure("syntax", f"line {error.lineno}: {error.message}"[:500])
         return
     except (jinja2.TemplateError, RecursionError, ValueError, OverflowError) as error:
-        yield Failed("syntax", str(error)[:500])
+        yield TemplateFailure("syntax", str(error)[:500])
         return
     for given in values:
         _allow_cpu()
@@ -135,7 +135,7 @@ def _each(
             continue
         rendered = _render(template, given, most_bytes)
         yield rendered
-        if isinstance(rendered, Failed) and rendered.kind == "limit":
+        if isinstance(rendered, TemplateFailure) and rendered.kind == "limit":
             return
 
 
@@ -145,7 +145,7 @@ def _render(template: Template, given: Mapping[str, object], most_bytes: int) ->
     except MemoryError:
         raise
     except Exception as error:  # a template is user code and can fail in any way
-        return Failed("fit", str(error)[:500])
+        return TemplateFailure("fit", str(error)[:500])
 
 
 def _text(pieces: Iterable[str], most_bytes: int) -> Rendered:
@@ -155,7 +155,7 @@ def _text(pieces: Iterable[str], most_bytes: int) -> Rendered:
         found.append(piece)
         size += len(piece) + 1  # a million empty pieces take memory too
         if size > most_bytes:
-            return Failed("limit", f"it makes more than {most_bytes / 1e6:g} MB of text")
+            return TemplateFailure("limit", f"it makes more than {most_bytes / 1e6:g} MB of text")
     return "".join(found)
 
 
@@ -179,7 +179,7 @@ def run_isolated(work: Callable[[], Iterable[Rendered]]) -> list[Rendered]:
         if not done:
             os.kill(pid, signal.SIGKILL)
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    return received if done else [*received, Failed("limit", _why(status))]
+    return received if done else [*received, TemplateFailure("limit", _why(status))]
 
 
 def _why(status: int) -> str:
@@ -242,7 +242,7 @@ def _received(read: int) -> tuple[list[Rendered], bool]:
         if kind == _TEXT:
             found.append(content.decode("utf-8", "surrogatepass"))
         elif kind == _FAILED:
-            found.append(Failed(*content.decode("utf-8", "surrogatepass").split("\0", 1)))
+            found.append(TemplateFailure(*content.decode("utf-8", "surrogatepass").split("\0", 1)))
         else:
             return found, kind == _DONE
 

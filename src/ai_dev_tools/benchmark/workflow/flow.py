@@ -41,7 +41,7 @@ from ai_dev_tools.benchmark.workflow.downloads import Downloads
 from ai_dev_tools.benchmark.workflow.known_names import KnownNames, Wildcards, for_job
 from ai_dev_tools.benchmark.workflow.preflight import require_servers
 from ai_dev_tools.benchmark.workflow.run_lock import clear_stale_lock
-from ai_dev_tools.benchmark.workflow.run_sets import Several
+from ai_dev_tools.benchmark.workflow.run_sets import RunSets
 from ai_dev_tools.benchmark.workflow.tool_runs import ToolRuns
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ T = TypeVar("T")
 class Flow:
     """What rules need in addition to paths.
 
-    Rules that run tools ask `tools`, those that fetch `downloads`, and those that put several runs side by side `several`.
+    Rules that run tools ask `tools`, those that fetch `downloads`, and those that put several runs side by side `run_sets`.
 
     Args:
         config: Snakemake's `config`; in a module, what the importing workflow says, laid over this one's config.yaml.
@@ -114,7 +114,7 @@ class Flow:
 
         settings = self.call.settings
         self.names = KnownNames(self.experiment, settings, corpora)
-        self.several = Several(self.experiment, self.names, settings)
+        self.run_sets = RunSets(self.experiment, self.names, settings)
         self.tools = ToolRuns(self.experiment, self.names, self._workflow, settings)
         self.downloads = Downloads(self.experiment, self.names, corpora)
 

@@ -37,18 +37,18 @@ RECENT_S = 60.0
 Cell = tuple[str, str, str]
 
 
-class SeenError(msgspec.Struct):
+class SampleErrorClass(msgspec.Struct):
     """Error class of a sample file."""
 
     class_: str = msgspec.field(name="class")
 
 
-class Seen(msgspec.Struct):
+class SampleStatus(msgspec.Struct):
     """What the view needs of a sample file; everything else is skipped unread."""
 
     status: str
     started_at: str
-    error: SeenError | None = None
+    error: SampleErrorClass | None = None
     duration_s: float | None = None
     total_tokens: int | None = None
     in_flight: int = 1
@@ -64,7 +64,7 @@ class Seen(msgspec.Struct):
         return start, start + (self.duration_s or 0.0)
 
 
-_decoder = msgspec.json.Decoder(Seen)
+_decoder = msgspec.json.Decoder(SampleStatus)
 
 
 @dataclass
@@ -79,7 +79,7 @@ class RunView:
 
     folder: Path
     expected: dict[Cell, int] = field(default_factory=dict)
-    samples: dict[Path, Seen] = field(default_factory=dict)
+    samples: dict[Path, SampleStatus] = field(default_factory=dict)
     unreadable: int = 0
     _stamps: dict[Path, tuple[int, int]] = field(default_factory=dict)
     _cells: dict[Path, Cell] = field(default_factory=dict)
@@ -106,9 +106,9 @@ class RunView:
             del self.samples[path]
         self._stamps = found
 
-    def by_cell(self) -> dict[Cell, list[Seen]]:
+    def by_cell(self) -> dict[Cell, list[SampleStatus]]:
         """Samples by (path-safe model, task, approach)."""
-        cells: dict[Cell, list[Seen]] = defaultdict(list)
+        cells: dict[Cell, list[SampleStatus]] = defaultdict(list)
         for path, sample in self.samples.items():
             cells[self._cells[path]].append(sample)
         return cells

@@ -22,7 +22,7 @@ from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, Co
 from ai_dev_tools.benchmark.planning.disclosure import destinations
 from ai_dev_tools.benchmark.planning.experiment import Experiment
 from ai_dev_tools.benchmark.planning.opening import open_experiment
-from ai_dev_tools.benchmark.planning.prompt_fit import misfits
+from ai_dev_tools.benchmark.planning.prompt_fit import fit_problems
 from ai_dev_tools.benchmark.planning.unused_settings import unused_settings
 from ai_dev_tools.benchmark.prompts.rendering import baseline_rows
 from ai_dev_tools.benchmark.prompts.sizes import refuse_wrong_sizes, size_problem
@@ -139,7 +139,7 @@ def _workspaces(task: Task, cases: Sequence[str], corpora: Path) -> Iterator[Pre
 def _contexts(experiment: Experiment, root: Path) -> Iterator[PreflightCheck]:
     """Prompts that are too long for a model; a run works, and these requests fail."""
     try:
-        yield from (PreflightCheck("context", "warning", str(misfit)) for misfit in misfits(experiment, root))
+        yield from (PreflightCheck("context", "warning", str(misfit)) for misfit in fit_problems(experiment, root))
     except ConfigurationError:
         return  # said of its task already
 

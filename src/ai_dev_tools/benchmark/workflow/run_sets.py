@@ -15,7 +15,7 @@ from ai_dev_tools.benchmark.workflow.call_settings import ends_in_lines
 from ai_dev_tools.benchmark.workflow.known_names import KnownNames, Wildcards, for_job
 
 
-class Several:
+class RunSets:
     """What is put side by side.
 
     Args:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ai_dev_tools.benchmark._util.json_values import JsonObject, JsonValue
 from ai_dev_tools.benchmark._util.model_names import same_model
 from ai_dev_tools.benchmark.endpoints.chat import Accepted
-from ai_dev_tools.benchmark.records.episode import Limits
+from ai_dev_tools.benchmark.records.episode import EpisodeLimits
 
 CHAT, GENERATE, COMPLETIONS = "/api/chat", "/api/generate", "/v1/chat/completions"
 ASKED_AT = (CHAT, GENERATE, COMPLETIONS)
@@ -42,7 +42,7 @@ class Rules:
     model: str
     options: Mapping[str, int | float]
     opening: str
-    limits: Limits
+    limits: EpisodeLimits
     think: bool | str | None = None
 
 

@@ -18,7 +18,7 @@ from ai_dev_tools.benchmark.agents.meter.counting import Heard, shown_calls
 from ai_dev_tools.benchmark.agents.meter.forcing import DeclinedRequest, Rules
 from ai_dev_tools.benchmark.endpoints.chat import Accepted, Payer, Reply
 from ai_dev_tools.benchmark.endpoints.pacing import Pace
-from ai_dev_tools.benchmark.endpoints.readings import counted_turn, readings
+from ai_dev_tools.benchmark.endpoints.server_counts import counted_turn, readings
 from ai_dev_tools.benchmark.errors import BenchmarkError
 from ai_dev_tools.benchmark.records.conversation import conversation_digest, text_of
 from ai_dev_tools.benchmark.records.episode import MOST_RESULT, Turn

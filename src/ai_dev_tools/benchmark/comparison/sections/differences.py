@@ -7,8 +7,8 @@ import pandas as pd
 from ai_dev_tools.benchmark._util.text import MISSING, is_missing, listing, number, plural, shorten
 from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
-from ai_dev_tools.benchmark.comparison.run import Run
-from ai_dev_tools.benchmark.comparison.run_set import SeveralRuns, overall
+from ai_dev_tools.benchmark.comparison.run import StoredRun
+from ai_dev_tools.benchmark.comparison.run_set import RunSet, overall
 from ai_dev_tools.benchmark.comparison.sections.effects import forest_rows, ratio_in_words, run_notices
 from ai_dev_tools.benchmark.records.prices import MONEY
 from ai_dev_tools.benchmark.reporting.data import RunData, records
@@ -32,7 +32,7 @@ VOIDING = {
 }
 
 
-def changed(data: SeveralRuns) -> Section:
+def changed(data: RunSet) -> Section:
     """Verdicts before and after, then everything else that differs between both runs."""
     before, after = data.runs
     rows = facts(data)
@@ -86,7 +86,7 @@ def changed(data: SeveralRuns) -> Section:
     return Section("changed", "What changed", tuple(blocks), lead=lead)
 
 
-def _warnings(data: SeveralRuns, rows: list[Row]) -> list[Block]:
+def _warnings(data: RunSet, rows: list[Row]) -> list[Block]:
     """Differences that a reader must know before comparing."""
     found: list[Block] = []
     by_name = {row["what"]: row for row in rows}
@@ -111,7 +111,7 @@ def _warnings(data: SeveralRuns, rows: list[Row]) -> list[Block]:
     return found
 
 
-def verdict_changes(before: Run, after: Run) -> list[Row]:
+def verdict_changes(before: StoredRun, after: StoredRun) -> list[Row]:
     """One row per claim and model of either run: the word of each, and whether it changed."""
     sides = [{(str(r["claim"]), str(r["models"])): r for r in overall(run.verdicts)} for run in (before, after)]
     rows = []
@@ -142,7 +142,7 @@ def _verdict_in_words(row: Row | None) -> str:
     return f"{row.get('verdict') or 'inconclusive'}" + (f" ({label})" if label not in ("", "planned") else "")
 
 
-def facts(data: SeveralRuns) -> list[Row]:
+def facts(data: RunSet) -> list[Row]:
     """Rows `what`, `before`, `after`, `change` (same, differs, only NAME, not recorded)."""
     sides = [_facts(one) for one in data.data.values()]
     names = data.names
@@ -218,7 +218,7 @@ CHANGE_COLUMNS = (
 )
 
 
-def changes(data: SeveralRuns, table: pd.DataFrame) -> Section:
+def changes(data: RunSet, table: pd.DataFrame) -> Section:
     """Cost and quality of each arm after against before, request by request.
 
     Args:

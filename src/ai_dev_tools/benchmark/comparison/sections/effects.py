@@ -8,7 +8,7 @@ import pandas as pd
 
 from ai_dev_tools.benchmark._util.text import is_missing, listing, number, plural, ratio_axis
 from ai_dev_tools.benchmark.analysis.rows import Row
-from ai_dev_tools.benchmark.comparison.run_set import SeveralRuns
+from ai_dev_tools.benchmark.comparison.run_set import RunSet
 from ai_dev_tools.benchmark.reporting.data import is_claimed, plain_float, records
 from ai_dev_tools.benchmark.reporting.document import Block, Column, Figure, Notice, Prose, Section, Table
 from ai_dev_tools.benchmark.reporting.sections.columns import (
@@ -65,7 +65,7 @@ SCALES = {
 }
 
 
-def run_notices(data: SeveralRuns) -> list[Block]:
+def run_notices(data: RunSet) -> list[Block]:
     """What a reader must know of each run before believing a number; what holds of every run is said once."""
     said = {name: [block for block in notices(one) if isinstance(block, Notice)] for name, one in data.data.items()}
     texts = [{(block.level, block.text) for block in blocks} for blocks in said.values()]
@@ -106,7 +106,7 @@ def ratio_in_words(row: Row) -> str:
     return f"{row['comparison']} ratio {number(row['value'], 3)} ({'no interval' if is_missing(row['low']) else ends})"
 
 
-def effects(data: SeveralRuns) -> Section:
+def effects(data: RunSet) -> Section:
     """What each arm changed against the reference, within each run."""
     rows = data.ordered(records(data.effects))
     claimed = [row for row in rows if is_claimed(row["approach"])]
@@ -142,7 +142,7 @@ def effects(data: SeveralRuns) -> Section:
     return Section("effects", title, (figure, table))
 
 
-def quality(data: SeveralRuns) -> Section:
+def quality(data: RunSet) -> Section:
     """Mean quality of each arm by model and run."""
     rows = [row for row in data.ordered(records(data.arms)) if not is_missing(row["quality"])]
     if not rows:
@@ -173,7 +173,7 @@ def quality(data: SeveralRuns) -> Section:
     return Section("quality", "Quality", (figure,))
 
 
-def scaling(data: SeveralRuns) -> Section:
+def scaling(data: RunSet) -> Section:
     """Quality, speed and cost against the size of the model."""
     known = [row for row in records(data.arms) if row["model"] in data.sizes]
     rows = [
@@ -250,7 +250,7 @@ def _growth(rows: list[Row], reference: str) -> str:
     return f"{arm} from {small['model']} to {large['model']}: {', '.join(parts)}."
 
 
-def arms(data: SeveralRuns) -> Section:
+def arms(data: RunSet) -> Section:
     """What every arm took, in numbers."""
     table = Table(
         "arms",
@@ -263,7 +263,7 @@ def arms(data: SeveralRuns) -> Section:
     return Section("arms", "Arms in numbers", (table,))
 
 
-def failures(data: SeveralRuns) -> Section:
+def failures(data: RunSet) -> Section:
     """Requests that did not complete, by run and class."""
     frame = data.samples.frame
     groups = frame[frame["status"] != "completed"].groupby(

@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from ai_dev_tools.benchmark.endpoints.embedded import origins
-from ai_dev_tools.benchmark.endpoints.embedded.limits import Bodies, Limits, request_began
+from ai_dev_tools.benchmark.endpoints.embedded.limits import Bodies, ServerLimits, request_began
 from ai_dev_tools.benchmark.endpoints.embedded.ollama_api import ApiError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -20,7 +20,7 @@ _BODY = "body"
 class Admission:
     """Middlewares of one application; they raise ApiError for refused requests."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: ServerLimits) -> None:
         self._bodies = Bodies(limits)
         self._origins = origins.allowed_origins()
         self.middlewares = (self._admit, self._receive)

@@ -16,7 +16,7 @@ _BUSY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 
 
 
 @dataclass(frozen=True)
-class Limits:
+class ServerLimits:
     """Bounds of a server; none is near what a benchmark or a person needs.
 
     Attributes:
@@ -39,7 +39,7 @@ class Limits:
 class Bodies:
     """The request bodies that are in memory."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: ServerLimits) -> None:
         self._limits = limits
         self._held = 0
 
@@ -75,10 +75,10 @@ class Bodies:
             raise ApiError(413, f"request body is larger than {self._limits.body_bytes >> 20} MB")
 
 
-class Door:
+class ConnectionGuard:
     """Counts connections, and refuses those that are too many or too slow."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: ServerLimits) -> None:
         self.limits = limits
         self.open = 0
 
@@ -90,7 +90,7 @@ class Door:
 class _Guarded(asyncio.Protocol):
     """One connection: hands everything on to the server's own protocol."""
 
-    def __init__(self, door: Door, inner: asyncio.Protocol) -> None:
+    def __init__(self, door: ConnectionGuard, inner: asyncio.Protocol) -> None:
         self._door, self._inner = door, inner
         self._admitted = False
         self._too_slow: asyncio.TimerHandle | None = None

@@ -20,7 +20,7 @@ from ai_dev_tools.benchmark.endpoints.embedded import embedding, sending
 from ai_dev_tools.benchmark.endpoints.embedded import ollama_api as api
 from ai_dev_tools.benchmark.endpoints.embedded.admission import Admission, body_of
 from ai_dev_tools.benchmark.endpoints.embedded.completion import Completer, Events
-from ai_dev_tools.benchmark.endpoints.embedded.limits import Limits
+from ai_dev_tools.benchmark.endpoints.embedded.limits import ServerLimits
 from ai_dev_tools.benchmark.endpoints.embedded.llama import Llama
 from ai_dev_tools.benchmark.endpoints.embedded.ollama_api import ApiError
 
@@ -66,11 +66,11 @@ class Model:
 class Facade:
     """Request handlers; `application` wires them to Ollama's paths."""
 
-    def __init__(self, llama: Llama, model: Model, default_ctx: int, bounds: Limits | None = None) -> None:
+    def __init__(self, llama: Llama, model: Model, default_ctx: int, bounds: ServerLimits | None = None) -> None:
         self.llama = llama
         self.model = model
         self.default_ctx = default_ctx
-        self._admission = Admission(bounds or Limits())
+        self._admission = Admission(bounds or ServerLimits())
         self._template = api.ChatTemplate(model.template_source, model.bos, model.eos)
         # llama.cpp closes the connection after a streamed reply without announcing it: pooled ones would fail.
         self._upstream = aiohttp.ClientSession(

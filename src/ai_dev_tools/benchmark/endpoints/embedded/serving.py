@@ -20,7 +20,7 @@ from ai_dev_tools.benchmark._util.digests import file_sha256
 from ai_dev_tools.benchmark.config.shipped_files import find_catalogue
 from ai_dev_tools.benchmark.endpoints.embedded.admission import silence_malformed_requests
 from ai_dev_tools.benchmark.endpoints.embedded.gguf import read_metadata
-from ai_dev_tools.benchmark.endpoints.embedded.limits import Door, Limits
+from ai_dev_tools.benchmark.endpoints.embedded.limits import ConnectionGuard, ServerLimits
 from ai_dev_tools.benchmark.endpoints.embedded.llama import Llama, LlamaSettings
 from ai_dev_tools.benchmark.endpoints.embedded.ollama_server import Facade, Model, file_time
 from ai_dev_tools.benchmark.errors import ConfigurationError
@@ -64,7 +64,7 @@ async def _serve_until_stopped(options: argparse.Namespace, listener: socket.soc
     stopped = asyncio.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(name, stopped.set)
-    bounds = Limits()
+    bounds = ServerLimits()
     silence_malformed_requests()
     facade = await _load(options)
     runner = web.AppRunner(
@@ -78,7 +78,7 @@ async def _serve_until_stopped(options: argparse.Namespace, listener: socket.soc
     await runner.setup()
     assert runner.server is not None
     server = await asyncio.get_running_loop().create_server(
-        Door(bounds).guarding(runner.server), sock=listener, backlog=512
+        ConnectionGuard(bounds).guarding(runner.server), sock=listener, backlog=512
     )
     host, port = listener.getsockname()[:2]
     base_url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

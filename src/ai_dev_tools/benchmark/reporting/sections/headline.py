@@ -15,7 +15,12 @@ from ai_dev_tools.benchmark.reporting.document import Block, Notice, Section, Ve
 from ai_dev_tools.benchmark.reporting.sections.in_short import in_short
 from ai_dev_tools.benchmark.reporting.sections.next_step import small_models
 from ai_dev_tools.benchmark.reporting.sections.ranking import ranking
-from ai_dev_tools.benchmark.reporting.sections.unreadable_answers import Unread, unread, unread_evidence, unread_notices
+from ai_dev_tools.benchmark.reporting.sections.unreadable_answers import (
+    UnreadableAnswers,
+    unread,
+    unread_evidence,
+    unread_notices,
+)
 
 MEANINGS = {
     "saves": "cheaper beyond the margin, at no worse quality",
@@ -59,7 +64,7 @@ def _quality(row: Row, name: str) -> str:
 
 def verdict_of(
     row: Row,
-    arms: list[Unread] | None = None,
+    arms: list[UnreadableAnswers] | None = None,
     amounts: str = "",
     reasons: Sequence[Reason] = (),
 ) -> Verdict:

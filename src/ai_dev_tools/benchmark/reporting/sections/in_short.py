@@ -20,7 +20,7 @@ MOST_NAMED = 4
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedClaim:
     """A claim as the paragraph needs it.
 
     Attributes:
@@ -97,7 +97,7 @@ def in_short(data: RunData) -> InShort:
     return InShort(said, advice, command)
 
 
-def _judged(data: RunData) -> list[Judged]:
+def _judged(data: RunData) -> list[JudgedClaim]:
     rows = [row for row in records(data.verdicts) if row["task"] == ALL]
     tools, models = ({str(row[name]) for row in rows} for name in ("approach", "models"))
     found = []
@@ -110,7 +110,7 @@ def _judged(data: RunData) -> list[Judged]:
         shown = name if len(tools) > 1 else "", model if len(models) > 1 else ""
         noun = {"noun": name} if is_agent(approach) else {}
         meanings = meanings_of(data.why(row), words, str(row.get("tool_failure") or ""))
-        found.append(Judged(row, *shown, tuple(meanings), **noun))
+        found.append(JudgedClaim(row, *shown, tuple(meanings), **noun))
     return found
 
 
@@ -167,7 +167,7 @@ def _both_ways(reference: str, arms: list[str]) -> str:
     return f"once with {what_is_shown(reference)} and once with {what_is_shown(arms[0]) if len(arms) == 1 else several}"
 
 
-def _results(data: RunData, judged: list[Judged]) -> Iterator[str]:
+def _results(data: RunData, judged: list[JudgedClaim]) -> Iterator[str]:
     if not (data.samples["status"] == "completed").any():
         return
     failed = dict.fromkeys((claim.name, claim.why) for claim in judged if claim.row.get("tool_failure"))
@@ -182,11 +182,11 @@ def _results(data: RunData, judged: list[Judged]) -> Iterator[str]:
         yield "The ranking below has the figures of each tool."
 
 
-def _using(claim: Judged) -> str:
+def _using(claim: JudgedClaim) -> str:
     return f"Using {claim.name}"
 
 
-def _saves(group: list[Judged]) -> Iterator[str]:
+def _saves(group: list[JudgedClaim]) -> Iterator[str]:
     for claims in _by_name(group):
         first = claims[0]
         quality = signed(first.row.get("claim_quality_difference"), 3)
@@ -197,42 +197,42 @@ def _saves(group: list[Judged]) -> Iterator[str]:
     yield from _others(group)
 
 
-def _costs(group: list[Judged]) -> Iterator[str]:
+def _costs(group: list[JudgedClaim]) -> Iterator[str]:
     for claims in _by_name(group):
         but = ", but the answers are better" if claims[0].has("better_answers") else ""
         yield f"{_what(claims, 'costs extra')}{but}."
     yield from _others(group)
 
 
-def _what(claims: list[Judged], verb: str) -> str:
+def _what(claims: list[JudgedClaim], verb: str) -> str:
     """`Using ctags saves tokens and time: 58.3 % fewer tokens (…) and 53.3 % less time (…)`."""
     things = listing([claim.thing for claim in claims])
     amounts = _short(claims[0]) if len(claims) == 1 else listing([claim.measured for claim in claims])
     return f"{_using(claims[0])} {verb} {things}: {amounts}"
 
 
-def _by_name(group: list[Judged]) -> list[list[Judged]]:
+def _by_name(group: list[JudgedClaim]) -> list[list[JudgedClaim]]:
     """Claims of one tool and model together, no more than are named."""
-    found: dict[str, list[Judged]] = {}
+    found: dict[str, list[JudgedClaim]] = {}
     for claim in group:
         found.setdefault(claim.name, []).append(claim)
     return list(found.values())[:MOST_NAMED]
 
 
-def _others(group: list[Judged]) -> Iterator[str]:
+def _others(group: list[JudgedClaim]) -> Iterator[str]:
     left = len({claim.name for claim in group}) - MOST_NAMED
     if left > 0:
         yield f"The same holds for {number(left)} more."
 
 
-def _brevity(claim: Judged) -> str:
+def _brevity(claim: JudgedClaim) -> str:
     """What else a saving may be due to; empty if that is ruled out or was not examined."""
     if claim.has("brevity"):
         return "an excerpt of the same length does as well, so it is brevity that saves, not this tool"
     return "it may be their brevity that saves, not what they say" if claim.has("brevity_open") else ""
 
 
-def _open(group: list[Judged]) -> Iterator[str]:
+def _open(group: list[JudgedClaim]) -> Iterator[str]:
     """Claims that are open, those of one reason in one sentence."""
     for why, claims in _alike(group):
         tools, models = _names(claims, "tool"), _names(claims, "model")
@@ -246,7 +246,7 @@ def _open(group: list[Judged]) -> Iterator[str]:
         yield f"Whether {subject} {verb} {things}{on} is open, because {why}.{seen}"
 
 
-def _invalid(group: list[Judged]) -> Iterator[str]:
+def _invalid(group: list[JudgedClaim]) -> Iterator[str]:
     for why, claims in _alike(group):
         things = " or ".join(dict.fromkeys(claim.thing for claim in claims))
         names = list(dict.fromkeys(claim.name if claim.tool else claim.model for claim in claims))
@@ -254,25 +254,25 @@ def _invalid(group: list[Judged]) -> Iterator[str]:
         yield f"Nothing can be said about {things}{which}: {why}."
 
 
-def _names(claims: list[Judged], which: Literal["tool", "model"]) -> list[str]:
+def _names(claims: list[JudgedClaim], which: Literal["tool", "model"]) -> list[str]:
     return list(dict.fromkeys(name for claim in claims if (name := getattr(claim, which))))
 
 
-def _alike(group: list[Judged]) -> list[tuple[str, list[Judged]]]:
+def _alike(group: list[JudgedClaim]) -> list[tuple[str, list[JudgedClaim]]]:
     """Claims that one sentence can be about.
 
     They have one reason, and are about the same things for each tool and model.
     """
-    things: dict[tuple[str, str], list[Judged]] = {}
+    things: dict[tuple[str, str], list[JudgedClaim]] = {}
     for claim in group:
         things.setdefault((claim.why, claim.name), []).append(claim)
-    found: dict[tuple[str, ...], list[Judged]] = {}
+    found: dict[tuple[str, ...], list[JudgedClaim]] = {}
     for (why, _), claims in things.items():
         found.setdefault((why, *(claim.thing for claim in claims)), []).extend(claims)
     return [(key[0], claims) for key, claims in found.items()]
 
 
-def _short(claim: Judged) -> str:
+def _short(claim: JudgedClaim) -> str:
     """The amount and its interval where it was said of what."""
     return f"{claim.amount.removesuffix(f' {claim.thing}')} ({claim.interval})"
 

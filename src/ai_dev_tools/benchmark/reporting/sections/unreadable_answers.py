@@ -17,7 +17,7 @@ MOST_UNREAD = 0.10
 """Share of an arm's completed answers that may be unreadable without a warning."""
 
 
-class Unread(NamedTuple):
+class UnreadableAnswers(NamedTuple):
     """How many completed answers of one model in one arm could not be read as JSON."""
 
     model: str
@@ -30,7 +30,7 @@ class Unread(NamedTuple):
         return f"{self.approach} on {self.model} ({share}: {number(self.unread)} of {number(self.answers)})"
 
 
-def unread(data: RunData) -> list[Unread]:
+def unread(data: RunData) -> list[UnreadableAnswers]:
     """Arms of which more than a tenth could not be read; arms of recordings that do not say are left out."""
     samples = data.samples
     known = samples[(samples["status"] == "completed") & samples["parsed"].notna()]
@@ -38,7 +38,7 @@ def unread(data: RunData) -> list[Unread]:
         return []
     found = []
     for (model, approach), rows in known.groupby(["model", "approach"], observed=True):
-        found.append(Unread(str(model), str(approach), int((~rows["parsed"].astype(bool)).sum()), len(rows)))
+        found.append(UnreadableAnswers(str(model), str(approach), int((~rows["parsed"].astype(bool)).sum()), len(rows)))
     return [arm for arm in found if arm.unread > MOST_UNREAD * arm.answers]
 
 
@@ -54,7 +54,7 @@ def unread_notices(data: RunData) -> list[Notice]:
     return [Notice("warning", text)]
 
 
-def unread_evidence(row: Mapping[str, object], arms: list[Unread]) -> tuple[tuple[str, str], ...]:
+def unread_evidence(row: Mapping[str, object], arms: list[UnreadableAnswers]) -> tuple[tuple[str, str], ...]:
     """For a verdict's card: the share of each of its two arms that is among these."""
     mine = [
         f"{arm.approach} {percent(arm.unread / arm.answers)}"
