@@ -19,7 +19,7 @@ ROOMS = {
     "reporting": ("the report: content, sections, figures, formats", "derive"),
     "analysis": ("tables and verdicts from samples", "derive"),
     "execution": ("asks the requests of a block", "ask"),
-    "agents": ("plays episodes: what an agent can do, and how its turns go", "ask"),
+    "agents": ("runs episodes: what an agent can do, and how its turns go", "ask"),
     "prompts": ("runs tools and renders prompts for every arm", "ask"),
     "tasks": ("tasks, cases, corpora, answers and scores", "ask"),
     "endpoints": ("starts and reaches servers; the client; the embedded server", "ask"),

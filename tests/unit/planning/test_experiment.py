@@ -270,3 +270,12 @@ def test_more_memory_than_there_is_ends_a_run_before_it_starts(tmp_path: Path) -
         ConfigurationError, match=r"huge\.gguf needs about 1000000\.0 GB of memory, and this machine has"
     ):
         require_servable("huge", huge, tmp_path)
+
+
+def test_an_endpoint_that_another_profile_cannot_use_is_no_mistake_of_this_run() -> None:
+    """Both models of `coder` share a port, which only the embedded endpoint allows."""
+    assert experiment(ROOT, profile="light", endpoint="process").all_servers == [
+        f"localhost:{port}" for port in range(11434, 11438)
+    ]
+    with pytest.raises(ConfigurationError, match="'coder' and 'coder_large' share port"):
+        _ = experiment(ROOT, profile="coder", endpoint="process").all_servers

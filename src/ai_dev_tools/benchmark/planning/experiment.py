@@ -208,6 +208,21 @@ class Experiment(Selection):
         """Which server each model's blocks use; blocks of one server run one after the other."""
         return {paths.safe_model(i.model): server_of(i) for i in self.profile(profile).instances}
 
+    @cached_property
+    def all_servers(self) -> list[str]:
+        """The servers of all profiles, because a call may ask any of them.
+
+        A profile that cannot be served like this run is left out: asking it reports its mistake.
+        """
+        found: set[str] = set()
+        for name in self.config.profiles:
+            try:
+                found.update(self.servers(name).values())
+            except ConfigurationError:
+                if name == self.config.profile:
+                    raise
+        return sorted(found)
+
     # what is written down: plan, report, archive
 
     def about(self, profile: str) -> RunAbout:

@@ -91,7 +91,7 @@ CHECKS: Registry[Check] = Registry("check", 2, names=COLUMN, described=True)
 
 
 def metric(name: str, *, unit: str = "", description: str) -> Callable[[F], F]:
-    """Register `f(cell: Cell) -> float | Estimate`: one number for a cell of the metrics table."""
+    """Register `f(cell: MetricCell) -> float | Estimate`: one number for a cell of the metrics table."""
 
     def register(function: F) -> F:
         METRICS.add(
@@ -111,9 +111,7 @@ def comparison(
     outcome: Outcome | Literal["money"] | None = None,
     endpoint: Outcome | None = None,
 ) -> Callable[[F], F]:
-    """Register `f(samples: DataFrame) -> Series | (Series, Series)`: a quantity of each sample.
-
-    It is compared pair by pair.
+    """Register `f(samples: DataFrame) -> Series | (Series, Series)`: a quantity that is compared pair by pair.
 
     Two series are the lower and the upper end of a censored value. `kind` is the scale on which two arms are compared;
     `outcome` says which validity checks void a sample for it; by default `time`. `endpoint` is its name in earlier versions.
@@ -187,11 +185,11 @@ class CaseInputs:
 
 @dataclass(frozen=True)
 class Context:
-    """What the model is shown besides the question; `text` is None in the floor arm.
+    """What the model is shown in addition to the question; `text` is None in the floor arm.
 
     Attributes:
         tool_s: run time of the tools behind it.
-        tool_other_cpu_s: CPU time of all else on the machine meanwhile; None if no tool ran, or it is not known.
+        tool_other_cpu_s: CPU time that everything else on the machine used meanwhile; None if no tool ran, or it is not known.
     """
 
     text: str | None
@@ -242,16 +240,16 @@ def what_a_claim_needs(approaches: Sequence[str], reference: str) -> str:
 
 
 def _beside(found: Sequence[str], arms: Sequence[str], reference: str, wanted: str) -> str:
-    """What is missing of an arm with a tool and the arm that it is compared with."""
+    """Which of two arms is missing: one with a tool, and the one it is compared with."""
     if reference in arms:
-        return f"the arm {wanted} beside {reference}"
+        return f"the arm {wanted} next to {reference}"
     if found:
         return f"the arm {reference}, which {' and '.join(found)} {'is' if len(found) == 1 else 'are'} compared with"
     return f"the arms {reference} and {wanted}"
 
 
 def agent_tool_of(approach: str) -> str | None:
-    """The tool that an agent has in this arm besides its own."""
+    """The tool that an agent has in this arm in addition to its own actions."""
     with_tool = approach.startswith(AGENT_PREFIX) and approach != AGENT_FLOOR
     return approach.removeprefix(AGENT_PREFIX) if with_tool else None
 

@@ -85,7 +85,7 @@ class Flow:
         self.profile, self.source = self.experiment.run, self.experiment.source
         sequential = self.config.execution_mode is ExecutionMode.SEQUENTIAL
         self.blocks_at_once = 1 if sequential else self.config.max_concurrent_batches
-        self._servers = sorted({s for name in self.config.profiles for s in self.experiment.servers(name).values()})
+        self._servers = self.experiment.all_servers
         self._answer_by_name()
         logging.getLogger("snakemake.logging").addFilter(process_setup.shorten)
         process_setup.prepare_environment()

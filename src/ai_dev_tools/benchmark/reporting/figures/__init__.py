@@ -1,6 +1,6 @@
 """The figures of a report: one decorated function each, from tidy data to axes.
 
-A user's own plot is made the same way: a function `(figure, data, options)` under `@plot("name")`.
+A custom plot is made the same way: a function `(figure, data, options)` under `@plot("name")`.
 """
 
 from ai_dev_tools.benchmark.reporting.figures import curves, distributions, estimates
