@@ -53,13 +53,13 @@ def test_no_ollama_names_what_was_tried_and_the_ways_out(
     assert '"cases"' not in done.stdout, "the job's whole design is not shown"
 
 
-def test_weights_that_are_not_the_pinned_ones(project: Project) -> None:
+def test_weights_that_are_not_the_pinned_ones(project: Project, four_cases: Project) -> None:
     folder = project.folder / "resources/models"
     folder.mkdir(parents=True)
     from ai_dev_tools.benchmark.endpoints.embedded.catalogue import find_model
 
     (project.folder / find_model("smollm2:135m").path).write_bytes(b"GGUF but not the pinned one")
-    done = project.snakemake("run", tasks="systematic_fix", samples=1)
+    done = project.snakemake("run", samples=1)
     assert done.returncode != 0
     assert "sha256" in done.stdout
     assert "Traceback" not in done.stdout
