@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ai_dev_tools.benchmark._util.credentials import without_passwords
 from ai_dev_tools.benchmark._util.lines import visible_line
+from ai_dev_tools.benchmark._util.text import shorten
 
 
 class BenchmarkError(Exception):
@@ -61,6 +62,12 @@ class ConfigurationErrors(ConfigurationError):
 
     def __str__(self) -> str:
         return "\n".join(self.lines)
+
+
+def file_error(error: OSError) -> ConfigurationError:
+    """What the system says of a file or folder that nobody looked after: one whose name is too long, or that is not ours."""
+    place = "" if error.filename is None else f"cannot use {shorten(str(error.filename), 200)}: "
+    return ConfigurationError(f"{place}{error.strerror or type(error).__name__}")
 
 
 def error_lines(error: BenchmarkError) -> list[str]:

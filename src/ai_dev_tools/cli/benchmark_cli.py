@@ -94,8 +94,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _explain(error: Exception, words: list[str]) -> int:
     """One line that names the right call; errors that are not the user's are raised."""
-    from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
+    from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, file_error
 
+    if isinstance(error, OSError) and error.filename is None:  # the output itself, on a disk that is full
+        console.out_to_nowhere()
+        console.say(f"error: cannot write the output: {error.strerror}")
+        return console.FAILED
+    error = file_error(error) if isinstance(error, OSError) else error
     if isinstance(error, BenchmarkError):
         for line in str(error).splitlines():
             console.say(f"error: {line}")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import NoReturn
 
 from ai_dev_tools.benchmark._util.lines import visible_line
@@ -36,8 +38,13 @@ def tell(line: object) -> None:
 
 def out(text: str) -> None:
     """Data or a result on standard output."""
-    sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
-    sys.stdout.flush()
+    print(text, end="" if text.endswith("\n") else "\n", flush=True)  # which is content without a standard output
+
+
+def out_to_nowhere() -> None:
+    """Discard what could not be written: Python would try again at its end, and complain."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def out_json(data: object) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -51,6 +53,10 @@ WRONG = [
     (["run", "--config", "sample=3"], "did you mean 'samples'?"),
     (["run", "--config", "samples"], "KEY=VALUE"),
     (["run", "--configfile", "none.yaml"], "none.yaml"),
+    (["run", "--config", f"task_folders={'x' * 5000}"], "File name too long"),
+    (["run", "--config", f"plugins={'x' * 5000}"], "File name too long"),
+    (["run", "--profile", "\udcff"], "unknown profile"),
+    (["run", "--endpoint", "\udcff"], "is not a kind of endpoint"),
     (["batch"], "argument 'name'"),
     (["batch", "quik"], "did you mean 'quick'?"),
     (["compare", "--profiles", "light"], "--profiles light medium"),
@@ -114,6 +120,20 @@ def test_a_wrong_call_ends_with_2_and_a_line_that_helps(
     assert all(line.startswith("error: ") for line in captured.err.splitlines())
     assert "Traceback" not in captured.err + captured.out
     assert not list((shared / "results").iterdir())
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("words", [["list-tasks"], ["list-tasks", "--json"], ["--help"]], ids=" ".join)
+def test_an_output_that_cannot_be_written_is_one_line(shared: Path, words: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "ai_dev_tools.cli.benchmark_cli", *words]
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (1, "error: cannot write the output: No space left on device\n")
+
+
+def test_no_output_at_all_is_no_mistake(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main(["list-tasks"]) == 0
 
 
 def test_all_mistakes_of_a_config_are_told_at_once(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

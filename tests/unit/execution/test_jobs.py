@@ -50,6 +50,13 @@ def test_each_of_several_mistakes_has_its_line(tmp_path: Path) -> None:
     assert log.read_text() == "error: 'name' is missing\nerror: 'size' is missing\n"
 
 
+def test_what_the_system_says_of_a_file_is_a_line_too(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught, job():
+        Path("x" * 5000).read_bytes()
+    assert caught.value.code == 1
+    assert capsys.readouterr().err == f"error: cannot use {'x' * 200}… (4,800 more characters): File name too long\n"
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 def test_a_full_disk_does_not_hide_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught, job("/dev/full"):

@@ -115,6 +115,10 @@ def parse(model: type[M], data: object, where: str, internal: Mapping[str, objec
         return model.model_validate({**data, **(internal or {})})
     except ValidationError as error:
         raise ConfigurationErrors([" ".join(f"{where}: {line}".split()) for line in _lines(error, model)]) from None
+    except (
+        UnicodeEncodeError
+    ) as error:  # a byte that is not UTF-8 in a message of ours, which pydantic cannot take over
+        raise ConfigurationErrors([" ".join(f"{where}: {error.object}".split())]) from None
 
 
 def parse_entries(

@@ -14,7 +14,7 @@ from types import FrameType
 
 from ai_dev_tools.benchmark._util.lines import visible_line
 from ai_dev_tools.benchmark._util.processes import watch_parent
-from ai_dev_tools.benchmark.errors import BenchmarkError, error_lines
+from ai_dev_tools.benchmark.errors import BenchmarkError, error_lines, file_error
 
 Say = Callable[[str], None]
 RUN_PID = "AI_DEV_TOOLS_RUN_PID"
@@ -50,8 +50,8 @@ def job(log_file: str | Path | None = None) -> Iterator[Say]:
 
     try:
         yield say
-    except BenchmarkError as error:
-        for line in error_lines(error):
+    except (BenchmarkError, OSError) as error:
+        for line in error_lines(error if isinstance(error, BenchmarkError) else file_error(error)):
             say(line)
         raise SystemExit(1) from None
 

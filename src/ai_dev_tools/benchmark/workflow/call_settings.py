@@ -13,7 +13,7 @@ from ai_dev_tools.benchmark.config.batches import apply_batch
 from ai_dev_tools.benchmark.config.parsing import read_settings
 from ai_dev_tools.benchmark.config.shipped_files import workflow_home
 from ai_dev_tools.benchmark.config.sources import CONFIG_FILE, effective_settings, parse_overrides, update
-from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, error_lines
+from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, error_lines, file_error
 
 if TYPE_CHECKING:
     from snakemake.workflow import Workflow
@@ -32,8 +32,9 @@ def ends_in_lines(function: Callable[P, T]) -> Callable[P, T]:
     def guarded(*arguments: P.args, **options: P.kwargs) -> T:
         try:
             return function(*arguments, **options)
-        except BenchmarkError as error:
-            raise SystemExit("\n".join(error_lines(error))) from None
+        except (BenchmarkError, OSError) as error:
+            said = error if isinstance(error, BenchmarkError) else file_error(error)
+            raise SystemExit("\n".join(error_lines(said))) from None
 
     return guarded
 

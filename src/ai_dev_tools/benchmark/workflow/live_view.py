@@ -28,7 +28,7 @@ from rich.text import Text
 
 from ai_dev_tools.benchmark._util.clock import busy_seconds, duration
 from ai_dev_tools.benchmark._util.lines import visible_line
-from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, error_lines
+from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, error_lines, file_error
 from ai_dev_tools.benchmark.planning.estimate import measured_blocks, scaled, seconds_per_request
 from ai_dev_tools.benchmark.records.paths import safe_model
 from ai_dev_tools.benchmark.records.plan import parse_plans
@@ -315,8 +315,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         watch(given.folder, max(given.interval, 0.1), given.once)
-    except BenchmarkError as error:
-        print(*error_lines(error), sep="\n", file=sys.stderr)
+    except (BenchmarkError, OSError) as error:
+        print(
+            *error_lines(error if isinstance(error, BenchmarkError) else file_error(error)), sep="\n", file=sys.stderr
+        )
         return 1
     except KeyboardInterrupt:
         return 130
