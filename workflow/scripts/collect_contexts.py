@@ -1,5 +1,6 @@
 from pathlib import Path
 
+from ai_dev_tools.benchmark._util.text import plural
 from ai_dev_tools.benchmark.execution.job import job
 from ai_dev_tools.benchmark.plugins import load_plugins
 from ai_dev_tools.benchmark.prompts.tool_results import collect_contexts, disturbed_line, read_contexts, write_contexts
@@ -14,7 +15,7 @@ with job(snakemake.log[0]) as say:
     task, tool = load_task(Path(snakemake.params.folder)), load_tool(Path(snakemake.input.tool[0]))
     output = Path(snakemake.output[0])
     asked = snakemake.params
-    say(f"{tool.id} reads {len(asked.cases)} cases of {task.id}")
+    say(f"{tool.id} reads {plural(len(asked.cases), 'case')} of {task.id}")
     forced = is_forced(snakemake.rule, snakemake.output[0])
     known = {} if forced else read_contexts(output)
     with keeping(output, known.values()) as keep:

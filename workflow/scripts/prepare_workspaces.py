@@ -1,5 +1,6 @@
 from pathlib import Path
 
+from ai_dev_tools.benchmark._util.text import plural
 from ai_dev_tools.benchmark.agents.preparing import prepare_workspaces
 from ai_dev_tools.benchmark.execution.job import job
 from ai_dev_tools.benchmark.plugins import load_plugins
@@ -14,7 +15,7 @@ with job(snakemake.log[0]) as say:
     load_plugins(snakemake.params.plugins)
     task, tool = load_task(Path(snakemake.params.folder)), load_tool(Path(snakemake.input.tool[0]))
     output, asked = Path(snakemake.output[0]), snakemake.params
-    say(f"{tool.id} prepares the workspaces of {len(asked.cases)} cases of {task.id}")
+    say(f"{tool.id} prepares the workspaces of {plural(len(asked.cases), 'case')} of {task.id}")
     known = {} if is_forced(snakemake.rule, snakemake.output[0]) else read_prepared(output)
     corpora, cases = Path(paths.CORPORA_FOLDER), list(asked.cases)
     with keeping(output, known.values()) as keep:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from ai_dev_tools.benchmark._util.text import plural
 from ai_dev_tools.cli import console
 from ai_dev_tools.cli.command_request import CommandRequest, judging
 from ai_dev_tools.cli.options import AsJson, Root
@@ -84,6 +85,8 @@ def _import_old(source: Path, name: str | None, report: bool, place: Path, as_js
         folder = str(place / "results" / run)
         console.out_json({"run": run, "folder": folder, "samples": samples, "vanished": vanished})
         return
-    console.tell(f"Imported {samples} samples as run '{run}'; {vanished} of them failed then and are not in the file.")
+    console.tell(
+        f"Imported {plural(samples, 'sample')} as run '{run}'; {vanished} of them failed then and are not in the file."
+    )
     if report:
         console.say(f"Report: {place / 'results' / run / 'report' / 'report.html'}")

@@ -83,7 +83,7 @@ def test_what_is_left_out_is_neither_counted_nor_paid(name: str) -> None:
         compare(table, "tools", comparisons=[name], strata=False).iloc[-1]
         for table in (samples, samples[samples["task"] != "c"])
     )
-    assert whole["note"] == "1 task(s) with one cluster only are left out"
+    assert whole["note"] == "1 task with one cluster only is left out"
     names = ["value", "low", "high", "bill_ratio", "pairs", "cases", "clusters"]
     assert whole[names].to_dict() == kept[names].to_dict()
     parts = decompose(samples, "tools")

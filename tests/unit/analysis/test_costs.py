@@ -108,7 +108,7 @@ def test_a_word_that_the_cap_alone_carries_says_so() -> None:
     samples.loc[tools(samples) & (samples["sample"] < 10), "done_reason"] = "length"
     row = decide(samples)
     assert row["verdict"] == "saves"
-    assert "50% of pairs have an answer that was cut at the cap" in row["reasons"]
+    assert "50 % of pairs have an answer that was cut at the cap" in row["reasons"]
     assert row["high_uncapped"] > 1
     few = samples.assign(done_reason=samples["done_reason"].where(samples["sample"] < 1, "stop"), num_ctx=900)
     assert "cut at the cap" not in decide(few)["reasons"]

@@ -15,6 +15,7 @@ from ai_dev_tools.benchmark.analysis import claim_measurements, claim_status, qu
 from ai_dev_tools.benchmark.analysis.reasons import (
     COLUMNS,
     SENTENCES,
+    Code,
     Reason,
     earlier_reasons,
     joined,
@@ -23,7 +24,7 @@ from ai_dev_tools.benchmark.analysis.reasons import (
     reasons_by_verdict,
 )
 from ai_dev_tools.benchmark.records.plan import DeclaredPlan
-from ai_dev_tools.benchmark.records.table_files import read_table, write_csv
+from ai_dev_tools.benchmark.records.table_files import read_table, todays_bytes, write_csv
 from support.invented import entry, invent, judged
 from support.repository import ROOT
 
@@ -42,6 +43,33 @@ def test_a_table_of_an_earlier_version_is_read_by_its_sentences() -> None:
     found = earlier_reasons(joined(EVERY))
     assert found == EVERY
     assert [each.values for each in found] == [each.values for each in EVERY]
+
+
+@pytest.mark.parametrize("code", SENTENCES)
+def test_a_sentence_about_one_thing_is_in_the_singular(code: Code) -> None:
+    said = reason(code, **dict.fromkeys(names(SENTENCES[code]), "1"))
+    assert not re.search(r"(?<!of )\b1 \w+s\b|none of its 1|\(s\)", said.text)
+    (found,) = earlier_reasons(said.text)
+    assert (found.code, found.text) == (code, said.text)
+    assert found.values.items() <= said.values.items()
+
+
+def test_sentences_of_an_earlier_version_are_read_in_the_words_of_this_one() -> None:
+    for earlier, now in (
+        ("30% of pairs are flagged, mostly by the check retried (limit 20%)", "30 % of pairs are flagged, mostly by the check "
+         "retried (limit 20 %)"),
+        ("the arms' flagged shares differ by 15% (limit 5%)", "the arms' flagged shares differ by 15 % (limit 5 %)"),
+        ("1 task(s) with a single cluster are not in it", "1 task with a single cluster is not in it"),
+        ("11 task(s) with a single cluster are not in it", "11 tasks with a single cluster are not in it"),
+        ("only 1 clusters (fewer than 6): describes these files only", "only 1 cluster (fewer than 6): describes these files only"),
+    ):  # fmt: skip
+        assert [each.text for each in earlier_reasons(earlier)] == [now]
+        assert todays_bytes(f'x,"{earlier}",y\n'.encode()) == f'x,"{now}",y\n'.encode()
+        assert todays_bytes(now.encode()) == now.encode()
+    notes = b"1 task(s) with one cluster only are left out,only 11 clusters: describes these files only"
+    assert (
+        todays_bytes(notes) == b"1 task with one cluster only is left out,only 11 clusters: describes these files only"
+    )
 
 
 def test_an_unknown_sentence_of_an_earlier_version_stays_as_it_is() -> None:

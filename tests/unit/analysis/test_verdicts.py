@@ -259,7 +259,7 @@ def test_flagged_pairs_are_removed_and_more_than_a_fifth_is_invalid() -> None:
     samples.loc[samples["approach"].isin(["tools", "baseline"]) & (samples["sample"] < 6), "load_s"] = 5.0
     row = decide(samples, "time")
     assert row["verdict"] == "invalid"
-    assert "30% of pairs are flagged" in row["reasons"]
+    assert "30 % of pairs are flagged" in row["reasons"]
     assert decide(samples, "tokens")["verdict"] == "saves"
 
 
@@ -268,7 +268,7 @@ def test_arms_that_differ_in_flags_are_invalid() -> None:
     samples.loc[tools(samples) & (samples["sample"] < 3), "load_s"] = 5.0
     row = decide(samples, "time")
     assert row["verdict"] == "invalid"
-    assert "the arms' flagged shares differ by 15%" in row["reasons"]
+    assert "the arms' flagged shares differ by 15 %" in row["reasons"]
 
 
 def test_a_verdict_that_changes_with_flagged_pairs_is_invalid() -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ai_dev_tools.benchmark._util.text import percent
 from ai_dev_tools.benchmark.comparison.gate import judge_gate, junit, parse_metrics
 from ai_dev_tools.benchmark.comparison.run import StoredRun, open_run
 from ai_dev_tools.benchmark.errors import ConfigurationError
@@ -125,7 +126,7 @@ def test_a_loss_that_a_small_run_could_not_have_found_is_undecided_with_its_powe
     assert row["verdict"] == "undecided"
     assert row["change"] == pytest.approx(-0.10)
     assert row["power"] < 0.5
-    assert f"would be found with {row['power']:.0%} only" in row["note"]
+    assert f"would be found with {percent(row['power'], 0)} only" in row["note"]
     better = run("a", quality=0.1, seed=3, **small)
     assert verdicts(better, run("b", seed=4, **small), "quality") == {"quality": "undecided"}
     assert verdicts(better, run("b", seed=4, **small), "quality", power=0.0) == {"quality": "ok"}
@@ -147,7 +148,7 @@ def test_where_checks_take_out_many_pairs_nothing_is_ok(share: float) -> None:
     now.samples.loc[flagged, "flags"] = "prompt_truncated"
     row = judge_gate(now, before, parse_metrics(["tokens"]), resamples=199).iloc[0]
     assert row["verdict"] == "undecided"
-    assert "of pairs are flagged by validity checks (limit 20%)" in row["note"]
+    assert "of pairs are flagged by validity checks (limit 20 %)" in row["note"]
     assert "of 72 pairs are left" in row["note"]
 
 
@@ -155,7 +156,7 @@ def test_where_one_run_lost_many_requests_its_costs_are_undecided() -> None:
     found = judge_gate(run("a", failed=8), run("b", seed=2), parse_metrics(["tokens", "failures"]), resamples=199)
     rows = found.set_index("metric")
     assert rows["verdict"].to_dict() == {"tokens": "undecided", "failures": "worse"}
-    assert "33% of pairs were lost to failures (limit 10%): 16 of 24 pairs are left" in rows.loc["tokens", "note"]
+    assert "33 % of pairs were lost to failures (limit 10 %): 16 of 24 pairs are left" in rows.loc["tokens", "note"]
 
 
 def test_a_check_compares_a_run_with_itself_alone() -> None:

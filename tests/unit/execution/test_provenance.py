@@ -122,7 +122,7 @@ def test_another_share_in_gpu_memory_is_flagged_in_the_session_that_has_it(tmp_p
     fake.in_gpu = 60
     samples, said = run(a_block(tmp_path, fake.url, samples=2))
     assert ["offload_changed" in sample.flags for sample in samples] == [False, False, True, True]
-    assert any("60% of fake:1b is in GPU memory, but was 100%" in line for line in said)
+    assert any("60 % of fake:1b is in GPU memory, but was 100 %" in line for line in said)
 
 
 def test_a_model_that_is_loaded_anew_in_mid_run_is_looked_at_again(

@@ -211,7 +211,7 @@ def test_a_request_whose_turn_never_began_is_not_a_measured_time_out(bench: Benc
 
 def test_a_server_that_hangs_is_left_after_a_few_and_none_of_them_is_a_measurement(bench: Bench) -> None:
     bench.fake.slots = bench.fake.served = 1
-    with pytest.raises(EndpointConnectionError, match=r"stopped answering; 0 samples are kept, 6 are still missing"):
+    with pytest.raises(EndpointConnectionError, match=r"stopped answering; 0 samples are kept, 6 still missing"):
         bench.run(timeout_s=0.3, endpoint={"startup_timeout_s": 0.3})
     assert len(bench.asked) == FAILURES_IN_A_ROW
     bench.fake.served = 0

@@ -16,6 +16,7 @@ import pytest
 
 from ai_dev_tools.benchmark.analysis.reasons import COLUMNS, SENTENCES, Reason, reason, reason_rows
 from ai_dev_tools.benchmark.config.sources import parse_overrides
+from ai_dev_tools.benchmark.plugins import CHECKS
 from ai_dev_tools.benchmark.records.sample import Sample
 from ai_dev_tools.benchmark.reporting.build import build_report
 from ai_dev_tools.benchmark.reporting.data import RunData, read_run
@@ -127,6 +128,8 @@ REASONS = [
     ("inconclusive", reason("vetoed", task="bugs", veto=0.2), "the answers on bugs get worse"),
     ("inconclusive", reason("mixed", cheaper="a", more_expensive="b"), "it depends on the task: cheaper on a, but more expensive"),
     ("inconclusive", reason("bill_other_way", way="cheaper", bill="1.02"), "the average question is cheaper, but"),
+    ("inconclusive", reason("unused", episodes=1), "the agent did not use the tool in its only episode"),
+    ("inconclusive", reason("few_clusters", clusters=1, least=6), "one project is too few to generalise"),
     ("inconclusive", INTERVAL, "too uncertain to rule out chance"),
     ("inconclusive", EQUIVALENT, "Using the findings makes no difference to tokens: 40.0 %"),
     ("inconclusive", reason("not_continued", plan="abc", changes="tasks left out; and more"), "the plan was changed after samples"),
@@ -135,7 +138,7 @@ REASONS = [
     ("costs", reason("better_answers", difference="+0.30"), " % fewer), but the answers are better."),
     ("invalid", reason("lost", percent=12, limit=5, mostly=""), "about tokens: 12 % of the pairs were lost to failed requests."),
     ("invalid", reason("flagged", percent=30, limit=5, check="cache_hit"), "had part of the prompt in its cache in 30 % of"),
-    ("invalid", reason("flagged", percent=30, limit=5, check="retried"), "the check retried flagged 30 % of the pairs"),
+    ("invalid", reason("flagged", percent=30, limit=5, check="mine"), "the check mine flagged 30 % of the pairs"),
 ]  # fmt: skip
 EARLIER = [
     ("interim look: 3 of 24 planned samples are there", "only 3 of 24 planned samples are there"),
@@ -201,6 +204,34 @@ def test_the_floor_that_a_claim_lacks_is_the_one_to_run(small: RunData) -> None:
     assert short.command.endswith(" approaches=baseline,tools,no_context,agent-none")
     apart = judged(small, "inconclusive", reason("floor_apart", floor="no_context"))
     assert in_short(build_report(apart)).advice.startswith("Run the same command again")
+
+
+ADVICE = {
+    "cpu_contention": ("idle", "light-again"),
+    "tool_contention": ("Run the tools again", "--forcerun collect_contexts"),
+    "prompt_truncated": ("context window", '"num_ctx": 16384'),
+    "others_in_flight": ("one request at a time", '"max_concurrent": 1'),
+    "model_loaded": ("keep the model loaded", "light-again"),
+    "retried": ("under Errors", "light-again"),
+    "options_changed": ("the same model, server, program and options", "light-again"),
+    "token_counts_missing": ("Ask another server", ""),
+    "not_adjacent": ("Ask all arms of a case together", "retry=pairs"),
+    "of_a_plugin": ("under Validity checks", "light-again"),
+}
+
+
+@pytest.mark.parametrize("check", ADVICE)
+def test_the_advice_for_an_invalid_claim_fits_the_check_that_failed(small: RunData, check: str) -> None:
+    advice, words = ADVICE[check]
+    short = in_short(build_report(judged(small, "invalid", reason("flagged", percent=30, limit=5, check=check))))
+    assert advice in short.advice
+    assert words in short.command
+    assert bool(words) == bool(short.command)
+    assert ("idle" in short.advice) == check.endswith("contention")
+
+
+def test_every_built_in_check_that_takes_pairs_out_has_its_own_words() -> None:
+    assert {*FLAGGED_BY} == {name for name, check in CHECKS.items() if check.built_in and check.voids}
 
 
 def test_the_command_repeats_the_settings_of_the_call(small: RunData) -> None:

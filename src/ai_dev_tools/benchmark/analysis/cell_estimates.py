@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from ai_dev_tools.benchmark._util.text import plural
 from ai_dev_tools.benchmark.analysis.cells import MetricCell
 from ai_dev_tools.benchmark.analysis.clusters import Floats, Ints
 from ai_dev_tools.benchmark.analysis.spreads import mean_interval, percentile_interval, share_interval
@@ -62,7 +63,7 @@ def _percentile(ordered: Floats, clusters: Ints, q: float, cut: float = float("i
     """A percentile of sorted values of which those from `cut` on may have become larger."""
     n, needed = len(ordered), int(np.ceil(1 / min(q, 1 - q) - 1e-9))
     if n < needed:
-        return Estimate.absent(f"needs {needed} samples, has {n}")
+        return Estimate.absent(f"needs {plural(needed, 'sample')}, has {n}")
     # a percentile between two values is known only where both are
     if float(np.quantile(ordered, q, method="higher")) >= cut:
         return Estimate.absent("lies beyond a timeout")

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ai_dev_tools.benchmark._util.text import plural
 from ai_dev_tools.benchmark.analysis.clusters import Floats, group_means
 from ai_dev_tools.benchmark.analysis.effects import Effect, effect
 from ai_dev_tools.benchmark.analysis.money import unavailable
@@ -235,7 +236,7 @@ def _notes(found: Effect, least: int) -> str:
     if not found.seen.usable:
         notes.append(f"no interval: {why_no_interval(e)}")
     elif e.clusters < least:
-        notes.append(f"only {e.clusters} clusters: describes these files only")
+        notes.append(f"only {plural(e.clusters, 'cluster')}: describes these files only")
     if e.left_out:
         notes.append(what_is_left_out(e))
     if not (np.isfinite(found.most.source.estimate) and np.isfinite(found.least.source.estimate)):

@@ -87,7 +87,7 @@ def _requests(earlier: Plan, later: Plan) -> Iterator[str]:
         if missing := [name for name in before if name not in after]:
             yield f"{what} {_named(missing)} {_is(missing)} left out"
     if later.samples < earlier.samples:
-        yield f"{later.samples} samples per task and arm instead of {earlier.samples}"
+        yield f"{plural(later.samples, 'sample')} per task and arm instead of {earlier.samples}"
     for task in earlier.tasks:
         if task not in later.tasks:
             continue
@@ -135,7 +135,7 @@ def _how_many(before: dict[str, int], later: Plan, task: str) -> str:
     if not set(before) <= set(cases):
         return ""
     needed = max((often - 1) * len(cases) + cases.index(case) + 1 for case, often in before.items())
-    return f" (new cases came between: {needed} samples would reach all)"
+    return f" (new cases came between: {plural(needed, 'sample')} would reach all)"
 
 
 def additions(earlier: Plan, later: Plan) -> list[str]:

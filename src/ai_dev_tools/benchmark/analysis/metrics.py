@@ -12,6 +12,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from ai_dev_tools.benchmark._util.text import plural
 from ai_dev_tools.benchmark.analysis.cell_estimates import (
     duration_percentile,
     first_token_percentile,
@@ -263,7 +264,7 @@ def quality(cell: MetricCell) -> Estimate:
     inference = infer(e, resamples=0)
     notes = []
     if left := int((cell.is_completed & ~known).sum()):
-        notes.append(f"{left} answers without a score, not in it")
+        notes.append(f"{plural(left, 'answer')} without a score, not in it")
     if not inference.usable:
         notes.append("no interval from one cluster" if e.clusters < 2 else "no interval: all clusters are equal")
     # a bound that does not exist stays so: NaN is neither more nor less

@@ -39,9 +39,9 @@ SENTENCES: dict[Code, str] = {
     "other_rules": (
         "planned under rules {planned} and judged by rules {judged}, so an earlier word may have been another"
     ),
-    "lost": "{percent}% of pairs were lost to infrastructure{mostly} (limit {limit}%)",
-    "flagged": "{percent}% of pairs are flagged, mostly by the check {check} (limit {limit}%)",
-    "flagged_apart": "the arms' flagged shares differ by {percent}% (limit {limit}%)",
+    "lost": "{percent} % of pairs were lost to infrastructure{mostly} (limit {limit} %)",
+    "flagged": "{percent} % of pairs are flagged, mostly by the check {check} (limit {limit} %)",
+    "flagged_apart": "the arms' flagged shares differ by {percent} % (limit {limit} %)",
     "asked_first": (
         "{arm} was asked earlier, by {places} places of its case on average (limit {limit}): a server that warms up would "
         "decide"
@@ -57,7 +57,7 @@ SENTENCES: dict[Code, str] = {
     "one_repository": (
         "where all cases come from one repository, say single_source: true and name their files as clusters"
     ),
-    "left_out": "{tasks} task(s) with a single cluster are not in it",
+    "left_out": "{tasks} tasks with a single cluster are not in it",
     "few_clusters": "only {clusters} clusters (fewer than {least}): describes these files only",
     "vetoed": "quality vetoed by {task}: a loss beyond {veto} is shown there",
     "vetoed_here": "quality vetoed by this model: {difference}",
@@ -77,7 +77,7 @@ SENTENCES: dict[Code, str] = {
     "brevity": "brevity, not this tool: answers are not shown to be better than those from an excerpt of its length",
     "brevity_open": "brevity is not ruled out: the excerpt is not of the same length in tokens",
     "capped": (
-        "{percent}% of pairs have an answer that was cut at the cap and counts as paid; had they run on to the context "
+        "{percent} % of pairs have an answer that was cut at the cap and counts as paid; had they run on to the context "
         "window, this could not be said"
     ),
     "better_answers": (
@@ -91,6 +91,19 @@ SENTENCES: dict[Code, str] = {
     "mixed": "mixed: cheaper on {cheaper}, but more expensive on {more_expensive}",
     "closed": "no word of its own: the verdict over all tasks is open",
 }  # fmt: skip
+OF_ONE: dict[Code, tuple[str, str]] = {
+    "tool_failed": ("cases", "the tool failed in its only case: {message}"),
+    "reference_tool_failed": ("cases", "the tool of the reference {reference} failed in its only case: {message}"),
+    "unforeseen": ("samples", "its only sample is older than the plan, and no earlier plan foresaw it"),
+    "continued": ("samples", "its only sample counts from plan {plan}, which this one continues with {added}"),
+    "unused": (
+        "episodes",
+        "never used: in its only episode the agent did not use the tool, so this is what offering it costs",
+    ),
+    "left_out": ("tasks", "1 task with a single cluster is not in it"),
+    "few_clusters": ("clusters", "only 1 cluster (fewer than {least}): describes these files only"),
+}
+"""The same where this value is 1."""
 COLUMNS = words("profile claim models task code text values")
 Key: TypeAlias = tuple[str, str, str, str]
 """Profile, claim, models and task of a verdict."""
@@ -115,7 +128,8 @@ class Reason:
 def reason(code: Code, **values: object) -> Reason:
     """A reason with the values that its sentence names."""
     said = {name: str(value) for name, value in values.items()}
-    return Reason(code, SENTENCES[code].format_map(said), said)
+    count, of_one = OF_ONE.get(code, ("", ""))
+    return Reason(code, (of_one if said.get(count) == "1" else SENTENCES[code]).format_map(said), said)
 
 
 def joined(reasons: Iterable[Reason]) -> str:
@@ -159,7 +173,7 @@ def reasons_by_verdict(table: pd.DataFrame) -> dict[Key, list[Reason]]:
 def earlier_reasons(text: str) -> list[Reason]:
     """The reasons in a verdict of an earlier version, which has their sentences only; unknown ones without a code."""
     for earlier, now in EARLIER_TEXTS:
-        text = text.replace(earlier, now)
+        text = re.sub(earlier, now, text)
     found = []
     while text:
         said = max(_beginnings(text), key=lambda each: len(each.text))
@@ -170,13 +184,22 @@ def earlier_reasons(text: str) -> list[Reason]:
 
 def _beginnings(text: str) -> Iterator[Reason]:
     """What the text may begin with: some sentences have a `; ` of their own."""
-    known = [Reason(code, match[0], match.groupdict()) for code in SENTENCES if (match := _pattern(code).match(text))]
+    known = [
+        Reason(code, match[0], match.groupdict())
+        for code in SENTENCES
+        if (match := _pattern(SENTENCES[code]).match(text))
+    ]
+    known += [
+        Reason(code, match[0], {**match.groupdict(), count: "1"})
+        for code, (count, sentence) in OF_ONE.items()
+        if (match := _pattern(sentence).match(text))
+    ]
     yield from known or [Reason("", text.partition("; ")[0])]
 
 
 @cache
-def _pattern(code: Code) -> re.Pattern[str]:
-    """The sentence of a code, followed by the end or by another sentence; its values have no `; `."""
-    parts = re.split(r"\{(\w+)\}", SENTENCES[code])
+def _pattern(sentence: str) -> re.Pattern[str]:
+    """A sentence with any values, followed by the end or by another sentence; its values have no `; `."""
+    parts = re.split(r"\{(\w+)\}", sentence)
     said = "".join(rf"(?P<{part}>(?:(?!; ).)*?)" if place % 2 else re.escape(part) for place, part in enumerate(parts))
     return re.compile(rf"{said}(?=; |$)", re.DOTALL)

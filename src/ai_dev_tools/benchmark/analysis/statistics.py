@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from ai_dev_tools.benchmark._util.text import plural
 from ai_dev_tools.benchmark.analysis.clusters import ClusterEstimate, Floats
 
 RESAMPLES = 4_999
@@ -145,7 +146,8 @@ def why_no_interval(estimate: ClusterEstimate) -> str:
 
 def what_is_left_out(estimate: ClusterEstimate) -> str:
     """Which part of the pairs an estimate does not rest on; "" for none."""
-    return f"{len(estimate.left_out)} task(s) with one cluster only are left out" if estimate.left_out else ""
+    left = len(estimate.left_out)
+    return f"{plural(left, 'task')} with one cluster only {'is' if left == 1 else 'are'} left out" if left else ""
 
 
 def holm(p_values: Sequence[float]) -> Floats:

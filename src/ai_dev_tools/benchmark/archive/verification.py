@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from ai_dev_tools.benchmark._util.lines import visible_line
+from ai_dev_tools.benchmark._util.text import plural
 from ai_dev_tools.benchmark.archive.build import chain_of
 from ai_dev_tools.benchmark.archive.chain import Records
 from ai_dev_tools.benchmark.archive.container import (
@@ -95,7 +96,9 @@ class Verification:
         assert facts is not None
         whole = self.rendered and not self.unchecked and not self.own_scorers
         what = "the report belongs to the data" if whole else "the data belong together"
-        return visible_line(f"VALID: {what}: {facts.samples} samples of profile {facts.profile}, plan {facts.plan}")
+        return visible_line(
+            f"VALID: {what}: {plural(facts.samples, 'sample')} of profile {facts.profile}, plan {facts.plan}"
+        )
 
     @property
     def details(self) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ai_dev_tools.benchmark._util.junit import TestCase, document
-from ai_dev_tools.benchmark._util.text import is_missing
+from ai_dev_tools.benchmark._util.text import is_missing, percent, plural
 from ai_dev_tools.benchmark.analysis.clusters import Floats, cluster_estimate
 from ai_dev_tools.benchmark.analysis.money import is_priced
 from ai_dev_tools.benchmark.analysis.pairing import pair_up
@@ -189,7 +189,7 @@ def _decide(row: Row, power: float) -> None:
     else:
         change = f"{row['change']:.3g} times" if metric.ratio else f"a change of {row['change']:+.3g}"
         where = "is within its bound" if inside else "is beyond its bound, which may be chance"
-        said = f"it {where}, and {change} would be found with {row['power']:.0%} only"
+        said = f"it {where}, and {change} would be found with {percent(row['power'], 0)} only"
         row |= {"verdict": "undecided", "note": "; ".join(filter(None, (row["note"], said)))}
 
 
@@ -226,7 +226,7 @@ class _GatedMetric:
         if untrusted := self._untrusted():
             return row | {"note": untrusted}
         if e.clusters < self.thresholds.min_clusters:
-            return row | {"note": f"only {e.clusters} clusters: too few to generalise"}
+            return row | {"note": f"only {plural(e.clusters, 'cluster')}: too few to generalise"}
         return row | {"verdict": ""} | self._test(found, level)
 
     @property
@@ -270,7 +270,7 @@ class _GatedMetric:
         ):
             if share > most + 1e-12:
                 left = f"{usable} of {len(self.arm)} pairs are left"
-                return f"{share:.0%} {said} (limit {most:.0%}): {left}"
+                return f"{percent(share, 0)} {said} (limit {percent(most, 0)}): {left}"
         return ""
 
     def _usable(self) -> pd.DataFrame:

@@ -229,7 +229,9 @@ def _machine(facts: RunFacts) -> str:
         listed = hardware.get("gpus")
         gpus = [str(gpu.get("name")) for gpu in (listed if isinstance(listed, list) else ()) if isinstance(gpu, dict)]
         size = f"{memory / 2**30:.0f} GiB" if isinstance(memory, int) else "memory unknown"
-        return ", ".join([str(hardware.get("cpu") or "CPU unknown"), f"{hardware.get('cores')} cores", size, *gpus])
+        cores = hardware.get("cores")
+        counted = plural(cores, "core") if isinstance(cores, int) else "cores unknown"
+        return ", ".join([str(hardware.get("cpu") or "CPU unknown"), counted, size, *gpus])
     return ", ".join(facts.machine.values()) or "unknown machine"
 
 

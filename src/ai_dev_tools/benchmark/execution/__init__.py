@@ -10,6 +10,7 @@ import threading
 from contextlib import closing
 
 from ai_dev_tools.benchmark._util.clock import duration
+from ai_dev_tools.benchmark._util.text import plural
 from ai_dev_tools.benchmark.endpoints import ReadyEndpoint, open_endpoint
 from ai_dev_tools.benchmark.endpoints.chat import Accepted
 from ai_dev_tools.benchmark.endpoints.pacing import Pace
@@ -80,7 +81,7 @@ def ask_block(
             _measure(work, endpoint, log, stop)
     require_scores(work)
     if work.skipped:
-        log(f"{block.task}: {work.skipped} samples skipped, because their corpus is not available")
+        log(f"{block.task}: {plural(work.skipped, 'sample')} skipped, because their corpus is not available")
     return work
 
 
@@ -94,7 +95,8 @@ def _settle_dialect(work: BlockWork, endpoint: ReadyEndpoint, log: Log) -> None:
     work.block = in_dialect(work.block, endpoint.api)
     other = {key for key, kept in work.done.items() if kept.asked and kept.api != endpoint.api}
     if other:
-        log(f"{work.block.instance}: its server speaks another API than before: {len(other)} samples are asked again")
+        again = plural(len(other), "sample is", "samples are")
+        log(f"{work.block.instance}: its server speaks another API than before: {again} asked again")
         ask_again(work, other)
 
 
@@ -107,7 +109,9 @@ def _ask_if_model_changed(work: BlockWork, endpoint: ReadyEndpoint, log: Log) ->
     }
     if not stale:
         return
-    log(f"{work.block.model} has other weights than before: {len(stale)} samples are asked again")
+    log(
+        f"{work.block.model} has other weights than before: {plural(len(stale), 'sample is', 'samples are')} asked again"
+    )
     ask_again(work, stale)
 
 
@@ -180,7 +184,7 @@ def _measure(work: BlockWork, endpoint: ReadyEndpoint, log: Log, stop: threading
             again = retryable(work.done.values(), work.block.retry)
             raise EndpointConnectionError(
                 f"the endpoint {endpoint.base_url} stopped answering; "
-                f"{len(work.done) - again} samples are kept, {len(work.missing) + again} are still missing",
+                f"{plural(len(work.done) - again, 'sample is', 'samples are')} kept, {len(work.missing) + again} still missing",
                 instance=work.block.instance,
                 remedy="Check the server and run the same command again: only what is missing is asked",
             )

@@ -11,6 +11,7 @@ import argparse
 import threading
 from pathlib import Path
 
+from ai_dev_tools.benchmark._util.text import plural
 from ai_dev_tools.benchmark.execution import ask_block
 from ai_dev_tools.benchmark.execution.block_work import retryable
 from ai_dev_tools.benchmark.execution.job import Say, end_in_order, job
@@ -44,7 +45,8 @@ def _note_round(output: Path, block: Block, open_samples: int, say: Say) -> None
     if open_samples and block.retry == "default":
         write_atomically(paths.round_file(output), f"{block.round + 1}\n".encode())
         say(
-            f"{block.task} on {block.model}: {open_samples} samples failed for temporary reasons; the next run asks them again"
+            f"{block.task} on {block.model}: {plural(open_samples, 'sample')} failed for temporary reasons; the next run asks "
+            "for them again"
         )
 
 

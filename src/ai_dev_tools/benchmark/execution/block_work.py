@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from ai_dev_tools.benchmark._util.text import plural
 from ai_dev_tools.benchmark.endpoints.resource_use import is_disturbed
 from ai_dev_tools.benchmark.errors import ASKED_AGAIN, ConfigurationError
 from ai_dev_tools.benchmark.execution.budget import BudgetAccount
@@ -190,7 +191,8 @@ def _ask_parted_pairs_again(work: BlockWork, log: Log) -> None:
             parted.update(asked)
     if not parted:
         return
-    log(f"{work.block.task}: {len(parted)} samples are asked again, so that all arms of a case are from one session")
+    again = plural(len(parted), "sample is", "samples are")
+    log(f"{work.block.task}: {again} asked again, so that all arms of a case are from one session")
     ask_again(work, parted)
 
 

@@ -25,6 +25,7 @@ import psutil
 from ai_dev_tools.benchmark._util.clock import utc_stamp
 from ai_dev_tools.benchmark._util.credentials import without_passwords
 from ai_dev_tools.benchmark._util.json_values import JsonObject, JsonValue, table_in
+from ai_dev_tools.benchmark._util.text import percent
 from ai_dev_tools.benchmark.endpoints import ReadyEndpoint
 from ai_dev_tools.benchmark.endpoints.chat import Accepted
 from ai_dev_tools.benchmark.endpoints.dialects import dialect
@@ -159,8 +160,8 @@ class ModelMonitor:
         if share is None or self._share is None or abs(share - self._share) <= OFFLOAD_TOLERANCE:
             return None
         self._say(
-            f"warning: {self._block.instance}: {share:.0%} of {self._block.model} is in GPU memory, but was "
-            f"{self._share:.0%} earlier in this block: times of the two are not comparable"
+            f"warning: {self._block.instance}: {percent(share, 0)} of {self._block.model} is in GPU memory, but was "
+            f"{percent(self._share, 0)} earlier in this block: times of the two are not comparable"
         )
         return OFFLOAD_CHANGED
 

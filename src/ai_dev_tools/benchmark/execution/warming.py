@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ai_dev_tools.benchmark._util.clock import duration
 from ai_dev_tools.benchmark._util.json_values import JsonObject, table_in
+from ai_dev_tools.benchmark._util.text import plural
 from ai_dev_tools.benchmark.endpoints import ReadyEndpoint
 from ai_dev_tools.benchmark.endpoints.chat import Chat, ChatClient
 from ai_dev_tools.benchmark.endpoints.pacing import MOST_WAIT_S
@@ -96,7 +97,7 @@ def end_if_limited(block: Block, error: BenchmarkError | None, missing: int) -> 
     if isinstance(error, OverloadedError) and (error.retry_after_s or 0.0) > MOST_WAIT_S:
         raise OverloadedError(
             f"the server accepts no more requests for {duration(error.retry_after_s or 0.0)}; its answers are kept, "
-            f"{missing} samples and those that it refused are still missing",
+            f"{plural(missing, 'sample')} and those that it refused are still missing",
             instance=block.instance,
             remedy="Run the same command again after that: only what is missing is asked",
         )

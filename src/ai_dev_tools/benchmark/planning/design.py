@@ -61,8 +61,9 @@ class Design:
         shown = " to ".join(money(end, self.currency) for end in (self.cost.low, self.cost.high))
         yield (
             f"{claim}: {', '.join(self.models)}, {self.repeats} x each case, "
-            f"{plural(self.clusters, 'cluster')}{lack}, arms {', '.join(self.arms)}: {self.samples} samples per task and arm, "
-            f"{self.requests} requests, about {money(self.cost.expected, self.currency)} ({shown})"
+            f"{plural(self.clusters, 'cluster')}{lack}, arms {', '.join(self.arms)}: "
+            f"{plural(self.samples, 'sample')} per task and arm, "
+            f"{plural(self.requests, 'request')}, about {money(self.cost.expected, self.currency)} ({shown})"
         )
         if self.controls:
             yield (

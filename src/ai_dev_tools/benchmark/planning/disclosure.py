@@ -42,7 +42,7 @@ class Destination:
         key = f", and the key in {self.key_env}" if self.key_env else ""
         plain = "" if self.encrypted else "; not encrypted, since the address says http://"
         return (
-            f"{self.host} receives {self.prompts} prompts for {', '.join(self.models)}, with the files and questions of "
+            f"{self.host} receives {plural(self.prompts, 'prompt')} for {', '.join(self.models)}, with the files and questions of "
             f"{plural(self.cases, 'case')} ({', '.join(self.tasks)}){key}{plain}"
         )
 

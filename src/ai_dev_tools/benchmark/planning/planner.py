@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import special
 
+from ai_dev_tools.benchmark._util.text import plural
 from ai_dev_tools.benchmark.analysis.clusters import Floats
 from ai_dev_tools.benchmark.analysis.decision_power import CostTest, QualityTest, fewest, ratio_found, says_saves
 from ai_dev_tools.benchmark.analysis.money import is_priced
@@ -303,7 +304,7 @@ def _spread(
     y = np.log(known[f"{outcome}_low"] / known[f"{outcome}_low_ref"])
     e = known.nesting.estimate(y)
     if e.clusters < 3 or not e.se > 0:
-        few = f"the pilot has {e.clusters} clusters with known {outcome}: too few, so assumed"
+        few = f"the pilot has {plural(e.clusters, 'cluster')} with known {outcome}: too few, so assumed"
         return replace(assumed, note=few)
     quality = estimate_differences(everything)
     known_quality = quality.clusters >= 3 and np.isfinite(quality.spread)

@@ -55,7 +55,7 @@ class FitProblem:
         )
         return (
             f"{self.model} with num_ctx {self.num_ctx}: {self.cases} of {self.of} prompts of '{self.approach}' in task "
-            f"{self.task} have up to {self.most_tokens:,} tokens ({how}): {result}"
+            f"{self.task} {'has' if self.cases == 1 else 'have'} up to {self.most_tokens:,} tokens ({how}): {result}"
         )
 
 

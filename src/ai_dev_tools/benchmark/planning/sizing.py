@@ -9,7 +9,7 @@ from statistics import fmean
 import pandas as pd
 
 from ai_dev_tools.benchmark._util.clock import duration
-from ai_dev_tools.benchmark._util.text import plural
+from ai_dev_tools.benchmark._util.text import percent, plural
 from ai_dev_tools.benchmark.analysis.money import with_prices
 from ai_dev_tools.benchmark.analysis.rows import Row, records
 from ai_dev_tools.benchmark.analysis.samples import Samples
@@ -182,11 +182,11 @@ def _times(sizing: Sizing) -> Iterator[str]:
         if row is None:
             yield f"Time of {model}: not known, as it was never measured here"
         elif row["total_error"] is None:
-            yield f"Time of {model}: not known, as {row['samples']} samples are too few to tell"
+            yield f"Time of {model}: not known, as {plural(row['samples'], 'sample is', 'samples are')} too few to tell"
         else:
             yield (
                 f"Time of {model}: {row['intercept_s']:.3g} s + {1000 * row['s_per_input_token']:.3g} ms per input "
-                f"token + {1000 * row['s_per_output_token']:.3g} ms per output token, from {row['samples']} samples; "
+                f"token + {1000 * row['s_per_output_token']:.3g} ms per output token, from {plural(row['samples'], 'sample')}; "
                 f"cross-validated error {_share(row['median_error'])} of a request, {_share(row['total_error'])} of a total"
             )
 
@@ -204,9 +204,9 @@ def _needs(sizes: pd.DataFrame, available: int) -> Iterator[str]:
         least = row["clusters"]
         lack = f", which is more than the {available} there are" if least > available else ""
         yield (
-            f"  {row['model']}, {repeats} x each case: {least:.0f} clusters{lack} (costs need "
-            f"{row['clusters_cost']:.0f}, quality {row['clusters_quality']:.0f}); {row['samples_per_task']:.0f} samples "
-            f"per task and arm, {row['requests']:.0f} requests, {_time(row)}"
+            f"  {row['model']}, {repeats} x each case: {plural(least, 'cluster')}{lack} (costs need "
+            f"{row['clusters_cost']:.0f}, quality {row['clusters_quality']:.0f}); "
+            f"{plural(row['samples_per_task'], 'sample')} per task and arm, {plural(row['requests'], 'request')}, {_time(row)}"
         )
 
 
@@ -218,7 +218,7 @@ def _time(row: Row) -> str:
 
 
 def _share(value: float | None) -> str:
-    return "an unknown share" if value is None else f"{value:.0%}".replace("%", " %")
+    return "an unknown share" if value is None else percent(value, 0)
 
 
 def _number(value: float | None) -> str:

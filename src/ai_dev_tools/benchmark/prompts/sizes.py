@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from ai_dev_tools.benchmark._util.text import plural
 from ai_dev_tools.benchmark.errors import ConfigurationErrors
 from ai_dev_tools.benchmark.prompts import Prompt
 from ai_dev_tools.benchmark.tasks.size_classes import CHARS_PER_TOKEN, LARGEST
@@ -31,7 +32,7 @@ def refuse_wrong_sizes(task: Task, rows: Iterable[Prompt]) -> None:
     baselines = (row for row in rows if row.approach == "baseline" and row.case in files)
     lines = [problem for row in baselines if (problem := size_problem(row, far_beyond=True))]
     if lines:
-        rest = [f"… and {len(lines) - _MOST_LINES} more cases"] if len(lines) > _MOST_LINES else []
+        rest = [f"… and {plural(len(lines) - _MOST_LINES, 'more case')}"] if len(lines) > _MOST_LINES else []
         raise ConfigurationErrors([*lines[:_MOST_LINES], *rest])
 
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from ai_dev_tools.benchmark._util.text import plural
 from ai_dev_tools.benchmark.endpoints.resource_use import is_disturbed
 from ai_dev_tools.benchmark.errors import ToolError
 from ai_dev_tools.benchmark.prompts.containment import choose_sandbox
@@ -122,7 +123,7 @@ def disturbed_line(task: str, rows: Iterable[ToolResult]) -> str | None:
     worst = max(disturbed, key=lambda row: (row.other_cpu_s or 0.0) / (row.wall_s or 1.0))
     cores = (worst.other_cpu_s or 0.0) / (worst.wall_s or 1.0)
     return (
-        f"warning: {task}: other programs used the machine while {worst.tool} ran, on {len(disturbed)} cases (on "
+        f"warning: {task}: other programs used the machine while {worst.tool} ran, on {plural(len(disturbed), 'case')} (on "
         f"{worst.case} {cores:.1f} cores): its time there counts for no claim. On a quiet machine, add "
         "`--forcerun collect_contexts`: no model is asked again"
     )

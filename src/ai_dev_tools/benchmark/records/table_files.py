@@ -69,18 +69,26 @@ _TRUTH = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0
 RENAMED = {"endpoint": "outcome"}
 """Columns of computed tables that had another name in earlier versions; `sample.RENAMED` has those of samples."""
 _DIRECTIONS = {"dearer": "more_expensive"}
-EARLIER_TEXTS = (
+EARLIER_TEXTS: tuple[tuple[str, str], ...] = (
     ("; dearer on ", ", but more expensive on "),
     ("case is dearer but", "case is more expensive but"),
-    ("(without: dearer,", "(without: more expensive,"),
-    ("with: dearer)", "with: more expensive)"),
-    ("under this plan (retry=all)", "under this plan (retry=plan)"),
+    (r"\(without: dearer,", "(without: more expensive,"),
+    (r"with: dearer\)", "with: more expensive)"),
+    ("under this plan \\(retry=all\\)", "under this plan (retry=plan)"),
     ("kind=ratio; endpoint=", "kind=ratio; outcome="),
     ("kind=difference; endpoint=", "kind=difference; outcome="),
     ("the scores hang on", "the scores rest on"),
     ("the time holds failed tries and pauses", "the time includes failed ones and pauses"),
+    (r"(?<=\d)% of pairs (?=were lost|are flagged|have an answer)", " % of pairs "),
+    (r"(?<=flagged shares differ by )(\d+)%", r"\1 %"),
+    (r"(?<=\(limit )(\d+)%(?=\))", r"\1 %"),
+    (r"\b1 task\(s\) with (one cluster only|a single cluster) are ", r"1 task with \1 is "),
+    (r"(?<=\d) task\(s\) with (?=one cluster only|a single cluster)", " tasks with "),
+    (r"\bonly 1 clusters(?=:| \()", "only 1 cluster"),
+    (r"\b1 answers without a score", "1 answer without a score"),
+    (r"\bin none of its 1 episodes did the agent use the tool", "in its only episode the agent did not use the tool"),
 )
-"""What cells of earlier versions say, and how it is said now."""
+"""Patterns of what cells of earlier versions say, and how it is said now."""
 
 
 def kind_of(column: str) -> Kind:
@@ -151,8 +159,10 @@ def in_current_format(content: bytes) -> bytes:
     words = [(f'"{old}":', f'"{new}":') for old, new in RENAMED.items()]
     words += [(f'"direction": "{old}"', f'"direction": "{new}"') for old, new in _DIRECTIONS.items()]
     words += [(f",{old},", f",{new},") for old, new in (*RENAMED.items(), *_DIRECTIONS.items())]
-    for old, new in (*words, *EARLIER_TEXTS):
+    for old, new in words:
         content = content.replace(old.encode(), new.encode())
+    for pattern, new in EARLIER_TEXTS:
+        content = re.sub(pattern.encode(), new.encode(), content)
     return content
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from ai_dev_tools.benchmark._util.json_values import JsonFields
-from ai_dev_tools.benchmark._util.text import listing, percent
+from ai_dev_tools.benchmark._util.text import listing, percent, plural
 from ai_dev_tools.benchmark.endpoints.chat import Accepted
 from ai_dev_tools.benchmark.execution.provenance import accepted_before, hardware
 from ai_dev_tools.benchmark.records.sessions import read_sessions
@@ -119,7 +119,7 @@ def described(found: Session) -> str:
     gpus = [str(gpu.get("name")) for gpu in found.get("gpus") or []]
     parts = [
         str(found.get("cpu") or "unknown processor"),
-        f"{found['cores']} cores" if found.get("cores") else "",
+        plural(found["cores"], "core") if found.get("cores") else "",
         f"{memory / 2**30:.1f} GiB" if memory else "",
         listing(gpus) if gpus else "no GPU",
         str(found.get("distribution") or found.get("os") or ""),

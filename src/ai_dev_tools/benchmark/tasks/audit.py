@@ -7,6 +7,7 @@ import inspect
 import sys
 from pathlib import Path
 
+from ai_dev_tools.benchmark._util.text import plural
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.tasks.corpora import Corpus, CorpusUnavailable, find_corpus, load_corpora
@@ -72,7 +73,7 @@ def _audited(folder: Path, corpora: Path, known: dict[str, Corpus]) -> list[str]
         print(f"{task.id}: not audited, {error}", file=sys.stderr)
         return None
     lines = audit_task(folder, corpora)
-    print(f"{task.id}: {len(task.cases)} cases, {len(lines)} differences")
+    print(f"{task.id}: {plural(len(task.cases), 'case')}, {plural(len(lines), 'difference')}")
     for line in lines:
         print(f"  {line}")
     return lines

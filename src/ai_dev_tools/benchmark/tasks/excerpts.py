@@ -10,6 +10,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ai_dev_tools.benchmark._util.lines import numbered_lines
+from ai_dev_tools.benchmark._util.text import plural
 from ai_dev_tools.benchmark.errors import ConfigurationError
 
 
@@ -51,7 +52,7 @@ class Excerpt(BaseModel):
         if self.start_line is not None and self.end_line is not None:
             if self.end_line > len(lines):
                 raise ConfigurationError(
-                    f"{self.file}: the excerpt ends at line {self.end_line}, but the file has {len(lines)} lines"
+                    f"{self.file}: the excerpt ends at line {self.end_line}, but the file has {plural(len(lines), 'line')}"
                 )
             return "\n".join(lines[self.start_line - 1 : self.end_line]) + "\n"
         return "\n\n\n".join(self._statements(text, lines)) + "\n"

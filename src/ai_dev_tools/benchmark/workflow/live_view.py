@@ -28,6 +28,7 @@ from rich.text import Text
 
 from ai_dev_tools.benchmark._util.clock import busy_seconds, duration
 from ai_dev_tools.benchmark._util.lines import visible_line
+from ai_dev_tools.benchmark._util.text import plural
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, error_lines, file_error
 from ai_dev_tools.benchmark.planning.estimate import measured_blocks, scaled, seconds_per_request
 from ai_dev_tools.benchmark.records.paths import safe_model
@@ -267,7 +268,7 @@ def _errors(view: RunView) -> list[Text]:
     classes = Counter(s.error.class_ if s.error else s.status for s in view.samples.values() if s.status != "completed")
     lines = [Text(f"{visible_line(name)}: {count}", style="red") for name, count in sorted(classes.items())]
     if view.unreadable:
-        lines.append(Text(f"{view.unreadable} files cannot be read as samples", style="yellow"))
+        lines.append(Text(f"{plural(view.unreadable, 'file')} cannot be read as samples", style="yellow"))
     return [Text(""), Text("errors", style="bold"), *lines] if lines else []
 
 

@@ -73,7 +73,9 @@ def validate(merged: Merged, overrides: Mapping[str, JsonValue], root: Path) -> 
     profile = experiment.profile(config.profile)
     checks = [
         PreflightCheck(
-            "config", "ok", f"profile {profile.name}, {profile.samples} samples, {', '.join(experiment.approaches)}"
+            "config",
+            "ok",
+            f"profile {profile.name}, {plural(profile.samples, 'sample')}, {', '.join(experiment.approaches)}",
         ),
         *(PreflightCheck("config", "warning", line) for line in config.replaced),
         *(PreflightCheck("config", "ok", line) for line in experiment.notes),
@@ -327,9 +329,8 @@ def _machine(min_ram_gb: float, min_cores: int, profile: str) -> Iterator[Prefli
 
     ram_gb, cores = psutil.virtual_memory().total / 2**30, os.cpu_count() or 1
     enough = ram_gb >= 0.9 * min_ram_gb and cores >= min_cores
-    found = (
-        f"{ram_gb:.0f} GB of memory and {cores} cores; profile {profile} is meant for {min_ram_gb:g} GB and {min_cores}"
-    )
+    meant = f"profile {profile} is meant for {min_ram_gb:g} GB and {min_cores}"
+    found = f"{ram_gb:.0f} GB of memory and {plural(cores, 'core')}; {meant}"
     yield PreflightCheck(
         "machine",
         "ok" if enough else "warning",

@@ -211,7 +211,7 @@ CHANGE_COLUMNS = (
     Column("value", "Ratio or difference", "number", 3, "after over before; for quality the difference"),
     LOW,
     HIGH,
-    Column("change_percent", "Less %", "number", 1, "100 (1 − ratio); positive is cheaper"),
+    Column("change_percent", "Less, %", "number", 1, "100 (1 − ratio); positive is cheaper"),
     PAIRS,
     CLUSTERS,
     NOTE,

@@ -40,7 +40,7 @@ EFFECT_COLUMNS = (
     Column("value", "Ratio or difference", "number", 3, "ratio to the reference; for quality the difference"),
     LOW,
     HIGH,
-    Column("change_percent", "Saved %", "number", 1, "100 (1 − ratio); positive is cheaper"),
+    Column("change_percent", "Saved, %", "number", 1, "100 (1 − ratio); positive is cheaper"),
     PAIRS,
     CLUSTERS,
     NOTE,

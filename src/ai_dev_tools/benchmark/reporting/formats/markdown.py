@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ai_dev_tools.benchmark._util.json_values import JsonFields
-from ai_dev_tools.benchmark._util.text import is_missing, number, visible
+from ai_dev_tools.benchmark._util.text import is_missing, number, plural, visible
 from ai_dev_tools.benchmark.reporting import document
 from ai_dev_tools.benchmark.reporting.data import is_claimed
 from ai_dev_tools.benchmark.reporting.formats.brief import brief
@@ -90,7 +90,7 @@ def known_comparisons(content: JsonFields) -> Iterator[tuple[str, JsonFields]]:
 
 
 def known(value: object) -> str:
-    """One of the known percentages with its sign."""
+    """One of the known percentages, written as the previous system did, for scripts that look for it."""
     return "not available" if is_missing(value) else f"{number(value, 1)}%"
 
 
@@ -152,5 +152,6 @@ def _table(table: document.Table) -> str:
         + " |"
         for row in table.rows[:MOST_ROWS]
     ]
-    rest = f"\n\n{len(table.rows) - MOST_ROWS} more rows are in the CSV tables." if len(table.rows) > MOST_ROWS else ""
+    more = len(table.rows) - MOST_ROWS
+    rest = f"\n\n{plural(more, 'more row is', 'more rows are')} in the CSV tables." if more > 0 else ""
     return f"{head}\n\n{names}\n{rule}\n" + "\n".join(rows) + rest

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping
 
 import pandas as pd
 
-from ai_dev_tools.benchmark._util.text import is_missing, listing, number, ratio_axis, signed
+from ai_dev_tools.benchmark._util.text import is_missing, listing, number, plural, ratio_axis, signed
 from ai_dev_tools.benchmark.analysis.rows import Row
 from ai_dev_tools.benchmark.analysis.samples_table import ALL
 from ai_dev_tools.benchmark.plugins import is_agent
@@ -35,7 +35,7 @@ COMPARISON_COLUMNS = (
     ),
     LOW,
     HIGH,
-    Column("change_percent", "Saved %", "number", 1, "100 (1 − ratio); positive is cheaper"),
+    Column("change_percent", "Saved, %", "number", 1, "100 (1 − ratio); positive is cheaper"),
     Column("bill_ratio", "Bill ratio", "number", 3, "total of this approach over total of the reference"),
     PAIRS,
     CLUSTERS,
@@ -151,7 +151,7 @@ def _settled(table: pd.DataFrame, margin: float, panels: Mapping[str, str]) -> s
     for side, inside in sides.items():
         counts = [f"{name} {int((inside & (tasks['panel'] == panel)).sum())}" for name, panel in panels.items()]
         parts.append(f"entirely {side}: {', '.join(counts)}")
-    return f"Of {number(every)} rows of single tasks, {'; '.join(parts)}. "
+    return f"Of {plural(every, 'row')} of single tasks, {'; '.join(parts)}. "
 
 
 def _in_words(row: Row) -> str:

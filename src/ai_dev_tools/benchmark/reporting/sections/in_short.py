@@ -144,7 +144,8 @@ def _asked(data: RunData) -> str:
     if not len(samples):
         return "Nothing was measured yet."
     if not (samples["status"] == "completed").any():
-        return f"Nothing was measured: none of {plural(len(samples), 'request')} was completed."
+        none = "the only request was not" if len(samples) == 1 else f"none of {plural(len(samples), 'request')} was"
+        return f"Nothing was measured: {none} completed."
     questions = len(samples[["task", "case"]].drop_duplicates())
     on = f"{plural(questions, 'question')} from {plural(samples['task'].nunique(), 'task')}"
     models = listing(data.models, MOST_NAMED)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 from ai_dev_tools.benchmark._util.text import is_missing, listing, number
 from ai_dev_tools.benchmark.analysis.plan_in_force import floor_of
@@ -36,7 +37,18 @@ ORDER = (
     "larger_model",
     "unused",
     "undo",
+    "numbers",
+    "window",
+    "one_version",
+    "failures",
+    "cache",
+    "loaded",
+    "queue",
+    "one_at_a_time",
+    "clock",
     "measure_again",
+    "checks",
+    "tools_again",
     "ask_again",
     "pairs",
     "more_samples",
@@ -48,6 +60,8 @@ ORDER = (
 Step = tuple[str, str]
 """Advice, and the command that follows it; empty if no single command does."""
 Claim = tuple[Row, Sequence[Meaning]]
+Follow = Callable[[RunData, Sequence[Claim]], Step]
+"""What a kind of step says of a run and the claims that need it."""
 
 
 def next_step(data: RunData, claims: Sequence[Claim]) -> Step:
@@ -98,10 +112,15 @@ def small_models(data: RunData) -> list[str]:
 
 
 def command(data: RunData, target: str = "", **changes: object) -> str:
-    """The Snakemake call of this run with other settings; nothing, where nothing was given, is said too (`tools=`)."""
+    """The Snakemake call of this run with other settings."""
+    return _call(data, changes, target)
+
+
+def _call(data: RunData, changes: Mapping[str, object], target: str = "", flags: Sequence[str] = ()) -> str:
+    """Nothing, where nothing was given, is said too (`tools=`)."""
     settings = {"profile": data.profile, **data.given, **changes}
     pairs = [f"{key}={spell(value)}" for key, value in settings.items() if value is not LEFT_OUT]
-    return shlex.join(["snakemake", *([target] if target else []), "--cores", "all", "--config", *pairs])
+    return shlex.join(["snakemake", *([target] if target else []), "--cores", "all", *flags, "--config", *pairs])
 
 
 def _finish(data: RunData, _: Sequence[Claim]) -> Step:
@@ -133,7 +152,7 @@ def _larger(data: RunData, _: Sequence[Claim]) -> Step:
     if all(data.given.get(name) == value for name, value in change.items()):
         change = {}
     advice = f"Run a larger model: {listing(data.models, 3)} cannot answer these questions well enough to judge a tool."
-    return advice, command(data, "", **{**dict.fromkeys(OF_THESE_MODELS, LEFT_OUT), **change}) if change else ""
+    return advice, _call(data, {**dict.fromkeys(OF_THESE_MODELS, LEFT_OUT), **change}) if change else ""
 
 
 def _unused(data: RunData, _: Sequence[Claim]) -> Step:
@@ -151,23 +170,46 @@ def _undo(data: RunData, _: Sequence[Claim]) -> Step:
     )
 
 
-def _measure_again(data: RunData, claims: Sequence[Claim]) -> Step:
-    return f"Measure again, on a machine that is otherwise idle. {NEW_NAME}", _under_a_new_name(data, claims)
+def _anew(advice: str) -> Follow:
+    """A step that asks everything again."""
+
+    def follow(data: RunData, claims: Sequence[Claim]) -> Step:
+        return f"{advice} {NEW_NAME}", _under_a_new_name(data, claims)
+
+    return follow
 
 
-def _ask_again(data: RunData, claims: Sequence[Claim]) -> Step:
-    return f"Ask everything again under this plan. {NEW_NAME}", _under_a_new_name(data, claims)
+def _window(data: RunData, claims: Sequence[Claim]) -> Step:
+    known, used = data.given.get("options"), data.samples["num_ctx"].max()
+    larger = {"num_ctx": 2 * int(used)} if used > 0 else {}
+    options = {**(known if isinstance(known, Mapping) else {}), **larger}
+    advice = f"Ask again with a context window that the prompts fit into (options.num_ctx). {NEW_NAME}"
+    return advice, _under_a_new_name(data, claims, changes={"options": options} if options else {})
 
 
-def _under_a_new_name(data: RunData, claims: Sequence[Claim]) -> str:
+def _one_at_a_time(data: RunData, claims: Sequence[Claim]) -> Step:
+    advice = f"Measure again, with one request at a time (max_concurrent). {NEW_NAME}"
+    return advice, _under_a_new_name(data, claims, profile={"max_concurrent": 1})
+
+
+def _tools_again(data: RunData, _: Sequence[Claim]) -> Step:
+    advice = "Run the tools again, on a machine that is otherwise idle: if they say the same, no model is asked."
+    return advice, _call(data, {}, flags=("--forcerun", "collect_contexts"))
+
+
+def _under_a_new_name(
+    data: RunData,
+    claims: Sequence[Claim],
+    *,
+    profile: Mapping[str, object] = MappingProxyType({}),
+    changes: Mapping[str, object] = MappingProxyType({}),
+) -> str:
     """A separate run: what was answered is never asked again under the old name."""
     name = f"{data.profile}-again"
     known = data.given.get("profiles")
-    profiles = {**(known if isinstance(known, Mapping) else {}), name: {"extends": data.profile}}
-    changes: dict[str, object] = {"profile": name, "profiles": profiles}
-    if most := _samples_that_decide(data, claims):
-        changes["samples"] = most
-    return command(data, "", **changes)
+    profiles = {**(known if isinstance(known, Mapping) else {}), name: {"extends": data.profile, **profile}}
+    most = _samples_that_decide(data, claims)
+    return _call(data, {"profile": name, "profiles": profiles, **({"samples": most} if most else {}), **changes})
 
 
 def _pairs(data: RunData, _: Sequence[Claim]) -> Step:
@@ -200,6 +242,14 @@ def _by_task(data: RunData, _: Sequence[Claim]) -> Step:
     return "Use it where it saves: the rows by task say where.", ""
 
 
+def _numbers(data: RunData, _: Sequence[Claim]) -> Step:
+    return (
+        "Look at the flagged samples in the sample browser: where a server does not report its tokens or times, or reports "
+        "impossible ones, nothing can be said of them. Ask another server, or a newer version of it.",
+        "",
+    )
+
+
 def _look(data: RunData, _: Sequence[Claim]) -> Step:
     return "See what the reason on the card means, and what helps: docs/statistics.md.", ""
 
@@ -212,8 +262,21 @@ _STEPS = {
     "larger_model": _larger,
     "unused": _unused,
     "undo": _undo,
-    "measure_again": _measure_again,
-    "ask_again": _ask_again,
+    "numbers": _numbers,
+    "window": _window,
+    "one_version": _anew("Ask everything again, with the same model, server, program and options throughout."),
+    "failures": _anew("Find out under Errors what failed at first, and measure again."),
+    "cache": _anew("Measure again, on a server that keeps nothing of earlier prompts in its cache."),
+    "loaded": _anew(
+        "Measure again, on a server that has enough memory to keep the model loaded, and serves nobody else."
+    ),
+    "queue": _anew("Measure again, on a server that serves nobody else."),
+    "one_at_a_time": _one_at_a_time,
+    "clock": _anew("See that the machine's clock is right and stays so, and measure again."),
+    "measure_again": _anew("Measure again, on a machine that is otherwise idle."),
+    "checks": _anew("See under Validity checks what was flagged, and measure again without it."),
+    "tools_again": _tools_again,
+    "ask_again": _anew("Ask everything again under this plan."),
     "pairs": _pairs,
     "more_samples": _more,
     "read_answers": _read,

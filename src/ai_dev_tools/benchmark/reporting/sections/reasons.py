@@ -43,8 +43,8 @@ MEANINGS: Mapping[str, tuple[str, str]] = {
         "read_answers",
     ),
     "lost": ("{percent} % of the pairs were lost to failed requests", "finish"),
-    "flagged": ("the check {check} flagged {percent} % of the pairs", "measure_again"),
-    "flagged_apart": ("a disturbance affected one arm more than the other", "measure_again"),
+    "flagged": ("the check {check} flagged {percent} % of the pairs", "checks"),
+    "flagged_apart": ("a disturbance affected one arm more than the other", "checks"),
     "asked_first": ("one arm was always asked first", "ask_again"),
     "flagged_decide": ("the result depends on measurements that a check flagged", "ask_again"),
     "unforeseen": ("some samples were seen before the plan was declared", "undo"),
@@ -63,13 +63,43 @@ MEANINGS: Mapping[str, tuple[str, str]] = {
     "interval": ("the measurement is too uncertain to rule out chance", "more_samples"),
     "p_value": ("the evidence is too weak for this many claims and looks", "more_samples"),
     "bill_uncertain": ("a few expensive questions could reverse the total", "more_samples"),
-    "unmeasured": ("it was not measured", "measure_again"),
+    "unmeasured": ("it was not measured", "numbers"),
 }
 """What a reason means, and the kind of step that helps; what matters more stands first."""
+OF_ONE: Mapping[str, tuple[str, str]] = {
+    "unused": ("episodes", "the agent did not use the tool in its only episode"),
+    "unproven": ("clusters", "one project is too few to show that the answers are not worse"),
+    "unproven_family": ("clusters", "one project is too few to show that the answers are not worse"),
+    "few_clusters": ("clusters", "one project is too few to generalise"),
+}
+"""The same where this value is 1."""
 _APART = ("the two arms were measured at different times in {percent} % of the pairs", "pairs")
 FLAGGED_BY: Mapping[str, tuple[str, str]] = {
+    "prompt_truncated": ("the server read only a part of the prompt in {percent} % of the pairs", "window"),
+    "token_counts_missing": (
+        "the server did not say how many tokens it counted in {percent} % of the pairs",
+        "numbers",
+    ),
+    "implausible_value": ("the server reported impossible numbers in {percent} % of the pairs", "numbers"),
+    "cache_hit": ("the server had part of the prompt in its cache in {percent} % of the pairs", "cache"),
+    "model_loaded": ("the model was loaded during {percent} % of the pairs", "loaded"),
+    "offload_changed": ("another share of the model was on the accelerator in {percent} % of the pairs", "loaded"),
+    "queued": ("requests waited behind others at the server in {percent} % of the pairs", "queue"),
+    "others_in_flight": (
+        "one arm had more requests in flight than the other in {percent} % of the pairs",
+        "one_at_a_time",
+    ),
+    "retried": ("requests failed before they were answered in {percent} % of the pairs", "failures"),
     "cpu_contention": ("other programs kept the processor busy during {percent} % of the pairs", "measure_again"),
-    "cache_hit": ("the server had part of the prompt in its cache in {percent} % of the pairs", "measure_again"),
+    "tool_contention": (
+        "other programs kept the processor busy while the tool ran, in {percent} % of the pairs",
+        "tools_again",
+    ),
+    "clock_backwards": ("a clock was wrong during {percent} % of the pairs", "clock"),
+    "model_digest_changed": ("the model was another one in {percent} % of the pairs", "one_version"),
+    "server_version_changed": ("the server had another version in {percent} % of the pairs", "one_version"),
+    "protocol_mixed": ("another version of this program asked {percent} % of the pairs", "one_version"),
+    "options_changed": ("other options held in {percent} % of the pairs", "one_version"),
     "other_session": _APART,
     "not_adjacent": _APART,
 }
@@ -100,6 +130,8 @@ def _meaning(reason: Reason, words: Mapping[str, str]) -> Meaning:
     if known is None:
         return Meaning(reason.text, "look", reason.code)
     plain, step = known
+    count, of_one = OF_ONE.get(reason.code, ("", ""))
+    plain = of_one if reason.values.get(count) == "1" else plain
     try:
         return Meaning(plain.format_map({**reason.values, **words}), step, reason.code)
     except KeyError:  # another version said other values

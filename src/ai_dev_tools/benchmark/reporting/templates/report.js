@@ -228,7 +228,7 @@
     const paint = () => {
       const pages = Math.max(1, Math.ceil(state.shown.length / PAGE));
       state.page = Math.min(Math.max(0, state.page), pages - 1);
-      count.textContent = state.shown.length + " of " + rows.length + " samples";
+      count.textContent = state.shown.length + " of " + rows.length + (rows.length === 1 ? " sample" : " samples");
       where.textContent = "page " + (state.page + 1) + " of " + pages;
       back.disabled = state.page === 0;
       next.disabled = state.page === pages - 1;
