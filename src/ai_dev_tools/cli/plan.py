@@ -60,7 +60,7 @@ class _Outlook:
 
     Attributes:
         declared: whether its plan is in the ledger; `looks` counts the plans, with this one.
-        earlier: how it compares with each earlier plan of the profile.
+        earlier: how it compares with each earlier plan of the profile that bears on it.
         changed_models: models that are no longer those of existing results.
     """
 
@@ -122,7 +122,7 @@ class _Outlook:
 
 def _look_ahead(experiment: Experiment, root: Path, effect: float | None) -> _Outlook:
     from ai_dev_tools.benchmark.analysis.continuity import compared_with
-    from ai_dev_tools.benchmark.analysis.plan_in_force import looks_of
+    from ai_dev_tools.benchmark.analysis.plan_in_force import bears_on, looks_of
     from ai_dev_tools.benchmark.planning.disclosure import destinations
     from ai_dev_tools.benchmark.planning.estimate import estimate
     from ai_dev_tools.benchmark.planning.history import read_history
@@ -146,7 +146,7 @@ def _look_ahead(experiment: Experiment, root: Path, effect: float | None) -> _Ou
         looks=len(ledger) + (not declared),
         history=history,
         estimate=guess,
-        earlier=[compared_with(known, plan) for known in before],
+        earlier=[compared_with(known, plan) for known in before if bears_on(known, plan)],
         changed_models=[found for _, found in changed_models(experiment, profile, root)],
         sizing=size_up(experiment, history, effect, max(looks_of(plan, before).values(), default=1), costs),
         costs=costs,

@@ -355,3 +355,20 @@ def test_plan_says_whether_earlier_samples_will_count(project: Path, capsys: pyt
     (earlier,) = json.loads(capsys.readouterr().out)["earlier"]
     assert earlier.startswith("does not continue plan")
     assert earlier.endswith("3 samples per task and arm instead of 7")
+
+
+def test_plan_says_nothing_of_earlier_plans_that_do_not_bear_on_it(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They asked other models, so their samples and looks are not those of this plan."""
+    from ai_dev_tools.benchmark.records.plan import declare_plan
+    from ai_dev_tools.cli.command_request import CommandRequest, open_request
+
+    plan = open_request(CommandRequest(project, {"profile": "light", "samples": 7}))[0].plan("light")
+    declare_plan(project / "results" / "light" / "plans.jsonl", plan.model_copy(update={"models": ("other:1b",)}))
+    assert main(["plan", "--profile", "light", "--samples", "12"]) == 0
+    said = capsys.readouterr().out
+    assert "plan 2 of this profile" in said
+    assert "This plan does not continue" not in said and "This plan continues" not in said
+    assert main(["plan", "--profile", "light", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["earlier"] == []

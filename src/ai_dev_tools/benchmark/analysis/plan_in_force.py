@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from ai_dev_tools.benchmark.analysis.continuity import share_requests
 from ai_dev_tools.benchmark.analysis.money import is_priced
 from ai_dev_tools.benchmark.analysis.pairing import FLOOR
 from ai_dev_tools.benchmark.plugins import AGENT_FLOOR, FINDINGS_CONTROLS, is_agent, reference_for
@@ -93,6 +94,12 @@ def makes(plan: DeclaredPlan, claim: Claim, model: str) -> bool:
     """Whether a plan made this claim of this model, whatever its margin and reference."""
     same = any((c.outcome, c.approach) == (claim.outcome, claim.approach) for c in plan.claims)
     return same and model in plan.models
+
+
+def bears_on(earlier: DeclaredPlan, plan: Plan) -> bool:
+    """Whether an earlier plan matters for one: it asks something of the same, or makes a claim that then is looked at again."""
+    again = any(makes(earlier, claim, model) for claim in plan.claims for model in plan.models)
+    return again or share_requests(earlier, plan)
 
 
 def _assumed(samples: pd.DataFrame, profile: str, reference: str) -> DeclaredPlan:

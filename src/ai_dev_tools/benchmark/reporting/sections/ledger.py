@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ai_dev_tools.benchmark.analysis.continuity import additions, departures
+from ai_dev_tools.benchmark.analysis.plan_in_force import looks_of
+from ai_dev_tools.benchmark.records.plan import DeclaredPlan
 from ai_dev_tools.benchmark.reporting.data import RunData
 from ai_dev_tools.benchmark.reporting.document import Column, Table
 
@@ -11,7 +15,9 @@ COLUMNS = (
     Column("plan", "Hash"),
     Column("declared", "Declared"),
     Column("samples", "Samples per task and arm", "number"),
-    Column("level", "Level", "number", 5, "alpha / 2^k for a claim that every plan so far has made"),
+    Column(
+        "level", "Level", "number", 5, "alpha / 2^k, for the claim that most of the plans so far have made: k of them"
+    ),
     Column("added", "Adds to the previous plan"),
     Column("changed", "Leaves out or changes"),
 )
@@ -29,10 +35,17 @@ def ledger_table(data: RunData) -> Table:
             "plan": plan.plan,
             "declared": plan.declared_at,
             "samples": plan.samples,
-            "level": plan.alpha / 2**number,
+            "level": plan.alpha / 2 ** _looks(data.plans[:number]),
             "added": "; ".join(additions(before, plan)) if before else "",
             "changed": "; ".join(departures(before, plan)) if before else "",
         }
         for number, (plan, before) in enumerate(zip(data.plans, [None, *data.plans], strict=False), start=1)
     ]
     return Table("plans", "Plans", CAPTION, COLUMNS, rows, "No plan was declared: everything is exploratory.")
+
+
+def _looks(plans: Sequence[DeclaredPlan]) -> int:
+    """How often a claim of the last of these plans was made, at most; plans that differ in prices alone count once."""
+    plan = plans[-1]
+    earlier = [other for other in {each.plan: each for each in plans}.values() if other.plan != plan.plan]
+    return max(looks_of(plan, earlier).values(), default=1)
