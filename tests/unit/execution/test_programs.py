@@ -108,7 +108,7 @@ def test_an_agent_that_also_asks_for_another_model_is_said_once(bench: Bench) ->
 
 def test_a_server_that_wants_a_long_wait_ends_the_block_instead_of_refusing_every_episode(bench: Bench) -> None:
     bench.fake.bend = answering(503, "server busy, try again in 2 hours")
-    with pytest.raises(OverloadedError, match=r"no more requests for 2\.0 h; .* 1 samples and those that it refused"):
+    with pytest.raises(OverloadedError, match=r"no more requests for 2\.0 h; .* 1 sample and those that it refused"):
         run(bench, "try_chat")
     assert len(bench.asked) == 1
     bench.fake.bend = lambda number, reply: reply

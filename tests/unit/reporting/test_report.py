@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.reporting import console_summary
 from ai_dev_tools.benchmark.reporting import figures as plots
 from ai_dev_tools.benchmark.reporting.build import SCHEMA_VERSION
-from ai_dev_tools.benchmark.reporting.document import Report, Table
+from ai_dev_tools.benchmark.reporting.document import Column, Report, Section, Table
 from ai_dev_tools.benchmark.reporting.formats import badge, console, html, junit, markdown, structured
 from ai_dev_tools.benchmark.reporting.render import render_report
 from support.report_runs import Run, everything
@@ -122,9 +123,10 @@ def test_every_printed_number_is_the_tables_number_to_the_last_digit(run: Run, r
             compared += printed != "–"
         if row not in table.main:
             continue  # only in the page and the CSV file
-        line = " | ".join(markdown.escape(c.show(row)) if not c.numeric else c.show(row) for c in table.columns)
+        shown = replace(table, rows=table.main).shown
+        line = " | ".join(markdown.escape(c.show(row)) if not c.numeric else c.show(row) for c in shown)
         assert f"| {line} |" in text
-        assert re.search(r"\s+".join(re.escape(c.show(row)) for c in table.columns), page)
+        assert re.search(r"\s+".join(re.escape(c.show(row)) for c in shown), page)
     assert compared > 100
 
 
@@ -148,13 +150,34 @@ def test_tables_in_the_page_print_the_same_cells_as_every_other_format(report: R
     section = report.section("metrics")
     page = html.section_html(section, {})
     shown = [
-        (c, row) for table in section.blocks if isinstance(table, Table) for row in table.rows for c in table.columns
+        (c, row) for table in section.blocks if isinstance(table, Table) for row in table.rows for c in table.shown
     ]
     cells = re.findall(r"<td[^>]*>([^<]*)</td>", page)
     assert cells == [column.show(row) for column, row in shown]
     exact = [value for value in re.findall(r'data-v="([^"]*)"', page) if value]
     known = [column.value(row) for column, row in shown if column.numeric and column.value(row) is not None]
     assert [float(value) for value in exact] == [float(value) for value in known]
+
+
+def test_columns_without_a_value_and_tables_that_know_nothing_are_left_out_for_people(report: Report) -> None:
+    columns = (
+        Column("task", "Task"),
+        Column("mean", "Mean", "number"),
+        Column("p99", "p99", "number"),
+        Column("note", "Note"),
+    )
+    row = {"task": "bugs", "mean": 1.0, "p99": None, "note": ""}
+    some = Table("some", "Some", "What it says.", columns, [row, row | {"p99": float("nan")}])
+    none = Table("none", "None", "What it would say.", columns, [row | {"mean": None}])
+    section = Section("all", "All", (some, none))
+    small = replace(report, sections=(section,))
+    text = console.render(small, structured.render(small, SCHEMA_VERSION))
+    for said in (markdown.render(small), html.section_html(section, {}), text):
+        assert "Mean" in said
+        assert "Nothing is known of 1 row." in said
+        assert "p99" not in said
+        assert "Note" not in said.replace("Note.", "")
+    assert structured.render(small, SCHEMA_VERSION)["tables"]["none"]["rows"], "files for machines have every row"
 
 
 def test_csv_and_json_hold_the_same_numbers_as_the_tables(report: Report) -> None:

@@ -114,7 +114,7 @@ def test_errors_are_counted_by_class_and_damaged_files_noticed(run: Run) -> None
     (run.folder / "samples" / "llama3.2-1b" / "repo_analysis" / "tools" / "3.json").write_text('{"status": ')
     text = printed(run.folder)
     assert "overloaded: 3" in text
-    assert "1 files cannot be read as samples" in text
+    assert "1 file cannot be read as samples" in text
 
 
 def test_a_run_without_a_plan_still_shows_what_is_there(run: Run) -> None:

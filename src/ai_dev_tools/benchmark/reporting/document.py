@@ -78,6 +78,20 @@ class Table:
     empty: str = "Nothing to show."
 
     @property
+    def shown(self) -> Sequence[Column]:
+        """The columns that people see: one without a single value tells them nothing."""
+        return [column for column in self.columns if any(column.value(row) not in (None, "") for row in self.rows)]
+
+    @property
+    def nothing(self) -> str:
+        """One line in place of rows that say nothing; "" where they say something."""
+        if not self.rows:
+            return self.empty
+        numeric = [column for column in self.columns if column.numeric]
+        blank = numeric and not any(column.numeric for column in self.shown)
+        return f"Nothing is known of {text.plural(len(self.rows), 'row')}." if blank else ""
+
+    @property
     def main(self) -> Sequence[Row]:
         """The rows that a short report has."""
         return [row for row in self.rows if row.get(RANK) not in (DETAIL, QUIET)]

@@ -43,11 +43,11 @@ def _shortened(section: Section, without: Collection[str]) -> Iterator[Block]:
 
 def _main_rows(table: Table, folded: bool) -> Iterator[Block]:
     rows = table.main[:MOST_ROWS]
-    if not table.rows and not folded:
+    if table.nothing and not folded:
         yield table
-    if rows:
+    if rows and not table.nothing:
         yield replace(table, rows=rows)
-    if rows and len(rows) < len(table.rows):
+    if rows and not table.nothing and len(rows) < len(table.rows):
         yield Prose((f"{plural(len(table.rows) - len(rows), 'more row')}: {_file(table)}.",))
 
 

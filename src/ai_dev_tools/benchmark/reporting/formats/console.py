@@ -184,17 +184,17 @@ def _lines(*texts: str) -> str:
 def _table(table: document.Table) -> str:
     """A table as wide as it needs to be: a file scrolls, and nothing is cut."""
     title = visible(table.title, keep_lines=False)
-    if not table.rows:
-        return f"{title}: {visible(table.empty, keep_lines=False)}\n"
+    if table.nothing:
+        return f"{title}: {visible(table.nothing, keep_lines=False)}\n"
     rich = RichTable(box=None, pad_edge=False, show_edge=False)
-    for column in table.columns:
+    for column in table.shown:
         rich.add_column(
             Text(visible(column.label, keep_lines=False)), justify="right" if column.numeric else "left", no_wrap=True
         )
-    shown = [[column.show(row) for column in table.columns] for row in table.rows]
+    shown = [[column.show(row) for column in table.shown] for row in table.rows]
     for cells in shown:
         rich.add_row(*(Text(cell) for cell in cells))
     width = sum(
-        max(len(column.label), *(2 * len(cells[n]) for cells in shown)) + 2 for n, column in enumerate(table.columns)
+        max(len(column.label), *(2 * len(cells[n]) for cells in shown)) + 2 for n, column in enumerate(table.shown)
     )
     return f"{title}\n\n{as_text(rich, width=max(WIDTH, width))}"

@@ -142,13 +142,13 @@ def _verdicts(block: document.Verdicts) -> str:
 
 def _table(table: document.Table) -> str:
     head = f"### {plain(table.title)}\n\n{plain(table.caption)}"
-    if not table.rows:
-        return f"### {plain(table.title)}\n\n{plain(table.empty)}"
-    names = "| " + " | ".join(plain(column.label) for column in table.columns) + " |"
-    rule = "|" + "|".join(" ---: " if column.numeric else " --- " for column in table.columns) + "|"
+    if table.nothing:
+        return f"### {plain(table.title)}\n\n{plain(table.nothing)}"
+    names = "| " + " | ".join(plain(column.label) for column in table.shown) + " |"
+    rule = "|" + "|".join(" ---: " if column.numeric else " --- " for column in table.shown) + "|"
     rows = [
         "| "
-        + " | ".join(escape(column.show(row)) if not column.numeric else column.show(row) for column in table.columns)
+        + " | ".join(escape(column.show(row)) if not column.numeric else column.show(row) for column in table.shown)
         + " |"
         for row in table.rows[:MOST_ROWS]
     ]

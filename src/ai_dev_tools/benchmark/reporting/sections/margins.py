@@ -26,8 +26,17 @@ CAPTION = (
 def margins_table(data: RunData) -> Iterator[Table]:
     """One row per claim, model and margin; nothing in runs from before this was computed."""
     if len(data.sensitivity):
+        found = records(data.sensitivity)
+        words: dict[tuple[object, object], set[object]] = {}
+        for row in found:
+            words.setdefault((row["claim"], row["models"]), set()).add(row["verdict"])
         rows = [
-            ranked({**row, "setting": SETTINGS.get(row["setting"], row["setting"])}, main=False)
-            for row in records(data.sensitivity)
+            ranked(
+                {**row, "setting": SETTINGS.get(row["setting"], row["setting"])},
+                main=False,
+                quiet=len(words[row["claim"], row["models"]]) == 1,
+            )
+            for row in found
         ]
-        yield Table("other-margins", "Verdicts at other margins", CAPTION, COLUMNS, rows)
+        same = "" if any(len(each) > 1 for each in words.values()) else "Here no word does. "
+        yield Table("other-margins", "Verdicts at other margins", f"{CAPTION} {same}".strip(), COLUMNS, rows)

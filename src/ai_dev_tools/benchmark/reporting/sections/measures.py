@@ -331,7 +331,7 @@ def _latency(data: RunData) -> Table:
                     rows.append({"model": model, "approach": approach, "latency": label, **cells})
     caption = (
         "What most requests stay below, over all tasks: if the tail is long compared with the median, a waiting user "
-        "notices. A percentile for which there are too few samples is left empty; requests that timed out are treated as longer."
+        "notices. A percentile for which there are too few samples is left out; requests that timed out are treated as longer."
     )
     return Table("latency", "Latency percentiles", caption, LATENCY_COLUMNS, rows, "No completed request.")
 
