@@ -18,6 +18,9 @@ OTHERS := $(filter-out $(TARGETS) $(READY),$(MAKECMDGOALS))
 OF_MAKE := $(addsuffix =%,PYTHON VENV BIN READY CORES WORKERS)
 SETTINGS = $(filter-out $(OF_MAKE),$(MAKEOVERRIDES))
 
+# A run and the tests start Python hundreds of times; without compiled files, each start would compile the package again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: $(TARGETS)
 
 ifneq ($(OTHERS),)

@@ -20,10 +20,11 @@ from support.registries import registered_for_a_while
 ROOT = Path(__file__).parents[1]
 pytest_plugins = ["support.third_party_agents"]
 LONGEST_FIRST = (
-    *("workflow", "endpoints", "conformance", "docs"),
-    *(f"unit/{room}" for room in ("execution", "tasks", "comparison", "archive", "reporting", "analysis", "cli")),
+    *("workflow", "endpoints", "conformance"),
+    *(f"unit/{room}" for room in ("execution", "prompts", "agents", "endpoints", "tasks")),
+    *(f"unit/{room}" for room in ("comparison", "archive", "reporting", "analysis", "records")),
 )
-"""Folders whose files are given out first."""
+"""Folders whose files are given out first: those that start programs, those that wait, those that compute; then short ones."""
 
 # The same examples for everybody, so that a commit is either good or not; new ones are looked for with HYPOTHESIS_PROFILE=explore.
 # A slow machine is no reason to fail.
