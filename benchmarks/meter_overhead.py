@@ -19,8 +19,8 @@ from pathlib import Path
 
 import urllib3
 
-from ai_dev_tools.benchmark.agents.meter.forcing import Rules
-from ai_dev_tools.benchmark.agents.meter.metered import Upstream
+from ai_dev_tools.benchmark.agents.meter.episode_account import Upstream
+from ai_dev_tools.benchmark.agents.meter.request_rules import RequestRules
 from ai_dev_tools.benchmark.agents.meter.server import MeterServer
 from ai_dev_tools.benchmark.records.episode import EpisodeLimits
 
@@ -42,7 +42,9 @@ def main() -> int:
 
             url = stack.enter_context(FakeOllama(answer=lambda prompt, schema: "word " * given.tokens)).url
         options = {"temperature": 0.0, "num_ctx": 8192, "num_predict": given.tokens, "seed": 1}
-        rules = Rules(given.model, options, "Request 00000042", EpisodeLimits(turns=10**6, tokens=10**9, seconds=1e6))
+        rules = RequestRules(
+            given.model, options, "Request 00000042", EpisodeLimits(turns=10**6, tokens=10**9, seconds=1e6)
+        )
         meter = stack.enter_context(MeterServer())
         key, account = stack.enter_context(meter.episode(rules, Upstream(url, None)))
         pool = urllib3.PoolManager()

@@ -24,7 +24,7 @@ from ai_dev_tools.benchmark.config.models import Config, load_config
 from ai_dev_tools.benchmark.config.parsing import parse, read_yaml
 from ai_dev_tools.benchmark.config.resolving import resolve_profile
 from ai_dev_tools.benchmark.config.sources import load_settings, merge
-from ai_dev_tools.benchmark.prompts.program_file import ProgramSpec
+from ai_dev_tools.benchmark.prompts.agent_program_file import ProgramSpec
 from ai_dev_tools.benchmark.prompts.tool_spec import load_tool
 from ai_dev_tools.benchmark.tasks.workspaces import WorkspaceSource
 from ai_dev_tools.cli.benchmark_cli import app, join_lists

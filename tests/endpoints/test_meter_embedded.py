@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import urllib3
 
-from ai_dev_tools.benchmark.agents.meter.forcing import Rules
-from ai_dev_tools.benchmark.agents.meter.metered import Metered
+from ai_dev_tools.benchmark.agents.meter.episode_account import EpisodeAccount
+from ai_dev_tools.benchmark.agents.meter.request_rules import RequestRules
 from ai_dev_tools.benchmark.agents.meter.server import MeterServer
-from ai_dev_tools.benchmark.agents.programs import upstream_of
+from ai_dev_tools.benchmark.agents.third_party import upstream_of
 from ai_dev_tools.benchmark.endpoints import ReadyEndpoint
 from ai_dev_tools.benchmark.endpoints.dialects import dialect
 from ai_dev_tools.benchmark.records.episode import EpisodeLimits
@@ -23,10 +23,10 @@ OPTIONS = {"temperature": 0.0, "num_ctx": 2048, "num_predict": 12, "seed": 7}
 
 
 @pytest.fixture
-def episode(embedded_endpoint: ReadyEndpoint) -> Iterator[tuple[str, Metered]]:
+def episode(embedded_endpoint: ReadyEndpoint) -> Iterator[tuple[str, EpisodeAccount]]:
     endpoint = embedded_endpoint
     client = dialect(endpoint.api)(endpoint.base_url, 1, endpoint.headers)
-    rules = Rules(endpoint.model, OPTIONS, "Request 00000042", EpisodeLimits())
+    rules = RequestRules(endpoint.model, OPTIONS, "Request 00000042", EpisodeLimits())
     with MeterServer() as meter, meter.episode(rules, upstream_of(endpoint, client)) as (key, account):
         yield f"{meter.url}/e/{key}", account
 
@@ -45,7 +45,7 @@ def body(model: str, *texts: str, **more: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_tokens_are_exactly_those_of_the_servers_closing_figures(
-    embedded_endpoint: ReadyEndpoint, episode: tuple[str, Metered], stream: bool
+    embedded_endpoint: ReadyEndpoint, episode: tuple[str, EpisodeAccount], stream: bool
 ) -> None:
     url, account = episode
     asked = body(embedded_endpoint.model, "Say hello.", stream=stream)
@@ -63,7 +63,7 @@ def test_tokens_are_exactly_those_of_the_servers_closing_figures(
 
 
 def test_an_agent_that_goes_away_frees_the_server(
-    embedded_endpoint: ReadyEndpoint, episode: tuple[str, Metered]
+    embedded_endpoint: ReadyEndpoint, episode: tuple[str, EpisodeAccount]
 ) -> None:
     url, account = episode
     account.rules.options["num_predict"] = 1500  # type: ignore[index]

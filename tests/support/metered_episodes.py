@@ -12,8 +12,8 @@ from typing import Any
 
 import urllib3
 
-from ai_dev_tools.benchmark.agents.meter.forcing import Rules
-from ai_dev_tools.benchmark.agents.meter.metered import Metered, Upstream
+from ai_dev_tools.benchmark.agents.meter.episode_account import EpisodeAccount, Upstream
+from ai_dev_tools.benchmark.agents.meter.request_rules import RequestRules
 from ai_dev_tools.benchmark.agents.meter.server import MeterServer
 from ai_dev_tools.benchmark.records.episode import EpisodeLimits
 from fakes.ollama import FakeOllama
@@ -24,12 +24,12 @@ OPTIONS = {"temperature": 0.5, "num_ctx": 4096, "num_predict": 64, "seed": 7}
 POOL = urllib3.PoolManager(maxsize=32, retries=False)
 
 
-def rules(**limits: Any) -> Rules:
-    return Rules(MODEL, OPTIONS, "Request 00000042", EpisodeLimits(**limits))
+def rules(**limits: Any) -> RequestRules:
+    return RequestRules(MODEL, OPTIONS, "Request 00000042", EpisodeLimits(**limits))
 
 
 @contextmanager
-def episode(meter: MeterServer, fake: FakeOllama | FakeOpenAI, **limits: Any) -> Iterator[tuple[str, Metered]]:
+def episode(meter: MeterServer, fake: FakeOllama | FakeOpenAI, **limits: Any) -> Iterator[tuple[str, EpisodeAccount]]:
     """The address of an episode, and its account."""
     if isinstance(fake, FakeOllama):
         upstream = Upstream(ollama=fake.url, openai=None)

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from ai_dev_tools.benchmark.agents.episode import Case, Played
-from ai_dev_tools.benchmark.agents.meter.metered import Upstream
+from ai_dev_tools.benchmark.agents.episode import EpisodeCase, EpisodeResult
+from ai_dev_tools.benchmark.agents.meter.episode_account import Upstream
 from ai_dev_tools.benchmark.agents.meter.server import MeterServer
-from ai_dev_tools.benchmark.agents.programs import Behind, play_program
+from ai_dev_tools.benchmark.agents.third_party import MeteredServer, run_program
 from ai_dev_tools.benchmark.records.agent_program import AgentProgram
 from ai_dev_tools.benchmark.records.episode import EpisodeLimits, EpisodeSpec, Workspace
 from fakes import agent_program
@@ -38,15 +38,15 @@ def play(
     agent: AgentProgram,
     stop: threading.Event | None = None,
     **limits: Any,
-) -> Played:
+) -> EpisodeResult:
     texts = {"src/a.py": "def a(): ..."}
     workspace = Workspace(kind="case", label="case", digest="", texts=texts)
     spec = EpisodeSpec(limits=EpisodeLimits(**limits), workspace=workspace, program=agent)
     options = {"temperature": 0.0, "num_ctx": 4096, "num_predict": 64, "seed": 7}
-    case = Case(spec, "Request 00000042\n\nWhat is there?", SCHEMA, MODEL, options, None)
-    played = Played()
+    case = EpisodeCase(spec, "Request 00000042\n\nWhat is there?", SCHEMA, MODEL, options, None)
+    played = EpisodeResult()
     upstream = fake if isinstance(fake, Upstream) else Upstream(fake.url, None)
-    play_program(case, Behind(meter, upstream), played, stop or threading.Event())
+    run_program(case, MeteredServer(meter, upstream), played, stop or threading.Event())
     return played
 
 

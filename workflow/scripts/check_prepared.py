@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from ai_dev_tools.benchmark.agents.preparing import require_prepared
+from ai_dev_tools.benchmark.agents.workspace_preparation import require_prepared
 from ai_dev_tools.benchmark.execution.job import job
 from ai_dev_tools.benchmark.prompts.tools import load_tool
 

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from ai_dev_tools.benchmark._util.text import plural
-from ai_dev_tools.benchmark.agents.preparing import prepare_workspaces
+from ai_dev_tools.benchmark.agents.workspace_preparation import prepare_workspaces
 from ai_dev_tools.benchmark.execution.job import job
 from ai_dev_tools.benchmark.plugins import load_plugins
 from ai_dev_tools.benchmark.prompts.tools import load_tool

@@ -4,9 +4,9 @@ from ai_dev_tools.benchmark.config.agent import AgentSettings
 from ai_dev_tools.benchmark.execution.job import job
 from ai_dev_tools.benchmark.plugins import load_plugins
 from ai_dev_tools.benchmark.prompts import write_prompts
+from ai_dev_tools.benchmark.prompts.agent_program_file import given_program
 from ai_dev_tools.benchmark.prompts.approaches import find_approach
 from ai_dev_tools.benchmark.prompts.episodes import arm_design
-from ai_dev_tools.benchmark.prompts.program_file import given_program
 from ai_dev_tools.benchmark.prompts.rendering import render_prompts
 from ai_dev_tools.benchmark.prompts.tool_results import read_contexts
 from ai_dev_tools.benchmark.records import paths

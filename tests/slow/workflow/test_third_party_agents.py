@@ -16,13 +16,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ai_dev_tools.benchmark.agents.episode import Case, Played
-from ai_dev_tools.benchmark.agents.meter.metered import Upstream
+from ai_dev_tools.benchmark.agents.episode import EpisodeCase, EpisodeResult
+from ai_dev_tools.benchmark.agents.meter.episode_account import Upstream
 from ai_dev_tools.benchmark.agents.meter.server import MeterServer
-from ai_dev_tools.benchmark.agents.programs import Behind, play_program
 from ai_dev_tools.benchmark.agents.sandbox import agent_sandbox
+from ai_dev_tools.benchmark.agents.third_party import MeteredServer, run_program
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.prompts.program_file import installed_program, load_program
+from ai_dev_tools.benchmark.prompts.agent_program_file import installed_program, load_program
 from ai_dev_tools.benchmark.records.agent_program import AgentSandbox
 from ai_dev_tools.benchmark.records.episode import EpisodeLimits, EpisodeSpec, Workspace
 from fakes.ollama import FakeOllama
@@ -64,17 +64,17 @@ def file_of(name: str) -> Path:
     return ROOT / "config" / "agents" / f"{name}.yaml"
 
 
-def play(name: str, arm: str, fake: FakeOllama, folder: Path, sandbox: AgentSandbox) -> Played:
+def play(name: str, arm: str, fake: FakeOllama, folder: Path, sandbox: AgentSandbox) -> EpisodeResult:
     spec = load_program(name, {name: file_of(name)})
     version = installed_program(spec, folder)
     workspace = Workspace(kind="case", label="case", digest="", texts=TEXTS)
     program = spec.record(arm, folder, version, sandbox)
     episode = EpisodeSpec(limits=EpisodeLimits(turns=8, seconds=240), plain=False, workspace=workspace, program=program)
     options = {"temperature": 0.0, "num_ctx": 16384, "num_predict": 512, "seed": 7}
-    case = Case(episode, "Request 00000042\n\nWhich functions call alpha?", SCHEMA, "fake:1b", options, None)
-    played = Played()
+    case = EpisodeCase(episode, "Request 00000042\n\nWhich functions call alpha?", SCHEMA, "fake:1b", options, None)
+    played = EpisodeResult()
     with MeterServer() as meter:
-        play_program(case, Behind(meter, Upstream(fake.url, None)), played, threading.Event())
+        run_program(case, MeteredServer(meter, Upstream(fake.url, None)), played, threading.Event())
     asked = ["\n".join(message["content"] for message in body["messages"]) for body in fake.requests]
     assert [turn.input_tokens for turn in played.turns] == [len(text) // 4 + 1 for text in asked]
     assert all(text.startswith("Request 00000042\n\n") for text in asked)

@@ -12,9 +12,9 @@ from unittest.mock import patch
 import msgspec
 import pytest
 
-from ai_dev_tools.benchmark.agents.preparing import find_offer
 from ai_dev_tools.benchmark.agents.tool_actions import ToolActions
 from ai_dev_tools.benchmark.agents.tool_folder import MOST_RESULT
+from ai_dev_tools.benchmark.agents.workspace_preparation import find_offer
 from ai_dev_tools.benchmark.errors import ConfigurationError, ToolError
 from ai_dev_tools.benchmark.records.agent_tool import AgentTool
 from support.repository import ROOT

@@ -15,7 +15,7 @@ import pytest
 import urllib3
 from aiohttp import web
 
-from ai_dev_tools.benchmark.agents.meter.metered import Metered, Upstream
+from ai_dev_tools.benchmark.agents.meter.episode_account import EpisodeAccount, Upstream
 from ai_dev_tools.benchmark.agents.meter.server import MeterServer
 from ai_dev_tools.benchmark.endpoints.pacing import Pace
 from ai_dev_tools.benchmark.errors import ConfigurationError
@@ -97,7 +97,7 @@ class TestApart:
     def test_sixteen_episodes_at_once_are_never_mixed_up(self, meter: MeterServer, ollama: FakeOllama) -> None:
         ollama.latency_s = 0.002
         ollama.answer = lambda prompt, schema: f"heard {prompt.split('I am ')[1].split('.')[0]}"
-        accounts: dict[int, Metered] = {}
+        accounts: dict[int, EpisodeAccount] = {}
         together = threading.Barrier(16)
 
         def play(number: int) -> None:

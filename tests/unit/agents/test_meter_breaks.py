@@ -11,7 +11,7 @@ from http.client import parse_headers
 
 import pytest
 
-from ai_dev_tools.benchmark.agents.meter.metered import Upstream
+from ai_dev_tools.benchmark.agents.meter.episode_account import Upstream
 from ai_dev_tools.benchmark.agents.meter.server import MeterServer
 from support.metered_episodes import chat, post, rules
 

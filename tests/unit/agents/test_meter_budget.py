@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from ai_dev_tools.benchmark.agents.meter.metered import Upstream
+from ai_dev_tools.benchmark.agents.meter.episode_account import Upstream
 from ai_dev_tools.benchmark.agents.meter.server import MeterServer
 from ai_dev_tools.benchmark.endpoints.chat import Chat, Reply
 from ai_dev_tools.benchmark.errors import BudgetReached, ConfigurationError, EndpointConnectionError

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_dev_tools.benchmark._util.wire import TooLongError
-from ai_dev_tools.benchmark.agents.meter.counting import Lines, Reader
+from ai_dev_tools.benchmark.agents.meter.answer_reader import AnswerReader, Lines
 from ai_dev_tools.benchmark.agents.meter.server import MeterServer
 from fakes.ollama import FakeOllama
 from fakes.openai_api import FakeOpenAI
@@ -52,7 +52,7 @@ class TestCounting:
     def test_also_in_an_answer_of_one_piece(self) -> None:
         usage = {"prompt_tokens": 9, "completion_tokens": 7, "completion_tokens_details": {"reasoning_tokens": 3}}
         choice = {"index": 0, "message": {"role": "assistant", "content": "hi"}, "finish_reason": "stop"}
-        reader = Reader("/v1/chat/completions", streamed=False)
+        reader = AnswerReader("/v1/chat/completions", streamed=False)
         reader.feed(json.dumps({"model": MODEL, "choices": [choice], "usage": usage}).encode())
         reader.end()
         assert reader.heard.final["reasoning_count"] == 3 and reader.heard.text == "hi"
@@ -94,8 +94,8 @@ class TestCounting:
 
 @pytest.mark.parametrize("streamed", [True, False])
 def test_an_answer_that_does_not_end_is_given_up(streamed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ai_dev_tools.benchmark.agents.meter.counting.MAX_RESPONSE_BYTES", 1000)
-    reader = Reader("/api/chat", streamed=streamed)
+    monkeypatch.setattr("ai_dev_tools.benchmark.agents.meter.answer_reader.MAX_RESPONSE_BYTES", 1000)
+    reader = AnswerReader("/api/chat", streamed=streamed)
     line = b'{"message": {"content": "x"}}\n'
     for _ in range(1000 // len(line)):
         assert reader.feed(line) == line

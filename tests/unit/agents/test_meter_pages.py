@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ai_dev_tools.benchmark.agents.meter.metered import Upstream
+from ai_dev_tools.benchmark.agents.meter.episode_account import Upstream
 from ai_dev_tools.benchmark.agents.meter.request_bodies import MAX_BODY_BYTES
 from ai_dev_tools.benchmark.agents.meter.server import MeterServer
 from fakes.ollama import FakeOllama

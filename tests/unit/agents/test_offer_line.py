@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ai_dev_tools.benchmark.agents.preparing import offer_line
+from ai_dev_tools.benchmark.agents.workspace_preparation import offer_line
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.prompts.agent_tools import agent_tool
 from ai_dev_tools.benchmark.prompts.tool_spec import load_tool, require_findings

@@ -37,13 +37,13 @@ def test_podman_gets_no_variable_that_it_does_not_need(monkeypatch: pytest.Monke
     monkeypatch.setenv("https_proxy", "http://user:s3cr3t@proxy")
     monkeypatch.setenv("CONTAINERS_CONF", "/mine/containers.conf")
     with fresh_run_folder(same_paths=True) as run_folder:
-        starter = podman.container(run_folder, podman.Shown([], {}), 1)
+        starter = podman.container(run_folder, podman.VisiblePaths([], {}), 1)
     assert starter.environment is not None and starter.environment["CONTAINERS_CONF"] == "/mine/containers.conf"
     assert "s3cr3t" not in str(starter)
 
 
 def test_a_place_that_podman_cannot_show_is_one_line() -> None:
-    shown = podman.Shown([Path("/opt/a:b")], {})
+    shown = podman.VisiblePaths([Path("/opt/a:b")], {})
     with (
         fresh_run_folder(same_paths=True) as run_folder,
         pytest.raises(ConfigurationError, match=r"podman cannot show /opt/a:b, because there is a ':' in its name"),
@@ -53,4 +53,4 @@ def test_a_place_that_podman_cannot_show_is_one_line() -> None:
 
 def test_podman_that_is_not_there_is_said_without_a_trial(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(podman, "podman", lambda: None)
-    assert podman.podman_problem(podman.Shown([], {})) == "podman is not installed"
+    assert podman.podman_problem(podman.VisiblePaths([], {})) == "podman is not installed"

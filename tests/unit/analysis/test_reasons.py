@@ -24,7 +24,7 @@ from ai_dev_tools.benchmark.analysis.reasons import (
     reasons_by_verdict,
 )
 from ai_dev_tools.benchmark.records.plan import DeclaredPlan
-from ai_dev_tools.benchmark.records.table_files import read_table, todays_bytes, write_csv
+from ai_dev_tools.benchmark.records.table_files import in_current_format, read_table, write_csv
 from support.invented import entry, invent, judged
 from support.repository import ROOT
 
@@ -64,11 +64,12 @@ def test_sentences_of_an_earlier_version_are_read_in_the_words_of_this_one() -> 
         ("only 1 clusters (fewer than 6): describes these files only", "only 1 cluster (fewer than 6): describes these files only"),
     ):  # fmt: skip
         assert [each.text for each in earlier_reasons(earlier)] == [now]
-        assert todays_bytes(f'x,"{earlier}",y\n'.encode()) == f'x,"{now}",y\n'.encode()
-        assert todays_bytes(now.encode()) == now.encode()
+        assert in_current_format(f'x,"{earlier}",y\n'.encode()) == f'x,"{now}",y\n'.encode()
+        assert in_current_format(now.encode()) == now.encode()
     notes = b"1 task(s) with one cluster only are left out,only 11 clusters: describes these files only"
     assert (
-        todays_bytes(notes) == b"1 task with one cluster only is left out,only 11 clusters: describes these files only"
+        in_current_format(notes)
+        == b"1 task with one cluster only is left out,only 11 clusters: describes these files only"
     )
 
 

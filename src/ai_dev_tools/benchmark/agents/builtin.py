@@ -1,4 +1,4 @@
-"""How the built-in agent talks with a model: what it asks, and which action it reads.
+"""The protocols of the built-in agent: what it asks a model, and how it reads an action from the answer.
 
 Deliberately plain, so that the tool is judged and not the agent's cunning. With the protocol `json` every message of the model
 is one JSON object with one action, which the server enforces by a schema. With `native` the model calls functions as it was
@@ -48,7 +48,7 @@ class Step:
     call: ToolCall | None = None
 
 
-class Talk(ABC):
+class ActionProtocol(ABC):
     """A conversation in one protocol.
 
     Args:
@@ -103,7 +103,7 @@ class Talk(ABC):
         return ""
 
 
-class JsonTalk(Talk):
+class JsonProtocol(ActionProtocol):
     """One JSON object with one action in each message."""
 
     def schema(self, last: bool) -> Mapping[str, JsonValue]:
@@ -145,13 +145,13 @@ class JsonTalk(Talk):
     def _answering(self, place: str) -> JsonObject:
         return {
             "type": "object",
-            "properties": {"action": {"const": ANSWER}, ANSWER: moved(self._answer_schema, place)},
+            "properties": {"action": {"const": ANSWER}, ANSWER: relocated(self._answer_schema, place)},
             "required": ["action", ANSWER],
             "additionalProperties": False,
         }
 
 
-class NativeTalk(Talk):
+class NativeProtocol(ActionProtocol):
     """The model's own way of calling functions."""
 
     def schema(self, last: bool) -> Mapping[str, JsonValue] | None:
@@ -162,7 +162,7 @@ class NativeTalk(Talk):
             return ()
         answering = {
             "type": "object",
-            "properties": {ANSWER: moved(self._answer_schema, f"#/properties/{ANSWER}")},
+            "properties": {ANSWER: relocated(self._answer_schema, f"#/properties/{ANSWER}")},
             "required": [ANSWER],
         }
         actions = [*self._offered.values(), Action(ANSWER, "Gives your answer and ends the work.", answering)]
@@ -194,7 +194,7 @@ class NativeTalk(Talk):
         return Message("tool", text, answers=step.call) if step.call else Message("user", text)
 
 
-TALKS: Mapping[str, type[Talk]] = {"json": JsonTalk, "native": NativeTalk}
+TALKS: Mapping[str, type[ActionProtocol]] = {"json": JsonProtocol, "native": NativeProtocol}
 
 
 def _chosen(action: Action) -> JsonObject:
@@ -209,16 +209,16 @@ def _chosen(action: Action) -> JsonObject:
     }
 
 
-def moved(schema: JsonValue, place: str) -> JsonValue:
+def relocated(schema: JsonValue, place: str) -> JsonValue:
     """A schema as a part of another one: its references lead to where its own parts now are."""
     if isinstance(schema, list):
-        return [moved(item, place) for item in schema]
+        return [relocated(item, place) for item in schema]
     if not isinstance(schema, Mapping):
         return schema
     return {
         key: f"{place}{value[1:]}"
         if key == "$ref" and isinstance(value, str) and value.startswith("#")
-        else moved(value, place)
+        else relocated(value, place)
         for key, value in schema.items()
     }
 

@@ -15,7 +15,7 @@ import msgspec
 
 from ai_dev_tools.benchmark._util.json_values import JsonValue
 from ai_dev_tools.benchmark.agents.actions import ActionResult, Actions
-from ai_dev_tools.benchmark.agents.builtin import NOW_ANSWER, TALKS, Step, Talk, as_json
+from ai_dev_tools.benchmark.agents.builtin import NOW_ANSWER, TALKS, ActionProtocol, Step, as_json
 from ai_dev_tools.benchmark.agents.file_actions import FileActions, workspace_texts
 from ai_dev_tools.benchmark.agents.tool_actions import tool_actions
 from ai_dev_tools.benchmark.endpoints.chat import Chat, Message, Reply
@@ -36,12 +36,12 @@ Ask = Callable[[Chat, Reply], None]
 """Sends a turn and fills the reply, also with what has arrived when it raises a BenchmarkError."""
 
 
-class WrongSetUp(ConfigurationError):
+class AgentSetUpError(ConfigurationError):
     """A third-party agent is set up wrongly, so that every further episode would fail, too."""
 
 
 @dataclass(frozen=True)
-class Case:
+class EpisodeCase:
     """What an episode is about.
 
     Attributes:
@@ -58,7 +58,7 @@ class Case:
 
 
 @dataclass
-class Played:
+class EpisodeResult:
     """The result of an episode, complete or not.
 
     Attributes:
@@ -84,7 +84,7 @@ class Played:
         return sum(turn.duration_s for turn in self.turns)
 
 
-def play(case: Case, ask: Ask, played: Played, stop: threading.Event) -> None:
+def run_episode(case: EpisodeCase, ask: Ask, played: EpisodeResult, stop: threading.Event) -> None:
     """Run an episode and fill `played`, also with what there is when this raises.
 
     Args:
@@ -97,7 +97,7 @@ def play(case: Case, ask: Ask, played: Played, stop: threading.Event) -> None:
         _Episode(case, ask, played, _open(case.spec, opened, played)).run(stop)
 
 
-def _open(spec: EpisodeSpec, opened: ExitStack, played: Played) -> dict[str, Actions]:
+def _open(spec: EpisodeSpec, opened: ExitStack, played: EpisodeResult) -> dict[str, Actions]:
     """Everything that offers actions, started, by the names of the actions."""
     plain: Actions | None = FileActions(workspace_texts(spec.workspace)) if spec.plain else None
     tools = tool_actions(spec, plain)
@@ -118,10 +118,10 @@ def _open(spec: EpisodeSpec, opened: ExitStack, played: Played) -> dict[str, Act
 
 
 class _Episode:
-    def __init__(self, case: Case, ask: Ask, played: Played, carriers: Mapping[str, Actions]) -> None:
+    def __init__(self, case: EpisodeCase, ask: Ask, played: EpisodeResult, carriers: Mapping[str, Actions]) -> None:
         self._case, self._ask, self._played, self._carriers = case, ask, played, carriers
         offered = case.spec.actions
-        self._talk: Talk = TALKS[case.spec.protocol](offered, case.answer_schema)
+        self._talk: ActionProtocol = TALKS[case.spec.protocol](offered, case.answer_schema)
         self._offered: Sequence[Action] = offered
         self._messages = [Message("user", case.opening)]
         self._chars_per_token = USUAL_CHARS_PER_TOKEN

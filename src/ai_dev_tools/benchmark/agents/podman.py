@@ -27,7 +27,7 @@ TRIAL_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
-class Shown:
+class VisiblePaths:
     """What a container shows of this machine.
 
     Attributes:
@@ -43,7 +43,7 @@ class Shown:
     more: Mapping[str, Path] | None = None
 
 
-def container(run_folder: RunFolder, shown: Shown, shared_memory_bytes: int) -> SandboxStarter:
+def container(run_folder: RunFolder, shown: VisiblePaths, shared_memory_bytes: int) -> SandboxStarter:
     """What starts a container for one run.
 
     It has no network, and nothing in it can be written to but the run's folders.
@@ -90,7 +90,7 @@ def podman() -> str | None:
     return shutil.which("podman")
 
 
-def podman_problem(shown: Shown) -> str:
+def podman_problem(shown: VisiblePaths) -> str:
     """Why podman cannot be used here; empty if a trial has shown that it works.
 
     Args:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ai_dev_tools.benchmark.agents import forwarder
-from ai_dev_tools.benchmark.agents.podman import Shown, container, podman_problem
+from ai_dev_tools.benchmark.agents.podman import VisiblePaths, container, podman_problem
 from ai_dev_tools.benchmark.config.shipped_files import PACKAGED
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.prompts import supervisor
@@ -67,7 +67,7 @@ def sandbox_starter(
     parts = sorted(set(_parts(program, argv)))
     hidden = [PACKAGED] if PACKAGED.is_dir() else []  # the answers of the shipped tasks, where they are a package
     if kind == "podman":
-        shown = Shown([*_folders(), *parts], _links(), hidden, {SOCKET: socket})
+        shown = VisiblePaths([*_folders(), *parts], _links(), hidden, {SOCKET: socket})
         return container(run_folder, shown, written_bytes)
     return SandboxStarter(_bubblewrap(parts, hidden, run_folder, socket, str(written_bytes)))
 
@@ -97,7 +97,7 @@ def inside(argv: Sequence[str]) -> list[str]:
 @functools.cache
 def _podman_problem() -> str:
     nothing = AgentProgram(id="", version="", digest="", command=[])
-    return podman_problem(Shown([*_folders(), *sorted(set(_parts(nothing, [sys.executable])))], _links()))
+    return podman_problem(VisiblePaths([*_folders(), *sorted(set(_parts(nothing, [sys.executable])))], _links()))
 
 
 def _folders() -> list[Path]:
@@ -115,14 +115,14 @@ def _parts(program: AgentProgram, argv: Sequence[str]) -> Iterator[Path]:
     wanted: list[Path] = [Path(supervisor.__file__), Path(forwarder.__file__), Path(sys.prefix), Path(sys.base_prefix)]
     if program.folder:
         folder = Path(program.folder)
-        wanted += [folder, *_behind(map(str, folder.glob("bin/python*")))]
-    wanted += _behind(found for name in (argv[0], *program.needs) if (found := shutil.which(name)))
+        wanted += [folder, *_installation_folders(map(str, folder.glob("bin/python*")))]
+    wanted += _installation_folders(found for name in (argv[0], *program.needs) if (found := shutil.which(name)))
     for path in {found for named in wanted for found in (named.absolute(), named.resolve())}:
         if path.exists() and not str(path).startswith(tuple(f"{folder}/" for folder in SYSTEM)):
             yield path
 
 
-def _behind(programs: Iterable[str]) -> Iterator[Path]:
+def _installation_folders(programs: Iterable[str]) -> Iterator[Path]:
     """The folders that programs and what they link to were installed into."""
     for name in programs:
         for path in (Path(name).absolute(), Path(name).resolve()):

@@ -14,7 +14,7 @@ from ai_dev_tools.benchmark._util.lines import visible_line
 from ai_dev_tools.benchmark.agents.actions import Action, ActionResult, Actions
 from ai_dev_tools.benchmark.agents.file_actions import as_path, workspace_texts
 from ai_dev_tools.benchmark.agents.mcp_server import McpServer
-from ai_dev_tools.benchmark.agents.schemas import given_to_server, offered
+from ai_dev_tools.benchmark.agents.mcp_tools import given_to_server, offered
 from ai_dev_tools.benchmark.agents.tool_commands import action_of, failed, run_command
 from ai_dev_tools.benchmark.agents.tool_folder import ToolFolder
 from ai_dev_tools.benchmark.errors import ToolError

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ai_dev_tools.benchmark._util.json_values import JsonValue
 from ai_dev_tools.benchmark.agents.actions import Action, ActionResult
-from ai_dev_tools.benchmark.agents.arguments import BadArgument, command_words, schema_of
+from ai_dev_tools.benchmark.agents.command_arguments import BadArgument, command_words, schema_of
 from ai_dev_tools.benchmark.agents.tool_folder import ToolFolder
 from ai_dev_tools.benchmark.errors import ToolError
 from ai_dev_tools.benchmark.records.agent_tool import ToolCommand

@@ -34,7 +34,7 @@ MODIFIED = 1_577_836_800
 
 
 @dataclass(frozen=True)
-class Said:
+class CommandOutput:
     """What a command of the tool printed, and what it cost.
 
     `problem` is set if it ended with an exit code that is not accepted.
@@ -103,7 +103,9 @@ class ToolFolder:
             stdin=stdin, network=self.tool.network, needed=(self._tool_dir,),
         )  # fmt: skip
 
-    def run(self, what: str, words: list[str], *, accept_exit: Sequence[int] = (0,), stdin: str | None = None) -> Said:
+    def run(
+        self, what: str, words: list[str], *, accept_exit: Sequence[int] = (0,), stdin: str | None = None
+    ) -> CommandOutput:
         """Run a command of the tool to its end.
 
         Args:
@@ -127,7 +129,7 @@ class ToolFolder:
             out.seek(0)
             text = self.shown(out.read(4 * MOST_RESULT + 4).decode("utf-8", "replace"), _size(out))
         problem = "" if fine else f"{what} ended with exit code {ended.code}: {said or 'no message'}"
-        return Said(text if fine else problem, ended.wall_s, ended.cpu_s, ended.other_cpu_s, problem)
+        return CommandOutput(text if fine else problem, ended.wall_s, ended.cpu_s, ended.other_cpu_s, problem)
 
     def shown(self, text: str, size: int | None = None) -> str:
         """What a model sees of a tool's output: with paths of the workspace, and not more than fits.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ai_dev_tools.benchmark._util.clock import utc_stamp
 from ai_dev_tools.benchmark._util.json_values import JsonValue
-from ai_dev_tools.benchmark.agents.episode import Played
+from ai_dev_tools.benchmark.agents.episode import EpisodeResult
 from ai_dev_tools.benchmark.endpoints.chat import Reply
 from ai_dev_tools.benchmark.endpoints.server_counts import ServerCounts, readings, rounded
 from ai_dev_tools.benchmark.errors import RequestTimeoutError
@@ -137,7 +137,7 @@ def _of_reply(reply: Reply, prompt: Prompt) -> _Outcome:
     return _Outcome(reply.text, answer, readings(reply), reply.time_to_first_token_s, reply.flags)
 
 
-def _of_episode(played: Played) -> _Outcome:
+def _of_episode(played: EpisodeResult) -> _Outcome:
     turns = played.turns
     # Of a turn that failed the server says nothing; what it said of the others is what is known of the episode.
     told = [turn for turn in turns if turn.error is None or turn.input_tokens is not None] or turns

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from ai_dev_tools.benchmark._util.clock import utc_stamp
 from ai_dev_tools.benchmark.agents.builtin import TALKS
-from ai_dev_tools.benchmark.agents.episode import Ask, Case, Played, play
+from ai_dev_tools.benchmark.agents.episode import Ask, EpisodeCase, EpisodeResult, run_episode
 from ai_dev_tools.benchmark.endpoints.chat import Chat, ChatClient, Reply
 from ai_dev_tools.benchmark.endpoints.pacing import MOST_WAIT_S
 from ai_dev_tools.benchmark.endpoints.resource_use import ResourceMonitor
@@ -19,7 +19,7 @@ from ai_dev_tools.benchmark.prompts import Prompt
 from ai_dev_tools.benchmark.records.block import Block, PlannedRequest, nonce, request_digest, request_options
 from ai_dev_tools.benchmark.records.sample import Attempt, Resources, SampleError
 
-Drive = Callable[[Case, ChatClient, Played, threading.Event], None]
+Drive = Callable[[EpisodeCase, ChatClient, EpisodeResult, threading.Event], None]
 """Has a third-party agent play an episode, and fills what was played, also as far as it came when it raises."""
 BACKOFF_BASE_S = 0.5
 BACKOFF_CAP_S = 30.0
@@ -43,7 +43,7 @@ class RequestResult:
     """
 
     reply: Reply = field(default_factory=Reply)
-    episode: Played | None = None
+    episode: EpisodeResult | None = None
     error: BenchmarkError | None = None
     attempts: list[Attempt] = field(default_factory=list)
     repeated: bool = False
@@ -166,13 +166,15 @@ def _attempt(
         except RequestTimeoutError as error:
             raise _why_silent(error, asked.reply, block, prompt, client, timeout_s, stop) from None
         return
-    asked.episode = Played()
+    asked.episode = EpisodeResult()
     options = request_options(block, cell)
-    case = Case(prompt.episode, opening(cell, prompt, attempt), prompt.answer_schema, block.model, options, block.think)
+    case = EpisodeCase(
+        prompt.episode, opening(cell, prompt, attempt), prompt.answer_schema, block.model, options, block.think
+    )
     if prompt.episode.program:
         assert drive is not None
         return drive(case, client, asked.episode, stop)
-    play(case, _turns(asked, block, prompt, client, timeout_s, stop), asked.episode, stop)
+    run_episode(case, _turns(asked, block, prompt, client, timeout_s, stop), asked.episode, stop)
 
 
 def _turns(

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from ai_dev_tools.benchmark.agents.episode import WrongSetUp
+from ai_dev_tools.benchmark.agents.episode import AgentSetUpError
 from ai_dev_tools.benchmark.endpoints import ReadyEndpoint
 from ai_dev_tools.benchmark.endpoints.chat import Accepted, ChatClient
 from ai_dev_tools.benchmark.endpoints.dialects import dialect
@@ -90,9 +90,9 @@ class RequestThreads:
             yield
             return
         # Here, because all other blocks do without aiohttp: `benchmarks/overhead.py` measures how long a block takes to start.
-        from ai_dev_tools.benchmark.agents.programs import driving
+        from ai_dev_tools.benchmark.agents.third_party import agent_driver
 
-        with driving(self._endpoint) as self._drive:
+        with agent_driver(self._endpoint) as self._drive:
             yield
 
     def _run(self, meter: ResourceMonitor, work: Sequence[tuple[ChatClient, PlannedRequest]]) -> None:
@@ -137,7 +137,7 @@ class RequestThreads:
             if not self._keep(cell, sample, asked.error):
                 return
             end_if_limited(block, asked.error, len(work.missing))
-            if isinstance(asked.error, WrongSetUp):
+            if isinstance(asked.error, AgentSetUpError):
                 raise asked.error
             for flag, line in warnings_of(sample):
                 self._progress.warn(flag, line)

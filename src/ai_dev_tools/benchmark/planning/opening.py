@@ -12,8 +12,8 @@ from ai_dev_tools.benchmark.planning.archivable import archive_problems
 from ai_dev_tools.benchmark.planning.experiment import Experiment
 from ai_dev_tools.benchmark.planning.pricing import budget_of, prices_of
 from ai_dev_tools.benchmark.plugins import LoadedPlugin, is_file_name, load_plugins
+from ai_dev_tools.benchmark.prompts.agent_program_file import find_programs
 from ai_dev_tools.benchmark.prompts.agent_tools import require_agent
-from ai_dev_tools.benchmark.prompts.program_file import find_programs
 from ai_dev_tools.benchmark.prompts.tool_spec import find_tools, require_vars
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.tasks.loading import Case, Task, find_tasks

@@ -27,8 +27,8 @@ from ai_dev_tools.benchmark.plugins import (
     is_agent,
     reads_workspaces,
 )
+from ai_dev_tools.benchmark.prompts.agent_program_file import ProgramSpec, load_program
 from ai_dev_tools.benchmark.prompts.approaches import FINDINGS_CONTROLS, PLAIN_ARMS, find_approach
-from ai_dev_tools.benchmark.prompts.program_file import ProgramSpec, load_program
 from ai_dev_tools.benchmark.prompts.tool_spec import ToolSpec, load_tool, require_findings
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.tasks.loading import Case, Task, check_names, load_task, says_agents_only

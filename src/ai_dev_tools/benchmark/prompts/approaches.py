@@ -35,7 +35,7 @@ from ai_dev_tools.benchmark.plugins import (
 from ai_dev_tools.benchmark.prompts.tool_results import ToolResult
 
 if TYPE_CHECKING:
-    from ai_dev_tools.benchmark.prompts.program_file import ProgramSpec
+    from ai_dev_tools.benchmark.prompts.agent_program_file import ProgramSpec
 
 __all__ = ["APPROACHES", "DEFAULT_APPROACHES", "FINDINGS_CONTROLS", "TOOL_PREFIX", "approach", "build_context"]
 PLAIN_ARMS = ("baseline", "no_context")

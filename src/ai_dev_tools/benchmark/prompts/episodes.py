@@ -24,7 +24,7 @@ from ai_dev_tools.benchmark.tasks.case_files import content_digest
 
 if TYPE_CHECKING:
     from ai_dev_tools.benchmark.config.agent import AgentSettings
-    from ai_dev_tools.benchmark.prompts.program_file import InstalledProgram
+    from ai_dev_tools.benchmark.prompts.agent_program_file import InstalledProgram
     from ai_dev_tools.benchmark.records.prepared import PreparedTool
 
 READ_LINES = 150

@@ -1,6 +1,6 @@
 """A third-party agent, as a prompt carries it: the program that drives the turns of an episode.
 
-Light imports: block jobs read these. `prompts.program_file` checks the YAML that they come from.
+Light imports: block jobs read these. `prompts.agent_program_file` checks the YAML that they come from.
 """
 
 from __future__ import annotations

@@ -28,9 +28,9 @@ from ai_dev_tools.benchmark.planning.opening import open_experiment
 from ai_dev_tools.benchmark.planning.pricing import unused_prices
 from ai_dev_tools.benchmark.planning.unused_settings import unused_settings
 from ai_dev_tools.benchmark.plugins import APPROACHES, PLOTS, LoadedPlugin
+from ai_dev_tools.benchmark.prompts.agent_program_file import installed_program
 from ai_dev_tools.benchmark.prompts.agent_tools import agent_tool
 from ai_dev_tools.benchmark.prompts.containment import choose_sandbox
-from ai_dev_tools.benchmark.prompts.program_file import installed_program
 from ai_dev_tools.benchmark.prompts.tools import installed_version
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.about import RunAbout

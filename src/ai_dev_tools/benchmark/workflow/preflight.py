@@ -147,7 +147,7 @@ def _contexts(experiment: Experiment, root: Path) -> Iterator[PreflightCheck]:
 
 
 def _tools(experiment: Experiment) -> Iterator[PreflightCheck]:
-    from ai_dev_tools.benchmark.agents.preparing import offer_line, server_words
+    from ai_dev_tools.benchmark.agents.workspace_preparation import offer_line, server_words
     from ai_dev_tools.benchmark.prompts.agent_tools import agent_tool
     from ai_dev_tools.benchmark.prompts.containment import bubblewrap_problem, choose_sandbox
     from ai_dev_tools.benchmark.prompts.tools import installed_version
@@ -173,7 +173,7 @@ def _tools(experiment: Experiment) -> Iterator[PreflightCheck]:
 def _agent(experiment: Experiment) -> Iterator[PreflightCheck]:
     """The third-party agent that drives the episodes, if one does."""
     from ai_dev_tools.benchmark.agents.sandbox import agent_sandbox
-    from ai_dev_tools.benchmark.prompts.program_file import installed_program
+    from ai_dev_tools.benchmark.prompts.agent_program_file import installed_program
 
     program, settings = experiment.program, experiment.config.agent
     if program is None or not experiment.program_arms:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from ai_dev_tools.benchmark._util.json_values import JsonObject
 from ai_dev_tools.benchmark.planning.experiment import Experiment
 from ai_dev_tools.benchmark.plugins import AGENT_PREFIX, agent_tool_of
+from ai_dev_tools.benchmark.prompts.agent_program_file import installed_program
 from ai_dev_tools.benchmark.prompts.agent_tools import agent_tool
-from ai_dev_tools.benchmark.prompts.program_file import installed_program
 from ai_dev_tools.benchmark.prompts.tool_results import read_contexts
 from ai_dev_tools.benchmark.prompts.tool_spec import companions, load_tool
 from ai_dev_tools.benchmark.prompts.tools import installed_version, tool_digest

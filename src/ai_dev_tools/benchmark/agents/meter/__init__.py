@@ -1,1 +1,1 @@
-"""The meter between agents and the model: what it forces on a request, reads of an answer, and keeps of an episode."""
+"""The meter between agents and the model: it enforces the plan, counts answers and keeps the account of each episode."""

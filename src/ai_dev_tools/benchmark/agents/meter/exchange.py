@@ -1,4 +1,4 @@
-"""One request of an agent that is passed on to the model's server, and the answer that is passed back and counted."""
+"""One request of an agent: passed on to the model's server, with an answer that is counted and passed back."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from aiohttp import web
 
 from ai_dev_tools.benchmark._util import wire
 from ai_dev_tools.benchmark._util.json_values import JsonObject
-from ai_dev_tools.benchmark.agents.meter.counting import Reader
-from ai_dev_tools.benchmark.agents.meter.forcing import (
+from ai_dev_tools.benchmark.agents.meter.answer_reader import AnswerReader
+from ai_dev_tools.benchmark.agents.meter.episode_account import EpisodeAccount
+from ai_dev_tools.benchmark.agents.meter.pages import refusal
+from ai_dev_tools.benchmark.agents.meter.request_rules import (
     CHAT,
     COMPLETIONS,
     DeclinedRequest,
@@ -22,9 +24,7 @@ from ai_dev_tools.benchmark.agents.meter.forcing import (
     is_streamed,
     wants_usage,
 )
-from ai_dev_tools.benchmark.agents.meter.metered import Metered
-from ai_dev_tools.benchmark.agents.meter.pages import refusal
-from ai_dev_tools.benchmark.agents.meter.translating import Translator, in_ollamas_words
+from ai_dev_tools.benchmark.agents.meter.translation import Translator, in_ollamas_words
 from ai_dev_tools.benchmark.endpoints.chat import Chat, Message, Reply
 from ai_dev_tools.benchmark.endpoints.ollama_client import server_error, status_error
 from ai_dev_tools.benchmark.endpoints.openai_errors import error_of, refused
@@ -44,11 +44,11 @@ class AgentLeftError(Exception):
 class Exchange:
     """One request that is passed on, and its answer."""
 
-    def __init__(self, path: str, body: JsonObject, account: Metered) -> None:
+    def __init__(self, path: str, body: JsonObject, account: EpisodeAccount) -> None:
         self._path, self._account = path, account
         upstream = account.upstream
         self._streamed = is_streamed(path, body)
-        self._reader: Reader | Translator
+        self._reader: AnswerReader | Translator
         if path == COMPLETIONS and upstream.openai is None:
             self._url = f"{upstream.ollama_root(path)}{CHAT}"
             self._sent = forced(CHAT, in_ollamas_words(body), account.rules, upstream.accepted)
@@ -58,7 +58,7 @@ class Exchange:
             self._url = f"{root}{path.removeprefix('/v1')}"
             self._sent = forced(path, body, account.rules, upstream.accepted)
             hidden = path == COMPLETIONS and self._streamed and not wants_usage(body)
-            self._reader = Reader(path, streamed=self._streamed, hide_usage=hidden)
+            self._reader = AnswerReader(path, streamed=self._streamed, hide_usage=hidden)
         self._secrets = wire.Secrets(upstream.headers)
         self._opening = account.begin(messages_of(body))
         self._response: web.StreamResponse | None = None
@@ -132,7 +132,7 @@ class Exchange:
         return response
 
     def _content_type(self, reply: aiohttp.ClientResponse) -> str:
-        if isinstance(self._reader, Reader):
+        if isinstance(self._reader, AnswerReader):
             return reply.content_type
         return "text/event-stream" if self._streamed else "application/json"
 
@@ -181,7 +181,7 @@ class Exchange:
         self._note(None if complete else SampleError(error_class, self._secrets.text(message)[:1000]))
 
     def _error_of(self, status: int, data: bytes, headers: Mapping[str, str]) -> BenchmarkError:
-        if self._path == COMPLETIONS and isinstance(self._reader, Reader):
+        if self._path == COMPLETIONS and isinstance(self._reader, AnswerReader):
             return error_of(refused(status, data, self._secrets), headers)
         return status_error(status, data, headers, self._secrets)
 

@@ -1,4 +1,4 @@
-"""What the meter answers on its own: which model there is, that a model is loaded, and why a request is refused."""
+"""Requests that the meter answers itself: which model there is, that it is loaded, and why a request is refused."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from aiohttp import web
 
 from ai_dev_tools.benchmark._util import wire
 from ai_dev_tools.benchmark._util.json_values import JsonObject, JsonValue
-from ai_dev_tools.benchmark.agents.meter.forcing import CHAT, DeclinedRequest, require_model
-from ai_dev_tools.benchmark.agents.meter.metered import Metered
+from ai_dev_tools.benchmark.agents.meter.episode_account import EpisodeAccount
+from ai_dev_tools.benchmark.agents.meter.request_rules import CHAT, DeclinedRequest, require_model
 
 SHOW = "/api/show"
 CREATED = 1_700_000_000
-"""When a model came to be, for a field that clients expect and nobody needs."""
+"""Creation time of a model, for a field that clients expect."""
 
 
-def own_page(path: str, account: Metered) -> web.Response:
-    """What the meter says of itself: one model, whatever else the server has."""
+def own_page(path: str, account: EpisodeAccount) -> web.Response:
+    """What the meter says about itself: it has one model, whatever else the server has."""
     model = account.rules.model
     listed: JsonObject = {"id": model, "object": "model", "created": CREATED, "owned_by": "meter"}
     known: JsonObject = {
@@ -35,13 +35,13 @@ def own_page(path: str, account: Metered) -> web.Response:
     return web.json_response(known[path])
 
 
-def loaded(path: str, account: Metered) -> web.Response:
+def loaded(path: str, account: EpisodeAccount) -> web.Response:
     """The answer to a request that only has the model loaded, or unloaded."""
     empty: JsonObject = {"message": {"role": "assistant", "content": ""}} if path == CHAT else {"response": ""}
     return web.json_response({"model": account.rules.model, "done": True, "done_reason": "load"} | empty)
 
 
-async def described(client: aiohttp.ClientSession, body: JsonObject, account: Metered) -> web.StreamResponse:
+async def described(client: aiohttp.ClientSession, body: JsonObject, account: EpisodeAccount) -> web.StreamResponse:
     """What the model's server says about the model, without the server's key."""
     require_model({"model": body.get("model") or body.get("name")}, account.rules)
     root, headers = account.upstream.ollama_root(SHOW), dict(account.upstream.headers)

@@ -1,4 +1,4 @@
-"""What the meter reads of a request before it is known to be one: whose it is, and what it holds."""
+"""Read the episode's key and the body of a request, before the meter knows that it is a valid one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from ai_dev_tools.benchmark._util import wire
 from ai_dev_tools.benchmark._util.json_values import JsonObject
-from ai_dev_tools.benchmark.agents.meter.forcing import DeclinedRequest
+from ai_dev_tools.benchmark.agents.meter.request_rules import DeclinedRequest
 
 MAX_BODY_BYTES = 64 << 20
 LOG = logging.getLogger(__name__)

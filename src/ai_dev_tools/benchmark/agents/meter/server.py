@@ -2,8 +2,8 @@
 
 An agent's own report of its tokens is not evidence; what the server says at the end of each answer is. Every episode has a
 key, in the path (`http://127.0.0.1:PORT/e/KEY/v1`) or as bearer token, so that episodes that run at once are told apart. What
-the plan fixed is forced on each request (`forcing`), which is then passed on (`exchange`), and each answer is read as it passes
-through (`counting`).
+the plan fixed is forced on each request (`request_rules`), which is then passed on (`exchange`), and each answer is read as it passes
+through (`answer_reader`).
 """
 
 from __future__ import annotations
@@ -21,12 +21,18 @@ import aiohttp
 from aiohttp import web
 
 from ai_dev_tools.benchmark._util.scratch import scratch_folder
+from ai_dev_tools.benchmark.agents.meter.episode_account import EpisodeAccount, Upstream
 from ai_dev_tools.benchmark.agents.meter.exchange import Exchange
-from ai_dev_tools.benchmark.agents.meter.forcing import ASKED_AT, DeclinedRequest, Rules, loads_only, require_model
-from ai_dev_tools.benchmark.agents.meter.metered import Metered, Upstream
 from ai_dev_tools.benchmark.agents.meter.pages import SHOW, described, loaded, own_page, refusal
-from ai_dev_tools.benchmark.agents.meter.paying import paid
+from ai_dev_tools.benchmark.agents.meter.payment import paid
 from ai_dev_tools.benchmark.agents.meter.request_bodies import LOG, MAX_BODY_BYTES, body_of, key_of
+from ai_dev_tools.benchmark.agents.meter.request_rules import (
+    ASKED_AT,
+    DeclinedRequest,
+    RequestRules,
+    loads_only,
+    require_model,
+)
 from ai_dev_tools.benchmark.errors import ConfigurationError
 
 MOST_WAITING = 1000
@@ -44,7 +50,7 @@ class MeterServer:
     """
 
     def __init__(self) -> None:
-        self._episodes: dict[str, Metered] = {}
+        self._episodes: dict[str, EpisodeAccount] = {}
         self._opened, self._serving = ExitStack(), AsyncExitStack()
 
     def __enter__(self) -> Self:
@@ -76,12 +82,12 @@ class MeterServer:
         self._opened.close()
 
     @contextmanager
-    def episode(self, rules: Rules, upstream: Upstream) -> Iterator[tuple[str, Metered]]:
+    def episode(self, rules: RequestRules, upstream: Upstream) -> Iterator[tuple[str, EpisodeAccount]]:
         """Count for one episode; yields its key and its account.
 
         Afterwards, the key opens nothing and no request is in flight.
         """
-        key, account = secrets.token_urlsafe(12), Metered(rules, upstream)
+        key, account = secrets.token_urlsafe(12), EpisodeAccount(rules, upstream)
         self._episodes[key] = account
         try:
             yield key, account
@@ -119,7 +125,7 @@ class MeterServer:
             account.refuse(declined)
             return refusal(path, declined)
 
-    async def _episode_answer(self, request: web.Request, path: str, account: Metered) -> web.StreamResponse:
+    async def _episode_answer(self, request: web.Request, path: str, account: EpisodeAccount) -> web.StreamResponse:
         if request.method in ("GET", "HEAD"):
             return own_page(path, account)
         if request.method != "POST":

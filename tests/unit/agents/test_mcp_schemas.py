@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_dev_tools.benchmark.agents.mcp_server import McpTool
-from ai_dev_tools.benchmark.agents.schemas import UnusableSchema, given_to_server, offered, usable
+from ai_dev_tools.benchmark.agents.mcp_tools import UnusableSchema, given_to_server, offered, usable
 from ai_dev_tools.benchmark.errors import ToolError
 
 SCHEMA = {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}

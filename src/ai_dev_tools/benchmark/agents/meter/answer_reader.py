@@ -8,23 +8,23 @@ from dataclasses import dataclass, field
 
 from ai_dev_tools.benchmark._util import wire
 from ai_dev_tools.benchmark._util.json_values import JsonObject, JsonValue
-from ai_dev_tools.benchmark.agents.meter.forcing import COMPLETIONS
+from ai_dev_tools.benchmark.agents.meter.request_rules import COMPLETIONS
 from ai_dev_tools.benchmark.endpoints.chat import MAX_RESPONSE_BYTES
 from ai_dev_tools.benchmark.endpoints.openai_stream import Answer, chunk_of, table
 from ai_dev_tools.benchmark.errors import BenchmarkError
 
 
 @dataclass
-class Called:
-    """A function that the model called, as it comes together."""
+class FunctionCall:
+    """A function call of the model, built up from pieces."""
 
     name: str = ""
     arguments: str = ""
 
 
 @dataclass
-class Heard:
-    """What an answer said so far.
+class AnswerSoFar:
+    """An answer, as much of it as has arrived.
 
     Attributes:
         final: the closing figures in Ollama's words; empty if none came.
@@ -33,7 +33,7 @@ class Heard:
     """
 
     pieces: list[str] = field(default_factory=list)
-    calls: dict[int, Called] = field(default_factory=dict)
+    calls: dict[int, FunctionCall] = field(default_factory=dict)
     final: Mapping[str, JsonValue] = field(default_factory=dict)
     served: str | None = None
     begun: bool = False
@@ -72,7 +72,7 @@ class Lines:
         return rest
 
 
-class Reader:
+class AnswerReader:
     """Takes in an answer piece by piece and gives back what the agent gets of it.
 
     Args:
@@ -82,7 +82,7 @@ class Reader:
     """
 
     def __init__(self, path: str, *, streamed: bool, hide_usage: bool = False) -> None:
-        self.heard = Heard()
+        self.heard = AnswerSoFar()
         self._openai, self._streamed, self._hide_usage = path == COMPLETIONS, streamed, hide_usage
         self._answer = Answer()
         self._lines, self._bytes = Lines(), 0
@@ -139,7 +139,7 @@ class Reader:
         for call in listed(message.get("tool_calls")):
             function = table(call, "function")
             written = function.get("arguments")
-            heard.calls[len(heard.calls)] = Called(
+            heard.calls[len(heard.calls)] = FunctionCall(
                 str(function.get("name") or ""), written if isinstance(written, str) else json.dumps(written)
             )
         if item.get("done") is True:
@@ -156,7 +156,7 @@ class Reader:
         part = (table(choices[0], "delta") or table(choices[0], "message")) if choices else {}
         for position, call in enumerate(listed(part.get("tool_calls"))):
             at = call.get("index")
-            called = heard.calls.setdefault(at if isinstance(at, int) else position, Called())
+            called = heard.calls.setdefault(at if isinstance(at, int) else position, FunctionCall())
             function = table(call, "function")
             called.name += str(function.get("name") or "")
             called.arguments += str(function.get("arguments") or "")
@@ -179,7 +179,7 @@ def listed(value: object) -> list[JsonObject]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
-def shown_calls(calls: Mapping[int, Called]) -> tuple[str | None, str | None]:
+def shown_calls(calls: Mapping[int, FunctionCall]) -> tuple[str | None, str | None]:
     """Name and arguments of what a model called, as a turn records them; several calls in one line."""
     named = [call for _, call in sorted(calls.items()) if call.name]
     if not named:
@@ -189,6 +189,6 @@ def shown_calls(calls: Mapping[int, Called]) -> tuple[str | None, str | None]:
     return ", ".join(call.name for call in named), json.dumps([list(_pair(call)) for call in named])
 
 
-def _pair(call: Called) -> Iterator[str]:
+def _pair(call: FunctionCall) -> Iterator[str]:
     yield call.name
     yield call.arguments

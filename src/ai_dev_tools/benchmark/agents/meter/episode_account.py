@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 import msgspec
 
 from ai_dev_tools.benchmark._util.json_values import JsonValue
-from ai_dev_tools.benchmark.agents.meter.counting import Heard, shown_calls
-from ai_dev_tools.benchmark.agents.meter.forcing import DeclinedRequest, Rules
+from ai_dev_tools.benchmark.agents.meter.answer_reader import AnswerSoFar, shown_calls
+from ai_dev_tools.benchmark.agents.meter.request_rules import DeclinedRequest, RequestRules
 from ai_dev_tools.benchmark.endpoints.chat import Accepted, Payer, Reply
 from ai_dev_tools.benchmark.endpoints.pacing import Pace
 from ai_dev_tools.benchmark.endpoints.server_counts import counted_turn, readings
@@ -73,7 +73,7 @@ class Refusal:
 
 
 @dataclass(frozen=True)
-class Opening:
+class ConversationStart:
     """How a request begins: digests of its messages.
 
     With what they say, if no earlier request of the episode began like this.
@@ -84,7 +84,7 @@ class Opening:
     conversation: str = ""
 
 
-class Metered:
+class EpisodeAccount:
     """What one episode has asked so far. The meter's thread writes it, the episode's reads it.
 
     Attributes:
@@ -95,7 +95,7 @@ class Metered:
         long_wait_s: the wait that the server asked for when it last refused a request, if it is too long for a run.
     """
 
-    def __init__(self, rules: Rules, upstream: Upstream) -> None:
+    def __init__(self, rules: RequestRules, upstream: Upstream) -> None:
         self.rules, self.upstream = rules, upstream
         self.turns: list[Turn] = []
         self.refusals: list[Refusal] = []
@@ -170,7 +170,7 @@ class Metered:
         self.limit = self.limit or "seconds"
         self.ended.set()
 
-    def begin(self, messages: Sequence[Mapping[str, JsonValue]]) -> Opening:
+    def begin(self, messages: Sequence[Mapping[str, JsonValue]]) -> ConversationStart:
         """Take note of a request's messages.
 
         Those that no earlier request had are what came back of the turn before, which gets them as its result.
@@ -183,7 +183,7 @@ class Metered:
             default=None,
         )
         if before is None:
-            return Opening(digests, "\n\n".join(filter(None, map(_shown, messages))), conversation)
+            return ConversationStart(digests, "\n\n".join(filter(None, map(_shown, messages))), conversation)
         fresh = list(messages[len(self._asked[before]) :])
         if fresh and fresh[0].get("role") == "assistant":
             fresh = fresh[1:]
@@ -192,10 +192,15 @@ class Metered:
             self.turns[before] = msgspec.structs.replace(
                 self.turns[before], result=text[:MOST_RESULT], result_bytes=len(text.encode("utf-8", "replace"))
             )
-        return Opening(digests, "", conversation)
+        return ConversationStart(digests, "", conversation)
 
     def note(
-        self, heard: Heard, opening: Opening, seconds: float, first: float | None, error: SampleError | None
+        self,
+        heard: AnswerSoFar,
+        opening: ConversationStart,
+        seconds: float,
+        first: float | None,
+        error: SampleError | None,
     ) -> None:
         """Record a turn, complete or not."""
         reply = Reply(text=heard.text, duration_s=seconds, time_to_first_token_s=first, final=dict(heard.final))

@@ -1,4 +1,4 @@
-"""What a model wrote for a command's placeholders, checked before it becomes words of a command line.
+"""Arguments that a model wrote for a command, checked before they become words of a command line.
 
 Nothing that a model writes may be executed, or be read as anything but a value: no shell sees it, it
 never names the program, and it cannot become an option.
@@ -63,7 +63,9 @@ def command_words(
     """
     if unknown := [name for name in given if name not in command.arguments]:
         raise BadArgument(f"{_quoted(unknown[0])} is not an argument of {command.name}, {_known(command)}")
-    values = {name: _word(name, argument, given.get(name), workspace) for name, argument in command.arguments.items()}
+    values = {
+        name: _one_argument(name, argument, given.get(name), workspace) for name, argument in command.arguments.items()
+    }
     words: list[str] = []
     for word in command.argv:
         text = filled(word, {**places, **values})
@@ -76,7 +78,7 @@ def _known(command: ToolCommand) -> str:
     return nearest("", command.arguments) if command.arguments else "which takes none"
 
 
-def _word(name: str, argument: Argument, value: JsonValue, workspace: Path) -> str:
+def _one_argument(name: str, argument: Argument, value: JsonValue, workspace: Path) -> str:
     if value is None or (value == "" and argument.type == "path"):
         if argument.default is None:
             raise BadArgument(f"'{name}' is missing")

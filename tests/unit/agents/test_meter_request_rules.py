@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from ai_dev_tools.benchmark.agents.meter.forcing import opened
-from ai_dev_tools.benchmark.agents.meter.metered import Upstream
+from ai_dev_tools.benchmark.agents.meter.episode_account import Upstream
+from ai_dev_tools.benchmark.agents.meter.request_rules import opened
 from ai_dev_tools.benchmark.agents.meter.server import MeterServer
 from fakes.ollama import FakeOllama
 from fakes.openai_api import FakeOpenAI

@@ -1,4 +1,4 @@
-"""Before the first request: look at what a tool offers, and let it prepare each workspace once."""
+"""Look at what a tool offers to agents, and let it prepare each workspace once, before the first request."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import msgspec
 from ai_dev_tools.benchmark._util.text import listing, number, plural
 from ai_dev_tools.benchmark.agents.file_actions import workspace_texts
 from ai_dev_tools.benchmark.agents.mcp_server import McpServer
-from ai_dev_tools.benchmark.agents.schemas import offered
+from ai_dev_tools.benchmark.agents.mcp_tools import offered
 from ai_dev_tools.benchmark.agents.tool_actions import case_words, taken_names
 from ai_dev_tools.benchmark.agents.tool_commands import action_of
 from ai_dev_tools.benchmark.agents.tool_folder import ToolFolder, pack
@@ -35,7 +35,7 @@ from ai_dev_tools.benchmark.tasks.workspaces import Workspaces
 
 
 @dataclass(frozen=True)
-class Offer:
+class ToolOffer:
     """What a tool gives to an agent in addition to files that it prepared.
 
     Its actions, and what its server says about itself.
@@ -45,7 +45,7 @@ class Offer:
     instructions: str = ""
 
 
-def find_offer(tool: AgentTool, folder: ToolFolder | None = None, words: Mapping[str, str] | None = None) -> Offer:
+def find_offer(tool: AgentTool, folder: ToolFolder | None = None, words: Mapping[str, str] | None = None) -> ToolOffer:
     """What a tool offers.
 
     Its MCP server is started once for that, in an empty workspace if no other is given.
@@ -58,14 +58,14 @@ def find_offer(tool: AgentTool, folder: ToolFolder | None = None, words: Mapping
     """
     actions = [action_of(command) for command in tool.commands]
     if not tool.mcp:
-        return Offer(actions)
+        return ToolOffer(actions)
     if folder is None:
         with ToolFolder(tool, {}, words) as empty:
             return find_offer(tool, empty)
     try:
         with McpServer(folder) as server:
             found = offered(tool.id, server.tools, taken_names(tool), tool.mcp_tools)
-            return Offer([*actions, *found.values()], server.instructions)
+            return ToolOffer([*actions, *found.values()], server.instructions)
     except ToolError as error:
         raise ConfigurationError(error.args[0], remedy=error.remedy) from None
 
@@ -100,7 +100,7 @@ def offer_line(tool: AgentTool, words: Mapping[str, str] | None = None) -> str:
 
 
 @dataclass
-class Preparing:
+class WorkspacePreparation:
     """One tool at the workspaces of one task.
 
     Args:
@@ -119,7 +119,7 @@ class Preparing:
     folder: Path
     words: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     keep: Callable[[PreparedTool], None] | None = None
-    _offer: Offer | None = None
+    _offer: ToolOffer | None = None
     _made: dict[str, PreparedTool] = field(default_factory=dict)
 
     def rows(self, cases: Iterable[tuple[str, Workspace | None, str]]) -> list[PreparedTool]:
@@ -213,7 +213,7 @@ def prepare_workspaces(
     wanted = [case for case in task.cases if case.id in cases and not case.contexts]
     words = server_words(tool, task, wanted)
     speaks = section.instructions is None
-    preparing = Preparing(tool, spec.prepare or (), speaks, known, Path(paths.PREPARED_FILES), words, keep)
+    preparing = WorkspacePreparation(tool, spec.prepare or (), speaks, known, Path(paths.PREPARED_FILES), words, keep)
     workspaces = Workspaces(task, corpora)
     return preparing.rows((case.id, *_workspace(task, case, corpora, workspaces)) for case in wanted)
 

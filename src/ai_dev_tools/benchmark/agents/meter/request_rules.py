@@ -1,4 +1,4 @@
-"""What the plan fixes of an agent's requests, whatever the agent asks for.
+"""What the plan fixes of an agent's requests, no matter what the agent asks for.
 
 Pure functions over bodies of requests.
 
@@ -30,7 +30,7 @@ _CAPS = ("max_completion_tokens", "max_tokens")
 
 
 @dataclass(frozen=True)
-class Rules:
+class RequestRules:
     """What the plan fixed for an episode.
 
     Attributes:
@@ -58,7 +58,7 @@ class DeclinedRequest(Exception):
         self.status, self.about, self.line = status, about, line
 
 
-def require_model(body: Mapping[str, JsonValue], rules: Rules) -> None:
+def require_model(body: Mapping[str, JsonValue], rules: RequestRules) -> None:
     """Raise DeclinedRequest for a request that means another model; one that names none means the plan's."""
     name = body.get("model")
     if name in (None, "") or (isinstance(name, str) and same_model(name, rules.model)):
@@ -85,7 +85,7 @@ def is_streamed(path: str, body: Mapping[str, JsonValue]) -> bool:
     return path != COMPLETIONS if wanted is None else wanted
 
 
-def forced(path: str, body: Mapping[str, JsonValue], rules: Rules, accepted: Accepted) -> JsonObject:
+def forced(path: str, body: Mapping[str, JsonValue], rules: RequestRules, accepted: Accepted) -> JsonObject:
     """The body that is sent instead of the agent's.
 
     Args:
@@ -100,7 +100,7 @@ def forced(path: str, body: Mapping[str, JsonValue], rules: Rules, accepted: Acc
     return _forced_ollama(path, body, rules)
 
 
-def _forced_ollama(path: str, body: Mapping[str, JsonValue], rules: Rules) -> JsonObject:
+def _forced_ollama(path: str, body: Mapping[str, JsonValue], rules: RequestRules) -> JsonObject:
     sent = {name: body[name] for name in _OLLAMA_FIELDS if name in body}
     wanted = body.get("options")
     own = wanted if isinstance(wanted, Mapping) else {}
@@ -116,7 +116,7 @@ def _forced_ollama(path: str, body: Mapping[str, JsonValue], rules: Rules) -> Js
     return sent | fixed | ({} if rules.think is None else {"think": rules.think})
 
 
-def _forced_openai(body: Mapping[str, JsonValue], rules: Rules, accepted: Accepted) -> JsonObject:
+def _forced_openai(body: Mapping[str, JsonValue], rules: RequestRules, accepted: Accepted) -> JsonObject:
     sent = {name: body[name] for name in _OPENAI_FIELDS if name in body}
     options = rules.options
     sent |= {name: options[name] for name in ("top_p", "top_k", "repeat_penalty") if options.get(name) is not None}
@@ -160,7 +160,7 @@ def opened(messages: object, opening: str) -> list[JsonValue]:
     return [first | {"content": f"{opening}\n\n{content or ''}"}, *rest]
 
 
-def _cap(wanted: object, rules: Rules) -> int | None:
+def _cap(wanted: object, rules: RequestRules) -> int | None:
     """Most tokens of an answer: what the agent wants, but no more than the plan allows."""
     most = rules.options.get("num_predict")
     own = wanted if isinstance(wanted, int) and not isinstance(wanted, bool) and wanted > 0 else None

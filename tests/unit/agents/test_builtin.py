@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from ai_dev_tools.benchmark.agents.builtin import JsonTalk, NativeTalk, moved
+from ai_dev_tools.benchmark.agents.builtin import JsonProtocol, NativeProtocol, relocated
 from ai_dev_tools.benchmark.endpoints.chat import Reply, ToolCall
 from ai_dev_tools.benchmark.prompts.episodes import PLAIN
 from support.making import SCHEMA
@@ -26,7 +26,7 @@ def said(value: object) -> Reply:
 
 
 def test_each_message_is_one_action_and_the_last_one_the_answer() -> None:
-    talk = JsonTalk(PLAIN, SCHEMA)
+    talk = JsonProtocol(PLAIN, SCHEMA)
     every, last = (
         jsonschema.Draft202012Validator(talk.schema(False)),
         jsonschema.Draft202012Validator(talk.schema(True)),
@@ -40,22 +40,22 @@ def test_each_message_is_one_action_and_the_last_one_the_answer() -> None:
 
 @pytest.mark.parametrize("last", [True, False])
 def test_references_of_the_answers_schema_lead_to_where_it_now_is(last: bool) -> None:
-    check = jsonschema.Draft202012Validator(JsonTalk(PLAIN, WITH_PARTS).schema(last))
+    check = jsonschema.Draft202012Validator(JsonProtocol(PLAIN, WITH_PARTS).schema(last))
     assert check.is_valid({"action": "answer", "answer": {"names": ["a"]}})
     assert not check.is_valid({"action": "answer", "answer": {"names": ["c"]}})
-    assert moved({"$ref": "#"}, "#/properties/answer") == {"$ref": "#/properties/answer"}
+    assert relocated({"$ref": "#"}, "#/properties/answer") == {"$ref": "#/properties/answer"}
 
 
 def test_an_action_is_read_from_a_message() -> None:
-    step = JsonTalk(PLAIN, SCHEMA).read(said({"action": "search", "pattern": "x", "path": ""}))
+    step = JsonProtocol(PLAIN, SCHEMA).read(said({"action": "search", "pattern": "x", "path": ""}))
     assert (step.action, dict(step.arguments), step.problem) == ("search", {"pattern": "x", "path": ""}, "")
-    step = JsonTalk(PLAIN, SCHEMA).read(said({"action": "answer", "answer": {"colour": "red"}}))
+    step = JsonProtocol(PLAIN, SCHEMA).read(said({"action": "answer", "answer": {"colour": "red"}}))
     assert (step.action, step.answer) == ("answer", {"colour": "red"})
 
 
 def test_an_answer_without_the_action_around_it_counts() -> None:
     """Where a server enforces no schema."""
-    assert JsonTalk(PLAIN, SCHEMA).read(said('It is {"colour": "red"}.')).answer == {"colour": "red"}
+    assert JsonProtocol(PLAIN, SCHEMA).read(said('It is {"colour": "red"}.')).answer == {"colour": "red"}
 
 
 @pytest.mark.parametrize(
@@ -71,11 +71,11 @@ def test_an_answer_without_the_action_around_it_counts() -> None:
     ],
 )
 def test_what_is_no_action_is_said_to_the_model(message: object, problem: str) -> None:
-    assert problem in JsonTalk(PLAIN, SCHEMA).read(said(message)).problem
+    assert problem in JsonProtocol(PLAIN, SCHEMA).read(said(message)).problem
 
 
 def test_native_calls_are_read_and_answered_as_calls() -> None:
-    talk = NativeTalk(PLAIN, SCHEMA)
+    talk = NativeProtocol(PLAIN, SCHEMA)
     reply = Reply(calls=[ToolCall("read_file", {"path": "a.py", "start": 1}, "c1"), ToolCall("search", {}, "c2")])
     step = talk.read(reply)
     assert step.action == "read_file" and not step.problem
@@ -95,5 +95,5 @@ def test_native_calls_are_read_and_answered_as_calls() -> None:
     ],
 )
 def test_a_native_answer_is_a_call_or_a_text(reply: Reply) -> None:
-    step = NativeTalk(PLAIN, SCHEMA).read(reply)
+    step = NativeProtocol(PLAIN, SCHEMA).read(reply)
     assert (step.action, step.answer) == ("answer", {"colour": "red"})

@@ -17,10 +17,10 @@ import msgspec
 from ai_dev_tools.benchmark._util import wire
 from ai_dev_tools.benchmark._util.json_values import JsonValue
 from ai_dev_tools.benchmark._util.text import listing, plural, visible
-from ai_dev_tools.benchmark.agents.episode import Case, Played, WrongSetUp
+from ai_dev_tools.benchmark.agents.episode import AgentSetUpError, EpisodeCase, EpisodeResult
 from ai_dev_tools.benchmark.agents.file_actions import workspace_texts
-from ai_dev_tools.benchmark.agents.meter.forcing import Rules
-from ai_dev_tools.benchmark.agents.meter.metered import Metered, Upstream
+from ai_dev_tools.benchmark.agents.meter.episode_account import EpisodeAccount, Upstream
+from ai_dev_tools.benchmark.agents.meter.request_rules import RequestRules
 from ai_dev_tools.benchmark.agents.meter.server import MeterServer
 from ai_dev_tools.benchmark.agents.sandbox import PORT, agent_sandbox, inside, sandbox_starter
 from ai_dev_tools.benchmark.agents.tool_folder import lay_out
@@ -37,9 +37,9 @@ from ai_dev_tools.benchmark.errors import (
     RunnerError,
     ToolError,
 )
+from ai_dev_tools.benchmark.prompts.agent_program_file import program_path
 from ai_dev_tools.benchmark.prompts.containment import ContainedProgram, RunEnd, RunLimits
 from ai_dev_tools.benchmark.prompts.placeholders import filled
-from ai_dev_tools.benchmark.prompts.program_file import program_path
 from ai_dev_tools.benchmark.prompts.run_folder import RunFolder, Sandbox, fresh_run_folder, last_words
 from ai_dev_tools.benchmark.records.agent_program import AgentProgram
 from ai_dev_tools.benchmark.records.episode import Turn
@@ -55,7 +55,7 @@ LOOK_S = 0.1
 
 
 @dataclass(frozen=True)
-class Behind:
+class MeteredServer:
     """What a third-party agent talks to: the meter, and the model's server."""
 
     meter: MeterServer
@@ -63,11 +63,13 @@ class Behind:
 
 
 @contextmanager
-def driving(endpoint: ReadyEndpoint) -> Iterator[Callable[[Case, ChatClient, Played, threading.Event], None]]:
+def agent_driver(
+    endpoint: ReadyEndpoint,
+) -> Iterator[Callable[[EpisodeCase, ChatClient, EpisodeResult, threading.Event], None]]:
     """Start the meter; yields a function that has a third-party agent run an episode, as `execution` calls it."""
     with MeterServer() as meter:
-        yield lambda case, client, played, stop: play_program(
-            case, Behind(meter, upstream_of(endpoint, client)), played, stop
+        yield lambda case, client, played, stop: run_program(
+            case, MeteredServer(meter, upstream_of(endpoint, client)), played, stop
         )
 
 
@@ -85,7 +87,7 @@ def upstream_of(endpoint: ReadyEndpoint, client: ChatClient) -> Upstream:
     return Upstream(root, openai, version, endpoint.headers, client.accepted, client.payer, client.pace)
 
 
-def play_program(case: Case, behind: Behind, played: Played, stop: threading.Event) -> None:
+def run_program(case: EpisodeCase, behind: MeteredServer, played: EpisodeResult, stop: threading.Event) -> None:
     """Have the program of the case's agent run an episode, and fill `played`, also with what there is when this raises.
 
     Args:
@@ -99,14 +101,14 @@ def play_program(case: Case, behind: Behind, played: Played, stop: threading.Eve
     assert program is not None
     sandbox = agent_sandbox(program.id, program.sandbox)
     opening, _, question = case.opening.partition("\n\n")
-    rules = Rules(case.model, case.options, opening, case.spec.limits, case.think)
+    rules = RequestRules(case.model, case.options, opening, case.spec.limits, case.think)
     started = time.perf_counter()
     with ExitStack() as opened:
         run_folder = opened.enter_context(fresh_run_folder(same_paths=True))
         out = opened.enter_context(open(run_folder.scratch / "stdout", "w+b"))
         err = opened.enter_context(open(run_folder.scratch / "stderr", "w+b"))
         with behind.meter.episode(rules, behind.upstream) as (key, account):
-            run = _Run(program, sandbox, case, run_folder, key, question, behind.meter)
+            run = _ProgramRun(program, sandbox, case, run_folder, key, question, behind.meter)
             ended = run.watched((out, err), account, stop)
         hidden = wire.Secrets(behind.upstream.headers)
         _hide(account, hidden)
@@ -119,14 +121,14 @@ def play_program(case: Case, behind: Behind, played: Played, stop: threading.Eve
         _judge(program, played, account, ended, hidden.text(last_words(run_folder, out, err)), run.left)
 
 
-class _Run:
+class _ProgramRun:
     """A program in its folder; `wall_s` is what it took, once it has ended: its sandbox is not its own time."""
 
     def __init__(
         self,
         program: AgentProgram,
         sandbox: Sandbox,
-        case: Case,
+        case: EpisodeCase,
         run_folder: RunFolder,
         key: str,
         question: str,
@@ -154,7 +156,9 @@ class _Run:
         self._given = {*texts, *files}
         (run_folder.home / "question.txt").write_text(question, encoding="utf-8")
 
-    def watched(self, streams: tuple[BinaryIO, BinaryIO], account: Metered, stop: threading.Event) -> RunEnd | None:
+    def watched(
+        self, streams: tuple[BinaryIO, BinaryIO], account: EpisodeAccount, stop: threading.Event
+    ) -> RunEnd | None:
         """Run it to its end, or until it may ask nothing more; None if it had to be ended."""
         program, run_folder = self._program, self._run_folder
         argv = [filled(word, self._values) for word in program.command]
@@ -196,7 +200,7 @@ class _Run:
             **own,
         }
 
-    def answer(self, out: BinaryIO, account: Metered) -> JsonValue:
+    def answer(self, out: BinaryIO, account: EpisodeAccount) -> JsonValue:
         """The agent's answer; None if it is nowhere."""
         schema = self._case.answer_schema
         for place in self._program.answer:
@@ -243,7 +247,7 @@ def _add(files: Mapping[str, str], folder: Path, program: AgentProgram) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         except OSError as error:
-            raise WrongSetUp(
+            raise AgentSetUpError(
                 f"the agent '{program.id}' cannot have its file {name} in this workspace: {error.strerror}",
                 remedy=f"Give it another name in config/agents/{program.id}.yaml",
             ) from None
@@ -262,13 +266,13 @@ def _field(text: str, dotted: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _hide(account: Metered, secrets: wire.Secrets) -> None:
+def _hide(account: EpisodeAccount, secrets: wire.Secrets) -> None:
     """Remove the server's key from all turns: a server may repeat it anywhere, and so may an agent."""
     account.turns[:] = [msgspec.convert(secrets.hide(msgspec.to_builtins(turn)), Turn) for turn in account.turns]
     account.served = secrets.text(account.served) if account.served else None
 
 
-def _fill(played: Played, account: Metered, wall_s: float) -> None:
+def _fill(played: EpisodeResult, account: EpisodeAccount, wall_s: float) -> None:
     """What the meter counted. The agent's own time is charged too, because its user waits for it."""
     played.turns, played.limit, played.served = list(account.turns), account.limit, account.served
     played.flags |= account.flags | ({f"limit_{account.limit}"} if account.limit else set())
@@ -283,8 +287,8 @@ def _fill(played: Played, account: Metered, wall_s: float) -> None:
 
 def _judge(
     program: AgentProgram,
-    played: Played,
-    account: Metered,
+    played: EpisodeResult,
+    account: EpisodeAccount,
     ended: RunEnd | None,
     words: str,
     left: Callable[[], Sequence[str]],
@@ -317,7 +321,7 @@ def _judge(
     played.turns[-1] = msgspec.structs.replace(played.turns[-1], error=SampleError("no_answer", line[:1000]))
 
 
-def _failure(last: SampleError, account: Metered) -> BenchmarkError:
+def _failure(last: SampleError, account: EpisodeAccount) -> BenchmarkError:
     """What the model's server failed with; a wait that is too long ends the block, as it does without an agent."""
     error = _FAILURES.get(last.class_, ModelError)(last.message)
     if isinstance(error, OverloadedError):
@@ -325,17 +329,17 @@ def _failure(last: SampleError, account: Metered) -> BenchmarkError:
     return error
 
 
-def _never_asked(program: AgentProgram, account: Metered, how: str) -> WrongSetUp:
+def _never_asked(program: AgentProgram, account: EpisodeAccount, how: str) -> AgentSetUpError:
     """Why the model was never asked, which is not the model's fault."""
     file = f"config/agents/{program.id}.yaml"
     for refusal in account.refusals:
         if refusal.about == "model":
-            return WrongSetUp(refusal.line, remedy=f"Name {{model}} in the command of {file}")
+            return AgentSetUpError(refusal.line, remedy=f"Name {{model}} in the command of {file}")
         if refusal.about in ("path", "body"):
-            return WrongSetUp(f"{refusal.line} (the agent '{program.id}': {how})")
+            return AgentSetUpError(f"{refusal.line} (the agent '{program.id}': {how})")
     if account.limit:
         how = f"it reached its limit of {account.limit} first"
-    return WrongSetUp(
+    return AgentSetUpError(
         f"the agent '{program.id}' sent nothing to the meter: {how}",
         remedy=f"Point it at {{base_url}} in the environment or command of {file}",
     )

@@ -1,4 +1,4 @@
-"""What the requests of agents are paid from, where the run has a budget, while nobody at the meter waits for it."""
+"""Pay for agents' requests in a run with a budget, without making other requests at the meter wait."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, asynccontextmanager
 
-from ai_dev_tools.benchmark.agents.meter.forcing import DeclinedRequest
-from ai_dev_tools.benchmark.agents.meter.metered import Metered
+from ai_dev_tools.benchmark.agents.meter.episode_account import EpisodeAccount
+from ai_dev_tools.benchmark.agents.meter.request_rules import DeclinedRequest
 from ai_dev_tools.benchmark.endpoints.chat import Chat, Reply
 from ai_dev_tools.benchmark.errors import BenchmarkError, EndpointConnectionError
 
 
 @asynccontextmanager
 async def paid(
-    account: Metered,
+    account: EpisodeAccount,
     request: Callable[[], Chat],
     came_to: Callable[[Reply], BenchmarkError | None],
     reserving: ThreadPoolExecutor,

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from ai_dev_tools.benchmark.agents import sandbox
-from ai_dev_tools.benchmark.agents.meter.metered import Upstream
+from ai_dev_tools.benchmark.agents.meter.episode_account import Upstream
 from ai_dev_tools.benchmark.agents.meter.server import MeterServer
 from ai_dev_tools.benchmark.errors import (
     ConfigurationError,
@@ -20,8 +20,13 @@ from ai_dev_tools.benchmark.errors import (
     OverloadedError,
     ToolError,
 )
+from ai_dev_tools.benchmark.prompts.agent_program_file import (
+    ProgramSpec,
+    find_programs,
+    installed_program,
+    load_program,
+)
 from ai_dev_tools.benchmark.prompts.containment import SandboxStarter, bubblewrap_problem
-from ai_dev_tools.benchmark.prompts.program_file import ProgramSpec, find_programs, installed_program, load_program
 from ai_dev_tools.benchmark.records.agent_program import AgentProgram
 from fakes.ollama import FakeOllama
 from fakes.openai_api import FakeOpenAI
@@ -166,7 +171,7 @@ class TestWrongSetUps:
         self, meter: MeterServer, ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         broken = SandboxStarter(["sh", "-c", "echo 'no namespaces left' >&2; exit 1", "--"])
-        monkeypatch.setattr("ai_dev_tools.benchmark.agents.programs.sandbox_starter", lambda *_: broken)
+        monkeypatch.setattr("ai_dev_tools.benchmark.agents.third_party.sandbox_starter", lambda *_: broken)
         with pytest.raises(ConfigurationError, match=r"sent nothing to the meter: .*no namespaces left"):
             play(meter, ollama, program("ask+answer"))
 

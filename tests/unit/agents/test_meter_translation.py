@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ai_dev_tools.benchmark.agents.meter.counting import Reader
-from ai_dev_tools.benchmark.agents.meter.forcing import COMPLETIONS, DeclinedRequest
-from ai_dev_tools.benchmark.agents.meter.translating import Translator, in_ollamas_words
+from ai_dev_tools.benchmark.agents.meter.answer_reader import AnswerReader
+from ai_dev_tools.benchmark.agents.meter.request_rules import COMPLETIONS, DeclinedRequest
+from ai_dev_tools.benchmark.agents.meter.translation import Translator, in_ollamas_words
 
 TOOL = {"type": "function", "function": {"name": "shell", "parameters": {"type": "object"}}}
 
@@ -118,7 +118,7 @@ def test_where_the_network_cuts_an_answer_changes_nothing(cuts: list[int], trans
         data = whole.feed(data) + whole.end()
 
     def read(parts: list[bytes]) -> tuple[str, Any, Any]:
-        reader = Translator({"model": "m", "stream": True}) if translated else Reader(COMPLETIONS, streamed=True)
+        reader = Translator({"model": "m", "stream": True}) if translated else AnswerReader(COMPLETIONS, streamed=True)
         passed = b"".join(map(reader.feed, parts)) + reader.end()
         names = [call.name for call in reader.heard.calls.values()]
         return reader.heard.text, (reader.heard.final.get("prompt_eval_count"), names), len(events(passed))

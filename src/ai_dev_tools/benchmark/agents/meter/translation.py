@@ -15,12 +15,12 @@ import msgspec
 
 from ai_dev_tools.benchmark._util import wire
 from ai_dev_tools.benchmark._util.json_values import JsonObject, JsonValue, table_in
-from ai_dev_tools.benchmark.agents.meter.counting import Called, Heard, Lines, Reader, listed
-from ai_dev_tools.benchmark.agents.meter.forcing import CHAT, DeclinedRequest, cap_of, wants_usage
+from ai_dev_tools.benchmark.agents.meter.answer_reader import AnswerReader, AnswerSoFar, FunctionCall, Lines, listed
+from ai_dev_tools.benchmark.agents.meter.request_rules import CHAT, DeclinedRequest, cap_of, wants_usage
 from ai_dev_tools.benchmark.endpoints.openai_stream import table
 
 CREATED = 1_700_000_000
-"""When an answer came to be, for a field that clients expect and nobody needs."""
+"""Creation time of an answer, for a field that clients expect."""
 _COUNTS = ("prompt_eval_count", "eval_count")
 _PARTS = (
     ("prompt_tokens_details", "cached_tokens", "prompt_eval_cached_count"),
@@ -99,7 +99,7 @@ class Translator:
     def __init__(self, body: Mapping[str, JsonValue]) -> None:
         self._streamed = body.get("stream") is True
         self._usage = wants_usage(body)
-        self._reader = Reader(CHAT, streamed=self._streamed)
+        self._reader = AnswerReader(CHAT, streamed=self._streamed)
         self._about: JsonObject = {
             "id": f"chatcmpl-{secrets.token_hex(6)}",
             "created": CREATED,
@@ -109,7 +109,7 @@ class Translator:
         self._lines = Lines()
 
     @property
-    def heard(self) -> Heard:
+    def heard(self) -> AnswerSoFar:
         return self._reader.heard
 
     def feed(self, piece: bytes) -> bytes:
@@ -170,7 +170,7 @@ class Translator:
         return {**counts, **parts}
 
 
-def _call(number: int, call: Called) -> JsonObject:
+def _call(number: int, call: FunctionCall) -> JsonObject:
     function = {"name": call.name, "arguments": call.arguments}
     return {"index": number, "id": f"call_{number}_{secrets.token_hex(4)}", "type": "function", "function": function}
 

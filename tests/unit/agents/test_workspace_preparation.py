@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from ai_dev_tools.benchmark.agents.preparing import Preparing, require_prepared, server_words
 from ai_dev_tools.benchmark.agents.tool_actions import ToolActions
+from ai_dev_tools.benchmark.agents.workspace_preparation import WorkspacePreparation, require_prepared, server_words
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.prompts.episodes import workspace_digest
 from ai_dev_tools.benchmark.records.agent_tool import AgentTool, ToolCommand
@@ -45,10 +45,10 @@ def workspace(text: str = "x = 1\n") -> Workspace:
 
 def preparing(
     folder: Path, code: str = MAKES, known: dict[str, PreparedTool] | None = None, **changed: Any
-) -> Preparing:
+) -> WorkspacePreparation:
     tool = AgentTool(id="index", version="1", digest="d", folder=str(folder), commands=[LOOK], timeout_s=20.0)
     command = ("{python}", "-c", code) if code else ()
-    return Preparing(msgspec.structs.replace(tool, **changed), command, True, known or {}, folder)
+    return WorkspacePreparation(msgspec.structs.replace(tool, **changed), command, True, known or {}, folder)
 
 
 def test_what_a_tool_made_goes_with_every_copy_of_the_workspace(tmp_path: Path) -> None:

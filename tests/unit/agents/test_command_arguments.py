@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ai_dev_tools.benchmark.agents.arguments import BadArgument, command_words, schema_of
+from ai_dev_tools.benchmark.agents.command_arguments import BadArgument, command_words, schema_of
 from ai_dev_tools.benchmark.records.agent_tool import Argument, ToolCommand
 
 WORKSPACE = Path(__file__).parent
