@@ -1,9 +1,9 @@
 """The meter: a local server between agents and the model that counts what agents ask.
 
-An agent's own report of its tokens is not evidence; what the server says at the end of each answer is. Every episode has a
-key, in the path (`http://127.0.0.1:PORT/e/KEY/v1`) or as bearer token, so that episodes that run at once are told apart. What
-the plan fixed is forced on each request (`request_rules`), which is then passed on (`exchange`), and each answer is read as it passes
-through (`answer_reader`).
+An agent's own report of its tokens is not evidence; what the server says at the end of each answer is. Every episode has a key,
+in the path (`http://127.0.0.1:PORT/e/KEY/v1`) or as bearer token, so that episodes that run at once are told apart. What the
+plan fixed is forced on each request (`request_rules`), which is then passed on (`exchange`), and each answer is read as it
+passes through (`answer_reader`).
 """
 
 from __future__ import annotations
