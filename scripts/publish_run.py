@@ -2,23 +2,33 @@
 
     python scripts/publish_run.py run.crate.zip coder-0.5b --title "Built-in tools, Qwen2.5-Coder 0.5B" --command "snakemake …"
 
+    python scripts/publish_run.py --again coder-0.5b
+
+The second form makes tables, figures and report of a published run again with this version, from the samples in its
+archive, and asks no model.
+
 Everything above the line `<!-- written by hand -->` comes from the archive; what stands below it in an existing page is kept.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import shlex
 import shutil
+import subprocess
 import sys
+import tarfile
+import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
 
 from ai_dev_tools.benchmark.archive import ArchiveError, Verification, verify
 
-RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "docs" / "results"
 BY_HAND = "<!-- written by hand -->"
 OTHER_VERSIONS = (
     "A later version of the program checks the same data and tables. It does not make report pages that were made by",
@@ -26,6 +36,12 @@ OTHER_VERSIONS = (
     "The lines above are those of the version that made this page.",
 )
 LARGEST = 5_000_000
+DATA = ("config/", "results/", "resources/")
+"""What an archive holds of a run; the rest is the program, and what it made."""
+PROGRAM = (
+    "src", "workflow", "Snakefile", "notebooks", "envs", "profiles", "config/schema.json", "pyproject.toml", "LICENSE",
+    "CITATION.cff",
+)  # fmt: skip
 OUTCOMES = ("tokens", "time")
 EPISODES = {
     "n": "episodes",
@@ -205,17 +221,57 @@ def publish(archive: Path, name: str, title: str, command: str) -> Path:
     return target
 
 
+def made_again(archive: Path, folder: Path) -> Path:
+    """An archive of the same run with the committed version of this program: its tables and report follow from its samples.
+
+    Raises:
+        ArchiveError: it is not a valid archive.
+    """
+    verify(archive, report=False).require()
+    with zipfile.ZipFile(archive) as crate:
+        crate.extractall(folder, [name for name in crate.namelist() if name.startswith(DATA)])
+    program = subprocess.run(["git", "archive", "HEAD", *PROGRAM], cwd=ROOT, check=True, capture_output=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(program)) as files:
+        files.extractall(folder, filter="data")
+    command = [sys.executable, "-m", "snakemake", "archive", "--cores", "1"]
+    subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    (made,) = folder.glob("results/*/archive/*.crate.zip")
+    return made
+
+
+def title_and_command(page: str) -> tuple[str, str]:
+    """What a published page is called, and the command that repeats its run."""
+    title = page.partition("\n")[0].removeprefix("# ")
+    block = page.partition(BY_HAND)[0].rpartition("```bash\n")[2].partition("```")[0]
+    return title, shlex.join(shlex.split(block.replace("\\\n", " ")))
+
+
+def publish_again(name: str) -> Path:
+    """Publish a run once more, as this version computes and shows it."""
+    title, command = title_and_command((RESULTS / f"{name}.md").read_text(encoding="utf-8"))
+    with tempfile.TemporaryDirectory() as folder:
+        return publish(made_again(RESULTS / f"{name}.crate.zip", Path(folder)), name, title, command)
+
+
 def main() -> int:
     """Read the command line; 0 if the page was written."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("archive", type=Path)
+    parser.add_argument("archive", type=Path, nargs="?")
     parser.add_argument("name", help="file name of the page, without its ending")
-    parser.add_argument("--title", required=True)
-    parser.add_argument("--command", required=True, help="the command that repeats the run")
+    parser.add_argument("--title")
+    parser.add_argument("--command", help="the command that repeats the run")
+    parser.add_argument(
+        "--again", action="store_true", help="a published run, with this version; only its name is given"
+    )
     options = parser.parse_args()
+    if not options.again and not (options.archive and options.title and options.command):
+        parser.error("give the archive, the name of the page, --title and --command; or --again and the name")
     try:
-        print(publish(options.archive, options.name, options.title, options.command))
-    except (ArchiveError, OSError) as problem:
+        if options.again:
+            print(publish_again(options.name))
+        else:
+            print(publish(options.archive, options.name, options.title, options.command))
+    except (ArchiveError, OSError, subprocess.CalledProcessError) as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 1
     return 0

@@ -64,3 +64,13 @@ def test_a_page_shows_episodes_over_all_tasks_and_of_each_model() -> None:
     *_, first, second = _script().episode_table(_episodes("m1", "m2"))
     assert first.startswith("| agent (m1) | 24 | 0.00 | 0.00 |")
     assert second.startswith("| agent (m2) | 24 | 0.30 | 0.30 |")
+
+
+@pytest.mark.parametrize("archive", ARCHIVES, ids=lambda path: path.name)
+def test_a_page_says_with_which_title_and_command_its_run_is_published_again(archive: Path) -> None:
+    name = archive.name.removesuffix(".crate.zip")
+    page = (RESULTS / f"{name}.md").read_text()
+    title, command = _script().title_and_command(page)
+    assert page.startswith(f"# {title}\n")
+    assert f"```bash\n{_script().broken(command)}\n```" in page
+    assert command.startswith("snakemake ")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from ai_dev_tools.benchmark._util.text import plural
 from ai_dev_tools.benchmark.analysis.rows import Row
 
 ONE_REPOSITORY = "for this repository only"
@@ -73,7 +72,5 @@ def _what_could(row: Row) -> str:
     elif np.isfinite(power):
         parts.append(f"{says} {100 * power:.0f} % if the true ratio is {POWER_AT:g}; no ratio would raise that to 80 %")
     if np.isfinite(need):
-        parts.append(
-            f"About {need:.0f} clusters ({plural(row['samples_could_decide'], 'sample')} per task) could decide"
-        )
+        parts.append(f"About {need:.0f} clusters ({row['samples_could_decide']:.0f} samples per task) could decide")
     return "".join(f" {part}." for part in parts)
