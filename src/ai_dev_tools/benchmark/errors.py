@@ -75,6 +75,10 @@ def error_lines(error: BenchmarkError) -> list[str]:
     return [visible_line(f"error: {line}") for line in str(error).splitlines()]
 
 
+class BudgetNotKeptError(ConfigurationError):
+    """What a run has spent cannot be noted: nothing more is sent, and what was not sent is not a sample."""
+
+
 class EndpointConnectionError(BenchmarkError):
     """No connection, or one that broke before the answer was complete."""
 

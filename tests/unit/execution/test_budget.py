@@ -290,6 +290,15 @@ def test_nothing_is_started_where_not_even_one_request_can_be_paid(bench: Bench)
     assert bench.fake.warm_ups == []
 
 
+def test_where_what_is_spent_cannot_be_noted_nothing_is_sent_and_the_block_says_why(bench: Bench) -> None:
+    (bench.folder / "spent.json").mkdir(parents=True)
+    with pytest.raises(ConfigurationError, match=r"cannot write .*spent\.json: Is a directory"):
+        bench.run(budget=budget(1e6))
+    assert bench.asked == [] and list(bench.folder.rglob("samples/**/*.json")) == []
+    (bench.folder / "spent.json").rmdir()
+    assert all(sample.status == "completed" for sample in bench.run(budget=budget(1e6)))
+
+
 def test_a_finished_block_needs_no_budget(bench: Bench) -> None:
     bench.run()
     assert len(bench.run(budget=budget(0.5))) == 6

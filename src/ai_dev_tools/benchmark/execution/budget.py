@@ -24,7 +24,13 @@ import msgspec
 
 from ai_dev_tools.benchmark.endpoints.chat import Chat, Reply
 from ai_dev_tools.benchmark.endpoints.server_counts import count_of
-from ai_dev_tools.benchmark.errors import BenchmarkError, BudgetReached, ConfigurationError, RequestTimeoutError
+from ai_dev_tools.benchmark.errors import (
+    BenchmarkError,
+    BudgetNotKeptError,
+    BudgetReached,
+    ConfigurationError,
+    RequestTimeoutError,
+)
 from ai_dev_tools.benchmark.records.prices import Budget, Rates, money
 from ai_dev_tools.benchmark.records.sample import Sample, read_sample, write_atomically
 from ai_dev_tools.benchmark.tasks.size_classes import MOST_WRAPPING_TOKENS
@@ -62,11 +68,11 @@ class BudgetAccount:
 
         Raises:
             BudgetReached: it could exceed the budget, and is not sent.
+            BudgetNotKeptError: it cannot be noted, and is not sent.
         """
         worst = self.worst_case(chat, timeout_s)
         with self._settled:
-            while (flight := self._reserved(worst)) is None:
-                self._settled.wait(_POLL_S)
+            flight = self._reservation(worst)
             self._open += 1
         error: BaseException | None = None
         try:
@@ -95,6 +101,15 @@ class BudgetAccount:
             if least > spent.money:
                 self._note(spent, least)
             return self._is_left(spent, worst)
+
+    def _reservation(self, worst: float) -> IO[str]:
+        """Hold this much as soon as it is left, see `_reserved`."""
+        try:
+            while (flight := self._reserved(worst)) is None:
+                self._settled.wait(_POLL_S)
+        except ConfigurationError as error:
+            raise BudgetNotKeptError(error.args[0], remedy=error.remedy) from None
+        return flight
 
     def _reserved(self, worst: float) -> IO[str] | None:
         """Hold this much; the locked file says so until it is closed. None if it is not left, see `_is_left`."""

@@ -12,7 +12,13 @@ from ai_dev_tools.benchmark.endpoints.chat import Accepted, ChatClient
 from ai_dev_tools.benchmark.endpoints.dialects import dialect
 from ai_dev_tools.benchmark.endpoints.pacing import Pace
 from ai_dev_tools.benchmark.endpoints.resource_use import ResourceMonitor
-from ai_dev_tools.benchmark.errors import BenchmarkError, BudgetReached, EndpointConnectionError, NoTurnError
+from ai_dev_tools.benchmark.errors import (
+    BenchmarkError,
+    BudgetNotKeptError,
+    BudgetReached,
+    EndpointConnectionError,
+    NoTurnError,
+)
 from ai_dev_tools.benchmark.execution.block_work import BlockWork
 from ai_dev_tools.benchmark.execution.progress import BlockProgress
 from ai_dev_tools.benchmark.execution.provenance import ModelMonitor
@@ -129,6 +135,8 @@ class RequestThreads:
                 self.over = asked.error
             if self._stop.is_set() or isinstance(asked.error, BudgetReached):
                 return
+            if isinstance(asked.error, BudgetNotKeptError):
+                raise asked.error
             sample = sample_of(block, cell, prompt, asked, work.session, self._digest, self._identity)
             if asked.load_s > SLOW_LOAD_S:
                 self._monitor.check_again()
