@@ -28,7 +28,7 @@ async def small_server(limits: ServerLimits) -> AsyncIterator[tuple[tuple[str, i
 
     app = web.Application()
     app.router.add_post("/", handle)
-    runner = web.AppRunner(app, auto_decompress=False)
+    runner = web.AppRunner(app, auto_decompress=False, lingering_time=0.1)  # for the rest of a body that was refused
     await runner.setup()
     assert runner.server is not None
     server = await asyncio.get_running_loop().create_server(door.guarding(runner.server), "127.0.0.1", 0)

@@ -14,7 +14,6 @@ import urllib3
 from fakes.ollama import FakeOllama
 from support.workflow_project import Project
 
-TASKS = "safety_assessment,systematic_fix"
 MODEL = "llama3.2:1b"
 
 
@@ -40,21 +39,21 @@ def judged(project: Project) -> tuple[set[str], set[int], str]:
 
 def test_a_run_grows_by_exactly_what_is_new(project: Project, fake: FakeOllama) -> None:
     """One sample, the rest, more samples, more arms, a changed case; nothing is asked twice on the way."""
-    settings = {"profile": "light", "endpoint": fake.url, "tasks": TASKS}
-    project.run("results/light/samples/llama3.2-1b/systematic_fix/tools/2.json", **settings)
+    settings = {"profile": "light", "endpoint": fake.url, "tasks": "safety_assessment"}
+    project.run("results/light/samples/llama3.2-1b/safety_assessment/tools/2.json", **settings)
     assert asked(fake) == 1
-    assert list(project.sample_files("light")) == ["llama3.2-1b/systematic_fix/tools/2.json"]
+    assert list(project.sample_files("light")) == ["llama3.2-1b/safety_assessment/tools/2.json"]
     project.run("tables", **settings)
-    assert asked(fake) == 2 * 3 * 3, "its block reuses the one sample"
-    assert len(project.sample_files("light")) == 18
+    assert asked(fake) == 3 * 3, "its block reuses the one sample"
+    assert len(project.sample_files("light")) == 9
     assert judged(project)[:2] == ({"planned"}, {1})
 
     before = project.sample_files("light")
     project.run("tables", **settings, samples=4)
-    assert asked(fake) == 18 + 2 * 3, "one more sample is one more request per task and arm"
+    assert asked(fake) == 9 + 3, "one more sample is one more request per task and arm"
     labels, looks, reasons = judged(project)
     assert (labels, looks) == ({"planned"}, {2}), "earlier samples count while the plan only grows"
-    assert "18 of 24 samples count from plan" in reasons
+    assert "9 of 12 samples count from plan" in reasons
     assert "with 1 more sample per task and arm" in reasons
     after = project.sample_files("light")
     assert {name: asked_part(after[name]) for name in before} == {n: asked_part(s) for n, s in before.items()}
@@ -66,13 +65,13 @@ def test_a_run_grows_by_exactly_what_is_new(project: Project, fake: FakeOllama) 
     project.run("run", **settings, samples=4, approaches="all")
     arms = {name.split("/")[2] for name in project.sample_files("light")}
     assert arms == {"baseline", "tools", "no_context", "excerpt", "shuffled", "mismatched"}
-    assert asked(fake) == 24 + 2 * 3 * 4, "controls can be added later"
+    assert asked(fake) == 12 + 3 * 4, "controls can be added later"
 
     case = str(after["llama3.2-1b/safety_assessment/baseline/1.json"]["case"])
     source = next((project.folder / "config/tasks/safety_assessment/sources" / case).rglob("*.py"))
     source.write_text(source.read_text() + "\n\nUNUSED = 1\n")
     project.run("run", **settings, samples=4)
-    again = [body["messages"][0]["content"] for body in fake.requests[48:]]
+    again = [body["messages"][0]["content"] for body in fake.requests[24:]]
     assert again, "the changed case is asked again"
     assert sum("UNUSED = 1" in text for text in again) == 1
     assert len(again) <= 2, (
