@@ -109,7 +109,7 @@ def test_two_instances_on_one_port_are_named() -> None:
         resolve_profile(load_config(settings | {"profile": "wrong"}), "wrong")
 
 
-def test_instances_on_one_port_are_no_mistake_where_all_are_served_from_one_address() -> None:
+def test_instances_on_one_port_are_not_a_mistake_where_all_are_served_from_one_address() -> None:
     settings = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
     instances = {name: {"model": f"{name}:1b"} for name in ("first", "second")}
     settings["profiles"]["lab"] = {"endpoint": "http://lab:11434", "instances": instances}

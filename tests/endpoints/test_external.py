@@ -193,7 +193,7 @@ def test_a_registry_that_cannot_be_reached_is_told_from_a_download_that_breaks(
     assert fake.asked.count("/api/pull") == pulling.TRIES_OF_REGISTRY
 
 
-def test_a_download_that_breaks_is_told_in_the_servers_words(
+def test_a_download_that_breaks_is_reported_in_the_servers_words(
     fake: ScriptedOllama, capsys: pytest.CaptureFixture[str]
 ) -> None:
     said = "max retries exceeded: unexpected EOF"

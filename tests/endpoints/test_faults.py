@@ -174,7 +174,7 @@ def test_a_huge_answer_is_kept_whole() -> None:
 # --- connections refused: nothing there at all ---------------------------------------------------------------------
 
 
-def test_a_short_outage_is_sat_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_short_outage_is_waited_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measure, "backoff", lambda *_: 2.0)
     with FakeOllama([MODEL]) as fake, FaultyProxy(fake.url) as proxy:
 

@@ -153,7 +153,7 @@ def test_a_failure_fails_again_in_the_same_class(recording: Write, error_class: 
         ("connection", "a proxy cannot reach the server (502)"),
     ],
 )
-def test_a_failure_is_told_in_the_same_words(recording: Write, error_class: str, message: str) -> None:
+def test_a_failure_is_reported_in_the_same_words(recording: Write, error_class: str, message: str) -> None:
     with open_endpoint(recording(failed(error_class, message))) as endpoint, pytest.raises(BenchmarkError) as caught:
         OllamaClient(endpoint.base_url).chat(body(), 60, Reply())
     assert (caught.value.error_class, str(caught.value)) == (error_class, message)

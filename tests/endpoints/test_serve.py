@@ -110,14 +110,14 @@ SIMPLE = ["text/plain", "text/plain;charset=UTF-8", "application/x-www-form-urle
 
 @pytest.mark.parametrize("origin", FOREIGN)
 @pytest.mark.parametrize("kind", SIMPLE)
-def test_a_foreign_page_gets_no_text(client: Client, origin: str, kind: str | None) -> None:
+def test_a_cross_origin_page_gets_no_text(client: Client, origin: str, kind: str | None) -> None:
     reply = client.ask({"Origin": origin} | ({"Content-Type": kind} if kind else {}))
     assert reply.status == 403
     assert "Access-Control-Allow-Origin" not in reply.headers
 
 
 @pytest.mark.parametrize("path", ["/api/generate", "/api/chat"])
-def test_a_foreign_page_cannot_unload_the_model(client: Client, path: str) -> None:
+def test_a_cross_origin_page_cannot_unload_the_model(client: Client, path: str) -> None:
     client.ask(JSON)
     fields = {"prompt": "", "messages": [], "keep_alive": 0}
     assert client.ask({"Origin": "http://evil.example", "Content-Type": "text/plain"}, path, **fields).status == 403

@@ -80,7 +80,7 @@ def player(conversation: Sequence[Message], turn: int) -> Message:
 
 
 @pytest.mark.slow
-def test_a_good_tool_saves_one_that_leads_astray_costs_and_one_that_is_never_called_is_undecided(
+def test_a_good_tool_saves_one_that_misleads_costs_and_one_that_is_never_called_is_undecided(
     project: Project,
 ) -> None:
     write_needles(project.folder / "mine", CASES, part=2, lines=60, first=1)

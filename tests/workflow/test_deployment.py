@@ -103,7 +103,7 @@ def test_the_documented_module_runs_to_the_end(tmp_path: Path) -> None:
     assert set(ROOT.glob("results/*")) == before
 
 
-def test_tasks_are_found_beside_the_snakefile_or_in_the_package(tmp_path: Path) -> None:
+def test_tasks_are_found_next_to_the_snakefile_or_in_the_package(tmp_path: Path) -> None:
     for name in ("tasks", "tools"):
         (tmp_path / "config" / name).mkdir(parents=True)
     assert workflow_home(str(tmp_path)) == tmp_path

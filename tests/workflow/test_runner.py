@@ -116,7 +116,7 @@ def test_every_way_in_gives_the_same_bytes_and_asks_nothing_twice(
     assert place.fake.counts["/api/chat"] == asked
 
 
-def test_a_wrong_setting_is_told_before_anything_is_asked(place: Place) -> None:
+def test_a_wrong_setting_is_reported_before_anything_is_asked(place: Place) -> None:
     runner = BenchmarkRunner(root=place.folder)
     with pytest.raises(ConfigurationError, match="did you mean 'light'"):
         asyncio.run(runner.run_single_benchmark(profile="ligth"))
@@ -124,14 +124,14 @@ def test_a_wrong_setting_is_told_before_anything_is_asked(place: Place) -> None:
         asyncio.run(runner.run_single_benchmark(output_format="markdwn"))
 
 
-def test_a_config_file_or_results_that_are_not_there_are_told_in_one_line(place: Place) -> None:
+def test_a_config_file_or_results_that_are_not_there_are_reported_in_one_line(place: Place) -> None:
     with pytest.raises(ConfigurationError, match=r"nofile.yaml is not a file. Name a YAML file of settings"):
         asyncio.run(BenchmarkRunner("nofile.yaml", root=str(place.folder)).run_single_benchmark("light"))
     with pytest.raises(ConfigurationError, match="the run made no such table"):
         BenchmarkResults("heavy", place.folder / "results" / "heavy", "snakemake").samples()
 
 
-def test_an_unusable_endpoint_is_told_in_its_own_words(place: Place) -> None:
+def test_an_unusable_endpoint_is_reported_in_its_own_words(place: Place) -> None:
     runner = BenchmarkRunner(root=place.folder)
     with pytest.raises(RunFailed, match="connection refused") as caught:
         asyncio.run(
@@ -290,7 +290,7 @@ def test_a_batch_sets_samples_and_profile_unless_the_command_line_does() -> None
     assert apply_batch(settings | {"samples": 3}, {"samples": 3})["samples"] == 3
 
 
-def test_batches_of_ones_own() -> None:
+def test_custom_batches() -> None:
     settings = {"profiles": {"light": {}}, "batches": {"mine": {"profiles": ["light"], "samples": 4}}}
     assert find_batch(settings, "mine").samples == 4
     with pytest.raises(ConfigurationError, match="names unknown profile 'medium'"):

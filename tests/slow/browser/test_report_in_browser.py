@@ -306,7 +306,7 @@ def test_a_hostile_answer_neither_runs_nor_breaks_the_layout(chromium: Any, tmp_
         assert opened.errors == []
 
 
-def test_a_large_run_loads_its_samples_from_files_beside_the_page(
+def test_a_large_run_loads_its_samples_from_files_next_to_the_page(
     chromium: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ai_dev_tools.benchmark.reporting.render.MOST_INLINE_SAMPLES", 10)

@@ -88,7 +88,7 @@ def test_an_error_of_a_tool_is_shown_to_the_model_and_the_episode_goes_on(
         ),
     ],
 )
-def test_a_server_that_dies_hangs_or_babbles_ends_the_episode(action: str, expected: str) -> None:
+def test_a_server_that_dies_hangs_or_prints_garbage_ends_the_episode(action: str, expected: str) -> None:
     with opened(server()) as actions:
         room = actions._folder.run_folder.scratch
         if action == "hang":

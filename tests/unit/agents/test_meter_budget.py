@@ -34,7 +34,7 @@ class Payer:
             self.paid.append(reply)
 
 
-def test_a_budget_is_asked_before_each_request_and_told_what_it_came_to(meter: MeterServer, ollama: FakeOllama) -> None:
+def test_a_budget_is_asked_before_each_request_and_told_what_it_cost(meter: MeterServer, ollama: FakeOllama) -> None:
     payer = Payer(1)
     with meter.episode(rules(), Upstream(ollama.url, None, payer=payer)) as (key, account):
         statuses = [post(f"{meter.url}/e/{key}/api/chat", chat("hi"))[0] for _ in range(2)]
@@ -96,9 +96,7 @@ def test_requests_that_wait_to_be_paid_do_not_keep_one_that_is_paid_from_its_ser
         assert late.result()[0] == 200
 
 
-def test_what_a_request_came_to_is_noted_outside_of_the_meters_own_thread(
-    meter: MeterServer, ollama: FakeOllama
-) -> None:
+def test_what_a_request_cost_is_noted_outside_of_the_meters_own_thread(meter: MeterServer, ollama: FakeOllama) -> None:
     """Noting waits for a lock and the disk; the streams of other episodes go on meanwhile."""
     payer = Waiting()
     payer.settled.set()

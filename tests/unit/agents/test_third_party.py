@@ -230,11 +230,11 @@ class TestFiles:
             loaded(tmp_path, **fields)
         assert len(str(caught.value).splitlines()) == 1 and "my_agent.yaml" in str(caught.value)
 
-    def test_an_arm_that_it_does_not_have(self, tmp_path: Path) -> None:
+    def test_an_arm_that_the_agent_does_not_have(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigurationError, match="no arm agent-mpa, did you mean 'map'"):
             loaded(tmp_path).arm("agent-mpa")
 
-    def test_an_agent_that_there_is_not(self, tmp_path: Path) -> None:
+    def test_an_unknown_agent(self, tmp_path: Path) -> None:
         loaded(tmp_path)
         with pytest.raises(ConfigurationError, match="no agent 'my_agnt', did you mean 'my_agent'"):
             load_program("my_agnt", find_programs([tmp_path]))

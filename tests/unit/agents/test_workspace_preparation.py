@@ -191,6 +191,6 @@ def test_a_tool_that_fails_on_some_workspaces_or_on_all_of_one_task_goes_on(tmp_
     assert all(file.exists() for file in files)
 
 
-def test_where_no_workspace_was_there_no_tool_is_to_blame(tmp_path: Path) -> None:
+def test_where_no_workspace_was_there_no_tool_is_blamed(tmp_path: Path) -> None:
     write_prepared(tmp_path / "rows.jsonl", [NOT_THERE])
     assert require_prepared(tool(tmp_path, "-V"), [tmp_path / "rows.jsonl"]) == "0 of 0 workspaces prepared"

@@ -32,7 +32,7 @@ def fail(samples: pd.DataFrame, rows: pd.Series[bool], error: str) -> pd.DataFra
 
 
 @pytest.mark.parametrize("error", ["context_overflow", "model", "malformed_response", "tool"])
-def test_what_an_arm_brings_on_itself_costs_its_time_and_the_baselines_request(error: str) -> None:
+def test_what_an_arm_causes_itself_costs_its_time_and_the_baselines_request(error: str) -> None:
     samples = invent(n=20)
     samples.loc[tools(samples), "tool_s"] = 2.0
     row = Samples.prepare(fail(samples, tools(samples) & (samples["sample"] == 3), error)).frame
@@ -71,7 +71,7 @@ def test_a_tool_whose_hardest_prompts_overflow_is_charged_for_them() -> None:
 
 
 @pytest.mark.parametrize("error", ["connection", "overloaded", "timeout", "runner", "interrupted", "configuration"])
-def test_what_nobody_brought_on_themselves_is_dropped(error: str) -> None:
+def test_what_nobody_caused_themselves_is_dropped(error: str) -> None:
     row = decide(fail(invent(n=20), tools(invent(n=20)) & (invent(n=20)["sample"] == 0), error))
     assert (row["dropped"], row["fell_back"]) == (pytest.approx(3 / 60), 0)
 
@@ -91,7 +91,7 @@ def test_baseline_and_floor_have_nothing_to_fall_back_to(arm: str) -> None:
 
 
 @pytest.mark.parametrize("reason", ["length", "loop"])
-def test_an_answer_cut_at_the_users_own_cap_costs_what_was_paid(reason: str) -> None:
+def test_an_answer_cut_at_the_users_cap_costs_what_was_paid(reason: str) -> None:
     samples = invent(n=20)
     samples.loc[tools(samples) & (samples["sample"] < 2), "done_reason"] = reason
     for outcome in ("tokens", "time"):
@@ -103,7 +103,7 @@ def test_an_answer_cut_at_the_users_own_cap_costs_what_was_paid(reason: str) -> 
         assert row["low_uncapped"] <= row["low"] * 1.05
 
 
-def test_a_word_that_the_cap_alone_carries_says_so() -> None:
+def test_a_verdict_that_rests_on_the_cap_alone_says_so() -> None:
     samples = invent(n=20)
     samples.loc[tools(samples) & (samples["sample"] < 10), "done_reason"] = "length"
     row = decide(samples)
@@ -154,7 +154,7 @@ def heavy_tail(rng: np.random.Generator, models: int, clusters: int) -> bool:
 
 
 @pytest.mark.parametrize("clusters", [36, 72, 120])
-def test_a_bill_that_rare_dear_cases_decide_is_not_said_to_be_smaller(clusters: int) -> None:
+def test_a_bill_that_rare_expensive_cases_decide_is_not_said_to_be_smaller(clusters: int) -> None:
     rng = np.random.default_rng(clusters)
     wrong = np.mean([heavy_tail(rng, 4, clusters) for _ in range(1000)])
     assert wrong <= 0.05 + 2.6 * np.sqrt(0.05 * 0.95 / 1000)
@@ -200,7 +200,7 @@ def always_first(samples: pd.DataFrame, *, warm_up: float = 1.3) -> pd.DataFrame
     return samples
 
 
-def test_arms_that_did_not_take_turns_get_no_word_on_time() -> None:
+def test_arms_that_did_not_take_turns_get_no_verdict_on_time() -> None:
     samples = always_first(invent(n=12, tasks=tuple("abcdef"), ratio=1.0))
     time = decide(samples, "time")
     assert time["ratio"] < 0.8

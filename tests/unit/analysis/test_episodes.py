@@ -55,7 +55,7 @@ def tool(samples: pd.DataFrame) -> pd.Series[bool]:
     return samples["approach"] == "agent-index"
 
 
-def test_an_agent_with_a_tool_is_held_against_the_agent_and_the_agents_floor() -> None:
+def test_an_agent_with_a_tool_is_compared_with_the_agent_and_the_agents_floor() -> None:
     row = judged(episodes())
     assert (row["verdict"], row["approach"], row["reference"]) == ("saves", "agent-index", "agent")
     assert row["tool_used"] == 1.0
@@ -83,19 +83,19 @@ def test_agents_wait_for_their_own_floor() -> None:
     assert (row["label"], row["verdict"]) == ("interim", "inconclusive")
 
 
-def test_other_limits_are_another_undertaking_and_added_agents_are_not() -> None:
+def test_other_limits_make_another_plan_and_added_agents_do_not() -> None:
     (plain,) = declared(episodes(n=4))
     twelve, five = (plain.model_copy(update={"agents": {"turns": turns, "version": 1}}) for turns in (12, 5))
     assert departures(twelve, five) == ["agent.turns is 5 instead of 12"]
     assert departures(plain, twelve) == departures(twelve, twelve) == []
 
 
-def test_a_tool_that_leads_astray_costs() -> None:
+def test_a_tool_that_misleads_costs() -> None:
     assert judged(episodes(ratio=1.5))["verdict"] == "costs"
 
 
 @pytest.mark.parametrize("ratio", [0.6, 1.5])
-def test_a_tool_that_is_never_used_gets_no_other_word(ratio: float) -> None:
+def test_a_tool_that_is_never_used_gets_no_other_verdict(ratio: float) -> None:
     row = judged(episodes(calls=0, ratio=ratio))
     assert (row["verdict"], row["tool_used"]) == ("inconclusive", 0.0)
     assert "never used: in none of its 48 episodes" in row["reasons"]
@@ -107,7 +107,7 @@ def test_a_tool_that_offers_nothing_to_call_is_judged_by_what_it_does() -> None:
     assert judged(samples)["verdict"] == "saves"
 
 
-def test_without_a_plan_agents_are_held_against_agents() -> None:
+def test_without_a_plan_agents_are_compared_with_agents() -> None:
     found = verdicts(pd.concat([episodes(), invent(n=16)]))
     assert set(zip(found["approach"], found["reference"], strict=True)) == {
         ("agent-index", "agent"),

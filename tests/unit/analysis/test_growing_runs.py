@@ -81,7 +81,7 @@ def test_what_was_asked_before_counts_at_the_second_look(
     assert said in row["reasons"]
 
 
-def test_a_model_or_a_claim_that_was_added_has_its_first_look_beside_the_others_second() -> None:
+def test_a_model_or_a_claim_that_was_added_has_its_first_look_next_to_the_others_second() -> None:
     samples, plans = one_more("model")
     table = verdicts(samples, [DeclaredPlan.from_content(plan) for plan in plans], resamples=0)
     primary = table[(table["task"] == "(all)") & (table["outcome"] == "tokens")].set_index("models")
@@ -199,7 +199,7 @@ def test_a_task_that_went_badly_cannot_be_left_out_by_way_of_a_plan_in_between()
     assert decide(samples, plans=[plans[0], plans[2]])["label"] == "planned"
 
 
-def test_another_name_does_not_make_a_first_look_anew() -> None:
+def test_another_name_does_not_make_another_first_look() -> None:
     samples = invent(n=16)
     first = entry(samples, plan="p0")
     renamed = entry(samples) | {"claims": [c | {"id": f"{c['id']} again"} for c in first["claims"]]}
@@ -270,7 +270,7 @@ def test_a_plan_foresees_what_it_asks_and_nothing_else(plan: DeclaredPlan) -> No
 # ------------------------------------------------------------------------------------------------- advice that comes true
 
 
-def test_a_run_that_grows_as_its_card_says_mostly_gets_its_word() -> None:
+def test_a_run_that_grows_as_its_card_says_mostly_gets_its_verdict() -> None:
     """What could decide is sized for the look at which it will be judged: the next one, at its smaller level."""
     said = []
     for seed in range(10):

@@ -55,7 +55,7 @@ def test_a_flag_of_an_earlier_version_counts_only_where_the_load_time_is_unknown
     assert flagged(table, "model_loaded") == [False, False, False, False, True]
 
 
-def test_a_session_of_one_request_is_held_against_the_others_with_the_model() -> None:
+def test_a_session_of_one_request_is_compared_with_the_others_with_the_model() -> None:
     table = session(load_s=[1.0, 0.98, 1.01, 0.99, 1.0, 1.0], session=[*"aaaaa", "b"])
     assert not any(flagged(table, "model_loaded"))
     assert flagged(session(load_s=[1.0]), "model_loaded") == [True]
@@ -112,7 +112,7 @@ def test_sampling_with_a_grammar_is_no_wait(tokens: int) -> None:
     assert not any(flagged(table, "queued"))
 
 
-def test_a_wait_is_found_beside_costly_sampling() -> None:
+def test_a_wait_is_found_next_to_costly_sampling() -> None:
     """One alone, then two together behind one slot: the second waits for the work of the first."""
     own = 0.1 + 3.0 + 1.0 + 2.4
     total = [own, own, 2 * own]

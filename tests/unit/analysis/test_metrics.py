@@ -249,7 +249,7 @@ def test_an_empty_table_gives_an_empty_table() -> None:
         (lambda t: t.assign(task=None), "empty task in row 1"),
     ],
 )
-def test_a_foreign_table_is_refused_in_one_line(change: object, message: str) -> None:
+def test_a_table_that_is_not_of_samples_is_refused_in_one_line(change: object, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message) as error:
         compute_metrics(change(invent(n=2)))  # type: ignore[operator]
     assert "\n" not in str(error.value)
@@ -303,7 +303,7 @@ def test_a_plugin_file_is_treated_like_the_built_in_ones(tmp_path: Path) -> None
     assert "mine.py" in {row["origin"] for row in catalogue()}
 
 
-def test_whatever_a_metric_of_the_users_own_gives_no_impossible_number_reaches_the_table() -> None:
+def test_whatever_a_custom_metric_gives_no_impossible_number_reaches_the_table() -> None:
     given = {
         "none": None,
         "text": "many",

@@ -133,7 +133,7 @@ AWAY = {"other_session": {"session": "yesterday"}, "not_adjacent": {"order": 999
 
 
 @pytest.mark.parametrize("check", AWAY)
-def test_checks_hold_arms_against_the_reference_of_the_plan(check: str) -> None:
+def test_checks_compare_arms_with_the_reference_of_the_plan(check: str) -> None:
     """One sample of `baseline` is away: against `baseline` all others of its case are flagged, against `tools-a` only it."""
     table = invent(n=8, tasks=("a",), approaches=("baseline", "tools-a", "tools-b"))
     row = table.index[(table["approach"] == "baseline") & (table["sample"] == 5)][0]

@@ -21,7 +21,7 @@ def words(table: pd.DataFrame, setting: str) -> dict[float, str]:
     return dict(zip(rows["value"], rows["verdict"], strict=True))
 
 
-def test_at_the_declared_margins_the_word_is_the_verdict(samples: pd.DataFrame) -> None:
+def test_at_the_declared_margins_the_result_is_the_verdict(samples: pd.DataFrame) -> None:
     plans = [declare(samples, quality={"margin": 0.12})]
     measured = measure_claims(samples, plans, resamples=999)
     found, judged = sensitivity(measured), judge(measured).verdicts
@@ -33,7 +33,7 @@ def test_at_the_declared_margins_the_word_is_the_verdict(samples: pd.DataFrame) 
         assert (row.verdict, row.reasons) == (primary["verdict"][row.claim], primary["reasons"][row.claim])
 
 
-def test_a_word_may_hang_on_the_margin_and_a_laxer_one_never_takes_it_away(samples: pd.DataFrame) -> None:
+def test_a_verdict_may_depend_on_the_margin_and_a_laxer_one_never_takes_it_away(samples: pd.DataFrame) -> None:
     found = sensitivity(measure_claims(samples, [declare(samples)], resamples=999))
     cost, quality = words(found, COST), words(found, QUALITY)
     assert list(cost) == [0.99, 0.95, 0.90, 0.80]
@@ -44,5 +44,5 @@ def test_a_word_may_hang_on_the_margin_and_a_laxer_one_never_takes_it_away(sampl
         assert said == sorted(said, key=lambda word: word != "saves")
 
 
-def test_without_a_plan_no_margin_gives_a_word(samples: pd.DataFrame) -> None:
+def test_without_a_plan_no_margin_gives_a_verdict(samples: pd.DataFrame) -> None:
     assert set(sensitivity(measure_claims(samples, resamples=0))["verdict"]) == {"inconclusive"}

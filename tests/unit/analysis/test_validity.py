@@ -84,7 +84,7 @@ def test_there_is_a_fault_for_every_check() -> None:
     assert set(FAULTS) == {plugin.name for plugin in CHECKS.values() if plugin.built_in}
 
 
-def test_what_others_used_during_an_episode_is_held_against_all_of_it_and_not_its_requests_alone() -> None:
+def test_what_others_used_during_an_episode_is_compared_with_all_of_it_and_not_its_requests_alone() -> None:
     """The tool ran for as long as the requests; the CPU time of others was counted over both."""
     table = clean().assign(duration_s=10.0, attempts_s=10.0, other_cpu_s=4.0)
     assert "cpu_contention" in flagged(table), "in samples that do not say how long was measured, the requests count"
@@ -148,7 +148,7 @@ def test_an_answer_that_looped_is_bounded_and_voids_nothing() -> None:
     assert not one[["void_tokens", "void_time", "void_quality"]].any()
 
 
-def test_without_a_baseline_the_other_arms_are_held_against_each_other() -> None:
+def test_without_a_baseline_the_other_arms_are_compared_with_each_other() -> None:
     table = invent(n=8, tasks=("a",), approaches=("tools-a", "tools-b"))
     assert not Samples.prepare(table).frame["void_time"].any()
     table.loc[table["approach"] == "tools-b", "session"] = "yesterday"

@@ -87,7 +87,7 @@ def test_fewer_files_than_six_are_too_few_for_one_repository_too() -> None:
     assert (row["verdict"], row["clusters"]) == ("inconclusive", 5)
 
 
-def test_a_workspace_of_one_project_is_told_how_to_get_a_word() -> None:
+def test_a_workspace_of_one_project_is_told_how_to_get_a_verdict() -> None:
     row = decide(invent(n=30, tasks=("a",), per_cluster=30))
     assert row["verdict"] == "inconclusive"
     assert "say single_source: true and name their files as clusters" in row["reasons"]
@@ -127,7 +127,7 @@ def test_an_adjusted_p_value_is_never_below_its_own_and_absent_where_that_is(loo
     assert np.isnan([tied["p"], tied["p_adjusted"]]).all()
 
 
-def test_a_claim_that_is_new_in_a_later_plan_has_a_first_look_beside_the_others_second() -> None:
+def test_a_claim_that_is_new_in_a_later_plan_has_a_first_look_next_to_the_others_second() -> None:
     samples = invent(n=12, ratio=0.85, noise=0.3)
     table = verdicts(samples, [declare(samples, plan="p0", outcomes=("tokens",)), declare(samples)])
     primary = table[table["task"] == ALL].set_index("outcome")

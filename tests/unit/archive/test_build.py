@@ -72,7 +72,7 @@ def test_settings_are_resolved_and_secrets_stay_out(tmp_path: Path, monkeypatch:
     assert json.loads((tmp_path / "out" / ".zenodo.json").read_text())["creators"] == [{"name": "A. N. Other"}]
 
 
-def test_the_users_own_notebook_and_templates_are_inside_and_passwords_of_servers_are_not(
+def test_custom_notebooks_and_templates_are_inside_and_passwords_of_servers_are_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = {"notebook": "mine/own.ipynb", "templates": ["mine/summary.md.j2"]}

@@ -15,7 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_dev_tools.benchmark.archive import ArchiveError, unpack, verify
-from ai_dev_tools.benchmark.archive.container import COMMENT_BYTES, Limits, Member, is_intact, new_archive, open_archive
+from ai_dev_tools.benchmark.archive.container import (
+    COMMENT_BYTES,
+    ArchiveLimits,
+    Member,
+    is_intact,
+    new_archive,
+    open_archive,
+)
 from ai_dev_tools.benchmark.archive.structure import ZipEntry, check_members
 from support.zips import Part, seal, zip_bytes
 
@@ -183,7 +190,7 @@ def test_what_this_project_writes_is_what_it_accepts(tmp_path: Path, monkeypatch
 
 def test_a_directory_of_millions_is_refused_before_it_is_read(tmp_path: Path) -> None:
     path = seal(tmp_path / "many.zip", _named(*(f"f{number}" for number in range(300))))
-    with pytest.raises(ArchiveError, match="lists 300 members"), open_archive(path, Limits(members=200)):
+    with pytest.raises(ArchiveError, match="lists 300 members"), open_archive(path, ArchiveLimits(members=200)):
         pass
 
 

@@ -111,7 +111,7 @@ def test_an_archive_that_is_replaced_between_checking_and_unpacking_is_found(
 
 
 @given(st.text())
-def test_foreign_text_is_one_visible_line(text: str) -> None:
+def test_untrusted_text_is_one_visible_line(text: str) -> None:
     line = visible_line(text)
     assert len(line.splitlines()) <= 1
     assert not UNSEEN & set(line)

@@ -41,7 +41,7 @@ def test_the_target_comes_before_config_which_swallows_what_follows() -> None:
     assert call.shown() == "snakemake report --dry-run --config profile=light tasks=a,b"
 
 
-def test_config_among_the_users_own_flags_is_merged_since_snakemake_heeds_the_last_only() -> None:
+def test_config_among_the_users_flags_is_merged_since_snakemake_heeds_the_last_only() -> None:
     assert split_config(["-n", "--config", "a=1", "b=2", "--cores", "2", "--config=c=3"]) == (
         ["-n", "--cores", "2"],
         ["a=1", "b=2", "c=3"],

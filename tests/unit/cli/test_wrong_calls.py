@@ -131,12 +131,12 @@ def test_an_output_that_cannot_be_written_is_one_line(shared: Path, words: list[
     assert (ended.returncode, ended.stderr) == (1, "error: cannot write the output: No space left on device\n")
 
 
-def test_no_output_at_all_is_no_mistake(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_output_at_all_is_not_a_mistake(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", None)
     assert main(["list-tasks"]) == 0
 
 
-def test_all_mistakes_of_a_config_are_told_at_once(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_mistakes_of_a_config_are_reported_at_once(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "--config", "sample=3", "retyr=all"]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 2
 

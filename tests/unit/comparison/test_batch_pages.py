@@ -50,7 +50,7 @@ def test_a_batch_shows_every_members_verdicts_the_time_it_took_and_the_way_to_th
         (DurationEstimate(54, 9, 95.0, ("a:3b",)), "about 2 min (never measured here, scaled by size: a:3b); nominal"),
     ],
 )
-def test_a_batch_states_its_estimate_beside_the_nominal_time(guess: DurationEstimate, words: str) -> None:
+def test_a_batch_states_its_estimate_next_to_the_nominal_time(guess: DurationEstimate, words: str) -> None:
     assert words in announcement("quick", BATCHES["quick"], guess)
     assert announcement("scaling", BATCHES["scaling"], guess).endswith("nominal none given")
 

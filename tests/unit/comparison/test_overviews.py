@@ -227,7 +227,7 @@ def test_money_of_two_runs_is_compared_only_in_one_currency(
 
 
 @pytest.mark.parametrize("prompts", [("baseline", "tools"), ()], ids=["beside prompts", "alone"])
-def test_an_agent_with_a_tool_is_held_against_the_agent(tmp_path: Path, prompts: tuple[str, ...]) -> None:
+def test_an_agent_with_a_tool_is_compared_with_the_agent(tmp_path: Path, prompts: tuple[str, ...]) -> None:
     arms_of = (*prompts, "agent", "agent-index", "agent-none")
     ratios = {"agent-index": 0.5, "agent-none": 0.2}
     runs = [make_stored(tmp_path, name, approaches=arms_of, ratios=ratios) for name in ("light", "medium")]

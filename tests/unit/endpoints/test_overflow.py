@@ -146,7 +146,7 @@ def test_a_prompt_that_is_too_long_is_an_overflow_in_every_servers_words(message
 
 
 @pytest.mark.parametrize("message", TOO_LONG_AN_ANSWER.values(), ids=TOO_LONG_AN_ANSWER)
-def test_a_limit_of_the_answer_that_no_prompt_would_have_room_beside_is_a_wrong_setting(message: str) -> None:
+def test_an_answer_limit_that_leaves_no_room_for_a_prompt_is_a_wrong_setting(message: str) -> None:
     for status in (400, 422):
         for form in FORMS:
             found = error_from(status, form.format(json.dumps(message)))

@@ -157,7 +157,7 @@ def test_a_block_in_which_nothing_can_be_asked_needs_no_server(bench: Bench) -> 
     assert len(bench.files()) == 6
 
 
-def test_a_case_whose_corpus_is_missing_is_left_out_and_told(bench: Bench) -> None:
+def test_a_case_whose_corpus_is_missing_is_left_out_and_reported(bench: Bench) -> None:
     given = prompts(bench.block())
     for arm in ("baseline", "tools"):
         given["two", arm] = prompt("two", arm, "", prompt=None, error=SampleError("corpus", "offline"))

@@ -88,7 +88,7 @@ def test_the_changed_prompt_of_one_case_asks_exactly_that_case(bench: Bench) -> 
     assert old.startswith("fake-1b/colours/tools/1.")
 
 
-def test_a_corrected_truth_scores_the_answers_at_hand_again(bench: Bench) -> None:
+def test_a_corrected_truth_scores_stored_answers_again(bench: Bench) -> None:
     before = bench.run()
     given = prompts(bench.block(), truth={"colour": "blue"})
     after = bench.run(given)
@@ -100,7 +100,7 @@ def test_a_corrected_truth_scores_the_answers_at_hand_again(bench: Bench) -> Non
     assert kept.score == 0.0, "the file says it too"
 
 
-def test_a_tool_that_was_disturbed_and_measured_again_gives_its_new_time_to_the_answers_at_hand(bench: Bench) -> None:
+def test_a_tool_that_was_disturbed_and_measured_again_gives_its_new_time_to_stored_answers(bench: Bench) -> None:
     def timed(tool_s: float, other_s: float) -> dict[str, Any]:
         return {"tool_s": tool_s, "tool_other_cpu_s": other_s}
 

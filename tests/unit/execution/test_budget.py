@@ -62,7 +62,7 @@ def answered(reply: Reply, read: int = 30, written: int = 5) -> None:
     reply.final = {"prompt_eval_count": read, "eval_count": written}
 
 
-def test_a_request_is_held_at_its_worst_case_and_then_costs_what_it_came_to(tmp_path: Path) -> None:
+def test_a_request_is_held_at_its_worst_case_and_then_costs_what_was_used(tmp_path: Path) -> None:
     account = BudgetAccount(budget(1000), tmp_path, "fake:1b")
     reply = Reply()
     with account.paying(CHAT, 10, reply):
@@ -106,7 +106,7 @@ def test_a_request_waits_for_those_in_flight_since_they_may_come_to_less(tmp_pat
     assert spent_so_far(tmp_path, RATES) == 35 + 2
 
 
-def test_a_block_begins_only_when_it_is_known_what_those_of_other_jobs_came_to(tmp_path: Path) -> None:
+def test_a_block_begins_only_when_it_is_known_what_those_of_other_jobs_cost(tmp_path: Path) -> None:
     one, other = (BudgetAccount(budget(1.5 * WORST), tmp_path, "fake:1b") for _ in range(2))
     begins = threading.Thread(target=other.require, args=(CHAT, 10))
     reply = Reply()
@@ -228,7 +228,7 @@ def test_the_context_window_bounds_the_worst_case(tmp_path: Path) -> None:
     assert BudgetAccount(budget(1), tmp_path, "fake:1b").worst_case(small, 10) == 512 + 50
 
 
-def test_an_hour_of_ones_own_machine_is_paid_by_the_seconds(tmp_path: Path) -> None:
+def test_an_hour_of_your_own_machine_is_paid_by_the_seconds(tmp_path: Path) -> None:
     hourly = Budget(100, "EUR", {"m": Rates(per_hour=3600.0)})
     account = BudgetAccount(hourly, tmp_path, "m")
     assert account.worst_case(CHAT, 10) == 10

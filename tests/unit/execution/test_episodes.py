@@ -212,7 +212,7 @@ def test_a_changed_file_of_the_workspace_asks_again(bench: Bench) -> None:
     assert len(bench.asked) == 3
 
 
-def test_single_prompts_beside_episodes_keep_their_requests(bench: Bench) -> None:
+def test_single_prompts_next_to_episodes_keep_their_requests(bench: Bench) -> None:
     bench.fake.converse = None
     (alone,) = bench.run(cases=["one"], samples=1, approaches=["baseline"])
     assert (alone.turns, alone.limits, alone.tool_calls) == ([], None, None)

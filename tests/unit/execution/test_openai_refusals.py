@@ -65,7 +65,7 @@ def test_a_server_that_refuses_everything_ends_the_block_with_one_line(tmp_path:
     assert fake.chats == []
 
 
-def test_a_limit_at_the_warm_up_is_sat_out(tmp_path: Path, fake: FakeOpenAI) -> None:
+def test_a_limit_at_the_warm_up_is_waited_out(tmp_path: Path, fake: FakeOpenAI) -> None:
     fake.refuse = lambda body: (429, error("slow down")) if len(fake.others) == 1 else None
     assert all(sample.status == "completed" for sample in run(a_block(tmp_path, fake.url)))
 

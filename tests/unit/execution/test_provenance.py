@@ -125,7 +125,7 @@ def test_another_share_in_gpu_memory_is_flagged_in_the_session_that_has_it(tmp_p
     assert any("60 % of fake:1b is in GPU memory, but was 100 %" in line for line in said)
 
 
-def test_a_model_that_is_loaded_anew_in_mid_run_is_looked_at_again(
+def test_a_model_that_is_loaded_again_in_mid_run_is_looked_at_again(
     tmp_path: Path, fake: Loaded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(identity, "CHECK_INTERVAL_S", 0.0)
@@ -163,7 +163,7 @@ def test_no_secret_is_recorded(tmp_path: Path) -> None:
     assert entry["endpoint"]["settings"]["OLLAMA_NUM_PARALLEL"] == "1"
 
 
-def test_a_damaged_file_is_begun_anew(tmp_path: Path, fake: Loaded) -> None:
+def test_a_damaged_file_is_begun_again(tmp_path: Path, fake: Loaded) -> None:
     file = tmp_path / "identity" / "fake-1b" / "colours.json"
     file.parent.mkdir(parents=True)
     file.write_text("{")

@@ -111,7 +111,7 @@ def test_who_sends_one_at_a_time_needs_not_to_know(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("fake", [4], indirect=True)
-def test_probes_load_nothing_anew_and_are_no_samples(bench: Bench) -> None:
+def test_probes_load_nothing_again_and_are_no_samples(bench: Bench) -> None:
     bench.run(samples=1, endpoint={"max_concurrent": 4})
     for body in bench.fake.warm_ups:
         changed = {name: value for name, value in body["options"].items() if name not in ("num_predict", "seed")}
@@ -156,7 +156,7 @@ def test_a_server_that_is_too_fast_to_show_it_is_asked_once(bench: Bench, monkey
 
 
 @pytest.mark.usefixtures("one_run")
-def test_a_server_that_was_restarted_is_asked_anew(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_was_restarted_is_asked_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """It has not loaded the model, as far as the warm-up, and may have other slots."""
     bench.run(samples=1, endpoint={"max_concurrent": 4})
     usual = bench.fake.reply
@@ -171,7 +171,7 @@ def test_a_server_that_was_restarted_is_asked_anew(bench: Bench, monkeypatch: py
     assert [one["at_once"] for one in recorded(bench)] == [4]
 
 
-def test_another_run_asks_anew(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_run_asks_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(RUN_PID, str(os.getppid()))
     bench.run(samples=1, endpoint={"max_concurrent": 4})
     asked = probes(bench.fake)

@@ -132,7 +132,7 @@ def test_a_section_of_another_shape_is_refused_in_one_line(section: dict[str, An
 
 
 @pytest.mark.parametrize("profiles", [5, "light", ["light"]])
-def test_profiles_that_are_no_table_are_told_in_one_line(profiles: Any) -> None:
+def test_profiles_that_are_no_table_are_reported_in_one_line(profiles: Any) -> None:
     for base, overrides in (({"profiles": profiles}, {}), (BASE, {"profiles": profiles})):
         with pytest.raises(ConfigurationError, match="'profiles' is not a table"):
             merge(base, {"ollama_profiles": {"light": [{"name": "a", "model": "b"}]}}, overrides)

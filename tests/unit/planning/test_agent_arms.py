@@ -30,7 +30,7 @@ def test_a_run_of_agents_alone_runs_no_tool_before() -> None:
     assert found.task_tools("safety_assessment") == [] and not found.tools
 
 
-def test_agents_beside_findings_change_nothing_about_those() -> None:
+def test_agents_next_to_findings_change_nothing_about_those() -> None:
     found, plain = experiment(approaches=f"baseline,tools,{AGENTS}"), experiment()
     assert found.task_tools("safety_assessment") == plain.task_tools("safety_assessment")
     assert found.prompted_approaches == [*plain.prompted_approaches, "agent", "agent-none"]

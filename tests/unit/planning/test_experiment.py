@@ -236,7 +236,7 @@ def test_an_embedded_block_names_its_pinned_weights_and_several_take_turns(root:
     assert len(set(found.servers("coder").values())) == 1
 
 
-def test_a_file_of_ones_own_is_served_as_it_is(root: Path) -> None:
+def test_a_custom_file_is_served_as_it_is(root: Path) -> None:
     found = experiment(root, **with_instances(own={"model": "own:3b", "file": "own.gguf", "port": 9}))
     served = found.endpoint("mine", found.instances("mine")[0])
     assert (served.model_file, served.model_sha256) == ("own.gguf", None)
@@ -272,7 +272,7 @@ def test_more_memory_than_there_is_ends_a_run_before_it_starts(tmp_path: Path) -
         require_servable("huge", huge, tmp_path)
 
 
-def test_an_endpoint_that_another_profile_cannot_use_is_no_mistake_of_this_run() -> None:
+def test_an_endpoint_that_another_profile_cannot_use_is_not_a_mistake_of_this_run() -> None:
     """Both models of `coder` share a port, which only the embedded endpoint allows."""
     assert experiment(ROOT, profile="light", endpoint="process").all_servers == [
         f"localhost:{port}" for port in range(11434, 11438)

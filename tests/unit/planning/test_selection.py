@@ -37,7 +37,7 @@ def test_which_arms_are_asked(changed: dict[str, Any], arms: list[str], root: Pa
     assert sorted(experiment(root, **changed).approaches) == sorted(arms)
 
 
-def test_all_built_in_arms_are_rendered_so_that_turning_one_on_renders_nothing_anew(root: Path) -> None:
+def test_all_built_in_arms_are_rendered_so_that_turning_one_on_renders_nothing_again(root: Path) -> None:
     assert experiment(root).prompted_approaches == list(APPROACHES)
     beside = [name for name in APPROACHES if name != "tools"]
     assert experiment(root, tools="grep").prompted_approaches == [*beside, "tools-grep"]
@@ -51,7 +51,7 @@ def test_a_judged_tool_takes_the_place_of_the_tasks_own(root: Path) -> None:
     assert list(judging.tools) == ["grep"]
 
 
-def test_a_tool_named_by_its_arm_runs_beside_the_tasks_own(root: Path) -> None:
+def test_a_tool_named_by_its_arm_runs_next_to_the_tasks_own(root: Path) -> None:
     beside = experiment(root, approaches="baseline,tools,tools-grep")
     assert (beside.task_tools("colours"), beside.shown_tools("colours")) == (["echo", "grep"], ["echo"])
 

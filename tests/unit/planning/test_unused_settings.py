@@ -57,7 +57,7 @@ def test_settings_with_effect_and_defaults_say_nothing(approaches: str, agent: d
 
 
 @pytest.mark.parametrize("approaches", ["agent-none", "baseline,tools,agent-none"])
-def test_the_floor_alone_says_what_it_needs_beside_it(approaches: str) -> None:
+def test_the_floor_alone_says_what_it_needs_next_to_it(approaches: str) -> None:
     (line,) = unused(approaches)
     assert line.startswith("agent-none is the floor of other agents") and line.endswith("the arms agent and agent-NAME")
 

@@ -123,7 +123,7 @@ def test_a_mistake_is_one_line(agent: Any, expected: str, tmp_path: Path) -> Non
         ["node", "{tool_dir}/index_find.js", "{name}", "{path}"],
     ],
 )
-def test_a_script_of_ones_own_may_get_what_a_model_wrote(argv: list[str], tmp_path: Path) -> None:
+def test_a_custom_script_may_get_what_a_model_wrote(argv: list[str], tmp_path: Path) -> None:
     assert loaded(tmp_path, command(argv=argv)).agent is not None
 
 

@@ -107,7 +107,7 @@ def test_an_arm_of_several_tools_was_disturbed_by_what_disturbed_each(
     assert build_context(find_approach("baseline", found), material).tool_other_cpu_s is None
 
 
-def test_time_beside_which_others_worked_is_void_and_tokens_are_not() -> None:
+def test_time_during_which_other_programs_ran_is_void_and_tokens_are_not() -> None:
     pair = [
         sample(approach="baseline"),
         sample(approach="tools", order=1, tool_s=2.0, tool_other_cpu_s=1.0),
@@ -135,7 +135,7 @@ def test_a_prompt_says_it_of_its_tools_also_where_they_failed(status: str, tmp_p
     assert (tools.tool_s, tools.tool_other_cpu_s) == (2.0, 0.75)
 
 
-def test_a_tool_that_failed_beside_others_says_it_too(tmp_path: Path) -> None:
+def test_a_tool_that_failed_next_to_others_says_it_too(tmp_path: Path) -> None:
     write_task(tmp_path, case("one"))
     (row,) = collect_contexts(load_task(tmp_path / "colours"), tool(tmp_path, "-c", "1 / 0"), tmp_path, {})
     assert row.status == "failed"

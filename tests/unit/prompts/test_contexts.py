@@ -53,7 +53,7 @@ def test_another_tool_or_another_way_to_run_it_runs_all_again(changed: dict[str,
     assert all(a.text != b.text for a, b in zip(first, second, strict=True))
 
 
-def test_a_file_beside_the_tool_belongs_to_it(tmp_path: Path) -> None:
+def test_a_file_next_to_the_tool_belongs_to_it(tmp_path: Path) -> None:
     write_task(tmp_path)
     (tmp_path / "echo_rules" / "deep").mkdir(parents=True)
     rules, script = tmp_path / "echo_rules" / "deep" / "a.yml", tmp_path / "echo_report.py"

@@ -138,7 +138,7 @@ def test_a_failed_tool_fails_the_arms_that_need_it(name: str) -> None:
     assert context("no_context", broken).text is None
 
 
-def test_contexts_of_the_users_own() -> None:
+def test_custom_contexts() -> None:
     own = CaseInputs("one", {}, {}, (), given={"baseline": "long", "tools": "short"})
     assert context("baseline", own) == Context("long")
     assert context("no_context", own) == Context(None)

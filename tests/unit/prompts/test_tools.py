@@ -100,7 +100,7 @@ def test_placeholders(tmp_path: Path) -> None:
     )
 
 
-def test_a_program_beside_its_yaml(tmp_path: Path) -> None:
+def test_a_program_next_to_its_yaml(tmp_path: Path) -> None:
     program = tmp_path / "echo_it"
     program.write_text("#!/bin/sh\necho mine\n")
     program.chmod(0o755)

@@ -150,7 +150,7 @@ def test_a_sample_of_an_earlier_version_is_read_with_its_old_names(record: Sampl
     assert decode(_as_earlier(record)) == record
 
 
-def test_the_old_name_of_a_field_means_nothing_in_an_answer_or_beside_the_new_one() -> None:
+def test_the_old_name_of_a_field_means_nothing_in_an_answer_or_next_to_the_new_one() -> None:
     record = sample(answer={"queue_s": 1, "rest_s": 2}, rest_s=0.5)
     assert decode(_as_earlier(record)) == record
     with pytest.raises(msgspec.ValidationError):

@@ -54,7 +54,7 @@ def test_the_first_paragraph_speaks_of_the_agent_and_its_tool(
         assert "findings" not in text
 
 
-def test_beside_prompts_quality_is_told_relative_to_the_floor_of_its_own_kind(tmp_path: Path) -> None:
+def test_next_to_prompts_quality_is_told_relative_to_the_floor_of_its_own_kind(tmp_path: Path) -> None:
     report = report_of(run(tmp_path, "baseline", "tools", "no_context", *AGENTS))
     (caption,) = (
         block.caption for _, block in report.blocks() if isinstance(block, Figure) and "The floor" in block.caption
@@ -66,7 +66,7 @@ def test_beside_prompts_quality_is_told_relative_to_the_floor_of_its_own_kind(tm
     assert "Where baseline or agent does not beat its floor" in of_agents
 
 
-def test_beside_prompts_the_methods_name_the_floor_of_each_kind(tmp_path: Path) -> None:
+def test_next_to_prompts_the_methods_name_the_floor_of_each_kind(tmp_path: Path) -> None:
     def guessing(*arms: str) -> str:
         facts = [
             block for _, block in report_of(run(tmp_path / str(len(arms)), *arms)).blocks() if isinstance(block, Facts)

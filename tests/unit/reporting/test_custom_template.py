@@ -45,7 +45,7 @@ def test_the_example_template_gets_the_same_data(run: Run, report: Report, tmp_p
         assert f"**{verdict.word}**" in text
 
 
-def test_the_example_notebook_and_a_template_are_made_beside_the_known_files(run: Run, tmp_path: Path) -> None:
+def test_the_example_notebook_and_a_template_are_made_next_to_the_known_files(run: Run, tmp_path: Path) -> None:
     inputs = replace(run.inputs, notebook=EXAMPLES / "own_report.ipynb", templates=[EXAMPLES / "summary.md.j2"])
     render_report(inputs, tmp_path / "report", tmp_path / "figures")
     page = (tmp_path / "report" / "report.html").read_text()
@@ -101,7 +101,7 @@ def test_a_template_writes_no_file(report: Report, tmp_path: Path) -> None:
         custom_template.render(tmp_path / "x.md.j2", report, {}, pd.DataFrame({"a": [1]}))  # type: ignore[arg-type]
 
 
-def test_an_html_template_escapes_foreign_text_by_itself(report: Report, tmp_path: Path) -> None:
+def test_an_html_template_escapes_untrusted_text_by_itself(report: Report, tmp_path: Path) -> None:
     (tmp_path / "x.html.j2").write_text("{{ '<script>' }}")
     assert (
         custom_template.render(tmp_path / "x.html.j2", report, {}, RunData(RunAbout(), pd.DataFrame()))

@@ -154,7 +154,7 @@ def test_the_texts_of_a_usual_run_are_short_and_name_the_files_with_the_rest(usu
 HOSTILE = '</title><script>alert(1)</script><g id="tip-0"> & "x" \x1b[31m \u202e #1c2024 url(#a) '
 
 
-def test_every_figure_has_values_under_the_pointer_and_foreign_names_in_them_are_text(usual: Run) -> None:
+def test_every_figure_has_values_under_the_pointer_and_untrusted_names_in_them_are_text(usual: Run) -> None:
     about = replace(usual.about, tasks=dict.fromkeys(SIX, HOSTILE) | {SIX[0]: "Plain"})
     report = report_of(Run(usual.folder, about))
     for figure in report.figures:

@@ -154,7 +154,7 @@ def run_with_a_tool_that_dies(folder: Path, dies: Callable[[Sample], bool], mess
     return make_run(folder / "light", tasks=("safety_assessment",), approaches=arms, reference="agent", change=change)
 
 
-def test_what_a_tool_said_when_it_died_in_an_episode_is_told_in_every_format(tmp_path: Path) -> None:
+def test_what_a_tool_said_when_it_died_in_an_episode_is_reported_in_every_format(tmp_path: Path) -> None:
     run = run_with_a_tool_that_dies(tmp_path, lambda sample: True)
     for name, text in (everything(report_of(run)) | {"html": shown(run)}).items():
         if name != "csv":

@@ -54,7 +54,7 @@ def test_what_is_shortened_says_how_much_is_missing_and_which_file_has_it() -> N
     assert shown(Turn(text="short", result="y" * 2000, result_bytes=2001))["rest"] is not None
 
 
-def test_transcripts_that_are_too_much_for_one_page_lie_beside_it(
+def test_transcripts_that_are_too_much_for_one_page_lie_next_to_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     report = report_of(make_run(tmp_path / "light", tasks=("repo_analysis",), samples=2))

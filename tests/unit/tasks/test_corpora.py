@@ -56,7 +56,7 @@ def test_a_wrong_entry_is_one_line_naming_the_file(
     assert "\n" not in str(caught.value)
 
 
-def test_all_mistakes_are_told_at_once_each_with_its_corpus(tmp_path: Path) -> None:
+def test_all_mistakes_are_reported_at_once_each_with_its_corpus(tmp_path: Path) -> None:
     entry = corpus().model_dump(exclude={"id"})
     path = tmp_path / "corpora.yaml"
     path.write_text(yaml.safe_dump({"one": entry | {"sha256": "abc"}, "two": entry, "three-all": entry, "four": 4}))

@@ -190,7 +190,7 @@ def test_all_members_are_those_that_are_text(index: Index, tmp_path: Path) -> No
     assert files_below(tmp_path / "demo") == ["README.md", "demo/core.py", "setup.py"]
 
 
-def test_a_listed_corpus_can_be_taken_whole_beside_its_members(index: Index, tmp_path: Path) -> None:
+def test_a_listed_corpus_can_be_taken_whole_next_to_its_members(index: Index, tmp_path: Path) -> None:
     index.files["demo-1.0.tar.gz"] = FULL_SDIST
     known = {"demo": corpus(FULL_SDIST)}
     for name in ("demo", "demo-all"):

@@ -118,7 +118,7 @@ def test_a_wrong_call_writes_nothing(
     assert not list((tmp_path / "project" / "config").glob("tasks_local/*"))
 
 
-def test_making_the_same_task_again_is_no_mistake_but_another_one_under_its_name_is(registry: TaskRegistry) -> None:
+def test_making_the_same_task_again_is_not_a_mistake_but_another_one_under_its_name_is(registry: TaskRegistry) -> None:
     first = registry.create_custom_task("t", "T", "custom", **PROMPTS)
     assert registry.create_custom_task("t", "T", "custom", **PROMPTS) == first
     with pytest.raises(ConfigurationError, match="overwrite=True"):

@@ -244,7 +244,7 @@ def test_who_does_not_know_the_secret_gets_nothing_done(run: Run, fake: FakeOlla
     assert job.wait(60) == 0, "a job of another run starts its block by itself"
 
 
-def test_it_starts_with_the_first_block_and_not_beside_tools(run: Run, fake: FakeOllama) -> None:
+def test_it_starts_with_the_first_block_and_not_next_to_tools(run: Run, fake: FakeOllama) -> None:
     assert not psutil.Process(run.process.pid).children()
     assert run.job("first", fake.url).wait(60) == 0
     assert run.worker_and_blocks()

@@ -94,7 +94,7 @@ def test_failure_is_told(receiver: Receiver, run: Path) -> None:
     assert [event["event"] for event in receiver.events] == ["run.failure"]
 
 
-def test_a_changed_verdict_is_told_once(receiver: Receiver, run: Path) -> None:
+def test_a_changed_verdict_is_reported_once(receiver: Receiver, run: Path) -> None:
     webhook.announce(run, "light", succeeded=True)
     tell(run, "saves")
     webhook.announce(run, "light", succeeded=True)

@@ -69,9 +69,7 @@ def next_step(data: RunData, claims: Sequence[Claim]) -> Step:
     if not len(data.samples):
         return "Run the benchmark.", command(data)
     if not (data.samples["status"] == "completed").any():
-        return "Read the messages under Errors, and have the settings and the server checked.", command(
-            data, "validate"
-        )
+        return "Read the messages under Errors, and check the settings and the server.", command(data, "validate")
     if data.expected and len(data.samples) < data.expected:
         return "Run the same command again: it asks only for what is missing.", command(data)
     if not claims:
