@@ -145,6 +145,7 @@ def test_a_mistake_in_a_task_is_one_line_naming_file_and_field(
         ({"source": "../../.."}, ["'source' ../../.. leads out"]),
         ({"source": "/etc"}, ["'source' /etc leads out"]),
         ({"source": ""}, ["'source' is ''"]),
+        ({"source": "a\0b"}, ["'source' is 'a\\x00b': a path cannot hold the character NUL"]),
         ({"files": []}, ["'files' is []"]),
         ({"source": None, "inline": {}}, ["'inline' is {}"]),
         ({"source": None, "contexts": {}}, ["'contexts' is {}"]),

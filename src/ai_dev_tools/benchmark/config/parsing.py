@@ -21,7 +21,10 @@ PATH_SAFE = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
 PathSafe = Annotated[str, Field(pattern=PATH_SAFE), AfterValidator(checked)]
 """The form of ids of tasks, cases, tools, profiles, instances and batches, which become parts of paths."""
 CLUSTER = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+PLACE = r"^[^\x00]*$"
+"""The form of paths that are written as text."""
 _FORMS = {
+    PLACE: "a path cannot hold the character NUL",
     PATH_SAFE: "use letters, digits, '-' and '_' only (it becomes part of a path)",
     CLUSTER: "use only letters, digits, '.', '-' and '_', starting with a letter or digit",
     r"^[a-z][a-z0-9_]{0,47}$": "use a lower-case letter first, then lower-case letters, digits and '_', at most 48 in all",

@@ -17,7 +17,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from ai_dev_tools.benchmark._util.json_values import JsonObject, JsonValue
-from ai_dev_tools.benchmark.config.parsing import StrictModel
+from ai_dev_tools.benchmark.config.parsing import PLACE, StrictModel
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.sample import write_atomically
@@ -38,7 +38,7 @@ Row = tuple[str, JsonObject]
 class CaseList(StrictModel):
     """Where more cases of a task are listed."""
 
-    path: str | None = Field(None, min_length=1)
+    path: str | None = Field(None, min_length=1, pattern=PLACE)
     url: str | None = Field(None, pattern=r"^https?://")
     sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
     format: Literal["jsonl", "csv"] | None = None

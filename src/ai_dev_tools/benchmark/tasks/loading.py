@@ -17,6 +17,7 @@ from ai_dev_tools.benchmark._util.json_values import JsonFields, JsonValue, tabl
 from ai_dev_tools.benchmark.config.models import WorkflowType
 from ai_dev_tools.benchmark.config.parsing import (
     CLUSTER,
+    PLACE,
     PathSafe,
     StrictModel,
     nearest,
@@ -94,7 +95,7 @@ class Case(StrictModel):
     id: PathSafe
     cluster: str = Field(pattern=CLUSTER)
     size: Literal["S", "L"]
-    source: str | None = Field(None, min_length=1)
+    source: str | None = Field(None, min_length=1, pattern=PLACE)
     files: tuple[str, ...] = Field(("**/*",), min_length=1)
     excerpt: Excerpt | None = None
     inline: dict[str, str] | None = Field(None, min_length=1)

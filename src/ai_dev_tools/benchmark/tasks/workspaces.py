@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field, model_validator
 
 from ai_dev_tools.benchmark._util.text import is_storable, is_text, listing, number
-from ai_dev_tools.benchmark.config.parsing import StrictModel
+from ai_dev_tools.benchmark.config.parsing import PLACE, StrictModel
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.episode import Workspace
@@ -49,8 +49,8 @@ class WorkspaceSource(StrictModel):
     """
 
     corpus: str | None = Field(None, min_length=1)
-    path: str | None = Field(None, min_length=1)
-    git: str | None = Field(None, min_length=1)
+    path: str | None = Field(None, min_length=1, pattern=PLACE)
+    git: str | None = Field(None, min_length=1, pattern=PLACE)
     commit: str | None = None
 
     @model_validator(mode="after")
