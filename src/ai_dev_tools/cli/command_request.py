@@ -123,7 +123,7 @@ def open_request(request: CommandRequest) -> tuple[Experiment, Path]:
 
     Raises ConfigurationError with one line per mistake.
 
-    Paths in settings are seen from the workflow's folder, as Snakemake sees them, wherever the command is typed.
+    Paths in settings are seen from the workflow's folder, as Snakemake sees them, in any folder that the command is typed in.
     """
     from ai_dev_tools.benchmark.config.batches import apply_batch
     from ai_dev_tools.benchmark.config.models import load_config

@@ -97,7 +97,7 @@ def _judge(
     folder = given.find_root() if run is None or not Path(run).exists() or not Path(baseline).exists() else Path()
     now = open_run(run or open_request(given)[0].run, folder)
     before, arm = open_run(baseline, folder), reference or reference_for(approach, planned)
-    try:  # whatever a table of unknown origin makes the judge raise
+    try:  # a table of unknown origin can make this raise anything
         return judge_gate(now, before, bounds, approach, arm, alpha, power=power, thresholds=thresholds)
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
         said = (str(error).splitlines() or [""])[0][:120]

@@ -1,6 +1,6 @@
 """Temporary folders. Those that a killed program left behind are removed when the next one is made.
 
-A file in each folder is locked for as long as its owner lives. The kernel releases the lock whatever ends the owner, so it shows
+A file in each folder is locked for as long as its owner lives. The kernel releases the lock however the owner ends, so it shows
 who is alive even where process ids are reused, or hidden, as in containers that share a temporary folder.
 """
 
@@ -39,7 +39,7 @@ def _owned_folder(purpose: str) -> Iterator[Path]:
         folder = Path(made).resolve()
         with open(folder / f"{OWNER}.new", "wb") as owner:
             fcntl.flock(owner, fcntl.LOCK_EX)
-            os.replace(owner.name, folder / OWNER)  # whoever finds the file finds it locked
+            os.replace(owner.name, folder / OWNER)  # the file is locked before anybody can find it
             yield folder
 
 

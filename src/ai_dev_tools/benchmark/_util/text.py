@@ -24,7 +24,7 @@ def is_missing(value: object) -> bool:
 
 
 def number(value: Number, digits: int = 0) -> str:
-    """A number with so many decimals; a dash if missing, ∞ if infinite, 1.6e+12 if huge."""
+    """A number with `digits` decimals; a dash if missing, ∞ if infinite, 1.6e+12 if huge."""
     if is_missing(value):
         return MISSING
     value = float(value)

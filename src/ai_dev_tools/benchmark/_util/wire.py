@@ -202,7 +202,7 @@ def _written(secret: bytes) -> Iterator[str]:
 
 
 def _inside_base64(secret: bytes, encode: Callable[[bytes], bytes]) -> Iterator[str]:
-    """What of a longer text in base64 is the secret alone, wherever it begins there: in a whole header, say."""
+    """The part of a longer text in base64 that is the secret alone, wherever the secret begins, as in a whole header."""
     for before in range(3):
         encoded = encode(bytes(before) + secret).decode().rstrip("=")
         whole = encoded[(0, 2, 3)[before] : 4 * ((before + len(secret)) // 3)]

@@ -1,7 +1,7 @@
 """What an agent can do: the interface of everything that offers actions in an episode.
 
 The plain file actions, a tool's commands, MCP servers and output filters are all `Actions`. One is opened for each episode,
-as a context manager, so that whatever it started ends with the episode.
+as a context manager, so that everything it started ends with the episode.
 """
 
 from __future__ import annotations

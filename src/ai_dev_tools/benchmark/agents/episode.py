@@ -25,7 +25,7 @@ from ai_dev_tools.benchmark.records.episode import ANSWER, MOST_RESULT, Action, 
 from ai_dev_tools.benchmark.records.sample_error import SampleError
 
 MOST_SHOWN = 16_000
-"""Characters of a result that the model is shown, whatever it comes from."""
+"""Characters of a result that the model is shown, from any action."""
 REPEATED = "You have already done exactly this, with the same result: it is above. Choose another action, or answer."
 """What a small model is shown instead of the same result again: it would repeat the action until its turns are used up."""
 LEFT_OUT = "(left out: there is no room for it)"

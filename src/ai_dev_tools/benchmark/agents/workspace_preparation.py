@@ -197,7 +197,7 @@ def prepare_workspaces(
     sandbox: SandboxSetting = "auto",
     keep: Callable[[PreparedTool], None] | None = None,
 ) -> list[PreparedTool]:
-    """Let a tool prepare the workspaces of a task's cases, one after the other.
+    """Let a tool prepare the workspaces of a task's cases, one at a time.
 
     A known row of the same tool is kept.
 

@@ -185,7 +185,7 @@ def verdict_row(c: Candidate) -> Row:
 
 
 def all_reasons(c: Candidate) -> list[Reason]:
-    """The reasons of a verdict, and over all tasks also what to know besides."""
+    """The reasons of a verdict, and over all tasks also further notes."""
     return [*c.reasons, *_other_rules(c), *c.status.notes] if c.task == ALL else c.reasons
 
 
@@ -247,7 +247,7 @@ def _effect_columns(c: Candidate, found: Effect) -> Row:
     row |= dict(zip(("d_z", "d_z_low", "d_z_high"), effect_size(e), strict=True))
     row["mde_d_z"] = minimal_effect(e.clusters, c.alpha)
     cost = CostTest(e.spread, c.alpha, c.family, max(1, e.tasks), c.claim.margin_ratio, c.bill_level)
-    # from too few clusters nothing is said, whatever a test of them would find
+    # too few clusters decide nothing, even if a test of them would
     equal = c.gate.equal if e.clusters >= c.least_clusters else None
     row["power"] = says_saves(e.clusters, POWER_AT, cost, equal) if equal else 0.0
     row["mde_ratio"] = ratio_found(e.clusters, cost, equal) if equal else float("nan")

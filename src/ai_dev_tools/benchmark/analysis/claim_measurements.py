@@ -75,7 +75,7 @@ def _shares(c: Candidate, kept: Pairs, void: NDArray[np.bool_], limits: Validity
 def _turns(c: Candidate, clean: Pairs, limits: ValidityThresholds) -> Iterator[Measure]:
     """Whether the arms took turns in being asked first.
 
-    Otherwise, whatever warms up or wears out would affect one of them more.
+    Otherwise, anything that warms up or slows down would affect one of them more.
     """
     if not c.in_force.rests_on_time(c.claim, c.model):
         return

@@ -3,7 +3,7 @@
 Judged by the session's own requests.
 
 A server reports neither. Its load time holds the wait for its scheduler too, which is long on a busy machine, and the
-time that no field explains holds sampling and the answer's grammar. So each request is held against others of its
+time that no field explains holds sampling and the answer's grammar. So each request is compared with others of its
 session, of which those that waited for least say what the rest costs anyway.
 """
 

@@ -102,7 +102,7 @@ def with_money(table: pd.DataFrame, read: Floats) -> pd.DataFrame:
     where what it is computed from is: tokens, or time where that costs something.
 
     Args:
-        read: prompt tokens, as far as they are known.
+        read: prompt tokens, where they are known.
     """
     low = table["tokens_low"].to_numpy()
     read = np.nan_to_num(read)
@@ -119,12 +119,12 @@ def with_money(table: pd.DataFrame, read: Floats) -> pd.DataFrame:
 
 
 def wasted(table: pd.DataFrame) -> Floats:
-    """What a failed request cost, as far as it is known."""
+    """What a failed request cost, where that is known."""
     return np.asarray(sum(np.nan_to_num(table[f"money_{name}"].to_numpy()) for name in PARTS))
 
 
 def _grown(more: Floats, price: Floats) -> Floats:
-    """What an amount that may have no limit comes to; nothing is paid for what costs nothing."""
+    """The price of an amount that may have no upper limit; what costs nothing is 0 even then."""
     with np.errstate(invalid="ignore"):
         return np.where((price > 0) & (more != 0), more * price, 0.0)
 

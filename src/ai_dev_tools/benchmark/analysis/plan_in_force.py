@@ -91,7 +91,7 @@ def _look(plan: Plan, earlier: Sequence[DeclaredPlan], claim: Claim, model: str)
 
 
 def makes(plan: DeclaredPlan, claim: Claim, model: str) -> bool:
-    """Whether a plan made this claim of this model, whatever its margin and reference."""
+    """Whether a plan made this claim about this model, at any margin and with any reference."""
     same = any((c.outcome, c.approach) == (claim.outcome, claim.approach) for c in plan.claims)
     return same and model in plan.models
 

@@ -1,4 +1,4 @@
-"""Rows of tables as dictionaries, for whatever goes through a table row by row."""
+"""Rows of tables as dictionaries, for code that reads a table row by row."""
 
 from __future__ import annotations
 

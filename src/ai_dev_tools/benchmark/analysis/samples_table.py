@@ -98,7 +98,7 @@ def _text(samples: pd.DataFrame, name: str) -> pd.Series:
         )  # CSV cannot tell an empty text from none, so nothing may depend on it
     if neutral is not None and column.isna().any():
         column = (column if neutral in column.cat.categories else column.cat.add_categories([neutral])).fillna(neutral)
-    # plain sorted str categories: codes then order rows alike whatever the order of the input
+    # plain sorted str categories: codes then order rows the same way for any order of the input
     categories = sorted(map(str, column.cat.categories))
     return column.cat.rename_categories(lambda value: str(value)).cat.set_categories(categories)
 

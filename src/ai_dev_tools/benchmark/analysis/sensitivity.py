@@ -22,7 +22,7 @@ from ai_dev_tools.benchmark.records.plan import DeclaredPlan
 COLUMNS = words("profile claim models setting value declared verdict reasons")
 COST, QUALITY = "margin_ratio", "quality.margin"
 OTHERS = {COST: (0.99, 0.95, 0.90, 0.80), QUALITY: (0.05, 0.10, 0.15, 0.20)}
-"""Margins that are looked at besides the declared ones, one setting at a time."""
+"""Margins to try in addition to the declared ones, one setting at a time."""
 
 
 def sensitivity(measured: Iterable[MeasuredPlan]) -> pd.DataFrame:

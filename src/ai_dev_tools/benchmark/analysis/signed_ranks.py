@@ -13,7 +13,7 @@ from scipy import special
 from ai_dev_tools.benchmark.analysis.clusters import Floats
 
 MOST_EXACT, MOST_EXACT_TIED = 50, 13
-"""Up to so many values every pattern of signs is counted; beyond, the normal distribution is good enough."""
+"""Number of values up to which every pattern of signs is counted; beyond it, the normal distribution is good enough."""
 
 
 def signed_rank_p(values: Floats) -> float:

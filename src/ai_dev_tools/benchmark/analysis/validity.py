@@ -25,7 +25,7 @@ Bools = NDArray[np.bool_]
 Checked = tuple[Floats, Any]
 """Values and flags: an array of truth values, or one of pandas in which some are missing."""
 REFERENCE = "baseline"
-"""The arm that others are held against where nobody says another one: `plan.reference` of the settings."""
+"""The arm that others are compared with by default; the setting `plan.reference` names another one."""
 DEFAULTS = ValidityThresholds()
 SAME_SIZE_PROMPTS = 3
 """So many different prompts are not of exactly the same number of tokens, and that the largest, by chance."""

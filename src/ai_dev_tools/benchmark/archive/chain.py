@@ -301,7 +301,7 @@ class Records:
 
 
 def _adds_up(sample: Sample) -> bool:
-    """Whether an episode's tokens are those of its turns, as far as both are known."""
+    """Whether an episode's tokens are the sums of its turns, where both are known."""
     counted = [turn for turn in sample.turns if turn.error is None or turn.input_tokens is not None]
     for name in ("input_tokens", "output_tokens"):
         values = [getattr(turn, name) for turn in counted]
@@ -340,7 +340,7 @@ def _named(key: Key) -> str:
 
 
 def _digest(row: Row) -> bytes:
-    """16 bytes that identify a row, whatever its format: numbers by value, missing values as nothing."""
+    """16 bytes that identify a row in any format: numbers by value, missing values as nothing."""
     text = "\x1f".join(_canonical(name, row[name]) for name in COLUMNS)
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 

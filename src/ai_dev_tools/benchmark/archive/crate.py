@@ -222,7 +222,7 @@ class _Crate:
         return workflow
 
     def _run(self, workflow: Entity) -> None:
-        """The run as an action of the workflow, and its parts as far as their times are known."""
+        """The run as an action of the workflow, and its parts whose times are known."""
         facts = self.facts
         tools = {
             "ask": self._tool(

@@ -128,7 +128,7 @@ def gather(
 
     Args:
         root: the workflow's folder.
-        tools: what is known about each tool besides the version that ran.
+        tools: what is known about each tool in addition to the version that ran.
     """
     run = root / paths.RUN.format(profile=profile)
     report = read_report(run / "report" / "report.json")

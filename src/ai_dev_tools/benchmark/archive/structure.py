@@ -231,7 +231,7 @@ class Inflated(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fill the buffer as far as there is content; ValueError or zlib.error where it is damaged."""
+        """Fill the buffer with the content that is left; ValueError or zlib.error if it is damaged."""
         while not self._inflater.eof:
             waiting = self._inflater.unconsumed_tail or self._next()
             content = self._inflater.decompress(waiting, len(buffer))

@@ -220,7 +220,7 @@ def _check_made(archive: Archive, manifest: Manifest, records: Records, result: 
         result.add(RECORDED, str(error))
     except MemoryError:
         raise
-    except Exception as error:  # whatever in an archive makes our code fail is the archive's fault
+    except Exception as error:  # anything in an archive that makes our code fail is the archive's fault
         result.add(RECORDED, f"cannot be made again from the records ({type(error).__name__}: {first_line(error)})")
 
 

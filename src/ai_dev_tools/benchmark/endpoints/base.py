@@ -33,7 +33,7 @@ class ReadyEndpoint:
         model, model_digest: tag, and digest of what is served under it.
         pid: the server process on this machine, for CPU and memory accounting; None if it cannot be seen.
         details: template, quantization, parameter_size, family, context_length, model_context_length, offload share,
-            settings … as far as the server tells.
+            settings … if the server reports them.
         replicas: all base URLs that may be asked, `base_url` first.
         headers: sent with every request (holds the bearer token: never record it).
         restarts: how often it was restarted.
@@ -62,11 +62,11 @@ class ReadyEndpoint:
 
     @property
     def can_restart(self) -> bool:
-        """Whether the server was started by this run, so that this run may start it anew."""
+        """Whether the server was started by this run, so that this run may restart it."""
         return self._restart is not None
 
     def restart(self) -> None:
-        """Stop the server and start it anew; updates `base_url`, `pid` and `restarts` in place.
+        """Stop the server and start it again; updates `base_url`, `pid` and `restarts` in place.
 
         Raises:
             ConfigurationError: the server is not ours to restart.
@@ -122,7 +122,7 @@ def open_endpoint(spec: EndpointSpec) -> Iterator[ReadyEndpoint]:
     opener = find_kind(spec)
     with opener(spec) as endpoint:
         _refuse_credentials(spec.instance, *endpoint.replicas)
-        if spec.api and endpoint.kind != "replay":  # which plays what was recorded, in whatever dialect that was
+        if spec.api and endpoint.kind != "replay":  # which replays what was recorded, in the dialect of the recording
             endpoint.api = spec.api
         yield endpoint
 

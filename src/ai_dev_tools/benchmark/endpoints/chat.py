@@ -109,7 +109,7 @@ class Reply:
         served: the model as the answer itself names it, where it does.
         flags: what the sample should be marked with.
         calls: functions that the model called, of those that it was offered.
-        offered: whether it was offered any, so that a call is an answer; set by whoever asks.
+        offered: whether it was offered any, so that a call is an answer; set by the caller.
     """
 
     text: str = ""
@@ -162,7 +162,7 @@ class ChatClient(ABC):
     Args:
         base_url: `http://host:port`, with a path where the server has one.
         connections: size of the pool: requests in flight at once.
-        headers: sent with every request, e.g. a bearer token; hidden in whatever comes back.
+        headers: sent with every request, e.g. a bearer token; hidden in everything that comes back.
         pace: shared by all clients that ask for one block, so that a limit which the server names holds for all.
     """
 
@@ -215,7 +215,7 @@ class ChatClient(ABC):
     @classmethod
     @abstractmethod
     def loaded(cls, url: str, model: str, headers: Mapping[str, str]) -> JsonObject:
-        """As what the model is loaded, as far as the server tells: `context_length`, `offload_share`."""
+        """How the model is loaded, if the server reports it: `context_length`, `offload_share`."""
 
     @abstractmethod
     def body(self, chat: Chat) -> JsonObject:
@@ -230,7 +230,7 @@ class ChatClient(ABC):
         """The error that a status other than 200 means."""
 
     def ask(self, chat: Chat, timeout_s: float, reply: Reply) -> None:
-        """Send one streamed request and fill `reply`, also as far as it came when this raises.
+        """Send one streamed request and fill `reply`, also with what has arrived when this raises.
 
         Args:
             timeout_s: limit for the whole request.

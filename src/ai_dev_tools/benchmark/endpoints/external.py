@@ -104,7 +104,7 @@ def find_dialect(spec: EndpointSpec, url: str, headers: Mapping[str, str]) -> ty
     if isinstance(reply, dict) and "version" in reply:
         return OllamaClient
     found = found_at(url, headers)
-    if found is None and status in (401, 403):  # said by whoever asks for its models
+    if found is None and status in (401, 403):  # reported when its models are asked for
         return OllamaClient
     if found is None:
         raise ConfigurationError(

@@ -106,5 +106,5 @@ def free_port(host: str) -> int:
 
 
 def say(instance: str, text: str) -> None:
-    """One line for whoever watches the run."""
+    """One line for the person who watches the run."""
     print(f"{instance}: {text}", file=sys.stderr, flush=True)

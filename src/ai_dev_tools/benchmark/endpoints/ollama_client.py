@@ -39,7 +39,7 @@ from ai_dev_tools.benchmark.errors import (
 LOOP = "loop"
 """`done_reason` of our own: the server gave up on an answer that went round in a circle, see `_looped`."""
 EQUAL_TOKENS = 30
-"""Ollama ends a stream, without a closing object, at the token after so many equal ones; spaces around do not count."""
+"""Number of equal tokens in a row after which Ollama ends a stream without a closing object; surrounding spaces do not count."""
 _ENDED = re.compile(
     r"runner\b.*\b(stopped|terminated|killed|exited|no longer running|not responding)"
     r"|llama runner to start|unexpected eof|: eof\b|^eof$|broken pipe|connection (reset|refused)|forcibly closed"

@@ -322,7 +322,7 @@ def _named(models: Mapping[str, JsonValue]) -> str:
 
 
 def _details(found: Mapping[str, JsonValue]) -> JsonObject:
-    """What the list of models says besides the name, and why the rest is null.
+    """What the list of models says in addition to the name, and why the rest is null.
 
     llama.cpp and vLLM say something.
     """

@@ -118,7 +118,7 @@ def error_of(
 
     Args:
         headers: of the answer: they may say how long to wait.
-        tokens: what a request may take, as far as is known: so much must be left of a limit.
+        tokens: what a request may take, if that is known; a limit must leave that many.
     """
     status, message = said.status, said.message[:300]
     if status == 401 or (status == 403 and not is_about_content(said.message)):

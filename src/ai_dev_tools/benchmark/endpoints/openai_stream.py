@@ -70,7 +70,7 @@ _usual_chunk = msgspec.json.Decoder(Chunk).decode
 
 
 def chunk_of(item: Mapping[str, JsonValue]) -> Chunk:
-    """An object with fields of any type, as far as they are those of a chunk."""
+    """The fields of a chunk in an object whose fields may have any type."""
     choices = item.get("choices")
     found = [_choice(choice) for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
     return Chunk(

@@ -82,7 +82,7 @@ def says_answer_too_long(message: str) -> bool:
 
 
 def _is_about_the_answer(message: str) -> bool:
-    """Whether it is only the limit of the answer that is too large: no prompt would fit beside it."""
+    """Whether only the limit of the answer is too large: it would leave no room for any prompt."""
     cap, room = _CAPS.search(message), _ROOM.search(message)
     if cap and room:
         return int(next(filter(None, cap.groups()))) >= int(room[1])

@@ -48,7 +48,7 @@ class _Limit:
     of_tokens: bool = False
 
     def used_up(self, tokens: int) -> bool:
-        """Whether it leaves no room for a request of so many tokens."""
+        """Whether it leaves no room for a request of `tokens` tokens."""
         return self.left is not None and self.left < (max(1, tokens) if self.of_tokens else 1)
 
 
@@ -116,7 +116,7 @@ def names_limits(headers: Mapping[str, str]) -> bool:
 
 
 def used_up_s(headers: Mapping[str, str], tokens: int = 0) -> float:
-    """Seconds until the limits leave room for a request of so many tokens.
+    """Seconds until the limits leave room for a request of that many tokens.
 
     0 where they do now, or say nothing.
     """

@@ -88,7 +88,7 @@ class Recordings:
     """The recordings of one model, and which of them have been replayed.
 
     Attributes:
-        shown: what the server said of the model, as far as it was recorded, in the words of `/api/show`.
+        shown: what was recorded about the model, in the format of `/api/show`.
     """
 
     model: str
@@ -297,7 +297,7 @@ class Player:
 
 @dataclass(frozen=True)
 class _RecordedReply:
-    """What a recorded request came to."""
+    """The recorded reply to a request."""
 
     model: str
     text: str

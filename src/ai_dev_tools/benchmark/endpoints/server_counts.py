@@ -63,7 +63,7 @@ def readings(reply: Reply) -> ServerCounts:
 
 
 def counted_turn(reply: Reply, found: ServerCounts) -> Turn:
-    """A turn of an episode as the server and the client's clock tell it, whatever was done with it."""
+    """A turn of an episode as measured by the server and the client's clock, regardless of its outcome."""
     return Turn(
         input_tokens=found.input_tokens,
         output_tokens=found.output_tokens,

@@ -167,7 +167,7 @@ class BudgetAccount:
         return self._rates.money(read, 0, int(chat.options.get("num_predict") or window or read), timeout_s)
 
     def _settled_cost(self, reply: Reply, worst: float, error: BaseException | None) -> float:
-        """What a request came to; the worst case if something came and nobody counted it."""
+        """What a request cost; the worst case if an answer arrived and nobody counted it."""
         read, written = (count_of(reply.final.get(key)) for key in ("prompt_eval_count", "eval_count"))
         cached = count_of(reply.final.get("prompt_eval_cached_count")) or 0
         seconds = reply.duration_s / max(1, self._open)
@@ -240,7 +240,7 @@ def _noted(results: Path) -> Spent | None:
 
 
 def paid_for(results: Path, rates: Mapping[str, Rates]) -> float:
-    """What the stored samples of a run cost, as far as they were counted.
+    """What the stored samples of a run cost, where their tokens were counted.
 
     Those that were asked again later are included.
     """

@@ -36,7 +36,7 @@ def job(log_file: str | Path | None = None) -> Iterator[Say]:
         watch_parent(int(run), end_now)
     log = Path(log_file) if log_file else None
     if log:
-        with suppress(OSError):  # as below: whatever cannot be written is the reason that is said
+        with suppress(OSError):  # as below: the file that cannot be written is reported as the reason
             log.parent.mkdir(parents=True, exist_ok=True)
             log.write_text("")
 

@@ -20,7 +20,7 @@ from ai_dev_tools.benchmark.records.block import Block, PlannedRequest, nonce, r
 from ai_dev_tools.benchmark.records.sample import Attempt, Resources, SampleError
 
 Drive = Callable[[EpisodeCase, ChatClient, EpisodeResult, threading.Event], None]
-"""Has a third-party agent play an episode, and fills what was played, also as far as it came when it raises."""
+"""Has a third-party agent run an episode, and fills the result, also with what there is when it raises."""
 BACKOFF_BASE_S = 0.5
 BACKOFF_CAP_S = 30.0
 WARM_UP = "Warm up. Answer with JSON."
@@ -158,7 +158,7 @@ def _attempt(
     stop: threading.Event,
     drive: Drive | None,
 ) -> None:
-    """One attempt at a cell, also as far as it came when this raises."""
+    """One attempt at a cell, also with what has arrived when this raises."""
     timeout_s = prompt.timeout_s or block.timeout_s
     if prompt.episode is None:
         try:

@@ -267,7 +267,7 @@ def _unprobed(slots: Slots) -> Slots:
 
 
 def _process(pid: str | int | None) -> str | None:
-    """Identify a live process such that a later one with the same number is told apart."""
+    """Identify a live process, so that a later one with the same number differs."""
     started = start_time(int(pid)) if pid is not None and str(pid).isdigit() else None
     return None if started is None else f"{pid}@{started}"
 

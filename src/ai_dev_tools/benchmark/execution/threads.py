@@ -111,7 +111,7 @@ class RequestThreads:
             while any(thread.is_alive() for thread in threads) and not self._stop.is_set():
                 threads[-1].join(0.05)
                 threads.insert(0, threads.pop())
-        except BaseException:  # a signal: whatever fails from now on, with the endpoint, is not a result
+        except BaseException:  # a signal: what fails from now on, while the endpoint ends, is not a result
             self._stop.set()
             raise
         finally:  # no file is left half written, and none is written later

@@ -18,7 +18,7 @@ from ai_dev_tools.benchmark.records.prices import money
 
 REPEATS = (1, 2, 3)
 FEW_CASES = 6
-"""On so many cases per task, controls show what they are for."""
+"""Cases per task on which the controls are run."""
 
 
 @dataclass(frozen=True)

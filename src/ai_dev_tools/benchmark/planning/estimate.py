@@ -32,7 +32,7 @@ class _Served(msgspec.Struct):
 
 
 class _Timed(msgspec.Struct):
-    """A sample, as far as its time counts."""
+    """The fields of a sample that estimates of time need."""
 
     status: str
     model: str

@@ -107,7 +107,7 @@ class Target:
         tools: approaches that the plan claims something of: their gates share the level.
         model_count: models of the claim, over which quality is averaged; by default those that are sized.
         approach: the arm whose spread counts; by default the first one that is neither reference nor control.
-        min_clusters: below which no claim gets a word.
+        min_clusters: number of clusters below which nothing is decided.
 
     Raises:
         ConfigurationError: an effect that the margin excludes, or numbers out of range.
@@ -252,7 +252,7 @@ def prospects(
             spread = _spread(table, goal, model, outcome, guess, goal.model_count or len(names))
             sd = spread.with_repeats(repeats)
             cost, quality = goal.cost(sd, count, names), goal.quality(spread, count, names)
-            # from too few clusters nothing is said, whatever a test of them would find
+            # too few clusters decide nothing, even if a test of them would
             enough = clusters >= goal.min_clusters
             mde = ratio_found(clusters, cost, quality, goal.power) if enough else float("nan")
             rows.append(

@@ -96,7 +96,7 @@ def _of(
     num_ctx, room = options.num_ctx, options.num_predict
     texts = [row.prompt or "" for row in rows]
     if all(len(text) / _FEWEST_CHARS_PER_TOKEN + USUAL_WRAPPING_TOKENS + room <= num_ctx for text in texts):
-        return  # no tokenizer needs so many
+        return  # no tokenizer needs that many
     embedded = (
         experiment.weights(experiment.config.profile).get(instance.model) if instance.endpoint == "embedded" else None
     )

@@ -53,7 +53,7 @@ class LoadedPlugin:
     @cached_property
     def sha256(self) -> str:
         """Digest of its files: another one means that it may compute something else."""
-        if len(self.files) == 1:  # whatever it is called: in an archive it has another name
+        if len(self.files) == 1:  # by content alone: in an archive it has another name
             return hashlib.sha256(self.files[0].read_bytes()).hexdigest()
         digest = hashlib.sha256()
         for path in self.files:

@@ -26,7 +26,7 @@ LAUNCHERS = frozenset({
     "xargs", "parallel", "sudo", "doas", "nohup", "nice", "timeout", "time", "setsid", "stdbuf", "script", "ssh", "make",
     "watch", "sed", "ed", "vi", "vim", "nvim", "emacs",
 })  # fmt: skip
-"""Shells, and programs that run another one or a script that their arguments name, wherever it stands."""
+"""Shells, and programs that run another one or a script that their arguments name, anywhere in a command."""
 INTERPRETERS = re.compile(
     r"(python|pypy|node|nodejs|deno|bun|perl|ruby|php|lua|luajit|rscript|tclsh|osascript|awk|gawk|mawk|nawk)[\d.]*"
 )
@@ -201,7 +201,7 @@ class McpSpec(StrictModel):
 
 
 class AgentSection(StrictModel):
-    """What a tool gives to an agent, besides what an agent can do anyway.
+    """What a tool gives to an agent in addition to the agent's own actions.
 
     Attributes:
         instructions: what its maker tells an agent (a skill, a rules file); by default, what its MCP server says.

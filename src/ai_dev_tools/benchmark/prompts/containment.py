@@ -57,7 +57,7 @@ class SandboxStarter:
     """What starts a sandbox that is not the one for tools.
 
     Attributes:
-        words: what stands in front of the command of the supervisor.
+        words: what precedes the command of the supervisor.
         environment: of the program that makes the sandbox; None: the same as that of the program in it.
         outputs: where the sandbox shows the files for stdout and stderr, if it does not pass on open ones.
         keeper: file with the number of the process that the sandbox is below, if that is not the one that made it.

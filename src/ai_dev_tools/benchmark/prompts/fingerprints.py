@@ -54,7 +54,7 @@ def _workspace(case: Case, workspaces: Workspaces) -> list[str]:
 
 
 def tool_digest(tool: ToolSpec) -> str:
-    """A digest of what determines a tool's output besides its version and input.
+    """A digest of what determines a tool's output in addition to its version and input.
 
     Descriptions do not count.
     """

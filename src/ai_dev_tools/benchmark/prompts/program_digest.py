@@ -86,7 +86,7 @@ def _word_parts(word: str) -> Iterator[Part]:
 
 
 def _behind(program: Path, package: str | None) -> Iterator[Distribution]:
-    """The distribution that a tool names, and the one that installed its program, wherever that is."""
+    """The distribution that a tool names, and the one that installed its program."""
     if package:
         yield from _installed(package)
     folders = _package_folders(program)

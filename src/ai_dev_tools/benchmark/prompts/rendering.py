@@ -72,7 +72,7 @@ def render_prompts(
 
 
 def baseline_rows(task: Task, cases: Sequence[str], corpora: Path) -> Iterator[Prompt]:
-    """The baseline prompts of those of some cases whose files are available, whatever their sizes.
+    """The baseline prompts of some cases, for those whose files are available, of any size.
 
     Raises:
         ConfigurationError: a file is missing or is not text.

@@ -85,7 +85,7 @@ def collect_contexts(
     sandbox: SandboxSetting = "auto",
     keep: Callable[[ToolResult], None] | None = None,
 ) -> list[ToolResult]:
-    """Run a tool over cases of a task, one after the other.
+    """Run a tool on cases of a task, one at a time.
 
     A known result of the same tool and input is kept.
 

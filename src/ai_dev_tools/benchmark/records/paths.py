@@ -97,7 +97,7 @@ def identity_file(results: Path, model: str, task: str) -> Path:
 
 
 def round_file(block: Path) -> Path:
-    """Where a block notes how often it wants to run again, beside its file."""
+    """Where a block notes how often it wants to run again, next to its file."""
     return block.with_suffix(".round")
 
 

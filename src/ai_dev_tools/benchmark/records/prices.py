@@ -49,7 +49,7 @@ class Rates(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.input, self.cached, self.output, self.per_hour
 
     def money(self, input_tokens: float, cached_tokens: float, output_tokens: float, seconds: float) -> float:
-        """What a request comes to."""
+        """What a request costs."""
         return float(Parts.of(*self.columns, input_tokens, cached_tokens, output_tokens, seconds, 0.0).total)
 
 
@@ -58,7 +58,7 @@ class Parts:
     """What money is made of, of one sample or of a column of them.
 
     Attributes:
-        input, cached, output: prompt tokens that were read anew, cached ones, generated ones.
+        input, cached, output: prompt tokens that were not cached, cached ones, generated ones.
         machine, tool: time of the machine for the request, and for the tools.
     """
 

@@ -1,7 +1,7 @@
 """Rows of a job's output that are stored as they are made, so that a killed job loses none.
 
 Snakemake undoes what a job that fails has written: the output is again what earlier runs had made of it, or is not there. So a
-hidden file beside it holds the rows until all of them are written, and the next run goes on from there.
+hidden file next to it holds the rows until all of them are written, and the next run goes on from there.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Row = TypeVar("Row", bound=msgspec.Struct)
 
 
 def read_rows(path: Path, decoder: msgspec.json.Decoder[Row]) -> list[Row]:
-    """The rows of a file and, later ones, those that an unfinished job kept beside it.
+    """The rows of a file and, later ones, those that an unfinished job kept next to it.
 
     None of a file that cannot be read: it is derived data and made again.
     """
@@ -37,7 +37,7 @@ def read_rows(path: Path, decoder: msgspec.json.Decoder[Row]) -> list[Row]:
 
 @contextmanager
 def keeping(path: Path, known: Iterable[msgspec.Struct]) -> Iterator[Callable[[msgspec.Struct], None]]:
-    """Yield a function that keeps a row; when the block ends well, `path` has them all and nothing stays beside it.
+    """Yield a function that keeps a row; when the block ends well, `path` has them all and the hidden file is gone.
 
     Args:
         known: rows of earlier runs, which are kept, too.

@@ -47,7 +47,7 @@ class Resources(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class Request(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """What was asked, as far as config and prompts determine it."""
+    """What was asked, as config and prompts determine it."""
 
     digest: Annotated[
         str, _meta("sha256 of everything that determines the request; a sample is reused while it matches")

@@ -1,7 +1,7 @@
 """Tables as files: one schema for all columns, one writer of CSV, one reader of CSV and Parquet.
 
 What a column holds depends on its name alone, never on what its cells look like: a task called `007`, `NA` or `true`
-stays that text, whoever reads the table and from whichever file. A text that a spreadsheet would take for a formula is
+stays that text for every reader and in every file format. A text that a spreadsheet would take for a formula is
 written behind an apostrophe, which the reader takes away again.
 
 Light imports: what reads a table imports pandas when it does so.

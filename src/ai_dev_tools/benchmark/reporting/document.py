@@ -240,7 +240,7 @@ class Page:
     """Sections under a title.
 
     Attributes:
-        header: what stands below the title, e.g. ("Profile", "LIGHT").
+        header: what is shown below the title, e.g. ("Profile", "LIGHT").
     """
 
     title: str

@@ -32,7 +32,7 @@ def is_complete(corpus: Corpus, folder: Path) -> bool:
 
 
 def listing_of(folder: Path) -> Path:
-    """The file beside a whole corpus that says what was unpacked: the archive, and a line for each member."""
+    """The file next to a whole corpus that says what was unpacked: the archive, and a line for each member."""
     return folder.with_name(f"{folder.name}.sha256")
 
 

@@ -1,6 +1,6 @@
 """Score answers: scorers compare one field with the truth; a score is their weighted mean, 0 to 1.
 
-A scorer never raises, whatever a model answers: a missing field or a wrong type scores 0. Each normalisation is
+A scorer never raises, no matter what a model answers: a missing field or a wrong type scores 0. Each normalisation is
 applied to both sides. Light imports only: block jobs use this module.
 """
 

@@ -43,7 +43,7 @@ class WorkspaceSource(StrictModel):
     """Where the files of a workspace come from.
 
     Attributes:
-        corpus: a package of `corpora.yaml`, of which all texts count, whatever members are listed there.
+        corpus: a package of `corpora.yaml`, all of whose texts count, not only the listed members.
         path: a folder, seen from the task's.
         git: folder, seen from the task's, or address of a git repository, of which `commit` is read.
     """
@@ -350,7 +350,7 @@ def workspace_problem(size: str, files: WorkspaceFiles, where: str) -> str | Non
 
 
 def workspace_errors(task: Task, path: Path) -> list[str]:
-    """What is wrong with the workspaces of a task, besides their files, one line each.
+    """What is wrong with the workspaces of a task, apart from their files, one line each.
 
     Args:
         path: its task.yaml, for messages.

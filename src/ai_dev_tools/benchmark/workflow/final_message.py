@@ -62,6 +62,6 @@ def cancel_timers() -> None:
 
 
 def _made_since(moment: float, pattern: str, levels: int) -> set[str]:
-    """Profiles that have a newer file of this pattern, so many levels below their results."""
+    """Profiles that have a newer file of this pattern, `levels` below their results."""
     found = [path for path in Path().glob(pattern) if path.stat().st_mtime >= moment]
     return {path.parents[levels - 1].name for path in found}

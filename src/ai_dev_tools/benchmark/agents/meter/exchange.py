@@ -159,7 +159,7 @@ class Exchange:
         return refusal(self._path, DeclinedRequest(reply.status, "server", str(error)), headers)
 
     def _finish(self) -> bytes:
-        """The answer is complete as far as the connection goes; returns what the agent has not got yet."""
+        """The server has sent everything; returns what has not been passed on to the agent yet."""
         rest = self._reader.end()
         heard = self._reader.heard
         if heard.error:

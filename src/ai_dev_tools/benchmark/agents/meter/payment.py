@@ -31,7 +31,7 @@ async def paid(
         came_to: fills a reply with what the server counted; an error if nothing came at all.
         reserving: where it waits to be paid. Not the loop's own threads: those look up the addresses of servers, also for the
             request that has been paid, and for whose end the others wait.
-        settling: where what it came to is noted; requests that wait to be paid occupy none of its threads.
+        settling: threads that note what a request cost; requests that wait for payment use none of them.
     """
     payer = account.upstream.payer
     if payer is None:
@@ -93,5 +93,5 @@ class _Payment:
         self.end(EndpointConnectionError("nothing was sent"))
 
     def end(self, failure: BaseException | None) -> None:
-        """Note what it came to."""
+        """Note what it cost."""
         self._paying.__exit__(type(failure) if failure else None, failure, None)

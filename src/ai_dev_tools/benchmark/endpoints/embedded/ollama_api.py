@@ -330,7 +330,7 @@ def piece(model: str, text: str, *, chat: bool) -> JsonFields:
 def final_fields(event: JsonFields, total_ns: int, load_ns: int) -> JsonFields:
     """Ollama's closing fields from llama.cpp's last event; durations in ns, counts in tokens.
 
-    `prompt_eval_count` is the whole prompt, as in Ollama; the cached part of it is told apart. As in Ollama a duration
+    `prompt_eval_count` is the whole prompt, as in Ollama; the cached part is reported separately. As in Ollama a duration
     of nothing is left out, and that of a single token is none.
     """
     timings = event.get("timings", {})

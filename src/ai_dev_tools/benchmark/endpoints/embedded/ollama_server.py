@@ -204,7 +204,7 @@ class Facade:
     async def pass_through(self, request: web.Request) -> web.StreamResponse:
         """Pass an OpenAI-style request on to llama.cpp unchanged."""
         name = api.parse_body(body_of(request), {"model": str}).get("model")
-        if name and not self.model.is_named(name):  # llama.cpp itself would answer as whatever it is called
+        if name and not self.model.is_named(name):  # llama.cpp itself would answer under any name
             return sending.openai_error(404, f"model '{name}' not found")
         headers = {"Content-Type": "application/json"}
         path = request.match_info.route.resource

@@ -58,7 +58,7 @@ def openai_error(status: int, message: str) -> web.Response:
 
 
 def large(content: JsonObject) -> web.Response:
-    """A reply of so many bytes that Ollama sends it without a length."""
+    """A reply that is so large that Ollama sends it without a length."""
     response = web.json_response(content)
     response.enable_chunked_encoding()
     return response

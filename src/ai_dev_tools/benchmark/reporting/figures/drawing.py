@@ -2,7 +2,7 @@
 
 A plot is drawn once, in the colours of the light theme. `inline_svg` then turns those colours into CSS variables, so
 that the figure in a page follows its theme, while the files on disk stay plain. Colours are Okabe and Ito's, which
-colour-blind readers can tell apart; shapes and line styles repeat what colour says.
+colour-blind readers can distinguish; shapes and line styles repeat what colour says.
 """
 
 from __future__ import annotations

@@ -136,7 +136,7 @@ def stack_tip(bar: object, part: object, value: float, panel: object) -> str:
 
 
 def breakeven_tip(row: Row) -> str:
-    """What sharing one run of a tool between so many questions saves."""
+    """What is saved if that many questions share one run of a tool."""
     saved = f"{number(row['net_s'], 2)} s saved (95 %: {interval(row['low'], row['high'], 2)})"
     return f"{row['series']}, {row['task']}: {saved} after {plural(row['questions'], 'question')}"
 

@@ -65,7 +65,7 @@ def figure_title(figure: Figure) -> str:
 
 
 def script_json(value: object) -> str:
-    """JSON that is safe inside a <script> element, whatever it holds."""
+    """Any JSON, safe inside a <script> element."""
     text = json.dumps(value, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 

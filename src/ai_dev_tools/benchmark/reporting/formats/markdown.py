@@ -101,7 +101,7 @@ def _block(block: document.Block, figures: str) -> str:
             f"**{plain(b.title)}**\n\n![{plain(b.alt)}]({figures}/{b.id}.svg)\n\n{plain(b.caption)}"
         ),
         document.Notice: lambda b: (
-            f"> **{ {'info': 'Note', 'warning': 'Beware', 'error': 'Failed'}[b.level] }.** {plain(b.text)}"
+            f"> **{ {'info': 'Note', 'warning': 'Warning', 'error': 'Failed'}[b.level] }.** {plain(b.text)}"
         ),
         document.Prose: lambda b: "\n\n".join(map(plain, b.paragraphs)),
         document.InShort: _in_short,
