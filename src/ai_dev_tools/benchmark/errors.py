@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from ai_dev_tools.benchmark._util.credentials import without_passwords
-from ai_dev_tools.benchmark._util.lines import visible_line
-from ai_dev_tools.benchmark._util.text import shorten
+from ai_dev_tools.benchmark._util.text import shorten, visible_line
 
 
 class BenchmarkError(Exception):

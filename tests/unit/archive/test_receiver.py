@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_dev_tools.benchmark._util.lines import visible_line
+from ai_dev_tools.benchmark._util.text import visible_line
 from ai_dev_tools.benchmark.archive import ArchiveError, render, unpack, verify
 from ai_dev_tools.cli.benchmark_cli import main
 from support.archived import BLOCK, PROFILE, Recorded, forge

@@ -13,6 +13,7 @@ Number: TypeAlias = Any
 """A number of any kind (of Python, numpy, or from JSON), or a value that means a missing one."""
 MISSING = "–"
 HUGE, HUGE_WITH_DECIMALS = 1e9, 1e6
+MOST_OF_A_LINE = 2000
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _KEPT = {"\n", "\t"}
 _NOT_KEPT, _SPACES = str.maketrans("", "", "".join(_KEPT)), str.maketrans(dict.fromkeys(_KEPT, " "))
@@ -137,3 +138,17 @@ def is_text(content: bytes) -> bool:
         return "\0" not in content.decode()
     except UnicodeDecodeError:
         return False
+
+
+def visible_line(text: object, most: int = MOST_OF_A_LINE) -> str:
+    """A text that can neither control a terminal nor forge another line.
+
+    Args:
+        most: maximum number of characters shown.
+    """
+    return visible(shorten(str(text), most).replace("\r", "\n").replace("\n", " "), keep_lines=False)
+
+
+def numbered_lines(text: str) -> list[str]:
+    """The lines of a file's text as compilers and `grep -n` count them: a form feed, for one, does not end a line."""
+    return text.removesuffix("\n").split("\n") if text else []

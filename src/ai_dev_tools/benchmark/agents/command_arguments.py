@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from ai_dev_tools.benchmark._util.json_values import JsonFields, JsonValue
-from ai_dev_tools.benchmark._util.lines import visible_line
-from ai_dev_tools.benchmark._util.text import listing, nearest
+from ai_dev_tools.benchmark._util.text import listing, nearest, visible_line
 from ai_dev_tools.benchmark.prompts.placeholders import PLACES, READ_SPECIALLY, file_argument, filled, names_in
 from ai_dev_tools.benchmark.records.agent_tool import Argument, ToolCommand
 

@@ -13,8 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from ai_dev_tools.benchmark._util.json_values import JsonValue
-from ai_dev_tools.benchmark._util.lines import numbered_lines
-from ai_dev_tools.benchmark._util.text import nearest
+from ai_dev_tools.benchmark._util.text import nearest, numbered_lines
 from ai_dev_tools.benchmark.agents.actions import ActionResult
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.prompts.episodes import FOUND_LINES, PLAIN, READ_LINES, workspace_digest

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Self, TypeVar
 
 from ai_dev_tools.benchmark._util.json_values import JsonFields, JsonValue
-from ai_dev_tools.benchmark._util.lines import visible_line
+from ai_dev_tools.benchmark._util.text import visible_line
 from ai_dev_tools.benchmark.agents.tool_folder import ToolFolder
 from ai_dev_tools.benchmark.errors import ToolError
 from ai_dev_tools.benchmark.prompts.containment import ContainedProgram, RunLimits

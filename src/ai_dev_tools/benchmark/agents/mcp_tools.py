@@ -7,8 +7,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 
 from ai_dev_tools.benchmark._util.json_values import JsonFields, JsonValue
-from ai_dev_tools.benchmark._util.lines import visible_line
-from ai_dev_tools.benchmark._util.text import nearest, number
+from ai_dev_tools.benchmark._util.text import nearest, number, visible_line
 from ai_dev_tools.benchmark.agents.actions import Action
 from ai_dev_tools.benchmark.agents.mcp_server import McpTool
 from ai_dev_tools.benchmark.errors import ToolError

@@ -10,7 +10,7 @@ from typing import Self
 
 from ai_dev_tools.benchmark._util.credentials import without_passwords
 from ai_dev_tools.benchmark._util.json_values import JsonValue
-from ai_dev_tools.benchmark._util.lines import visible_line
+from ai_dev_tools.benchmark._util.text import visible_line
 from ai_dev_tools.benchmark.agents.actions import Action, ActionResult, Actions
 from ai_dev_tools.benchmark.agents.file_actions import as_path, workspace_texts
 from ai_dev_tools.benchmark.agents.mcp_server import McpServer

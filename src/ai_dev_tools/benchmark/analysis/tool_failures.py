@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 import pandas as pd
 
-from ai_dev_tools.benchmark._util.lines import visible_line
+from ai_dev_tools.benchmark._util.text import visible_line
 from ai_dev_tools.benchmark.analysis.reasons import (
     COLUMNS,
     KEY,

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from ai_dev_tools import __version__
-from ai_dev_tools.benchmark._util.lines import visible_line
+from ai_dev_tools.benchmark._util.text import visible_line
 from ai_dev_tools.benchmark.archive.layout import SOURCE, ManifestEntry
 from ai_dev_tools.benchmark.archive.members import OWN, PROGRAM, SHIPPED
 from ai_dev_tools.benchmark.config.shipped_files import CHECKOUT, PACKAGED

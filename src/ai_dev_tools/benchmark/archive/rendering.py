@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ai_dev_tools.benchmark._util.json_values import Json, JsonFields
-from ai_dev_tools.benchmark._util.lines import visible_line
 from ai_dev_tools.benchmark._util.scratch import scratch_folder
+from ai_dev_tools.benchmark._util.text import visible_line
 from ai_dev_tools.benchmark.archive.container import Archive, ArchiveError
 from ai_dev_tools.benchmark.archive.layout import (
     BLOCK_NAME,

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from ai_dev_tools.benchmark._util.lines import visible_line
-from ai_dev_tools.benchmark._util.text import plural
+from ai_dev_tools.benchmark._util.text import plural, visible_line
 from ai_dev_tools.benchmark.archive.build import chain_of
 from ai_dev_tools.benchmark.archive.chain import Records
 from ai_dev_tools.benchmark.archive.container import (

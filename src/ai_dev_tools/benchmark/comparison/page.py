@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ai_dev_tools.benchmark.records.sample import write_atomically
+from ai_dev_tools.benchmark._util.files import write_atomically
 from ai_dev_tools.benchmark.reporting.data import records
 from ai_dev_tools.benchmark.reporting.document import Column, Figure, Page, Prose, Section, Table
 from ai_dev_tools.benchmark.reporting.figures.pictures import figure_csv, picture

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from ai_dev_tools.benchmark._util.files import write_atomically
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.records.sample import write_atomically
 
 
 def require_pinned(file: Path, image: str, digests: Sequence[str], instance: str) -> None:

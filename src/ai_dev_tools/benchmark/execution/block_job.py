@@ -11,6 +11,7 @@ import argparse
 import threading
 from pathlib import Path
 
+from ai_dev_tools.benchmark._util.files import write_atomically
 from ai_dev_tools.benchmark._util.text import plural
 from ai_dev_tools.benchmark.execution import ask_block
 from ai_dev_tools.benchmark.execution.block_work import retryable
@@ -18,7 +19,7 @@ from ai_dev_tools.benchmark.execution.job import Say, end_in_order, job
 from ai_dev_tools.benchmark.prompts import read_prompts
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.block import Block
-from ai_dev_tools.benchmark.records.sample import write_atomically, write_block
+from ai_dev_tools.benchmark.records.sample import write_block
 
 
 def main(arguments: list[str] | None = None) -> int:

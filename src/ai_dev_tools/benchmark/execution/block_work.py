@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from ai_dev_tools.benchmark._util.files import remove_unfinished
 from ai_dev_tools.benchmark._util.text import plural
 from ai_dev_tools.benchmark.endpoints.resource_use import is_disturbed
 from ai_dev_tools.benchmark.errors import ASKED_AGAIN, ConfigurationError
@@ -21,7 +22,7 @@ from ai_dev_tools.benchmark.execution.request import digest_of
 from ai_dev_tools.benchmark.prompts import SKIPPED, Prompt
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.block import Block, PlannedRequest, each_cell, in_dialect, named_api
-from ai_dev_tools.benchmark.records.sample import Sample, read_sample, remove_unfinished, write_sample
+from ai_dev_tools.benchmark.records.sample import Sample, read_sample, write_sample
 from ai_dev_tools.benchmark.tasks.scoring import custom_scorers
 
 Log = Callable[[str], None]

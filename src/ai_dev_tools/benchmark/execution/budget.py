@@ -22,6 +22,7 @@ from typing import IO
 
 import msgspec
 
+from ai_dev_tools.benchmark._util.files import write_atomically
 from ai_dev_tools.benchmark.endpoints.chat import Chat, Reply
 from ai_dev_tools.benchmark.endpoints.server_counts import count_of
 from ai_dev_tools.benchmark.errors import (
@@ -32,7 +33,7 @@ from ai_dev_tools.benchmark.errors import (
     RequestTimeoutError,
 )
 from ai_dev_tools.benchmark.records.prices import Budget, Rates, money
-from ai_dev_tools.benchmark.records.sample import Sample, read_sample, write_atomically
+from ai_dev_tools.benchmark.records.sample import Sample, read_sample
 from ai_dev_tools.benchmark.tasks.size_classes import MOST_WRAPPING_TOKENS
 
 FILE = "spent.json"

@@ -12,8 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-from ai_dev_tools.benchmark._util.lines import visible_line
 from ai_dev_tools.benchmark._util.processes import watch_parent
+from ai_dev_tools.benchmark._util.text import visible_line
 from ai_dev_tools.benchmark.errors import BenchmarkError, error_lines, file_error
 
 Say = Callable[[str], None]

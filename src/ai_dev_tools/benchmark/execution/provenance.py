@@ -24,6 +24,7 @@ import psutil
 
 from ai_dev_tools.benchmark._util.clock import utc_stamp
 from ai_dev_tools.benchmark._util.credentials import without_passwords
+from ai_dev_tools.benchmark._util.files import write_atomically
 from ai_dev_tools.benchmark._util.json_values import JsonObject, JsonValue, table_in
 from ai_dev_tools.benchmark._util.text import percent
 from ai_dev_tools.benchmark.endpoints import ReadyEndpoint
@@ -32,7 +33,6 @@ from ai_dev_tools.benchmark.endpoints.dialects import dialect
 from ai_dev_tools.benchmark.errors import BenchmarkError
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.block import Block
-from ai_dev_tools.benchmark.records.sample import write_atomically
 from ai_dev_tools.benchmark.records.sessions import read_sessions
 
 CONTEXT_CUT = "context_cut"

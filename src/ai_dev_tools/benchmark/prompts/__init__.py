@@ -11,9 +11,10 @@ from typing import Any
 
 import msgspec
 
+from ai_dev_tools.benchmark._util.files import write_atomically
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.records.episode import EpisodeSpec
-from ai_dev_tools.benchmark.records.sample import SampleError, write_atomically
+from ai_dev_tools.benchmark.records.sample import SampleError
 
 
 class Prompt(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):

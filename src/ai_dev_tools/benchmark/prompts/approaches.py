@@ -14,8 +14,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ai_dev_tools.benchmark._util.lines import visible_line
-from ai_dev_tools.benchmark._util.text import nearest
+from ai_dev_tools.benchmark._util.text import nearest, visible_line
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, ToolError
 from ai_dev_tools.benchmark.plugins import (
     AGENT,

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from ai_dev_tools.benchmark._util.files import write_atomically
 from ai_dev_tools.benchmark._util.text import plural
 from ai_dev_tools.benchmark.endpoints.resource_use import is_disturbed
 from ai_dev_tools.benchmark.errors import ToolError
@@ -19,7 +20,6 @@ from ai_dev_tools.benchmark.prompts.run_folder import Sandbox, SandboxSetting
 from ai_dev_tools.benchmark.prompts.tool_spec import ToolSpec
 from ai_dev_tools.benchmark.prompts.tools import installed_version, run_tool, tool_digest
 from ai_dev_tools.benchmark.records.row_journal import read_rows
-from ai_dev_tools.benchmark.records.sample import write_atomically
 from ai_dev_tools.benchmark.tasks.case_files import case_texts, content_digest
 from ai_dev_tools.benchmark.tasks.corpora import CorpusUnavailable
 from ai_dev_tools.benchmark.tasks.loading import Case, Task

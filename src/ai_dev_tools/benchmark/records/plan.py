@@ -15,10 +15,10 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ai_dev_tools.benchmark._util.clock import utc_stamp
+from ai_dev_tools.benchmark._util.files import write_atomically
 from ai_dev_tools.benchmark._util.json_values import JsonValue, Scalar
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.records.prices import CURRENCY_FORM, MONEY, Rates
-from ai_dev_tools.benchmark.records.sample import write_atomically
 
 RULES = 2
 """Version of the rules that verdicts are made by, noted in each plan; plans of the first version do not name it."""

@@ -11,10 +11,10 @@ from typing import Literal
 
 import msgspec
 
+from ai_dev_tools.benchmark._util.files import write_atomically
 from ai_dev_tools.benchmark.records.agent_tool import AgentTool
 from ai_dev_tools.benchmark.records.episode import Action
 from ai_dev_tools.benchmark.records.row_journal import read_rows
-from ai_dev_tools.benchmark.records.sample import write_atomically
 
 
 class PreparedTool(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True, kw_only=True):

@@ -14,8 +14,8 @@ from typing import TypeVar
 
 import msgspec
 
+from ai_dev_tools.benchmark._util.files import write_atomically
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.records.sample import write_atomically
 
 Row = TypeVar("Row", bound=msgspec.Struct)
 

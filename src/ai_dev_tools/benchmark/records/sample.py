@@ -9,15 +9,13 @@ block job starts for every (model, task) and a report reads up to a million of t
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 
+from ai_dev_tools.benchmark._util.files import write_atomically
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.records.episode import EpisodeLimits, Turn
 from ai_dev_tools.benchmark.records.sample_error import SampleError as SampleError
@@ -169,57 +167,6 @@ def decode(data: bytes) -> Sample:
         if any(old in fields and new in fields for old, new in RENAMED.items()):
             raise
         return msgspec.convert({RENAMED.get(name, name): value for name, value in fields.items()}, Sample)
-
-
-def write_atomically(path: Path, data: bytes | Iterable[bytes]) -> None:
-    """Write a file atomically.
-
-    Readers, kills and power cuts leave either the old file or the complete new one.
-
-    Args:
-        data: all of it, or its parts in turn.
-
-    Raises:
-        ConfigurationError: the folder cannot be written or the disk is full.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb") as file:
-            file.writelines([data] if isinstance(data, bytes) else data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException as error:  # also what the parts raise, and a signal
-        with suppress(OSError):
-            temporary.unlink()
-        if not isinstance(error, OSError):
-            raise
-        raise ConfigurationError(
-            f"cannot write {path}: {error.strerror}", remedy="Free disk space or make the results folder writable"
-        ) from None
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Have the disk know a file's new name too, where the system can tell it of folders."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def remove_unfinished(folder: Path) -> None:
-    """Remove what killed writers left below a folder.
-
-    Only what is a minute old, so that no writer is still at work.
-    """
-    for path in folder.glob("*/.*.tmp"):
-        with suppress(OSError):
-            if time.time() - path.stat().st_mtime > 60:
-                path.unlink()
 
 
 def write_sample(path: Path, sample: Sample) -> None:

@@ -16,11 +16,11 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from ai_dev_tools.benchmark._util.files import write_atomically
 from ai_dev_tools.benchmark._util.json_values import JsonObject, JsonValue
 from ai_dev_tools.benchmark.config.parsing import PLACE, StrictModel
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.records import paths
-from ai_dev_tools.benchmark.records.sample import write_atomically
 
 MAX_LIST_BYTES = 64 * 2**20
 MAX_CELL_CHARS = 8 * 2**20

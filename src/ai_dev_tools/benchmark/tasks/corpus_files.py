@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ai_dev_tools.benchmark._util.files import write_atomically
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.records.sample import write_atomically
 from ai_dev_tools.benchmark.tasks.corpora import Corpus, CorpusInvalid, CorpusUnavailable
 from ai_dev_tools.benchmark.tasks.corpus_archives import read_archive, read_wheel
 

@@ -9,8 +9,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ai_dev_tools.benchmark._util.lines import numbered_lines
-from ai_dev_tools.benchmark._util.text import plural
+from ai_dev_tools.benchmark._util.text import numbered_lines, plural
 from ai_dev_tools.benchmark.errors import ConfigurationError
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from ai_dev_tools.benchmark._util.files import write_atomically
 from ai_dev_tools.benchmark._util.json_values import JsonFields
-from ai_dev_tools.benchmark.records.sample import write_atomically
 from ai_dev_tools.benchmark.tasks.corpora import Corpus, CorpusUnavailable
 from ai_dev_tools.benchmark.tasks.corpus_files import fetch_corpus
 from ai_dev_tools.benchmark.tasks.repositories import fetch_repository

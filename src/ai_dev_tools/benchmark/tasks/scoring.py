@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 
 from ai_dev_tools.benchmark._util.json_values import JsonObject
-from ai_dev_tools.benchmark._util.lines import visible_line
+from ai_dev_tools.benchmark._util.text import visible_line
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.plugins import SCORERS, scorer
 from ai_dev_tools.benchmark.tasks.answers import MAX_DEPTH as MAX_DEPTH

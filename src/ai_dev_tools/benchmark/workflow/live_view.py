@@ -27,8 +27,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ai_dev_tools.benchmark._util.clock import busy_seconds, duration
-from ai_dev_tools.benchmark._util.lines import visible_line
-from ai_dev_tools.benchmark._util.text import plural
+from ai_dev_tools.benchmark._util.text import plural, visible_line
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, error_lines, file_error
 from ai_dev_tools.benchmark.planning.estimate import measured_blocks, scaled, seconds_per_request
 from ai_dev_tools.benchmark.records.paths import safe_model

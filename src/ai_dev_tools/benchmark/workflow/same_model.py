@@ -65,7 +65,7 @@ def _served_digest(experiment: Experiment, profile: str, instance: ResolvedInsta
 
 
 def _file_digest(experiment: Experiment, profile: str, instance: ResolvedInstance, root: Path) -> str | None:
-    from ai_dev_tools.benchmark._util.digests import file_sha256
+    from ai_dev_tools.benchmark._util.files import file_sha256
 
     weights = experiment.weights(profile)[instance.model]
     return weights.sha256 or file_sha256(root / weights.path)

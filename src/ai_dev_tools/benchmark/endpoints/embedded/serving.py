@@ -16,7 +16,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from ai_dev_tools.benchmark._util.digests import file_sha256
+from ai_dev_tools.benchmark._util.files import file_sha256
 from ai_dev_tools.benchmark.config.shipped_files import find_catalogue
 from ai_dev_tools.benchmark.endpoints.embedded.admission import silence_malformed_requests
 from ai_dev_tools.benchmark.endpoints.embedded.gguf import read_metadata

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import requests
 
-from ai_dev_tools.benchmark._util.digests import file_sha256
+from ai_dev_tools.benchmark._util.files import file_sha256
 from ai_dev_tools.benchmark._util.package_index import PackageIndexError, find_package_file
 from ai_dev_tools.benchmark._util.text import percent
 from ai_dev_tools.benchmark.endpoints.embedded.catalogue import CatalogueModel, Source, Wheels, find_model
