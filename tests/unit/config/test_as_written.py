@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ai_dev_tools.benchmark.config.as_written import as_list, parse_value, scalar, spell
 from ai_dev_tools.benchmark.config.batches import find_batches
 from ai_dev_tools.benchmark.config.models import Config, load_config
-from ai_dev_tools.benchmark.config.parsing import parse_settings, read_settings
+from ai_dev_tools.benchmark.config.parsing import parse_settings, read_settings, read_yaml
 from ai_dev_tools.benchmark.config.sources import parse_overrides
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.prompts.tool_spec import load_tool
@@ -122,6 +122,22 @@ def test_numbers_and_truth_values_are_what_they_say(tmp_path: Path) -> None:
                      parse_overrides(["samples=10", "partial=yes", "task_timeout=1e2", "options={temperature: .5}"])):  # fmt: skip
         config = load_config(SHIPPED | settings)
         assert (config.samples, config.partial, config.task_timeout, config.options.temperature) == (10, True, 100, 0.5)
+
+
+def test_a_name_that_stands_twice_is_refused_on_the_command_line_too() -> None:
+    with pytest.raises(ConfigurationError, match=r"--config \{num_ctx: 1, num_ctx: 2\}: 'num_ctx' is written twice"):
+        parse_overrides(["options={num_ctx: 1, num_ctx: 2}"])
+
+
+def test_what_a_table_takes_over_may_be_written_again(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("b: &b\n  <<: &a {x: 1, y: 1}\n  x: 2\nc:\n  <<: *b\n  x: 3\nd: [*a, *a, *b]\n")
+    for read in (read_settings, read_yaml):
+        assert read(path) == {
+            "b": {"x": 2, "y": 1},
+            "c": {"x": 3, "y": 1},
+            "d": [{"x": 1, "y": 1}, {"x": 1, "y": 1}, {"x": 2, "y": 1}],
+        }
 
 
 @given(st.lists(st.sampled_from(NAMES), min_size=1, max_size=3))

@@ -294,6 +294,11 @@ def test_a_hint_always_names_something_valid_or_says_that_there_is_nothing(name:
         (None, "No such file"),
         (b"a: [1,\nb: 2\n", "line 3 is not valid YAML"),
         (b"\xff\xfe\xfa", "is not valid YAML"),
+        (
+            b"a: 1\nb:\n  c: 2\n  d: 3\n  c: 4\n",
+            "line 5 is not valid YAML: 'c' is written twice in one table, first on line 3",
+        ),
+        (b"x: [{a: 1, a: 1}]\n", "line 1 is not valid YAML: 'a' is written twice"),
         (b"a: !!python/object:os.system x", "is not valid YAML"),
         (b"a: 2026-13-45", "is not valid YAML"),
     ],

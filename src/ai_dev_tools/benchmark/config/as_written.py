@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from ai_dev_tools.benchmark._util.json_values import JsonObject, JsonValue, Scalar
+from ai_dev_tools.benchmark.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import yaml
@@ -78,28 +79,34 @@ def load(text: str | TextIO) -> JsonValue:
 
 @functools.cache
 def _loader() -> type[yaml.SafeLoader]:
-    import yaml
+    from ai_dev_tools.benchmark.config import yaml_files  # it takes as long to import as YAML itself
 
     def plain(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Scalar:
         value = str(loader.construct_scalar(node))
         return value if node.style else scalar(value)
 
     merge = {"<": [("tag:yaml.org,2002:merge", re.compile("^<<$"))]}
-    loader: type[yaml.SafeLoader] = type(
-        "Loader", (getattr(yaml, "CSafeLoader", yaml.SafeLoader),), {"yaml_implicit_resolvers": merge}
-    )
+    loader: type[yaml.SafeLoader] = type("Loader", (yaml_files.Loader,), {"yaml_implicit_resolvers": merge})
     loader.add_constructor("tag:yaml.org,2002:str", plain)
     return loader
 
 
 def parse_value(text: str) -> JsonValue:
-    """The value after `KEY=`: a table or list if it looks like one and is one, else a plain value."""
+    """The value after `KEY=`: a table or list if it looks like one and is one, else a plain value.
+
+    Raises:
+        ConfigurationError: a name stands twice in a table.
+    """
     import yaml
 
     text = text.strip("'\"")  # as Snakemake does
     if text[:1] in ("{", "["):
+        from ai_dev_tools.benchmark.config.yaml_files import WrittenTwiceError
+
         try:
             return load(text)
+        except WrittenTwiceError as error:
+            raise ConfigurationError(f"--config {text[:60]}: {error.problem}") from None
         except (yaml.YAMLError, ValueError, RecursionError):
             return text
     return text if text in ("null", "~") else scalar(text)  # `KEY=` is nothing, and `null` may be a name

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from ai_dev_tools.benchmark._util.json_values import JsonObject, JsonValue
 from ai_dev_tools.benchmark._util.text import nearest as nearest
+from ai_dev_tools.benchmark.config import yaml_files
 from ai_dev_tools.benchmark.config.as_written import UnclearNumber, as_written, load
 from ai_dev_tools.benchmark.errors import ConfigurationError, ConfigurationErrors
 from ai_dev_tools.benchmark.records.names import checked
@@ -56,7 +57,7 @@ def read_yaml(path: Path, load: Callable[[TextIO], JsonValue] | None = None) -> 
     """
     try:
         with open(path, encoding="utf-8") as file:
-            return load(file) if load else yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+            return load(file) if load else yaml.load(file, Loader=yaml_files.Loader)
     except OSError as error:
         raise ConfigurationError(f"cannot read {path}: {error.strerror}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
