@@ -11,9 +11,9 @@ import pytest
 from ai_dev_tools.benchmark.config.models import ServerSettings
 from ai_dev_tools.benchmark.endpoints.embedded.catalogue import Weights, require_servable
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.planning.rounds import read_round
 from ai_dev_tools.benchmark.records.block import PROTOCOL, Block, case_order, cells
 from ai_dev_tools.benchmark.records.plan import RULES, read_plans
+from ai_dev_tools.benchmark.records.rounds import read_round
 from support.experiments import SHIPPED, errors, experiment
 from support.repository import ROOT
 

@@ -11,14 +11,13 @@ import argparse
 import threading
 from pathlib import Path
 
-from ai_dev_tools.benchmark._util.files import write_atomically
 from ai_dev_tools.benchmark._util.text import plural
 from ai_dev_tools.benchmark.execution import ask_block
 from ai_dev_tools.benchmark.execution.block_work import retryable
 from ai_dev_tools.benchmark.execution.job import Say, end_in_order, job
 from ai_dev_tools.benchmark.prompts import read_prompts
-from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.block import Block
+from ai_dev_tools.benchmark.records.rounds import ask_for_round
 from ai_dev_tools.benchmark.records.sample import write_block
 
 
@@ -44,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _note_round(output: Path, block: Block, open_samples: int, say: Say) -> None:
     if open_samples and block.retry == "default":
-        write_atomically(paths.round_file(output), f"{block.round + 1}\n".encode())
+        ask_for_round(output, block.round + 1)
         say(
             f"{block.task} on {block.model}: {plural(open_samples, 'sample')} failed for temporary reasons; the next run asks "
             "for them again"

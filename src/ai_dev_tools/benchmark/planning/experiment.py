@@ -21,7 +21,6 @@ from ai_dev_tools.benchmark.config.resolving import ResolvedInstance
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.planning.claims import claims_of
 from ai_dev_tools.benchmark.planning.pricing import budget_of, prices_of
-from ai_dev_tools.benchmark.planning.rounds import read_round
 from ai_dev_tools.benchmark.planning.selection import Selection
 from ai_dev_tools.benchmark.planning.serving import endpoint_spec, server_of
 from ai_dev_tools.benchmark.plugins import APPROACHES, ENDPOINT_KINDS, SCORERS, Registry
@@ -35,6 +34,7 @@ from ai_dev_tools.benchmark.records.endpoint_spec import EndpointSpec
 from ai_dev_tools.benchmark.records.episode import VERSION
 from ai_dev_tools.benchmark.records.plan import RULES, Plan, QualityRule
 from ai_dev_tools.benchmark.records.prices import Budget
+from ai_dev_tools.benchmark.records.rounds import read_round
 from ai_dev_tools.benchmark.tasks.workspaces import Workspaces
 
 
