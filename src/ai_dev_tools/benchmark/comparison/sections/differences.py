@@ -45,45 +45,41 @@ def changed(data: RunSet) -> Section:
         if verdicts
         else "No verdict to compare: neither run has one."
     )
-    blocks = [*run_notices(data), *_warnings(data, rows)]
-    blocks.append(
-        Table(
-            "verdicts-changed",
-            "Verdicts before and after",
-            "Each run's own verdicts, by its own plan and over all of its cases, not only the shared ones. A word that "
-            "changes between two small runs is more often chance than change: look at the intervals.",
-            (
-                Column("claim", "Claim"),
-                MODEL,
-                Column("before", f"{before.name}: verdict"),
-                Column("before_ratio", f"{before.name}: ratio", "number", 3),
-                Column("after", f"{after.name}: verdict"),
-                Column("after_ratio", f"{after.name}: ratio", "number", 3),
-                Column("change", "Change"),
-            ),
-            verdicts,
-            "Neither run has a verdict: its verdicts table is missing, or it made no claim.",
-        )
+    tables = _verdicts(before.name, after.name, verdicts), _identity(before.name, after.name, rows)
+    return Section("changed", "What changed", (*run_notices(data), *_warnings(data, rows), *tables), lead=lead)
+
+
+def _verdicts(before: str, after: str, rows: list[Row]) -> Table:
+    return Table(
+        "verdicts-changed",
+        "Verdicts before and after",
+        "Each run's own verdicts, by its own plan and over all of its cases, not only the shared ones. A word that "
+        "changes between two small runs is more often chance than change: look at the intervals.",
+        (
+            Column("claim", "Claim"),
+            MODEL,
+            Column("before", f"{before}: verdict"),
+            Column("before_ratio", f"{before}: ratio", "number", 3),
+            Column("after", f"{after}: verdict"),
+            Column("after_ratio", f"{after}: ratio", "number", 3),
+            Column("change", "Change"),
+        ),
+        rows,
+        "Neither run has a verdict: its verdicts table is missing, or it made no claim.",
     )
+
+
+def _identity(before: str, after: str, rows: list[Row]) -> Table:
     places = {"same": 2, "not recorded": 1}
-    rows = sorted(rows, key=lambda row: places.get(row["change"], 0))
-    differing = [row for row in rows if row["change"] not in places]
-    blocks.append(
-        Table(
-            "identity",
-            "Identity, hardware, versions and settings",
-            f"{number(len(differing))} of {plural(len(rows), 'entry', 'entries')} differ, and come first. What differs "
-            "here may be the cause of any difference in cost or quality.",
-            (
-                Column("what", "What"),
-                Column("before", before.name),
-                Column("after", after.name),
-                Column("change", "Change"),
-            ),
-            rows,
-        )
+    differing = sum(row["change"] not in places for row in rows)
+    return Table(
+        "identity",
+        "Identity, hardware, versions and settings",
+        f"{number(differing)} of {plural(len(rows), 'entry', 'entries')} differ, and come first. What differs "
+        "here may be the cause of any difference in cost or quality.",
+        (Column("what", "What"), Column("before", before), Column("after", after), Column("change", "Change")),
+        sorted(rows, key=lambda row: places.get(row["change"], 0)),
     )
-    return Section("changed", "What changed", tuple(blocks), lead=lead)
 
 
 def _warnings(data: RunSet, rows: list[Row]) -> list[Block]:

@@ -85,26 +85,6 @@ def verdict_of(
         measured = "" if word in ("saves", "costs") else "measured: "
         headline = f"{measured}{number(abs(change), 1)} % {fewer if change > 0 else 'more'} {thing}"
     reach = ONE_REPOSITORY if str(row["scope"]).endswith(ONE_REPOSITORY) else ""
-    evidence = [
-        (
-            "based on",
-            f"{plural(row['pairs'], 'pair')}, {plural(row['cases'], 'case')}, {plural(row['clusters'], 'cluster')}",
-        ),
-        ("quality over all models", _quality(row, "claim_quality")),
-        ("quality of this model", _quality(row, "quality")),
-        *unread_evidence(row, arms or []),
-    ]
-    if not is_missing(change):
-        shown = f"{number(row.get('ratio'), 3)} (95 %: {interval(row.get('low'), row.get('high'), 3)})"
-        evidence.insert(0, ("ratio", shown))
-        evidence.insert(1, ("whole bill", f"{number(row.get('bill_ratio'), 3)} of {row['reference']}"))
-        if amounts:
-            evidence.insert(2, ("per thousand questions", amounts))
-        evidence.append(("adjusted p", number(row.get("p_adjusted"), 4)))
-    if word == "inconclusive" and not is_missing(row.get("power")):
-        evidence.append(("could find", _could_find(row)))
-    if word == "inconclusive" and not is_missing(row.get("samples_could_decide")):
-        evidence.append(("could decide", plural(row["samples_could_decide"], "sample") + " per task"))
     return Verdict(
         claim=str(row["claim"]),
         word=word,
@@ -115,10 +95,36 @@ def verdict_of(
         detail=f"{row['approach']} against {row['reference']}, {row['scope']}",
         sentence=str(row["sentence"] or ""),
         reasons=str(row["reasons"] or ""),
-        evidence=tuple(evidence),
+        evidence=tuple(_evidence(row, arms or [], amounts)),
         statement=f"{fewer} {thing} with {row['approach']}",
         reach=reach,
     )
+
+
+def _evidence(row: Row, arms: list[Unread], amounts: str) -> list[tuple[str, str]]:
+    """What a verdict is based on, by its name."""
+    evidence = [
+        (
+            "based on",
+            f"{plural(row['pairs'], 'pair')}, {plural(row['cases'], 'case')}, {plural(row['clusters'], 'cluster')}",
+        ),
+        ("quality over all models", _quality(row, "claim_quality")),
+        ("quality of this model", _quality(row, "quality")),
+        *unread_evidence(row, arms),
+    ]
+    if not (row.get("tool_failure") or is_missing(row.get("change_percent"))):
+        shown = f"{number(row.get('ratio'), 3)} (95 %: {interval(row.get('low'), row.get('high'), 3)})"
+        evidence.insert(0, ("ratio", shown))
+        evidence.insert(1, ("whole bill", f"{number(row.get('bill_ratio'), 3)} of {row['reference']}"))
+        if amounts:
+            evidence.insert(2, ("per thousand questions", amounts))
+        evidence.append(("adjusted p", number(row.get("p_adjusted"), 4)))
+    inconclusive = (row["verdict"] or "inconclusive") == "inconclusive"
+    if inconclusive and not is_missing(row.get("power")):
+        evidence.append(("could find", _could_find(row)))
+    if inconclusive and not is_missing(row.get("samples_could_decide")):
+        evidence.append(("could decide", plural(row["samples_could_decide"], "sample") + " per task"))
+    return evidence
 
 
 def _failed(reasons: Sequence[Reason]) -> str:

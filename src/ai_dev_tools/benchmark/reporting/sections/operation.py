@@ -42,33 +42,17 @@ MOST_MESSAGE = 240
 
 def errors(data: RunData) -> Section:
     """Requests that did not complete, by class; cases that were left out, and why."""
-    bad = data.samples[data.samples["status"] != "completed"]
-    said: dict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
-    for failure in data.failures:
-        said[failure.cell][failure.error.message if failure.error else ""] += 1
-    rows = []
-    for key, part in bad.groupby(["status", "error_class", "model", "task", "approach"], sort=True):
-        status, name, model, task, approach = map(str, key)
-        rows.append(
-            {
-                "status": status,
-                "error_class": name,
-                "model": model,
-                "task": data.task_name(task),
-                "approach": approach,
-                "count": len(part),
-                "where": samples_link(status=status, model=model, task=task, approach=approach),
-                "message": _most_frequent(said[status, name, model, task, approach]),
-                "rerun": "asks again" if name in ASKED_AGAIN else "keeps it",
-                "cases": listing(sorted(set(part["case"])), 5),
-            }
-        )
     caption = (
         "Failures are results: they count in the success rate and in the cost, and a verdict is invalid if too many "
         "pairs are lost to them. The number of samples links to them in the sample browser, whatever their class."
     )
     failed = Table(
-        "errors", "Requests that were not completed", caption, ERROR_COLUMNS, rows, "None: every request was completed."
+        "errors",
+        "Requests that were not completed",
+        caption,
+        ERROR_COLUMNS,
+        _failed(data),
+        "None: every request was completed.",
     )
     skipped = [{**row, "task": data.task_name(row["task"])} for row in records(data.skipped)]
     left_out = Table(
@@ -92,6 +76,32 @@ def errors(data: RunData) -> Section:
         )
     )
     return Section("errors", "Errors and skipped cases", (failed, left_out, words))
+
+
+def _failed(data: RunData) -> list[Row]:
+    """Requests that were not completed, by status, class and cell."""
+    bad = data.samples[data.samples["status"] != "completed"]
+    said: dict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
+    for failure in data.failures:
+        said[failure.cell][failure.error.message if failure.error else ""] += 1
+    rows: list[Row] = []
+    for key, part in bad.groupby(["status", "error_class", "model", "task", "approach"], sort=True):
+        status, name, model, task, approach = map(str, key)
+        rows.append(
+            {
+                "status": status,
+                "error_class": name,
+                "model": model,
+                "task": data.task_name(task),
+                "approach": approach,
+                "count": len(part),
+                "where": samples_link(status=status, model=model, task=task, approach=approach),
+                "message": _most_frequent(said[status, name, model, task, approach]),
+                "rerun": "asks again" if name in ASKED_AGAIN else "keeps it",
+                "cases": listing(sorted(set(part["case"])), 5),
+            }
+        )
+    return rows
 
 
 def _most_frequent(messages: Counter[str]) -> str:
