@@ -13,6 +13,8 @@ from typing import Annotated
 
 import typer
 
+from ai_dev_tools import __version__
+from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, file_error
 from ai_dev_tools.cli import archives, console, runs, tasks
 from ai_dev_tools.cli.compare import compare
 from ai_dev_tools.cli.gate import gate
@@ -37,8 +39,6 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from ai_dev_tools import __version__
-
         console.out(__version__)
         raise SystemExit(console.OK)
 
@@ -94,8 +94,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _explain(error: Exception, words: list[str]) -> int:
     """One line that names the right call; errors that are not the user's are raised."""
-    from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, file_error
-
     if isinstance(error, OSError) and error.filename is None:  # the output itself, on a disk that is full
         console.out_to_nowhere()
         console.say(f"error: cannot write the output: {error.strerror}")

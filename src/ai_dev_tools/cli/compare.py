@@ -56,7 +56,7 @@ def _compare_profiles(request: CommandRequest, same_verdicts: bool, as_json: boo
     folders = [f"comparison/{first}__{other}" for other in others]
     code = start(request, "compare", presenter(folders[0], as_json))
     if code == console.OK and not request.dry:
-        from ai_dev_tools.benchmark.comparison.run import open_run
+        from ai_dev_tools.benchmark.comparison.run import open_run  # takes 1.4 s
 
         for folder in folders[1:]:
             console.say(f"Report: results/{folder}/overview.html")
@@ -67,6 +67,7 @@ def _compare_profiles(request: CommandRequest, same_verdicts: bool, as_json: boo
 
 def _compare_stored(given: Sequence[str], request: CommandRequest, same_verdicts: bool, as_json: bool) -> int:
     """Compare two stored runs; nothing is asked and Snakemake has nothing to do. Returns the exit code."""
+    # these take 1.4 s
     from ai_dev_tools.benchmark.comparison import write_comparison
     from ai_dev_tools.benchmark.comparison.run import open_run
 
@@ -92,7 +93,7 @@ def _say_whether_verdicts_hold(runs: Sequence[StoredRun], required: bool) -> int
 
     Returns 1 if they must hold and do not.
     """
-    from ai_dev_tools.benchmark.comparison.repetition import compare_requests
+    from ai_dev_tools.benchmark.comparison.repetition import compare_requests  # takes 1.4 s
 
     first, *others = runs
     found = [compare_requests(first, other) for other in others]

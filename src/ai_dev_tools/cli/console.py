@@ -65,7 +65,8 @@ def table(rows: Sequence[Mapping[str, object]], columns: Sequence[str] | None = 
     Args:
         most: characters in a line; the widest cells are folded until it fits.
     """
-    from rich.box import Box  # takes 50 ms, and no `--help` has a table
+    # these take 50 ms, and no `--help` has a table
+    from rich.box import Box
     from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table

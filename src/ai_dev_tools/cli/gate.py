@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.plugins import reference_for
 from ai_dev_tools.cli import console
 from ai_dev_tools.cli.command_request import CommandRequest, judging, open_request
 from ai_dev_tools.cli.options import AsJson, Root, names
@@ -51,10 +53,10 @@ def gate(
     as_json: AsJson = False,
 ) -> None:
     """Fail (exit code 1) if a metric got worse than in a stored run, beyond its bound and chance."""
+    # these take 1.4 s
     from ai_dev_tools.benchmark.analysis.rows import records
     from ai_dev_tools.benchmark.comparison.gate import junit as as_junit
     from ai_dev_tools.benchmark.comparison.gate import parse_metrics
-    from ai_dev_tools.benchmark.errors import ConfigurationError
 
     table = _judge(baseline, run, root, parse_metrics(names(metric) or []), approach, reference, alpha, power)
     rows = records(table)
@@ -87,10 +89,9 @@ def _judge(
     Raises:
         ConfigurationError: the runs cannot be judged; exit code 1 would tell a pipeline that something got worse.
     """
+    # these take 1.4 s
     from ai_dev_tools.benchmark.comparison.gate import judge_gate
     from ai_dev_tools.benchmark.comparison.run import open_run
-    from ai_dev_tools.benchmark.errors import ConfigurationError
-    from ai_dev_tools.benchmark.plugins import reference_for
 
     given = CommandRequest(root)
     thresholds, planned = judging(root)

@@ -57,6 +57,7 @@ def import_runs(
 def _import_archives(
     files: Sequence[Path], name: str | None, output: Path | None, separate: bool, root: Path | None, as_json: bool
 ) -> None:
+    # these take 1.4 s
     from ai_dev_tools.benchmark.comparison.pool import import_archives
     from ai_dev_tools.benchmark.comparison.run import CRATE_SUFFIX
 
@@ -76,7 +77,7 @@ def _import_archives(
 
 
 def _import_old(source: Path, name: str | None, report: bool, place: Path, as_json: bool) -> None:
-    from ai_dev_tools.benchmark.legacy.old_results import import_results, report_import
+    from ai_dev_tools.benchmark.legacy.old_results import import_results, report_import  # takes 1.4 s
 
     run, samples, vanished = import_results(source, place / "results", name)
     if report:

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ai_dev_tools.benchmark._util.clock import duration
 from ai_dev_tools.benchmark._util.json_values import JsonObject
 from ai_dev_tools.benchmark._util.text import plural
+from ai_dev_tools.benchmark.plugins import AGENT_FLOOR, what_a_claim_needs
+from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.cli import console, options
 from ai_dev_tools.cli.command_request import CommandRequest, open_request
 
@@ -37,7 +40,7 @@ def plan(
     root: options.Root = None, as_json: options.AsJson = False,
 ) -> None:  # fmt: skip
     """Show what a run would claim, find, ask and take, and how large a run for `--effect` must be."""
-    from ai_dev_tools.benchmark.planning.unused_settings import unused_settings
+    from ai_dev_tools.benchmark.planning.unused_settings import unused_settings  # takes 0.3 s
 
     request = CommandRequest.of(context)
     experiment, place = open_request(request)
@@ -94,10 +97,9 @@ class _Outlook:
 
     def lines(self, experiment: Experiment) -> Iterator[str]:
         """For people."""
-        from ai_dev_tools.benchmark._util.clock import duration
+        # these take 1 s
         from ai_dev_tools.benchmark.planning.pricing import unused_prices
         from ai_dev_tools.benchmark.planning.sizing import sizing_lines
-        from ai_dev_tools.benchmark.plugins import AGENT_FLOOR, what_a_claim_needs
 
         plan, guess, config = self.plan, self.estimate, experiment.config
         declared = "declared" if self.declared else "not declared yet"
@@ -121,6 +123,7 @@ class _Outlook:
 
 
 def _look_ahead(experiment: Experiment, root: Path, effect: float | None) -> _Outlook:
+    # these take 1 s
     from ai_dev_tools.benchmark.analysis.continuity import compared_with
     from ai_dev_tools.benchmark.analysis.plan_in_force import bears_on, looks_of
     from ai_dev_tools.benchmark.planning.disclosure import destinations
@@ -129,7 +132,6 @@ def _look_ahead(experiment: Experiment, root: Path, effect: float | None) -> _Ou
     from ai_dev_tools.benchmark.planning.prompt_fit import fit_problems
     from ai_dev_tools.benchmark.planning.sizing import size_up
     from ai_dev_tools.benchmark.planning.spending import spending
-    from ai_dev_tools.benchmark.records import paths
     from ai_dev_tools.benchmark.records.plan import read_plans
     from ai_dev_tools.benchmark.workflow.same_model import changed_models
 

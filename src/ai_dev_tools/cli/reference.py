@@ -14,12 +14,16 @@ from operator import attrgetter
 from typing import Any
 
 import msgspec
+from typer.main import get_command
 
 from ai_dev_tools.benchmark._util.json_values import JsonFields
+from ai_dev_tools.benchmark.analysis import comparison, metrics, validity  # noqa: F401 (register)
 from ai_dev_tools.benchmark.config.models import Config
 from ai_dev_tools.benchmark.errors import BenchmarkError
+from ai_dev_tools.benchmark.plugins import CHECKS, COMPARISONS, METRICS
 from ai_dev_tools.benchmark.records.episode import EpisodeLimits, Turn
 from ai_dev_tools.benchmark.records.sample import Attempt, EndpointIdentity, Request, Resources, Sample, SampleError
+from ai_dev_tools.cli.benchmark_cli import app
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -108,10 +112,6 @@ def _default(about: JsonFields, required: bool) -> str:
 
 def command_reference() -> str:
     """Every command with its options, as `--help` says them."""
-    from typer.main import get_command
-
-    from ai_dev_tools.cli.benchmark_cli import app
-
     group: Any = get_command(app)
     parts = [
         _opening(
@@ -135,13 +135,6 @@ def command_reference() -> str:
 
 def metric_reference() -> str:
     """Every registered metric, comparison and check."""
-    from ai_dev_tools.benchmark.analysis import (  # noqa: F401 (register)
-        comparison,
-        metrics,
-        validity,
-    )
-    from ai_dev_tools.benchmark.plugins import CHECKS, COMPARISONS, METRICS
-
     parts = [
         _opening(
             "Metrics, comparisons and checks",

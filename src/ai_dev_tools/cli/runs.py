@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.cli import console, options
 from ai_dev_tools.cli.command_request import CommandRequest, Presenter, open_request, presenter, start
 
@@ -70,8 +71,6 @@ def _archived(as_json: bool) -> Presenter:
     """Presents the archive that was made of a run."""
 
     def present(experiment: Experiment, root: Path, command: str) -> None:
-        from ai_dev_tools.benchmark.records import paths
-
         profile = experiment.run
         file = root / paths.ARCHIVE.format(profile=profile, archive=experiment.archive_name(profile))
         if as_json:
@@ -88,8 +87,7 @@ def undeclared(experiment: Experiment, root: Path) -> str | None:
 
     None if one has them.
     """
-    from ai_dev_tools.benchmark.records import paths
-    from ai_dev_tools.benchmark.records.plan import read_plans
+    from ai_dev_tools.benchmark.records.plan import read_plans  # takes 0.1 s
 
     profile = experiment.config.profile
     plan = experiment.plan(profile)

@@ -9,7 +9,10 @@ from typing import Annotated, TypedDict
 import typer
 
 from ai_dev_tools.benchmark._util.json_values import JsonObject, table_in
+from ai_dev_tools.benchmark.config.shipped_files import task_folders_of
 from ai_dev_tools.benchmark.errors import ConfigurationError
+from ai_dev_tools.benchmark.records.names import clean_files
+from ai_dev_tools.benchmark.records.paths import CASE_LIST
 from ai_dev_tools.cli import console
 from ai_dev_tools.cli.command_request import CommandRequest
 from ai_dev_tools.cli.options import AsJson, Root
@@ -52,7 +55,7 @@ def add_task(
     as_json: AsJson = False,
 ) -> None:
     """Add a task made from two prompts."""
-    from ai_dev_tools.benchmark.tasks.registry import get_task_registry
+    from ai_dev_tools.benchmark.tasks.registry import get_task_registry  # takes 0.2 s
 
     task = get_task_registry(root).create_custom_task(
         task_id, name, workflow_type, text_or_file(baseline_prompt), text_or_file(tools_prompt), description, timeout,
@@ -71,10 +74,7 @@ def task_rows(root: Path) -> list[TaskRow]:
 
     `complete` is false where a list of cases is not fetched yet, whose cases are then not counted.
     """
-    import yaml
-
-    from ai_dev_tools.benchmark.config.shipped_files import task_folders_of
-    from ai_dev_tools.benchmark.records.names import clean_files
+    import yaml  # takes 10 ms
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     rows: dict[str, TaskRow] = {}
@@ -122,8 +122,8 @@ def _listed_sizes(path: Path, task: JsonObject, root: Path) -> tuple[list[str], 
     folder, declared = path.parent, task.get("cases_from")
     if not declared and not any((folder / name).is_file() for name in ("cases.jsonl", "cases.csv")):
         return [], True  # importing the module that reads lists takes longer than all the rest
+    # these take 0.1 s
     from ai_dev_tools.benchmark.config.parsing import parse
-    from ai_dev_tools.benchmark.records.paths import CASE_LIST
     from ai_dev_tools.benchmark.tasks.case_lists import CaseList, list_files, listed_cases
 
     pinned = parse(CaseList, declared, f"{path}: cases_from") if declared else None

@@ -163,7 +163,7 @@ def read_pip_settings() -> PipSettings:
     """
     # pip has no public API for this; its option parser is the only place where all its sources are merged.
     try:
-        from pip._internal.commands import create_command
+        from pip._internal.commands import create_command  # takes 2 ms, and pip may be missing
 
         options, _ = create_command("download").parse_args([])
     except (ImportError, SystemExit) as error:

@@ -103,7 +103,7 @@ def _offered_as(name: str) -> str:
 
 
 def _check(schema: JsonFields) -> None:
-    import jsonschema  # only where a server is started
+    import jsonschema  # takes 40 ms, only where a server is started
 
     size = len(json.dumps(schema))
     if size > MOST_SCHEMA:

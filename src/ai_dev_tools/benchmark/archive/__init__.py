@@ -7,6 +7,7 @@ The file is a zip and a Workflow Run RO-Crate; see docs/archives.md. Importing t
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,7 +31,5 @@ _HOMES = {
 
 def __getattr__(name: str) -> object:
     if name in _HOMES:
-        from importlib import import_module
-
         return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

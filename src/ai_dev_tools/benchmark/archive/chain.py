@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import msgspec
+import pyarrow as pa
 
 from ai_dev_tools.benchmark._util.json_values import JsonFields
 from ai_dev_tools.benchmark.analysis.flatten import ADDED, COLUMNS, sample_row
@@ -270,8 +271,6 @@ class Records:
             raise ArchiveError(f"is not a table ({str(error)[:120]})") from None
 
     def _parquet(self) -> None:
-        import pyarrow as pa
-
         try:
             file = open_parquet(self._archive, SAMPLES_PARQUET)
             if file.metadata.num_rows != self.samples:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from ai_dev_tools import __version__
 from ai_dev_tools.benchmark._util.clock import utc_stamp
 from ai_dev_tools.benchmark._util.json_values import Json, JsonFields
 from ai_dev_tools.benchmark.archive.layout import (
@@ -231,6 +232,4 @@ def _version() -> str:
     try:
         return importlib.metadata.version(PACKAGE)
     except importlib.metadata.PackageNotFoundError:
-        from ai_dev_tools import __version__
-
         return __version__

@@ -117,7 +117,7 @@ def compare_report(
 
 
 def _render(folder: Path, run: Path, made: ReportOrigin) -> None:
-    from ai_dev_tools.benchmark.reporting.render import Inputs, render_without_kernel
+    from ai_dev_tools.benchmark.reporting.render import Inputs, render_without_kernel  # takes 1 s
 
     inputs = Inputs(
         tables=run / "tables",
@@ -134,7 +134,7 @@ def _same(archive: Archive, name: str, made: Path | None, manifest: Manifest, ab
     if made is None or name not in archive.members:
         return False
     if name == NOTEBOOK:
-        from ai_dev_tools.benchmark.archive.executed_notebook import is_executed
+        from ai_dev_tools.benchmark.archive.executed_notebook import is_executed  # takes 0.9 s
 
         return is_executed(archive.read(name), made.read_bytes(), manifest.profile, about)
     if archive.members[name].file_size != made.stat().st_size:
@@ -192,7 +192,7 @@ def made_by_own_code(settings: JsonFields, names: Iterable[str]) -> dict[str, st
 
 
 def _own(report: JsonFields, names: set[str]) -> Iterator[tuple[str, str]]:
-    from ai_dev_tools.benchmark.reporting.formats.custom_template import output_name
+    from ai_dev_tools.benchmark.reporting.formats.custom_template import output_name  # takes 0.5 s
 
     if (notebook := str(report.get("notebook", paths.NOTEBOOK))) != paths.NOTEBOOK:
         yield from ((name, notebook) for name in (PAGE, NOTEBOOK))

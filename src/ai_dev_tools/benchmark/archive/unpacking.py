@@ -55,7 +55,7 @@ def render(path: Path, folder: Path, *, limits: ArchiveLimits = LIMITS) -> Verif
         ArchiveError: the archive is damaged or does harm, or no report can be made of it.
         ConfigurationError: the folder is in use or cannot be written.
     """
-    from ai_dev_tools.benchmark.reporting.render import Inputs, render_report
+    from ai_dev_tools.benchmark.reporting.render import Inputs, render_report  # takes 0.5 s
 
     refuse_in_use(folder)
     checked = verify(path, report=False, limits=limits).require()
@@ -80,7 +80,7 @@ def render(path: Path, folder: Path, *, limits: ArchiveLimits = LIMITS) -> Verif
 
 
 def _tables(archive: Archive, folder: Path, blocks: list[Path], prompts: list[Path], plan: str | None) -> None:
-    from ai_dev_tools.benchmark.archive.recompute import derive_tables, settings_of
+    from ai_dev_tools.benchmark.archive.recompute import derive_tables, settings_of  # takes 30 ms
 
     (folder / "tables").mkdir()
     outputs = {key: folder / "tables" / Path(file).name for key, file in paths.TABLE_FILES.items()}

@@ -153,7 +153,7 @@ def verify(path: Path, *, recompute: bool = False, report: bool = True, limits: 
             with open_archive(path, limits) as archive:
                 _check(archive, result, intact, report)
                 if result.ok and recompute:
-                    from ai_dev_tools.benchmark.archive.recompute import recomputed
+                    from ai_dev_tools.benchmark.archive.recompute import recomputed  # takes 30 ms
 
                     _note_tables(result, recomputed(archive, _manifest(archive)))
     except ArchiveError as error:
@@ -210,7 +210,7 @@ def _check(archive: Archive, result: Verification, intact: bool, report: bool) -
 
 def _check_made(archive: Archive, manifest: Manifest, records: Records, result: Verification, report: bool) -> None:
     """Compare what the archive made from its records (summary, report, metadata) with what is made here."""
-    from ai_dev_tools.benchmark.archive.derived import check_made
+    from ai_dev_tools.benchmark.archive.derived import check_made  # takes 40 ms
 
     result.program = compare_program(manifest.files)
     try:

@@ -5,7 +5,10 @@ Read from a results folder, a table, or an archive that was checked.
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import json
+import lzma
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
@@ -15,8 +18,12 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ai_dev_tools.benchmark.analysis.rows import Row, records
+from ai_dev_tools.benchmark.archive.container import DAMAGE, LIMITS, PIECE, TAG, open_archive
+from ai_dev_tools.benchmark.archive.layout import MANIFEST
+from ai_dev_tools.benchmark.archive.limits import bounded_memory
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.records.plan import DeclaredPlan, parse_plans
+from ai_dev_tools.benchmark.records.table_files import read_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,7 +72,6 @@ def open_run(where: str | Path, root: Path = Path(), name: str | None = None) ->
     """
     path = locate(where, root)
     label = name or _label(path)
-    from ai_dev_tools.benchmark.archive.limits import bounded_memory
 
     try:
         with bounded_memory(path) if path.is_file() else nullcontext():
@@ -128,8 +134,7 @@ def _opened(path: Path) -> Iterator[tuple[list[str], Reader]]:
         members = [str(file.relative_to(path)) for file in [*files, *path.glob("identity/*/*.json")]]
         yield list(dict.fromkeys(members)), lambda name: (path / name).read_bytes()
     elif _is_crate(path):
-        from ai_dev_tools.benchmark.archive import verify
-        from ai_dev_tools.benchmark.archive.container import open_archive
+        from ai_dev_tools.benchmark.archive import verify  # takes 70 ms
 
         verify(path, report=False).require()  # its report is not read
         with open_archive(path) as archive:
@@ -151,9 +156,6 @@ def _is_crate(path: Path) -> bool:
 
     One that was cut short is known by its name.
     """
-    from ai_dev_tools.benchmark.archive.container import TAG
-    from ai_dev_tools.benchmark.archive.layout import MANIFEST
-
     if path.name.endswith(CRATE_SUFFIX):
         return True
     if not zipfile.is_zipfile(path):
@@ -167,8 +169,6 @@ def _careful(path: Path, read: Reader, size: Callable[[str], int]) -> Reader:
 
     Report damage in one line.
     """
-    from ai_dev_tools.benchmark.archive.container import LIMITS
-
     left = LIMITS.document
 
     def checked(name: str) -> bytes:
@@ -190,12 +190,6 @@ def _refuse_bomb(path: Path) -> None:
     Raises:
         ConfigurationError: it does, or is damaged.
     """
-    import bz2
-    import gzip
-    import lzma
-
-    from ai_dev_tools.benchmark.archive.container import LIMITS, PIECE
-
     with open(path, "rb") as file:
         start = file.read(6)
     openers: dict[bytes, Callable[[Path], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open,
@@ -216,10 +210,6 @@ def _refuse_bomb(path: Path) -> None:
 
 def _undamaged(where: object, read: Callable[[], T]) -> T:
     """The result of `read`; damage of an untrusted zip or tar is reported in one line."""
-    import lzma
-
-    from ai_dev_tools.benchmark.archive.container import DAMAGE
-
     try:
         return read()
     except (*DAMAGE, tarfile.TarError, lzma.LZMAError) as error:
@@ -242,8 +232,6 @@ def _samples(name: str, data: bytes, where: str) -> pd.DataFrame:
 
 
 def _table(name: str, data: bytes, where: str) -> pd.DataFrame:
-    from ai_dev_tools.benchmark.records.table_files import read_table
-
     try:
         return read_table(data, name)
     except (ValueError, OSError, TypeError, ArithmeticError, LookupError, AttributeError, RecursionError) as error:

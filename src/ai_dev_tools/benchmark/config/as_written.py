@@ -71,7 +71,7 @@ def _json(value: object) -> str:
 
 def load(text: str | TextIO) -> JsonValue:
     """YAML whose plain values are read by `scalar`; raises yaml.YAMLError."""
-    import yaml
+    import yaml  # takes 10 ms
 
     data: JsonValue = yaml.load(text, Loader=_loader())
     return data
@@ -79,7 +79,7 @@ def load(text: str | TextIO) -> JsonValue:
 
 @functools.cache
 def _loader() -> type[yaml.SafeLoader]:
-    from ai_dev_tools.benchmark.config import yaml_files  # it takes as long to import as YAML itself
+    from ai_dev_tools.benchmark.config import yaml_files  # takes 10 ms, as YAML itself
 
     def plain(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Scalar:
         value = str(loader.construct_scalar(node))
@@ -97,11 +97,11 @@ def parse_value(text: str) -> JsonValue:
     Raises:
         ConfigurationError: a name stands twice in a table.
     """
-    import yaml
+    import yaml  # takes 10 ms
 
     text = text.strip("'\"")  # as Snakemake does
     if text[:1] in ("{", "["):
-        from ai_dev_tools.benchmark.config.yaml_files import WrittenTwiceError
+        from ai_dev_tools.benchmark.config.yaml_files import WrittenTwiceError  # takes 10 ms, as YAML itself
 
         try:
             return load(text)

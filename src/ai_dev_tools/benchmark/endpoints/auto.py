@@ -76,7 +76,7 @@ def choose(spec: EndpointSpec) -> EndpointSpec:
 
 def _container() -> tuple[str | None, str]:
     """The kind, if a container engine works; else why none does."""
-    from ai_dev_tools.benchmark.endpoints.container import find_engine
+    from ai_dev_tools.benchmark.endpoints.container import find_engine  # takes 20 ms
 
     try:
         find_engine()

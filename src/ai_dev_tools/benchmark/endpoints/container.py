@@ -111,12 +111,12 @@ class _ContainerServer:
 
     @functools.cached_property
     def _client(self) -> DockerClient:
-        from python_on_whales import DockerClient
+        from python_on_whales import DockerClient  # takes 0.1 s
 
         return DockerClient(client_call=[self._engine])
 
     def start(self) -> None:
-        from python_on_whales import DockerException
+        from python_on_whales import DockerException  # takes 0.1 s
 
         spec = self._spec
         image = spec.image or DEFAULT_IMAGE
@@ -142,7 +142,7 @@ class _ContainerServer:
             raise
 
     def stop(self, failed: bool = False) -> None:
-        from python_on_whales import DockerException
+        from python_on_whales import DockerException  # takes 0.1 s
 
         if self._remover is None:  # no container was begun
             return
@@ -207,7 +207,7 @@ class _ContainerServer:
         return lines[-1].strip()[:300] if lines else "it printed nothing"
 
     def _get_image(self, image: str) -> None:
-        from python_on_whales import DockerException
+        from python_on_whales import DockerException  # takes 0.1 s
 
         if self._client.image.exists(image):
             return

@@ -127,7 +127,7 @@ def _local_pid(url: str) -> int | None:
     port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
     if parts.hostname not in ("localhost", "127.0.0.1", "::1") or not _may_serve_here():
         return None
-    import psutil
+    import psutil  # takes 10 ms
 
     try:
         listening = [c for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN]
@@ -178,7 +178,7 @@ def serves_models(pid: int) -> bool:
 
     An Ollama (`ollama serve`, its app), llama.cpp's server, or an embedded endpoint of this project.
     """
-    import psutil
+    import psutil  # takes 10 ms
 
     try:
         process = psutil.Process(pid)

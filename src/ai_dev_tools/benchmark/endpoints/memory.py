@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
 import time
@@ -53,8 +54,6 @@ def reserved(spec: EndpointSpec) -> Iterator[None]:
 
 def _reserve(reservation: Path, needed: int) -> bool:
     """Record the reservation if there is enough free memory; one process at a time decides."""
-    import fcntl
-
     try:
         reservation.parent.mkdir(mode=0o700, exist_ok=True)
         with (reservation.parent / "lock").open("w") as lock:
@@ -68,7 +67,7 @@ def _reserve(reservation: Path, needed: int) -> bool:
 
 
 def _recorded(reservation: Path, needed: int) -> bool:
-    import psutil
+    import psutil  # takes 10 ms
 
     others = sum(_claimed(path) for path in reservation.parent.glob("*-*") if path != reservation)
     if psutil.virtual_memory().available - others < needed:
@@ -79,7 +78,7 @@ def _recorded(reservation: Path, needed: int) -> bool:
 
 def _claimed(reservation: Path) -> int:
     """Bytes that a live process reserved; reservations of killed processes are removed."""
-    import psutil
+    import psutil  # takes 10 ms
 
     try:
         if psutil.pid_exists(int(reservation.name.partition("-")[0])):

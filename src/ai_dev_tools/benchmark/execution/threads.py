@@ -96,7 +96,7 @@ class RequestThreads:
             yield
             return
         # Here, because all other blocks do without aiohttp: `benchmarks/overhead.py` measures how long a block takes to start.
-        from ai_dev_tools.benchmark.agents.third_party import agent_driver
+        from ai_dev_tools.benchmark.agents.third_party import agent_driver  # takes 0.3 s
 
         with agent_driver(self._endpoint) as self._drive:
             yield

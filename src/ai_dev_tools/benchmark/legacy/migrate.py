@@ -13,7 +13,10 @@ from pathlib import Path
 import yaml
 
 from ai_dev_tools.benchmark._util.json_values import JsonObject, JsonValue, table_in
-from ai_dev_tools.benchmark.config.sources import SECTION_NAME, read_section_of, translate, update
+from ai_dev_tools.benchmark.config.models import Config, load_config
+from ai_dev_tools.benchmark.config.parsing import read_settings
+from ai_dev_tools.benchmark.config.resolving import resolve_profile
+from ai_dev_tools.benchmark.config.sources import CONFIG_FILE, SECTION_NAME, merge, read_section_of, translate, update
 from ai_dev_tools.benchmark.errors import ConfigurationError
 
 CARRIED = (
@@ -54,8 +57,6 @@ def migrate_section(section: Mapping[str, JsonValue], base: Mapping[str, JsonVal
     Raises:
         ConfigurationError: `ollama_profiles` or `sample_sizes` do not have the structure of the previous system.
     """
-    from ai_dev_tools.benchmark.config.models import Config
-
     known = table_in(base.get("profiles"))
     plain, profiles = translate(section, known)
     settings: JsonObject = {}
@@ -84,8 +85,6 @@ def migrate_section(section: Mapping[str, JsonValue], base: Mapping[str, JsonVal
 
 def _problem(key: str, value: JsonValue, base: Mapping[str, JsonValue]) -> str | None:
     """Why a value cannot be used here, or None."""
-    from ai_dev_tools.benchmark.config.models import load_config
-
     try:
         load_config({"profiles": dict(table_in(base.get("profiles"))), key: value}, "here")
     except ConfigurationError as error:
@@ -99,11 +98,6 @@ def migrate_file(source: Path, root: Path) -> Migration:
     Raises:
         ConfigurationError: the file or section does not exist, or its settings contradict each other.
     """
-    from ai_dev_tools.benchmark.config.models import load_config
-    from ai_dev_tools.benchmark.config.parsing import read_settings
-    from ai_dev_tools.benchmark.config.resolving import resolve_profile
-    from ai_dev_tools.benchmark.config.sources import CONFIG_FILE, merge
-
     if not source.is_file():
         raise ConfigurationError(f"{source} does not exist", remedy="Name the old project's pyproject.toml")
     section = read_section_of(source)

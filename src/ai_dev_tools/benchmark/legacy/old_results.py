@@ -17,6 +17,10 @@ from pathlib import Path
 
 from ai_dev_tools.benchmark._util.clock import utc_stamp
 from ai_dev_tools.benchmark._util.json_values import JsonFields
+from ai_dev_tools.benchmark.analysis.comparison import compare
+from ai_dev_tools.benchmark.analysis.flatten import samples_table
+from ai_dev_tools.benchmark.analysis.metrics import compute_metrics
+from ai_dev_tools.benchmark.analysis.samples import Samples
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.records.names import checked
 from ai_dev_tools.benchmark.records.paths import safe_model, sample_file
@@ -30,6 +34,8 @@ from ai_dev_tools.benchmark.records.sample import (
     write_block,
     write_sample,
 )
+from ai_dev_tools.benchmark.records.table_files import write_csv
+from ai_dev_tools.benchmark.reporting import Inputs, render_report
 
 IMPORTED = "imported"
 MISSING = ("case_missing", "seed_missing", "prompt_missing", "timings_missing", "model_digest_missing")
@@ -130,8 +136,6 @@ def report_import(folder: Path, notebook: Path) -> None:
     Raises:
         BenchmarkError: a table cannot be read, or a cell of the notebook fails.
     """
-    from ai_dev_tools.benchmark.reporting import Inputs, render_report
-
     blocks = sorted(folder.glob("blocks/*/*.jsonl"))
     inputs = Inputs(folder / "tables", notebook, blocks=blocks)
     render_report(inputs, folder / "report", folder / "figures")
@@ -233,12 +237,6 @@ def _read(source: Path) -> JsonFields:
 
 
 def _write_tables(folder: Path, blocks: list[Path]) -> None:
-    from ai_dev_tools.benchmark.analysis.comparison import compare
-    from ai_dev_tools.benchmark.analysis.flatten import samples_table
-    from ai_dev_tools.benchmark.analysis.metrics import compute_metrics
-    from ai_dev_tools.benchmark.analysis.samples import Samples
-    from ai_dev_tools.benchmark.records.table_files import write_csv
-
     tables = folder / "tables"
     tables.mkdir(parents=True, exist_ok=True)
     samples = samples_table(blocks, {})

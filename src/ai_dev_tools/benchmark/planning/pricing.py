@@ -42,7 +42,7 @@ def prices_of(config: Config, instances: Sequence[ResolvedInstance]) -> Prices |
 def _price(name: str, setting: PriceSettings, model: str) -> ModelPrice:
     if setting.list is None:
         return ModelPrice.model_validate(setting.model_dump(exclude_none=True, exclude={"currency"}))
-    from ai_dev_tools.benchmark.planning.price_list import listed_price  # 0.3 s that runs without the list do not pay
+    from ai_dev_tools.benchmark.planning.price_list import listed_price  # 0.1 s that runs without the list do not pay
 
     try:
         return listed_price(model if setting.list == LIST else setting.list)

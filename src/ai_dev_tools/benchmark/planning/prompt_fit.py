@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from ai_dev_tools.benchmark.config.resolving import ResolvedInstance
+from ai_dev_tools.benchmark.endpoints.embedded.tokenizing import count_tokens
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
 from ai_dev_tools.benchmark.planning.experiment import Experiment
 from ai_dev_tools.benchmark.prompts import Prompt, read_prompts
@@ -117,8 +118,6 @@ def _of(
 
 
 def _count_with(weights: Path, texts: Sequence[str]) -> list[int] | None:
-    from ai_dev_tools.benchmark.endpoints.embedded.tokenizing import count_tokens
-
     try:
         return count_tokens(weights, texts) if weights.is_file() else None
     except BenchmarkError:

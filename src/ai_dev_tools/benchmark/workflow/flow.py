@@ -35,7 +35,7 @@ from ai_dev_tools.benchmark.prompts.tools import installed_version
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.about import RunAbout
 from ai_dev_tools.benchmark.tasks.corpora import Corpus, load_corpora
-from ai_dev_tools.benchmark.workflow import block_worker, process_setup
+from ai_dev_tools.benchmark.workflow import block_worker, final_message, process_setup
 from ai_dev_tools.benchmark.workflow.call_settings import ends_in_lines, read_call
 from ai_dev_tools.benchmark.workflow.downloads import Downloads
 from ai_dev_tools.benchmark.workflow.known_names import KnownNames, Wildcards, for_job
@@ -299,15 +299,11 @@ class Flow:
 
     def report_success(self) -> None:
         """What is said when all went well."""
-        from ai_dev_tools.benchmark.workflow import final_message  # 0.1 s that no other start of Snakemake pays
-
         final_message.report_result(self.profile, self.config.output_format, self._started)
         final_message.cancel_timers()
 
     def report_failure(self) -> None:
         """What is said when something failed."""
-        from ai_dev_tools.benchmark.workflow import final_message  # as above
-
         failed = {job.rule.name for job in self._workflow.dag.needrun_jobs()}
         if not failed or failed - {*LOOKING_RULES}:
             final_message.report_failure(self.profile, self._started)

@@ -9,6 +9,7 @@ Both are set through the environment, since addresses and secrets should not be 
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import hmac
 import json
@@ -21,6 +22,7 @@ from urllib.parse import urlsplit
 
 from ai_dev_tools.benchmark._util.clock import utc_stamp
 from ai_dev_tools.benchmark._util.json_values import JsonObject, JsonValue
+from ai_dev_tools.benchmark.records.table_files import unguarded
 
 URL = "AI_DEV_BENCH_WEBHOOK"
 SECRET = "AI_DEV_BENCH_WEBHOOK_SECRET"
@@ -76,10 +78,6 @@ def _announce(url: str, folder: Path, profile: str, succeeded: bool, report: Map
 
 def current_verdicts(folder: Path) -> dict[str, str]:
     """The run's primary verdicts by `claim on model`; empty if there is no such table."""
-    import csv
-
-    from ai_dev_tools.benchmark.records.table_files import unguarded
-
     try:
         with open(folder / "tables" / "verdicts.csv", encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
@@ -98,7 +96,7 @@ def send(url: str, event: str, content: Mapping[str, JsonValue], log: Log) -> bo
     The receiver should compare `X-Signature-256` (sha256=hex) with the HMAC of the body it got, and may use the event's
     `id` to notice repetitions.
     """
-    import urllib3
+    import urllib3  # takes 40 ms
 
     body = json.dumps({"event": event, "id": uuid.uuid4().hex, "version": 1, **content}, ensure_ascii=False).encode()
     headers = {"Content-Type": "application/json", "X-Event": event}

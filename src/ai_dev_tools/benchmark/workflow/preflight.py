@@ -10,28 +10,41 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import psutil
+
 from ai_dev_tools.benchmark._util.json_values import JsonValue
 from ai_dev_tools.benchmark._util.text import plural
+from ai_dev_tools.benchmark.agents.sandbox import agent_sandbox
+from ai_dev_tools.benchmark.agents.workspace_preparation import offer_line, server_words
 from ai_dev_tools.benchmark.config.batches import apply_batch
 from ai_dev_tools.benchmark.config.models import load_config
 from ai_dev_tools.benchmark.config.resolving import ResolvedInstance
 from ai_dev_tools.benchmark.config.sources import Merged
 from ai_dev_tools.benchmark.endpoints import EndpointSpec
+from ai_dev_tools.benchmark.endpoints.auto import choose
+from ai_dev_tools.benchmark.endpoints.dialects import declared, found_at
 from ai_dev_tools.benchmark.endpoints.embedded.catalogue import Weights, require_servable
+from ai_dev_tools.benchmark.endpoints.external import authorization, find_url
+from ai_dev_tools.benchmark.endpoints.ollama_client import OllamaClient
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, ConfigurationErrors
 from ai_dev_tools.benchmark.planning.disclosure import destinations
 from ai_dev_tools.benchmark.planning.experiment import Experiment
 from ai_dev_tools.benchmark.planning.opening import open_experiment
 from ai_dev_tools.benchmark.planning.prompt_fit import fit_problems
 from ai_dev_tools.benchmark.planning.unused_settings import unused_settings
+from ai_dev_tools.benchmark.prompts.agent_program_file import installed_program
+from ai_dev_tools.benchmark.prompts.agent_tools import agent_tool
+from ai_dev_tools.benchmark.prompts.containment import bubblewrap_problem, choose_sandbox
 from ai_dev_tools.benchmark.prompts.rendering import baseline_rows
 from ai_dev_tools.benchmark.prompts.sizes import refuse_wrong_sizes, size_problem
 from ai_dev_tools.benchmark.prompts.tool_spec import ToolSpec
+from ai_dev_tools.benchmark.prompts.tools import installed_version
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.endpoint_spec import is_url
 from ai_dev_tools.benchmark.tasks.corpora import find_corpus, load_corpora
 from ai_dev_tools.benchmark.tasks.loading import Task
 from ai_dev_tools.benchmark.tasks.workspaces import Workspaces, workspace_problem
+from ai_dev_tools.benchmark.workflow.same_model import changed_models
 from ai_dev_tools.benchmark.workflow.setting_location import where_to_correct
 
 MIN_FREE_GB = 1.0
@@ -147,11 +160,6 @@ def _contexts(experiment: Experiment, root: Path) -> Iterator[PreflightCheck]:
 
 
 def _tools(experiment: Experiment) -> Iterator[PreflightCheck]:
-    from ai_dev_tools.benchmark.agents.workspace_preparation import offer_line, server_words
-    from ai_dev_tools.benchmark.prompts.agent_tools import agent_tool
-    from ai_dev_tools.benchmark.prompts.containment import bubblewrap_problem, choose_sandbox
-    from ai_dev_tools.benchmark.prompts.tools import installed_version
-
     setting = experiment.config.tool_sandbox
 
     def sandbox() -> str:
@@ -172,9 +180,6 @@ def _tools(experiment: Experiment) -> Iterator[PreflightCheck]:
 
 def _agent(experiment: Experiment) -> Iterator[PreflightCheck]:
     """The third-party agent that drives the episodes, if one does."""
-    from ai_dev_tools.benchmark.agents.sandbox import agent_sandbox
-    from ai_dev_tools.benchmark.prompts.agent_program_file import installed_program
-
     program, settings = experiment.program, experiment.config.agent
     if program is None or not experiment.program_arms:
         return
@@ -208,8 +213,6 @@ def _sent(experiment: Experiment, profile: str) -> Iterator[PreflightCheck]:
 
 
 def _same_models(experiment: Experiment, profile: str, root: Path) -> Iterator[PreflightCheck]:
-    from ai_dev_tools.benchmark.workflow.same_model import changed_models
-
     fix = f"To ask the new one, move {paths.RUN.format(profile=profile)} away, or continue under a new samples= number"
     for name, found in changed_models(experiment, profile, root):
         yield PreflightCheck(f"model of {name}", "warning", found, fix)
@@ -255,9 +258,6 @@ def _embedded(name: str, instance: ResolvedInstance, weights: Weights, root: Pat
 
 def _served(name: str, instance: ResolvedInstance, spec: EndpointSpec) -> Iterator[PreflightCheck]:
     """Reach the servers as a run does: with `OLLAMA_HOST`, the token and the replicas."""
-    from ai_dev_tools.benchmark.endpoints.auto import choose
-    from ai_dev_tools.benchmark.endpoints.external import authorization, find_url
-
     try:
         if spec.kind == "auto":
             spec = choose(spec)
@@ -276,9 +276,6 @@ def _served(name: str, instance: ResolvedInstance, spec: EndpointSpec) -> Iterat
 
 
 def _reached(name: str, spec: EndpointSpec, url: str, headers: Mapping[str, str]) -> PreflightCheck:
-    from ai_dev_tools.benchmark.endpoints.dialects import declared, found_at
-    from ai_dev_tools.benchmark.endpoints.ollama_client import OllamaClient
-
     model, named = spec.model, declared(spec, url)
     client = named or found_at(url, headers) or OllamaClient
     try:
@@ -325,8 +322,6 @@ def _port_taken(host: str, port: int) -> bool:
 
 
 def _machine(min_ram_gb: float, min_cores: int, profile: str) -> Iterator[PreflightCheck]:
-    import psutil
-
     ram_gb, cores = psutil.virtual_memory().total / 2**30, os.cpu_count() or 1
     enough = ram_gb >= 0.9 * min_ram_gb and cores >= min_cores
     meant = f"profile {profile} is meant for {min_ram_gb:g} GB and {min_cores}"

@@ -9,8 +9,13 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from ai_dev_tools.benchmark._util.files import file_sha256
 from ai_dev_tools.benchmark.config.resolving import ResolvedInstance
 from ai_dev_tools.benchmark.endpoints import EndpointSpec
+from ai_dev_tools.benchmark.endpoints.auto import choose
+from ai_dev_tools.benchmark.endpoints.dialects import declared
+from ai_dev_tools.benchmark.endpoints.external import authorization, find_url
+from ai_dev_tools.benchmark.endpoints.ollama_client import OllamaClient
 from ai_dev_tools.benchmark.errors import BenchmarkError
 from ai_dev_tools.benchmark.planning.experiment import Experiment
 from ai_dev_tools.benchmark.records import paths
@@ -65,18 +70,11 @@ def _served_digest(experiment: Experiment, profile: str, instance: ResolvedInsta
 
 
 def _file_digest(experiment: Experiment, profile: str, instance: ResolvedInstance, root: Path) -> str | None:
-    from ai_dev_tools.benchmark._util.files import file_sha256
-
     weights = experiment.weights(profile)[instance.model]
     return weights.sha256 or file_sha256(root / weights.path)
 
 
 def _digest_at(spec: EndpointSpec) -> str | None:
-    from ai_dev_tools.benchmark.endpoints.auto import choose
-    from ai_dev_tools.benchmark.endpoints.dialects import declared
-    from ai_dev_tools.benchmark.endpoints.external import authorization, find_url
-    from ai_dev_tools.benchmark.endpoints.ollama_client import OllamaClient
-
     spec = choose(spec) if spec.kind == "auto" else spec
     if spec.kind != "external" and not is_url(spec.kind):
         return None

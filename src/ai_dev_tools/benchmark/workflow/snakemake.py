@@ -5,6 +5,7 @@ No second engine.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shlex
 import signal
@@ -121,6 +122,4 @@ def _end_with_parent() -> None:
 
     Its jobs notice and end, and nothing finished is lost.
     """
-    import ctypes
-
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)

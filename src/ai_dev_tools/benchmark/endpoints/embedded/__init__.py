@@ -59,7 +59,7 @@ def open_embedded(spec: EndpointSpec) -> Iterator[ReadyEndpoint]:
 
 
 def _from_catalogue(spec: EndpointSpec) -> EndpointSpec:
-    from ai_dev_tools.benchmark.endpoints.embedded.catalogue import find_model
+    from ai_dev_tools.benchmark.endpoints.embedded.catalogue import find_model  # takes 0.1 s
 
     model = find_model(spec.model)
     return replace(spec, model_file=str(model.path), model_sha256=model.sha256, model_size_bytes=model.size_bytes)
@@ -132,7 +132,7 @@ def main(arguments: list[str] | None = None) -> int:
         os.execve(sys.executable, [sys.executable, "-m", MODULE, *sys.argv[1:]], {**os.environ, **ENVIRONMENT})
     if options.parent:
         processes.watch_parent(options.parent, lambda: os.kill(os.getpid(), signal.SIGKILL))
-    from ai_dev_tools.benchmark.endpoints.embedded.serving import serve
+    from ai_dev_tools.benchmark.endpoints.embedded.serving import serve  # takes 0.2 s
 
     try:
         return serve(options)

@@ -126,6 +126,6 @@ def _host_name(host: str) -> str | None:
 
 @functools.cache
 def _own_addresses() -> frozenset[str]:
-    import psutil
+    import psutil  # takes 10 ms
 
     return frozenset(item.address.partition("%")[0] for found in psutil.net_if_addrs().values() for item in found)

@@ -36,6 +36,7 @@ def serve(options: argparse.Namespace) -> int:
 
 
 def _fetched(tag: str) -> Path:
+    # these take 0.2 s
     from ai_dev_tools.benchmark.endpoints.embedded.catalogue import find_model
     from ai_dev_tools.benchmark.endpoints.embedded.weights import fetch_weights
 
@@ -129,7 +130,7 @@ def _checked_digest(path: Path, tag: str) -> str:
     known = find_catalogue(Path.cwd())
     if not known.is_file():  # as in an image that holds the server alone
         return digest
-    from ai_dev_tools.benchmark.endpoints.embedded.catalogue import load_catalogue, lookup
+    from ai_dev_tools.benchmark.endpoints.embedded.catalogue import load_catalogue, lookup  # takes 0.1 s
 
     catalogue = load_catalogue(known)
     pinned = lookup(tag, catalogue)

@@ -20,7 +20,7 @@ def count_tokens(weights: Path, texts: Sequence[str]) -> list[int]:
     Raises:
         ModelError: the model cannot be loaded, or does not answer.
     """
-    from ai_dev_tools.benchmark.endpoints.embedded.llama import LlamaSettings, start_server
+    from ai_dev_tools.benchmark.endpoints.embedded.llama import LlamaSettings, start_server  # takes 20 ms
 
     server = start_server(LlamaSettings(weights.resolve(), weights.stem, _CONTEXT), _CONTEXT)
     try:

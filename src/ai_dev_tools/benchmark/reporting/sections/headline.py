@@ -101,7 +101,7 @@ def verdict_of(
     )
 
 
-def _evidence(row: Row, arms: list[Unread], amounts: str) -> list[tuple[str, str]]:
+def _evidence(row: Row, arms: list[UnreadableAnswers], amounts: str) -> list[tuple[str, str]]:
     """What a verdict is based on, by its name."""
     evidence = [
         (
