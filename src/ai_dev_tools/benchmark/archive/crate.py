@@ -17,6 +17,7 @@ from urllib.parse import unquote
 from rocrate.model import ComputationalWorkflow, ContextEntity, File
 from rocrate.rocrate import ROCrate
 
+from ai_dev_tools.benchmark._util.text import plural
 from ai_dev_tools.benchmark.archive.container import Digest
 from ai_dev_tools.benchmark.archive.layout import CONFIG, CRATE, MANIFEST, README, RECORDED, RUN, SOURCE, RunFacts
 
@@ -114,7 +115,8 @@ class _Crate:
         models = ", ".join(model.tag for model in facts.models)
         self.crate.name = f"AI development tools benchmark: {facts.profile} on {models}"
         self.crate.description = (
-            f"{facts.samples} requests to {models}, made from {facts.started_at} to {facts.ended_at} under plan {facts.plan}: "
+            f"{plural(facts.samples, 'request')} to {models}, made from {facts.started_at} to {facts.ended_at} under plan "
+            f"{facts.plan}: "
             "whether a tool's findings instead of raw files save tokens and time at equal answer quality. Samples, prompts, "
             "tool outputs, tables, figures and report, with all that is needed to render them again without a model."
         )
@@ -246,11 +248,11 @@ class _Crate:
         workflow["output"] = [self._parameter("samples", blocks), self._parameter("report", outcome)]
         run = self._action("#run", f"Benchmark run {facts.profile}", workflow, facts.started_at, facts.rendered_at,
                            [CONFIG, *plans, *prompts], [*blocks, *outcome],
-                           f"{facts.samples} samples, of which {facts.statuses}")  # fmt: skip
+                           f"{plural(facts.samples, 'sample')}, of which {facts.statuses}")  # fmt: skip
         asked = [
             self._action(f"#ask-{number}", f"Ask {block.model}: {block.task}", tools["ask"], block.started_at,
                          block.ended_at, [f"results/prompts/{block.task}.jsonl"], [block.file],
-                         f"{block.samples} samples, {block.failed} without a complete answer")
+                         f"{plural(block.samples, 'sample')}, {block.failed} without a complete answer")
             for number, block in enumerate(facts.blocks)
         ]  # fmt: skip
         rendered = self._action("#render", "Tables and report", tools["render"], None, facts.rendered_at,

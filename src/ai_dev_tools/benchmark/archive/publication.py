@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from ai_dev_tools.benchmark._util.text import plural
 from ai_dev_tools.benchmark.archive.layout import RunFacts
 
 _README = """# A recorded benchmark run
 
-Profile `{profile}`, {samples} requests to {models}, made from {started} to {ended} under plan `{plan}`.
+Profile `{profile}`, {samples} to {models}, made from {started} to {ended} under plan `{plan}`.
 Author: {author}. Licence of the data: {license}.
 
 | in | is |
@@ -73,7 +74,7 @@ def readme(facts: RunFacts, file: str) -> str:
     )
     return _README.format(
         profile=facts.profile,
-        samples=facts.samples,
+        samples=plural(facts.samples, "request"),
         models=", ".join(f"`{model.tag}`" for model in facts.models),
         started=facts.started_at,
         ended=facts.ended_at,
@@ -95,7 +96,7 @@ def zenodo(facts: RunFacts, citation: Mapping[str, object]) -> bytes:
         "title": f"{citation.get('title', 'AI Development Tools Benchmark')}: {facts.profile} run on {models}",
         "upload_type": "dataset",
         "description": (
-            f"<p>{facts.samples} requests to {models}, made from {facts.started_at} to {facts.ended_at} under the plan "
+            f"<p>{plural(facts.samples, 'request')} to {models}, made from {facts.started_at} to {facts.ended_at} under the plan "
             f"{facts.plan}: prompts, tool outputs, answers, timings, tables and report as a Workflow Run RO-Crate.</p>"
         ),
         "creators": [creator],

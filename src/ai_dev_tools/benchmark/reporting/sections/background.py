@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from ai_dev_tools.benchmark._util.text import is_missing, listing, number
+from ai_dev_tools.benchmark._util.text import is_missing, listing, number, plural
 from ai_dev_tools.benchmark.analysis.validity import DEFAULTS
 from ai_dev_tools.benchmark.records.plan import ALPHA
 from ai_dev_tools.benchmark.reporting.data import RunData, records
@@ -158,7 +158,7 @@ METHODS = (
         "Interval",
         (
             "The wider of a t interval and a studentised bootstrap interval on cluster means, two-sided 95 %. "
-            "Results from fewer than {least_clusters} clusters describe only these files."
+            "Results from fewer than {least_clusters} describe only these files."
         ),
     ),
     (
@@ -271,7 +271,7 @@ def methods(data: RunData) -> Section:
         "quality_margin": data.quality.margin,
         "veto": data.quality.task_veto,
         "floor": _floors(data),
-        "least_clusters": f"{data.least_clusters:g}",
+        "least_clusters": plural(int(data.least_clusters), "cluster"),
         "most_dropped": f"{100 * data.threshold('dropped pairs', DEFAULTS.max_dropped):g}",
     }
     items = tuple((name, text.format(**values)) for name, text in METHODS)
