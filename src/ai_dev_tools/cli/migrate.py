@@ -28,7 +28,7 @@ def migrate(
     target = output or folder / "config" / "migrated.yaml"
     migration = migrate_file(source, folder)
     if target.exists() and not force:
-        console.stop(f"{target} exists already: name another with --output, or replace it with --force")
+        console.stop(f"{target} already exists: name another with --output, or replace it with --force")
     try:
         target.write_text(migration.yaml(source.name), encoding="utf-8")
     except OSError as error:

@@ -263,7 +263,7 @@ def test_imported_runs_have_tables_that_count_the_vanished(tmp_path: Path) -> No
 
 def test_an_import_never_overwrites(tmp_path: Path) -> None:
     import_results(old_file(tmp_path), tmp_path / "results", "old")
-    with pytest.raises(ConfigurationError, match="exists already"):
+    with pytest.raises(ConfigurationError, match="already exists"):
         import_results(old_file(tmp_path), tmp_path / "results", "old")
 
 

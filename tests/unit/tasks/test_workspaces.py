@@ -108,8 +108,8 @@ REFUSED: dict[str, tuple[Callable[[Path], object], dict[str, Any], str]] = {
     "file link out": (link("app/passwd", "/etc/passwd"), {}, "app/passwd is a link that leads out of it"),
     "folder link out": (link("else", "/etc"), {}, "else is a link that leads out of it"),
     "link up": (link("app/up", "../.."), {}, "app/up is a link that leads out of it"),
-    "link to itself": (link("loop", "loop"), {}, "loop is a link that leads nowhere"),
-    "link to nothing": (link("app/gone", "absent"), {}, "app/gone is a link that leads nowhere"),
+    "link to itself": (link("loop", "loop"), {}, "loop is a broken link"),
+    "link to nothing": (link("app/gone", "absent"), {}, "app/gone is a broken link"),
     "line end in a name": (
         lambda mine: (mine / "a\nb.py").write_text("x = 1\n"),
         {},

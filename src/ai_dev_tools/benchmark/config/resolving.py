@@ -95,7 +95,7 @@ def _inherit(config: Config, name: str, seen: tuple[str, ...]) -> Profile:
     if name not in config.profiles:
         raise ConfigurationError(f"unknown profile '{name}', {nearest(name, config.profiles)}")
     if name in seen:
-        raise ConfigurationError(f"config: profiles.{name}.extends leads in a circle: {' -> '.join([*seen, name])}")
+        raise ConfigurationError(f"config: profiles.{name}.extends is circular: {' -> '.join([*seen, name])}")
     profile = config.profiles[name]
     if profile.extends is None:
         return profile

@@ -60,7 +60,7 @@ def import_results(source: Path, results: Path, profile: str | None = None) -> t
         The run's name, its number of samples, and how many of them were missing from the file.
 
     Raises:
-        ConfigurationError: the file is not a result file of the previous system, or the run exists already.
+        ConfigurationError: the file is not a result file of the previous system, or the run already exists.
     """
     data = _read(source)
     info = data["benchmark_info"]
@@ -75,7 +75,7 @@ def import_results(source: Path, results: Path, profile: str | None = None) -> t
     except ValueError as error:
         raise ConfigurationError(f"{error} for this import with --as NAME") from None
     if folder.exists():
-        raise ConfigurationError(f"{folder} exists already", remedy="Give the import another name with --as NAME")
+        raise ConfigurationError(f"{folder} already exists", remedy="Give the import another name with --as NAME")
     _refuse_claims(data, str(source))
     samples = list(old_samples(data, name, str(source)))
     if not samples:

@@ -122,7 +122,7 @@ class TaskRegistry:
                 raise ConfigurationError(f"task id '{task_id}' is taken by {taken}", remedy="Choose another id")
             if not overwrite:
                 raise ConfigurationError(
-                    f"task '{task_id}' exists already in {target}",
+                    f"task '{task_id}' already exists in {target}",
                     remedy="Choose another id, or replace it with overwrite=True (--overwrite)",
                 )
         try:

@@ -298,7 +298,7 @@ def _walk(root: Path, globs: Sequence[str], about: str, below: str = "") -> Iter
         entered = _is_folder(entry) and any(_leads(parts, glob) for glob in words)
         if wanted and entry.is_symlink() and not os.path.exists(entry.path):
             raise ConfigurationError(
-                f"{about}: {name} is a link that leads nowhere", remedy="Remove it, or name other files with `files`"
+                f"{about}: {name} is a broken link", remedy="Remove it, or name other files with `files`"
             )
         if entry.is_symlink() and (wanted or entered) and not Path(entry.path).resolve().is_relative_to(root.resolve()):
             raise ConfigurationError(
