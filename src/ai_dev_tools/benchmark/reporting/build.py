@@ -12,7 +12,7 @@ from ai_dev_tools.benchmark.records.prices import MONEY
 from ai_dev_tools.benchmark.reporting.data import RunData, records
 from ai_dev_tools.benchmark.reporting.document import Report, Section
 from ai_dev_tools.benchmark.reporting.machine import machine_in_short
-from ai_dev_tools.benchmark.reporting.sections import background, comparison, headline, measures, operation
+from ai_dev_tools.benchmark.reporting.sections import background, comparison, cost, headline, measures, operation
 
 TITLE = "AI Development Tools Benchmark Report"
 SCHEMA_VERSION = 1
@@ -21,7 +21,7 @@ SECTIONS: tuple[Callable[[RunData], Section], ...] = (
     comparison.comparison,
     comparison.quality,
     measures.distributions,
-    measures.cost,
+    cost.cost,
     measures.metrics,
     operation.errors,
     background.browser,
