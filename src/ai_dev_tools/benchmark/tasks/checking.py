@@ -33,17 +33,8 @@ def task_errors(task: Task, path: Path) -> list[str]:
     for case in task.cases:
         if places.setdefault(case.id, case.where) != case.where:
             return [f"{case.where}: 'id' is '{case.id}', as in {places[case.id]}: use each id once"]
-    properties = task.answer_schema.get("properties", {})
-    lines = [
-        f"{path}: 'scoring' names field '{rule.field}' that 'answer_schema' lacks, {nearest(rule.field, properties)}"
-        for rule in task.scoring
-        if rule.field not in properties
-    ]
     fields = [rule.field for rule in task.scoring]
-    lines += [f"{path}: 'scoring' names field '{field}' twice" for field in set(fields) if fields.count(field) > 1]
-    lines += [f"{path}: 'tools' names '{tool}' twice" for tool in set(task.tools) if task.tools.count(tool) > 1]
-    lines += workspace_errors(task, path)
-    if lines:
+    if lines := [*_scoring_errors(task, fields, path), *workspace_errors(task, path)]:
         return lines
     questions = render_questions(task)
     if (
@@ -68,6 +59,19 @@ def task_errors(task: Task, path: Path) -> list[str]:
                 lines += _unreachable(case, case.truth, rules)
         if isinstance(question := questions.get(case.id, ""), TemplateFailure):
             lines.append(question_error(task, case, question))
+    return lines
+
+
+def _scoring_errors(task: Task, fields: list[str], path: Path) -> list[str]:
+    """Scored fields that the answer lacks, and names that stand twice."""
+    properties = task.answer_schema.get("properties", {})
+    lines = [
+        f"{path}: 'scoring' names field '{field}' that 'answer_schema' lacks, {nearest(field, properties)}"
+        for field in fields
+        if field not in properties
+    ]
+    lines += [f"{path}: 'scoring' names field '{field}' twice" for field in set(fields) if fields.count(field) > 1]
+    lines += [f"{path}: 'tools' names '{tool}' twice" for tool in set(task.tools) if task.tools.count(tool) > 1]
     return lines
 
 
