@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 from ai_dev_tools.benchmark._util.credentials import without_passwords
 from ai_dev_tools.benchmark._util.text import shorten, visible_line
 
@@ -65,8 +67,10 @@ class ConfigurationErrors(ConfigurationError):
 
 def file_error(error: OSError) -> ConfigurationError:
     """What the system says of a file or folder that nobody looked after: one whose name is too long, or that is not ours."""
-    place = "" if error.filename is None else f"cannot use {shorten(str(error.filename), 200)}: "
-    return ConfigurationError(f"{place}{error.strerror or type(error).__name__}")
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    place = f"cannot {'write' if full else 'use'} {shorten(str(error.filename), 200)}: " if error.filename else ""
+    remedy = "Free disk space and run the same command again: what is finished is kept" if full else None
+    return ConfigurationError(f"{place}{error.strerror or type(error).__name__}", remedy=remedy)
 
 
 def error_lines(error: BenchmarkError) -> list[str]:

@@ -58,6 +58,15 @@ def test_what_the_system_says_of_a_file_is_a_line_too(capsys: pytest.CaptureFixt
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_disk_that_is_full_for_a_table_is_a_line_that_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit), job():
+        Path("/dev/full").write_text("a table")
+    assert capsys.readouterr().err == (
+        "error: No space left on device. Free disk space and run the same command again: what is finished is kept\n"
+    )
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 def test_a_full_disk_does_not_hide_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught, job("/dev/full"):
         raise ConfigurationError("cannot write 0.json: No space left on device", remedy="Free disk space")
