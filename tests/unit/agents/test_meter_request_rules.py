@@ -7,7 +7,7 @@ import json
 import pytest
 
 from ai_dev_tools.benchmark.agents.meter.episode_account import Upstream
-from ai_dev_tools.benchmark.agents.meter.request_rules import opened
+from ai_dev_tools.benchmark.agents.meter.request_rules import with_opening
 from ai_dev_tools.benchmark.agents.meter.server import MeterServer
 from fakes.ollama import FakeOllama
 from fakes.openai_api import FakeOpenAI
@@ -58,7 +58,7 @@ class TestForcing:
 
     def test_also_a_message_in_parts(self) -> None:
         parts = [{"type": "text", "text": "hello"}]
-        (first,) = opened([{"role": "system", "content": parts}], "Request 00000042")
+        (first,) = with_opening([{"role": "system", "content": parts}], "Request 00000042")
         assert first["content"] == [{"type": "text", "text": "Request 00000042\n\n"}, *parts]
 
     def test_the_servers_key_is_not_the_agents(self, meter: MeterServer, openai: FakeOpenAI) -> None:

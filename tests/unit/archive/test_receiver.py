@@ -22,7 +22,7 @@ UNSEEN = {"\x1b", "\r", "\x9b", "\u202e", "\u2028", "\x7f"}
 
 @pytest.fixture(scope="module")
 def changed(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With a program and a plugin of the sender's own."""
+    """With a program and a custom plugin of the sender."""
     change = {"Snakefile": lambda content: content + b"\n# more\n",
               "config/plugins/0_mine.py": lambda _: b"raise SystemExit('the sender ran')\n"}  # fmt: skip
     return forge(archive, tmp_path_factory.mktemp("changed") / "changed.crate.zip", change)
@@ -37,7 +37,7 @@ def test_unpacking_says_in_one_line_whose_program_would_run(
     assert main(["unpack", str(changed), str(tmp_path / "changed")]) == 0
     line = capsys.readouterr().err.splitlines()[0]
     assert "NOT the installed version" in line
-    assert "Snakefile differ; code of the sender's own: config/plugins/0_mine.py" in line
+    assert "Snakefile differ; custom code of the sender: config/plugins/0_mine.py" in line
 
 
 @pytest.mark.parametrize("gone", ["Snakefile", "notebooks/report.ipynb", "workflow/rules/run.smk"])

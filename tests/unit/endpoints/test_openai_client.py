@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ai_dev_tools.benchmark._util.wire import Secrets
 from ai_dev_tools.benchmark.endpoints.chat import Accepted, Chat, Reply
 from ai_dev_tools.benchmark.endpoints.openai_client import FORMATS, OpenAIClient, fewer
-from ai_dev_tools.benchmark.endpoints.openai_errors import Refused, error_of, refused, refused_in_stream
+from ai_dev_tools.benchmark.endpoints.openai_errors import Refused, error_of, read_refusal, refused_in_stream
 from ai_dev_tools.benchmark.endpoints.pacing import MOST_WAIT_S, Pace, span_s, used_up_s
 from ai_dev_tools.benchmark.errors import (
     BenchmarkError,
@@ -304,7 +304,7 @@ def test_a_body_that_is_too_large_is_a_prompt_that_is_too_long() -> None:
      b'{"object": "error", "message": "no such field", "code": 400}', b"no such field"],
 )  # fmt: skip
 def test_a_refusal_is_read_in_each_of_its_forms(body: bytes) -> None:
-    assert refused(400, body, Secrets()).message == "no such field"
+    assert read_refusal(400, body, Secrets()).message == "no such field"
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -334,7 +334,7 @@ def test_the_code_of_an_error_in_a_stream_may_be_a_status(code: object, status: 
 @settings(max_examples=60)
 @given(st.integers(201, 599), st.binary(max_size=120))
 def test_every_refusal_is_one_line_of_some_class(status: int, body: bytes) -> None:
-    assert "\n" not in str(error_of(refused(status, body, Secrets())))
+    assert "\n" not in str(error_of(read_refusal(status, body, Secrets())))
 
 
 # --- limits ---------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_dev_tools.benchmark._util.wire import Secrets, lines
-from ai_dev_tools.benchmark.endpoints.openai_errors import error_of, refused
+from ai_dev_tools.benchmark.endpoints.openai_errors import error_of, read_refusal
 from ai_dev_tools.benchmark.endpoints.openai_stream import chunk_of, chunks
 from ai_dev_tools.benchmark.errors import MalformedResponseError, OverloadedError
 
@@ -37,7 +37,7 @@ SECRETS = Secrets({})
     ],
 )
 def test_how_long_to_wait_is_read_in_all_forms(headers: dict[str, str], seconds: float | None) -> None:
-    error = error_of(refused(429, b"{}", SECRETS), headers)
+    error = error_of(read_refusal(429, b"{}", SECRETS), headers)
     assert isinstance(error, OverloadedError)
     assert error.retry_after_s == (None if seconds is None else pytest.approx(seconds))
 
@@ -50,7 +50,7 @@ def test_a_moment_to_wait_for_is_read_as_a_date_of_http_of_iso_8601_and_of_unix(
         {"x-ratelimit-remaining": "0", "x-ratelimit-reset": iso},
         {"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(int(in_an_hour))},
     ):
-        wait_s = error_of(refused(429, b"{}", SECRETS), headers).retry_after_s
+        wait_s = error_of(read_refusal(429, b"{}", SECRETS), headers).retry_after_s
         assert wait_s is not None and 3000 < wait_s <= 3600, headers
 
 

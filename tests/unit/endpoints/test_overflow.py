@@ -8,7 +8,7 @@ import pytest
 
 from ai_dev_tools.benchmark._util.wire import Secrets
 from ai_dev_tools.benchmark.endpoints.ollama_client import server_error
-from ai_dev_tools.benchmark.endpoints.openai_errors import error_of, refused
+from ai_dev_tools.benchmark.endpoints.openai_errors import error_of, read_refusal
 from ai_dev_tools.benchmark.errors import (
     BenchmarkError,
     ConfigurationError,
@@ -133,7 +133,7 @@ FORMS = (
 
 
 def error_from(status: int, body: str) -> BenchmarkError:
-    return error_of(refused(status, body.encode(), SECRETS))
+    return error_of(read_refusal(status, body.encode(), SECRETS))
 
 
 @pytest.mark.parametrize("message", TOO_LONG.values(), ids=TOO_LONG)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ai_dev_tools.benchmark._util.wire import Secrets
 from ai_dev_tools.benchmark.endpoints.ollama_client import status_error
-from ai_dev_tools.benchmark.endpoints.openai_errors import error_of, refused
+from ai_dev_tools.benchmark.endpoints.openai_errors import error_of, read_refusal
 from ai_dev_tools.benchmark.endpoints.pacing import span_s, used_up_s, wait_s
 
 YEAR_S = 366 * 86_400.0
@@ -52,7 +52,7 @@ YEAR_S = 366 * 86_400.0
 def test_a_refusal_is_obeyed_whichever_header_names_the_wait(
     status: int, headers: dict[str, str], seconds: float | None
 ) -> None:
-    for error in (error_of(refused(status, b"{}", Secrets()), headers), status_error(status, b"{}", headers)):
+    for error in (error_of(read_refusal(status, b"{}", Secrets()), headers), status_error(status, b"{}", headers)):
         assert error.retry_after_s == (None if seconds is None else pytest.approx(seconds))
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ai_dev_tools.benchmark._util import wire
 from ai_dev_tools.benchmark.endpoints.ollama_client import server_error, status_error
-from ai_dev_tools.benchmark.endpoints.openai_errors import error_of, refused
+from ai_dev_tools.benchmark.endpoints.openai_errors import error_of, read_refusal
 from ai_dev_tools.benchmark.endpoints.recorded_errors import IN_STREAM, as_sent
 from ai_dev_tools.benchmark.errors import BenchmarkError
 
@@ -51,7 +51,7 @@ def test_an_error_is_recorded_alike_when_it_is_replayed(status: int, said: str) 
 @example(status=400, said="This model's maximum context length is 4096 tokens")
 @example(status=429, said="slow down")
 def test_of_a_server_with_openais_api_the_class_is_the_same_and_the_words_do_not_grow(status: int, said: str) -> None:
-    error = error_of(refused(status, body(" ".join(said.split()) or "x"), wire.Secrets()))
+    error = error_of(read_refusal(status, body(" ".join(said.split()) or "x"), wire.Secrets()))
     once = again(error)
     assert once.error_class == error.error_class
     assert str(again(once)) == str(once)

@@ -10,7 +10,7 @@ import pytest
 
 from ai_dev_tools.benchmark.tasks import corpus_archives
 from ai_dev_tools.benchmark.tasks.corpora import CorpusInvalid
-from ai_dev_tools.benchmark.tasks.corpus_archives import read_archive
+from ai_dev_tools.benchmark.tasks.corpus_archives import read_corpus_archive
 from support.corpora import FULL_SDIST, GOOD_SDIST, LISTED, MODULE, corpus, regular, sdist, special, wheel, whole
 
 BAD_SDISTS = {
@@ -32,7 +32,7 @@ BAD_SDISTS = {
 def test_an_unsafe_sdist_is_refused_in_one_line(archive: bytes, reason: str, tmp_path: Path) -> None:
     (tmp_path / "archive").write_bytes(archive)
     with pytest.raises(CorpusInvalid) as caught:
-        read_archive(corpus(archive), tmp_path / "archive")
+        read_corpus_archive(corpus(archive), tmp_path / "archive")
     assert reason in str(caught.value)
     assert "corpus demo: demo-1.0.tar.gz" in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -50,7 +50,7 @@ BAD_WHEELS = {
 def test_an_unsafe_wheel_is_refused(archive: bytes, reason: str, tmp_path: Path) -> None:
     (tmp_path / "archive").write_bytes(archive)
     with pytest.raises(CorpusInvalid, match=reason):
-        read_archive(corpus(archive, kind="wheel"), tmp_path / "archive")
+        read_corpus_archive(corpus(archive, kind="wheel"), tmp_path / "archive")
 
 
 def test_a_huge_member_is_refused_before_it_is_read(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_a_huge_member_is_refused_before_it_is_read(tmp_path: Path) -> None:
     for kind, archive in [("sdist", sdist(regular(LISTED, huge))), ("wheel", wheel(("demo/core.py", huge)))]:
         (tmp_path / "archive").write_bytes(archive)
         with pytest.raises(CorpusInvalid, match="is larger than"):
-            read_archive(corpus(archive, kind=kind), tmp_path / "archive")
+            read_corpus_archive(corpus(archive, kind=kind), tmp_path / "archive")
 
 
 def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,7 +66,7 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypa
     archive = sdist(regular("demo-1.0/a", bytes(600)), regular("demo-1.0/b", bytes(600)), regular(LISTED))
     (tmp_path / "archive").write_bytes(archive)
     with pytest.raises(CorpusInvalid, match="makes the archive larger than"):
-        read_archive(corpus(archive), tmp_path / "archive")
+        read_corpus_archive(corpus(archive), tmp_path / "archive")
 
 
 BAD_WHOLE = {
@@ -95,7 +95,7 @@ def test_an_archive_that_cannot_be_unpacked_whole_is_refused_in_one_line(
 ) -> None:
     (tmp_path / "archive").write_bytes(archive)
     with pytest.raises(CorpusInvalid) as caught:
-        read_archive(whole(archive), tmp_path / "archive")
+        read_corpus_archive(whole(archive), tmp_path / "archive")
     assert reason in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -104,4 +104,4 @@ def test_an_archive_of_too_many_members_is_refused(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(corpus_archives, "MAX_MEMBERS", 3)
     (tmp_path / "archive").write_bytes(FULL_SDIST)
     with pytest.raises(CorpusInvalid, match="is one of more than 3"):
-        read_archive(whole(), tmp_path / "archive")
+        read_corpus_archive(whole(), tmp_path / "archive")

@@ -28,14 +28,14 @@ def test_a_corpus_that_cannot_be_had_is_a_receipt_and_tried_again_next_time(
 ) -> None:
     corpus = next(iter(load_corpora(ROOT / "config" / "corpora.yaml").values()))
     receipt = tmp_path / "corpus.json"
-    assert receipts.read_round(receipt) == 0
+    assert receipts.failed_fetches(receipt) == 0
     fetching(monkeypatch, CorpusUnavailable("the index cannot be reached"))
     assert receipts.fetch_with_receipt(corpus, tmp_path, receipt, 0) == "the index cannot be reached"
-    assert receipts.read_round(receipt) == 1
+    assert receipts.failed_fetches(receipt) == 1
     assert not receipts.read_receipt(receipt)["available"]
     fetching(monkeypatch, None)
     assert receipts.fetch_with_receipt(corpus, tmp_path, receipt, 1) is None
-    assert receipts.read_round(receipt) == 1
+    assert receipts.failed_fetches(receipt) == 1
     assert receipts.read_receipt(receipt)["available"]
     assert receipts.read_receipt(receipt)["license"]
 
@@ -53,7 +53,7 @@ def test_another_archive_than_the_pinned_one_is_never_a_receipt(
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"[]", b'{"round": "x"}', b"\xff"])
 def test_a_damaged_receipt_counts_as_none(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "r.json").write_bytes(content)
-    assert receipts.read_round(tmp_path / "r.json") == 0
+    assert receipts.failed_fetches(tmp_path / "r.json") == 0
 
 
 # --- the audit ----------------------------------------------------------------------------------------------------

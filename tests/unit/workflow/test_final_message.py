@@ -10,7 +10,7 @@ import pytest
 
 from ai_dev_tools.benchmark.errors import LARGER_BUDGET
 from ai_dev_tools.benchmark.workflow import final_message
-from ai_dev_tools.benchmark.workflow.final_message import cancel_timers, last_words
+from ai_dev_tools.benchmark.workflow.final_message import cancel_timers, closing_lines
 from ai_dev_tools.benchmark.workflow.flow import Flow
 
 
@@ -28,8 +28,8 @@ BUDGET = f"error: 1 USD of the budget of 1 USD is spent: 3 of 9 requests of this
 
 def test_a_spent_budget_is_said_once_and_not_to_continue_with_the_same_command() -> None:
     earlier = BUDGET.replace("3 of", "2 of")
-    assert last_words([earlier, BUDGET]) == ["The run is not complete: its budget is spent.", BUDGET]
-    assert last_words(["error: x", BUDGET, "error: x"])[1:] == ["error: x", BUDGET]
+    assert closing_lines([earlier, BUDGET]) == ["The run is not complete: its budget is spent.", BUDGET]
+    assert closing_lines(["error: x", BUDGET, "error: x"])[1:] == ["error: x", BUDGET]
 
 
 @pytest.mark.parametrize(("rule", "said"), [("validate", 0), ("plan", 0), ("run_block", 1)])

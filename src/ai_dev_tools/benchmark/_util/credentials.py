@@ -52,7 +52,7 @@ def _looks_secret(name: str) -> bool:
     return len(name) > 20 and re.search(r"[a-z]", name) is not None and re.search(r"[A-Z0-9]", name) is not None
 
 
-def refused(settings: Mapping[str, object]) -> list[str]:
+def secrets_in_settings(settings: Mapping[str, object]) -> list[str]:
     """A line for each setting that may hold a secret. Looks before types are checked, which shows values."""
     addresses = [f"'{place}': {problem}" for place, address in _addresses(settings) if (problem := problem_of(address))]
     names = [f"'{place}': {problem}" for place, name in _variables(settings) if (problem := problem_of_variable(name))]

@@ -1,4 +1,5 @@
-"""The built-in agent: what it can do in a workspace, how its turns go, and the result of an episode.
+"""Agents: the built-in one, third-party ones behind the meter, and the actions that tools give them.
 
-An episode is one sample. `actions` has the interface of everything that offers actions, `episode` plays one.
+An episode is one sample. `actions` has the interface of everything that offers actions, `episode` runs an episode of the built-in
+agent, and `third_party` one of a third-party agent.
 """

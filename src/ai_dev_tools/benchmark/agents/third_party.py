@@ -23,7 +23,7 @@ from ai_dev_tools.benchmark.agents.meter.episode_account import EpisodeAccount, 
 from ai_dev_tools.benchmark.agents.meter.request_rules import RequestRules
 from ai_dev_tools.benchmark.agents.meter.server import MeterServer
 from ai_dev_tools.benchmark.agents.sandbox import PORT, agent_sandbox, inside, sandbox_starter
-from ai_dev_tools.benchmark.agents.tool_folder import lay_out
+from ai_dev_tools.benchmark.agents.tool_folder import write_workspace
 from ai_dev_tools.benchmark.endpoints.base import REPLAY_OF, ReadyEndpoint
 from ai_dev_tools.benchmark.endpoints.chat import ChatClient
 from ai_dev_tools.benchmark.errors import (
@@ -151,7 +151,7 @@ class _ProgramRun:
         }
         texts = workspace_texts(case.spec.workspace)
         files = {name: filled(text, self._values) for name, text in program.files.items()}
-        lay_out(texts, run_folder.case)
+        write_workspace(texts, run_folder.case)
         _add(files, run_folder.case, program)
         self._given = {*texts, *files}
         (run_folder.home / "question.txt").write_text(question, encoding="utf-8")

@@ -63,9 +63,9 @@ class ToolFolder:
         self.sandbox: Sandbox = choose_sandbox(self.tool.sandbox)
         with ExitStack() as stack:
             self.run_folder: RunFolder = stack.enter_context(fresh_run_folder(same_paths=True))
-            lay_out(self._texts, self.run_folder.case)
+            write_workspace(self._texts, self.run_folder.case)
             if self.tool.prepared:
-                unpack(Path(self.tool.prepared), self.run_folder)
+                unpack_prepared(Path(self.tool.prepared), self.run_folder)
             self._stack = stack.pop_all()
         return self
 
@@ -144,7 +144,7 @@ class ToolFolder:
         return f"{text[:MOST_RESULT]}\n… (cut: {whole} in all; ask for less)"
 
 
-def lay_out(texts: Mapping[str, str], folder: Path) -> None:
+def write_workspace(texts: Mapping[str, str], folder: Path) -> None:
     """Write the files of a workspace, all of the same age.
 
     Raises:
@@ -160,7 +160,7 @@ def lay_out(texts: Mapping[str, str], folder: Path) -> None:
         os.utime(path, (MODIFIED, MODIFIED))
 
 
-def pack(run_folder: RunFolder, archive: Path, texts: Mapping[str, str]) -> None:
+def pack_prepared(run_folder: RunFolder, archive: Path, texts: Mapping[str, str]) -> None:
     """Keep what a tool made of a workspace.
 
     Every file in its folders that is not an unchanged one of the workspace.
@@ -179,7 +179,7 @@ def pack(run_folder: RunFolder, archive: Path, texts: Mapping[str, str]) -> None
     partial.replace(archive)
 
 
-def unpack(archive: Path, run_folder: RunFolder) -> None:
+def unpack_prepared(archive: Path, run_folder: RunFolder) -> None:
     """Lay what a tool made of a workspace into the folder of a run.
 
     Raises:

@@ -15,7 +15,7 @@ from ai_dev_tools.benchmark.agents.mcp_server import McpServer
 from ai_dev_tools.benchmark.agents.mcp_tools import offered
 from ai_dev_tools.benchmark.agents.tool_actions import case_words, taken_names
 from ai_dev_tools.benchmark.agents.tool_commands import action_of
-from ai_dev_tools.benchmark.agents.tool_folder import ToolFolder, pack
+from ai_dev_tools.benchmark.agents.tool_folder import ToolFolder, pack_prepared
 from ai_dev_tools.benchmark.endpoints.resource_use import is_disturbed
 from ai_dev_tools.benchmark.errors import ConfigurationError, ToolError
 from ai_dev_tools.benchmark.prompts.agent_tools import agent_tool, require_agent
@@ -168,7 +168,7 @@ class WorkspacePreparation:
                         wall_s=round(error.spent_s, 6), other_cpu_s=error.other_cpu_s,
                     )  # fmt: skip
                 archive = self.folder / self.tool.id / f"{digest[:32]}.tar"
-                pack(folder.run_folder, archive, texts)
+                pack_prepared(folder.run_folder, archive, texts)
                 row = msgspec.structs.replace(
                     row, agent=msgspec.structs.replace(self.tool, prepared=archive.as_posix()),
                     wall_s=round(said.wall_s, 6), cpu_s=round(said.cpu_s, 6), other_cpu_s=said.other_cpu_s,

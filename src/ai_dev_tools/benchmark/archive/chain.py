@@ -272,7 +272,7 @@ class Records:
 
     def _parquet(self) -> None:
         try:
-            file = open_parquet(self._archive, SAMPLES_PARQUET)
+            file = open_parquet_member(self._archive, SAMPLES_PARQUET)
             if file.metadata.num_rows != self.samples:
                 raise ArchiveError(f"has {file.metadata.num_rows} rows, but there are {self.samples} samples")
             names = [name for name in file.schema_arrow.names if RENAMED.get(name, name) in COLUMNS]
@@ -321,7 +321,7 @@ def _wrong_workspace(row: Prompt) -> str | None:
     return f"the files of {row.case}, {row.approach} are not those of their digest"
 
 
-def open_parquet(archive: Archive, name: str) -> pq.ParquetFile:
+def open_parquet_member(archive: Archive, name: str) -> pq.ParquetFile:
     """A Parquet member, ready to be read.
 
     Raises:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO
 
 from ai_dev_tools.benchmark.archive.limits import DAMAGE, LIMITS, ArchiveError, ArchiveLimits, first_line
-from ai_dev_tools.benchmark.archive.structure import COMMENT_BYTES, PIECE, TAG, ZipEntry, opened, read_entries
+from ai_dev_tools.benchmark.archive.structure import COMMENT_BYTES, PIECE, TAG, ZipEntry, open_member, read_entries
 from ai_dev_tools.benchmark.errors import ConfigurationError
 
 __all__ = ["COMMENT_BYTES", "DAMAGE", "LIMITS", "PIECE", "TAG", "Archive", "ArchiveError", "ArchiveLimits", "Digest", "Member",
@@ -162,7 +162,7 @@ class Archive:
             ArchiveError: it cannot be opened.
         """
         with _damage_of(name):
-            stream = opened(self._file, *self._entries[name])
+            stream = open_member(self._file, *self._entries[name])
         with stream:
             yield stream
 

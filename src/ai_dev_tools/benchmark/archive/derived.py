@@ -13,7 +13,12 @@ from ai_dev_tools.benchmark.archive.container import Archive, ArchiveError
 from ai_dev_tools.benchmark.archive.layout import RECORDED, RUN, Manifest, RunFacts
 from ai_dev_tools.benchmark.archive.program import OTHER_PROGRAM, ProgramComparison
 from ai_dev_tools.benchmark.archive.recompute import report_differences
-from ai_dev_tools.benchmark.archive.rendering import RenderComparison, compare_report, lay_out, made_by_own_code
+from ai_dev_tools.benchmark.archive.rendering import (
+    RenderComparison,
+    compare_report,
+    made_by_own_code,
+    write_report_data,
+)
 from ai_dev_tools.benchmark.archive.summary import other_words, wrong_facts, wrong_settings_of_report
 from ai_dev_tools.benchmark.records import paths
 
@@ -49,7 +54,7 @@ def check_made(
     facts = msgspec.json.decode(archive.read(RUN), type=RunFacts)
     with scratch_folder("verify") as folder:
         run = folder / paths.RUN.format(profile=manifest.profile)
-        lay_out(archive, manifest, folder)
+        write_report_data(archive, manifest, folder)
         (run / "report").mkdir()
         (run / "report" / "report.json").write_bytes(archive.read(REPORT_JSON))
         about = json.loads((run / "about.json").read_bytes())

@@ -100,7 +100,7 @@ def _block(path: Path, name: str) -> BlockFacts:
     return facts
 
 
-def read_report(report: Path) -> JsonFields:
+def read_run_report(report: Path) -> JsonFields:
     """The content of a run's report.json.
 
     Raises:
@@ -132,7 +132,7 @@ def gather(
         tools: what is known about each tool in addition to the version that ran.
     """
     run = root / paths.RUN.format(profile=profile)
-    report = read_report(run / "report" / "report.json")
+    report = read_run_report(run / "report" / "report.json")
     said = report.get("facts", {}).get("provenance", {})
     filled = [block for block in blocks if block.samples]
     if not filled:

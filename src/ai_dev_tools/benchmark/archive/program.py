@@ -41,8 +41,8 @@ class ProgramComparison:
         """Which program would run, in one line."""
         whose = f"same as version {__version__}, which is installed here"
         if self.differing:
-            whose = f"NOT the installed version {__version__}: {listed(self.differing)} differ"
-        return f"{whose}; code of the sender's own: {listed(self.own)}" if self.own else whose
+            whose = f"NOT the installed version {__version__}: {names_in_line(self.differing)} differ"
+        return f"{whose}; custom code of the sender: {names_in_line(self.own)}" if self.own else whose
 
 
 def compare_program(files: Mapping[str, ManifestEntry]) -> ProgramComparison:
@@ -104,7 +104,7 @@ def _sha256(path: Path) -> str | None:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
 
 
-def listed(names: Iterable[str]) -> str:
+def names_in_line(names: Iterable[str]) -> str:
     """Names of members in one line, the first few of many."""
     every = list(names)
     more = f" and {len(every) - MOST_NAMED} more" if len(every) > MOST_NAMED else ""

@@ -12,7 +12,7 @@ import pandas as pd
 
 from ai_dev_tools.benchmark._util.json_values import Json, JsonFields
 from ai_dev_tools.benchmark._util.scratch import scratch_folder
-from ai_dev_tools.benchmark.archive.chain import open_parquet
+from ai_dev_tools.benchmark.archive.chain import open_parquet_member
 from ai_dev_tools.benchmark.archive.container import Archive, ArchiveError
 from ai_dev_tools.benchmark.archive.layout import BLOCK_NAME, CONFIG, PROMPTS_NAME, RECORDED, Manifest
 from ai_dev_tools.benchmark.archive.untrusted_yaml import yaml_data
@@ -178,7 +178,7 @@ def _table(archive: Archive, name: str) -> pd.DataFrame:
     parquet, text = (f"{RECORDED}/tables/{name}.{suffix}" for suffix in ("parquet", "csv"))
     try:
         if parquet in archive.members:
-            open_parquet(archive, parquet)  # says how large it would become
+            open_parquet_member(archive, parquet)  # says how large it would become
             return read_table(archive.read(parquet), parquet)
         if text in archive.members:
             return read_table(archive.read(text), text)

@@ -50,7 +50,7 @@ class RenderComparison:
     reason: str = ""
 
 
-def lay_out(archive: Archive, manifest: Manifest, folder: Path) -> None:
+def write_report_data(archive: Archive, manifest: Manifest, folder: Path) -> None:
     """Write the data that a report is made from into a folder, laid out like a run; no code, no settings."""
     for name in manifest.files:
         if wanted := _path_of(name, manifest.profile):
@@ -98,7 +98,7 @@ def compare_report(
     """
     made = recorded_origin(report)
     with scratch_folder("verify") as folder:
-        lay_out(archive, manifest, folder)
+        write_report_data(archive, manifest, folder)
         run = folder / paths.RUN.format(profile=manifest.profile)
         try:
             _render(folder, run, made)

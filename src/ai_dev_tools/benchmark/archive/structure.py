@@ -256,7 +256,7 @@ class Inflated(io.RawIOBase):
         return data
 
 
-def opened(file: IO[bytes], entry: ZipEntry, place: int) -> IO[bytes]:
+def open_member(file: IO[bytes], entry: ZipEntry, place: int) -> IO[bytes]:
     """A member as a stream of bytes and lines."""
     make: Callable[..., Any] = io.BufferedReader
     stream: IO[bytes] = make(Inflated(file, entry, place), 1 << 16)

@@ -37,7 +37,7 @@ from ai_dev_tools.benchmark.archive.layout import (
 )
 from ai_dev_tools.benchmark.archive.limits import bounded_memory, first_line
 from ai_dev_tools.benchmark.archive.members import is_known, most_bytes
-from ai_dev_tools.benchmark.archive.program import OTHER_PROGRAM, ProgramComparison, compare_program, listed
+from ai_dev_tools.benchmark.archive.program import OTHER_PROGRAM, ProgramComparison, compare_program, names_in_line
 from ai_dev_tools.benchmark.archive.streams import Hashed
 from ai_dev_tools.benchmark.plugins import without_plugins
 
@@ -115,9 +115,9 @@ class Verification:
             else "of the report, only report.json's numbers and verdicts were checked",
         ]
         if self.unchecked:
-            said.append(f"NOT CHECKED: {listed(self.unchecked)} ({self.why_unchecked})")
+            said.append(f"NOT CHECKED: {names_in_line(self.unchecked)} ({self.why_unchecked})")
         if self.own_scorers:
-            said.append(f"NOT CHECKED: scores by {listed(self.own_scorers)} (a plugin's scorer is not run)")
+            said.append(f"NOT CHECKED: scores by {names_in_line(self.own_scorers)} (a plugin's scorer is not run)")
         return tuple(map(visible_line, said))
 
     def require(self) -> Verification:

@@ -387,6 +387,6 @@ def load_config(data: Mapping[str, JsonValue], where: str = "config") -> Config:
     Raises:
         ConfigurationErrors: one line per mistake.
     """
-    if problems := credentials.refused(data):
+    if problems := credentials.secrets_in_settings(data):
         raise ConfigurationErrors([f"{where}: {problem}" for problem in problems])
     return parse_settings(Config, data, where)

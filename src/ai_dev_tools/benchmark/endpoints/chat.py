@@ -346,13 +346,13 @@ def object_of(line: bytes, secrets: wire.Secrets) -> JsonObject:
     try:
         item = wire.decoded(line)
     except ValueError:
-        raise MalformedResponseError(f"a line of the answer is not JSON: {shown(line, secrets)}") from None
+        raise MalformedResponseError(f"a line of the answer is not JSON: {quoted_start(line, secrets)}") from None
     if not isinstance(item, dict):
-        raise MalformedResponseError(f"a line of the answer is not a JSON object: {shown(line, secrets)}")
+        raise MalformedResponseError(f"a line of the answer is not a JSON object: {quoted_start(line, secrets)}")
     return item
 
 
-def shown(line: bytes, secrets: wire.Secrets) -> str:
+def quoted_start(line: bytes, secrets: wire.Secrets) -> str:
     """The beginning of a line, for a message."""
     return repr(secrets.text(line.decode(errors="replace"))[:80])
 

@@ -30,7 +30,7 @@ from ai_dev_tools.benchmark.endpoints.openai_errors import (
     Refused,
     RefusedRequestError,
     error_of,
-    refused,
+    read_refusal,
     refused_in_stream,
 )
 from ai_dev_tools.benchmark.endpoints.openai_stream import Answer, chunks, table
@@ -231,7 +231,7 @@ class OpenAIClient(ChatClient):
         return ToolCall(self._secrets.text(name), arguments, self._secrets.text(identity))
 
     def _refusal(self, response: urllib3.BaseHTTPResponse, body: bytes) -> BenchmarkError:
-        said = refused(response.status, body, self._secrets)
+        said = read_refusal(response.status, body, self._secrets)
         return error_of(said, response.headers, tokens=self.pace.most_tokens)
 
     def _read(self, response: urllib3.BaseHTTPResponse, lines: Iterator[bytes], reply: Reply, started: float) -> None:

@@ -69,7 +69,7 @@ class FailedRequestError(RunnerError):
         self.said = said
 
 
-def refused(status: int, body: bytes, secrets: wire.Secrets) -> Refused:
+def read_refusal(status: int, body: bytes, secrets: wire.Secrets) -> Refused:
     """What the body of an answer with this status says."""
     try:
         item = secrets.hide(wire.decoded(body))

@@ -12,7 +12,7 @@ import msgspec
 
 from ai_dev_tools.benchmark._util import wire
 from ai_dev_tools.benchmark._util.json_values import JsonObject, JsonValue
-from ai_dev_tools.benchmark.endpoints.chat import object_of, shown
+from ai_dev_tools.benchmark.endpoints.chat import object_of, quoted_start
 from ai_dev_tools.benchmark.endpoints.openai_errors import is_error
 from ai_dev_tools.benchmark.errors import BenchmarkError, MalformedResponseError, ModelError, RunnerError
 
@@ -149,7 +149,7 @@ class _Events:
             # llama.cpp once named the field of an error so
             return self._data(value, error=b"error" in (name, self._event))
         elif name.strip() not in (b"", b"data", b"id", b"retry"):
-            raise MalformedResponseError(f"a line of the answer is not an event: {shown(line, self._secrets)}")
+            raise MalformedResponseError(f"a line of the answer is not an event: {quoted_start(line, self._secrets)}")
         return None
 
     def _data(self, value: bytes, *, error: bool) -> JsonObject | None:
@@ -177,7 +177,9 @@ class _Events:
             raise self._broken()
 
     def _broken(self) -> MalformedResponseError:
-        return MalformedResponseError(f"a line of the answer is not JSON: {shown(self._begun[0], self._secrets)}")
+        return MalformedResponseError(
+            f"a line of the answer is not JSON: {quoted_start(self._begun[0], self._secrets)}"
+        )
 
 
 @dataclass

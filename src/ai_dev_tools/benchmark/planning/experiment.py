@@ -25,7 +25,7 @@ from ai_dev_tools.benchmark.planning.selection import Selection
 from ai_dev_tools.benchmark.planning.serving import endpoint_spec, server_of
 from ai_dev_tools.benchmark.plugins import APPROACHES, ENDPOINT_KINDS, SCORERS, Registry
 from ai_dev_tools.benchmark.prompts.approaches import find_approach
-from ai_dev_tools.benchmark.prompts.fingerprints import case_digests, tool_digest
+from ai_dev_tools.benchmark.prompts.fingerprints import case_digests, tool_fingerprint
 from ai_dev_tools.benchmark.prompts.rendering import MISMATCHED, other_cases
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.records.about import RunAbout, Subject
@@ -337,4 +337,4 @@ class Experiment(Selection):
 
     @cached_property
     def _tool_digests(self) -> dict[str, str]:
-        return {name: tool_digest(tool) for name, tool in self.tools.items()}
+        return {name: tool_fingerprint(tool) for name, tool in self.tools.items()}

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from ai_dev_tools.benchmark.errors import ConfigurationError
-from ai_dev_tools.benchmark.plugins.registry import COLUMN, Plugin, Registry, first_line, origin_of
+from ai_dev_tools.benchmark.plugins.registry import COLUMN, Plugin, Registry, docstring_line, origin_of
 
 if TYPE_CHECKING:
     from ai_dev_tools.benchmark.endpoints.base import EndpointSpec, ReadyEndpoint
@@ -307,7 +307,7 @@ def scorer(name: str, description: str = "") -> Callable[[S], S]:
         SCORERS.add(
             Scorer(
                 name=name,
-                description=description or first_line(function),
+                description=description or docstring_line(function),
                 function=function,
                 origin=origin_of(function),
             )
@@ -335,7 +335,7 @@ def plot(name: str) -> Callable[[D], D]:
     """Register `f(figure, data, options)`, which draws a tidy table into an empty matplotlib figure."""
 
     def register(function: D) -> D:
-        PLOTS.add(Plot(name=name, description=first_line(function), function=function, origin=origin_of(function)))
+        PLOTS.add(Plot(name=name, description=docstring_line(function), function=function, origin=origin_of(function)))
         return function
 
     return register
@@ -365,7 +365,9 @@ def endpoint_kind(name: str) -> Callable[[Callable[[EndpointSpec], Iterator[Read
 
     def register(function: Callable[[EndpointSpec], Iterator[ReadyEndpoint]]) -> Opener:
         opener = contextmanager(function)
-        kind = EndpointKind(name=name, description=first_line(function), function=opener, origin=origin_of(function))
+        kind = EndpointKind(
+            name=name, description=docstring_line(function), function=opener, origin=origin_of(function)
+        )
         if name in SHIPPED_ENDPOINT_KINDS and not kind.built_in:
             raise ConfigurationError(f"endpoint kind '{name}': the name is already taken by this package")
         ENDPOINT_KINDS.add(kind)

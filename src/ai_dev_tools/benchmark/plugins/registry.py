@@ -154,6 +154,6 @@ def origin_of(function: Callable[..., object]) -> str:
     return str(found or getattr(plain, "__module__", "unknown"))
 
 
-def first_line(function: Callable[..., object]) -> str:
+def docstring_line(function: Callable[..., object]) -> str:
     """The first line of a function's docstring; empty without one."""
     return next(iter((inspect.getdoc(function) or "").splitlines()), "")

@@ -53,7 +53,7 @@ def _workspace(case: Case, workspaces: Workspaces) -> list[str]:
     return [said, workspaces.of(case).digest] if case.workspace.path else [said]
 
 
-def tool_digest(tool: ToolSpec) -> str:
+def tool_fingerprint(tool: ToolSpec) -> str:
     """A digest of what determines a tool's output in addition to its version and input.
 
     Descriptions do not count.

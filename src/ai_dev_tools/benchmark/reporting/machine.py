@@ -40,7 +40,7 @@ class ReportOrigin:
     @classmethod
     def here(cls) -> ReportOrigin:
         """Now, on this machine, with what is installed."""
-        return cls(generated_at(), software(), described(hardware()))
+        return cls(generated_at(), software(), hardware_in_words(hardware()))
 
 
 def generated_at() -> str:
@@ -68,9 +68,9 @@ def machine_facts(sessions: Sequence[Session], here: str | None = None) -> dict[
     Args:
         here: the machine that the report is made on, if it is another one.
     """
-    machines = list(dict.fromkeys(described(entry["hardware"]) for entry in sessions if entry.get("hardware")))
+    machines = list(dict.fromkeys(hardware_in_words(entry["hardware"]) for entry in sessions if entry.get("hardware")))
     if not machines:
-        return {"Report made on": here or described(hardware()), "Measured on": "not recorded"}
+        return {"Report made on": here or hardware_in_words(hardware()), "Measured on": "not recorded"}
     elsewhere = sum(entry.get("server_on_this_machine") is False for entry in sessions)
     facts = {"Measured on": "; ".join(machines)}
     if elsewhere:
@@ -109,11 +109,11 @@ def _fewer_at_once(sessions: Sequence[Session]) -> str:
 
 def machine_in_short(sessions: Sequence[Session]) -> str:
     """One line for the head of a report; empty if nothing is recorded."""
-    machines = list(dict.fromkeys(described(entry["hardware"]) for entry in sessions if entry.get("hardware")))
+    machines = list(dict.fromkeys(hardware_in_words(entry["hardware"]) for entry in sessions if entry.get("hardware")))
     return machines[0] + (f" and {len(machines) - 1} more" if len(machines) > 1 else "") if machines else ""
 
 
-def described(found: Session) -> str:
+def hardware_in_words(found: Session) -> str:
     """`AMD EPYC, 2 cores, 23.5 GiB, no GPU, Linux 6.18`."""
     memory = found.get("ram_bytes")
     gpus = [str(gpu.get("name")) for gpu in found.get("gpus") or []]

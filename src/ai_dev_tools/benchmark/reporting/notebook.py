@@ -111,7 +111,7 @@ def _is_plain(source: str) -> bool:
         return False
 
 
-def shown(notebook: NotebookNode, run: OpenReport) -> NotebookNode:
+def with_outputs(notebook: NotebookNode, run: OpenReport) -> NotebookNode:
     """The notebook with what its cells show, without a kernel.
 
     Args:

@@ -36,7 +36,7 @@ from ai_dev_tools.benchmark.reporting.document import Page, Report, Section, Tab
 from ai_dev_tools.benchmark.reporting.figures.pictures import figure_csv
 from ai_dev_tools.benchmark.reporting.formats import badge, console, custom_template, html, junit, markdown, structured
 from ai_dev_tools.benchmark.reporting.machine import ReportOrigin
-from ai_dev_tools.benchmark.reporting.notebook import PLUGINS, OpenReport, executed, only_shows, shown, tags
+from ai_dev_tools.benchmark.reporting.notebook import PLUGINS, OpenReport, executed, only_shows, tags, with_outputs
 
 if TYPE_CHECKING:
     from nbformat.notebooknode import NotebookNode
@@ -117,7 +117,7 @@ def render_without_kernel(inputs: Inputs, folder: Path, figures: Path, made: Rep
     _write_texts(run.report, data, inputs, folder, figures)
     read: Any = nbformat.read
     write: Any = nbformat.write
-    write(shown(read(str(inputs.notebook), as_version=4), run), str(folder / "report.ipynb"))
+    write(with_outputs(read(str(inputs.notebook), as_version=4), run), str(folder / "report.ipynb"))
     _write_page(run.report, inputs, folder)
     return run.report
 

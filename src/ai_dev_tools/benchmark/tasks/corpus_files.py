@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from ai_dev_tools.benchmark._util.files import write_atomically
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.tasks.corpora import Corpus, CorpusInvalid, CorpusUnavailable
-from ai_dev_tools.benchmark.tasks.corpus_archives import read_archive, read_wheel
+from ai_dev_tools.benchmark.tasks.corpus_archives import read_corpus_archive, read_wheel
 
 if TYPE_CHECKING:
     from ai_dev_tools.benchmark._util.package_index import LocalPackageFile, PackageFile
@@ -118,7 +118,7 @@ def _read_members(corpus: Corpus, scratch: Path) -> dict[str, bytes]:
         return read_wheel(corpus, package_file.open_remote_zip())
     archive = scratch / "archive"
     _download(corpus, corpus.sha256, package_file, archive)
-    return read_archive(corpus, archive)
+    return read_corpus_archive(corpus, archive)
 
 
 def _download(corpus: Corpus, sha256: str, package_file: PackageFile | LocalPackageFile, archive: Path) -> None:

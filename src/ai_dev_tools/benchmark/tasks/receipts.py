@@ -51,7 +51,7 @@ def read_receipt(receipt: Path) -> JsonFields:
     return content if isinstance(content, dict) else {}
 
 
-def read_round(receipt: Path) -> int:
+def failed_fetches(receipt: Path) -> int:
     """How often fetching is known to have failed."""
     number = read_receipt(receipt).get("round", 0)
     return number if isinstance(number, int) else 0

@@ -10,7 +10,7 @@ from ai_dev_tools.benchmark._util.json_values import JsonFields
 from ai_dev_tools.benchmark.planning.experiment import Experiment
 from ai_dev_tools.benchmark.records import paths
 from ai_dev_tools.benchmark.tasks.corpora import Corpus, find_corpus
-from ai_dev_tools.benchmark.tasks.receipts import read_round
+from ai_dev_tools.benchmark.tasks.receipts import failed_fetches
 from ai_dev_tools.benchmark.workflow.known_names import KnownNames, Wildcards, for_job
 
 
@@ -49,4 +49,4 @@ class Downloads:
     @for_job
     def round(self, job: Wildcards) -> int:
         """Raised when fetching failed in a way that may pass, so that the next run tries again."""
-        return read_round(Path(paths.CORPUS_RECEIPT.format(corpus=job.corpus)))
+        return failed_fetches(Path(paths.CORPUS_RECEIPT.format(corpus=job.corpus)))

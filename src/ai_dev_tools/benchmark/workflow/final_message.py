@@ -39,10 +39,10 @@ def report_failure(profile: str, since: float) -> None:
     announce(Path(paths.RUN.format(profile=profile)), profile, succeeded=False)
     texts = [log.read_text(encoding="utf-8", errors="replace") for log in sorted(logs)]
     lines = [line for text in texts for line in text.splitlines() if line.startswith("error: ")]
-    print(*last_words(lines), sep="\n", file=sys.stderr)
+    print(*closing_lines(lines), sep="\n", file=sys.stderr)
 
 
-def last_words(errors: Sequence[str]) -> list[str]:
+def closing_lines(errors: Sequence[str]) -> list[str]:
     """What to do, and each error once; where all that is missing is money, the last error says both."""
     others = [line for line in dict.fromkeys(errors) if LARGER_BUDGET not in line]
     spent = [line for line in errors if LARGER_BUDGET in line][-1:]

@@ -87,7 +87,7 @@ class Flow:
         self.blocks_at_once = 1 if sequential else self.config.max_concurrent_batches
         self._servers = self.experiment.all_servers
         self._answer_by_name()
-        logging.getLogger("snakemake.logging").addFilter(process_setup.shorten)
+        logging.getLogger("snakemake.logging").addFilter(process_setup.shorten_record)
         process_setup.prepare_environment()
         if not self.call.is_module:
             process_setup.keep_pandas_out()

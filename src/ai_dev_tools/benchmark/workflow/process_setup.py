@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _BLOCK = re.compile(r"--block '\{.*\}' ", re.DOTALL)
 
 
-def shorten(record: logging.LogRecord) -> bool:
+def shorten_record(record: logging.LogRecord) -> bool:
     """Leave a block's design out of what Snakemake prints about a failed job, and its advice to remove a living run's lock.
 
     Otherwise the job's own line could not be found.

@@ -136,7 +136,7 @@ class AnswerReader:
         if isinstance(text, str) and text:
             heard.pieces.append(text)
         heard.begun = heard.begun or bool(text) or bool(thinking) or bool(message.get("tool_calls"))
-        for call in listed(message.get("tool_calls")):
+        for call in objects_in(message.get("tool_calls")):
             function = table(call, "function")
             written = function.get("arguments")
             heard.calls[len(heard.calls)] = FunctionCall(
@@ -152,9 +152,9 @@ class AnswerReader:
             begun = self._answer.take(chunk_of(item))
         except BenchmarkError:  # what the server sends is for the agent to understand; here it is only counted
             begun = False
-        choices = listed(item.get("choices"))
+        choices = objects_in(item.get("choices"))
         part = (table(choices[0], "delta") or table(choices[0], "message")) if choices else {}
-        for position, call in enumerate(listed(part.get("tool_calls"))):
+        for position, call in enumerate(objects_in(part.get("tool_calls"))):
             at = call.get("index")
             called = heard.calls.setdefault(at if isinstance(at, int) else position, FunctionCall())
             function = table(call, "function")
@@ -174,7 +174,7 @@ class AnswerReader:
         self.heard.final = own | answer.closing()
 
 
-def listed(value: object) -> list[JsonObject]:
+def objects_in(value: object) -> list[JsonObject]:
     """The objects of a list; none if it is not a list."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 

@@ -27,7 +27,7 @@ from ai_dev_tools.benchmark.agents.meter.request_rules import (
 from ai_dev_tools.benchmark.agents.meter.translation import Translator, in_ollamas_words
 from ai_dev_tools.benchmark.endpoints.chat import Chat, Message, Reply
 from ai_dev_tools.benchmark.endpoints.ollama_client import server_error, status_error
-from ai_dev_tools.benchmark.endpoints.openai_errors import error_of, refused
+from ai_dev_tools.benchmark.endpoints.openai_errors import error_of, read_refusal
 from ai_dev_tools.benchmark.endpoints.pacing import MOST_WAIT_S
 from ai_dev_tools.benchmark.errors import BenchmarkError, EndpointConnectionError
 from ai_dev_tools.benchmark.records.conversation import messages_of
@@ -182,7 +182,7 @@ class Exchange:
 
     def _error_of(self, status: int, data: bytes, headers: Mapping[str, str]) -> BenchmarkError:
         if self._path == COMPLETIONS and isinstance(self._reader, AnswerReader):
-            return error_of(refused(status, data, self._secrets), headers)
+            return error_of(read_refusal(status, data, self._secrets), headers)
         return status_error(status, data, headers, self._secrets)
 
     def _note(self, error: SampleError | None) -> None:

@@ -41,7 +41,9 @@ def loaded(path: str, account: EpisodeAccount) -> web.Response:
     return web.json_response({"model": account.rules.model, "done": True, "done_reason": "load"} | empty)
 
 
-async def described(client: aiohttp.ClientSession, body: JsonObject, account: EpisodeAccount) -> web.StreamResponse:
+async def model_description(
+    client: aiohttp.ClientSession, body: JsonObject, account: EpisodeAccount
+) -> web.StreamResponse:
     """What the model's server says about the model, without the server's key."""
     require_model({"model": body.get("model") or body.get("name")}, account.rules)
     root, headers = account.upstream.ollama_root(SHOW), dict(account.upstream.headers)

@@ -15,7 +15,7 @@ from ai_dev_tools.benchmark.errors import BenchmarkError, EndpointConnectionErro
 
 
 @asynccontextmanager
-async def paid(
+async def pay_for_request(
     account: EpisodeAccount,
     request: Callable[[], Chat],
     came_to: Callable[[Reply], BenchmarkError | None],

@@ -108,7 +108,7 @@ def _forced_ollama(path: str, body: Mapping[str, JsonValue], rules: RequestRules
     if (cap := _cap(own.get("num_predict"), rules)) is not None:
         options["num_predict"] = cap
     if path == CHAT:
-        sent["messages"] = opened(body.get("messages"), rules.opening)
+        sent["messages"] = with_opening(body.get("messages"), rules.opening)
     else:
         place = "system" if body.get("system") else "prompt"
         sent[place] = f"{rules.opening}\n\n{body.get(place) or ''}"
@@ -131,7 +131,7 @@ def _forced_openai(body: Mapping[str, JsonValue], rules: RequestRules, accepted:
         sent["stream_options"] = {"include_usage": True}
     else:
         sent.pop("stream_options", None)
-    return sent | {"model": rules.model, "messages": opened(body.get("messages"), rules.opening)}
+    return sent | {"model": rules.model, "messages": with_opening(body.get("messages"), rules.opening)}
 
 
 def cap_of(body: Mapping[str, JsonValue]) -> JsonValue:
@@ -145,7 +145,7 @@ def wants_usage(body: Mapping[str, JsonValue]) -> bool:
     return isinstance(options, Mapping) and options.get("include_usage") is True
 
 
-def opened(messages: object, opening: str) -> list[JsonValue]:
+def with_opening(messages: object, opening: str) -> list[JsonValue]:
     """Messages with the nonce in front of the first one.
 
     Raises:

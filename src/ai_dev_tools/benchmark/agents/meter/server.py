@@ -23,8 +23,8 @@ from aiohttp import web
 from ai_dev_tools.benchmark._util.scratch import scratch_folder
 from ai_dev_tools.benchmark.agents.meter.episode_account import EpisodeAccount, Upstream
 from ai_dev_tools.benchmark.agents.meter.exchange import Exchange
-from ai_dev_tools.benchmark.agents.meter.pages import SHOW, described, loaded, own_page, refusal
-from ai_dev_tools.benchmark.agents.meter.payment import paid
+from ai_dev_tools.benchmark.agents.meter.pages import SHOW, loaded, model_description, own_page, refusal
+from ai_dev_tools.benchmark.agents.meter.payment import pay_for_request
 from ai_dev_tools.benchmark.agents.meter.request_bodies import LOG, MAX_BODY_BYTES, body_of, key_of
 from ai_dev_tools.benchmark.agents.meter.request_rules import (
     ASKED_AT,
@@ -134,7 +134,7 @@ class MeterServer:
             )
             raise DeclinedRequest(405, "path", line)
         if path == SHOW:
-            return await described(self._client, await body_of(request), account)
+            return await model_description(self._client, await body_of(request), account)
         if path not in ASKED_AT:
             raise DeclinedRequest(
                 404,
@@ -149,5 +149,5 @@ class MeterServer:
         async with account.one_at_a_time():
             account.admit()
             exchange = Exchange(path, body, account)
-            async with paid(account, exchange.as_chat, exchange.fill, self._reserving, self._settling):
+            async with pay_for_request(account, exchange.as_chat, exchange.fill, self._reserving, self._settling):
                 return await exchange.pass_on(self._client, request)

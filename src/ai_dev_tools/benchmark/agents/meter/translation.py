@@ -15,7 +15,7 @@ import msgspec
 
 from ai_dev_tools.benchmark._util import wire
 from ai_dev_tools.benchmark._util.json_values import JsonObject, JsonValue, table_in
-from ai_dev_tools.benchmark.agents.meter.answer_reader import AnswerReader, AnswerSoFar, FunctionCall, Lines, listed
+from ai_dev_tools.benchmark.agents.meter.answer_reader import AnswerReader, AnswerSoFar, FunctionCall, Lines, objects_in
 from ai_dev_tools.benchmark.agents.meter.request_rules import CHAT, DeclinedRequest, cap_of, wants_usage
 from ai_dev_tools.benchmark.endpoints.openai_stream import table
 
@@ -65,7 +65,7 @@ def _messages(messages: Sequence[JsonValue]) -> Iterator[JsonObject]:
             "role": "system" if role == "developer" else role,
             "content": _text(message.get("content")),
         }
-        if calls := listed(message.get("tool_calls")):
+        if calls := objects_in(message.get("tool_calls")):
             functions = [table(call, "function") for call in calls]
             names |= {str(c.get("id")): str(f.get("name")) for c, f in zip(calls, functions, strict=True)}
             told["tool_calls"] = [
@@ -143,7 +143,7 @@ class Translator:
         delta: JsonObject = {"role": "assistant", "content": message.get("content") or ""}
         if message.get("thinking"):
             delta["reasoning"] = message["thinking"]
-        if count := len(listed(message.get("tool_calls"))):
+        if count := len(objects_in(message.get("tool_calls"))):
             new = range(self._said_calls, self._said_calls + count)
             delta["tool_calls"] = [_call(number, self.heard.calls[number]) for number in new]
             self._said_calls += count

@@ -34,7 +34,7 @@ def headline(data: RunData) -> Section:
     """The run in short, notices, a ranking of several tools, then one card per claim and model."""
     arms = unread(data)
     rows = [row for row in records(data.verdicts) if row["task"] == ALL]
-    items = tuple(verdict_of(row, arms, paid(data, row), data.why(row)) for row in rows)
+    items = tuple(verdict_of(row, arms, amounts_paid(data, row), data.why(row)) for row in rows)
     blocks = (in_short(data), *notices(data), *ranking(data), Verdicts(items, _why_none(data)))
     return Section("verdicts", "Verdicts", blocks, lead=count_words(items))
 
@@ -133,7 +133,7 @@ def _failed(reasons: Sequence[Reason]) -> str:
     return "; ".join(each.text.removesuffix(f": {each.values.get('message')}") for each in failures)
 
 
-def paid(data: RunData, row: Row) -> str:
+def amounts_paid(data: RunData, row: Row) -> str:
     """`0.42 USD instead of 0.61 USD`: a thousand mean requests of both arms.
 
     Empty for other outcomes.
