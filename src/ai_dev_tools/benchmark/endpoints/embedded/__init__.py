@@ -21,7 +21,6 @@ from msgspec.structs import replace
 from ai_dev_tools.benchmark._util import processes
 from ai_dev_tools.benchmark._util.json_values import JsonObject
 from ai_dev_tools.benchmark.endpoints.base import EndpointSpec, ReadyEndpoint, endpoint_kind
-from ai_dev_tools.benchmark.endpoints.launching import launched, log_folder
 from ai_dev_tools.benchmark.errors import BenchmarkError, ConfigurationError, ModelError, StartupTimeoutError
 
 MODULE = "ai_dev_tools.benchmark.endpoints.embedded"
@@ -35,6 +34,9 @@ slower as soon as anything else uses the cores."""
 @endpoint_kind("embedded")
 def open_embedded(spec: EndpointSpec) -> Iterator[ReadyEndpoint]:
     """Start the server in a separate process on a free port (or the spec's), and end it afterwards."""
+    # takes 30 ms, which the server itself does not need
+    from ai_dev_tools.benchmark.endpoints.launching import launched, log_folder
+
     if spec.model_file is None:
         spec = _from_catalogue(spec)
     model_file = Path(spec.model_file or "")
