@@ -1,0 +1,1 @@
+"""The command line `ai-dev-bench`. No other room imports it."""

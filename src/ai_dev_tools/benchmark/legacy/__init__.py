@@ -1,0 +1,1 @@
+"""Settings and results of the previous system, converted."""

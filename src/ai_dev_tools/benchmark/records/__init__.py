@@ -1,0 +1,1 @@
+"""What a run keeps in files, as models, and where these files are."""

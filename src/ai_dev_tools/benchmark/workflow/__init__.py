@@ -1,0 +1,1 @@
+"""What the Snakefile needs: `flow.Flow` answers its rules."""
