@@ -66,7 +66,7 @@ class ConfigurationErrors(ConfigurationError):
 
 
 def file_error(error: OSError) -> ConfigurationError:
-    """What the system says of a file or folder that nobody looked after: one whose name is too long, or that is not ours."""
+    """An error of the file system that no other code handles, as one line."""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     place = f"cannot {'write' if full else 'use'} {shorten(str(error.filename), 200)}: " if error.filename else ""
     remedy = "Free disk space and run the same command again: what is finished is kept" if full else None

@@ -21,7 +21,7 @@ _of_thread = threading.local()
 
 
 class _Watcher:
-    """One thread for the limits of all exchanges: a timer for each would cost a tenth of what a short exchange does."""
+    """One thread for the limits of all exchanges, because a timer for each would cost too much."""
 
     def __init__(self) -> None:
         self.changed = threading.Condition()

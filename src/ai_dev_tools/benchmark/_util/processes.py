@@ -44,7 +44,7 @@ def watch_parent(pid: int, on_death: Callable[[], None]) -> None:
 
 
 def ended_within(pid: int, seconds: float) -> bool:
-    """Whether a child of this process ends in time. It is not waited for, so that what it used can still be read."""
+    """Whether a child of this process ends in time. It is not reaped, so its usage can still be read."""
     deadline = time.monotonic() + seconds
     while start_time(pid) is not None:  # os.waitid, which waits without reaping, is not on macOS before Python 3.13
         if time.monotonic() > deadline:

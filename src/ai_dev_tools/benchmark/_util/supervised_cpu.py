@@ -1,4 +1,4 @@
-"""CPU time of the programs that this process runs below supervisors: judged tools, and third-party agents.
+"""CPU time of the programs that this process runs below supervisors: tools and third-party agents.
 
 What they use is this process's own use, not that of others on the machine. `os.times()` cannot say it, because it knows only
 children that have ended: an MCP server runs through a whole episode, episodes run side by side, and without a sandbox a
@@ -55,7 +55,7 @@ def used_s() -> float:
 
 
 def _tree_cpu_s(root: int) -> float:
-    """CPU seconds of a process and all below it, and of children of these that have ended; 0 if there is none."""
+    """CPU seconds of a process tree, including children that have ended; 0 if there is no such process."""
     import psutil  # takes 10 ms, and the command line reads tools without it
 
     total = 0.0

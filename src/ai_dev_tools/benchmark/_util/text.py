@@ -150,5 +150,5 @@ def visible_line(text: object, most: int = MOST_OF_A_LINE) -> str:
 
 
 def numbered_lines(text: str) -> list[str]:
-    """The lines of a file's text as compilers and `grep -n` count them: a form feed, for one, does not end a line."""
+    """The lines of a text as compilers and `grep -n` count them: only a line feed ends a line."""
     return text.removesuffix("\n").split("\n") if text else []

@@ -202,7 +202,7 @@ def _written(secret: bytes) -> Iterator[str]:
 
 
 def _inside_base64(secret: bytes, encode: Callable[[bytes], bytes]) -> Iterator[str]:
-    """The part of a longer text in base64 that is the secret alone, wherever the secret begins, as in a whole header."""
+    """The part of a longer base64 text that is the secret alone, wherever the secret begins."""
     for before in range(3):
         encoded = encode(bytes(before) + secret).decode().rstrip("=")
         whole = encoded[(0, 2, 3)[before] : 4 * ((before + len(secret)) // 3)]

@@ -1,4 +1,4 @@
-"""The protocols of the built-in agent: what it asks a model, and how it reads an action from the answer.
+"""The built-in agent's protocols: what it asks a model, and how it reads an action from the answer.
 
 Deliberately plain, so that the tool is judged and not the agent's cunning. With the protocol `json` every message of the model
 is one JSON object with one action, which the server enforces by a schema. With `native` the model calls functions as it was

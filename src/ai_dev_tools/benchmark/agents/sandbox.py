@@ -1,4 +1,4 @@
-"""The sandbox of a third-party agent: bubblewrap or podman, with nothing of this machine but its system and the agent's own files.
+"""The sandbox of a third-party agent: bubblewrap or podman, showing only the system and the agent.
 
 Stricter than that of tools, because such an agent runs programs of its choice: it must not read the answers of the tasks, the
 results so far, or your home. It has no network; a Unix socket leads to the meter. Both kinds show the same.

@@ -1,4 +1,4 @@
-"""An episode that a third-party agent runs: its program works on a copy of the files, and asks through the meter."""
+"""An episode of a third-party agent: its program works on a copy of the files and asks via the meter."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def upstream_of(endpoint: ReadyEndpoint, client: ChatClient) -> Upstream:
 
 
 def run_program(case: EpisodeCase, behind: MeteredServer, played: EpisodeResult, stop: threading.Event) -> None:
-    """Have the program of the case's agent run an episode, and fill `played`, also with what there is when this raises.
+    """Have the agent's program run an episode; `played` has what there is, even if this raises.
 
     Args:
         stop: set from outside to end early.

@@ -1,4 +1,4 @@
-"""Look at what a tool offers to agents, and let it prepare each workspace once, before the first request."""
+"""Before the first request: see what a tool offers to agents, and let it prepare each workspace."""
 
 from __future__ import annotations
 
@@ -228,7 +228,7 @@ def _workspace(task: Task, case: Case, corpora: Path, workspaces: Workspaces) ->
 
 
 def require_prepared(spec: ToolSpec, files: Iterable[Path]) -> str:
-    """Refuse a tool that could prepare no workspace at all: nothing would be asked in its arm, and everything in the others.
+    """Refuse a tool that could not prepare any workspace: nothing would be asked in its arm.
 
     What failed is not kept then, so that the next run tries again.
 

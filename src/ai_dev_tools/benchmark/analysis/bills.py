@@ -84,7 +84,7 @@ class Bill:
         return float(error) if error > 1e-9 else 0.0
 
     def _skew(self, sign: float) -> float:
-        """Skewness of the mean deviation if it makes the bound on this side too optimistic, else 0: never positive."""
+        """Skewness of the mean deviation if it makes the bound on this side too optimistic, else 0."""
         n, error = len(self.deviations), self._error
         scaled = self.deviations / (self.ratio * error * np.sqrt(n))
         skew = -sign * float(np.mean(scaled**3)) / np.sqrt(n)

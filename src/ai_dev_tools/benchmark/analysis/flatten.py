@@ -130,7 +130,7 @@ def samples_table(blocks: Iterable[Path], strata: dict[tuple[str, str], str]) ->
 
 
 def table_of(rows: Iterable[Row]) -> pd.DataFrame:
-    """The samples table of rows as `sample_row` makes them; columns that only some runs know are left out if empty."""
+    """The samples table from rows of `sample_row`; columns that only some runs have are left out if empty."""
     table = pd.DataFrame(list(rows), columns=[*COLUMNS, *WHERE_KNOWN]).convert_dtypes()
     table = table.drop(columns=[name for name in WHERE_KNOWN if table[name].isna().all()])
     if table["turns"].isna().all():

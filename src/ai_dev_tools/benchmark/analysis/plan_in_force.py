@@ -97,7 +97,7 @@ def makes(plan: DeclaredPlan, claim: Claim, model: str) -> bool:
 
 
 def bears_on(earlier: DeclaredPlan, plan: Plan) -> bool:
-    """Whether an earlier plan matters for one: it asks something of the same, or makes a claim that then is looked at again."""
+    """Whether an earlier plan matters for one: it asks some of the same, or makes the same claim."""
     again = any(makes(earlier, claim, model) for claim in plan.claims for model in plan.models)
     return again or share_requests(earlier, plan)
 

@@ -171,7 +171,7 @@ def reasons_by_verdict(table: pd.DataFrame) -> dict[Key, list[Reason]]:
 
 
 def earlier_reasons(text: str) -> list[Reason]:
-    """The reasons in a verdict of an earlier version, which has their sentences only; unknown ones without a code."""
+    """The reasons in a verdict of an earlier version, from their sentences; unknown ones have no code."""
     for earlier, now in EARLIER_TEXTS:
         text = re.sub(earlier, now, text)
     found = []

@@ -42,7 +42,7 @@ Messages: TypeAlias = Mapping[tuple[str, str, str], Mapping[CaseKey, list[str]]]
 
 @dataclass(frozen=True)
 class _Arm:
-    """What became of an arm's tool, by case: how many samples there are, in how many it failed, and what it said."""
+    """How an arm's tool fared, by case: number of samples and of failures, and its messages."""
 
     samples: Mapping[CaseKey, int]
     failures: Mapping[CaseKey, int]

@@ -126,7 +126,7 @@ def judge(measured: Iterable[MeasuredPlan]) -> Judgement:
 
 
 def enough_resamples(in_force: PlanInForce, least: int = RESAMPLES) -> int:
-    """Enough resamples for 20 of them to lie beyond the smallest level that any claim of a plan is tested at.
+    """So many resamples that 20 of them lie beyond the smallest level of any claim of a plan.
 
     0 stays 0.
     """

@@ -50,7 +50,7 @@ class AgentSettings(StrictModel):
 
     @property
     def in_plan(self) -> JsonFields:
-        """What a plan holds of it: where an agent is installed is not a part of it, and what is not used is not said."""
+        """The part that a plan contains: only what is used, and not where an agent is installed."""
         return self.model_dump(exclude={"folder"} | (set() if self.program else {"program", "sandbox"}))
 
     @property

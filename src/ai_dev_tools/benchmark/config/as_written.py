@@ -51,7 +51,7 @@ def scalar(text: str) -> Scalar:
 
 
 def spell(value: object) -> str:
-    """A setting as `--config` takes it: `a,b` for names, `true`, JSON for tables and other lists, nothing for None."""
+    """A setting as `--config` takes it: `a,b` for names, `true`, JSON for tables, nothing for None."""
     if value is None:
         return ""
     if isinstance(value, bool):

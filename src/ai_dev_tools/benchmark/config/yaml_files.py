@@ -1,4 +1,4 @@
-"""YAML in which a name stands once: of two, readers take the last, and nobody sees that the first counts for nothing."""
+"""YAML in which each name occurs once; readers would silently take the last of two."""
 
 from __future__ import annotations
 

@@ -206,7 +206,7 @@ class OpenAIClient(ChatClient):
         return None
 
     def _with_less_schema(self, chat: Chat, timeout_s: float, said: Refused) -> Accepted | None:
-        """What to ask for after a refusal that names no field, if the server takes the request without the answer's schema.
+        """What to ask after a refusal that names no field, if the request is accepted without a schema.
 
         The same once more, if it had been refused only in passing.
         """

@@ -1,4 +1,4 @@
-"""Whether a server's refusal says that the prompt is too long for the model, and not something that sounds like it."""
+"""Whether a server's refusal says that the prompt is too long for the model."""
 
 from __future__ import annotations
 

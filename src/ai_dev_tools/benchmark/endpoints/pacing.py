@@ -164,7 +164,7 @@ def _limits(lowered: Mapping[str, str]) -> Iterator[_Limit]:
 
 
 def _combined(value: str) -> Iterator[_Limit]:
-    """The header of the IETF's drafts: `limit=10, remaining=0, reset=5`, later `"name";r=0;t=5, "other";r=3;t=60`."""
+    """The header of the IETF's drafts: `limit=10, remaining=0, reset=5`, later `"name";r=0;t=5`."""
     for item in value.split(",") if ";" in value else [value]:
         told = {name.lower(): number for name, number in re.findall(r"\b(\w+)\s*=\s*(\d+)", item)}
         reset, left = told.get("t", told.get("reset")), told.get("r", told.get("remaining"))
@@ -211,7 +211,7 @@ def _beginning_s(text: str) -> float | None:
 
 
 def _moment_s(text: str) -> float | None:
-    """Seconds until a moment like `2026-11-29T23:59:59Z` or `Sun, 29 Nov 2026 23:59:59 GMT`; None if it is not one."""
+    """Seconds until a moment in ISO 8601 or in the form of HTTP dates; None if it is not one."""
     for read in (datetime.fromisoformat, parsedate_to_datetime):
         try:
             moment = read(text)

@@ -1,4 +1,4 @@
-"""What a server sent, from the error that was recorded of it, so that a replay of the error is recorded in the same words."""
+"""Rebuild a server's reply from a recorded error, so that its replay is recorded as the same error."""
 
 from __future__ import annotations
 

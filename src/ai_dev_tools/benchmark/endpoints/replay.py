@@ -122,7 +122,7 @@ class Recordings:
         return sample, attempt, sum(message.get("role") == "assistant" for message in messages)
 
     def _turn_of_program(self, key: EpisodeKey, sample: Sample, conversation: str) -> int:
-        """Which turn of a third-party agent is asked: the first one left that is about the same, else the first one left."""
+        """The turn that a third-party agent asks for: the first one left that matches, else the first one left."""
         with self._lock:
             played = self._turns_played.setdefault(key, set())
             left = [number for number in range(len(sample.turns)) if number not in played]
@@ -328,7 +328,7 @@ class _RecordedReply:
 
 
 def calls_of(turn: Turn) -> list[tuple[str, JsonValue]]:
-    """Names and arguments of what the model called in a turn. What it wrote that is not JSON is left as it is."""
+    """Names and arguments of the functions called in a turn; arguments that are not JSON stay text."""
     found = _arguments(turn.arguments or "{}")
     if not isinstance(found, list):
         return [(str(turn.action), found)]

@@ -128,7 +128,7 @@ class BudgetAccount:
             return flight
 
     def _is_left(self, spent: Spent, needed: float) -> bool:
-        """Whether this much is left; False while requests are in flight, which may come to less than is held for them.
+        """Whether this much is left; False while requests in flight may still cost less than is held for them.
 
         Raises:
             BudgetReached: it is not left, and none is in flight in any job.

@@ -185,7 +185,7 @@ class RequestThreads:
 
 
 def warnings_of(sample: Sample) -> Iterator[tuple[str, str]]:
-    """Flags of an episode that say that its agent may be set up wrongly, although it went on, and what to look at."""
+    """Flags of an episode that suggest that its agent is set up wrongly, and what to look at."""
     last = sample.turns[-1].error if sample.turns else None
     if "no_answer_found" in sample.flags and last is not None:
         yield "no_answer_found", f"{last.message} (if that goes on, check 'answer' in the agent's file)"

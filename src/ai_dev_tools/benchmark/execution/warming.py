@@ -25,7 +25,7 @@ Log = Callable[[str], None]
 
 
 def is_warm(block: Block, endpoint: ReadyEndpoint, loaded: Sequence[JsonObject]) -> bool:
-    """Whether the block before this one had the model loaded with the same options, and it is still loaded as it was then.
+    """Whether the model is still loaded as the previous block used it, with the same options.
 
     That block may belong to another profile, with other options: the last one that asked the model counts.
 

@@ -96,7 +96,7 @@ def cheapest(
 
 
 def needed_arms(plan: Plan) -> set[str]:
-    """The arms without which the plan's claims cannot be judged: those compared, and what shows how good guessing is."""
+    """The arms that the plan's claims need: those compared, and the floor."""
     return {
         arm
         for claim in plan.claims

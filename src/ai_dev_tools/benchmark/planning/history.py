@@ -1,4 +1,4 @@
-"""What was measured in this folder before: the samples of all its runs, read once for everything that rests on them."""
+"""Earlier measurements in this folder: the samples of all its runs, read once."""
 
 from __future__ import annotations
 

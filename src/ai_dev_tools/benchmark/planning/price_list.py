@@ -46,7 +46,7 @@ def listed_price(name: str) -> ModelPrice:
 
 
 def _latest(today: date) -> date:
-    """The last day on which a price of the list began: how new its data are, which it does not say itself."""
+    """The latest day on which a price of the list took effect: how new its data are."""
     dated = (prices for one in providers for model in one.models if isinstance(prices := model.prices, list))
     begun = (price.constraint for prices in dated for price in prices)
     return max(one.start_date for one in begun if isinstance(one, StartDateConstraint) and one.start_date <= today)

@@ -134,7 +134,7 @@ class Selection:
 
     @property
     def program_arms(self) -> list[str]:
-        """The arms that the third-party agent drives. The floor is always the built-in agent's: there is nothing to do in it."""
+        """The arms that the third-party agent runs. The floor is always the built-in agent's."""
         return [] if self.program is None else [name for name in self.agent_arms if name != AGENT_FLOOR]
 
     @cached_property

@@ -1,4 +1,4 @@
-"""The file of a third-party agent, `config/agents/AGENT.yaml`: how it is installed, started, and where its answer is found."""
+"""The file of a third-party agent, `config/agents/AGENT.yaml`: how it is installed and started."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def _behind(program: Path, package: str | None) -> Iterator[Distribution]:
 
 
 def version_beside(program: str, package: str) -> str | None:
-    """The version of a package in the environment of a program, such as one of `pipx` or `uv tool`; None if it is not there."""
+    """The version of a package in a program's own environment, as of `pipx` or `uv tool`, if it is there."""
     path = _program(program)
     found = distributions(name=package, path=_package_folders(path)) if path else ()
     return next((str(one.version) for one in found), None)

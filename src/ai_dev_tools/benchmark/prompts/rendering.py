@@ -1,4 +1,4 @@
-"""Render the prompts of a task: for each case and arm the context, the question and the form of the answer."""
+"""Render the prompts of a task: context, question and answer format for each case and arm."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The folder that one run of a tool or agent gets: what it may write to, how a sandbox shows it, and what it may see."""
+"""The folder of one run of a tool or agent: what it may write, and how a sandbox shows it."""
 
 from __future__ import annotations
 

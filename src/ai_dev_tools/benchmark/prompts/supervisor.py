@@ -134,7 +134,7 @@ def _busy_s() -> float | None:
 
 
 def _mount_points() -> set[str]:
-    """What is mounted now: a sandbox shows folders there that are not the tool's, though they may be below one that is.
+    """The current mount points, where a sandbox shows folders that do not belong to the tool.
 
     Empty if the system has no /proc.
     """

@@ -1,4 +1,4 @@
-"""What requests of agents say, in any of the APIs, and how one is recognised when its answer is replayed."""
+"""Conversations in requests of any API, and how a request is recognised in a replay."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def read_rows(path: Path, decoder: msgspec.json.Decoder[Row]) -> list[Row]:
 
 @contextmanager
 def keeping(path: Path, known: Iterable[msgspec.Struct]) -> Iterator[Callable[[msgspec.Struct], None]]:
-    """Yield a function that keeps a row; when the block ends well, `path` has them all and the hidden file is gone.
+    """Yield a function that keeps a row; if all goes well, `path` has them all at the end.
 
     Args:
         known: rows of earlier runs, which are kept, too.

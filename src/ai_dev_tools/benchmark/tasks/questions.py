@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def render_questions(task: Task, cases: Iterable[Case] | None = None) -> dict[str, str | TemplateFailure]:
-    """The question of each case by its id, the same in every arm; stops after one that uses too much time or memory."""
+    """The question of each case by its id; stops after one that uses too much time or memory."""
     asked = list(task.cases if cases is None else cases)
     rendered = render_each(task.question, [case.vars for case in asked], MAX_QUESTION_BYTES)
     return {

@@ -293,7 +293,7 @@ class Flow:
     start_block = block_worker.PROGRAM
 
     def offer_worker(self) -> None:
-        """Have one process do the imports of all blocks that this run asks, and Snakemake's rest while they measure."""
+        """Have one process do the imports of all blocks, and let Snakemake rest while they measure."""
         process_setup.rest_between_jobs(self._workflow)
         block_worker.offer_worker(self._workflow, Path(".snakemake"))
 

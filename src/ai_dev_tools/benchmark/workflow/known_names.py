@@ -1,4 +1,4 @@
-"""The names in the files that somebody asks for by hand: a name that is not part of this run is refused with one line."""
+"""Check the names in requested files: one that is not part of this run is refused in one line."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ T = TypeVar("T")
 
 
 def for_job(answer: Callable[[S, J], T]) -> Callable[[S, J], T]:
-    """An answer for the wildcards of a job; a name that is not part of this run, or another mistake, ends in its line."""
+    """Answer for a job's wildcards; an unknown name, or another mistake, ends the run in one line."""
 
     @functools.wraps(answer)
     @ends_in_lines

@@ -56,7 +56,7 @@ class SampleStatus(msgspec.Struct):
 
     @property
     def span(self) -> tuple[float, float] | None:
-        """When it began and ended, in seconds since the epoch; None if that is unknown, as of samples of old results."""
+        """Its beginning and end in seconds since the epoch; None if unknown, as in old results."""
         try:
             start = datetime.fromisoformat(self.started_at).timestamp()
         except (ValueError, OverflowError, OSError):

@@ -24,7 +24,7 @@ _BLOCK = re.compile(r"--block '\{.*\}' ", re.DOTALL)
 
 
 def shorten_record(record: logging.LogRecord) -> bool:
-    """Leave a block's design out of what Snakemake prints about a failed job, and its advice to remove a living run's lock.
+    """Shorten Snakemake's messages about failed blocks and about the lock of a run that is alive.
 
     Otherwise the job's own line could not be found.
     """

@@ -1,1 +1,1 @@
-"""The meter between agents and the model: it enforces the plan, counts answers and keeps the account of each episode."""
+"""The meter between agents and the model: enforces the plan, counts answers, keeps accounts."""

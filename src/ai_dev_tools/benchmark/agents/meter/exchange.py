@@ -1,4 +1,4 @@
-"""One request of an agent: passed on to the model's server, with an answer that is counted and passed back."""
+"""One request of an agent, passed on to the model's server; its answer is counted and passed back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests that the meter answers itself: which model there is, that it is loaded, and why a request is refused."""
+"""Requests that the meter answers itself: about the model, or because they are refused."""
 
 from __future__ import annotations
 

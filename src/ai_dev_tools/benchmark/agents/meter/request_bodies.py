@@ -29,7 +29,7 @@ def key_of(request: web.Request) -> tuple[str, str]:
 
 
 async def body_of(request: web.Request) -> JsonObject:
-    """The object in a request's body, with whole characters only: nothing can be sent or recorded that has halves."""
+    """The object in a request's body, with whole characters only, as it can be sent and recorded."""
     try:
         data = await request.read()
         body = wire.decoded(data)

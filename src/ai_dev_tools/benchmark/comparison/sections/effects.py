@@ -1,4 +1,4 @@
-"""Sections about several runs: the cost of each arm, the effect of tools, and how both scale with model size."""
+"""Sections about several runs: cost of each arm, effect of tools, and scaling with model size."""
 
 from __future__ import annotations
 

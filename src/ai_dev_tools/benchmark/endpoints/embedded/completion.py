@@ -1,4 +1,4 @@
-"""A prompt completed by llama.cpp: its events, its errors as Ollama says them, and prompts that are cut to fit."""
+"""A prompt completed by llama.cpp: its events, its errors in Ollama's form, and cut prompts."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def provenance(data: RunData) -> Section:
 
 
 def distinct(samples: pd.DataFrame, column: str) -> list[str]:
-    """The different values of a column in words, in the order in which they come; none without the column."""
+    """The distinct values of a column as text, in order of appearance; none without the column."""
     if column not in samples:
         return []
     values = [value for value in samples[column].unique() if not is_missing(value) and value != ""]

@@ -80,7 +80,7 @@ def _bar(data: RunData, model: str, approach: str) -> str:
 
 
 def _money_parts(data: RunData) -> Iterator[Row]:
-    """What the money of completed requests is made of, for a thousand of them; nothing where the run has no prices."""
+    """The parts of the money that a thousand completed requests cost; nothing without prices."""
     if not data.currency:
         return
     done = data.samples[data.samples["status"] == "completed"]

@@ -45,7 +45,7 @@ def ledger_table(data: RunData) -> Table:
 
 
 def _looks(plans: Sequence[DeclaredPlan]) -> int:
-    """How often a claim of the last of these plans was made, at most; plans that differ in prices alone count once."""
+    """The highest number of looks at any claim of the last plan; plans that differ only in prices count once."""
     plan = plans[-1]
     earlier = [other for other in {each.plan: each for each in plans}.values() if other.plan != plan.plan]
     return max(looks_of(plan, earlier).values(), default=1)
