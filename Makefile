@@ -11,7 +11,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 CORES  ?= all
-WORKERS ?= 3
+WORKERS ?= 4
 
 TARGETS := run test test-slow check docs lock generate tasks-audit clean setup
 OTHERS := $(filter-out $(TARGETS) $(READY),$(MAKECMDGOALS))

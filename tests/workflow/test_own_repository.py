@@ -92,7 +92,7 @@ def test_an_agent_is_asked_about_a_folder_and_a_commit(project: Project) -> None
     run |= {"approaches": "baseline,agent,agent-none"}
     with FakeOllama([MODEL]) as fake:
         fake.converse = playing(seeker, last=GUESS)
-        said = project.run("report", endpoint=fake.url, **run)
+        said = project.run("run", endpoint=fake.url, **run)
         assert "note: task harbour has no arm baseline: only an agent can read its workspaces" in said
         assert "left out as they are not text: logo.png" in said
         arms = {"harbour": ("agent", "agent-none"), "plain": ("baseline", "agent", "agent-none")}
@@ -100,10 +100,6 @@ def test_an_agent_is_asked_about_a_folder_and_a_commit(project: Project) -> None
         scores = {name: sample["score"] for name, sample in project.sample_files("light").items()}
         assert {score for name, score in scores.items() if "/harbour/agent/" in name} == {1.0}
         assert {score for name, score in scores.items() if "/harbour/agent-none/" in name} == {0.0}
-        about = json.loads((project.folder / "results/light/report/report.json").read_text())["benchmark_info"]
-        assert about["total_samples"] == about["expected_samples"] == 30
-        page = (project.folder / "results/light/report/report.md").read_text()
-        assert "only an agent can read its workspaces" in page
 
         before = len(fake.requests)
         (repo / "harbour" / "dock.py").write_text("def call_kcod():\n    dock()\n    pass\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ import pytest
 from ai_dev_tools.benchmark._util.text import is_missing
 from ai_dev_tools.benchmark.records.sample import Sample
 from ai_dev_tools.benchmark.reporting.browser import browser_data, load_prompts, read_blocks
+from ai_dev_tools.benchmark.reporting.build import build_report
+from ai_dev_tools.benchmark.reporting.data import read_run
 from ai_dev_tools.benchmark.reporting.document import Facts, Figure, InShort, Report
-from support.report_runs import Run, fail, make_run, report_of
+from support.report_runs import Run, fail, make_run, notices, report_of
 
 AGENTS = ("agent", "agent-index", "agent-none")
 RATIOS = {"agent-index": 0.5, "agent-filter": 0.6, "agent-none": 0.2}
@@ -117,3 +120,14 @@ def test_a_plan_that_claims_tokens_alone_speaks_of_tokens_alone(tmp_path: Path) 
     assert {verdict.claim for verdict in report.verdicts} == {"tokens:agent-index", "tokens:agent-filter"}
     text = in_short(report).text
     assert "tokens" in text and " time" not in text
+
+
+def test_a_task_that_only_agents_can_be_asked_says_so(tmp_path: Path) -> None:
+    given = run(tmp_path, "agent", "agent-none", samples=2)
+    data = read_run(given.inputs.tables, given.about, given.inputs.plans)
+    assert data.plan is not None and "only an agent" not in notices(build_report(data))
+    of_repositories = data.plan.model_copy(update={"arms": {"repo_analysis": ("agent", "agent-none")}})
+    assert (
+        "Repo Analysis: only an agent can read its workspaces, so its only arms are agent and agent-none."
+        in notices(build_report(replace(data, plans=[of_repositories])))
+    )
