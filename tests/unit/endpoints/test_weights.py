@@ -106,7 +106,7 @@ def test_parts_are_joined_in_order_with_a_line_of_progress_each(index: Index, de
     assert fetch_weights(model(), destination, lines.append) == destination
     assert destination.read_bytes() == CONTENT
     assert [path.name for path in destination.parent.iterdir()] == ["tiny.gguf"]
-    assert lines[-1] == "tiny:1b: part 3 of 3, 2 of 2 MB (100%)"
+    assert lines[-1] == "tiny:1b: part 3 of 3, 2 of 2 MB (100 %)"
     assert len(lines) == 3
 
 
