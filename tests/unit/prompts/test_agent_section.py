@@ -11,9 +11,9 @@ import yaml
 from ai_dev_tools.benchmark.errors import ConfigurationError
 from ai_dev_tools.benchmark.prompts.agent_section import check_command
 from ai_dev_tools.benchmark.prompts.agent_tools import agent_tool
-from ai_dev_tools.benchmark.prompts.fingerprints import tool_fingerprint as planned_digest
+from ai_dev_tools.benchmark.prompts.fingerprints import tool_fingerprint
 from ai_dev_tools.benchmark.prompts.tool_spec import ToolSpec, load_tool
-from ai_dev_tools.benchmark.prompts.tools import tool_fingerprint
+from ai_dev_tools.benchmark.prompts.tools import tool_digest
 
 COMMAND: dict[str, Any] = {
     "name": "find_symbol",
@@ -56,8 +56,8 @@ def test_a_tool_without_agent_has_the_digests_that_it_had(tmp_path: Path) -> Non
     assert "agent" not in spec.fingerprint() and "prepare" not in spec.fingerprint()
     with_agent = loaded(tmp_path, command(), **single)
     assert spec.fingerprint() == with_agent.fingerprint()
-    assert tool_fingerprint(spec, "1") == tool_fingerprint(with_agent, "1")
-    assert planned_digest(spec) != planned_digest(with_agent)
+    assert tool_digest(spec, "1") == tool_digest(with_agent, "1")
+    assert tool_fingerprint(spec) != tool_fingerprint(with_agent)
 
 
 def test_another_section_is_another_tool_for_an_agent(tmp_path: Path) -> None:
