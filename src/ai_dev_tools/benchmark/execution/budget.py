@@ -51,6 +51,9 @@ class Spent(msgspec.Struct, forbid_unknown_fields=True):
     rates: dict[str, Rates]
 
 
+_decoder = msgspec.json.Decoder(Spent)
+
+
 class BudgetAccount:
     """What the requests of one block are paid from.
 
@@ -234,7 +237,7 @@ def spent_so_far(results: Path, rates: Mapping[str, Rates]) -> float:
 def _noted(results: Path) -> Spent | None:
     """What the file says; None if there is none that can be believed."""
     try:
-        spent = msgspec.json.decode((results / FILE).read_bytes(), type=Spent)
+        spent = _decoder.decode((results / FILE).read_bytes())
     except (OSError, msgspec.MsgspecError):
         return None
     return spent if math.isfinite(spent.money) and spent.money >= 0 else None

@@ -91,6 +91,9 @@ class _Planned(msgspec.Struct):
     tasks: dict[str, list[str]]
 
 
+_decoder = msgspec.json.Decoder(_Planned)
+
+
 def samples_kept(block: Block) -> int:
     """How many samples of this run there are.
 
@@ -110,7 +113,7 @@ def _blocks_of_run(block: Block) -> list[tuple[str, str]]:
     """Every (model, task) of the plan in force; this block alone if the ledger cannot tell."""
     try:
         for line in reversed((Path(block.results) / Path(paths.PLANS).name).read_bytes().splitlines()):
-            planned = msgspec.json.decode(line, type=_Planned)
+            planned = _decoder.decode(line)
             if planned.plan == block.plan:
                 return [(model, task) for model in planned.models for task in planned.tasks]
     except (OSError, msgspec.MsgspecError):

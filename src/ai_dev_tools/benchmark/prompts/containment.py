@@ -91,6 +91,9 @@ class RunEnd(msgspec.Struct, frozen=True):
     own_cpu_s: float = 0.0
 
 
+_end_decoder = msgspec.json.Decoder(RunEnd)
+
+
 class ContainedProgram:
     """A program that runs in a separate folder, below its supervisor.
 
@@ -170,7 +173,7 @@ class ContainedProgram:
         """How it ended, if it does so in time; otherwise it continues to run."""
         lines = self._lines(2, seconds)
         if len(lines) == 2:
-            return msgspec.json.decode(lines[1], type=RunEnd)
+            return _end_decoder.decode(lines[1])
         return RunEnd("lost", detail=last_line(self._problems)) if self._silent else None
 
     def close(self) -> RunEnd | None:
