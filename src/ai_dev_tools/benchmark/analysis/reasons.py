@@ -34,10 +34,10 @@ SENTENCES: dict[Code, str] = {
     "interim": "interim look: {present} of {planned} planned samples are there",
     "unforeseen": "{older} of {samples} samples are older than the plan, and no earlier plan foresaw them",
     "not_continued": "plan {plan} is not continued: {changes}",
-    "remedy": "to get a word, undo that or ask everything again under this plan (retry=plan)",
+    "remedy": "to get a verdict, undo that or ask everything again under this plan (retry=plan)",
     "continued": "{older} of {samples} samples count from plan {plan}, which this one continues with {added}",
     "other_rules": (
-        "planned under rules {planned} and judged by rules {judged}, so an earlier word may have been another"
+        "planned under rules {planned} and judged by rules {judged}, so an earlier verdict may have been another"
     ),
     "lost": "{percent} % of pairs were lost to infrastructure{mostly} (limit {limit} %)",
     "flagged": "{percent} % of pairs are flagged, mostly by the check {check} (limit {limit} %)",
@@ -89,7 +89,7 @@ SENTENCES: dict[Code, str] = {
     "interval": "the interval reaches the margin of {low} or {high}",
     "equivalent": "equivalent: the ratio lies within {low} and {high}",
     "mixed": "mixed: cheaper on {cheaper}, but more expensive on {more_expensive}",
-    "closed": "no word of its own: the verdict over all tasks is open",
+    "closed": "no verdict of its own: the verdict over all tasks is open",
 }  # fmt: skip
 OF_ONE: dict[Code, tuple[str, str]] = {
     "tool_failed": ("cases", "the tool failed in its only case: {message}"),

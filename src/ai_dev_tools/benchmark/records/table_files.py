@@ -85,6 +85,9 @@ EARLIER_TEXTS: tuple[tuple[str, str], ...] = (
     (r"\b1 task\(s\) with (one cluster only|a single cluster) are ", r"1 task with \1 is "),
     (r"(?<=\d) task\(s\) with (?=one cluster only|a single cluster)", " tasks with "),
     (r"\bonly 1 clusters(?=:| \()", "only 1 cluster"),
+    ("to get a word, undo that", "to get a verdict, undo that"),
+    ("so an earlier word may have been another", "so an earlier verdict may have been another"),
+    ("no word of its own: the verdict", "no verdict of its own: the verdict"),
     (r"\b1 answers without a score", "1 answer without a score"),
     (r"\bin none of its 1 episodes did the agent use the tool", "in its only episode the agent did not use the tool"),
 )
