@@ -80,7 +80,7 @@ COUNT = """
 import ctypes, os, resource, sys, time
 from pathlib import Path
 sys.path.insert(0, str(Path(sys.argv[1]) / "tests"))
-from ai_dev_tools.benchmark._util import own_programs
+from ai_dev_tools.benchmark._util import supervised_cpu
 from ai_dev_tools.benchmark.agents.meter.server import MeterServer
 from ai_dev_tools.benchmark.agents.sandbox import _podman_problem
 from fakes.ollama import FakeOllama
@@ -99,10 +99,10 @@ def used():
 
 ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # whatever is left alone becomes a child of this process
 assert not _podman_problem()
-before, counted = used(), own_programs.used_s()
+before, counted = used(), supervised_cpu.used_s()
 with MeterServer() as meter, FakeOllama(answer=lambda prompt, schema: ANSWER) as fake:
     play(meter, fake, program("ask+answer", sandbox="podman"))
-print((own_programs.used_s() - counted) / (used() - before))
+print((supervised_cpu.used_s() - counted) / (used() - before))
 """
 
 
