@@ -94,7 +94,7 @@ def run_program(case: EpisodeCase, behind: MeteredServer, played: EpisodeResult,
         stop: set from outside to end early.
 
     Raises:
-        WrongSetUp: the agent is set up wrongly: it does not ask the meter, or asks for another model.
+        AgentSetUpError: the agent is set up wrongly: it does not ask the meter, or asks for another model.
         BenchmarkError: the model's server failed it, or the agent itself broke down.
     """
     program = case.spec.program
